@@ -1,0 +1,324 @@
+/**
+ * One file over one bidirectional stream.
+ *
+ * The sender opens the stream and sends messages in this order:
+ *
+ * 1. a header, JSON: `{ "qp2p": "file/1", "name": "photo.jpg", "size": 123456 }`;
+ * 2. the content in messages of any length (`chunkSize` here), `size` bytes in all; none when the file is empty;
+ * 3. a trailer, JSON: `{ "sha256": "<64 hexadecimal digits>" }`.
+ *
+ * The receiver answers once, with a result, JSON: `{ "ok": true, "sha256": "…" }` when the file is in place under
+ * its final name, or `{ "ok": false, "error": "…" }`. A refusal may come at any time; the sender then stops.
+ *
+ * Nothing is retried and nothing is resumed: a transfer works as a whole or leaves nothing behind.
+ *
+ * @since 0.1.0
+ */
+import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
+import type { ConnectionError } from "@qp2p/core/ConnectionError"
+import type { RecvError } from "@qp2p/core/RecvError"
+import type { SendError } from "@qp2p/core/SendError"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import { describeFileError } from "./Failure.ts"
+
+/**
+ * Bytes of content in a message. Large enough that a message costs nothing, small enough that a few of them do not
+ * hold a stream back.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const chunkSize = 256 * 1024
+
+/**
+ * Bytes that a header, trailer or result may take.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const maxControlSize = 8 * 1024
+
+/**
+ * How long either side waits for the other before it gives up.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultStallTimeout: Duration.Duration = Duration.seconds(30)
+
+const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/u)))
+
+/**
+ * The first message. `name` is whatever the sender calls the file: untrusted.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Header = Schema.Struct({
+  qp2p: Schema.Literal("file/1"),
+  name: Schema.String,
+  size: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })))
+})
+
+/**
+ * The last message of the sender.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Trailer = Schema.Struct({ sha256: Sha256 })
+
+/**
+ * The receiver's answer.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Result = Schema.Union([
+  Schema.Struct({ ok: Schema.Literal(true), sha256: Sha256 }),
+  Schema.Struct({ ok: Schema.Literal(false), error: Schema.String })
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Header = typeof Header.Type
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Trailer = typeof Trailer.Type
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Result = typeof Result.Type
+
+const codec = <A, I>(schema: Schema.Codec<A, I>) => {
+  const json = Schema.fromJsonString(schema)
+  const decodeText = Schema.decodeUnknownOption(json)
+  const encodeText = Schema.encodeUnknownSync(json)
+  return {
+    encode: (value: A): Uint8Array => new TextEncoder().encode(encodeText(value)),
+    decode: (payload: Uint8Array): Option.Option<A> =>
+      payload.length > maxControlSize ? Option.none() : decodeText(new TextDecoder().decode(payload))
+  }
+}
+
+/**
+ * Messages to and from their bytes; decoding yields nothing for bytes that are something else.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const headerCodec = codec(Header)
+
+/**
+ * @category codecs
+ * @since 0.1.0
+ */
+export const trailerCodec = codec(Trailer)
+
+/**
+ * @category codecs
+ * @since 0.1.0
+ */
+export const resultCodec = codec(Result)
+
+/**
+ * The local file cannot be sent: it cannot be read, is no regular file, or changed while it was being sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FileUnusable extends Schema.TaggedError<FileUnusable>("@qp2p/cli/FileTransfer/FileUnusable")(
+  "FileUnusable",
+  { path: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/**
+ * The receiver answered that it did not take the file. `reason` is its text: untrusted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/cli/FileTransfer/TransferRefused")(
+  "TransferRefused",
+  { reason: Schema.String }
+) {
+  override get message() {
+    return `the receiver did not take the file: ${this.reason}`
+  }
+}
+
+/**
+ * The receiver stopped taking the content, or did not answer after the end of it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TransferStalled extends Schema.TaggedError<TransferStalled>("@qp2p/cli/FileTransfer/TransferStalled")(
+  "TransferStalled",
+  { seconds: Schema.Number }
+) {
+  override get message() {
+    return `the receiver did nothing for ${this.seconds} s`
+  }
+}
+
+/**
+ * The receiver confirmed other content than was sent, or answered with something that is no result.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TransferMismatch extends Schema.TaggedError<TransferMismatch>("@qp2p/cli/FileTransfer/TransferMismatch")(
+  "TransferMismatch",
+  { sent: Schema.String, confirmed: Schema.OptionFromOptional(Schema.String) }
+) {
+  override get message() {
+    return Option.isNone(this.confirmed)
+      ? "the receiver's answer cannot be understood"
+      : `hash mismatch: sent ${this.sent}, the receiver has ${this.confirmed.value}`
+  }
+}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type TransferError =
+  | FileUnusable
+  | TransferRefused
+  | TransferStalled
+  | TransferMismatch
+  | ConnectionError
+  | SendError
+
+/**
+ * A file that the receiver has confirmed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Sent {
+  readonly name: string
+  readonly size: number
+  readonly sha256: string
+  readonly elapsed: Duration.Duration
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface SendOptions {
+  readonly path: string
+  /** Opens the stream. Called after the file was opened, so a missing file costs no connection. */
+  readonly open: Effect.Effect<BidirectionalStream, ConnectionError>
+  /** Told the size once, before the first byte, and the bytes handed to the stream after each chunk. */
+  readonly onStart?: ((header: Header) => Effect.Effect<void>) | undefined
+  readonly onProgress?: ((sent: number) => Effect.Effect<void>) | undefined
+  /** 30 s by default. */
+  readonly stallTimeout?: Duration.Input | undefined
+}
+
+/** Reset code for a transfer that this side gave up. */
+const abandoned = 1
+
+/**
+ * Sends a file and waits until the receiver has confirmed its SHA-256. Holds a few chunks in memory, whatever the size
+ * of the file: reading waits for the stream. A failure or an interruption resets the stream, so that the receiver
+ * does not keep half a file.
+ *
+ * @category sending
+ * @since 0.1.0
+ */
+export const send = Effect.fnUntraced(function* (
+  options: SendOptions
+): Effect.fn.Return<Sent, TransferError, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout ?? defaultStallTimeout)
+
+  const unusable = (reason: string) => new FileUnusable({ path: options.path, reason })
+  const orStalled = Effect.timeoutOrElse({
+    duration: stallTimeout,
+    orElse: () => Effect.fail(new TransferStalled({ seconds: Duration.toSeconds(stallTimeout) }))
+  })
+
+  return yield* Effect.scoped(
+    Effect.gen(function* () {
+      const fileError = Effect.mapError((error: Parameters<typeof describeFileError>[1]) =>
+        unusable(describeFileError(options.path, error))
+      )
+      // Opening a pipe would wait for a writer, so the kind is checked first.
+      const info = yield* fileError(fs.stat(options.path))
+      if (info.type !== "File") return yield* unusable(`${options.path}: not a regular file`)
+      const file = yield* fileError(fs.open(options.path, { flag: "r" }))
+      const size = Number((yield* fileError(file.stat)).size)
+      const header: Header = { qp2p: "file/1", name: path.basename(options.path), size }
+
+      const stream = yield* options.open
+      yield* Effect.addFinalizer((exit) => (exit._tag === "Success" ? Effect.void : stream.send.reset(abandoned)))
+      if (options.onStart !== undefined) yield* options.onStart(header)
+      const startedAt = yield* Clock.monotonicTimeNanos
+
+      const upload = Effect.gen(function* () {
+        const hash = createHash("sha256")
+        yield* orStalled(stream.send.sendMessage(headerCodec.encode(header)))
+        let sent = 0
+        while (sent < size) {
+          const chunk = yield* fileError(file.readAlloc(Math.min(chunkSize, size - sent)))
+          if (Option.isNone(chunk)) return yield* unusable(`${options.path}: became shorter while it was being sent`)
+          hash.update(chunk.value)
+          yield* orStalled(stream.send.sendMessage(chunk.value))
+          sent += chunk.value.length
+          if (options.onProgress !== undefined) yield* options.onProgress(sent)
+        }
+        const digest = hash.digest("hex")
+        yield* orStalled(stream.send.sendMessage(trailerCodec.encode({ sha256: digest })))
+        return digest
+      })
+
+      // One reader for the whole transfer: the answer may come while the last send still waits for its turn.
+      const answered = yield* Deferred.make<Option.Option<Result>, RecvError>()
+      yield* Effect.map(stream.receive.next, resultCodec.decode).pipe(
+        Deferred.into(answered),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const answer = Deferred.await(answered)
+      const refused = Effect.flatMap(answer, (result) =>
+        Option.isSome(result) && !result.value.ok
+          ? Effect.fail(new TransferRefused({ reason: result.value.error }))
+          : Effect.never
+      )
+      const digest = yield* Effect.raceFirst(upload, refused)
+      const result = yield* orStalled(answer)
+      if (Option.isNone(result)) return yield* new TransferMismatch({ sent: digest, confirmed: Option.none() })
+      if (!result.value.ok) return yield* new TransferRefused({ reason: result.value.error })
+      if (result.value.sha256 !== digest) {
+        return yield* new TransferMismatch({ sent: digest, confirmed: Option.some(result.value.sha256) })
+      }
+      const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
+      // Everything has arrived; this only ends the stream in good order.
+      yield* stream.send.finish.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
+      return { name: header.name, size, sha256: digest, elapsed }
+    })
+  )
+})

@@ -1,0 +1,207 @@
+/**
+ * Flags that several commands share, and how their values are read.
+ *
+ * @since 0.1.0
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+const addressFromString = Schema.decodeUnknownOption(Schema.InetAddressFromString)
+const addressHelp = "expected an address with a port, such as 127.0.0.1:4433 or [::1]:4433"
+
+/**
+ * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parseAddress = (input: string): Option.Option<NetAddress.InetAddress> => addressFromString(input.trim())
+
+/**
+ * Reads the address of a peer: as `parseAddress`, but port 0 names nobody.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> =>
+  Option.filter(parseAddress(input), (address) => address.port !== 0)
+
+const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
+
+/**
+ * Reads a time span: `500ms`, `2s`, `1.5m`, `2 seconds`. A number without a unit is refused: it would be a guess.
+ *
+ * @category parsing
+ * @since 0.1.0
+ */
+export const parseDuration = (input: string): Option.Option<Duration.Duration> => {
+  const short = /^(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)$/u.exec(input.trim())
+  if (short !== null) {
+    const millis = Number(short[1]) * (shortUnits[short[2] ?? ""] ?? Number.NaN)
+    return Number.isFinite(millis) ? Option.some(Duration.millis(millis)) : Option.none()
+  }
+  return Option.filter(
+    Duration.fromInput(input.trim() as Duration.Input),
+    (span) => Duration.isFinite(span) && !Duration.isNegative(span)
+  )
+}
+
+const durationHelp = "expected a time span such as 500ms, 2s or 1m"
+
+/** As `parseDuration`; `off` is forever. */
+const parseInterval = (input: string): Option.Option<Duration.Duration> =>
+  input.trim().toLowerCase() === "off" ? Option.some(Duration.infinity) : parseDuration(input)
+
+/**
+ * The peer to talk to.
+ *
+ * @category arguments
+ * @since 0.1.0
+ */
+export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("peer").pipe(
+  Argument.withDescription("Address of the peer, such as 127.0.0.1:4433 or [::1]:4433"),
+  Argument.filterMap(parsePeer, () => addressHelp)
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").pipe(
+  Flag.withMetavar("ADDRESS"),
+  Flag.withDescription("Address and UDP port to listen on; port 0 lets the system choose one"),
+  Flag.filterMap(parseAddress, () => addressHelp)
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.String("contact").pipe(
+  Flag.withMetavar("ADDRESS"),
+  Flag.withDescription("A peer to join through; may be given several times, the first one to answer wins"),
+  Flag.filterMap(parsePeer, () => addressHelp),
+  Flag.atLeast(0)
+)
+
+/**
+ * The directory that files go to.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const outDirectory: Flag.Flag<string> = Flag.String("out").pipe(
+  Flag.withMetavar("DIRECTORY"),
+  Flag.withDescription("Directory for received files; created when missing"),
+  Flag.filter(
+    (path) => path !== "" && !path.includes("\0"),
+    () => "expected a directory"
+  )
+)
+
+/**
+ * A flag for a time span.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const duration = (name: string, description: string): Flag.Flag<Duration.Duration> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription(description),
+    Flag.filterMap(
+      (input) => Option.filter(parseDuration(input), (span) => Duration.toMillis(span) > 0),
+      () => durationHelp
+    )
+  )
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const idleTimeout: Flag.Flag<Option.Option<Duration.Duration>> = duration(
+  "idle-timeout",
+  "Report a peer as lost after this long without hearing from it (default 60s)"
+).pipe(Flag.optional)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const keepAlive: Flag.Flag<Option.Option<Duration.Duration>> = Flag.String("keep-alive").pipe(
+  Flag.withMetavar("TIME"),
+  Flag.withDescription(
+    "Ping an idle connection this often, or off (default 20s; a third of --idle-timeout when only that is given)"
+  ),
+  Flag.filterMap(
+    (input) => Option.filter(parseInterval(input), (span) => Duration.toMillis(span) > 0),
+    () => `${durationHelp}, or off`
+  ),
+  Flag.optional
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.String("external-ip").pipe(
+  Flag.withMetavar("IP"),
+  Flag.withDescription("Announce this address instead of the one a contact sees"),
+  Flag.filterMap(
+    Schema.decodeUnknownOption(Schema.IpAddressFromString),
+    () => "expected an IP address, such as 203.0.113.7 or 2001:db8::7"
+  ),
+  Flag.optional
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const externalPort: Flag.Flag<Option.Option<number>> = Flag.Int("external-port").pipe(
+  Flag.withMetavar("PORT"),
+  Flag.withDescription("Announce this port instead of the one a contact sees"),
+  Flag.filter(
+    (port) => port >= 1 && port <= 65_535,
+    () => "expected a port, 1 to 65535"
+  ),
+  Flag.optional
+)
+
+/**
+ * The settings of an endpoint that follow from flags.
+ *
+ * A keep-alive that comes later than the idle timeout would never save a connection: when only the timeout is given,
+ * the interval is a third of it.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const timeouts = (options: {
+  readonly idleTimeout: Option.Option<Duration.Duration>
+  readonly keepAlive: Option.Option<Duration.Duration>
+}): { readonly idleTimeout?: Duration.Duration; readonly keepAliveInterval?: Duration.Duration } => {
+  const idle = Option.getOrUndefined(options.idleTimeout)
+  const interval =
+    Option.getOrUndefined(options.keepAlive) ??
+    (idle === undefined ? undefined : Duration.min(Duration.seconds(20), Duration.millis(Duration.toMillis(idle) / 3)))
+  return {
+    ...(idle === undefined ? {} : { idleTimeout: idle }),
+    ...(interval === undefined ? {} : { keepAliveInterval: interval })
+  }
+}
+
+/**
+ * The address that stands for every interface, in the family of `peer`; port 0.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const anyAddressFor = (peer: NetAddress.InetAddress | undefined): NetAddress.InetAddress =>
+  NetAddress.inetAddressFromStringUnsafe(
+    peer !== undefined && NetAddress.isInetAddressV6(peer) ? "[::]:0" : "0.0.0.0:0"
+  )

@@ -1,0 +1,131 @@
+/**
+ * How sizes, times and messages look on a terminal.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import { createHash } from "node:crypto"
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const
+
+/**
+ * A number of bytes in binary units, such as `64.0 MiB`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const bytes = (count: number): string => {
+  let value = count
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`
+}
+
+/**
+ * A time span with as many digits as are worth reading: `0.42 ms`, `12.3 ms`, `1.20 s`, `2 min 5 s`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const duration = (span: Duration.Duration): string => {
+  const millis = Duration.toMillis(span)
+  if (millis < 10) return `${millis.toFixed(2)} ms`
+  if (millis < 1_000) return `${millis.toFixed(1)} ms`
+  if (millis < 60_000) return `${(millis / 1_000).toFixed(2)} s`
+  const seconds = Math.round(millis / 1_000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+/**
+ * Bytes over a time span in decimal megabytes per second, such as `71.3 MB/s`.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const throughput = (count: number, span: Duration.Duration): string =>
+  `${(count / 1_000 / Math.max(Duration.toMillis(span), 0.001)).toFixed(1)} MB/s`
+
+/**
+ * SHA-256 as 64 lowercase hexadecimal digits.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex")
+
+// Control characters (C0, DEL, C1), line separators, and those that reverse the direction of what follows.
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
+
+/**
+ * Makes every character visible that could move the cursor, change colours or forge another line. Texts from peers go
+ * through this before they reach a terminal.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const visible = (text: string): string =>
+  text.replace(
+    unprintable,
+    (character) => shortEscapes[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
+/** A text longer than this is named, not shown: a terminal is no place for a megabyte. */
+const longestText = 16 * 1024
+
+// A control character other than tab, line feed or carriage return: nobody types these.
+const binaryControl = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/u
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+/**
+ * The text in a payload, or nothing when it is not text: not UTF-8, or with control characters.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const asText = (payload: Uint8Array): Option.Option<string> => {
+  try {
+    const text = utf8.decode(payload)
+    return binaryControl.test(text) ? Option.none() : Option.some(text)
+  } catch {
+    return Option.none()
+  }
+}
+
+/**
+ * A message on one line: its text, or its length and SHA-256 when it is binary or too long to show.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const message = (payload: Uint8Array): string => {
+  const text = payload.length <= longestText ? asText(payload) : Option.none()
+  return Option.isSome(text) ? visible(text.value) : `[${payload.length} bytes, sha256 ${sha256(payload)}]`
+}
+
+/**
+ * The public address of an endpoint, and why it can be believed or not.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const publicAddress = (
+  endpoint: {
+    readonly publicAddress: NetAddress.InetAddress
+    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+  },
+  options: { readonly contacts: ReadonlyArray<NetAddress.InetAddress>; readonly external: boolean }
+): string => {
+  const why = Option.match(endpoint.bootstrapContact, {
+    onSome: (contact) => `verified by ${contact}`,
+    onNone: () => (options.contacts.length > 0 ? "not verified: no contact answered" : "not verified: no contact given")
+  })
+  return `public ${endpoint.publicAddress} (${options.external ? "set by you, " : ""}${why})`
+}

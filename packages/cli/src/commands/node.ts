@@ -1,0 +1,225 @@
+/**
+ * `qp2p node`: a peer that talks, answers and stays.
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@qp2p/core/Endpoint"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import type * as FileSystem from "effect/FileSystem"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { exitCodesHelp, fromError, oneLine, type CommandFailed } from "../Failure.ts"
+import * as FileLog from "../FileLog.ts"
+import * as FileReceiver from "../FileReceiver.ts"
+import * as Flags from "../Flags.ts"
+import * as Format from "../Format.ts"
+import * as OnSignal from "../OnSignal.ts"
+import * as Peers from "../Peers.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface NodeOptions {
+  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  /** Whether the public address is what the operator said. */
+  readonly external: boolean
+  /** Where files from peers go; without it they are refused. */
+  readonly out: Option.Option<string>
+}
+
+/**
+ * The pauses between two attempts to reach a contact that was lost.
+ *
+ * @category schedules
+ * @since 0.1.0
+ */
+export const redialSchedule = Schedule.exponential("500 millis", 1.5).pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(10)))),
+  Schedule.jittered
+)
+
+const encoder = new TextEncoder()
+const marco = "marco"
+const polo = encoder.encode("polo")
+
+/**
+ * Runs a node on the endpoint in context, until it is interrupted or the endpoint stops.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = Effect.fnUntraced(function* (
+  options: NodeOptions
+): Effect.fn.Return<
+  never,
+  CommandFailed,
+  Endpoint.Endpoint | Stdio.Stdio | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const endpoint = yield* Endpoint.Endpoint
+  const stdio = yield* Stdio.Stdio
+  const log = yield* FileLog.make
+  const files = yield* FileReceiver.make({ directory: options.out, onEvent: log.onEvent })
+  const peers = yield* Peers.make(endpoint, (peer, reason) =>
+    Console.error(`${peer} did not get a message: ${oneLine(reason)}`)
+  )
+  const redials = yield* FiberMap.make<string>()
+  const isContact = (peer: NetAddress.InetAddress) => options.contacts.some((contact) => `${contact}` === `${peer}`)
+
+  // Events of different kinds come out of different queues and may overtake each other, so each one only says that
+  // something happened: what is true now is what the endpoint says.
+  const isConnected = (peer: NetAddress.InetAddress) => Effect.map(endpoint.connectionId(peer), Option.isSome)
+
+  const redial = (contact: NetAddress.InetAddress) =>
+    FiberMap.run(
+      redials,
+      `${contact}`,
+      endpoint.connectTo(contact).pipe(
+        Effect.tapError((error) => Effect.logDebug(`cannot reach ${contact}: ${error.message}`)),
+        Effect.retry({
+          while: (error) => error._tag !== "EndpointStopped" && error._tag !== "InvalidAddress",
+          schedule: redialSchedule
+        }),
+        Effect.matchEffect({
+          onSuccess: () => Effect.andThen(peers.add(contact), log.say(`${contact} connected (contact)`)),
+          onFailure: (error) => Console.error(oneLine(error.message))
+        })
+      ),
+      { onlyIfMissing: true }
+    )
+
+  const connected = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
+    if (!(yield* isConnected(peer))) return
+    yield* peers.add(peer)
+    yield* FiberMap.remove(redials, `${peer}`)
+  })
+
+  const onConnection = Effect.flatMap(endpoint.nextConnection, ({ remoteAddress }) =>
+    Effect.andThen(log.say(`${remoteAddress} connected`), connected(remoteAddress))
+  )
+
+  const onDisconnection = Effect.flatMap(
+    endpoint.nextDisconnection,
+    Effect.fnUntraced(function* ({ peer, reason }) {
+      if (yield* isConnected(peer)) {
+        return yield* log.say(`${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`)
+      }
+      yield* log.say(`${peer} disconnected: ${oneLine(reason.message)}`)
+      yield* peers.remove(peer)
+      yield* files.forget(peer)
+      if (isContact(peer)) yield* redial(peer)
+    })
+  )
+
+  const onMessage = Effect.flatMap(
+    endpoint.nextMessage,
+    Effect.fnUntraced(function* (message) {
+      if (yield* files.handle(message)) return
+      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
+      yield* connected(message.peer)
+      const called = Option.exists(Format.asText(message.payload), (text) => text.trim().toLowerCase() === marco)
+      if (Option.isSome(message.reply)) {
+        // The peer opened a stream for its question: answer there, and close our half either way.
+        const reply = message.reply.value
+        const answer = called ? reply.sendMessage(polo) : Effect.void
+        yield* answer.pipe(Effect.andThen(reply.finish), Effect.ignore, Effect.forkIn(scope))
+      } else if (called) {
+        yield* peers.tell(message.peer, polo)
+      }
+    })
+  )
+
+  const onLine = Effect.fnUntraced(function* (line: string) {
+    const text = line.trimEnd()
+    if (text === "") return
+    if ((yield* peers.broadcast(encoder.encode(text))) === 0) yield* Console.error("nobody is connected: not sent")
+  })
+
+  const scope = yield* Effect.scope
+  yield* log.say(`local ${endpoint.localAddress}`)
+  yield* log.say(Format.publicAddress(endpoint, options))
+  if (Option.isSome(endpoint.bootstrapContact)) {
+    const contact = endpoint.bootstrapContact.value
+    yield* log.say(`${contact} connected (contact)`)
+    yield* connected(contact)
+  } else {
+    yield* Effect.forEach(options.contacts, redial, { discard: true })
+  }
+
+  yield* stdio.stdin.pipe(
+    Stream.decodeText(),
+    Stream.splitLines,
+    Stream.runForEach(onLine),
+    Effect.catch((error) => Console.error(`standard input: ${oneLine(error.message)}`)),
+    Effect.forkIn(scope)
+  )
+  return yield* Effect.all([Effect.forever(onConnection), Effect.forever(onDisconnection), Effect.forever(onMessage)], {
+    concurrency: "unbounded"
+  }).pipe(Effect.mapError(fromError), Effect.andThen(Effect.never))
+})
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const command = Command.make(
+  "node",
+  {
+    listen: Flags.listen.pipe(Flag.optional),
+    contacts: Flags.contacts,
+    externalIp: Flags.externalIp,
+    externalPort: Flags.externalPort,
+    idleTimeout: Flags.idleTimeout,
+    keepAlive: Flags.keepAlive,
+    out: Flags.outDirectory.pipe(
+      Flag.withDescription("Accept files from peers into this directory; without it they are refused"),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    yield* OnSignal.endsWell
+    if (Option.isSome(input.out)) yield* FileReceiver.ensureDirectory(input.out.value)
+    const layer = Endpoint.layerNode({
+      localAddress: Option.getOrElse(input.listen, () => Flags.anyAddressFor(input.contacts[0])),
+      contacts: input.contacts,
+      config: {
+        ...Flags.timeouts(input),
+        // `redialSchedule` decides when a lost contact is tried again.
+        retryDuration: 0,
+        ...(Option.isSome(input.externalIp) ? { externalIp: input.externalIp.value } : {}),
+        ...(Option.isSome(input.externalPort) ? { externalPort: input.externalPort.value } : {})
+      }
+    })
+    const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)
+    yield* run({ contacts: input.contacts, external, out: input.out }).pipe(
+      Effect.scoped,
+      Effect.provide(layer),
+      Effect.mapError(fromError)
+    )
+  })
+).pipe(
+  Command.withShortDescription("Run a peer that talks to others until Ctrl-C"),
+  Command.withDescription(
+    "Run a peer. Prints its local and public address, who connects and disconnects, and every message. Each line of " +
+      "standard input goes to every connected peer. Answers the message marco with polo. A contact that is lost is " +
+      `dialled again until it is back. Ends on Ctrl-C or SIGTERM with exit code 0. ${exitCodesHelp}`
+  ),
+  Command.withExamples([
+    { command: "qp2p node --listen 0.0.0.0:4433", description: "Start the first node of a network" },
+    {
+      command: "qp2p node --contact 192.0.2.1:4433 --contact 192.0.2.2:4433",
+      description: "Join through whichever contact answers first"
+    },
+    { command: 'qp2p node --listen "[::]:4433" --out inbox', description: "Also accept files, into ./inbox" }
+  ])
+)

@@ -1,0 +1,146 @@
+/**
+ * `qp2p ping`: can a peer be reached, and how far away is it?
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@qp2p/core/Endpoint"
+import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { CommandFailed, exitCodes, exitCodesHelp, fromError, oneLine } from "../Failure.ts"
+import * as Flags from "../Flags.ts"
+import * as Format from "../Format.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface PingOptions {
+  readonly count: number
+  readonly interval: Duration.Duration
+  readonly timeout: Duration.Duration
+}
+
+/**
+ * The smallest, the middle and the largest of some time spans; nothing for none.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const spread = (
+  spans: ReadonlyArray<Duration.Duration>
+): Option.Option<{
+  readonly min: Duration.Duration
+  readonly median: Duration.Duration
+  readonly max: Duration.Duration
+}> => {
+  const sorted = spans.toSorted((a, b) => Duration.toMillis(a) - Duration.toMillis(b))
+  const min = sorted[0]
+  const lower = sorted[(sorted.length - 1) >> 1]
+  const upper = sorted[sorted.length >> 1]
+  const max = sorted.at(-1)
+  if (min === undefined || lower === undefined || upper === undefined || max === undefined) return Option.none()
+  const median = Duration.millis((Duration.toMillis(lower) + Duration.toMillis(upper)) / 2)
+  return Option.some({ min, median, max })
+}
+
+/**
+ * Asks a peer several times whether it is there, each time over a fresh connection, then looks at the round-trip time
+ * that QUIC measures on a connection that stays open.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = Effect.fnUntraced(function* (
+  peer: NetAddress.InetAddress,
+  options: PingOptions
+): Effect.fn.Return<void, CommandFailed, Endpoint.Endpoint> {
+  const endpoint = yield* Endpoint.Endpoint
+  const answers: Array<Duration.Duration> = []
+  let lastError = ""
+
+  for (let attempt = 1; attempt <= options.count; attempt++) {
+    if (attempt > 1) yield* Effect.sleep(options.interval)
+    const result = yield* endpoint.isReachable(peer).pipe(
+      Effect.mapError((error) => error.message),
+      Effect.timeoutOrElse({
+        duration: options.timeout,
+        orElse: () => Effect.fail(`no answer within ${Format.duration(options.timeout)}`)
+      }),
+      Effect.timed,
+      Effect.result
+    )
+    if (Result.isSuccess(result)) {
+      answers.push(result.success[0])
+      yield* Console.log(`${peer} answered a new connection in ${Format.duration(result.success[0])}`)
+    } else {
+      lastError = oneLine(result.failure)
+      yield* Console.log(`${peer} did not answer: ${lastError}`)
+    }
+  }
+
+  const summary = spread(answers)
+  if (Option.isNone(summary)) {
+    return yield* new CommandFailed({ reason: `${peer} is unreachable: ${lastError}`, exitCode: exitCodes.failed })
+  }
+  const { max, median, min } = summary.value
+  yield* Console.log(
+    `${answers.length} of ${options.count} answered, connect and answer: ` +
+      `min ${Format.duration(min)}, median ${Format.duration(median)}, max ${Format.duration(max)}`
+  )
+  const stats = yield* endpoint.connectTo(peer).pipe(
+    Effect.flatMap((connection) => connection.stats),
+    Effect.timeoutOption(options.timeout),
+    Effect.mapError(fromError)
+  )
+  if (Option.isSome(stats)) yield* Console.log(`round-trip time ${Format.duration(stats.value.roundTripTime)}`)
+})
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const command = Command.make(
+  "ping",
+  {
+    peer: Flags.peer,
+    count: Flag.Int("count").pipe(
+      Flag.withMetavar("NUMBER"),
+      Flag.withDescription("How often to ask"),
+      Flag.filter(
+        (count) => count >= 1 && count <= 10_000,
+        () => "expected 1 to 10000"
+      ),
+      Flag.withDefault(4)
+    ),
+    interval: Flags.duration("interval", "Time between two questions (default 1s)").pipe(
+      Flag.withDefault(Duration.seconds(1))
+    ),
+    timeout: Flags.duration("timeout", "Wait this long for an answer (default 5s)").pipe(
+      Flag.withDefault(Duration.seconds(5))
+    )
+  },
+  Effect.fnUntraced(function* (input) {
+    const layer = Endpoint.layerClient({ localAddress: Flags.anyAddressFor(input.peer) }).pipe(
+      Layer.provide(QuicheTransport.layer)
+    )
+    yield* run(input.peer, input).pipe(Effect.provide(layer), Effect.mapError(fromError))
+  })
+).pipe(
+  Command.withShortDescription("Check whether a peer can be reached"),
+  Command.withDescription(
+    "Check whether a peer can be reached, and how quickly. Every question uses a connection of its own, so it proves " +
+      `that new peers get through. ${exitCodesHelp}`
+  ),
+  Command.withExamples([
+    { command: "qp2p ping 127.0.0.1:4433", description: "Ask four times" },
+    { command: "qp2p ping [::1]:4433 --count 10 --interval 200ms", description: "Ask ten times, quickly" }
+  ])
+)

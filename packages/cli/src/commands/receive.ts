@@ -1,0 +1,148 @@
+/**
+ * `qp2p receive`: takes files and messages.
+ *
+ * @since 0.1.0
+ */
+import * as Endpoint from "@qp2p/core/Endpoint"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import type * as Stdio from "effect/Stdio"
+import { CommandFailed, exitCodes, exitCodesHelp, fromError } from "../Failure.ts"
+import * as FileLog from "../FileLog.ts"
+import * as FileReceiver from "../FileReceiver.ts"
+import * as Flags from "../Flags.ts"
+import * as Format from "../Format.ts"
+import * as OnSignal from "../OnSignal.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReceiveOptions {
+  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  readonly out: string
+  /** Whether to end after the first file or message. */
+  readonly once: boolean
+}
+
+/**
+ * Receives on the endpoint in context: for ever, or until one file or message has come when `once` is set.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = Effect.fnUntraced(function* (
+  options: ReceiveOptions
+): Effect.fn.Return<
+  void,
+  CommandFailed,
+  Endpoint.Endpoint | Stdio.Stdio | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const endpoint = yield* Endpoint.Endpoint
+  const first = yield* Deferred.make<NetAddress.InetAddress, CommandFailed>()
+  const gone = yield* Deferred.make<void>()
+  const log = yield* FileLog.make
+
+  const files = yield* FileReceiver.make({
+    directory: Option.some(options.out),
+    onEvent: (event) =>
+      Effect.andThen(
+        log.onEvent(event),
+        event._tag === "Received"
+          ? Deferred.succeed(first, event.peer)
+          : event._tag === "Failed"
+            ? Deferred.fail(
+                first,
+                new CommandFailed({ reason: `${event.name} was not received`, exitCode: exitCodes.failed })
+              )
+            : Effect.void
+      )
+  })
+
+  const onMessage = Effect.flatMap(
+    endpoint.nextMessage,
+    Effect.fnUntraced(function* (message) {
+      if (yield* files.handle(message)) return
+      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
+      if (Option.isSome(message.reply)) {
+        yield* message.reply.value.finish.pipe(Effect.ignore, Effect.forkScoped)
+      }
+      yield* Deferred.succeed(first, message.peer)
+    })
+  )
+  const onDisconnection = Effect.flatMap(
+    endpoint.nextDisconnection,
+    Effect.fnUntraced(function* ({ peer }) {
+      if (Option.isSome(yield* endpoint.connectionId(peer))) return
+      yield* files.forget(peer)
+      if (yield* Deferred.isDone(first)) yield* Deferred.succeed(gone, undefined)
+    })
+  )
+
+  yield* log.say(`local ${endpoint.localAddress}`)
+  yield* log.say(Format.publicAddress(endpoint, { contacts: options.contacts, external: false }))
+
+  const serve = Effect.all(
+    [Effect.forever(onMessage), Effect.forever(onDisconnection), Effect.forever(endpoint.nextConnection)],
+    { concurrency: "unbounded" }
+  ).pipe(Effect.mapError(fromError), Effect.andThen(Effect.never))
+
+  if (!options.once) return yield* serve
+
+  const finished = Effect.gen(function* () {
+    const outcome = yield* Effect.exit(Deferred.await(first))
+    yield* files.answered
+    // Closing at once could drop the acknowledgement that the sender waits for.
+    yield* Effect.timeoutOption(Deferred.await(gone), "2 seconds")
+    return yield* outcome
+  })
+  yield* Effect.raceFirst(finished, serve)
+})
+
+/**
+ * @category commands
+ * @since 0.1.0
+ */
+export const command = Command.make(
+  "receive",
+  {
+    listen: Flags.listen,
+    out: Flags.outDirectory,
+    once: Flag.Boolean("once").pipe(
+      Flag.withDescription("End after the first file or message: exit code 0 when it arrived, 1 when it did not"),
+      Flag.withDefault(false)
+    ),
+    contacts: Flags.contacts,
+    idleTimeout: Flags.idleTimeout,
+    keepAlive: Flags.keepAlive
+  },
+  Effect.fnUntraced(function* (input) {
+    if (!input.once) yield* OnSignal.endsWell
+    yield* FileReceiver.ensureDirectory(input.out)
+    const layer = Endpoint.layerNode({
+      localAddress: input.listen,
+      contacts: input.contacts,
+      // What waits for the disk stays small, and nobody needs a larger message than a chunk of a file.
+      config: { ...Flags.timeouts(input), messageBufferBytes: 16 * 1024 * 1024, maxMessageSize: 1024 * 1024 }
+    })
+    yield* run(input).pipe(Effect.scoped, Effect.provide(layer), Effect.mapError(fromError))
+  })
+).pipe(
+  Command.withShortDescription("Receive files and messages"),
+  Command.withDescription(
+    "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
+      "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. Runs until Ctrl-C, or until the " +
+      `first file or message with --once. ${exitCodesHelp}`
+  ),
+  Command.withExamples([
+    { command: "qp2p receive --listen 0.0.0.0:4433 --out inbox", description: "Receive until Ctrl-C" },
+    { command: "qp2p receive --listen 127.0.0.1:4433 --out . --once", description: "Receive one file and end" }
+  ])
+)

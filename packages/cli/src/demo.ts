@@ -1,0 +1,166 @@
+/**
+ * What `npm start` runs: three nodes on this machine that find, verify and call each other, and a file that one
+ * process sends to another. Every node is a real `qp2p` process.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Runtime from "effect/Runtime"
+import * as Stream from "effect/Stream"
+import { createHash, randomBytes } from "node:crypto"
+import { createSocket } from "node:dgram"
+import { fileURLToPath } from "node:url"
+import { oneLine } from "./Failure.ts"
+import * as Format from "./Format.ts"
+import { spawn, StepFailed, type Spawned } from "./internal/Spawned.ts"
+
+const bin = fileURLToPath(new URL("./bin.js", import.meta.url))
+const fileSize = 64 * 1024 * 1024
+
+const start = (name: string, args: ReadonlyArray<string>) =>
+  spawn({ bin, args, onLine: (line) => Console.log(`[${name}] ${line}`), patience: "15 seconds" })
+
+const heading = (text: string) => Console.log(`\n== ${text}`)
+
+const check = (step: string, condition: boolean, reason: string) =>
+  condition ? Effect.void : Effect.fail(new StepFailed({ step, reason }))
+
+const localAddress = (node: Spawned) => Effect.map(node.waitFor(/^local (\S+)$/u), (match) => match[1] ?? "")
+
+/** The address of a port that nobody listens on: it was free a moment ago. */
+const deadAddress = Effect.callback<string>((resume) => {
+  const socket = createSocket("udp4")
+  socket.bind(0, "127.0.0.1", () => {
+    const { port } = socket.address()
+    socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`)))
+  })
+})
+
+const writeRandomFile = Effect.fnUntraced(function* (target: string) {
+  const fs = yield* FileSystem.FileSystem
+  const file = yield* fs.open(target, { flag: "wx" })
+  const hash = createHash("sha256")
+  for (let written = 0; written < fileSize; written += 1024 * 1024) {
+    const block = randomBytes(1024 * 1024)
+    hash.update(block)
+    yield* file.writeAll(block)
+  }
+  return hash.digest("hex")
+}, Effect.scoped)
+
+const hashFile = Effect.fnUntraced(function* (source: string) {
+  const fs = yield* FileSystem.FileSystem
+  const hash = createHash("sha256")
+  yield* Stream.runForEach(fs.stream(source), (block) => Effect.sync(() => hash.update(block)))
+  return hash.digest("hex")
+})
+
+/** `caller` types marco; someone it is connected to must answer polo. */
+const marcoPolo = Effect.fnUntraced(function* (step: string, caller: Spawned) {
+  const from = caller.lines.length
+  yield* Console.log(`${step}: marco`)
+  yield* caller.type("marco")
+  yield* caller.waitFor(/: polo$/u, from)
+})
+
+const sendFile = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-demo-" })
+  const original = path.join(directory, "random.bin")
+  const inbox = path.join(directory, "inbox")
+  const expected = yield* writeRandomFile(original)
+
+  const receiver = yield* start("receive", ["receive", "--listen", "127.0.0.1:0", "--out", inbox, "--once"])
+  const sender = yield* start("send", ["send", yield* localAddress(receiver), "--file", original])
+  const sent = yield* sender.waitFor(/^sent .* in (.+), (.+ MB\/s), confirmed$/u)
+  const sentHash = (yield* sender.waitFor(/^sha256 ([0-9a-f]{64})$/u))[1]
+  const receivedHash = (yield* receiver.waitFor(/^sha256 ([0-9a-f]{64})$/u))[1]
+  const stored = yield* hashFile(path.join(inbox, "random.bin"))
+  const step = "file transfer"
+  yield* check(step, sentHash === expected, "the sender printed another hash than the file has")
+  yield* check(step, receivedHash === expected, "the receiver printed another hash than the file has")
+  yield* check(step, stored === expected, "the stored file is not the one that was sent")
+  yield* check(step, (yield* sender.exitCode) === 0, "the sender did not exit with 0")
+  yield* check(step, (yield* receiver.exitCode) === 0, "the receiver did not exit with 0")
+  return { hash: expected, elapsed: sent[1] ?? "", rate: sent[2] ?? "" }
+}).pipe(Effect.scoped)
+
+const demo = Effect.gen(function* () {
+  const startedAt = yield* Clock.monotonicTimeNanos
+  yield* Console.log("qp2p demo: every node below is a process of its own on this machine")
+
+  yield* heading("node 1 starts alone")
+  const one = yield* start("node 1", ["node", "--listen", "127.0.0.1:0"])
+  const oneAddress = yield* localAddress(one)
+
+  yield* heading("node 2 joins through node 1, learns its public address and has it verified")
+  const two = yield* start("node 2", ["node", "--listen", "127.0.0.1:0", "--contact", oneAddress])
+  const twoAddress = yield* localAddress(two)
+  const twoPublic = yield* two.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
+
+  yield* heading("node 3 has one dead contact and two live ones, and takes whichever answers first")
+  const dead = yield* deadAddress
+  yield* Console.log(`contacts: ${dead} (dead), ${oneAddress}, ${twoAddress}`)
+  const contacts = ["--contact", dead, "--contact", oneAddress, "--contact", twoAddress]
+  const three = yield* start("node 3", ["node", "--listen", "127.0.0.1:0", ...contacts])
+  const threePublic = yield* three.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
+  yield* check("node 3", threePublic[2] !== dead, "it was verified by a contact that does not exist")
+
+  yield* heading("marco / polo, in every direction")
+  yield* marcoPolo("node 2 types", two)
+  yield* marcoPolo("node 3 types", three)
+  yield* marcoPolo("node 1 types", one)
+
+  yield* heading(`a file of ${Format.bytes(fileSize)} goes from one process to another`)
+  const file = yield* sendFile
+
+  yield* heading("every node is asked to stop (SIGTERM)")
+  for (const [name, node] of [
+    ["node 3", three],
+    ["node 2", two],
+    ["node 1", one]
+  ] as const) {
+    const code = yield* node.stop()
+    yield* Console.log(`${name} exited with ${code}`)
+    yield* check(name, code === 0, `exited with ${code} instead of 0`)
+  }
+
+  const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
+  yield* heading("summary")
+  yield* Console.log(`node 1  ${oneAddress}  started alone`)
+  yield* Console.log(`node 2  ${twoPublic[1]}  verified by ${twoPublic[2]}`)
+  yield* Console.log(`node 3  ${threePublic[1]}  verified by ${threePublic[2]}, one dead contact ignored`)
+  yield* Console.log("marco   answered with polo in every direction")
+  yield* Console.log(`file    ${Format.bytes(fileSize)} in ${file.elapsed}, ${file.rate}, hashes equal`)
+  yield* Console.log(`sha256  ${file.hash}`)
+  yield* Console.log(`all processes exited with 0; the demo took ${Format.duration(elapsed)}`)
+}).pipe(
+  Effect.scoped,
+  Effect.timeoutOrElse({
+    duration: "55 seconds",
+    orElse: () => Effect.fail(new StepFailed({ step: "the demo", reason: "took longer than 55 s" }))
+  })
+)
+
+class DemoFailed extends StepFailed {
+  override readonly [Runtime.errorExitCode] = 1
+}
+
+demo.pipe(
+  Effect.catch((error) =>
+    Effect.andThen(
+      Console.error(`qp2p demo failed: ${oneLine(error.message)}`),
+      Effect.fail(new DemoFailed({ step: "demo", reason: error.message }))
+    )
+  ),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

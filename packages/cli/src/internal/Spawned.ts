@@ -1,0 +1,143 @@
+/**
+ * A `qp2p` process of its own, for the demo and the live tests: type lines, wait for lines, stop it.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+
+export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/internal/StepFailed")("StepFailed", {
+  step: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.step}: ${this.reason}`
+  }
+}
+
+export interface Spawned {
+  readonly pid: number
+  /** Every line printed so far, standard output and standard error together. */
+  readonly lines: ReadonlyArray<string>
+  /** Types a line on standard input. */
+  readonly type: (line: string) => Effect.Effect<void>
+  /** Waits for a line that matches, among those from number `from` on (0: all of them). */
+  readonly waitFor: (pattern: RegExp, from?: number) => Effect.Effect<RegExpExecArray, StepFailed>
+  /** Waits for the process to end by itself. */
+  readonly exitCode: Effect.Effect<number, StepFailed>
+  /** Asks the process to end, as Ctrl-C or a service manager would, and returns its exit code. */
+  readonly stop: (signal?: "SIGINT" | "SIGTERM") => Effect.Effect<number, StepFailed>
+  /** Ends the process without a chance to say goodbye. */
+  readonly kill: Effect.Effect<void>
+}
+
+export interface SpawnOptions {
+  readonly bin: string
+  readonly args: ReadonlyArray<string>
+  /** Called with each line; `error` tells the two outputs apart. */
+  readonly onLine?: ((line: string, error: boolean) => Effect.Effect<void>) | undefined
+  /** For each wait; 20 s by default. */
+  readonly patience?: Duration.Input | undefined
+}
+
+interface Waiter {
+  readonly pattern: RegExp
+  readonly found: Deferred.Deferred<RegExpExecArray>
+}
+
+/** Starts the process; it is ended when the scope closes, by force after three seconds. */
+export const spawn = Effect.fnUntraced(function* (
+  options: SpawnOptions
+): Effect.fn.Return<Spawned, StepFailed, ChildProcessSpawner | Scope.Scope> {
+  const spawner = yield* ChildProcessSpawner
+  const patience = options.patience ?? Duration.seconds(20)
+  const name = `qp2p ${options.args.join(" ")}`
+  const failed = (reason: string) => new StepFailed({ step: name, reason })
+  const orTooLate = (what: string) =>
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.fail(failed(`${what} within ${Duration.format(Duration.fromInputUnsafe(patience))}`))
+    })
+
+  const input = yield* Queue.bounded<string>(64)
+  const lines: Array<string> = []
+  const waiters = new Set<Waiter>()
+
+  const handle = yield* spawner
+    .spawn(
+      ChildProcess.make(process.execPath, [options.bin, ...options.args], {
+        stdin: { stream: Stream.encodeText(Stream.fromQueue(input)) },
+        forceKillAfter: "3 seconds"
+      })
+    )
+    .pipe(Effect.mapError((error) => failed(error.message)))
+
+  const onLine = (error: boolean) => (line: string) =>
+    Effect.suspend(() => {
+      lines.push(line)
+      for (const waiter of waiters) {
+        const match = waiter.pattern.exec(line)
+        if (match === null) continue
+        waiters.delete(waiter)
+        Deferred.doneUnsafe(waiter.found, Effect.succeed(match))
+      }
+      return options.onLine?.(line, error) ?? Effect.void
+    })
+  const read = (stream: typeof handle.stdout, error: boolean) =>
+    stream.pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.runForEach(onLine(error)),
+      Effect.ignore,
+      Effect.forkScoped
+    )
+  yield* read(handle.stdout, false)
+  yield* read(handle.stderr, true)
+
+  const exitCode = handle.exitCode.pipe(
+    Effect.map(Number),
+    Effect.mapError((error) => failed(error.message)),
+    orTooLate("did not end")
+  )
+  // A process that ends while something is awaited from it has failed: say so now, not when time is up.
+  const ended = Effect.exit(handle.exitCode).pipe(
+    // Its last lines may still be on their way through the pipe.
+    Effect.delay("250 millis"),
+    Effect.flatMap((exit) =>
+      Effect.fail(
+        failed(`ended (${exit._tag === "Success" ? exit.value : "by a signal"}); last line: ${lines.at(-1) ?? "none"}`)
+      )
+    )
+  )
+
+  return {
+    pid: handle.pid,
+    lines,
+    type: (line) => Effect.asVoid(Queue.offer(input, `${line}\n`)),
+    waitFor: (pattern, from = 0) =>
+      Effect.suspend(() => {
+        for (const line of lines.slice(from)) {
+          const match = pattern.exec(line)
+          if (match !== null) return Effect.succeed(match)
+        }
+        const waiter: Waiter = { pattern, found: Deferred.makeUnsafe() }
+        waiters.add(waiter)
+        return Effect.raceFirst(Deferred.await(waiter.found), ended).pipe(
+          orTooLate(`did not print ${pattern}`),
+          Effect.ensuring(Effect.sync(() => waiters.delete(waiter)))
+        )
+      }),
+    exitCode,
+    stop: (signal = "SIGTERM") =>
+      Effect.andThen(
+        Effect.sync(() => process.kill(handle.pid, signal)),
+        exitCode
+      ),
+    kill: Effect.sync(() => process.kill(handle.pid, "SIGKILL"))
+  }
+})

@@ -1,0 +1,91 @@
+/**
+ * The command line: subcommands, help, errors and exit codes.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
+import * as node from "./commands/node.ts"
+import * as ping from "./commands/ping.ts"
+import * as receive from "./commands/receive.ts"
+import * as send from "./commands/send.ts"
+import { CommandFailed, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
+import { version } from "./version.ts"
+
+/**
+ * The whole command tree.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const command = Command.make("qp2p").pipe(
+  Command.withDescription(
+    "Talk to peers over QUIC, without a server in between: run a node, send messages and files, receive them, check " +
+      `whether a peer can be reached. Run qp2p COMMAND --help for the details of a command. ${exitCodesHelp}`
+  ),
+  Command.withSubcommands([node.command, send.command, receive.command, ping.command]),
+  Command.withExamples([
+    { command: "qp2p node --listen 127.0.0.1:4433", description: "In one terminal: start a node" },
+    { command: "qp2p node --contact 127.0.0.1:4433", description: "In another: join it, then type lines" },
+    { command: "qp2p send 127.0.0.1:4433 marco", description: "Send it a message" }
+  ])
+)
+
+/**
+ * The command has ended, its reason has been printed, and this is what the process should exit with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Exited extends Schema.TaggedError<Exited>("@qp2p/cli/main/Exited")("Exited", { code: Schema.Int }) {
+  override readonly [Runtime.errorExitCode] = this.code
+}
+
+// Wrong usage is one line on standard error, not a page of help through which the reason scrolls away.
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          `${event.commandPath.join(" ")}: ${oneLine(event.errors.map((error) => error.message).join("; "))} ` +
+            `(see ${event.commandPath.join(" ")} --help)`
+        )
+      : event._tag === "Version"
+        ? Console.log(`${event.name} ${event.version}`)
+        : CliOutput.defaultPresenter.present(event)
+}
+
+const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(Cause.interrupt())
+  const error = Cause.squash(cause)
+  if (error instanceof CommandFailed) {
+    yield* Console.error(`qp2p: ${error.reason}`)
+    return yield* new Exited({ code: error.exitCode })
+  }
+  // The presenter has said what is wrong, or has shown the help that was missing.
+  if (CliError.isCliError(error)) return yield* new Exited({ code: exitCodes.usage })
+  yield* Console.error(`qp2p: this is a bug: ${Cause.pretty(cause)}`)
+  return yield* new Exited({ code: exitCodes.failed })
+})
+
+/**
+ * Runs the command line `args`. Whatever goes wrong is printed as one line on standard error and becomes an `Exited`;
+ * only an interruption stays one. Logs go to standard error, from level `Warn` on unless `--log-level` says otherwise.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const main = (args: ReadonlyArray<string>): Effect.Effect<void, Exited, Command.Environment> =>
+  Command.runWith(command, { version })(args).pipe(
+    Effect.catchCause(report),
+    Effect.provide(CliOutput.layerPresenter(presenter)),
+    Effect.provideService(References.MinimumLogLevel, "Warn"),
+    Effect.provideService(Logger.LogToStderr, true)
+  )

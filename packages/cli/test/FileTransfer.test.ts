@@ -1,0 +1,325 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Queue from "effect/Queue"
+import { TestClock } from "effect/testing"
+import { randomBytes } from "node:crypto"
+import * as FileReceiver from "../src/FileReceiver.ts"
+import * as FileTransfer from "../src/FileTransfer.ts"
+import * as Format from "../src/Format.ts"
+import { alice, bob, makeStream, pump, type FakeStream } from "./fakeStream.ts"
+
+const { headerCodec, resultCodec, trailerCodec } = FileTransfer
+
+/** A directory to send from, one to receive into, and a receiver that notes what it is told. */
+const setup = Effect.fnUntraced(function* (
+  options: { readonly refuse?: boolean; readonly maxTransfers?: number; readonly stallTimeout?: "1 minute" } = {}
+) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const root = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+  const inbox = path.join(root, "inbox")
+  yield* fs.makeDirectory(inbox)
+  const events: Array<FileReceiver.FileEvent> = []
+  const receiver = yield* FileReceiver.make({
+    directory: options.refuse === true ? Option.none() : Option.some(inbox),
+    onEvent: (event) => Effect.sync(() => events.push(event)),
+    maxTransfers: options.maxTransfers,
+    stallTimeout: options.stallTimeout
+  })
+  return {
+    fs,
+    root,
+    inbox,
+    events,
+    receiver,
+    write: Effect.fnUntraced(function* (name: string, size: number) {
+      const file = path.join(root, name)
+      const content = new Uint8Array(randomBytes(size))
+      yield* fs.writeFile(file, content)
+      return { file, content }
+    }),
+    stored: (name: string) => fs.readFile(path.join(inbox, name)),
+    failures: () => events.flatMap((event) => (event._tag === "Failed" ? [event.reason] : []))
+  }
+})
+
+const give = (receiver: FileReceiver.FileReceiver, fake: FakeStream, payload: Uint8Array, peer = alice) =>
+  receiver.handle({ peer, payload, reply: Option.some(fake.reply) })
+
+const header = (name: string, size: number) => headerCodec.encode({ qp2p: "file/1", name, size })
+const answerTo = (fake: FakeStream) => Effect.map(Queue.take(fake.back), resultCodec.decode)
+const content = new TextEncoder().encode("content")
+
+describe("FileTransfer", () => {
+  it.live.each([0, 1, FileTransfer.chunkSize, 3 * FileTransfer.chunkSize + 17])("carries %d bytes", (size) =>
+    Effect.gen(function* () {
+      const { content, events, file, fs, inbox, receiver, stored } = yield* Effect.flatMap(setup(), (context) =>
+        Effect.map(context.write("a.bin", size), (written) => ({ ...context, ...written }))
+      )
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      const progress: Array<number> = []
+      const sent = yield* FileTransfer.send({
+        path: file,
+        open: Effect.succeed(fake.stream),
+        onProgress: (done) => Effect.sync(() => progress.push(done))
+      })
+      assert.strictEqual(sent.name, "a.bin")
+      assert.strictEqual(sent.size, size)
+      assert.strictEqual(sent.sha256, Format.sha256(content))
+      assert.strictEqual(progress.at(-1) ?? 0, size)
+      assert.deepStrictEqual(Uint8Array.from(yield* stored("a.bin")), content)
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), ["a.bin"])
+      const received = events.at(-1)
+      assert.isTrue(received?._tag === "Received" && received.sha256 === sent.sha256 && received.size === size)
+      assert.deepStrictEqual(fake.resets, [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("keeps two transfers at once apart, and both files of one name", () =>
+    Effect.gen(function* () {
+      const { inbox, receiver, root, fs, stored } = yield* setup()
+      yield* fs.makeDirectory(`${root}/other`)
+      const one = new Uint8Array(randomBytes(2 * FileTransfer.chunkSize))
+      const two = new Uint8Array(randomBytes(2 * FileTransfer.chunkSize - 1))
+      yield* fs.writeFile(`${root}/same.bin`, one)
+      yield* fs.writeFile(`${root}/other/same.bin`, two)
+      const fakes = [yield* makeStream(1), yield* makeStream(1)] as const
+      // One message of each in turn, so that the transfers are open at the same time.
+      const turn = (fake: FakeStream) =>
+        Effect.flatMap(Queue.take(fake.there), (payload) => give(receiver, fake, payload))
+      const pumping = yield* Effect.forkScoped(
+        Effect.forever(Effect.andThen(turn(fakes[0]), turn(fakes[1]))).pipe(Effect.catchCause(() => Effect.void))
+      )
+      const send = (path: string, fake: FakeStream) => FileTransfer.send({ path, open: Effect.succeed(fake.stream) })
+      const [first, second] = yield* Effect.all(
+        [send(`${root}/same.bin`, fakes[0]), send(`${root}/other/same.bin`, fakes[1])],
+        { concurrency: 2 }
+      )
+      yield* Fiber.interrupt(pumping)
+      assert.notStrictEqual(first.sha256, second.sha256)
+      assert.deepStrictEqual((yield* fs.readDirectory(inbox)).toSorted(), ["same (1).bin", "same.bin"])
+      assert.deepStrictEqual(Uint8Array.from(yield* stored("same.bin")), one)
+      assert.deepStrictEqual(Uint8Array.from(yield* stored("same (1).bin")), two)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("never overwrites", () =>
+    Effect.gen(function* () {
+      const { fs, inbox, receiver, stored, write } = yield* setup()
+      yield* fs.writeFileString(`${inbox}/a.bin`, "precious")
+      yield* fs.symlink(`${inbox}/a.bin`, `${inbox}/a (1).bin`)
+      const { content, file } = yield* write("a.bin", 100)
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      yield* FileTransfer.send({ path: file, open: Effect.succeed(fake.stream) })
+      assert.strictEqual(yield* fs.readFileString(`${inbox}/a.bin`), "precious")
+      assert.deepStrictEqual(Uint8Array.from(yield* stored("a (2).bin")), content)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("stores a hostile name inside the directory", () =>
+    Effect.gen(function* () {
+      const { fs, inbox, receiver, root } = yield* setup()
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, header("../../../evil\0.sh", content.length))
+      yield* give(receiver, fake, content)
+      yield* give(receiver, fake, trailerCodec.encode({ sha256: Format.sha256(content) }))
+      assert.isTrue(Option.exists(yield* answerTo(fake), (result) => result.ok))
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), ["evil_.sh"])
+      assert.deepStrictEqual(yield* fs.readDirectory(root), ["inbox"])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const rejections: ReadonlyArray<readonly [string, ReadonlyArray<Uint8Array>, RegExp]> = [
+    ["another hash", [content, trailerCodec.encode({ sha256: "0".repeat(64) })], /hash mismatch/u],
+    ["more content than announced", [content, content], /more than the announced 7 bytes/u],
+    ["a chunk that goes over the end", [new Uint8Array(8)], /more than the announced 7 bytes/u],
+    ["no hash after the content", [content, new TextEncoder().encode("{}")], /no hash/u]
+  ]
+  it.live.each(rejections)("rejects %s and leaves nothing behind", ([, messages, reason]) =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup()
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, header("a.bin", content.length))
+      assert.strictEqual((yield* fs.readDirectory(inbox)).length, 1)
+      for (const message of messages) assert.isTrue(yield* give(receiver, fake, message))
+      const answer = Option.getOrThrow(yield* answerTo(fake))
+      assert.isTrue(!answer.ok && reason.test(answer.error))
+      assert.match(failures()[0] ?? "", reason)
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+      // What was still on its way is swallowed, not taken for somebody's message.
+      assert.isTrue(yield* give(receiver, fake, content))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("drops the half of a file whose sender is gone, and only that", () =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup()
+      const [lost, kept] = [yield* makeStream(), yield* makeStream()]
+      yield* give(receiver, lost, header("a.bin", 100))
+      yield* give(receiver, lost, content)
+      yield* give(receiver, kept, header("b.bin", 100), bob)
+      yield* receiver.forget(alice)
+      assert.deepStrictEqual(failures(), ["the sender went away"])
+      assert.strictEqual((yield* fs.readDirectory(inbox)).length, 1)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.effect("gives up a transfer that stalls, not one that is slow", () =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup({ stallTimeout: "1 minute" })
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, header("a.bin", 100))
+      yield* TestClock.adjust("50 seconds")
+      yield* give(receiver, fake, content)
+      yield* TestClock.adjust("50 seconds")
+      assert.deepStrictEqual(failures(), [])
+      yield* TestClock.adjust("30 seconds")
+      const answer = Option.getOrThrow(yield* answerTo(fake))
+      assert.isTrue(!answer.ok && /nothing arrived for 60 s/u.test(answer.error))
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("bounds the number of open transfers", () =>
+    Effect.gen(function* () {
+      const { receiver } = yield* setup({ maxTransfers: 1 })
+      const [first, second] = [yield* makeStream(), yield* makeStream()]
+      yield* give(receiver, first, header("a.bin", content.length))
+      yield* give(receiver, second, header("b.bin", content.length))
+      const refused = Option.getOrThrow(yield* answerTo(second))
+      assert.isTrue(!refused.ok && refused.error.startsWith("busy"))
+      yield* give(receiver, first, content)
+      yield* give(receiver, first, trailerCodec.encode({ sha256: Format.sha256(content) }))
+      assert.isTrue(Option.getOrThrow(yield* answerTo(first)).ok)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("removes partial files when the receiver stops", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const inbox = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const receiver = yield* FileReceiver.make({ directory: Option.some(inbox), onEvent: () => Effect.void })
+          yield* give(receiver, yield* makeStream(), header("a.bin", 100))
+          assert.strictEqual((yield* fs.readDirectory(inbox)).length, 1)
+        })
+      )
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("leaves messages alone that belong to no file", () =>
+    Effect.gen(function* () {
+      const { receiver } = yield* setup()
+      const fake = yield* makeStream()
+      assert.isFalse(yield* receiver.handle({ peer: alice, payload: header("a", 1), reply: Option.none() }))
+      assert.isFalse(yield* give(receiver, fake, content))
+      assert.isFalse(yield* give(receiver, fake, new TextEncoder().encode('{"qp2p":"file/1","name":"x","size":-1}')))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})
+
+describe("FileTransfer.send", () => {
+  it.live("stops at a refusal, and resets the stream", () =>
+    Effect.gen(function* () {
+      const { receiver, write } = yield* setup({ refuse: true })
+      const { file } = yield* write("a.bin", 8 * FileTransfer.chunkSize)
+      // Nobody takes more than the header, so only the refusal can end this.
+      const fake = yield* makeStream(1)
+      yield* Effect.forkScoped(Effect.flatMap(Queue.take(fake.there), (payload) => give(receiver, fake, payload)))
+      const error = yield* Effect.flip(FileTransfer.send({ path: file, open: Effect.succeed(fake.stream) }))
+      assert.strictEqual(error.message, "the receiver did not take the file: this node takes no files")
+      assert.deepStrictEqual(fake.resets, [1])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("does not read ahead of a receiver that does not take anything, and gives up", () =>
+    Effect.gen(function* () {
+      const { write } = yield* setup()
+      const { file } = yield* write("a.bin", 20 * FileTransfer.chunkSize)
+      const fake = yield* makeStream(3)
+      let sent = 0
+      const error = yield* FileTransfer.send({
+        path: file,
+        open: Effect.succeed(fake.stream),
+        onProgress: (done) => Effect.sync(() => (sent = done)),
+        stallTimeout: "100 millis"
+      }).pipe(Effect.flip)
+      assert.strictEqual(error._tag, "TransferStalled")
+      // Three fit into the queue: the header and two chunks.
+      assert.strictEqual(sent, 2 * FileTransfer.chunkSize)
+      assert.deepStrictEqual(fake.resets, [1])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const answers: ReadonlyArray<readonly [string, Uint8Array, RegExp]> = [
+    ["another hash", resultCodec.encode({ ok: true, sha256: "0".repeat(64) }), /^hash mismatch: sent .* has 0{64}$/u],
+    ["nonsense", new TextEncoder().encode("thanks"), /cannot be understood/u]
+  ]
+  it.live.each(answers)("does not take %s for a confirmation", ([, answer, reason]) =>
+    Effect.gen(function* () {
+      const { write } = yield* setup()
+      const { file } = yield* write("a.bin", 10)
+      const fake = yield* makeStream(8)
+      yield* Queue.offer(fake.back, answer)
+      const error = yield* Effect.flip(FileTransfer.send({ path: file, open: Effect.succeed(fake.stream) }))
+      assert.match(error.message, reason)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("notices that the file became shorter", () =>
+    Effect.gen(function* () {
+      const { fs, write } = yield* setup()
+      const { file } = yield* write("a.bin", 3 * FileTransfer.chunkSize)
+      const fake = yield* makeStream(8)
+      const error = yield* FileTransfer.send({
+        path: file,
+        open: Effect.succeed(fake.stream),
+        onProgress: () => Effect.ignore(fs.truncate(file, FileTransfer.chunkSize))
+      }).pipe(Effect.flip)
+      assert.match(error.message, /became shorter/u)
+      assert.deepStrictEqual(fake.resets, [1])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live.each(["missing.bin", "inbox"])("opens no stream for %s", (name) =>
+    Effect.gen(function* () {
+      const { root } = yield* setup()
+      let opened = false
+      const open = Effect.flatMap(
+        Effect.sync(() => (opened = true)),
+        () => Effect.map(makeStream(), (fake) => fake.stream)
+      )
+      const error = yield* Effect.flip(FileTransfer.send({ path: `${root}/${name}`, open }))
+      assert.strictEqual(error._tag, "FileUnusable")
+      assert.match(error.message, /no such file|not a regular file/u)
+      assert.isFalse(opened)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("resets the stream when it is interrupted", () =>
+    Effect.gen(function* () {
+      const { write } = yield* setup()
+      const { file } = yield* write("a.bin", 8 * FileTransfer.chunkSize)
+      const fake = yield* makeStream(2)
+      const started = yield* Deferred.make<void>()
+      const fiber = yield* FileTransfer.send({
+        path: file,
+        open: Effect.succeed(fake.stream),
+        onProgress: () => Deferred.succeed(started, undefined)
+      }).pipe(Effect.forkScoped)
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(fake.resets, [1])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})

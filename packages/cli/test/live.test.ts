@@ -1,0 +1,182 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { randomBytes } from "node:crypto"
+import { createSocket } from "node:dgram"
+import { fileURLToPath } from "node:url"
+import * as Format from "../src/Format.ts"
+import { spawn } from "../src/internal/Spawned.ts"
+
+// The command as it is installed: these tests need a build.
+const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
+const start = (...args: ReadonlyArray<string>) => spawn({ bin, args })
+
+const local = /^local (\S+)$/u
+const startNode = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const node = yield* start("node", ...args)
+  return { node, address: (yield* node.waitFor(local))[1] ?? "" }
+})
+
+/** A pattern for a line that starts with an address. */
+const line = (address: string, rest: string) =>
+  new RegExp(`^${address.replace(/[.[\]]/gu, (character) => `\\${character}`)}${rest}`, "u")
+
+const freeAddress = Effect.callback<string>((resume) => {
+  const socket = createSocket("udp4")
+  socket.bind(0, "127.0.0.1", () => {
+    const { port } = socket.address()
+    socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`)))
+  })
+})
+
+describe("qp2p, as a process", () => {
+  it.live.each(["127.0.0.1:0", "[::1]:0"])("two nodes on %s exchange lines, and end with 0", (listen) =>
+    Effect.gen(function* () {
+      const one = yield* startNode("--listen", listen)
+      const two = yield* startNode("--listen", listen, "--contact", one.address)
+      const verified = yield* two.node.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
+      assert.deepStrictEqual(verified.slice(1), [two.address, one.address])
+      yield* one.node.waitFor(line(two.address, " connected$"))
+      yield* two.node.type("hello from two")
+      yield* one.node.waitFor(line(two.address, ": hello from two$"))
+      yield* one.node.type("hello from one")
+      yield* two.node.waitFor(line(one.address, ": hello from one$"))
+      yield* two.node.type("marco")
+      yield* two.node.waitFor(line(one.address, ": polo$"))
+      assert.strictEqual(yield* two.node.stop("SIGINT"), 0)
+      yield* one.node.waitFor(line(two.address, " disconnected: closed by the peer"))
+      assert.strictEqual(yield* one.node.stop("SIGTERM"), 0)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("a node outlives a peer that is killed, and finds it again on the same port", () =>
+    Effect.gen(function* () {
+      const timeout = ["--idle-timeout", "1s"]
+      const killed = yield* startNode("--listen", "127.0.0.1:0", ...timeout)
+      const survivor = yield* startNode("--listen", "127.0.0.1:0", "--contact", killed.address, ...timeout)
+      yield* survivor.node.waitFor(line(killed.address, " connected"))
+      yield* killed.node.kill
+      yield* survivor.node.waitFor(line(killed.address, " disconnected: the peer went silent$"))
+      const from = survivor.node.lines.length
+
+      // It gave no contact, so the survivor has to dial.
+      const back = yield* startNode("--listen", killed.address, ...timeout)
+      yield* back.node.waitFor(line(survivor.address, " connected"))
+      yield* survivor.node.waitFor(line(killed.address, " connected"), from)
+      yield* survivor.node.type("welcome back")
+      yield* back.node.waitFor(line(survivor.address, ": welcome back$"))
+      yield* back.node.type("thank you")
+      yield* survivor.node.waitFor(line(killed.address, ": thank you$"))
+      assert.strictEqual(yield* survivor.node.stop(), 0)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("a node is found again by a killed peer that dials", () =>
+    Effect.gen(function* () {
+      const timeout = ["--idle-timeout", "1s"]
+      const survivor = yield* startNode("--listen", "127.0.0.1:0", ...timeout)
+      const contact = ["--contact", survivor.address, ...timeout]
+      const killed = yield* startNode("--listen", "127.0.0.1:0", ...contact)
+      yield* survivor.node.waitFor(line(killed.address, " connected"))
+      yield* killed.node.kill
+      yield* survivor.node.waitFor(line(killed.address, " disconnected: the peer went silent$"))
+      const back = yield* startNode("--listen", killed.address, ...contact)
+      yield* back.node.type("here I am again")
+      yield* survivor.node.waitFor(line(killed.address, ": here I am again$"))
+      yield* survivor.node.type("so I see")
+      yield* back.node.waitFor(line(survivor.address, ": so I see$"))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("pings", () =>
+    Effect.gen(function* () {
+      const { address } = yield* startNode("--listen", "127.0.0.1:0")
+      const ping = yield* start("ping", address, "--count", "3", "--interval", "10ms")
+      yield* ping.waitFor(/^3 of 3 answered, connect and answer: min .* ms, median .* ms, max .* ms$/u)
+      yield* ping.waitFor(/^round-trip time .* ms$/u)
+      assert.strictEqual(yield* ping.exitCode, 0)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("says in one line that nobody answers, and exits with 1", () =>
+    Effect.gen(function* () {
+      const nobody = yield* freeAddress
+      const ping = yield* start("ping", nobody, "--count", "1", "--timeout", "500ms")
+      yield* ping.waitFor(/^qp2p: \S+ is unreachable: /u)
+      assert.strictEqual(yield* ping.exitCode, 1)
+      const send = yield* start("send", nobody, "hello", "--retry", "10ms")
+      assert.strictEqual(yield* send.exitCode, 1)
+      assert.strictEqual(send.lines.length, 1)
+      assert.match(send.lines[0] ?? "", /^qp2p: \S+ did not answer$/u)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("sends a text", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const inbox = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+      const receive = yield* start("receive", "--listen", "127.0.0.1:0", "--out", inbox, "--once")
+      const address = (yield* receive.waitFor(local))[1] ?? ""
+      const send = yield* start("send", address, "grüße", "--priority=-3")
+      yield* receive.waitFor(/: grüße$/u)
+      assert.strictEqual(yield* send.exitCode, 0)
+      assert.strictEqual(yield* receive.exitCode, 0)
+      assert.match(send.lines[0] ?? "", /^sent 7 B to \S+, confirmed in/u)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("sends files, the same one twice, and receives until it is told to stop", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+      const content = new Uint8Array(randomBytes(3_000_000))
+      yield* fs.writeFile(`${root}/a.bin`, content)
+      const receive = yield* start("receive", "--listen", "[::1]:0", "--out", `${root}/new/inbox`)
+      const address = (yield* receive.waitFor(local))[1] ?? ""
+      const sends = yield* Effect.all([
+        start("send", address, "--file", `${root}/a.bin`),
+        start("send", address, "--file", `${root}/a.bin`)
+      ])
+      const hash = new RegExp(`^sha256 ${Format.sha256(content)}$`, "u")
+      for (const send of sends) {
+        yield* send.waitFor(hash)
+        assert.strictEqual(yield* send.exitCode, 0)
+      }
+      yield* receive.waitFor(hash)
+      assert.strictEqual(yield* receive.stop("SIGINT"), 0)
+      assert.deepStrictEqual((yield* fs.readDirectory(`${root}/new/inbox`)).toSorted(), ["a (1).bin", "a.bin"])
+      for (const name of ["a.bin", "a (1).bin"]) {
+        assert.strictEqual(Format.sha256(yield* fs.readFile(`${root}/new/inbox/${name}`)), Format.sha256(content))
+      }
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("refuses a file where none is wanted", () =>
+    Effect.gen(function* () {
+      const { address, node } = yield* startNode("--listen", "127.0.0.1:0")
+      const send = yield* start("send", address, "--file", bin)
+      yield* send.waitFor(/^qp2p: the receiver did not take the file: this node takes no files$/u)
+      assert.strictEqual(yield* send.exitCode, 1)
+      yield* node.waitFor(/: bin\.js was not received: this node takes no files$/u)
+      assert.strictEqual(yield* node.stop(), 0)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("says in one line that the address is in use", () =>
+    Effect.gen(function* () {
+      const { address } = yield* startNode("--listen", "127.0.0.1:0")
+      const second = yield* start("node", "--listen", address)
+      assert.strictEqual(yield* second.exitCode, 1)
+      assert.deepStrictEqual(second.lines, [`qp2p: cannot listen on ${address}: the address is in use`])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("exits with 2 and one line on wrong usage", () =>
+    Effect.gen(function* () {
+      const node = yield* start("node", "--listen", "nonsense")
+      assert.strictEqual(yield* node.exitCode, 2)
+      assert.strictEqual(node.lines.length, 1)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+})

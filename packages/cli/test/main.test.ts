@@ -1,0 +1,72 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { TestConsole } from "effect/testing"
+import { main } from "../src/main.ts"
+import { version } from "../src/version.ts"
+
+const run = (...args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const code = yield* main(args).pipe(
+      Effect.as(0),
+      Effect.catchTag("Exited", (exited) => Effect.succeed(exited.code))
+    )
+    const out = (yield* TestConsole.logLines).map(String)
+    const errors = (yield* TestConsole.errorLines).map(String)
+    return { code, out: out.join("\n"), errors }
+  }).pipe(Effect.provide(Layer.merge(NodeServices.layer, TestConsole.layer)))
+
+describe("qp2p", () => {
+  const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, RegExp]> = [
+    [["node", "--listen", "nonsense"], /^qp2p node: .*"nonsense".*expected an address.*\(see qp2p node --help\)$/u],
+    [["node", "--contact", "127.0.0.1:0"], /^qp2p node: .*"127\.0\.0\.1:0".*expected an address/u],
+    [["node", "--idle-timeout", "5"], /expected a time span/u],
+    [["node", "--external-port", "70000"], /expected a port, 1 to 65535/u],
+    [["node", "--external-ip", "home"], /expected an IP address/u],
+    [["send", "127.0.0.1", "hello"], /^qp2p send: .*expected an address/u],
+    [["send", "127.0.0.1:1"], /give a text, or a file with --file/u],
+    [["send", "127.0.0.1:1", "hello", "--file", "package.json"], /not both/u],
+    [["send", "127.0.0.1:1", ""], /empty message/u],
+    [["send", "127.0.0.1:1", "--file", "no-such-file"], /no-such-file/u],
+    [["send"], /Missing required argument: peer/u],
+    [["receive", "--listen", "127.0.0.1:0"], /Missing required flag: --out/u],
+    [["ping", "127.0.0.1:1", "--count", "0"], /expected 1 to 10000/u],
+    [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
+    [["dance"], /Unknown subcommand "dance"/u]
+  ]
+  it.effect.each(wrong)("%j is wrong usage: one line, exit code 2", ([args, reason]) =>
+    Effect.gen(function* () {
+      const { code, errors, out } = yield* run(...args)
+      assert.strictEqual(code, 2)
+      assert.strictEqual(errors.length, 1)
+      assert.match(errors[0] ?? "", reason)
+      assert.notInclude(errors[0], "\n")
+      assert.strictEqual(out, "")
+    })
+  )
+
+  it.effect("shows what there is when no command is given", () =>
+    Effect.gen(function* () {
+      const { code, out } = yield* run()
+      assert.strictEqual(code, 2)
+      for (const command of ["node", "send", "receive", "ping"]) assert.include(out, command)
+    })
+  )
+
+  it.effect.each(["node", "send", "receive", "ping"])("explains %s", (command) =>
+    Effect.gen(function* () {
+      const { code, errors, out } = yield* run(command, "--help")
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(errors, [])
+      assert.include(out, "Exit codes: 0")
+      assert.include(out, `qp2p ${command} `)
+    })
+  )
+
+  it.effect("knows its version", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* run("--version")).out, `qp2p ${version}`)
+    })
+  )
+})

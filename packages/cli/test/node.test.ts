@@ -1,0 +1,193 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, describe, it } from "@effect/vitest"
+import * as Endpoint from "@qp2p/core/Endpoint"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { TestClock, TestConsole } from "effect/testing"
+import * as node from "../src/commands/node.ts"
+import { makeEndpoint } from "./fakeEndpoint.ts"
+import { alice, bob, makeStream } from "./fakeStream.ts"
+
+/** A node on an endpoint without a network, and a keyboard. */
+const startNode = Effect.fnUntraced(function* (
+  options: { readonly contacts?: ReadonlyArray<NetAddress.InetAddress>; readonly joined?: NetAddress.InetAddress } = {}
+) {
+  const endpoint = yield* makeEndpoint(options.joined === undefined ? {} : { bootstrapContact: options.joined })
+  const keyboard = yield* Queue.unbounded<string>()
+  yield* node
+    .run({ contacts: options.contacts ?? [], external: false, out: Option.none() })
+    .pipe(
+      Effect.provideService(Endpoint.Endpoint, endpoint.service),
+      Effect.provide(Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromQueue(keyboard)) })),
+      Effect.forkScoped
+    )
+  yield* TestClock.adjust(0)
+  return {
+    ...endpoint,
+    type: (text: string) => Queue.offer(keyboard, text),
+    /** Lets everything happen that does not wait for the clock. */
+    settle: TestClock.adjust(0),
+    out: Effect.map(TestConsole.logLines, (lines) => lines.map(String)),
+    errors: Effect.map(TestConsole.errorLines, (lines) => lines.map(String))
+  }
+})
+
+const platform = Layer.merge(NodeServices.layer, TestConsole.layer)
+
+describe("qp2p node", () => {
+  it.effect("says where it is, and who verified that", () =>
+    Effect.gen(function* () {
+      const { out } = yield* startNode({ contacts: [alice], joined: alice })
+      assert.deepStrictEqual(yield* out, [
+        "local 127.0.0.1:4433",
+        "public 127.0.0.1:4433 (verified by 127.0.0.1:5001)",
+        "127.0.0.1:5001 connected (contact)"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("sends each line to everyone who is connected, in order", () =>
+    Effect.gen(function* () {
+      const { comes, goes, sent, settle, type } = yield* startNode({ contacts: [alice], joined: alice })
+      yield* comes(bob)
+      yield* settle
+      yield* type("one\ntwo\n\n")
+      yield* settle
+      assert.deepStrictEqual(
+        sent.filter((line) => line.startsWith(`${alice}`)),
+        [`${alice} one`, `${alice} two`]
+      )
+      assert.deepStrictEqual(
+        sent.filter((line) => line.startsWith(`${bob}`)),
+        [`${bob} one`, `${bob} two`]
+      )
+      yield* goes(bob)
+      yield* settle
+      yield* type("three\n")
+      yield* settle
+      assert.strictEqual(sent.at(-1), `${alice} three`)
+      assert.strictEqual(sent.length, 5)
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("says when a line went to nobody", () =>
+    Effect.gen(function* () {
+      const { errors, settle, type } = yield* startNode()
+      yield* type("hello\n")
+      yield* settle
+      assert.deepStrictEqual(yield* errors, ["nobody is connected: not sent"])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("prints messages and answers marco, to that peer only", () =>
+    Effect.gen(function* () {
+      const { comes, out, sent, settle, writes } = yield* startNode()
+      yield* comes(alice)
+      yield* comes(bob)
+      yield* writes(alice, "polo")
+      yield* writes(alice, "marco\n")
+      yield* settle
+      assert.deepStrictEqual((yield* out).slice(2).toSorted(), [
+        "127.0.0.1:5001 connected",
+        "127.0.0.1:5001: marco\\n",
+        "127.0.0.1:5001: polo",
+        "127.0.0.1:5002 connected"
+      ])
+      assert.deepStrictEqual(sent, [`${alice} polo`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("answers on the stream that a question came on, and ends its half", () =>
+    Effect.gen(function* () {
+      const { comes, sent, settle, writes } = yield* startNode()
+      yield* comes(alice)
+      const fake = yield* makeStream()
+      yield* writes(alice, "marco", fake.reply)
+      yield* settle
+      assert.strictEqual(new TextDecoder().decode(yield* Queue.take(fake.back)), "polo")
+      assert.strictEqual((yield* Effect.exit(Queue.take(fake.back)))._tag, "Failure")
+      assert.deepStrictEqual(sent, [])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("says why a peer is gone, and keeps it while another connection is open", () =>
+    Effect.gen(function* () {
+      const { comes, goes, out, sent, settle, type } = yield* startNode()
+      yield* comes(alice)
+      yield* goes(alice, false)
+      yield* settle
+      yield* type("still there?\n")
+      yield* settle
+      assert.deepStrictEqual(sent, [`${alice} still there?`])
+      yield* goes(alice)
+      yield* settle
+      assert.deepStrictEqual((yield* out).slice(-2), [
+        "127.0.0.1:5001 disconnected: the peer went silent (another connection with it is open)",
+        "127.0.0.1:5001 disconnected: the peer went silent"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("dials a contact that it lost until it is back", () =>
+    Effect.gen(function* () {
+      const { dialled, goes, out, reachable, sent, settle, type } = yield* startNode({
+        contacts: [alice],
+        joined: alice
+      })
+      yield* goes(alice)
+      yield* TestClock.adjust("1 minute")
+      const attempts = dialled.length
+      assert.isAtLeast(attempts, 5)
+      // It waits longer and longer, but never more than 15 s (10 s and some jitter).
+      assert.isAtMost(attempts, 20)
+      reachable.add(`${alice}`)
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual((yield* out).at(-1), "127.0.0.1:5001 connected (contact)")
+      yield* type("welcome back\n")
+      yield* settle
+      assert.deepStrictEqual(sent, [`${alice} welcome back`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("stops dialling a contact that comes by itself", () =>
+    Effect.gen(function* () {
+      const { comes, dialled, goes } = yield* startNode({ contacts: [alice], joined: alice })
+      yield* goes(alice)
+      yield* TestClock.adjust("5 seconds")
+      yield* comes(alice)
+      yield* TestClock.adjust(0)
+      const attempts = dialled.length
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(dialled.length, attempts)
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("does not dial a peer that is no contact", () =>
+    Effect.gen(function* () {
+      const { comes, dialled, goes } = yield* startNode({ contacts: [alice], joined: alice })
+      yield* comes(bob)
+      yield* TestClock.adjust(0)
+      yield* goes(bob)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(dialled, [])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("keeps trying when no contact answered at the start", () =>
+    Effect.gen(function* () {
+      const { out, reachable } = yield* startNode({ contacts: [alice, bob] })
+      reachable.add(`${bob}`)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* out, [
+        "local 127.0.0.1:4433",
+        "public 127.0.0.1:4433 (not verified: no contact answered)",
+        "127.0.0.1:5002 connected (contact)"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+})

@@ -1,0 +1,168 @@
+/**
+ * Finding one's place through peers that are known already: reach one of them, learn from it which address it sees us
+ * at, and have it verify that we can be reached there. Also the answering side of those questions.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
+import type { EndpointConfig } from "./EndpointConfig.ts"
+import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
+import type { RpcError } from "./RpcError.ts"
+import { SerializationError } from "./SendError.ts"
+import type { ControlMessage, WireMessage } from "./WireMessage.ts"
+
+/**
+ * What bootstrapping needs of the endpoint.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Node {
+  readonly config: EndpointConfig
+  readonly localAddress: NetAddress.InetAddress
+  /** The gateway's mapping, if one was asked for. */
+  readonly mapped: Option.Option<NetAddress.InetAddress>
+  /** Reaches one of the contacts: all are dialled at once and the first to answer wins. */
+  readonly reachAny: (contacts: ReadonlyArray<NetAddress.InetAddress>) => Effect.Effect<Option.Option<Contact>>
+}
+
+/**
+ * A contact that was reached.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Contact {
+  readonly address: NetAddress.InetAddress
+  readonly ask: (question: ControlMessage) => Effect.Effect<WireMessage, RpcError>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Outcome {
+  readonly publicAddress: NetAddress.InetAddress
+  readonly contact: Option.Option<NetAddress.InetAddress>
+}
+
+/**
+ * Who asks, for the answering side.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Asker {
+  readonly remoteAddress: NetAddress.InetAddress
+  /** Whether an address can be reached over a connection made for that purpose alone. */
+  readonly isReachable: (address: NetAddress.InetAddress) => Effect.Effect<boolean>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class Bootstrap extends Context.Service<
+  Bootstrap,
+  {
+    readonly run: (
+      node: Node,
+      contacts: ReadonlyArray<NetAddress.InetAddress>
+    ) => Effect.Effect<Outcome, EndpointEchoError | EndpointVerificationError | Unreachable>
+    /** What a peer's control message is answered with; none for messages that ask nothing. */
+    readonly respond: (asker: Asker, question: ControlMessage) => Effect.Effect<Option.Option<ControlMessage>>
+  }
+>()("@qp2p/core/Bootstrap") {}
+
+/** Verifications under way at once for all peers together; more are answered with false. */
+const maxVerifications = 32
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* () {
+  const verifications = yield* Semaphore.make(maxVerifications)
+
+  const verify = (asker: Asker, claimed: NetAddress.InetAddress): Effect.Effect<boolean> => {
+    // Never dial what a stranger names: it may only have itself verified, at the address that it is seen at.
+    if (!sameIp(asker.remoteAddress, claimed) || claimed.port === 0) return Effect.succeed(false)
+    return Effect.map(
+      verifications.withPermitsIfAvailable(1)(asker.isReachable(claimed)),
+      Option.getOrElse(() => false)
+    )
+  }
+
+  return Bootstrap.of({
+    run,
+    respond: (asker, question) => {
+      switch (question._tag) {
+        case "EndpointEchoReq":
+          return Effect.succeedSome({ _tag: "EndpointEchoResp", address: asker.remoteAddress })
+        case "EndpointVerificationReq":
+          return Effect.map(verify(asker, question.address), (reachable) =>
+            Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable })
+          )
+        default:
+          return Effect.succeedNone
+      }
+    }
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Bootstrap> = Layer.effect(Bootstrap, make)
+
+const run = Effect.fnUntraced(function* (
+  node: Node,
+  contacts: ReadonlyArray<NetAddress.InetAddress>
+): Effect.fn.Return<Outcome, EndpointEchoError | EndpointVerificationError | Unreachable> {
+  const contact = contacts.length === 0 ? Option.none<Contact>() : yield* node.reachAny(contacts)
+  if (Option.isNone(contact)) {
+    if (contacts.length > 0) yield* Effect.logWarning("no contact could be reached", contacts.map(String))
+    return { publicAddress: publicAddressOf(node, Option.none()), contact: Option.none() }
+  }
+  const { address: peer, ask } = contact.value
+  const seen = yield* ask({ _tag: "EndpointEchoReq" }).pipe(
+    Effect.flatMap((answer) => (answer._tag === "EndpointEchoResp" ? Effect.succeed(answer.address) : unexpected(answer))),
+    Effect.mapError((error) => new EndpointEchoError({ peer, error }))
+  )
+  const publicAddress = publicAddressOf(node, Option.some(seen))
+  if (NetAddress.formatInet(seen) !== NetAddress.formatInet(publicAddress)) {
+    yield* Effect.logInfo(`contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${publicAddress}`)
+  }
+  const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: publicAddress }).pipe(
+    Effect.flatMap((answer) =>
+      answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : unexpected(answer)
+    ),
+    Effect.mapError((error) => new EndpointVerificationError({ peer, error }))
+  )
+  if (!reachable) return yield* new Unreachable({ publicAddress })
+  return { publicAddress, contact: Option.some(peer) }
+})
+
+/** What the operator says wins over what the gateway says, over what the contact sees, over what the socket says. */
+const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>): NetAddress.InetAddress => {
+  const { config, localAddress, mapped } = node
+  const found = Option.getOrElse(
+    Option.orElse(mapped, () => seen),
+    () => localAddress
+  )
+  const ip = config.externalIp ?? found.address
+  const port = config.externalPort ?? found.port
+  return NetAddress.inetAddressUnsafe(ip, port)
+}
+
+const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>
+  Effect.fail(new SerializationError({ reason: `a ${answer._tag} answers another question` }))
+
+const sameIp = (a: NetAddress.InetAddress, b: NetAddress.InetAddress): boolean =>
+  NetAddress.formatIp(NetAddress.toCanonical(a.address)) === NetAddress.formatIp(NetAddress.toCanonical(b.address))

@@ -1,0 +1,21 @@
+/**
+ * Why a client endpoint did not start.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { ConfigError, SocketError } from "./EndpointError.ts"
+
+export { ConfigError, SocketError } from "./EndpointError.ts"
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ClientEndpointError = Schema.Union([ConfigError, SocketError])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ClientEndpointError = typeof ClientEndpointError.Type

@@ -1,0 +1,84 @@
+/**
+ * How a connection ended.
+ *
+ * Exactly one `Close` belongs to each connection: `Connection.closed` yields it, `Disconnection.reason`
+ * carries it, and `ConnectionClosed.close` names it when an operation failed because of it.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * This side closed the connection: `Connection.close`, `Endpoint.disconnectFrom`, or the endpoint stopped.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class LocallyClosed extends Schema.TaggedError<LocallyClosed>("@qp2p/core/Close/LocallyClosed")(
+  "LocallyClosed",
+  {}
+) {
+  override get message() {
+    return "closed by this side"
+  }
+}
+
+/**
+ * The peer's application closed the connection with a code of its own (RFC 9000, section 19.19).
+ *
+ * `code` is 0 to 2^62 - 1; codes above 2^53 - 1 are reported as 2^53 - 1. `reason` is the peer's text, decoded
+ * leniently: treat it as untrusted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>("@qp2p/core/Close/ApplicationClosed")(
+  "ApplicationClosed",
+  { code: Schema.Int, reason: Schema.String }
+) {
+  override get message() {
+    return `closed by the peer with code ${this.code}${this.reason === "" ? "" : `: ${this.reason}`}`
+  }
+}
+
+/**
+ * QUIC itself ended the connection (RFC 9000, section 20.1), found by either side. TLS alerts are 0x100 + alert.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class TransportClosed extends Schema.TaggedError<TransportClosed>("@qp2p/core/Close/TransportClosed")(
+  "TransportClosed",
+  { code: Schema.Int, reason: Schema.String }
+) {
+  override get message() {
+    return `transport error 0x${this.code.toString(16)}${this.reason === "" ? "" : `: ${this.reason}`}`
+  }
+}
+
+/**
+ * Nothing was heard from the peer for the idle timeout (RFC 9000, section 10.1).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class IdleTimedOut extends Schema.TaggedError<IdleTimedOut>("@qp2p/core/Close/IdleTimedOut")(
+  "IdleTimedOut",
+  {}
+) {
+  override get message() {
+    return "the peer went silent"
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Close = Schema.Union([LocallyClosed, ApplicationClosed, TransportClosed, IdleTimedOut])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Close = typeof Close.Type

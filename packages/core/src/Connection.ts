@@ -1,0 +1,48 @@
+/**
+ * A connection with one peer.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import type { BidirectionalStream } from "./BidirectionalStream.ts"
+import type { Close } from "./Close.ts"
+import type { ConnectionError } from "./ConnectionError.ts"
+import type { ConnectionId } from "./ConnectionId.ts"
+import type { SendError } from "./SendError.ts"
+import type { SendStream } from "./SendStream.ts"
+import type { ConnectionStats } from "./Transport.ts"
+
+export type { ConnectionStats } from "./Transport.ts"
+
+/**
+ * Higher is sent first; a signed integer, 0 by default, as in qp2p.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PriorityOptions {
+  readonly priority?: number | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connection {
+  readonly id: ConnectionId
+  /** Where the peer is now. It changes when a NAT on the way rebinds. */
+  readonly remoteAddress: NetAddress.InetAddress
+  /**
+   * Sends one message on a stream of its own. Done when the peer has acknowledged all of it. The payload must not be
+   * changed before. Interruption gives up on what is not yet sent.
+   */
+  readonly send: (payload: Uint8Array, options?: PriorityOptions) => Effect.Effect<void, SendError>
+  readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>
+  readonly openBi: (options?: PriorityOptions) => Effect.Effect<BidirectionalStream, ConnectionError>
+  /** Closes with code 0. Idempotent. */
+  readonly close: Effect.Effect<void>
+  /** Waits for the end and says how it came. */
+  readonly closed: Effect.Effect<Close>
+  readonly stats: Effect.Effect<ConnectionStats>
+}

@@ -1,0 +1,165 @@
+/**
+ * Why a connection could not be made, or could not be used any more.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Close } from "./Close.ts"
+
+/**
+ * The endpoint was closed, or its scope was.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EndpointStopped extends Schema.TaggedError<EndpointStopped>("@qp2p/core/ConnectionError/EndpointStopped")(
+  "EndpointStopped",
+  {}
+) {
+  override get message() {
+    return "the endpoint has stopped"
+  }
+}
+
+/**
+ * This endpoint holds `limit` connections already (`EndpointConfig.maxConnections`).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
+  "@qp2p/core/ConnectionError/TooManyConnections"
+)("TooManyConnections", { limit: Schema.Int }) {
+  override get message() {
+    return `the limit of ${this.limit} connections is reached`
+  }
+}
+
+/**
+ * The address cannot be dialled from here: it does not parse, its port is 0, or its family is not the socket's.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidAddress extends Schema.TaggedError<InvalidAddress>("@qp2p/core/ConnectionError/InvalidAddress")(
+  "InvalidAddress",
+  { input: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return `cannot dial ${this.input}: ${this.reason}`
+  }
+}
+
+/**
+ * The peer speaks no version of QUIC, or no protocol over it, that this endpoint speaks.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/core/ConnectionError/VersionMismatch")(
+  "VersionMismatch",
+  { peer: Schema.InetAddress }
+) {
+  override get message() {
+    return `${this.peer} speaks another version of the protocol`
+  }
+}
+
+/**
+ * QUIC or TLS failed with an error code of RFC 9000, section 20.1; TLS alerts are 0x100 + alert.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/core/ConnectionError/TransportError")(
+  "TransportError",
+  { peer: Schema.InetAddress, code: Schema.Int, reason: Schema.String }
+) {
+  override get message() {
+    return `transport error 0x${this.code.toString(16)} with ${this.peer}${this.reason === "" ? "" : `: ${this.reason}`}`
+  }
+}
+
+/**
+ * The peer lost its state of the connection and said so with a stateless reset (RFC 9000, section 10.3).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionReset extends Schema.TaggedError<ConnectionReset>("@qp2p/core/ConnectionError/ConnectionReset")(
+  "ConnectionReset",
+  { peer: Schema.InetAddress }
+) {
+  override get message() {
+    return `${this.peer} reset the connection`
+  }
+}
+
+/**
+ * The peer did not answer: the handshake took longer than `EndpointConfig.handshakeTimeout`, or an established
+ * connection heard nothing for the idle timeout.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
+  "@qp2p/core/ConnectionError/ConnectionTimedOut"
+)("ConnectionTimedOut", { peer: Schema.InetAddress }) {
+  override get message() {
+    return `${this.peer} did not answer`
+  }
+}
+
+/**
+ * The connection was closed before the operation was done; `close` says by whom.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>(
+  "@qp2p/core/ConnectionError/ConnectionClosed"
+)("ConnectionClosed", { peer: Schema.InetAddress, close: Close }) {
+  override get message() {
+    return `connection with ${this.peer}: ${this.close.message}`
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ConnectionError = Schema.Union([
+  EndpointStopped,
+  TooManyConnections,
+  InvalidAddress,
+  VersionMismatch,
+  TransportError,
+  ConnectionReset,
+  ConnectionTimedOut,
+  ConnectionClosed
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectionError = typeof ConnectionError.Type
+
+/**
+ * None of the peers could be reached; `attempts` says why, one by one, in the order they were given.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NoneReachable extends Schema.TaggedError<NoneReachable>("@qp2p/core/ConnectionError/NoneReachable")(
+  "NoneReachable",
+  {
+    attempts: Schema.Array(Schema.Struct({ peer: Schema.Union([Schema.InetAddress, Schema.String]), error: ConnectionError }))
+  }
+) {
+  override get message() {
+    return this.attempts.length === 0
+      ? "there was nobody to reach"
+      : `none could be reached: ${this.attempts.map(({ error }) => error.message).join("; ")}`
+  }
+}

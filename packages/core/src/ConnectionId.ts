@@ -1,0 +1,45 @@
+/**
+ * What a peer is called.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Brand from "effect/Brand"
+import * as NetAddress from "effect/net/NetAddress"
+import { createHash } from "node:crypto"
+
+/**
+ * A name for the peer at the other end of a connection, derived from its address. Every connection with one address
+ * has the same id.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
+
+/**
+ * SHA3-256 over the address octets (4 or 16) and the port as two bytes, big-endian: qp2p's `XorName`, as 64 lowercase
+ * hexadecimal digits.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
+  const octets = NetAddress.isInetAddressV4(peer)
+    ? NetAddress.ipv4ToOctets(peer.address)
+    : NetAddress.ipv6ToOctets(peer.address)
+  return createHash("sha3-256")
+    .update(Uint8Array.of(...octets, peer.port >>> 8, peer.port & 0xff))
+    .digest("hex") as ConnectionId
+}
+
+/**
+ * The generator that an endpoint calls once for each connection. Provide another to name peers differently.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const ConnectionId: Context.Reference<(peer: NetAddress.InetAddress) => ConnectionId> = Context.Reference(
+  "@qp2p/core/ConnectionId",
+  { defaultValue: () => fromAddress }
+)

@@ -1,0 +1,169 @@
+/**
+ * The connections of one endpoint: by address, by id, and those being dialled.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { Connection } from "./Connection.ts"
+import type { ConnectionError } from "./ConnectionError.ts"
+import type { ConnectionId } from "./ConnectionId.ts"
+
+/**
+ * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used,
+ * so that both sides come to use the same one after they dialled each other at once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pool {
+  readonly size: () => number
+  /** The connection to use with `peer`, if there is one. */
+  readonly current: (peer: NetAddress.InetAddress) => Connection | undefined
+  /** Every connection with `peer`, oldest first. */
+  readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<Connection>
+  readonly byId: (id: ConnectionId) => Option.Option<Connection>
+  readonly add: (connection: Connection) => void
+  readonly remove: (connection: Connection) => void
+  /** The connection's `remoteAddress` has changed. */
+  readonly readdress: (connection: Connection) => void
+  /**
+   * The connection to use with `peer`, or the outcome of `dial`. Concurrent callers share one dial: all get its result,
+   * one caller's interruption does not disturb it, and the last one's cancels it. `dial` adds to the pool what it makes.
+   */
+  readonly connect: (
+    peer: NetAddress.InetAddress,
+    dial: Effect.Effect<Connection, ConnectionError>
+  ) => Effect.Effect<Connection, ConnectionError>
+}
+
+/**
+ * Opens pools. Each endpoint opens its own: layers are memoised, and two endpoints that shared the state of one would
+ * answer for each other's peers.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class ConnectionPool extends Context.Service<
+  ConnectionPool,
+  { readonly open: Effect.Effect<Pool, never, Scope.Scope> }
+>()("@qp2p/core/ConnectionPool") {}
+
+interface SharedDial {
+  readonly fiber: Fiber.Fiber<Connection, ConnectionError>
+  waiting: number
+}
+
+/**
+ * An empty pool. Dials run in the scope: closing it interrupts them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const byAddress = new Map<string, Array<Connection>>()
+  const byId = new Map<ConnectionId, Array<Connection>>()
+  const keys = new Map<Connection, string>()
+  const dials = new Map<string, SharedDial>()
+
+  const add = (connection: Connection) => {
+    const key = keyOf(connection.remoteAddress)
+    keys.set(connection, key)
+    append(byAddress, key, connection)
+    append(byId, connection.id, connection)
+  }
+
+  const remove = (connection: Connection) => {
+    const key = keys.get(connection)
+    if (key === undefined) return
+    keys.delete(connection)
+    drop(byAddress, key, connection)
+    drop(byId, connection.id, connection)
+  }
+
+  const current = (peer: NetAddress.InetAddress) => byAddress.get(keyOf(peer))?.[0]
+
+  const startDial = (key: string, dial: Effect.Effect<Connection, ConnectionError>) =>
+    Effect.map(Effect.forkIn(dial, scope, { startImmediately: true }), (fiber) => {
+      const shared: SharedDial = { fiber, waiting: 0 }
+      dials.set(key, shared)
+      fiber.addObserver(() => {
+        if (dials.get(key) === shared) dials.delete(key)
+      })
+      return shared
+    })
+
+  const leave = (key: string, shared: SharedDial) =>
+    Effect.suspend(() => {
+      shared.waiting -= 1
+      if (shared.waiting > 0) return Effect.void
+      // Whoever comes next has to start anew: this dial is on its way out.
+      if (dials.get(key) === shared) dials.delete(key)
+      return Fiber.interrupt(shared.fiber)
+    })
+
+  const join = (key: string, dial: Effect.Effect<Connection, ConnectionError>) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const ongoing = dials.get(key)
+        return Effect.flatMap(ongoing === undefined ? startDial(key, restore(dial)) : Effect.succeed(ongoing), (shared) => {
+          shared.waiting += 1
+          return Effect.ensuring(restore(Fiber.join(shared.fiber)), leave(key, shared))
+        })
+      })
+    )
+
+  return {
+    size: () => keys.size,
+    current,
+    all: (peer) => [...(byAddress.get(keyOf(peer)) ?? [])],
+    byId: (id) => Option.fromUndefinedOr(byId.get(id)?.[0]),
+    add,
+    remove,
+    readdress: (connection) => {
+      if (!keys.has(connection)) return
+      remove(connection)
+      add(connection)
+    },
+    connect: (peer, dial) =>
+      Effect.suspend(() => {
+        const connection = current(peer)
+        return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
+      })
+  }
+})
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
+
+const formatted = new WeakMap<NetAddress.InetAddress, string>()
+
+/** Addresses as map keys. Most calls are with an address seen before, and formatting costs more than a message should. */
+const keyOf = (address: NetAddress.InetAddress): string => {
+  let key = formatted.get(address)
+  if (key === undefined) formatted.set(address, (key = NetAddress.formatInet(address)))
+  return key
+}
+
+const append = <K>(map: Map<K, Array<Connection>>, key: K, connection: Connection) => {
+  const connections = map.get(key)
+  if (connections === undefined) map.set(key, [connection])
+  else connections.push(connection)
+}
+
+const drop = <K>(map: Map<K, Array<Connection>>, key: K, connection: Connection) => {
+  const connections = map.get(key)
+  const i = connections?.indexOf(connection) ?? -1
+  if (connections === undefined || i === -1) return
+  connections.splice(i, 1)
+  if (connections.length === 0) map.delete(key)
+}

@@ -1,0 +1,206 @@
+/**
+ * A place on the network: dials peers, is dialled by them, and exchanges messages and streams with them.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { BidirectionalStream } from "./BidirectionalStream.ts"
+import * as Bootstrap from "./Bootstrap.ts"
+import type { ClientEndpointError } from "./ClientEndpointError.ts"
+import type { Close } from "./Close.ts"
+import type { Connection, PriorityOptions } from "./Connection.ts"
+import type { ConnectionError, EndpointStopped, NoneReachable } from "./ConnectionError.ts"
+import type { ConnectionId } from "./ConnectionId.ts"
+import * as ConnectionPool from "./ConnectionPool.ts"
+import type * as EndpointConfig from "./EndpointConfig.ts"
+import type { EndpointError } from "./EndpointError.ts"
+import * as internal from "./internal/endpoint.ts"
+import * as PortMapper from "./PortMapper.ts"
+import * as QuicheTransport from "./QuicheTransport.ts"
+import type { RpcError } from "./RpcError.ts"
+import type { NotConnected, SendError } from "./SendError.ts"
+import type { SendStream } from "./SendStream.ts"
+import type { Transport } from "./Transport.ts"
+
+/**
+ * An address, or text such as `"127.0.0.1:4433"` or `"[::1]:4433"`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Address = NetAddress.InetAddress | string
+
+/**
+ * A message that a peer sent. `reply` is there when it came on a bidirectional stream, the same one for every message of
+ * that stream: what is sent on it goes back to whoever asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface IncomingMessage {
+  readonly peer: NetAddress.InetAddress
+  readonly connectionId: ConnectionId
+  readonly payload: Uint8Array
+  readonly reply: Option.Option<SendStream>
+}
+
+/**
+ * The end of a connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Disconnection {
+  readonly peer: NetAddress.InetAddress
+  readonly connectionId: ConnectionId
+  readonly reason: Close
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface SendOptions extends PriorityOptions {
+  /** Instead of `EndpointConfig.retryDuration`. */
+  readonly retryDuration?: Duration.Input | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Where to listen. `"0.0.0.0:0"` by default: every IPv4 address, a port of the system's choice. */
+  readonly localAddress?: Address | undefined
+  /** Peers to bootstrap from. */
+  readonly contacts?: ReadonlyArray<Address> | undefined
+  readonly config?: EndpointConfig.Input | undefined
+}
+
+/**
+ * Each message, connection and disconnection goes to exactly one taker, whether it takes by stream or one by one. The
+ * queues are bounded: messages that nobody takes hold their senders back. A stream that is left early may have taken a
+ * batch of which the rest is lost with it; `nextConnection`, `nextMessage` and `nextDisconnection` take one item only.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Endpoint extends Context.Service<
+  Endpoint,
+  {
+    /** The bound UDP address. */
+    readonly localAddress: NetAddress.InetAddress
+    /** Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or local. */
+    readonly publicAddress: NetAddress.InetAddress
+    /** The contact that answered first, if any did. */
+    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    /** Peers that dialled this endpoint. Ends when it stops. */
+    readonly incomingConnections: Stream.Stream<Connection>
+    /** Messages of every connection, whoever dialled. Ends when the endpoint stops. */
+    readonly incomingMessages: Stream.Stream<IncomingMessage>
+    /** Every connection that ended. Ends when the endpoint stops. */
+    readonly disconnections: Stream.Stream<Disconnection>
+    readonly nextConnection: Effect.Effect<Connection, EndpointStopped>
+    readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
+    readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
+    /**
+     * A connection with `peer`: the one there is, or a new one. Dials that fail for reasons that may pass are tried
+     * again for `retryDuration`.
+     */
+    readonly connectTo: (peer: Address) => Effect.Effect<Connection, ConnectionError>
+    /** Dials all of them at once, each once; the first to answer wins and the other dials are given up. */
+    readonly connectToAny: (peers: ReadonlyArray<Address>) => Effect.Effect<Connection, NoneReachable>
+    /** Whether `peer` answers, over a connection that is made for this and closed again. */
+    readonly isReachable: (peer: Address) => Effect.Effect<void, RpcError>
+    /** Closes every connection with `peer`. */
+    readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
+    readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
+    readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
+    readonly openBidirectionalStream: (
+      peer: Address,
+      options?: PriorityOptions
+    ) => Effect.Effect<BidirectionalStream, ConnectionError>
+    /** As `sendMessage`, but only over a connection that is there. */
+    readonly trySendMessage: (
+      payload: Uint8Array,
+      peer: Address,
+      options?: PriorityOptions
+    ) => Effect.Effect<void, NotConnected | SendError>
+    /**
+     * Sends a message of 1 byte to `maxMessageSize`, dialling if need be. Done when the peer has acknowledged all of
+     * it. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
+     * acknowledgement was lost then arrives twice.
+     */
+    readonly sendMessage: (payload: Uint8Array, peer: Address, options?: SendOptions) => Effect.Effect<void, SendError>
+    /** Ends everything and frees the port. Idempotent; closing the scope does the same. */
+    readonly close: Effect.Effect<void>
+  }
+>()("@qp2p/core/Endpoint") {}
+
+/**
+ * An endpoint that lives as long as the scope. Listens, maps a port if the configuration says so, and bootstraps: when
+ * contacts are given and one answers, this fails unless that contact can reach us at the public address. When none
+ * answers the endpoint works without.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options?: Options
+): Effect.Effect<Endpoint["Service"], EndpointError, Scope.Scope | Transport | PortMapper.PortMapper> =>
+  internal.make(options)
+
+/**
+ * An endpoint that dials and is not dialled: no peer can connect to it, and nothing is asked of its contacts but a
+ * connection. It receives what peers send on the connections that it made.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeClient = (
+  options?: Options
+): Effect.Effect<Endpoint["Service"], ClientEndpointError, Scope.Scope | Transport> => internal.makeClient(options)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, Transport | PortMapper.PortMapper> =>
+  Layer.effect(Endpoint, make(options))
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
+  Layer.effect(Endpoint, makeClient(options))
+
+/**
+ * Ready to run on Node: QUIC over UDP, and no port mapper.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNode = (options?: Options): Layer.Layer<Endpoint, EndpointError> =>
+  Layer.provide(layer(options), [QuicheTransport.layer, PortMapper.layerNone])
+
+/**
+ * For programs that bring their own pool or bootstrap.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWithoutDependencies = (
+  options?: Options
+): Layer.Layer<
+  Endpoint,
+  EndpointError,
+  Transport | PortMapper.PortMapper | ConnectionPool.ConnectionPool | Bootstrap.Bootstrap
+> => Layer.effect(Endpoint, internal.makeWithServices(options))

@@ -1,0 +1,102 @@
+/**
+ * Why an endpoint did not start.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { PortMapperError } from "./PortMapperError.ts"
+import { RpcError } from "./RpcError.ts"
+
+/**
+ * An option or a configuration value is not acceptable. `path` names it, such as `idleTimeout` or `contacts.1`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConfigError extends Schema.TaggedError<ConfigError>("@qp2p/core/EndpointError/ConfigError")(
+  "ConfigError",
+  { path: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return `${this.path === "" ? "options" : this.path}: ${this.reason}`
+  }
+}
+
+/**
+ * The UDP socket could not be opened, or the transport could not be loaded on this platform.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SocketError extends Schema.TaggedError<SocketError>("@qp2p/core/EndpointError/SocketError")(
+  "SocketError",
+  { address: Schema.InetAddress, reason: Schema.String, cause: Schema.Defect() }
+) {
+  override get message() {
+    return `cannot listen on ${this.address}: ${this.reason}`
+  }
+}
+
+/**
+ * The contact was reached but did not tell which address it sees us at.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
+  "@qp2p/core/EndpointError/EndpointEchoError"
+)("EndpointEchoError", { peer: Schema.InetAddress, error: RpcError }) {
+  override get message() {
+    return `contact ${this.peer} did not tell our address: ${this.error.message}`
+  }
+}
+
+/**
+ * The contact was reached but did not say whether it can reach us.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EndpointVerificationError extends Schema.TaggedError<EndpointVerificationError>(
+  "@qp2p/core/EndpointError/EndpointVerificationError"
+)("EndpointVerificationError", { peer: Schema.InetAddress, error: RpcError }) {
+  override get message() {
+    return `contact ${this.peer} did not verify our address: ${this.error.message}`
+  }
+}
+
+/**
+ * The contact tried to reach us at our public address and could not.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/EndpointError/Unreachable")(
+  "Unreachable",
+  { publicAddress: Schema.InetAddress }
+) {
+  override get message() {
+    return `this endpoint cannot be reached at ${this.publicAddress}`
+  }
+}
+
+/**
+ * `PortMapperError`'s variants appear in it as themselves.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const EndpointError = Schema.Union([
+  ConfigError,
+  SocketError,
+  EndpointEchoError,
+  EndpointVerificationError,
+  Unreachable,
+  PortMapperError
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type EndpointError = typeof EndpointError.Type

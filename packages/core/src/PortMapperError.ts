@@ -1,0 +1,131 @@
+/**
+ * Why the gateway did not map a port.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * No gateway answered the search.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class GatewayNotFound extends Schema.TaggedError<GatewayNotFound>("@qp2p/core/PortMapperError/GatewayNotFound")(
+  "GatewayNotFound",
+  {}
+) {
+  override get message() {
+    return "no gateway that maps ports was found"
+  }
+}
+
+/**
+ * A gateway was found, and talking to it failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class GatewayUnreachable extends Schema.TaggedError<GatewayUnreachable>(
+  "@qp2p/core/PortMapperError/GatewayUnreachable"
+)("GatewayUnreachable", { gateway: Schema.String, cause: Schema.Defect() }) {
+  override get message() {
+    return `the gateway at ${this.gateway} cannot be reached`
+  }
+}
+
+/**
+ * The gateway's answer makes no sense, or is a fault with no variant of its own. `code` is the protocol's fault code,
+ * if it gave one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class GatewayProtocolError extends Schema.TaggedError<GatewayProtocolError>(
+  "@qp2p/core/PortMapperError/GatewayProtocolError"
+)("GatewayProtocolError", {
+  gateway: Schema.String,
+  code: Schema.OptionFromOptional(Schema.Int),
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the gateway at ${this.gateway} answered: ${this.reason}`
+  }
+}
+
+/**
+ * The external port belongs to another host.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class MappingConflict extends Schema.TaggedError<MappingConflict>("@qp2p/core/PortMapperError/MappingConflict")(
+  "MappingConflict",
+  { gateway: Schema.String, externalPort: Schema.Int }
+) {
+  override get message() {
+    return `external port ${this.externalPort} is taken on the gateway at ${this.gateway}`
+  }
+}
+
+/**
+ * The gateway refuses to map ports for this host.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class MappingNotAuthorized extends Schema.TaggedError<MappingNotAuthorized>(
+  "@qp2p/core/PortMapperError/MappingNotAuthorized"
+)("MappingNotAuthorized", { gateway: Schema.String }) {
+  override get message() {
+    return `the gateway at ${this.gateway} does not allow this host to map ports`
+  }
+}
+
+/**
+ * This port mapper cannot map at all: there is none (`PortMapper.layerNone`), or not for this address family.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PortMapperUnsupported extends Schema.TaggedError<PortMapperUnsupported>(
+  "@qp2p/core/PortMapperError/PortMapperUnsupported"
+)("PortMapperUnsupported", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/**
+ * The gateway did not answer in time.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PortMapperTimedOut extends Schema.TaggedError<PortMapperTimedOut>(
+  "@qp2p/core/PortMapperError/PortMapperTimedOut"
+)("PortMapperTimedOut", { gateway: Schema.String }) {
+  override get message() {
+    return `the gateway at ${this.gateway} did not answer in time`
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PortMapperError = Schema.Union([
+  GatewayNotFound,
+  GatewayUnreachable,
+  GatewayProtocolError,
+  MappingConflict,
+  MappingNotAuthorized,
+  PortMapperUnsupported,
+  PortMapperTimedOut
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PortMapperError = typeof PortMapperError.Type

@@ -1,0 +1,162 @@
+/**
+ * The live transport: QUIC version 1 by the native binding of `@matrixai/quic`, over Effect's `DatagramSocket`.
+ *
+ * @since 0.1.0
+ */
+import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type * as DatagramSocket from "effect/socket/DatagramSocket"
+import { SocketError } from "./EndpointError.ts"
+import * as certificate from "./internal/quiche/certificate.ts"
+import * as native from "./internal/quiche/native.ts"
+import * as nativeConfig from "./internal/quiche/nativeConfig.ts"
+import { Socket } from "./internal/quiche/socket.ts"
+import * as tunables from "./internal/quiche/tunables.ts"
+import { type BackingSocket, type BindOptions, type SocketEvents, Transport } from "./Transport.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Largest UDP payload to send, in bytes: 1,200 to 16,383, 1,350 by default. There is no path MTU discovery: a value
+   * that the path does not carry loses every full packet. The peer's own limit applies too.
+   */
+  readonly maxUdpPayload?: number | undefined
+  /** Makes the UDP socket for an address. The default is Node's; a simulated network plugs in here. */
+  readonly openSocket?: ((address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>) | undefined
+}
+
+/**
+ * Loads the binding when a socket is bound, so that a platform without one fails there, with a `SocketError`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): Transport["Service"] =>
+  Transport.of({
+    bind: (bind, events) => open(bind, events, options)
+  })
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerWith = (options: Options): Layer.Layer<Transport> => Layer.sync(Transport, () => make(options))
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Transport> = layerWith({})
+
+const openNodeSocket = (address: NetAddress.InetAddress): Effect.Effect<DatagramSocket.DatagramSocket> =>
+  NodeDatagramSocket.make({
+    bind: address,
+    // One family a socket: an IPv4 peer on a dual-stack socket would have two addresses.
+    ipv6Only: NetAddress.isInetAddressV6(address),
+    kernelReceiveBufferSize: tunables.kernelBuffer,
+    kernelSendBufferSize: tunables.kernelBuffer,
+    receiveBuffer: { capacity: tunables.receiveQueue }
+  })
+
+const open = Effect.fnUntraced(function* (
+  bind: BindOptions,
+  events: SocketEvents,
+  options: Options
+): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
+  const address = bind.localAddress
+  const quiche = yield* Effect.mapError(
+    native.load,
+    ({ cause, reason }) => new SocketError({ address, reason, cause })
+  )
+  const credentials = yield* certificate.selfSigned
+  const datagrams = yield* (options.openSocket ?? openNodeSocket)(address)
+  const reader = yield* Effect.mapError(datagrams.reader, (cause) => {
+    const kind = cause.reason._tag === "DatagramSocketOpenError" ? cause.reason.kind : "Unknown"
+    return new SocketError({ address, reason: openFailures[kind], cause })
+  })
+  const writer = yield* datagrams.writer
+  const idleTimeout = Duration.toMillis(bind.idleTimeout)
+  const maxSendPayload = Math.min(Math.max(options.maxUdpPayload ?? tunables.defaultSendPayload, 1_200), 16_383)
+  const context = yield* Effect.context<Scope.Scope>()
+  const run = Effect.runForkWith(context)
+  const writes = new Set<Fiber.Fiber<void>>()
+
+  const socket = new Socket({
+    quiche,
+    config: nativeConfig.make(quiche, { credentials, idleTimeout, maxSendPayload }),
+    address: reader.address,
+    bind,
+    maxSendPayload,
+    idleTimeout: idleTimeout === 0 ? Infinity : idleTimeout,
+    events,
+    send: (batch) => {
+      // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
+      const fiber = run(
+        Effect.catch(writer.writeAll(batch as NonEmptyReadonlyArray<DatagramSocket.OutgoingDatagram>), (error) =>
+          Effect.sync(() => {
+            const { reason } = error
+            if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return
+            if (reason.kind === "Unreachable") socket.unreachable(reason.address, "the network is unreachable")
+          })
+        )
+      )
+      writes.add(fiber)
+      fiber.addObserver(() => {
+        writes.delete(fiber)
+        socket.sent(batch.length)
+      })
+    }
+  })
+
+  // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      Effect.sync(() => socket.close()),
+      Effect.suspend(() => Fiber.awaitAll([...writes]))
+    )
+  )
+  yield* Effect.forkScoped(receive(reader, socket))
+  yield* Effect.forkScoped(housekeeping(socket, bind))
+  return socket
+})
+
+const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, socket: Socket) {
+  while (true) {
+    const datagrams = yield* reader.pull
+    for (const datagram of datagrams) socket.receive(datagram)
+  }
+}, Effect.catch((cause) => Effect.logWarning("the UDP socket failed", cause)))
+
+const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions) {
+  const limits = {
+    keepAlive: Duration.toMillis(bind.keepAliveInterval),
+    handshake: Duration.toMillis(bind.handshakeTimeout),
+    stall: Duration.toMillis(bind.stallTimeout)
+  }
+  const shortest = Math.min(limits.keepAlive, limits.handshake, limits.stall)
+  const interval = Math.min(Math.max(shortest / 8, tunables.minSweep), tunables.maxSweep)
+  let last = yield* Clock.currentTimeMillis
+  while (true) {
+    yield* Effect.sleep(interval)
+    const now = yield* Clock.currentTimeMillis
+    socket.sweep(now - last, limits)
+    last = now
+  }
+})
+
+const openFailures = {
+  AddressInUse: "the address is in use",
+  AddressNotAvailable: "the address is not one of this machine",
+  PermissionDenied: "permission denied",
+  Unknown: "the socket could not be opened"
+} as const

@@ -1,0 +1,23 @@
+/**
+ * The receiving half of a stream.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { RecvError } from "./RecvError.ts"
+
+/**
+ * Messages in the order they were sent. A stream that nobody reads holds the peer back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecvStream {
+  /** The next message. After the last one: `StreamLost` with `StreamGone`. Takes nothing when interrupted. */
+  readonly next: Effect.Effect<Uint8Array, RecvError>
+  /** Every message; ends where the peer finished. */
+  readonly messages: Stream.Stream<Uint8Array, RecvError>
+  /** Discards the rest and asks the peer to stop; its sends fail with `StreamStopped` and `code`. */
+  readonly stop: (code: number) => Effect.Effect<void>
+}

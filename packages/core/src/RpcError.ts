@@ -1,0 +1,33 @@
+/**
+ * Why a question to a peer (echo, verification, reachability) got no answer.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
+
+/**
+ * No answer within `EndpointConfig.rpcTimeout`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RpcTimedOut extends Schema.TaggedError<RpcTimedOut>("@qp2p/core/RpcError/RpcTimedOut")("RpcTimedOut", {
+  peer: Schema.InetAddress
+}) {
+  override get message() {
+    return `${this.peer} did not answer in time`
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RpcError = Schema.Union([RpcTimedOut, SerializationError, ConnectionLost, StreamLost])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RpcError = typeof RpcError.Type

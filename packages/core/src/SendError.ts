@@ -1,0 +1,81 @@
+/**
+ * Why a message was not confirmed.
+ *
+ * None of these says that the peer did not get the message: the confirmation may be what was lost. A send is at
+ * least once when it is retried.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { ConnectionError } from "./ConnectionError.ts"
+import { StreamError } from "./StreamError.ts"
+
+/**
+ * A message does not fit the wire format: empty or larger than `EndpointConfig.maxMessageSize` when sent; a malformed
+ * or oversized frame when received.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SerializationError extends Schema.TaggedError<SerializationError>(
+  "@qp2p/core/SendError/SerializationError"
+)("SerializationError", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/**
+ * There is no connection any more, or none could be made.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@qp2p/core/SendError/ConnectionLost")(
+  "ConnectionLost",
+  { error: ConnectionError }
+) {
+  override get message() {
+    return this.error.message
+  }
+}
+
+/**
+ * The stream ended early; the connection lives on.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StreamLost extends Schema.TaggedError<StreamLost>("@qp2p/core/SendError/StreamLost")("StreamLost", {
+  error: StreamError
+}) {
+  override get message() {
+    return this.error.message
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const SendError = Schema.Union([SerializationError, ConnectionLost, StreamLost])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type SendError = typeof SendError.Type
+
+/**
+ * There is no connection with the peer, and `trySendMessage` makes none.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NotConnected extends Schema.TaggedError<NotConnected>("@qp2p/core/SendError/NotConnected")("NotConnected", {
+  peer: Schema.InetAddress
+}) {
+  override get message() {
+    return `not connected with ${this.peer}`
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The seam between an endpoint and the network.
+ *
+ * A transport binds one socket that both dials and accepts, keeps connections with reliable, flow-controlled streams,
+ * and tells when a peer has acknowledged what it was sent. `QuicheTransport` is the live one; a transport for tests
+ * needs no sockets.
+ *
+ * The contract is records of plain callbacks, called synchronously: a message costs no fiber on its way through.
+ * Core owns queues, framing, retries and typed effects; a transport owns bytes. The rules for both sides:
+ *
+ * - Callbacks never throw. They may call any method of any record: methods only take note and report later, from the
+ *   transport's own turn. The one exception is `done` of `write`, which may be called from within `write`.
+ * - A chunk handed to `onData` belongs to the transport and is valid during the call only. A chunk handed to `write`
+ *   must not be changed until the stream has ended.
+ * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type { Close } from "./Close.ts"
+import type { ConnectionError } from "./ConnectionError.ts"
+import type { SocketError } from "./EndpointError.ts"
+import type { StreamError } from "./StreamError.ts"
+
+/**
+ * What `bind` is told. The limits are those of `EndpointConfig`, which documents them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BindOptions {
+  /** Port 0 lets the system choose. */
+  readonly localAddress: NetAddress.InetAddress
+  /** Whether peers may dial this socket. A client's answers nobody. */
+  readonly accept: boolean
+  readonly idleTimeout: Duration.Duration
+  readonly keepAliveInterval: Duration.Duration
+  readonly handshakeTimeout: Duration.Duration
+  readonly stallTimeout: Duration.Duration
+  readonly maxConnections: number
+  readonly maxConnectionsPerIp: number
+  /** Bytes per second to one peer. */
+  readonly maxSendRate: number
+}
+
+/**
+ * What a bound socket tells its owner.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SocketEvents {
+  /** A peer's dial was accepted and its handshake is complete. */
+  readonly onConnection: (connection: BackingConnection) => ConnectionEvents
+}
+
+/**
+ * What becomes of a dial: exactly one of the two, once.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DialEvents {
+  readonly onConnected: (connection: BackingConnection) => ConnectionEvents
+  readonly onFailed: (error: ConnectionError) => void
+}
+
+/**
+ * A bound socket. It lives as long as the scope of the `bind` that made it; closing that scope closes every
+ * connection, tells the peers, and frees the port.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BackingSocket {
+  readonly address: NetAddress.InetAddress
+  /** Dials `peer`. The function returned gives up: the half-open connection is closed and nothing is reported. */
+  readonly dial: (peer: NetAddress.InetAddress, events: DialEvents) => () => void
+}
+
+/**
+ * Counters of one connection, since it was made.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionStats {
+  /** Smoothed round-trip time (RFC 9002, section 5.3). */
+  readonly roundTripTime: Duration.Duration
+  readonly packetsSent: number
+  readonly packetsReceived: number
+  readonly packetsLost: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  /** Bytes that may be in flight (RFC 9002, section 7). */
+  readonly congestionWindow: number
+}
+
+/**
+ * An established connection.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BackingConnection {
+  /** Where the peer is now. It changes when a NAT on the way rebinds. */
+  readonly remoteAddress: NetAddress.InetAddress
+  /** Opens a stream at once; a stream that the peer has no credit for yet waits with its data. */
+  readonly openUni: (priority: number) => BackingSendStream
+  readonly openBi: (
+    priority: number,
+    events: RecvEvents
+  ) => { readonly send: BackingSendStream; readonly receive: BackingRecvStream }
+  /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `reason`. */
+  readonly close: (code: number, reason: string) => void
+  readonly stats: () => ConnectionStats
+}
+
+/**
+ * What a connection tells its owner.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionEvents {
+  /** The peer opened a stream. `send` is its other half when it is bidirectional. */
+  readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
+  /** `remoteAddress` has changed. */
+  readonly onMoved?: (() => void) | undefined
+  /**
+   * The last event. Everything that arrived before has been offered to `onData`, even where that had answered false:
+   * what is left of a connection that is gone is no more than its flow-control windows.
+   */
+  readonly onClosed: (close: Close) => void
+}
+
+/**
+ * Why a stream ended before its time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamFailure = StreamError | Close
+
+/**
+ * The sending half of a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BackingSendStream {
+  /**
+   * Queues `bytes`. `done` is called once: with a failure; or, without `fin`, when there is room for more; or, with
+   * `fin`, when the peer has acknowledged everything.
+   */
+  readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
+  /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
+  readonly setPriority: (priority: number) => void
+  /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */
+  readonly reset: (code: number) => void
+}
+
+/**
+ * The receiving half of a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BackingRecvStream {
+  /** Takes up again after `onData` has answered false. */
+  readonly resume: () => void
+  /** Discards what is left and asks the peer to stop, with `code` (0 to 2^53 - 1). */
+  readonly stop: (code: number) => void
+}
+
+/**
+ * What the receiving half of a stream tells its owner.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecvEvents {
+  /** Bytes in order. False pauses the stream; flow control then holds the peer back. */
+  readonly onData: (chunk: Uint8Array) => boolean
+  /** Once: the peer finished the stream, or it failed. */
+  readonly onEnd: (failure?: StreamFailure) => void
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class Transport extends Context.Service<
+  Transport,
+  {
+    readonly bind: (
+      options: BindOptions,
+      events: SocketEvents
+    ) => Effect.Effect<BackingSocket, SocketError, Scope.Scope>
+  }
+>()("@qp2p/core/Transport") {}

@@ -1,0 +1,449 @@
+/**
+ * What travels on a stream: qp2p's protocol, version 1.
+ *
+ * A stream carries frames until it ends. A frame is a header of nine bytes and a body:
+ *
+ * | bytes | content |
+ * | --- | --- |
+ * | 0-1 | version, big-endian: 1 |
+ * | 2-5 | length of the body, big-endian: at least 1 |
+ * | 6 | flag: 0 for a user message, 1 for a control message |
+ * | 7-8 | reserved: 0 |
+ *
+ * The body of a user message is its payload. That of a control message is bincode 1 (little-endian, fixed width): the
+ * variant as u32, then its address or boolean. An address is its kind as u32 (0 for IPv4, 1 for IPv6), the octets and
+ * the port as u16. IPv6 scope identifiers and flow labels are not sent.
+ *
+ * Plain functions and a class, called synchronously for each chunk: a message costs no fiber on its way through.
+ *
+ * @since 0.1.0
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import { Buffer } from "node:buffer"
+import { SerializationError } from "./SendError.ts"
+
+/**
+ * Bytes before the body of each frame.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const headerLength = 9
+
+/**
+ * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface UserMessage {
+  readonly _tag: "UserMessage"
+  readonly payload: Uint8Array
+}
+
+/**
+ * Asks the peer which address it sees us at.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndpointEchoReq {
+  readonly _tag: "EndpointEchoReq"
+}
+
+/**
+ * Answers `EndpointEchoReq`: the address that the peer is seen at.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndpointEchoResp {
+  readonly _tag: "EndpointEchoResp"
+  readonly address: NetAddress.InetAddress
+}
+
+/**
+ * Asks the peer whether it can reach us at `address`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndpointVerificationReq {
+  readonly _tag: "EndpointVerificationReq"
+  readonly address: NetAddress.InetAddress
+}
+
+/**
+ * Answers `EndpointVerificationReq`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndpointVerificationResp {
+  readonly _tag: "EndpointVerificationResp"
+  readonly reachable: boolean
+}
+
+/**
+ * What endpoints say to each other; an application never sees these.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ControlMessage = EndpointEchoReq | EndpointEchoResp | EndpointVerificationReq | EndpointVerificationResp
+
+/**
+ * The content of one frame.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type WireMessage = UserMessage | ControlMessage
+
+const version = 1
+const userFlag = 0
+const controlFlag = 1
+const maxLength = 0xffff_ffff
+
+const bareLength = 4
+const booleanLength = bareLength + 1
+const ipv4Length = bareLength + 4 + 4 + 2
+const ipv6Length = bareLength + 4 + 16 + 2
+
+/**
+ * Whether `payload` can be sent as one user message: 1 to `maxMessageSize` bytes, and no more than a header can tell
+ * (2^32 - 1). The encoders do not check.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const checkPayload = (payload: Uint8Array, maxMessageSize: number): SerializationError | undefined => {
+  const maximum = Math.min(maxMessageSize, maxLength)
+  const length = payload.length
+  if (length > 0 && length <= maximum) return undefined
+  return new SerializationError({
+    reason: length === 0 ? "a message must have at least 1 byte" : oversized(length, maximum)
+  })
+}
+
+const oversized = (length: number, maximum: number): string =>
+  `a message of ${length} bytes is larger than the maximum of ${maximum}`
+
+const writeHeader = (into: Uint8Array, length: number, flag: 0 | 1): void => {
+  into[0] = 0
+  into[1] = version
+  into[2] = length >>> 24
+  into[3] = length >>> 16
+  into[4] = length >>> 8
+  into[5] = length
+  into[6] = flag
+  into[7] = 0
+  into[8] = 0
+}
+
+/**
+ * The header of a body of `length` bytes (1 to 2^32 - 1), for writing a large payload without copying it. The flag is
+ * 0 for a user message, 1 for a control message.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
+  const header = new Uint8Array(headerLength)
+  writeHeader(header, length, flag)
+  return header
+}
+
+/**
+ * A user message in one piece: header and a copy of `payload`, which `checkPayload` must have passed. The result may
+ * be a view of a larger buffer.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encodeUser = (payload: Uint8Array): Uint8Array => {
+  // From Node's pool: a buffer of its own costs more than the copy. Every byte of it is written below.
+  const frame = Buffer.allocUnsafe(headerLength + payload.length)
+  writeHeader(frame, payload.length, userFlag)
+  frame.set(payload, headerLength)
+  return frame
+}
+
+/**
+ * Any message in one piece. A user payload is copied, and `checkPayload` must have passed it.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encode = (message: WireMessage): Uint8Array => {
+  switch (message._tag) {
+    case "UserMessage":
+      return encodeUser(message.payload)
+    case "EndpointEchoReq":
+      return controlFrame(bareLength, 0)
+    case "EndpointEchoResp":
+      return addressFrame(1, message.address)
+    case "EndpointVerificationReq":
+      return addressFrame(2, message.address)
+    case "EndpointVerificationResp": {
+      const frame = controlFrame(booleanLength, 3)
+      frame[headerLength + bareLength] = message.reachable ? 1 : 0
+      return frame
+    }
+  }
+}
+
+const controlFrame = (length: number, variant: number): Uint8Array => {
+  const frame = new Uint8Array(headerLength + length)
+  writeHeader(frame, length, controlFlag)
+  frame[headerLength] = variant
+  return frame
+}
+
+const addressFrame = (variant: number, address: NetAddress.InetAddress): Uint8Array => {
+  const isV4 = NetAddress.isInetAddressV4(address)
+  const length = isV4 ? ipv4Length : ipv6Length
+  const frame = controlFrame(length, variant)
+  frame[headerLength + bareLength] = isV4 ? 0 : 1
+  frame.set(
+    isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address),
+    headerLength + bareLength + 4
+  )
+  frame[headerLength + length - 2] = address.port
+  frame[headerLength + length - 1] = address.port >>> 8
+  return frame
+}
+
+const u32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+
+/** The decoders of bodies return a string, the reason, for a body that makes no sense. */
+const decodeControl = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
+  const variant = u32(bytes, at)
+  switch (variant) {
+    case 0:
+      return length === bareLength ? { _tag: "EndpointEchoReq" } : wrongLength("EndpointEchoReq", bareLength, length)
+    case 1: {
+      const address = decodeAddress("EndpointEchoResp", bytes, at, length)
+      return typeof address === "string" ? address : { _tag: "EndpointEchoResp", address }
+    }
+    case 2: {
+      const address = decodeAddress("EndpointVerificationReq", bytes, at, length)
+      return typeof address === "string" ? address : { _tag: "EndpointVerificationReq", address }
+    }
+    case 3: {
+      if (length !== booleanLength) return wrongLength("EndpointVerificationResp", booleanLength, length)
+      const value = bytes[at + bareLength]!
+      return value > 1
+        ? `the boolean of EndpointVerificationResp must be 0 or 1, got ${value}`
+        : { _tag: "EndpointVerificationResp", reachable: value === 1 }
+    }
+    default:
+      return `the variant of a control message must be 0 to 3, got ${variant}`
+  }
+}
+
+const decodeAddress = (
+  name: string,
+  bytes: Uint8Array,
+  at: number,
+  length: number
+): NetAddress.InetAddress | string => {
+  if (length < ipv4Length) return wrongLength(name, ipv4Length, length)
+  const kind = u32(bytes, at + bareLength)
+  if (kind > 1) return `the kind of an address must be 0 or 1, got ${kind}`
+  const expected = kind === 0 ? ipv4Length : ipv6Length
+  if (length !== expected) return wrongLength(`${name} with an IPv${kind === 0 ? 4 : 6} address`, expected, length)
+  const octets = bytes.subarray(at + bareLength + 4, at + length - 2)
+  return NetAddress.inetAddressUnsafe(
+    kind === 0 ? NetAddress.ipv4FromBytesUnsafe(octets) : NetAddress.ipv6FromBytesUnsafe(octets),
+    bytes[at + length - 2]! | (bytes[at + length - 1]! << 8)
+  )
+}
+
+const wrongLength = (name: string, expected: number, length: number): string =>
+  `${name} takes ${expected} bytes, got ${length}`
+
+const smallestBlock = 64
+const largestBlock = 64 * 1024
+
+const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
+  // A view costs more than copying a few bytes by hand.
+  if (end - start > 32) {
+    to.set(from.subarray(start, end), at)
+  } else {
+    for (let i = start; i < end; i++) to[at++] = from[i]!
+  }
+}
+
+/**
+ * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export class Decoder {
+  private readonly maxMessageSize: number
+  private error: SerializationError | undefined = undefined
+  private header: Uint8Array | undefined = undefined
+  private headerUsed = 0
+  /** Of the body under way; 0 while a header is expected. */
+  private length = 0
+  private flag: number = userFlag
+  private received = 0
+  /** The body so far, when it did not come in one chunk. Every block but the last is full. */
+  private blocks: Array<Uint8Array> = []
+  private lastUsed = 0
+  private held = 0
+
+  /** `maxMessageSize` is the largest payload, in bytes, that a user message may have. */
+  constructor(options: { readonly maxMessageSize: number }) {
+    this.maxMessageSize = options.maxMessageSize
+  }
+
+  /**
+   * Bytes of memory held for the frame under way, for an owner who keeps accounts: what has arrived of it, and room
+   * for at most as much again (but 64 bytes when less has arrived, and 64 KiB when more).
+   */
+  get buffered(): number {
+    return this.headerUsed + this.held
+  }
+
+  /**
+   * Appends to `onto` every message that `chunk` completes, in order. The chunk is only borrowed: it may be
+   * overwritten after the call, and nothing in `onto` shares memory with it. Returns an error as soon as the stream
+   * makes no sense; messages before that are appended all the same, none after it, and every later call returns the
+   * same error.
+   */
+  push(chunk: Uint8Array, onto: Array<WireMessage>): SerializationError | undefined {
+    if (this.error !== undefined) return this.error
+    const end = chunk.length
+    let offset = 0
+    while (offset < end) {
+      if (this.length === 0) {
+        offset = this.takeHeader(chunk, offset, end)
+        if (this.error !== undefined) return this.error
+        if (this.length === 0) return undefined
+      }
+      const needed = this.length - this.received
+      if (end - offset < needed) {
+        this.keep(chunk, offset, end, needed)
+        return undefined
+      }
+      const message = this.complete(chunk, offset, offset + needed)
+      if (typeof message === "string") return this.fail(message)
+      onto.push(message)
+      offset += needed
+      this.clear()
+    }
+    return undefined
+  }
+
+  /** The stream has ended. Returns an error if that was within a frame, or if there was one before. */
+  end(): SerializationError | undefined {
+    if (this.error !== undefined) return this.error
+    if (this.length > 0) {
+      return this.fail(`the stream ended after ${this.received} of the ${this.length} bytes of a message`)
+    }
+    if (this.headerUsed > 0) {
+      return this.fail(`the stream ended after ${this.headerUsed} of the ${headerLength} bytes of a header`)
+    }
+    return undefined
+  }
+
+  private fail(reason: string): SerializationError {
+    this.clear()
+    this.headerUsed = 0
+    return (this.error = new SerializationError({ reason }))
+  }
+
+  private clear(): void {
+    this.length = 0
+    this.received = 0
+    if (this.held > 0) {
+      this.blocks = []
+      this.held = 0
+    }
+  }
+
+  /** Returns the offset after what it took. */
+  private takeHeader(chunk: Uint8Array, offset: number, end: number): number {
+    if (this.headerUsed === 0 && end - offset >= headerLength) {
+      this.readHeader(chunk, offset)
+      return offset + headerLength
+    }
+    this.header ??= new Uint8Array(headerLength)
+    while (this.headerUsed < headerLength && offset < end) this.header[this.headerUsed++] = chunk[offset++]!
+    if (this.headerUsed === headerLength) {
+      this.headerUsed = 0
+      this.readHeader(this.header, 0)
+    }
+    return offset
+  }
+
+  private readHeader(bytes: Uint8Array, at: number): void {
+    const got = (bytes[at]! << 8) | bytes[at + 1]!
+    const length = ((bytes[at + 2]! << 24) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 8) | bytes[at + 5]!) >>> 0
+    const flag = bytes[at + 6]!
+    const reserved = (bytes[at + 7]! << 8) | bytes[at + 8]!
+    if (got !== version) {
+      this.fail(`the version must be ${version}, got ${got}`)
+    } else if (flag > controlFlag) {
+      this.fail(`the flag must be ${userFlag} or ${controlFlag}, got ${flag}`)
+    } else if (reserved !== 0) {
+      this.fail(`the reserved bytes must be 0, got ${reserved}`)
+    } else if (length === 0) {
+      this.fail("the length must be at least 1, got 0")
+    } else if (flag === userFlag && length > this.maxMessageSize) {
+      this.fail(oversized(length, this.maxMessageSize))
+    } else if (flag === controlFlag && (length < bareLength || length > ipv6Length)) {
+      this.fail(`a control message takes ${bareLength} to ${ipv6Length} bytes, got ${length}`)
+    } else {
+      this.length = length
+      this.flag = flag
+    }
+  }
+
+  /** Copies a part of a body that lacks `needed` bytes, which is more than the part has. */
+  private keep(chunk: Uint8Array, offset: number, end: number, needed: number): void {
+    let rest = end - offset
+    if (rest === 0) return
+    const last = this.blocks[this.blocks.length - 1]
+    if (last !== undefined) {
+      const taken = Math.min(rest, last.length - this.lastUsed)
+      copy(chunk, offset, offset + taken, last, this.lastUsed)
+      this.lastUsed += taken
+      this.received += taken
+      needed -= taken
+      offset += taken
+      rest -= taken
+    }
+    if (rest === 0) return
+    // A block has room for more than the part: many small parts would otherwise cost far more than their bytes.
+    const room = Math.max(smallestBlock, Math.min(this.received, largestBlock))
+    const block = new Uint8Array(Math.min(needed, Math.max(rest, room)))
+    copy(chunk, offset, end, block, 0)
+    this.blocks.push(block)
+    this.lastUsed = rest
+    this.received += rest
+    this.held += block.length
+  }
+
+  private complete(chunk: Uint8Array, offset: number, end: number): WireMessage | string {
+    if (this.received === 0) {
+      return this.flag === controlFlag
+        ? decodeControl(chunk, offset, this.length)
+        : // Not `slice`: that of a Node Buffer shares memory.
+          { _tag: "UserMessage", payload: new Uint8Array(chunk.subarray(offset, end)) }
+    }
+    const body = new Uint8Array(this.length)
+    let at = 0
+    for (const block of this.blocks) {
+      const used = Math.min(block.length, this.received - at)
+      copy(block, 0, used, body, at)
+      at += used
+    }
+    copy(chunk, offset, end, body, at)
+    return this.flag === controlFlag ? decodeControl(body, 0, this.length) : { _tag: "UserMessage", payload: body }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * A connection as the endpoint sees it: frames messages onto streams, and sorts what comes back.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type { BidirectionalStream } from "../../BidirectionalStream.ts"
+import type { Close } from "../../Close.ts"
+import type { Connection, PriorityOptions } from "../../Connection.ts"
+import { type ConnectionError, EndpointStopped } from "../../ConnectionError.ts"
+import type { ConnectionId } from "../../ConnectionId.ts"
+import type { IncomingMessage } from "../../Endpoint.ts"
+import type { EndpointConfig } from "../../EndpointConfig.ts"
+import { ConnectionLost, type SendError, type StreamLost } from "../../SendError.ts"
+import type { SendStream } from "../../SendStream.ts"
+import type {
+  BackingConnection,
+  BackingRecvStream,
+  BackingSendStream,
+  ConnectionEvents,
+  ConnectionStats,
+  RecvEvents,
+  StreamFailure
+} from "../../Transport.ts"
+import * as WireMessage from "../../WireMessage.ts"
+import { connectionErrorOf, lossOf } from "../failures.ts"
+import type { Inbox } from "../inbox.ts"
+import { InboundStream } from "./inboundStream.ts"
+import { RecvStreamImpl } from "./recvStream.ts"
+import * as SendStreams from "./sendStream.ts"
+
+/** What a connection needs of its endpoint. */
+export interface ConnectionOwner {
+  readonly config: EndpointConfig
+  readonly messages: Inbox<IncomingMessage>
+  /** Whether the endpoint has been closed, which is then why its connections end. */
+  readonly stopped: () => boolean
+  readonly onControl: (
+    connection: ConnectionImpl,
+    message: WireMessage.ControlMessage,
+    reply: BackingSendStream | undefined
+  ) => void
+  readonly onMoved: (connection: ConnectionImpl) => void
+  readonly onClosed: (connection: ConnectionImpl, close: Close) => void
+  readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
+}
+
+/** A question to the peer: one control message each way on a stream of its own. */
+export interface Question {
+  readonly answer: Effect.Effect<WireMessage.WireMessage, SendError>
+  readonly abandon: Effect.Effect<void>
+}
+
+export class ConnectionImpl implements Connection, ConnectionEvents {
+  readonly id: ConnectionId
+  private readonly backing: BackingConnection
+  private readonly owner: ConnectionOwner
+  private readonly end = Deferred.makeUnsafe<Close>()
+  private ending: Close | undefined = undefined
+  private reassembling = 0
+
+  constructor(id: ConnectionId, backing: BackingConnection, owner: ConnectionOwner) {
+    this.id = id
+    this.backing = backing
+    this.owner = owner
+  }
+
+  get remoteAddress(): NetAddress.InetAddress {
+    return this.backing.remoteAddress
+  }
+
+  get isOpen(): boolean {
+    return this.ending === undefined
+  }
+
+  readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> =>
+    Effect.callback<void, SendError>((resume) => {
+      const { config } = this.owner
+      const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
+      if (invalid !== undefined) return resume(Effect.fail(invalid))
+      if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
+      const stream = this.backing.openUni(priorityOf(options))
+      SendStreams.writeUserMessage(stream, payload, true, (failure) =>
+        resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
+      )
+      return Effect.sync(() => stream.reset(0))
+    })
+
+  readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
+    Effect.suspend(() =>
+      this.ending !== undefined
+        ? Effect.fail(this.errorOf(this.ending))
+        : Effect.succeed(this.sendStream(this.backing.openUni(priorityOf(options))))
+    )
+
+  readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
+    Effect.suspend(() => {
+      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+      const { receive, send } = this.openBoth(priorityOf(options))
+      return Effect.succeed({ send: this.sendStream(send), receive })
+    })
+
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.ending === undefined) this.backing.close(0, "")
+    return Effect.asVoid(this.closed)
+  })
+
+  readonly closed: Effect.Effect<Close> = Deferred.await(this.end)
+
+  readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
+
+  /** Asks without waiting for the answer; whoever asked must take it or abandon it. */
+  ask(request: WireMessage.ControlMessage): Question {
+    if (this.ending !== undefined) {
+      return { answer: Effect.fail(this.lossOf(this.ending)), abandon: Effect.void }
+    }
+    const { receive, send } = this.openBoth(0)
+    // What becomes of the question shows in the answer.
+    send.write(WireMessage.encode(request), true, () => {})
+    return {
+      answer: receive.nextWire,
+      abandon: Effect.andThen(
+        Effect.sync(() => send.reset(0)),
+        receive.stop(0)
+      )
+    }
+  }
+
+  // --- what the transport tells ------------------------------------------------------------------------------------
+
+  readonly onStream = (receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents => {
+    const { messages, config } = this.owner
+    const reply = send === undefined ? Option.none<SendStream>() : Option.some(this.sendStream(send))
+    return new InboundStream(
+      {
+        hasRoom: () => messages.hasRoom,
+        onRoom: (callback) => messages.onRoom(callback),
+        user: (payload) => messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply }),
+        control: (message) => this.owner.onControl(this, message, send),
+        reassemble: (bytes) => {
+          this.reassembling += bytes
+          return this.reassembling <= config.reassemblyBuffer
+        },
+        resume: receive.resume,
+        stop: (code) => {
+          receive.stop(code)
+          send?.reset(code)
+        },
+        malformed: (reason) => this.owner.onMalformed(this, reason)
+      },
+      config.maxMessageSize
+    )
+  }
+
+  readonly onMoved = (): void => this.owner.onMoved(this)
+
+  readonly onClosed = (close: Close): void => {
+    this.ending = close
+    Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    this.owner.onClosed(this, close)
+  }
+
+  private openBoth(priority: number): { readonly send: BackingSendStream; readonly receive: RecvStreamImpl } {
+    const receive = new RecvStreamImpl(this.owner.config.maxMessageSize, this.lossOf)
+    const both = this.backing.openBi(priority, receive)
+    receive.backing = both.receive
+    return { send: both.send, receive }
+  }
+
+  private sendStream(stream: BackingSendStream): SendStream {
+    return SendStreams.make(stream, this.owner.config.maxMessageSize, this.lossOf)
+  }
+
+  private readonly errorOf = (close: Close): ConnectionError =>
+    close._tag === "LocallyClosed" && this.owner.stopped()
+      ? new EndpointStopped()
+      : connectionErrorOf(this.remoteAddress, close)
+
+  private readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => lossOf(failure, this.errorOf)
+}
+
+const priorityOf = (options: PriorityOptions | undefined): number => {
+  const priority = options?.priority ?? 0
+  return Number.isFinite(priority) ? Math.trunc(priority) : 0
+}

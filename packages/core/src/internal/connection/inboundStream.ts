@@ -1,0 +1,93 @@
+/**
+ * A stream that the peer opened: its user messages go to the endpoint's queue, its control messages to their handler.
+ */
+import type { RecvEvents, StreamFailure } from "../../Transport.ts"
+import * as WireMessage from "../../WireMessage.ts"
+import { malformedCode } from "./recvStream.ts"
+
+/** Told to the peer when too much of its messages has arrived only in part. */
+export const overcommittedCode = 2
+
+/** What an inbound stream needs of its connection. */
+export interface InboundOwner {
+  readonly hasRoom: () => boolean
+  readonly onRoom: (callback: () => void) => void
+  readonly user: (payload: Uint8Array) => void
+  readonly control: (message: WireMessage.ControlMessage) => void
+  /** Accounts for bytes of messages in part; false when that is too much. */
+  readonly reassemble: (bytes: number) => boolean
+  readonly resume: () => void
+  readonly stop: (code: number) => void
+  readonly malformed: (reason: string) => void
+}
+
+export class InboundStream implements RecvEvents {
+  private readonly owner: InboundOwner
+  private readonly decoder: WireMessage.Decoder
+  private readonly decoded: Array<WireMessage.WireMessage> = []
+  private delivered = 0
+  private waiting = false
+  private partial = 0
+  private over = false
+
+  constructor(owner: InboundOwner, maxMessageSize: number) {
+    this.owner = owner
+    this.decoder = new WireMessage.Decoder({ maxMessageSize })
+  }
+
+  readonly onData = (chunk: Uint8Array): boolean => {
+    if (this.over) return true
+    const error = this.decoder.push(chunk, this.decoded)
+    const room = this.deliver()
+    if (error !== undefined) this.giveUp(malformedCode, error.reason)
+    else if (!this.account(this.decoder.buffered)) this.giveUp(overcommittedCode, "too many messages in part")
+    return room
+  }
+
+  readonly onEnd = (failure?: StreamFailure): void => {
+    if (this.over) return
+    this.over = true
+    const truncated = failure === undefined ? this.decoder.end() : undefined
+    if (truncated !== undefined) this.owner.malformed(truncated.reason)
+    this.account(0)
+  }
+
+  /** Hands on what has been decoded, as far as there is room. */
+  private deliver(): boolean {
+    if (this.waiting) return false
+    const { decoded, owner } = this
+    while (this.delivered < decoded.length) {
+      const message = decoded[this.delivered]!
+      if (message._tag === "UserMessage") {
+        if (!owner.hasRoom()) {
+          this.waiting = true
+          owner.onRoom(this.takeUp)
+          return false
+        }
+        owner.user(message.payload)
+      } else owner.control(message)
+      this.delivered += 1
+    }
+    decoded.length = 0
+    this.delivered = 0
+    return true
+  }
+
+  private readonly takeUp = (): void => {
+    this.waiting = false
+    if (this.deliver() && !this.over) this.owner.resume()
+  }
+
+  private account(partial: number): boolean {
+    const change = partial - this.partial
+    this.partial = partial
+    return change === 0 || this.owner.reassemble(change)
+  }
+
+  private giveUp(code: number, reason: string): void {
+    this.over = true
+    this.account(0)
+    this.owner.malformed(reason)
+    this.owner.stop(code)
+  }
+}

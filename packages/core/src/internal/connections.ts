@@ -1,0 +1,210 @@
+/**
+ * Every connection of an endpoint, between the transport and the queues that the application takes from.
+ */
+import * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Bootstrap from "../Bootstrap.ts"
+import type { Close } from "../Close.ts"
+import type { Connection } from "../Connection.ts"
+import { type ConnectionError, EndpointStopped, TooManyConnections } from "../ConnectionError.ts"
+import type { ConnectionId } from "../ConnectionId.ts"
+import type { Pool } from "../ConnectionPool.ts"
+import type { Disconnection, IncomingMessage } from "../Endpoint.ts"
+import type { EndpointConfig } from "../EndpointConfig.ts"
+import { type RpcError, RpcTimedOut } from "../RpcError.ts"
+import { ConnectionLost } from "../SendError.ts"
+import type { BackingConnection, BackingSendStream, BackingSocket, ConnectionEvents } from "../Transport.ts"
+import * as WireMessage from "../WireMessage.ts"
+import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
+import { Inbox } from "./inbox.ts"
+
+/** The close code of a connection for whose disconnection there would be no room. */
+const overloadedCode = 3
+
+export class Connections implements ConnectionOwner {
+  readonly config: EndpointConfig
+  readonly pool: Pool
+  readonly messages: Inbox<IncomingMessage>
+  readonly incoming: Inbox<Connection>
+  readonly disconnections: Inbox<Disconnection>
+  /** Set by `bind`, before anything can be dialled. */
+  socket: BackingSocket | undefined = undefined
+  private isStopped = false
+  private warned = false
+  /** Connections that the application has been or will be told of. */
+  private readonly announced = new Set<Connection>()
+  private readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
+  private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+  private readonly background: (effect: Effect.Effect<unknown>) => void
+
+  constructor(options: {
+    readonly config: EndpointConfig
+    readonly pool: Pool
+    readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
+    readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+    /** Runs an effect for as long as the endpoint lives. */
+    readonly background: (effect: Effect.Effect<unknown>) => void
+  }) {
+    const { config } = options
+    this.config = config
+    this.pool = options.pool
+    this.nameOf = options.nameOf
+    this.respond = options.respond
+    this.background = options.background
+    this.messages = new Inbox({
+      capacity: config.messageBuffer,
+      byteCapacity: config.messageBufferBytes,
+      sizeOf: (message) => message.payload.length
+    })
+    this.incoming = new Inbox({ capacity: config.messageBuffer })
+    this.disconnections = new Inbox({ capacity: config.messageBuffer })
+  }
+
+  readonly stopped = (): boolean => this.isStopped
+
+  stop(): void {
+    this.isStopped = true
+  }
+
+  /** What is queued can still be taken. */
+  end(): void {
+    this.messages.end()
+    this.incoming.end()
+    this.disconnections.end()
+  }
+
+  // --- making connections ------------------------------------------------------------------------------------------
+
+  /** A peer dialled us. */
+  readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
+    const connection = this.wrap(backing)
+    if (!this.mayDisconnect) {
+      backing.close(overloadedCode, "too many disconnections that nobody has taken")
+      return connection
+    }
+    this.announce(connection)
+    this.incoming.offer(connection)
+    return connection
+  }
+
+  /** Dials once, for the pool. */
+  readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
+    Effect.suspend(() =>
+      this.mayDisconnect
+        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => this.announce(connection)))
+        : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
+    )
+
+  /** Dials once, for a connection that stays out of the pool. */
+  private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
+    Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
+      if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
+      const giveUp = this.socket.dial(peer, {
+        onConnected: (backing) => {
+          const connection = this.wrap(backing)
+          resume(Effect.succeed(connection))
+          return connection
+        },
+        onFailed: (error) => resume(Effect.fail(this.isStopped ? new EndpointStopped() : error))
+      })
+      return Effect.sync(giveUp)
+    })
+
+  /** Asks a peer over a connection made for this, and closed again: an open one would prove nothing. */
+  readonly probe = (peer: NetAddress.InetAddress): Effect.Effect<void, RpcError> =>
+    Effect.uninterruptibleMask((restore) =>
+      restore(this.dialApart(peer)).pipe(
+        Effect.mapError((error) => new ConnectionLost({ error })),
+        Effect.flatMap((connection) =>
+          Effect.ensuring(restore(this.ask(connection, { _tag: "EndpointEchoReq" })), connection.close)
+        )
+      )
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: this.config.rpcTimeout,
+        orElse: () => Effect.fail(new RpcTimedOut({ peer }))
+      }),
+      Effect.asVoid
+    )
+
+  /** Asks a peer over the connection there is. */
+  readonly ask = (
+    connection: Connection,
+    question: WireMessage.ControlMessage
+  ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
+    Effect.suspend(() => {
+      const { abandon, answer } = (connection as ConnectionImpl).ask(question)
+      return answer.pipe(
+        Effect.timeoutOrElse({
+          duration: this.config.rpcTimeout,
+          orElse: () => Effect.fail(new RpcTimedOut({ peer: connection.remoteAddress }))
+        }),
+        Effect.onError(() => abandon)
+      )
+    })
+
+  private wrap(backing: BackingConnection): ConnectionImpl {
+    return new ConnectionImpl(this.nameOf(backing.remoteAddress), backing, this)
+  }
+
+  private announce(connection: ConnectionImpl): void {
+    if (!connection.isOpen) return
+    this.announced.add(connection)
+    this.pool.add(connection)
+  }
+
+  // --- what connections tell ---------------------------------------------------------------------------------------
+
+  readonly onControl = (
+    connection: ConnectionImpl,
+    message: WireMessage.ControlMessage,
+    reply: BackingSendStream | undefined
+  ): void => {
+    if (reply === undefined) return
+    const asker: Bootstrap.Asker = {
+      remoteAddress: connection.remoteAddress,
+      isReachable: (address) => Effect.isSuccess(this.probe(address))
+    }
+    this.background(
+      Effect.map(this.respond(asker, message), (answer) => {
+        // Whether the answer arrives is the asker's concern.
+        if (Option.isSome(answer)) reply.write(WireMessage.encode(answer.value), true, () => {})
+      })
+    )
+  }
+
+  readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
+
+  readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
+    this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+
+  readonly onClosed = (connection: ConnectionImpl, reason: Close): void => {
+    this.pool.remove(connection)
+    if (!this.announced.delete(connection)) return
+    // An application that does not follow connections must not be made to keep those that have ended.
+    if (!this.incoming.everAsked) this.incoming.remove(connection)
+    this.report({ peer: connection.remoteAddress, connectionId: connection.id, reason })
+  }
+
+  private report(disconnection: Disconnection): void {
+    if (!this.disconnections.hasRoom && !this.disconnections.everAsked) {
+      this.disconnections.dropOldest()
+      if (!this.warned) {
+        this.warned = true
+        this.background(
+          Effect.logWarning("nobody takes disconnections: only the latest are kept until somebody does")
+        )
+      }
+    }
+    this.disconnections.offer(disconnection)
+  }
+
+  /**
+   * Whether a further connection could report its end. An application that takes disconnections gets each of them, so
+   * when it falls far behind, new connections have to wait.
+   */
+  private get mayDisconnect(): boolean {
+    return this.disconnections.hasRoom || !this.disconnections.everAsked
+  }
+}

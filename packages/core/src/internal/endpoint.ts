@@ -1,0 +1,282 @@
+/**
+ * How an endpoint comes to be: the socket, the rooms behind it, the port mapping, the bootstrap, and the way down.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Bootstrap from "../Bootstrap.ts"
+import type { ClientEndpointError } from "../ClientEndpointError.ts"
+import { type ConnectionError, InvalidAddress, NoneReachable } from "../ConnectionError.ts"
+import { ConnectionId } from "../ConnectionId.ts"
+import * as ConnectionPool from "../ConnectionPool.ts"
+import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
+import * as EndpointConfig from "../EndpointConfig.ts"
+import { ConfigError, type EndpointError, type SocketError } from "../EndpointError.ts"
+import { PortMapper } from "../PortMapper.ts"
+import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
+import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
+import { Transport } from "../Transport.ts"
+import * as address from "./address.ts"
+import { Connections } from "./connections.ts"
+
+type Service = Endpoint["Service"]
+
+const defaultLocalAddress = "0.0.0.0:0"
+
+export const make = (
+  options: Options = {}
+): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
+  Effect.flatMap(Bootstrap.make, (bootstrap) => start(options, { open: ConnectionPool.make }, bootstrap))
+
+export const makeWithServices = Effect.fnUntraced(function* (options: Options = {}) {
+  const pools = yield* ConnectionPool.ConnectionPool
+  const bootstrap = yield* Bootstrap.Bootstrap
+  return yield* start(options, pools, bootstrap)
+})
+
+export const makeClient = (
+  options: Options = {}
+): Effect.Effect<Service, ClientEndpointError, Scope.Scope | Transport> =>
+  Effect.flatMap(Bootstrap.make, (bootstrap) =>
+    inScope((close) =>
+      Effect.gen(function* () {
+        const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
+        const contact = node.contacts.length === 0 ? Option.none() : yield* Effect.option(node.connectToAny(node.contacts))
+        return serviceOf(node, close, {
+          publicAddress: node.localAddress,
+          contact: Option.map(contact, (connection) => connection.remoteAddress)
+        })
+      })
+    )
+  )
+
+const start = (
+  options: Options,
+  pools: ConnectionPool.ConnectionPool["Service"],
+  bootstrap: Bootstrap.Bootstrap["Service"]
+): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
+  inScope((close) =>
+    Effect.gen(function* () {
+      const node = yield* open(options, pools, bootstrap, true)
+      const { config, connections, localAddress } = node
+      const mapper = yield* PortMapper
+      const mapping = config.forwardPort
+        ? Option.some(
+            yield* mapper.map({
+              internal: localAddress,
+              external: config.externalPort,
+              lease: config.upnpLeaseDuration
+            })
+          )
+        : Option.none()
+      const outcome = yield* bootstrap.run(
+        {
+          config,
+          localAddress,
+          mapped: Option.map(mapping, (granted) => granted.external),
+          reachAny: (contacts) =>
+            Effect.map(Effect.option(node.connectToAny(contacts)), (reached) =>
+              Option.map(reached, (connection) => ({
+                address: connection.remoteAddress,
+                ask: (question) => connections.ask(connection, question)
+              }))
+            )
+        },
+        node.contacts
+      )
+      return serviceOf(node, close, outcome)
+    })
+  )
+
+/**
+ * Runs `body` in a scope of its own below the caller's, so that the endpoint can be closed before the caller's scope is,
+ * and leaves nothing behind when it fails to start.
+ */
+const inScope = <E, R>(
+  body: (close: Effect.Effect<void>) => Effect.Effect<Service, E, R>
+): Effect.Effect<Service, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const close = Scope.close(scope, Exit.void)
+      return yield* restore(Effect.provideService(body(close), Scope.Scope, scope)).pipe(
+        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+      )
+    })
+  )
+
+/** A bound socket and everything behind it, not yet bootstrapped. */
+interface Node {
+  readonly config: EndpointConfig.EndpointConfig
+  readonly localAddress: NetAddress.InetAddress
+  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  readonly connections: Connections
+  readonly retrySchedule: (retryDuration: Duration.Duration) => Schedule.Schedule<unknown>
+  readonly connectToAny: Service["connectToAny"]
+}
+
+const open = Effect.fnUntraced(function* (
+  options: Options,
+  pools: ConnectionPool.ConnectionPool["Service"],
+  bootstrap: Bootstrap.Bootstrap["Service"],
+  accept: boolean
+): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
+  const scope = yield* Effect.scope
+  const config = yield* EndpointConfig.decode(options.config ?? {})
+  const localAddress = yield* option("localAddress", options.localAddress ?? defaultLocalAddress)
+  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) => option(`contacts.${i}`, contact))
+  const transport = yield* Transport
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const connections = new Connections({
+    config,
+    pool: yield* pools.open,
+    nameOf: yield* ConnectionId,
+    respond: bootstrap.respond,
+    background: (effect) => Fiber.runIn(run(effect), scope)
+  })
+  // Finalizers run last to first: the endpoint counts as stopped before its connections end because of that, and the
+  // queues end after the last disconnection has come.
+  yield* Effect.addFinalizer(() => Effect.sync(() => connections.end()))
+  const socket = yield* transport.bind({ ...config, localAddress, accept }, connections)
+  connections.socket = socket
+  yield* Effect.addFinalizer(() => Effect.sync(() => connections.stop()))
+  return {
+    config,
+    localAddress: socket.address,
+    contacts,
+    connections,
+    retrySchedule: yield* RetrySchedule,
+    connectToAny: (peers) => connectToAny(connections, peers)
+  }
+})
+
+const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
+  Result.match(address.resolve(input), {
+    onFailure: (error) => Effect.fail(new ConfigError({ path, reason: `${error.input}: ${error.reason}` })),
+    onSuccess: Effect.succeed
+  })
+
+const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =>
+  Effect.suspend(() => {
+    const attempts = new Array<{ readonly peer: Address; readonly error: ConnectionError }>(peers.length)
+    let failed = 0
+    if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
+    return Effect.raceAllFirst(
+      peers.map((peer, i) =>
+        Effect.catch(connectOnce(connections, peer), (error) => {
+          attempts[i] = { peer, error }
+          failed += 1
+          // The last to fail speaks for all; until then the others may still get through.
+          return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
+        })
+      )
+    )
+  })
+
+const connectOnce = (connections: Connections, peer: Address) =>
+  Effect.suspend(() => {
+    const resolved = address.resolve(peer)
+    if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
+    return connections.pool.connect(resolved.success, connections.dial(resolved.success))
+  })
+
+const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Outcome): Service => {
+  const { config, connections } = node
+  const { pool } = connections
+
+  /** Runs `body` with the address, or `otherwise` when there is none in `peer`. */
+  const withAddress = <A, E>(
+    peer: Address,
+    body: (resolved: NetAddress.InetAddress) => Effect.Effect<A, E>,
+    otherwise: (error: InvalidAddress) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      const resolved = address.resolve(peer)
+      return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
+    })
+
+  const retrying = <A, E>(effect: Effect.Effect<A, E>, duration: Duration.Duration, isWorthIt: (error: E) => boolean) =>
+    Duration.isZero(duration)
+      ? effect
+      : Effect.retry(effect, { while: isWorthIt, schedule: node.retrySchedule(duration) })
+
+  const connectTo: Service["connectTo"] = (peer) =>
+    retrying(connectOnce(connections, peer), config.retryDuration, isTransient)
+
+  const lost = (error: ConnectionError) => new ConnectionLost({ error })
+
+  const sendAnew = (payload: Uint8Array, peer: NetAddress.InetAddress, options: SendOptions | undefined) => {
+    const duration =
+      options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
+    const once: Effect.Effect<void, SendError> = Effect.flatMap(
+      Effect.mapError(connectOnce(connections, peer), lost),
+      (connection) => connection.send(payload, options)
+    )
+    return retrying(once, duration, isTransientLoss)
+  }
+
+  return {
+    localAddress: node.localAddress,
+    publicAddress: outcome.publicAddress,
+    bootstrapContact: outcome.contact,
+    incomingConnections: connections.incoming.stream,
+    incomingMessages: connections.messages.stream,
+    disconnections: connections.disconnections.stream,
+    nextConnection: connections.incoming.take,
+    nextMessage: connections.messages.take,
+    nextDisconnection: connections.disconnections.take,
+    connectTo,
+    connectToAny: node.connectToAny,
+    isReachable: (peer) =>
+      withAddress(peer, connections.probe, (error) => Effect.fail(new ConnectionLost({ error }))),
+    disconnectFrom: (peer) =>
+      withAddress(
+        peer,
+        (resolved) =>
+          Effect.forEach(pool.all(resolved), (connection) => connection.close, {
+            concurrency: "unbounded",
+            discard: true
+          }),
+        () => Effect.void
+      ),
+    connectionId: (peer) =>
+      withAddress(
+        peer,
+        (resolved) => Effect.sync(() => Option.fromUndefinedOr(pool.current(resolved)?.id)),
+        () => Effect.succeedNone
+      ),
+    addressOf: (id) => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress)),
+    openBidirectionalStream: (peer, options) =>
+      Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options)),
+    trySendMessage: (payload, peer, options) =>
+      withAddress<void, NotConnected | SendError>(
+        peer,
+        (resolved) => {
+          const connection = pool.current(resolved)
+          return connection === undefined
+            ? Effect.fail(new NotConnected({ peer: resolved }))
+            : connection.send(payload, options)
+        },
+        (error) => Effect.fail(lost(error))
+      ),
+    sendMessage: (payload, peer, options) =>
+      withAddress<void, SendError>(
+        peer,
+        (resolved) => {
+          const connection = pool.current(resolved)
+          if (connection === undefined) return sendAnew(payload, resolved, options)
+          return Effect.catch(connection.send(payload, options), (error) =>
+            isTransientLoss(error) ? sendAnew(payload, resolved, options) : Effect.fail(error)
+          )
+        },
+        (error) => Effect.fail(lost(error))
+      ),
+    close
+  }
+}

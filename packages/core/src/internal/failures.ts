@@ -1,0 +1,43 @@
+/**
+ * How what the transport reports becomes what the caller's error channel carries.
+ */
+import type * as NetAddress from "effect/net/NetAddress"
+import type { Close } from "../Close.ts"
+import {
+  ConnectionClosed,
+  type ConnectionError,
+  ConnectionReset,
+  ConnectionTimedOut,
+  TransportError
+} from "../ConnectionError.ts"
+import { ConnectionLost, StreamLost } from "../SendError.ts"
+import type { StreamFailure } from "../Transport.ts"
+
+/** The reason text by which transports tell of a stateless reset, which no close frame describes. */
+export const statelessResetReason = "stateless reset"
+
+export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): ConnectionError => {
+  switch (close._tag) {
+    case "IdleTimedOut":
+      return new ConnectionTimedOut({ peer })
+    case "TransportClosed":
+      return close.reason === statelessResetReason
+        ? new ConnectionReset({ peer })
+        : new TransportError({ peer, code: close.code, reason: close.reason })
+    default:
+      return new ConnectionClosed({ peer, close })
+  }
+}
+
+export const lossOf = (
+  failure: StreamFailure,
+  connectionError: (close: Close) => ConnectionError
+): ConnectionLost | StreamLost => {
+  switch (failure._tag) {
+    case "StreamStopped":
+    case "StreamGone":
+      return new StreamLost({ error: failure })
+    default:
+      return new ConnectionLost({ error: connectionError(failure) })
+  }
+}

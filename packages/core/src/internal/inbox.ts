@@ -1,0 +1,145 @@
+/**
+ * A bounded queue from callbacks to fibers.
+ *
+ * Producers are callbacks, so they cannot wait: they ask `hasRoom` before they offer, and leave a callback with `onRoom`
+ * when there is none. Takers are woken once for all that came in one turn of the event loop, so that a stream gets its
+ * messages in batches.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { EndpointStopped } from "../ConnectionError.ts"
+
+export class Inbox<A> {
+  /** Whether anybody ever asked for an item. */
+  everAsked = false
+  private items: Array<A> = []
+  private head = 0
+  private bytes = 0
+  private ended = false
+  private waking = false
+  private readonly takers: Array<() => void> = []
+  private roomWaiters: Array<() => void> = []
+  private readonly capacity: number
+  private readonly byteCapacity: number
+  private readonly sizeOf: (item: A) => number
+
+  constructor(options: {
+    readonly capacity: number
+    readonly byteCapacity?: number
+    readonly sizeOf?: (item: A) => number
+  }) {
+    this.capacity = options.capacity
+    this.byteCapacity = options.byteCapacity ?? Infinity
+    this.sizeOf = options.sizeOf ?? (() => 0)
+  }
+
+  get length(): number {
+    return this.items.length - this.head
+  }
+
+  /** One item always fits, whatever its size. */
+  get hasRoom(): boolean {
+    return this.length === 0 || (this.length < this.capacity && this.bytes < this.byteCapacity)
+  }
+
+  offer(item: A): void {
+    if (this.ended) return
+    this.items.push(item)
+    this.bytes += this.sizeOf(item)
+    this.wake()
+  }
+
+  /** Calls back once, when there is room. */
+  onRoom(callback: () => void): void {
+    this.roomWaiters.push(callback)
+  }
+
+  /** Takes back an item that nobody has taken. */
+  remove(item: A): void {
+    const i = this.items.indexOf(item, this.head)
+    if (i === -1) return
+    this.items.splice(i, 1)
+    this.bytes -= this.sizeOf(item)
+    this.admit()
+  }
+
+  dropOldest(): void {
+    if (this.length > 0) this.shift()
+  }
+
+  /** What is queued can still be taken; then takers fail and streams end. */
+  end(): void {
+    this.ended = true
+    this.wake()
+  }
+
+  readonly take: Effect.Effect<A, EndpointStopped> = Effect.suspend(() => {
+    this.everAsked = true
+    if (this.length > 0) return Effect.succeed(this.shift())
+    return this.ended ? Effect.fail(new EndpointStopped()) : Effect.andThen(this.wait, this.take)
+  })
+
+  private readonly takeAll: Effect.Effect<NonEmptyReadonlyArray<A>, Cause.Done> = Effect.suspend(() => {
+    this.everAsked = true
+    if (this.length > 0) return Effect.succeed(this.shiftAll())
+    return this.ended ? Cause.done() : Effect.andThen(this.wait, this.takeAll)
+  })
+
+  readonly stream: Stream.Stream<A> = Stream.fromPull(Effect.succeed(this.takeAll))
+
+  private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const taker = () => resume(Effect.void)
+    this.takers.push(taker)
+    return Effect.sync(() => {
+      const i = this.takers.indexOf(taker)
+      if (i !== -1) this.takers.splice(i, 1)
+    })
+  })
+
+  private shift(): A {
+    const item = this.items[this.head]!
+    this.items[this.head] = undefined as A
+    this.head += 1
+    if (this.head === this.items.length) {
+      this.items = []
+      this.head = 0
+    } else if (this.head >= 1_024 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head)
+      this.head = 0
+    }
+    this.bytes -= this.sizeOf(item)
+    this.admit()
+    return item
+  }
+
+  private shiftAll(): NonEmptyReadonlyArray<A> {
+    const items = this.head === 0 ? this.items : this.items.slice(this.head)
+    this.items = []
+    this.head = 0
+    this.bytes = 0
+    this.admit()
+    return items as unknown as NonEmptyReadonlyArray<A>
+  }
+
+  private admit(): void {
+    if (this.roomWaiters.length === 0) return
+    const waiters = this.roomWaiters
+    this.roomWaiters = []
+    for (let i = 0; i < waiters.length; i++) {
+      if (this.hasRoom) waiters[i]!()
+      else this.roomWaiters.push(waiters[i]!)
+    }
+  }
+
+  private wake(): void {
+    if (this.waking || this.takers.length === 0) return
+    this.waking = true
+    queueMicrotask(() => {
+      this.waking = false
+      // A taker may leave some for the next one; all of them have to learn of the end.
+      while (this.takers.length > 0 && (this.length > 0 || this.ended)) this.takers.shift()!()
+    })
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Error codes across the native boundary.
+ */
+
+/** RFC 9000, section 20.1. */
+export const NO_ERROR = 0x0
+export const INTERNAL_ERROR = 0x1
+export const CONNECTION_REFUSED = 0x2
+export const APPLICATION_ERROR = 0xc
+/** CRYPTO_ERROR + the TLS alert no_application_protocol (RFC 7301, section 3.2). */
+export const NO_APPLICATION_PROTOCOL = 0x178
+
+/**
+ * A code that is safe to hand to the binding. It aborts the process on codes below 0 or above 2^62 - 1, and 2^62 - 1
+ * itself becomes 2^62 as a JavaScript number: echoing a peer's code unclamped would let it stop us.
+ */
+export const clampCode = (code: number): number =>
+  Number.isFinite(code) ? Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER) : 0
+
+/**
+ * Reads the code out of the binding's errors: plain `Error`s whose message, such as `StreamStopped(7)`, is all there is
+ * to tell them apart.
+ */
+export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): number | undefined => {
+  const message = error instanceof Error ? error.message : ""
+  return message.startsWith(`${kind}(`) ? clampCode(Number(message.slice(kind.length + 1, -1))) : undefined
+}
+
+const decoder = new TextDecoder()
+const encoder = new TextEncoder()
+
+export const decodeReason = (reason: Uint8Array): string => decoder.decode(reason)
+
+/** The binding never sends a close frame whose reason is over 1,000 bytes. */
+export const encodeReason = (reason: string): Uint8Array => {
+  const bytes = encoder.encode(reason)
+  return bytes.length <= 1_000 ? bytes : encoder.encode(decoder.decode(bytes.subarray(0, 997)).slice(0, -1))
+}

@@ -1,0 +1,40 @@
+/**
+ * QUIC transport parameters (RFC 9000, section 18.2) and TLS settings. Making a native config costs more than a packet,
+ * so a socket makes one and shares it among its connections.
+ */
+import type { Credentials } from "./certificate.ts"
+import type { NativeConfig, Quiche } from "./native.ts"
+import * as tunables from "./tunables.ts"
+
+export const make = (
+  quiche: Quiche,
+  options: {
+    readonly credentials: Credentials
+    /** Milliseconds; `Infinity` never times out. */
+    readonly idleTimeout: number
+    readonly maxSendPayload: number
+  }
+): NativeConfig => {
+  const { certificate, key } = options.credentials
+  const config = quiche.Config.withBoringSslCtx(false, false, null, [key], [certificate], null)
+  config.setApplicationProtos([tunables.alpn])
+  // 0 means that there is none (RFC 9000, section 10.1); the binding aborts the process on a negative number.
+  config.setMaxIdleTimeout(Number.isFinite(options.idleTimeout) ? Math.max(1, Math.ceil(options.idleTimeout)) : 0)
+  config.setMaxRecvUdpPayloadSize(tunables.maxReceivePayload)
+  config.setMaxSendUdpPayloadSize(options.maxSendPayload)
+  config.setInitialMaxData(tunables.initialConnectionWindow)
+  config.setInitialMaxStreamDataBidiLocal(tunables.initialStreamWindow)
+  config.setInitialMaxStreamDataBidiRemote(tunables.initialStreamWindow)
+  config.setInitialMaxStreamDataUni(tunables.initialStreamWindow)
+  config.setInitialMaxStreamsBidi(tunables.streamCredit)
+  config.setInitialMaxStreamsUni(tunables.streamCredit)
+  config.setMaxConnectionWindow(tunables.maxConnectionWindow)
+  config.setMaxStreamWindow(tunables.maxStreamWindow)
+  // We follow a peer's address ourselves (see the socket's pinning); path migration inside the binding is how
+  // CVE-2025-7054 freezes it.
+  config.setDisableActiveMigration(true)
+  // Pacing only computes the time at which a packet should leave; nothing here would wait for it.
+  config.enablePacing(false)
+  // Early data is never enabled: a captured first flight would be accepted again by another server.
+  return config
+}

@@ -1,0 +1,128 @@
+/**
+ * Which stream of a connection writes next.
+ *
+ * Higher priorities go first. Within one, short writes and long ones alternate, so that neither starves; a long one that
+ * has begun goes on before another begins, which keeps few messages half-sent at the receiver. The binding's own
+ * priorities are no substitute: a long write takes all it offers, and an urgent one then waits behind it.
+ */
+import type { SendStream } from "./sendStream.ts"
+import { sendQuantum } from "./tunables.ts"
+
+interface Level {
+  readonly priority: number
+  /** Streams that have an id. */
+  readonly begun: Fifo
+  /** Streams that have none yet, apart by what they have to write. */
+  readonly short: Fifo
+  readonly long: Fifo
+  /** Whose turn it is. */
+  shortNext: boolean
+}
+
+export class SendQueue {
+  /** Highest priority first; a level exists only while it holds something. */
+  private readonly levels: Array<Level> = []
+  size = 0
+
+  push(stream: SendStream): void {
+    const level = this.level(stream.priority)
+    fifoFor(level, stream).push(stream)
+    this.size += 1
+  }
+
+  /** Puts back a stream whose turn it still is. */
+  putBack(stream: SendStream): void {
+    const level = this.level(stream.priority)
+    fifoFor(level, stream).unshift(stream)
+    this.size += 1
+  }
+
+  /** The stream that writes next: one that has an id unless `mayOpen`. */
+  take(mayOpen: boolean): SendStream | undefined {
+    for (const level of this.levels) {
+      const { begun, long, short } = level
+      let stream: SendStream | undefined
+      if (mayOpen && level.shortNext) stream = short.shift()
+      stream ??= begun.shift()
+      if (mayOpen && stream === undefined) stream = long.shift() ?? short.shift()
+      if (stream === undefined) continue
+      level.shortNext = !level.shortNext
+      this.size -= 1
+      if (begun.length === 0 && short.length === 0 && long.length === 0) this.levels.splice(this.levels.indexOf(level), 1)
+      return stream
+    }
+    return undefined
+  }
+
+  remove(stream: SendStream): void {
+    for (let i = 0; i < this.levels.length; i++) {
+      const level = this.levels[i]!
+      if (!level.begun.remove(stream) && !level.short.remove(stream) && !level.long.remove(stream)) continue
+      this.size -= 1
+      if (level.begun.length === 0 && level.short.length === 0 && level.long.length === 0) this.levels.splice(i, 1)
+      return
+    }
+  }
+
+  /** Empties the queue and yields what was in it. */
+  drain(): Array<SendStream> {
+    const streams: Array<SendStream> = []
+    for (let stream = this.take(true); stream !== undefined; stream = this.take(true)) streams.push(stream)
+    return streams
+  }
+
+  private level(priority: number): Level {
+    let i = 0
+    for (; i < this.levels.length; i++) {
+      const level = this.levels[i]!
+      if (level.priority === priority) return level
+      if (level.priority < priority) break
+    }
+    const level = { priority, begun: new Fifo(), short: new Fifo(), long: new Fifo(), shortNext: true }
+    this.levels.splice(i, 0, level)
+    return level
+  }
+}
+
+const fifoFor = (level: Level, stream: SendStream): Fifo =>
+  stream.id !== undefined ? level.begun : stream.pending > sendQuantum ? level.long : level.short
+
+/** A queue whose head moves instead of its elements. */
+class Fifo {
+  private items: Array<SendStream> = []
+  private head = 0
+
+  get length(): number {
+    return this.items.length - this.head
+  }
+
+  push(stream: SendStream): void {
+    this.items.push(stream)
+  }
+
+  unshift(stream: SendStream): void {
+    if (this.head > 0) this.items[--this.head] = stream
+    else this.items.unshift(stream)
+  }
+
+  shift(): SendStream | undefined {
+    if (this.head === this.items.length) return undefined
+    const stream = this.items[this.head]
+    this.head += 1
+    if (this.head === this.items.length) {
+      this.items.length = 0
+      this.head = 0
+    } else if (this.head >= 1_024 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head)
+      this.head = 0
+    }
+    return stream
+  }
+
+  remove(stream: SendStream): boolean {
+    const i = this.items.indexOf(stream, this.head)
+    if (i === -1) return false
+    this.items.splice(i, 1)
+    return true
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The sending half of a stream: what is queued on it, and who waits for what.
+ */
+import { StreamGone, StreamStopped } from "../../StreamError.ts"
+import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
+import { clampCode, codeOf } from "./errorCode.ts"
+import type { NativeConnection } from "./native.ts"
+import { sendHighWater, sendQuantum } from "./tunables.ts"
+
+const empty = new Uint8Array(0)
+
+type Done = (failure?: StreamFailure) => void
+
+/** What a sending half needs of its connection. */
+export interface SendOwner {
+  readonly native: NativeConnection
+  /** The half has something to write. */
+  readonly enqueue: (half: SendStream) => void
+  /** The half is over; it must not be written again. */
+  readonly discard: (half: SendStream, code: number) => void
+  readonly reprioritize: (half: SendStream, priority: number) => void
+}
+
+/** What came of writing a stream. */
+export type Written =
+  /** Everything queued is with the binding. */
+  | "drained"
+  /** The congestion window or a flow-control window is full. */
+  | "blocked"
+  /** It wrote its quantum and has more. */
+  | "yielded"
+  /** It failed; whoever waited has been told. */
+  | "ended"
+
+export class SendStream implements BackingSendStream {
+  /** Undefined until the peer has credit for it. */
+  id: number | undefined = undefined
+  readonly bidirectional: boolean
+  priority: number
+  /** Bytes queued here, not yet taken by the binding. */
+  pending = 0
+  /** Bytes that the binding has taken. */
+  written = 0
+  finQueued = false
+  finWritten = false
+  ended = false
+  /** Whether the connection's queue holds it. */
+  queued = false
+  /** When the last bytes were written, and the connection's loss count then: see `Connection.settled`. */
+  settleFrom = 0
+  settleLost = -1
+  /** Told the id as soon as there is one; or why there will be none. */
+  onId: ((id: number) => void) | undefined = undefined
+  onNoId: ((failure: StreamFailure) => void) | undefined = undefined
+
+  private readonly owner: SendOwner
+  private readonly chunks: Array<Uint8Array> = []
+  private offset = 0
+  private roomWaiters: Array<Done> | undefined = undefined
+  private finDone: Done | undefined = undefined
+
+  constructor(owner: SendOwner, bidirectional: boolean, priority: number) {
+    this.owner = owner
+    this.bidirectional = bidirectional
+    this.priority = priority
+  }
+
+  readonly write = (bytes: Uint8Array, fin: boolean, done: Done): void => {
+    if (this.ended || this.finQueued) return done(new StreamGone())
+    if (bytes.length > 0) {
+      this.chunks.push(bytes)
+      this.pending += bytes.length
+    }
+    if (fin) {
+      this.finQueued = true
+      this.finDone = done
+    }
+    this.owner.enqueue(this)
+    if (fin) return
+    // Answering at once lets a `finish` that follows ride on these bytes: a fin that is sent alone is fragile.
+    if (this.pending <= sendHighWater) return done()
+    ;(this.roomWaiters ??= []).push(done)
+  }
+
+  readonly setPriority = (priority: number): void => {
+    if (!this.ended && priority !== this.priority) this.owner.reprioritize(this, priority)
+  }
+
+  readonly reset = (code: number): void => {
+    if (this.ended) return
+    this.end(new StreamGone())
+    this.owner.discard(this, clampCode(code))
+  }
+
+  /** Whether a fin waits to be sent with no bytes to carry it. */
+  get bareFin(): boolean {
+    return this.finQueued && !this.finWritten && this.chunks.length === 0 && this.written > 0
+  }
+
+  /** Hands queued bytes to the binding: up to a quantum, or until it takes no more. */
+  writeSome(): Written {
+    const { native } = this.owner
+    const id = this.id!
+    let quantum = sendQuantum
+    try {
+      while (this.chunks.length > 0) {
+        if (quantum === 0) return "yielded"
+        const chunk = this.chunks[0]!
+        const end = Math.min(chunk.length, this.offset + quantum)
+        const slice = this.offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.offset, end)
+        // A fin that travels alone after its data can be lost for good, so it goes with the last bytes.
+        const fin = this.finQueued && end === chunk.length && this.chunks.length === 1
+        const taken = native.streamSend(id, slice, fin)
+        if (taken === null) {
+          // Null also means that the binding has dropped the stream: the peer stopped it, and the code went by unseen.
+          if (!this.bidirectional && native.streamFinished(id)) return this.fail(new StreamStopped({ code: 0 }))
+          return "blocked"
+        }
+        this.advance(taken)
+        quantum -= taken
+        if (taken < slice.length) return "blocked"
+        if (fin) this.finWritten = true
+      }
+      if (this.finQueued && this.written === 0) {
+        native.streamSend(id, empty, true)
+        this.finWritten = true
+      }
+      return "drained"
+    } catch (error) {
+      return this.fail(failureOf(error))
+    }
+  }
+
+  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Connection.settled`. */
+  writeFin(): void {
+    try {
+      this.owner.native.streamSend(this.id!, empty, true)
+      this.finWritten = true
+    } catch (error) {
+      this.fail(failureOf(error))
+    }
+  }
+
+  /** Asks the binding whether the peer has acknowledged everything, fin included. Only right after `finWritten`. */
+  confirmed(): boolean {
+    const { native } = this.owner
+    const id = this.id!
+    // The binding drops a stream when all of it is acknowledged. For a stream of ours that only sends, that is when
+    // `streamFinished` turns true: its receiving half never finishes. (Probing with an empty `streamSend`, the other
+    // way to see it, puts an empty frame on the wire each time.)
+    if (!this.bidirectional && this.written <= sendQuantum) return native.streamFinished(id)
+    // Long streams are also watched for a peer that stops them, which `streamFinished` would hide.
+    try {
+      native.streamWritable(id, 0)
+      return false
+    } catch (error) {
+      const code = codeOf(error, "StreamStopped")
+      if (code === undefined) return true
+      this.fail(new StreamStopped({ code }))
+      return false
+    }
+  }
+
+  /** The peer has acknowledged everything. */
+  succeed(): void {
+    this.ended = true
+    const done = this.finDone
+    this.finDone = undefined
+    done?.()
+  }
+
+  end(failure: StreamFailure): void {
+    if (this.ended) return
+    this.ended = true
+    this.chunks.length = 0
+    this.pending = 0
+    const waiters = this.roomWaiters
+    const done = this.finDone
+    this.roomWaiters = undefined
+    this.finDone = undefined
+    if (waiters !== undefined) for (const waiter of waiters) waiter(failure)
+    done?.(failure)
+    if (this.id === undefined) this.onNoId?.(failure)
+  }
+
+  private fail(failure: StreamFailure): "ended" {
+    this.end(failure)
+    return "ended"
+  }
+
+  private advance(taken: number): void {
+    this.written += taken
+    this.pending -= taken
+    this.offset += taken
+    if (this.offset === this.chunks[0]!.length) {
+      this.chunks.shift()
+      this.offset = 0
+    }
+    if (this.roomWaiters !== undefined && this.pending <= sendHighWater) {
+      const waiters = this.roomWaiters
+      this.roomWaiters = undefined
+      for (const waiter of waiters) waiter()
+    }
+  }
+}
+
+const failureOf = (error: unknown): StreamFailure => {
+  const code = codeOf(error, "StreamStopped")
+  return code === undefined ? new StreamGone() : new StreamStopped({ code })
+}

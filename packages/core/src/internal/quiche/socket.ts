@@ -1,0 +1,408 @@
+/**
+ * One UDP socket with all its QUIC connections, dialled and accepted: finds the connection of each packet, admits new
+ * ones, and gives each connection that something happened to a turn of the loop.
+ *
+ * The loop: every packet that has arrived is taken first; then, on `setImmediate`, each connection reads, confirms,
+ * writes and flushes; then the packets of all of them go to the kernel as one batch that nobody waits for. Flushing
+ * after each packet halves the throughput, and waiting for the batch divides it by five.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
+import { randomBytes } from "node:crypto"
+import type { Close } from "../../Close.ts"
+import {
+  ConnectionClosed,
+  type ConnectionError,
+  ConnectionReset,
+  ConnectionTimedOut,
+  InvalidAddress,
+  TooManyConnections,
+  TransportError,
+  VersionMismatch
+} from "../../ConnectionError.ts"
+import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
+import { Admission } from "./admission.ts"
+import { Connection, type ConnectionHost, statelessReset } from "./connection.ts"
+import { CONNECTION_REFUSED, INTERNAL_ERROR, NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
+import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
+import * as packetHeader from "./packetHeader.ts"
+import * as tunables from "./tunables.ts"
+
+/** A datagram as the socket delivers it; `host` and `port` spare parsing an address for each packet. */
+export interface IncomingDatagram {
+  readonly payload: Uint8Array
+  readonly address: NetAddress.InetAddress
+  readonly host?: string
+  readonly port?: number
+}
+
+interface Entry {
+  readonly connection: Connection
+  readonly keys: Array<string>
+  /** The address that counts against `maxConnectionsPerIp`. */
+  readonly ip: string
+}
+
+export class Socket implements BackingSocket, ConnectionHost {
+  readonly address: NetAddress.InetAddress
+  readonly scratch = new Uint8Array(tunables.readChunk)
+  readonly sendRate: number
+  readonly idleTimeout: number
+
+  private readonly quiche: Quiche
+  private readonly config: NativeConfig
+  private readonly options: BindOptions & { readonly maxSendPayload: number }
+  private readonly events: SocketEvents
+  private readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
+  private readonly admission: Admission
+  /** The local end, the same for every packet of every connection. */
+  private readonly to: { readonly host: string; readonly port: number }
+  private readonly entries = new Map<Connection, Entry>()
+  private readonly byId = new Map<string, Connection>()
+  private readonly perIp = new Map<string, number>()
+  private handshakes = 0
+  private touched: Array<Connection> = []
+  private immediate: NodeJS.Immediate | undefined = undefined
+  private timer: NodeJS.Timeout | undefined = undefined
+  private timerAt = Infinity
+  private outgoing: Array<OutgoingDatagram> = []
+  private datagramsInFlight = 0
+  private slab = new Uint8Array(0)
+  private slabUsed = 0
+  private closed = false
+  /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
+  private lastHost = ""
+  private lastPort = 0
+  private lastAddress: NetAddress.InetAddress | undefined = undefined
+
+  constructor(options: {
+    readonly quiche: Quiche
+    readonly config: NativeConfig
+    readonly address: NetAddress.InetAddress
+    readonly bind: BindOptions
+    readonly maxSendPayload: number
+    readonly idleTimeout: number
+    readonly events: SocketEvents
+    readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
+  }) {
+    this.quiche = options.quiche
+    this.config = options.config
+    this.address = options.address
+    this.options = { ...options.bind, maxSendPayload: options.maxSendPayload }
+    this.idleTimeout = options.idleTimeout
+    this.sendRate = options.bind.maxSendRate / 1_000
+    this.events = options.events
+    this.send = options.send
+    this.admission = new Admission(options.quiche)
+    this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
+  }
+
+  // --- dialling ----------------------------------------------------------------------------------------------------
+
+  readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
+    const refusal = this.refuseDial(peer)
+    if (refusal !== undefined) {
+      let cancelled = false
+      queueMicrotask(() => {
+        if (!cancelled) events.onFailed(refusal)
+      })
+      return () => {
+        cancelled = true
+      }
+    }
+    const scid = randomBytes(tunables.connectionIdLength)
+    const from = { host: NetAddress.formatIp(peer.address), port: peer.port }
+    const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.config)
+    const connection = this.adopt(native as NativeConnection, true, peer, from, [idKey(scid)])
+    let settled = false
+    connection.onEstablished = (established) => {
+      settled = true
+      return events.onConnected(established)
+    }
+    connection.onOver = (close, established) => {
+      if (settled || established) return
+      settled = true
+      events.onFailed(this.dialError(peer, connection, close))
+    }
+    this.touch(connection)
+    return () => {
+      if (settled) return
+      settled = true
+      connection.onOver = undefined
+      connection.onEstablished = undefined
+      connection.close(0, "")
+    }
+  }
+
+  private refuseDial(peer: NetAddress.InetAddress): ConnectionError | undefined {
+    const input = NetAddress.formatInet(peer)
+    if (peer.port === 0) return new InvalidAddress({ input, reason: "port 0 cannot be dialled" })
+    if (NetAddress.familyOf(peer) !== NetAddress.familyOf(this.address)) {
+      return new InvalidAddress({ input, reason: `this endpoint is bound to an ${NetAddress.familyOf(this.address)} address` })
+    }
+    if (NetAddress.isUnspecified(peer.address)) {
+      return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
+    }
+    if (this.entries.size >= this.options.maxConnections) {
+      return new TooManyConnections({ limit: this.options.maxConnections })
+    }
+    return undefined
+  }
+
+  private dialError(peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError {
+    if (connection.versionMismatch) return new VersionMismatch({ peer })
+    if (close === statelessReset) return new ConnectionReset({ peer })
+    switch (close._tag) {
+      case "TransportClosed":
+        return close.code === NO_APPLICATION_PROTOCOL
+          ? new VersionMismatch({ peer })
+          : new TransportError({ peer, code: close.code, reason: close.reason })
+      case "IdleTimedOut":
+        return new ConnectionTimedOut({ peer })
+      default:
+        return connection.handshakeTimedOut ? new ConnectionTimedOut({ peer }) : new ConnectionClosed({ peer, close })
+    }
+  }
+
+  // --- receiving ---------------------------------------------------------------------------------------------------
+
+  /** Takes one datagram; what comes of it happens in the next turn. */
+  receive(datagram: IncomingDatagram): void {
+    const packet = datagram.payload
+    if (packet.length === 0 || this.closed) return
+    const host = datagram.host ?? NetAddress.formatHost(datagram.address)
+    const port = datagram.port ?? datagram.address.port
+    let connection: Connection | undefined
+    if (packetHeader.isLongHeader(packet)) {
+      const header = packetHeader.parseLongHeader(packet)
+      if (header === undefined) return
+      connection = this.byId.get(idKey(header.dcid))
+      if (connection !== undefined && header.version === 0) return this.negotiate(connection, packet, header)
+    } else {
+      const key = packetHeader.shortHeaderKey(packet)
+      if (key === undefined) return
+      connection = this.byId.get(key)
+    }
+    connection ??= this.admit(packet, host, port, datagram)
+    connection?.receive(packet, () => this.addressOf(host, port, datagram), connection.moved(host, port))
+  }
+
+  /** A server that speaks no version of ours (RFC 9000, section 6.2). */
+  private negotiate(connection: Connection, packet: Uint8Array, header: packetHeader.LongHeader): void {
+    if (!connection.dialled || connection.phase !== "handshaking") return
+    // One that lists the version we asked for is a mistake or a forgery.
+    if (packetHeader.offeredVersions(packet, header).includes(packetHeader.version1)) return
+    connection.versionMismatch = true
+    connection.close(0, "")
+  }
+
+  private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
+    if (!this.options.accept) return undefined
+    const verdict = this.admission.judge(packet, `${host} ${port}`, Date.now(), {
+      connections: this.entries.size,
+      maxConnections: this.options.maxConnections,
+      fromIp: this.perIp.get(host) ?? 0,
+      maxFromIp: this.options.maxConnectionsPerIp,
+      handshakes: this.handshakes
+    })
+    if (verdict._tag === "Drop") return undefined
+    const address = this.addressOf(host, port, datagram)
+    if (verdict._tag === "Answer") {
+      this.retransmit(verdict.packet, address)
+      return undefined
+    }
+    const from = { host: NetAddress.formatIp(address.address), port }
+    let native: NativeConnection
+    try {
+      native = this.quiche.Connection.accept(
+        verdict.scid,
+        verdict.originalDcid,
+        this.to,
+        from,
+        this.config
+      ) as NativeConnection
+    } catch {
+      return undefined
+    }
+    // Until the client has learned our id it addresses its packets to the one that it made up.
+    const connection = this.adopt(native, false, address, from, [idKey(verdict.scid), idKey(verdict.clientDcid)])
+    this.handshakes += 1
+    connection.onEstablished = (established) => {
+      this.handshakes -= 1
+      if (verdict.refused) {
+        established.fail(CONNECTION_REFUSED, "too many connections")
+        return undefined
+      }
+      return this.events.onConnection(established)
+    }
+    connection.onOver = (_close, established) => {
+      if (!established) this.handshakes -= 1
+    }
+    if (verdict.refused) connection.refuse(CONNECTION_REFUSED, "too many connections")
+    return connection
+  }
+
+  private adopt(
+    native: NativeConnection,
+    dialled: boolean,
+    remote: NetAddress.InetAddress,
+    from: { readonly host: string; readonly port: number },
+    keys: Array<string>
+  ): Connection {
+    const connection = new Connection({ host: this, native, dialled, remote, from, to: this.to })
+    const ip = from.host
+    this.entries.set(connection, { connection, keys, ip })
+    for (const key of keys) this.byId.set(key, connection)
+    this.perIp.set(ip, (this.perIp.get(ip) ?? 0) + 1)
+    return connection
+  }
+
+  private forget(connection: Connection): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    this.entries.delete(connection)
+    for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
+    const left = (this.perIp.get(entry.ip) ?? 1) - 1
+    if (left === 0) this.perIp.delete(entry.ip)
+    else this.perIp.set(entry.ip, left)
+  }
+
+  private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {
+    if (this.lastAddress === undefined || this.lastPort !== port || this.lastHost !== host) {
+      this.lastHost = host
+      this.lastPort = port
+      this.lastAddress = datagram.address
+    }
+    return this.lastAddress
+  }
+
+  // --- the loop ----------------------------------------------------------------------------------------------------
+
+  readonly touch = (connection: Connection): void => {
+    if (connection.touched) return
+    connection.touched = true
+    this.touched.push(connection)
+    if (this.immediate === undefined && !this.closed) this.immediate = setImmediate(this.turn)
+  }
+
+  private readonly turn = (): void => {
+    this.immediate = undefined
+    const now = performance.now()
+    const connections = this.touched
+    this.touched = []
+    for (const connection of connections) {
+      connection.touched = false
+      connection.turn(now)
+      if (connection.phase === "closed") this.forget(connection)
+    }
+    this.dispatch()
+  }
+
+  // The binding keeps its timers by the system's clock, so this one cannot be on Effect's. One serves all connections.
+  readonly wake = (deadline: number): void => {
+    if (deadline >= this.timerAt || this.closed) return
+    if (this.timer !== undefined) clearTimeout(this.timer)
+    this.timerAt = deadline
+    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, deadline - performance.now()), 0x7fffffff))
+  }
+
+  private readonly alarm = (): void => {
+    this.timer = undefined
+    this.timerAt = Infinity
+    const now = performance.now()
+    let next = Infinity
+    for (const connection of this.entries.keys()) {
+      if (connection.deadline <= now) connection.expire()
+      else if (connection.deadline < next) next = connection.deadline
+    }
+    if (next < Infinity) this.wake(next)
+  }
+
+  // --- sending -----------------------------------------------------------------------------------------------------
+
+  readonly packetBuffer = (): Uint8Array => {
+    const size = this.options.maxSendPayload
+    // The kernel may still be reading earlier packets, so a slab is not used twice.
+    if (this.slabUsed + size > this.slab.length) {
+      this.slab = new Uint8Array(Math.max(64 << 10, size))
+      this.slabUsed = 0
+    }
+    return this.slab.subarray(this.slabUsed, this.slabUsed + size)
+  }
+
+  readonly transmit = (length: number, to: NetAddress.InetAddress): void => {
+    this.outgoing.push({ payload: this.slab.subarray(this.slabUsed, this.slabUsed + length), address: to })
+    this.slabUsed += length
+  }
+
+  readonly retransmit = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
+    if (!this.mayTransmit()) return
+    this.outgoing.push({ payload: packet, address: to })
+    // These come from outside a turn; one batch for all of a tick's packets still holds.
+    if (this.immediate === undefined && !this.closed) this.immediate = setImmediate(this.turn)
+  }
+
+  readonly mayTransmit = (): boolean =>
+    this.datagramsInFlight + this.outgoing.length < tunables.maxDatagramsInFlight
+
+  private dispatch(): void {
+    if (this.outgoing.length === 0) return
+    const batch = this.outgoing
+    this.outgoing = []
+    this.datagramsInFlight += batch.length
+    this.send(batch)
+  }
+
+  /** The kernel has taken `count` datagrams, or refused them. */
+  sent(count: number): void {
+    this.datagramsInFlight -= count
+  }
+
+  /** The network has no way to `address`: no use in waiting for a handshake. */
+  unreachable(address: NetAddress.InetAddress, reason: string): void {
+    for (const { connection } of this.entries.values()) {
+      if (connection.phase !== "handshaking" || !connection.dialled) continue
+      if (NetAddress.formatInet(connection.remoteAddress) === NetAddress.formatInet(address)) {
+        connection.fail(INTERNAL_ERROR, reason)
+      }
+    }
+  }
+
+  // --- housekeeping ------------------------------------------------------------------------------------------------
+
+  /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
+  sweep(elapsed: number, limits: { readonly keepAlive: number; readonly handshake: number; readonly stall: number }): void {
+    for (const connection of this.entries.keys()) {
+      if (connection.phase === "handshaking") {
+        connection.handshakingFor += elapsed
+        if (connection.handshakingFor >= limits.handshake && !connection.handshakeTimedOut) {
+          connection.handshakeTimedOut = true
+          connection.close(0, "")
+        }
+      } else if (connection.phase === "established") {
+        connection.idleFor = connection.active ? 0 : connection.idleFor + elapsed
+        connection.active = false
+        if (connection.idleFor >= limits.keepAlive) connection.ping()
+        // Lost MAX_STREAMS frames are not repeated by the binding, so a connection can come to a stop for good.
+        connection.stalledFor = connection.stalled() ? connection.stalledFor + elapsed : 0
+        if (connection.stalledFor >= limits.stall) connection.fail(INTERNAL_ERROR, "stalled")
+      }
+    }
+  }
+
+  /** Ends every connection and tells the peers. The last batch has been handed to `send` when this returns. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    if (this.immediate !== undefined) clearImmediate(this.immediate)
+    if (this.timer !== undefined) clearTimeout(this.timer)
+    for (const connection of [...this.entries.keys()]) {
+      connection.abandon()
+      this.forget(connection)
+    }
+    this.dispatch()
+  }
+}
+
+const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)
+

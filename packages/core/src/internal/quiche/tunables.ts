@@ -1,0 +1,73 @@
+/**
+ * Every number of the QUIC driver that is not an `EndpointConfig` field, in one place.
+ */
+
+/** ALPN identifier (RFC 7301). BoringSSL insists on one; qp2p's own Rust crate sends none. */
+export const alpn = "qp2p/1"
+
+/** Sent as SNI. Peers are addresses, not names, so it only has to be the same everywhere. */
+export const serverName = "qp2p"
+
+/** Length of the connection ids that we issue, in bytes: the largest that RFC 9000, section 17.2, allows. */
+export const connectionIdLength = 20
+
+/** Bytes a client's first datagram must have (RFC 9000, section 14.1). */
+export const minInitialLength = 1_200
+
+/** Largest UDP payload that we accept. */
+export const maxReceivePayload = 65_527
+
+/** Default of the largest UDP payload that we send: fits an Ethernet path with room for tunnels. */
+export const defaultSendPayload = 1_350
+
+/**
+ * Streams that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit must be far
+ * above what is in use: one lost frame then costs nothing.
+ */
+export const streamCredit = 4_096
+
+/** Streams that we keep open at once towards a peer, far below `streamCredit`. Further ones wait their turn. */
+export const maxOpenStreams = 1_024
+
+/** Flow-control windows, in bytes. The binding's memory grows with what a peer may have sent and we have not read. */
+export const initialStreamWindow = 1 << 20
+export const initialConnectionWindow = 2 << 20
+export const maxStreamWindow = 8 << 20
+export const maxConnectionWindow = 16 << 20
+
+/** Bytes that one stream may write before another of the same priority gets its turn. */
+export const sendQuantum = 64 << 10
+
+/** Bytes that a stream queues before `write` makes its caller wait. */
+export const sendHighWater = 64 << 10
+
+/** Packets that one connection sends in one turn of the loop; more would overrun the receiver's socket buffer. */
+export const burst = 64
+
+/** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
+export const maxDatagramsInFlight = 4_096
+
+/** Datagrams that the socket may queue for us before it drops. */
+export const receiveQueue = 4_096
+
+/** Wished size of the kernel's socket buffers, in bytes; the system may grant less. */
+export const kernelBuffer = 4 << 20
+
+/** Bytes read from a stream at once. */
+export const readChunk = 64 << 10
+
+/** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
+export const retryThreshold = 64
+
+/** How long a Retry token is good for, in milliseconds. */
+export const retryTokenLifetime = 10_000
+
+/**
+ * Bytes that a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
+ * (CVE-2024-1410, CVE-2023-6193); a peer that sends mostly those is closed here.
+ */
+export const unexplainedBytes = 16 << 20
+
+/** How often the housekeeping of a socket runs at most and at least, in milliseconds. */
+export const minSweep = 10
+export const maxSweep = 1_000

@@ -1,0 +1,349 @@
+/**
+ * Connections and their streams.
+ *
+ * @since 0.1.0
+ */
+import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
+import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
+import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import type {
+  BackingConnection,
+  BackingRecvStream,
+  BackingSendStream,
+  BindOptions,
+  ConnectionEvents,
+  ConnectionStats,
+  RecvEvents,
+  StreamFailure
+} from "@qp2p/core/Transport"
+import * as Duration from "effect/Duration"
+import type * as NetAddress from "effect/net/NetAddress"
+import { Link, type Wire } from "./wire.ts"
+
+/** Bytes that a stream may be ahead of its reader, and that a connection may have underway. */
+const window = 256 * 1024
+
+/** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
+const packetSize = 1200
+
+/** The socket that a connection belongs to; `address` is the one its peers see. */
+export interface Owner {
+  readonly wire: Wire
+  readonly options: BindOptions
+  readonly address: NetAddress.InetAddress
+  readonly connections: Set<MemoryConnection>
+}
+
+interface Write {
+  readonly bytes: Uint8Array
+  readonly fin: boolean
+  readonly done: (failure?: StreamFailure) => void
+  offset: number
+}
+
+/** One direction of a stream. Each side keeps to its own fields; what the other must know travels in packets. */
+class Channel {
+  /** Tells the accepting side of the stream; every packet of the stream that arrives there does. */
+  readonly announce: () => void
+
+  priority: number
+  queue: Array<Write> = []
+  sent = 0
+  credit = window
+  failure: StreamFailure | undefined
+  onAcknowledged: Write["done"] | undefined
+
+  events: RecvEvents | undefined
+  chunks: Array<Uint8Array> = []
+  taken = 0
+  paused = false
+  finished = false
+
+  constructor(priority: number, announce: () => void) {
+    this.priority = priority
+    this.announce = announce
+  }
+
+  offer() {
+    const chunk = this.chunks.shift()!
+    this.taken += chunk.length
+    this.paused = !this.events!.onData(chunk)
+    // Whoever keeps a chunk must not get away with it.
+    chunk.fill(0xdd)
+  }
+}
+
+/** One end of a connection, half-open until `establish`. */
+export class MemoryConnection implements BackingConnection {
+  readonly remoteAddress: NetAddress.InetAddress
+  readonly owner: Owner
+  readonly link: Link
+  peer: MemoryConnection | undefined
+  private readonly onFailed: (error: ConnectionError) => void
+  private readonly keepAlive: number
+  private timeout: number
+  private events: ConnectionEvents | undefined
+  private closed: Close | undefined
+  private ended = false
+  private heardAt: number
+  private pingedAt = 0
+  private cancelTimer = () => {}
+  private packetsReceived = 0
+  private bytesReceived = 0
+  private underway = 0
+  private pumping = false
+  private readonly sending = new Set<Channel>()
+  private readonly blocked = new Set<Channel>()
+  private readonly receiving = new Set<Channel>()
+
+  constructor(owner: Owner, remote: NetAddress.InetAddress, onFailed: (error: ConnectionError) => void) {
+    this.owner = owner
+    this.remoteAddress = remote
+    this.onFailed = onFailed
+    this.keepAlive = Duration.toMillis(owner.options.keepAliveInterval)
+    this.timeout = Duration.toMillis(owner.options.handshakeTimeout)
+    this.heardAt = owner.wire.timeline.now()
+    this.link = new Link(owner.wire, owner.address, remote, () =>
+      this.finish(new TransportClosed({ code: 1, reason: "killed" }))
+    )
+    owner.connections.add(this)
+    this.tick()
+  }
+
+  establish(events: ConnectionEvents) {
+    this.events = events
+    if (this.ended) return events.onClosed(this.closed!)
+    const { options } = this.peer!.owner
+    this.timeout = Math.min(Duration.toMillis(this.owner.options.idleTimeout), Duration.toMillis(options.idleTimeout))
+    this.cancelTimer()
+    this.tick()
+  }
+
+  /** Sends a packet. It is dropped if the peer's end is closed when it arrives. */
+  send(size: number, deliver: (peer: MemoryConnection) => void) {
+    if (this.closed === undefined) this.link.send(size, () => this.peer?.receive(size, deliver))
+  }
+
+  /** Ends this end without a word to the peer. A half-open one reports `error`. */
+  finish(close: Close, error?: ConnectionError) {
+    if (this.ended) return
+    this.ended = true
+    const reason = (this.closed ??= close)
+    this.cancelTimer()
+    this.link.close()
+    this.owner.connections.delete(this)
+    if (this.events === undefined) {
+      return this.onFailed(error ?? new ConnectionTimedOut({ peer: this.remoteAddress }))
+    }
+    const receiving = [...this.receiving]
+    this.receiving.clear()
+    for (const channel of receiving) {
+      while (channel.chunks.length > 0 && reason._tag !== "LocallyClosed") channel.offer()
+      channel.events!.onEnd(channel.finished && channel.chunks.length === 0 ? undefined : reason)
+    }
+    for (const channel of this.sending) this.fail(channel, reason)
+    this.events.onClosed(reason)
+  }
+
+  readonly close = (code: number, reason: string) => {
+    if (this.closed !== undefined) return
+    const local = (this.closed = new LocallyClosed())
+    const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
+    this.link.close(() => this.peer?.receive(0, notice))
+    this.owner.wire.timeline.schedule(0, () => this.finish(local))
+  }
+
+  readonly stats = (): ConnectionStats => ({
+    roundTripTime: Duration.millis(2 * this.owner.wire.latency),
+    packetsSent: this.link.packets,
+    packetsReceived: this.packetsReceived,
+    packetsLost: this.link.lost,
+    bytesSent: this.link.bytes,
+    bytesReceived: this.bytesReceived,
+    congestionWindow: window
+  })
+
+  readonly openUni = (priority: number) => this.open(priority, undefined).send
+
+  readonly openBi = (priority: number, events: RecvEvents) => {
+    const { back, send } = this.open(priority, events)
+    return { send, receive: this.receiver(back!) }
+  }
+
+  private open(priority: number, events: RecvEvents | undefined) {
+    let announced = false
+    const announce = () => {
+      const peer = this.peer!
+      if (announced || peer.closed !== undefined) return
+      announced = true
+      const send = back && peer.sender(back)
+      peer.receiving.add(out)
+      out.events = peer.events!.onStream(peer.receiver(out), send)
+    }
+    const out = new Channel(priority, announce)
+    const back = events && new Channel(0, announce)
+    if (back !== undefined && this.closed === undefined) {
+      back.events = events
+      this.receiving.add(back)
+    }
+    return { send: this.sender(out), back }
+  }
+
+  private sender(channel: Channel): BackingSendStream {
+    if (this.closed === undefined) this.sending.add(channel)
+    return {
+      write: (bytes, fin, done) => {
+        const failure = this.closed ?? channel.failure
+        if (failure !== undefined) return done(failure)
+        if (fin) channel.failure = new StreamGone()
+        channel.queue.push({ bytes, fin, done, offset: 0 })
+        this.blocked.add(channel)
+        this.pump()
+      },
+      setPriority: (priority) => {
+        channel.priority = priority
+      },
+      reset: (code) => {
+        if (this.closed !== undefined || !this.sending.has(channel)) return
+        const failure = (channel.failure = new StreamGone())
+        this.blocked.delete(channel)
+        this.owner.wire.timeline.schedule(0, () => this.fail(channel, failure))
+        this.send(0, (peer) => {
+          channel.announce()
+          if (!channel.finished) peer.end(channel, new StreamStopped({ code }))
+        })
+      }
+    }
+  }
+
+  private receiver(channel: Channel): BackingRecvStream {
+    return {
+      resume: () => {
+        if (!channel.paused) return
+        channel.paused = false
+        this.owner.wire.timeline.schedule(0, () => {
+          this.drain(channel)
+          const { taken } = channel
+          this.send(0, (peer) => peer.allow(channel, taken))
+        })
+      },
+      stop: (code) => {
+        if (this.closed !== undefined || !this.receiving.delete(channel)) return
+        channel.chunks = []
+        this.send(0, (peer) => {
+          channel.announce()
+          peer.fail(channel, new StreamStopped({ code }))
+        })
+      }
+    }
+  }
+
+  /** Sends what the windows let through, the highest priority first. */
+  private pump() {
+    // `done` may write again: the loop that called it goes on with that.
+    if (this.pumping) return
+    this.pumping = true
+    while (this.underway < window && this.closed === undefined) {
+      let next: Channel | undefined
+      for (const channel of this.blocked) {
+        const { bytes, offset } = channel.queue[0]!
+        const sendable = offset === bytes.length || channel.sent < channel.credit
+        if (sendable && (next === undefined || channel.priority > next.priority)) next = channel
+      }
+      if (next === undefined) break
+      this.sendChunk(next, next.queue[0]!)
+    }
+    this.pumping = false
+  }
+
+  private sendChunk(channel: Channel, write: Write) {
+    const size = Math.min(packetSize, write.bytes.length - write.offset, channel.credit - channel.sent)
+    const chunk = new Uint8Array(write.bytes.subarray(write.offset, write.offset + size))
+    write.offset += size
+    channel.sent += size
+    this.underway += size
+    const last = write.offset === write.bytes.length
+    const fin = last && write.fin
+    if (fin) channel.onAcknowledged = write.done
+    if (size > 0 || fin) {
+      this.send(size, (peer) => {
+        channel.announce()
+        peer.take(channel, chunk, fin)
+        const { taken } = channel
+        peer.send(0, () => {
+          this.underway -= size
+          if (fin && this.sending.delete(channel)) channel.onAcknowledged!()
+          this.allow(channel, taken)
+        })
+      })
+    }
+    if (!last) return
+    channel.queue.shift()
+    if (channel.queue.length === 0) this.blocked.delete(channel)
+    if (!fin) write.done()
+  }
+
+  private take(channel: Channel, chunk: Uint8Array, fin: boolean) {
+    if (!this.receiving.has(channel)) {
+      // Stopped: discarded, but the window moves on.
+      channel.taken += chunk.length
+      return
+    }
+    if (chunk.length > 0) channel.chunks.push(chunk)
+    channel.finished = fin
+    this.drain(channel)
+  }
+
+  private drain(channel: Channel) {
+    while (!channel.paused && channel.chunks.length > 0 && this.receiving.has(channel)) {
+      channel.offer()
+      // The fin came with the last bytes: the owner need not resume to hear of it.
+      if (channel.finished && channel.chunks.length === 0) return this.end(channel)
+    }
+    if (!channel.paused && channel.finished) this.end(channel)
+  }
+
+  private end(channel: Channel, failure?: StreamFailure) {
+    if (!this.receiving.delete(channel)) return
+    channel.chunks = []
+    channel.events!.onEnd(failure)
+  }
+
+  private allow(channel: Channel, taken: number) {
+    channel.credit = Math.max(channel.credit, taken + window)
+    this.pump()
+  }
+
+  private fail(channel: Channel, failure: StreamFailure) {
+    if (!this.sending.delete(channel)) return
+    channel.failure = failure
+    this.blocked.delete(channel)
+    const writes = channel.queue
+    channel.queue = []
+    channel.onAcknowledged?.(failure)
+    for (const write of writes) write.done(failure)
+  }
+
+  private receive(size: number, deliver: (peer: MemoryConnection) => void) {
+    if (this.closed !== undefined) return
+    this.heardAt = this.owner.wire.timeline.now()
+    this.packetsReceived++
+    this.bytesReceived += size
+    deliver(this)
+  }
+
+  private readonly tick = () => {
+    const { timeline } = this.owner.wire
+    const now = timeline.now()
+    const deadline = this.heardAt + this.timeout
+    if (now >= deadline) return this.finish(new IdleTimedOut())
+    let ping = Math.max(this.heardAt, this.pingedAt) + this.keepAlive
+    if (this.events === undefined) ping = deadline
+    else if (now >= ping) {
+      this.pingedAt = now
+      ping = now + this.keepAlive
+      this.send(0, (peer) => peer.send(0, () => {}))
+    }
+    this.cancelTimer = timeline.schedule(Math.min(deadline, ping) - now, this.tick)
+  }
+}

@@ -1,0 +1,486 @@
+import { ApplicationClosed, IdleTimedOut, LocallyClosed } from "@qp2p/core/Close"
+import { ConnectionTimedOut, EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
+import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import * as MemoryNetwork from "../src/MemoryNetwork.ts"
+import * as MemoryTransport from "../src/MemoryTransport.ts"
+import { address, bind, connect, outcomes, Received, settle, until } from "./peers.ts"
+
+const window = 256 * 1024
+const text = (value: string) => new TextEncoder().encode(value)
+const string = (bytes: ReadonlyArray<number>) => new TextDecoder().decode(Uint8Array.from(bytes))
+const ramp = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff)
+const provide = Effect.provide(MemoryTransport.layerNetwork)
+const setLatency = (latency: Duration.Input) =>
+  Effect.flatMap(MemoryNetwork.MemoryNetwork, (network) => network.setLatency(latency))
+
+describe("bind", () => {
+  it.effect("gives each address its ports from 49152 on", () =>
+    Effect.gen(function* () {
+      const ports = []
+      for (const local of ["10.0.0.1:0", "10.0.0.1:49153", "10.0.0.1:0", "10.0.0.2:0", "[::1]:0"]) {
+        const { socket } = yield* bind(local)
+        ports.push(NetAddress.formatInet(socket.address))
+      }
+      assert.deepStrictEqual(ports, [
+        "10.0.0.1:49152",
+        "10.0.0.1:49153",
+        "10.0.0.1:49154",
+        "10.0.0.2:49152",
+        "[::1]:49152"
+      ])
+    }).pipe(provide)
+  )
+
+  it.effect("fails with SocketError when the address is in use, the wildcard address included", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* bind("0.0.0.0:4433")
+      assert.strictEqual(NetAddress.formatInet(socket.address), "0.0.0.0:4433")
+      const error = yield* Effect.flip(bind("127.0.0.1:4433"))
+      assert.strictEqual(error._tag, "SocketError")
+      assert.strictEqual(NetAddress.formatInet(error.address), "127.0.0.1:4433")
+    }).pipe(provide)
+  )
+
+  it.effect("closes everything with its scope: the peers are told, dials stop, the port is free", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const server = yield* bind("10.0.0.2:2")
+      const client = yield* Scope.provide(bind("10.0.0.1:1"), scope)
+      const dial = client.dial(server.socket.address)
+      yield* until(() => server.accepted.length > 0)
+      const pending = client.dial(address("10.0.0.3:3"))
+      yield* setLatency("50 millis")
+
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(dial.connected[0]!.closes, [new LocallyClosed()])
+      assert.deepStrictEqual(pending.failed, [new EndpointStopped()])
+      assert.deepStrictEqual(client.dial(server.socket.address).failed, [new EndpointStopped()])
+      yield* bind("10.0.0.1:1")
+
+      yield* TestClock.adjust("49 millis")
+      assert.deepStrictEqual(server.accepted[0]!.closes, [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(server.accepted[0]!.closes, [new ApplicationClosed({ code: 0, reason: "" })])
+    }).pipe(provide)
+  )
+})
+
+describe("dial", () => {
+  it.effect("takes a round trip, and never reports from within the call", () =>
+    Effect.gen(function* () {
+      yield* setLatency("50 millis")
+      const client = yield* bind("10.0.0.1:0")
+      const server = yield* bind("10.0.0.2:2")
+      const { connected } = client.dial(server.socket.address)
+      yield* TestClock.adjust("99 millis")
+      assert.strictEqual(connected.length, 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(connected.length, 1)
+      assert.strictEqual(server.accepted.length, 0)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(server.accepted.length, 1)
+      assert.strictEqual(NetAddress.formatInet(connected[0]!.connection.remoteAddress), "10.0.0.2:2")
+      assert.strictEqual(NetAddress.formatInet(server.accepted[0]!.connection.remoteAddress), "10.0.0.1:49152")
+      assert.deepStrictEqual(connected[0]!.connection.stats().roundTripTime, Duration.millis(100))
+    }).pipe(provide)
+  )
+
+  it.effect("needs no clock when there is no latency, but takes a turn of the scheduler", () =>
+    Effect.gen(function* () {
+      const server = yield* bind("0.0.0.0:0")
+      const { connected } = server.dial(address("127.0.0.1:49152"))
+      assert.strictEqual(connected.length, 0)
+      yield* until(() => server.accepted.length > 0)
+      assert.strictEqual(connected.length, 1)
+      assert.strictEqual(NetAddress.formatInet(server.accepted[0]!.connection.remoteAddress), "127.0.0.1:49152")
+    }).pipe(provide)
+  )
+
+  it.effect("times out at nobody, and at a socket that does not accept, not before the handshake timeout", () =>
+    Effect.gen(function* () {
+      const client = yield* bind("10.0.0.1:0")
+      yield* bind("10.0.0.2:2", { accept: false })
+      const dials = [client.dial(address("10.0.0.2:2")), client.dial(address("10.0.0.3:3"))]
+      yield* TestClock.adjust("9999 millis")
+      assert.deepStrictEqual(
+        dials.map(({ failed }) => failed.length),
+        [0, 0]
+      )
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(
+        dials.map(({ failed }) => failed),
+        [
+          [new ConnectionTimedOut({ peer: address("10.0.0.2:2") })],
+          [new ConnectionTimedOut({ peer: address("10.0.0.3:3") })]
+        ]
+      )
+    }).pipe(provide)
+  )
+
+  it.effect("is refused by a peer that is full, or has enough from one address", () =>
+    Effect.gen(function* () {
+      const server = yield* bind("10.0.0.9:9", { maxConnections: 2, maxConnectionsPerIp: 1 })
+      const peers = []
+      for (const local of ["10.0.0.1:0", "10.0.0.1:0", "10.0.0.2:0", "10.0.0.3:0"]) {
+        const { dial } = yield* bind(local)
+        const dialled = dial(server.socket.address)
+        yield* until(() => dialled.connected.length + dialled.failed.length > 0)
+        peers.push(dialled.failed[0]?._tag === "TransportError" ? dialled.failed[0].code : dialled.connected.length)
+      }
+      yield* settle
+      assert.deepStrictEqual(peers, [1, 2, 1, 2])
+      assert.strictEqual(server.accepted.length, 2)
+    }).pipe(provide)
+  )
+
+  it.effect("reports at once what cannot be dialled", () =>
+    Effect.gen(function* () {
+      const client = yield* bind("10.0.0.1:0", { maxConnections: 1 })
+      const tags = ["10.0.0.2:0", "[::1]:1", "0.0.0.0:1"].map((peer) => client.dial(address(peer)).failed[0]?._tag)
+      assert.deepStrictEqual(tags, ["InvalidAddress", "InvalidAddress", "InvalidAddress"])
+      client.dial(address("10.0.0.2:2"))
+      assert.deepStrictEqual(client.dial(address("10.0.0.2:2")).failed, [new TooManyConnections({ limit: 1 })])
+    }).pipe(provide)
+  )
+
+  for (const elapsed of [0, 10, 60, 99]) {
+    it.effect(`leaves nothing on either side when cancelled after ${elapsed} ms of 100`, () =>
+      Effect.gen(function* () {
+        yield* setLatency("50 millis")
+        const client = yield* bind("10.0.0.1:0", { maxConnections: 1 })
+        const server = yield* bind("10.0.0.2:2", { maxConnections: 1 })
+        const first = client.dial(server.socket.address)
+        yield* TestClock.adjust(Duration.millis(elapsed))
+        first.cancel()
+        yield* TestClock.adjust("200 millis")
+        assert.deepStrictEqual([first.connected, first.failed, server.accepted], [[], [], []])
+
+        const second = client.dial(server.socket.address)
+        yield* TestClock.adjust("150 millis")
+        assert.strictEqual(second.connected.length, 1)
+        second.cancel()
+        yield* TestClock.adjust("150 millis")
+        assert.deepStrictEqual([second.connected[0]!.closes, server.accepted[0]!.closes], [[], []])
+      }).pipe(provide)
+    )
+  }
+})
+
+describe("streams", () => {
+  it.effect("carry bytes in order, however the latency changes, and acknowledge the end", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      yield* setLatency("50 millis")
+      const payload = ramp(10_000)
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      send.write(payload.subarray(0, 5_000), false, done)
+      assert.deepStrictEqual(results, ["done"])
+      yield* setLatency("20 millis")
+      send.write(payload.subarray(5_000), true, done)
+      yield* TestClock.adjust("50 millis")
+      const { bytes, ends, receive } = far.streams[0]!
+      assert.deepStrictEqual(Uint8Array.from(bytes), payload)
+      assert.deepStrictEqual(ends, [undefined])
+      assert.isDefined(receive)
+      assert.isUndefined(far.streams[0]!.send)
+      assert.deepStrictEqual(results, ["done"])
+      yield* TestClock.adjust("20 millis")
+      assert.deepStrictEqual(results, ["done", "done"])
+      send.write(payload, false, done)
+      assert.deepStrictEqual(results, ["done", "done", new StreamGone()])
+      assert.isAtLeast(near.connection.stats().bytesSent, 10_000)
+      assert.strictEqual(far.connection.stats().bytesReceived, near.connection.stats().bytesSent)
+    }).pipe(provide)
+  )
+
+  it.effect("go both ways, from either side", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      for (const [opener, acceptor] of [[near, far] as const, [far, near] as const]) {
+        const answer = new Received()
+        const { done, results } = outcomes()
+        opener.connection.openBi(0, answer).send.write(text("ping"), true, done)
+        yield* until(() => acceptor.streams[0]?.ends.length === 1)
+        assert.strictEqual(string(acceptor.streams[0]!.bytes), "ping")
+        acceptor.streams[0]!.send!.write(text("pong"), true, done)
+        yield* until(() => answer.ends.length === 1 && results.length === 2)
+        assert.strictEqual(string(answer.bytes), "pong")
+        assert.deepStrictEqual([answer.ends, results], [[undefined], ["done", "done"]])
+      }
+    }).pipe(provide)
+  )
+
+  it.effect("end with an empty write", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      send.write(new Uint8Array(0), false, done)
+      yield* settle
+      assert.deepStrictEqual([results, far.streams.length], [["done"], 0])
+      send.write(new Uint8Array(0), true, done)
+      yield* until(() => results.length === 2)
+      assert.deepStrictEqual([far.streams[0]!.kept, far.streams[0]!.ends], [[], [undefined]])
+    }).pipe(provide)
+  )
+
+  it.effect("spoil the chunks that the receiver keeps, not the bytes that the sender gave", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const bytes = text("abc")
+      const { done, results } = outcomes()
+      near.connection.openUni(0).write(bytes, true, done)
+      yield* until(() => results.length === 1)
+      assert.strictEqual(string(far.streams[0]!.bytes), "abc")
+      assert.deepStrictEqual(far.streams[0]!.kept, [Uint8Array.of(0xdd, 0xdd, 0xdd)])
+      assert.deepStrictEqual(bytes, text("abc"))
+    }).pipe(provide)
+  )
+
+  it.effect("hold the sender back while the receiver pauses, and go on when it resumes", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      far.pauseAt = 1
+      const payload = ramp(window + 5_000)
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      send.write(payload, false, done)
+      yield* settle
+      const received = far.streams[0]!
+      assert.strictEqual(received.kept.length, 1)
+      assert.deepStrictEqual(results, [])
+      send.write(text("end"), true, done)
+
+      // A stream that is held back does not hold back others.
+      const other = outcomes()
+      near.connection.openUni(0).write(text("other"), true, other.done)
+      yield* until(() => other.results.length === 1)
+
+      received.pauseAt = 2_000
+      received.receive!.resume()
+      assert.strictEqual(received.kept.length, 1)
+      yield* settle
+      assert.strictEqual(received.bytes.length, 2_400)
+      assert.strictEqual(near.connection.stats().bytesSent - 5, window + 2_400)
+
+      received.pauseAt = Number.POSITIVE_INFINITY
+      received.receive!.resume()
+      yield* until(() => results.length === 2)
+      assert.deepStrictEqual(results, ["done", "done"])
+      assert.deepStrictEqual(Uint8Array.from(received.bytes.slice(0, -3)), payload)
+      assert.strictEqual(string(received.bytes.slice(-3)), "end")
+      assert.deepStrictEqual(received.ends, [undefined])
+    }).pipe(provide)
+  )
+
+  it.effect("send the highest priority first once there is room", () =>
+    Effect.gen(function* () {
+      const { near } = yield* connect()
+      const order: Array<string> = []
+      const write = (name: string, priority: number, size: number) => {
+        const stream = near.connection.openUni(priority)
+        stream.write(ramp(size), false, () => order.push(name))
+        return stream
+      }
+      write("bulk", 5, window + 1)
+      write("low", -1, 10_000)
+      write("middle", 0, 10_000)
+      const raised = write("raised", -2, 10_000)
+      write("high", 9, 10_000)
+      raised.setPriority(3)
+      assert.deepStrictEqual(order, [])
+      yield* until(() => order.length === 5)
+      assert.deepStrictEqual(order, ["high", "bulk", "raised", "middle", "low"])
+    }).pipe(provide)
+  )
+
+  it.effect("let done write again, as often as it likes", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const send = near.connection.openUni(0)
+      let left = 20_000
+      const { done, results } = outcomes()
+      const next = () => {
+        left--
+        send.write(Uint8Array.of(left & 0xff), left === 0, left === 0 ? done : next)
+      }
+      next()
+      yield* until(() => results.length === 1)
+      assert.strictEqual(far.streams[0]!.bytes.length, 20_000)
+    }).pipe(provide)
+  )
+
+  it.effect("tell the receiver of a reset, and drop what was not acknowledged", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      far.pauseAt = 1
+      send.write(ramp(window * 2), true, done)
+      yield* settle
+      send.reset(7)
+      send.reset(8)
+      assert.deepStrictEqual(results, [])
+      yield* settle
+      const { ends, kept } = far.streams[0]!
+      assert.deepStrictEqual([results, kept.length, ends], [[new StreamGone()], 1, [new StreamStopped({ code: 7 })]])
+      far.streams[0]!.receive!.resume()
+      send.write(text("late"), false, done)
+      yield* settle
+      assert.deepStrictEqual([results[1], kept.length, ends.length], [new StreamGone(), 1, 1])
+    }).pipe(provide)
+  )
+
+  it.effect("tell the sender that it was stopped, and leave the other direction alone", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const { done, results } = outcomes()
+      const answer = new Received()
+      const { send } = near.connection.openBi(0, answer)
+      far.pauseAt = 1
+      send.write(ramp(window * 2), false, done)
+      yield* settle
+      const received = far.streams[0]!
+      received.receive!.stop(9)
+      received.receive!.resume()
+      yield* settle
+      assert.deepStrictEqual([results, received.kept.length, received.ends], [[new StreamStopped({ code: 9 })], 1, []])
+      send.write(text("late"), false, done)
+      assert.deepStrictEqual(results[1], new StreamStopped({ code: 9 }))
+      received.send!.write(text("still here"), true, done)
+      yield* until(() => answer.ends.length === 1)
+      assert.strictEqual(string(answer.bytes), "still here")
+
+      // The window of the connection is free again.
+      const after = outcomes()
+      far.pauseAt = Number.POSITIVE_INFINITY
+      near.connection.openUni(0).write(ramp(window * 2), true, after.done)
+      yield* until(() => after.results.length === 1)
+    }).pipe(provide)
+  )
+
+  it.effect("are not changed by a reset or a stop that comes after the end", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      send.write(text("all"), true, done)
+      yield* until(() => results.length === 1)
+      send.reset(1)
+      far.streams[0]!.receive!.stop(2)
+      yield* settle
+      assert.deepStrictEqual([far.streams[0]!.ends, results], [[undefined], ["done"]])
+    }).pipe(provide)
+  )
+})
+
+describe("close", () => {
+  it.effect("tells the peer code and reason after what was underway, and drops what was queued", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      yield* setLatency("50 millis")
+      const { done, results } = outcomes()
+      far.pauseAt = 1
+      near.connection.openUni(0).write(ramp(3_000), true, done)
+      near.connection.openUni(0).write(ramp(window * 2), false, done)
+      near.connection.close(3, "done here")
+      near.connection.close(4, "again")
+      assert.deepStrictEqual([near.closes, results], [[], []])
+      yield* settle
+      assert.deepStrictEqual(near.closes, [new LocallyClosed()])
+      assert.deepStrictEqual(results, [new LocallyClosed(), new LocallyClosed()])
+      near.connection.openUni(0).write(text("late"), true, done)
+      assert.deepStrictEqual(results[2], new LocallyClosed())
+
+      const code = new ApplicationClosed({ code: 3, reason: "done here" })
+      const answer = new Received()
+      far.connection.openBi(0, answer)
+      yield* TestClock.adjust("49 millis")
+      assert.deepStrictEqual(far.closes, [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(far.closes, [code])
+      // All that arrived was offered, to a receiver that had paused too.
+      assert.strictEqual(far.streams[0]!.bytes.length, 3_000)
+      assert.deepStrictEqual(far.streams[0]!.ends, [undefined])
+      assert.isAtLeast(far.streams[1]!.bytes.length, window - 5_000)
+      assert.deepStrictEqual(far.streams[1]!.ends, [code])
+      assert.deepStrictEqual(answer.ends, [code])
+      far.streams[1]!.receive!.resume()
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual([far.closes.length, near.closes.length, far.streams[1]!.ends.length], [1, 1, 1])
+    }).pipe(provide)
+  )
+
+  it.effect("is the last event: streams and writes fail before it", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      const events = {
+        onData: () => true,
+        onEnd: () => void near.log.push("end")
+      }
+      near.connection.openBi(0, events).send.write(ramp(window * 2), false, () => near.log.push("write"))
+      far.connection.close(0, "")
+      yield* until(() => near.closes.length > 0)
+      assert.deepStrictEqual(near.log, ["end", "write", "closed"])
+    }).pipe(provide)
+  )
+})
+
+describe("idle connections", () => {
+  it.effect("time out on both sides after the smaller of the two timeouts", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect({ server: { idleTimeout: Duration.seconds(30) } })
+      yield* TestClock.adjust("20 seconds")
+      const { done, results } = outcomes()
+      near.connection.openUni(0).write(text("x"), true, done)
+      yield* until(() => results.length === 1)
+      yield* TestClock.adjust("29999 millis")
+      assert.deepStrictEqual([near.closes, far.closes], [[], []])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual([near.closes, far.closes], [[new IdleTimedOut()], [new IdleTimedOut()]])
+    }).pipe(provide)
+  )
+
+  it.effect("live for 12 hours when one side keeps them alive", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect({ client: { keepAliveInterval: Duration.seconds(20) } })
+      const before = near.connection.stats().packetsSent
+      yield* TestClock.adjust("12 hours")
+      assert.deepStrictEqual([near.closes, far.closes], [[], []])
+      assert.strictEqual(near.connection.stats().packetsSent - before, (12 * 60 * 60) / 20)
+    }).pipe(provide)
+  )
+
+  it.effect("are not pinged while there is traffic", () =>
+    Effect.gen(function* () {
+      const { near } = yield* connect({ client: { keepAliveInterval: Duration.seconds(20) } })
+      const before = near.connection.stats().packetsSent
+      const send = near.connection.openUni(0)
+      for (let second = 0; second < 60; second += 15) {
+        yield* TestClock.adjust("15 seconds")
+        send.write(text("x"), false, () => {})
+        yield* settle
+      }
+      assert.strictEqual(near.connection.stats().packetsSent - before, 4)
+    }).pipe(provide)
+  )
+})
+
+it.live("runs on the live clock as well", () =>
+  Effect.gen(function* () {
+    yield* setLatency("1 millis")
+    const { far, near } = yield* connect()
+    const { done, results } = outcomes()
+    near.connection.openUni(0).write(ramp(2 * window), true, done)
+    yield* until(() => results.length === 1)
+    assert.deepStrictEqual(Uint8Array.from(far.streams[0]!.bytes), ramp(2 * window))
+  }).pipe(provide)
+)

@@ -1,0 +1,166 @@
+import { assert, describe, it, vi } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import dgram from "node:dgram"
+import { once } from "node:events"
+import os from "node:os"
+import * as client from "../src/internal/client.ts"
+
+interface Sockets {
+  readonly opened: ReadonlyArray<dgram.Socket>
+  /** How often `close` was called on each socket, in the order in which they were opened. */
+  readonly closes: ReadonlyArray<number>
+}
+
+/** Makes nat-upnp see one external interface, the loopback one, and counts its sockets. */
+const loopbackOnly = (addresses: ReadonlyArray<string> = ["127.0.0.1"]) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const opened: Array<dgram.Socket> = []
+      const closes: Array<number> = []
+      const create = dgram.createSocket.bind(dgram)
+      const interfaces = vi.spyOn(os, "networkInterfaces").mockReturnValue({
+        test0: addresses.map((address) => ({
+          address,
+          family: "IPv4",
+          internal: false,
+          netmask: "255.0.0.0",
+          mac: "00:00:00:00:00:00",
+          cidr: `${address}/8`
+        }))
+      })
+      const createSocket = vi.spyOn(dgram, "createSocket").mockImplementation((options) => {
+        const socket = create(options)
+        const index = opened.push(socket) - 1
+        closes[index] = 0
+        const close = socket.close.bind(socket)
+        socket.close = (callback) => {
+          closes[index]!++
+          return close(callback)
+        }
+        return socket
+      })
+      const sockets: Sockets = { opened, closes }
+      return { sockets, restore: () => [interfaces, createSocket].forEach((spy) => spy.mockRestore()) }
+    }),
+    ({ restore }) => Effect.sync(restore)
+  ).pipe(Effect.map(({ sockets }) => sockets))
+
+/** Answers each search with `answer(target)`, on 127.0.0.1. */
+const responder = (answer: (target: string) => string | undefined) =>
+  Effect.acquireRelease(
+    Effect.promise(
+      () =>
+        new Promise<{ readonly socket: dgram.Socket; readonly port: number; readonly asked: Promise<void> }>(
+          (resolve) => {
+            const socket = dgram.createSocket("udp4")
+            const asked = new Promise<void>((heard) =>
+              socket.on("message", (message, remote) => {
+                heard()
+                const text = answer(/^ST: (.*)$/m.exec(message.toString())![1]!)
+                if (text !== undefined) socket.send(text, remote.port, remote.address)
+              })
+            )
+            socket.bind(0, "127.0.0.1", () => resolve({ socket, port: socket.address().port, asked }))
+          }
+        )
+    ),
+    ({ socket }) => Effect.promise(() => new Promise<void>((resolve) => void socket.close(() => resolve())))
+  )
+
+const reply = (target: string, location: string): string =>
+  `HTTP/1.1 200 OK\r\nST: ${target}\r\nLOCATION: ${location}\r\n\r\n`
+
+/** The search as it is, sent to the responder instead of the multicast group. */
+const searchAt = (port: number) =>
+  client.withClient((natUpnp) => {
+    natUpnp.ssdp.multicast = "127.0.0.1"
+    natUpnp.ssdp.port = port
+    return client.search("3 seconds")(natUpnp)
+  })
+
+describe("discovery", () => {
+  for (const version of ["1", "2"]) {
+    it.effect(`finds an InternetGatewayDevice:${version} and the local address that it answered to`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* responder((target) =>
+          target.endsWith(`InternetGatewayDevice:${version}`)
+            ? reply(target, "http://127.0.0.1:1/rootDesc.xml")
+            : undefined
+        )
+        const sockets = yield* loopbackOnly()
+        const found = yield* searchAt(port)
+        assert.deepStrictEqual(found, { location: "http://127.0.0.1:1/rootDesc.xml", localAddress: "127.0.0.1" })
+        assert.deepStrictEqual(sockets.closes, [1])
+      })
+    )
+  }
+
+  it.effect("fails with GatewayNotFound when nobody has answered in time, and closes its sockets once", () =>
+    Effect.gen(function* () {
+      const { asked, port } = yield* responder(() => undefined)
+      const sockets = yield* loopbackOnly()
+      const fiber = yield* Effect.forkChild(Effect.flip(searchAt(port)))
+      yield* Effect.promise(() => asked)
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "GatewayNotFound")
+      assert.deepStrictEqual(sockets.closes, [1])
+    })
+  )
+
+  it.effect("ignores answers without a description and answers of one endless line", () =>
+    Effect.gen(function* () {
+      const { port } = yield* responder((target) =>
+        target.endsWith(":1")
+          ? `HTTP/1.1 200 OK\r\nST: ${target}\r\n\r\n`
+          : reply(target, "http://127.0.0.1:1/rootDesc.xml").replace("\r\n\r\n", `\r\n${" ".repeat(4096)}\r\n\r\n`)
+      )
+      const sockets = yield* loopbackOnly()
+      const fiber = yield* Effect.forkChild(Effect.flip(searchAt(port)))
+      const answered = () =>
+        new Promise<void>((resolve) => {
+          let count = 0
+          sockets.opened[0]!.on("message", () => void (++count === 2 && resolve()))
+        })
+      yield* Effect.yieldNow
+      yield* Effect.promise(answered)
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber))._tag, "GatewayNotFound")
+    })
+  )
+
+  it.effect("closes its sockets once when interrupted before they are bound", () =>
+    Effect.gen(function* () {
+      const sockets = yield* loopbackOnly()
+      yield* client.withClient(() => Effect.interrupt).pipe(Effect.exit)
+      assert.deepStrictEqual(sockets.closes, [1])
+    })
+  )
+
+  it.effect("closes a socket that could not be bound, and searches on the others", () =>
+    Effect.gen(function* () {
+      const { port } = yield* responder((target) => reply(target, "http://127.0.0.1:1/rootDesc.xml"))
+      const sockets = yield* loopbackOnly(["192.0.2.200", "127.0.0.1"])
+      const found = yield* searchAt(port)
+      assert.strictEqual(found.localAddress, "127.0.0.1")
+      assert.deepStrictEqual(sockets.closes, [1, 1])
+    })
+  )
+
+  it.effect("survives a socket that fails more than once", () =>
+    Effect.gen(function* () {
+      const sockets = yield* loopbackOnly()
+      yield* client.withClient(() =>
+        Effect.promise(() => once(sockets.opened[0]!, "listening")).pipe(
+          Effect.andThen(
+            Effect.sync(() => {
+              for (const each of [1, 2]) sockets.opened[0]!.emit("error", new Error(`failure ${each}`))
+            })
+          )
+        )
+      )
+      assert.deepStrictEqual(sockets.closes, [1])
+    })
+  )
+})

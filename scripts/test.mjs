@@ -1,0 +1,6 @@
+import { install } from "./install.mjs"
+import { mustSucceed, runTool } from "./process.mjs"
+
+await install()
+mustSucceed(await runTool("tsc", ["-b"]))
+process.exitCode = await runTool("vitest", ["run", "--config", "vitest.workspace.ts", ...process.argv.slice(2)])

@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config"
+
+/** Tests import the packages' sources, not their builds: a failing line is the line in the editor. */
+const conditions = ["@qp2p/source"]
+
+const project = (name: string, root: string) => ({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: {
+    name,
+    root,
+    include: ["test/**/*.test.ts"],
+    testTimeout: 30_000
+  }
+})
+
+/** With `QP2P_QUICK=1` the tests that carry "[slow]" in their name are left out. */
+const quick = process.env["QP2P_QUICK"] === "1"
+
+export default defineConfig({
+  test: {
+    projects: [
+      project("core", "packages/core"),
+      project("upnp", "packages/upnp"),
+      project("testkit", "packages/testkit"),
+      project("cli", "packages/cli")
+    ],
+    ...(quick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
+    // An unhandled rejection or an uncaught exception fails the run, even when every test passed.
+    dangerouslyIgnoreUnhandledErrors: false
+  }
+})
