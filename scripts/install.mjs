@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { basename, join } from "node:path"
 import { argv } from "node:process"
 import { fileURLToPath } from "node:url"
@@ -58,4 +58,4 @@ export const install = async () => {
   console.log(`Dependencies installed in ${((performance.now() - started) / 1000).toFixed(0)} s.`)
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) await install()
+if (realpathSync(argv[1]) === fileURLToPath(import.meta.url)) await install()

@@ -51,7 +51,7 @@ export const safeName = (hostile: string): string => {
     .replace(unsafeCharacters, "_")
     .trim()
     .replace(/[. ]+$/u, "")
-    
+    .replace(/^\.+/u, "_")
   if (cleaned === "") return "file"
   const named = deviceName.test(cleaned) ? `_${cleaned}` : cleaned
   if (byteLength(named) <= longestName) return named

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 const addressFromString = Schema.decodeUnknownOption(Schema.InetAddressFromString)
-const addressHelp = "expected an address with a port, such as 127.0.0.1:4433 or [::1]:4433"
+const addressHelp = "Expected an address with a port, such as 127.0.0.1:4433 or [::1]:4433"
 
 /**
  * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`.
@@ -50,7 +50,7 @@ export const parseDuration = (input: string): Option.Option<Duration.Duration> =
   )
 }
 
-const durationHelp = "expected a time span such as 500ms, 2s or 1m"
+const durationHelp = "Expected a time span such as 500ms, 2s or 1m"
 
 /** As `parseDuration`; `off` is forever. */
 const parseInterval = (input: string): Option.Option<Duration.Duration> =>
@@ -99,7 +99,7 @@ export const outDirectory: Flag.Flag<string> = Flag.String("out").pipe(
   Flag.withDescription("Directory for received files; created when missing"),
   Flag.filter(
     (path) => path !== "" && !path.includes("\0"),
-    () => "expected a directory"
+    () => "Expected a directory"
   )
 )
 
@@ -153,7 +153,7 @@ export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.S
   Flag.withDescription("Announce this address instead of the one a contact sees"),
   Flag.filterMap(
     Schema.decodeUnknownOption(Schema.IpAddressFromString),
-    () => "expected an IP address, such as 203.0.113.7 or 2001:db8::7"
+    () => "Expected an IP address, such as 203.0.113.7 or 2001:db8::7"
   ),
   Flag.optional
 )
@@ -167,7 +167,7 @@ export const externalPort: Flag.Flag<Option.Option<number>> = Flag.Int("external
   Flag.withDescription("Announce this port instead of the one a contact sees"),
   Flag.filter(
     (port) => port >= 1 && port <= 65_535,
-    () => "expected a port, 1 to 65535"
+    () => "Expected a port, 1 to 65535"
   ),
   Flag.optional
 )

@@ -29,7 +29,7 @@ import { version } from "./version.ts"
 export const command = Command.make("qp2p").pipe(
   Command.withDescription(
     "Talk to peers over QUIC, without a server in between: run a node, send messages and files, receive them, check " +
-      `whether a peer can be reached. Run qp2p COMMAND --help for the details of a command. ${exitCodesHelp}`
+      `whether a peer can be reached. Run qp2p COMMAND --help for the details of a command.\n\n${exitCodesHelp}`
   ),
   Command.withSubcommands([node.command, send.command, receive.command, ping.command]),
   Command.withExamples([
@@ -77,7 +77,7 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
 
 /**
  * Runs the command line `args`. Whatever goes wrong is printed as one line on standard error and becomes an `Exited`;
- * only an interruption stays one. Logs go to standard error, from level `Warn` on unless `--log-level` says otherwise.
+ * only an interruption stays one. Logs go to standard error, from level `Error` on unless `--log-level` says otherwise.
  *
  * @category running
  * @since 0.1.0
@@ -86,6 +86,6 @@ export const main = (args: ReadonlyArray<string>): Effect.Effect<void, Exited, C
   Command.runWith(command, { version })(args).pipe(
     Effect.catchCause(report),
     Effect.provide(CliOutput.layerPresenter(presenter)),
-    Effect.provideService(References.MinimumLogLevel, "Warn"),
+    Effect.provideService(References.MinimumLogLevel, "Error"),
     Effect.provideService(Logger.LogToStderr, true)
   )

@@ -19,19 +19,19 @@ const run = (...args: ReadonlyArray<string>) =>
 
 describe("qp2p", () => {
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, RegExp]> = [
-    [["node", "--listen", "nonsense"], /^qp2p node: .*"nonsense".*expected an address.*\(see qp2p node --help\)$/u],
-    [["node", "--contact", "127.0.0.1:0"], /^qp2p node: .*"127\.0\.0\.1:0".*expected an address/u],
-    [["node", "--idle-timeout", "5"], /expected a time span/u],
-    [["node", "--external-port", "70000"], /expected a port, 1 to 65535/u],
-    [["node", "--external-ip", "home"], /expected an IP address/u],
-    [["send", "127.0.0.1", "hello"], /^qp2p send: .*expected an address/u],
+    [["node", "--listen", "nonsense"], /^qp2p node: .*"nonsense".*Expected an address.*\(see qp2p node --help\)$/u],
+    [["node", "--contact", "127.0.0.1:0"], /^qp2p node: .*"127\.0\.0\.1:0".*Expected an address/u],
+    [["node", "--idle-timeout", "5"], /Expected a time span/u],
+    [["node", "--external-port", "70000"], /Expected a port, 1 to 65535/u],
+    [["node", "--external-ip", "home"], /Expected an IP address/u],
+    [["send", "127.0.0.1", "hello"], /^qp2p send: .*Expected an address/u],
     [["send", "127.0.0.1:1"], /give a text, or a file with --file/u],
     [["send", "127.0.0.1:1", "hello", "--file", "package.json"], /not both/u],
     [["send", "127.0.0.1:1", ""], /empty message/u],
     [["send", "127.0.0.1:1", "--file", "no-such-file"], /no-such-file/u],
     [["send"], /Missing required argument: peer/u],
     [["receive", "--listen", "127.0.0.1:0"], /Missing required flag: --out/u],
-    [["ping", "127.0.0.1:1", "--count", "0"], /expected 1 to 10000/u],
+    [["ping", "127.0.0.1:1", "--count", "0"], /Expected 1 to 10000/u],
     [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
     [["dance"], /Unknown subcommand "dance"/u]
   ]

@@ -99,6 +99,7 @@ const open = Effect.fnUntraced(function* (
     maxSendPayload,
     idleTimeout: idleTimeout === 0 ? Infinity : idleTimeout,
     events,
+    onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),
     send: (batch) => {
       // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
       const fiber = run(
@@ -125,7 +126,15 @@ const open = Effect.fnUntraced(function* (
       Effect.suspend(() => Fiber.awaitAll([...writes]))
     )
   )
-  yield* Effect.forkScoped(receive(reader, socket))
+  yield* Effect.forkScoped(
+    Effect.catch(receive(reader, socket), (error) =>
+      // Without its socket nothing can go on: every connection ends, and every dial fails.
+      Effect.andThen(
+        Effect.logError("the UDP socket failed", error),
+        Effect.sync(() => socket.close())
+      )
+    )
+  )
   yield* Effect.forkScoped(housekeeping(socket, bind))
   return socket
 })
@@ -135,7 +144,7 @@ const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, sock
     const datagrams = yield* reader.pull
     for (const datagram of datagrams) socket.receive(datagram)
   }
-}, Effect.catch((cause) => Effect.logWarning("the UDP socket failed", cause)))
+})
 
 const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions) {
   const limits = {

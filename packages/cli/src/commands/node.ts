@@ -212,7 +212,7 @@ export const command = Command.make(
   Command.withDescription(
     "Run a peer. Prints its local and public address, who connects and disconnects, and every message. Each line of " +
       "standard input goes to every connected peer. Answers the message marco with polo. A contact that is lost is " +
-      `dialled again until it is back. Ends on Ctrl-C or SIGTERM with exit code 0. ${exitCodesHelp}`
+      `dialled again until it is back. Ends on Ctrl-C or SIGTERM with exit code 0.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p node --listen 0.0.0.0:4433", description: "Start the first node of a network" },

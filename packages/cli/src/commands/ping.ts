@@ -116,7 +116,7 @@ export const command = Command.make(
       Flag.withDescription("How often to ask"),
       Flag.filter(
         (count) => count >= 1 && count <= 10_000,
-        () => "expected 1 to 10000"
+        () => "Expected 1 to 10000"
       ),
       Flag.withDefault(4)
     ),
@@ -137,7 +137,7 @@ export const command = Command.make(
   Command.withShortDescription("Check whether a peer can be reached"),
   Command.withDescription(
     "Check whether a peer can be reached, and how quickly. Every question uses a connection of its own, so it proves " +
-      `that new peers get through. ${exitCodesHelp}`
+      `that new peers get through.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p ping 127.0.0.1:4433", description: "Ask four times" },

@@ -139,7 +139,7 @@ export const command = Command.make(
   Command.withDescription(
     "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
       "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. Runs until Ctrl-C, or until the " +
-      `first file or message with --once. ${exitCodesHelp}`
+      `first file or message with --once.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p receive --listen 0.0.0.0:4433 --out inbox", description: "Receive until Ctrl-C" },

@@ -121,7 +121,7 @@ export const command = Command.make(
   Command.withShortDescription("Send a message or a file to a peer"),
   Command.withDescription(
     "Send a text message or a file to a peer and wait until it is confirmed. A file is confirmed when the receiver " +
-      `has stored it and found the same SHA-256. ${exitCodesHelp}`
+      `has stored it and found the same SHA-256.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: 'qp2p send 127.0.0.1:4433 "hello there"', description: "Send a message" },

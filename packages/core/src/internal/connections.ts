@@ -19,7 +19,7 @@ import * as WireMessage from "../WireMessage.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
 import { Inbox } from "./inbox.ts"
 
-/** The close code of a connection for whose disconnection there would be no room. */
+/** The close code of a connection whose messages or whose end there would be no room for. */
 const overloadedCode = 3
 
 export class Connections implements ConnectionOwner {
@@ -79,8 +79,8 @@ export class Connections implements ConnectionOwner {
   /** A peer dialled us. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
     const connection = this.wrap(backing)
-    if (!this.mayDisconnect) {
-      backing.close(overloadedCode, "too many disconnections that nobody has taken")
+    if (!this.mayDisconnect || this.messages.waiting > this.config.messageBuffer) {
+      backing.close(overloadedCode, "the application does not keep up")
       return connection
     }
     this.announce(connection)

@@ -51,6 +51,11 @@ export class Inbox<A> {
     this.wake()
   }
 
+  /** How many producers wait for room. */
+  get waiting(): number {
+    return this.roomWaiters.length
+  }
+
   /** Calls back once, when there is room. */
   onRoom(callback: () => void): void {
     this.roomWaiters.push(callback)

@@ -77,8 +77,8 @@ const limitResponses = (ssdp: Ssdp): void => {
 }
 
 const targets = [
-  "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
-
+  "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
+  "urn:schemas-upnp-org:device:InternetGatewayDevice:2"
 ]
 
 /** Asks the local network for gateways and takes the first that names its description. */

@@ -70,7 +70,6 @@ export const send = (
 }
 
 const fromClientError = (gateway: string, error: HttpClientError.HttpClientError): HttpError => {
-  if (error.reason._tag === "EmptyBodyError") return protocolError(gateway, "an empty body")
   const code = errorCode(error.reason.cause)
   // Codes of Node's HTTP parser: something answered, and it was not HTTP.
   if (code?.startsWith("HPE_")) return protocolError(gateway, `malformed HTTP (${code})`)

@@ -4,7 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { Connection, PriorityOptions } from "../../Connection.ts"
@@ -26,7 +26,7 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
-import { InboundStream } from "./inboundStream.ts"
+import { InboundStream, type InboundOwner } from "./inboundStream.ts"
 import { RecvStreamImpl } from "./recvStream.ts"
 import * as SendStreams from "./sendStream.ts"
 
@@ -52,7 +52,7 @@ export interface Question {
   readonly abandon: Effect.Effect<void>
 }
 
-export class ConnectionImpl implements Connection, ConnectionEvents {
+export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwner {
   readonly id: ConnectionId
   private readonly backing: BackingConnection
   private readonly owner: ConnectionOwner
@@ -129,29 +129,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents {
 
   // --- what the transport tells ------------------------------------------------------------------------------------
 
-  readonly onStream = (receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents => {
-    const { messages, config } = this.owner
-    const reply = send === undefined ? Option.none<SendStream>() : Option.some(this.sendStream(send))
-    return new InboundStream(
-      {
-        hasRoom: () => messages.hasRoom,
-        onRoom: (callback) => messages.onRoom(callback),
-        user: (payload) => messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply }),
-        control: (message) => this.owner.onControl(this, message, send),
-        reassemble: (bytes) => {
-          this.reassembling += bytes
-          return this.reassembling <= config.reassemblyBuffer
-        },
-        resume: receive.resume,
-        stop: (code) => {
-          receive.stop(code)
-          send?.reset(code)
-        },
-        malformed: (reason) => this.owner.onMalformed(this, reason)
-      },
-      config.maxMessageSize
-    )
-  }
+  readonly onStream = (receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents =>
+    new InboundStream(this, receive, send)
 
   readonly onMoved = (): void => this.owner.onMoved(this)
 
@@ -159,6 +138,43 @@ export class ConnectionImpl implements Connection, ConnectionEvents {
     this.ending = close
     Deferred.doneUnsafe(this.end, Effect.succeed(close))
     this.owner.onClosed(this, close)
+  }
+
+  // --- what inbound streams ask ------------------------------------------------------------------------------------
+
+  get maxMessageSize(): number {
+    return this.owner.config.maxMessageSize
+  }
+
+  hasRoom(): boolean {
+    return this.owner.messages.hasRoom
+  }
+
+  onRoom(callback: () => void): void {
+    this.owner.messages.onRoom(callback)
+  }
+
+  user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
+    this.owner.messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply })
+  }
+
+  control(message: WireMessage.ControlMessage, reply: BackingSendStream | undefined): void {
+    this.owner.onControl(this, message, reply)
+  }
+
+  reassemble(bytes: number): boolean {
+    this.reassembling += bytes
+    return this.reassembling <= this.owner.config.reassemblyBuffer
+  }
+
+  malformed(reason: string): void {
+    this.owner.onMalformed(this, reason)
+  }
+
+  replyOn(stream: BackingSendStream): SendStream {
+    const reply = this.sendStream(stream)
+    forgotten.register(reply, stream)
+    return reply
   }
 
   private openBoth(priority: number): { readonly send: BackingSendStream; readonly receive: RecvStreamImpl } {
@@ -179,6 +195,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents {
 
   private readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => lossOf(failure, this.errorOf)
 }
+
+/**
+ * Ends the replies that an application let go of without finishing: an open stream costs its peer a place among the
+ * streams that it may have open. (In qp2p, dropping a stream ends it.)
+ */
+const forgotten = new FinalizationRegistry<BackingSendStream>((stream) => stream.write(new Uint8Array(0), true, () => {}))
 
 const priorityOf = (options: PriorityOptions | undefined): number => {
   const priority = options?.priority ?? 0

@@ -1,7 +1,9 @@
 /**
  * A stream that the peer opened: its user messages go to the endpoint's queue, its control messages to their handler.
  */
-import type { RecvEvents, StreamFailure } from "../../Transport.ts"
+import * as Option from "effect/Option"
+import type { SendStream } from "../../SendStream.ts"
+import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { malformedCode } from "./recvStream.ts"
 
@@ -10,19 +12,23 @@ export const overcommittedCode = 2
 
 /** What an inbound stream needs of its connection. */
 export interface InboundOwner {
+  readonly maxMessageSize: number
   readonly hasRoom: () => boolean
   readonly onRoom: (callback: () => void) => void
-  readonly user: (payload: Uint8Array) => void
-  readonly control: (message: WireMessage.ControlMessage) => void
+  readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
+  readonly control: (message: WireMessage.ControlMessage, reply: BackingSendStream | undefined) => void
   /** Accounts for bytes of messages in part; false when that is too much. */
   readonly reassemble: (bytes: number) => boolean
-  readonly resume: () => void
-  readonly stop: (code: number) => void
   readonly malformed: (reason: string) => void
+  readonly replyOn: (stream: BackingSendStream) => SendStream
 }
 
 export class InboundStream implements RecvEvents {
   private readonly owner: InboundOwner
+  private readonly receive: BackingRecvStream
+  private readonly send: BackingSendStream | undefined
+  /** The same for every message of the stream. */
+  private readonly reply: Option.Option<SendStream>
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
@@ -30,12 +36,15 @@ export class InboundStream implements RecvEvents {
   private partial = 0
   private over = false
 
-  constructor(owner: InboundOwner, maxMessageSize: number) {
+  constructor(owner: InboundOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
     this.owner = owner
-    this.decoder = new WireMessage.Decoder({ maxMessageSize })
+    this.receive = receive
+    this.send = send
+    this.reply = send === undefined ? Option.none() : Option.some(owner.replyOn(send))
+    this.decoder = new WireMessage.Decoder(owner)
   }
 
-  readonly onData = (chunk: Uint8Array): boolean => {
+  onData(chunk: Uint8Array): boolean {
     if (this.over) return true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
@@ -44,7 +53,7 @@ export class InboundStream implements RecvEvents {
     return room
   }
 
-  readonly onEnd = (failure?: StreamFailure): void => {
+  onEnd(failure?: StreamFailure): void {
     if (this.over) return
     this.over = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
@@ -61,11 +70,11 @@ export class InboundStream implements RecvEvents {
       if (message._tag === "UserMessage") {
         if (!owner.hasRoom()) {
           this.waiting = true
-          owner.onRoom(this.takeUp)
+          owner.onRoom(() => this.takeUp())
           return false
         }
-        owner.user(message.payload)
-      } else owner.control(message)
+        owner.user(message.payload, this.reply)
+      } else owner.control(message, this.send)
       this.delivered += 1
     }
     decoded.length = 0
@@ -73,9 +82,9 @@ export class InboundStream implements RecvEvents {
     return true
   }
 
-  private readonly takeUp = (): void => {
+  private takeUp(): void {
     this.waiting = false
-    if (this.deliver() && !this.over) this.owner.resume()
+    if (this.deliver() && !this.over) this.receive.resume()
   }
 
   private account(partial: number): boolean {
@@ -88,6 +97,7 @@ export class InboundStream implements RecvEvents {
     this.over = true
     this.account(0)
     this.owner.malformed(reason)
-    this.owner.stop(code)
+    this.receive.stop(code)
+    this.send?.reset(code)
   }
 }

@@ -28,13 +28,13 @@ export class RecvStream implements BackingRecvStream {
     this.id = id
   }
 
-  readonly resume = (): void => {
+  resume(): void {
     if (!this.paused) return
     this.paused = false
     if (!this.ended) this.owner.resumed()
   }
 
-  readonly stop = (code: number): void => {
+  stop(code: number): void {
     if (this.ended) return
     this.ended = true
     this.owner.stopped(this, clampCode(code))

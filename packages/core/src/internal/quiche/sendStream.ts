@@ -46,7 +46,7 @@ export class SendStream implements BackingSendStream {
   ended = false
   /** Whether the connection's queue holds it. */
   queued = false
-  /** When the last bytes were written, and the connection's loss count then: see `Connection.settled`. */
+  /** When the last bytes were written, and the connection's loss count then: see `Outgoing.settled`. */
   settleFrom = 0
   settleLost = -1
   /** Told the id as soon as there is one; or why there will be none. */
@@ -65,7 +65,7 @@ export class SendStream implements BackingSendStream {
     this.priority = priority
   }
 
-  readonly write = (bytes: Uint8Array, fin: boolean, done: Done): void => {
+  write(bytes: Uint8Array, fin: boolean, done: Done): void {
     if (this.ended || this.finQueued) return done(new StreamGone())
     if (bytes.length > 0) {
       this.chunks.push(bytes)
@@ -82,11 +82,11 @@ export class SendStream implements BackingSendStream {
     ;(this.roomWaiters ??= []).push(done)
   }
 
-  readonly setPriority = (priority: number): void => {
+  setPriority(priority: number): void {
     if (!this.ended && priority !== this.priority) this.owner.reprioritize(this, priority)
   }
 
-  readonly reset = (code: number): void => {
+  reset(code: number): void {
     if (this.ended) return
     this.end(new StreamGone())
     this.owner.discard(this, clampCode(code))
@@ -131,7 +131,7 @@ export class SendStream implements BackingSendStream {
     }
   }
 
-  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Connection.settled`. */
+  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Outgoing.settled`. */
   writeFin(): void {
     try {
       this.owner.native.streamSend(this.id!, empty, true)

@@ -54,6 +54,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly options: BindOptions & { readonly maxSendPayload: number }
   private readonly events: SocketEvents
   private readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
+  private readonly onDefect: (defect: unknown) => void
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
@@ -84,6 +85,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly idleTimeout: number
     readonly events: SocketEvents
     readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
+    readonly onDefect: (defect: unknown) => void
   }) {
     this.quiche = options.quiche
     this.config = options.config
@@ -93,6 +95,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.sendRate = options.bind.maxSendRate / 1_000
     this.events = options.events
     this.send = options.send
+    this.onDefect = options.onDefect
     this.admission = new Admission(options.quiche)
     this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
   }
@@ -113,7 +116,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     const scid = randomBytes(tunables.connectionIdLength)
     const from = { host: NetAddress.formatIp(peer.address), port: peer.port }
     const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.config)
-    const connection = this.adopt(native as NativeConnection, true, peer, from, [idKey(scid)])
+    const connection = this.adopt(native, true, peer, from, [idKey(scid)])
     let settled = false
     connection.onEstablished = (established) => {
       settled = true
@@ -220,7 +223,7 @@ export class Socket implements BackingSocket, ConnectionHost {
         this.to,
         from,
         this.config
-      ) as NativeConnection
+      )
     } catch {
       return undefined
     }
@@ -229,10 +232,6 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.handshakes += 1
     connection.onEstablished = (established) => {
       this.handshakes -= 1
-      if (verdict.refused) {
-        established.fail(CONNECTION_REFUSED, "too many connections")
-        return undefined
-      }
       return this.events.onConnection(established)
     }
     connection.onOver = (_close, established) => {
@@ -292,7 +291,13 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.touched = []
     for (const connection of connections) {
       connection.touched = false
-      connection.turn(now)
+      try {
+        connection.turn(now)
+      } catch (defect) {
+        // A mistake of ours, or of a callback. It costs this connection, and no other.
+        this.onDefect(defect)
+        connection.abandon()
+      }
       if (connection.phase === "closed") this.forget(connection)
     }
     this.dispatch()

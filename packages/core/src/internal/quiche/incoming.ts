@@ -1,0 +1,84 @@
+/**
+ * The receiving side of a connection: which streams the peer sends on, and who hears of it.
+ */
+import type { ConnectionEvents, RecvEvents, StreamFailure } from "../../Transport.ts"
+import type { NativeConnection } from "./native.ts"
+import { type RecvOwner, RecvStream } from "./recvStream.ts"
+import type { SendStream } from "./sendStream.ts"
+
+const shutdownRead = 0
+
+/** What the receiving side needs of its connection. */
+export interface IncomingHost {
+  readonly native: NativeConnection
+  readonly touch: () => void
+  readonly over: () => StreamFailure | undefined
+  readonly events: () => ConnectionEvents
+  /** The sending half of a bidirectional stream that the peer opened. */
+  readonly answer: (id: number) => SendStream
+  /** Lent for the time of a read. */
+  readonly scratch: Uint8Array
+}
+
+export class Incoming implements RecvOwner {
+  readonly native: NativeConnection
+  /** Stream bytes read since this was last set to 0. */
+  bytesRead = 0
+  private readonly host: IncomingHost
+  private readonly streams = new Map<number, RecvStream>()
+
+  constructor(host: IncomingHost) {
+    this.host = host
+    this.native = host.native
+  }
+
+  /** The receiving half of a stream that we opened: its answers are read from now on. */
+  listen(id: number, events: RecvEvents): RecvStream {
+    const stream = new RecvStream(this, id)
+    stream.events = events
+    this.streams.set(id, stream)
+    return stream
+  }
+
+  /** Reads what has arrived; `regardless` of who has paused. */
+  read(regardless: boolean): void {
+    // Asking for the list costs far more than asking whether it is empty.
+    if (!this.native.isReadable()) return
+    for (const id of this.native.readable()) {
+      const stream = this.streams.get(id) ?? this.accept(id)
+      if (!stream.paused || regardless) stream.read(this.host.scratch, regardless)
+      if (stream.ended) this.streams.delete(id)
+    }
+  }
+
+  /** Ends every stream. */
+  fail(failure: StreamFailure): void {
+    for (const stream of this.streams.values()) stream.end(failure)
+    this.streams.clear()
+  }
+
+  readonly resumed = (): void => this.host.touch()
+
+  readonly stopped = (stream: RecvStream, code: number): void => {
+    this.streams.delete(stream.id)
+    if (this.host.over() !== undefined) return
+    try {
+      this.native.streamShutdown(stream.id, shutdownRead, code)
+    } catch {
+      // Already read to its end.
+    }
+    this.host.touch()
+  }
+
+  readonly delivered = (bytes: number): void => {
+    this.bytesRead += bytes
+  }
+
+  private accept(id: number): RecvStream {
+    const stream = new RecvStream(this, id)
+    this.streams.set(id, stream)
+    // RFC 9000, section 2.1: the second bit is set for streams that go one way.
+    stream.events = this.host.events().onStream(stream, (id & 0x2) === 0 ? this.host.answer(id) : undefined)
+    return stream
+  }
+}

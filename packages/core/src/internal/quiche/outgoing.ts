@@ -1,0 +1,277 @@
+/**
+ * The sending side of a connection: which streams have something to write, which wait, and for what.
+ */
+import type { StreamFailure } from "../../Transport.ts"
+import type { NativeConnection } from "./native.ts"
+import { SendQueue } from "./sendQueue.ts"
+import { type SendOwner, SendStream } from "./sendStream.ts"
+import { maxOpenStreams } from "./tunables.ts"
+
+const shutdownWrite = 1
+
+/** What the sending side needs of its connection. */
+export interface OutgoingHost {
+  readonly native: NativeConnection
+  readonly dialled: boolean
+  /** Asks for a turn soon. */
+  readonly touch: () => void
+  /** Why the connection is over, if it is. */
+  readonly over: () => StreamFailure | undefined
+  /** When the last packet came, in `performance.now()` milliseconds. */
+  readonly lastReceived: () => number
+  /** The idle timeout that both sides agreed on, in milliseconds. */
+  readonly idleTimeout: () => number
+}
+
+export class Outgoing implements SendOwner {
+  readonly native: NativeConnection
+  /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
+  progress = 0
+  private readonly host: OutgoingHost
+  private nextUni: number
+  private nextBi: number
+  private readonly queue = new SendQueue()
+  /** Streams of kinds that the peer has no credit for. */
+  private creditless: Array<SendStream> = []
+  /** Streams whose own window is full while the connection's is not. */
+  private parked: Array<SendStream> = []
+  /** Streams whose fin is written and not yet acknowledged. */
+  private unconfirmed: Array<SendStream> = []
+  /** Streams whose fin has to wait until everything before it is acknowledged. */
+  private bareFins: Array<SendStream> = []
+  /** Every stream that has an id and an unfinished sending half. */
+  private readonly sending = new Set<SendStream>()
+  /** How many of those we opened. */
+  private opened = 0
+  private fruitlessPumps = 0
+
+  constructor(host: OutgoingHost) {
+    this.host = host
+    this.native = host.native
+    // RFC 9000, section 2.1: the two low bits tell who opened a stream and which kind it is.
+    this.nextBi = host.dialled ? 0 : 1
+    this.nextUni = host.dialled ? 2 : 3
+  }
+
+  open(bidirectional: boolean, priority: number): SendStream {
+    return new SendStream(this, bidirectional, priority)
+  }
+
+  /** The sending half of a stream that the peer opened. */
+  answer(id: number): SendStream {
+    const stream = new SendStream(this, true, 0)
+    stream.id = id
+    this.sending.add(stream)
+    return stream
+  }
+
+  /**
+   * Whether anything waits for what only the peer's QUIC can give: credit for streams, or an acknowledgement. A full
+   * window is no such thing: that is a peer whose application takes its time.
+   */
+  get waits(): boolean {
+    return this.creditless.length + this.unconfirmed.length > 0
+  }
+
+  /** Whether something waits that no packet will announce. */
+  get watches(): boolean {
+    return this.bareFins.length > 0
+  }
+
+  /** Ends every stream. */
+  fail(failure: StreamFailure): void {
+    const streams = [...this.queue.drain(), ...this.creditless, ...this.parked, ...this.sending]
+    this.creditless = []
+    this.parked = []
+    this.unconfirmed = []
+    this.bareFins = []
+    this.sending.clear()
+    this.opened = 0
+    for (const stream of streams) stream.end(failure)
+  }
+
+  // --- what its streams call ---------------------------------------------------------------------------------------
+
+  readonly enqueue = (stream: SendStream): void => {
+    const over = this.host.over()
+    if (over !== undefined) return stream.end(over)
+    if (stream.queued) return
+    stream.queued = true
+    this.queue.push(stream)
+    this.host.touch()
+  }
+
+  readonly discard = (stream: SendStream, code: number): void => {
+    if (stream.queued) this.queue.remove(stream)
+    stream.queued = false
+    this.release(stream)
+    if (stream.id === undefined || this.host.over() !== undefined) return
+    try {
+      this.native.streamShutdown(stream.id, shutdownWrite, code)
+    } catch {
+      // Already collected: everything had been acknowledged, so there is nothing to take back.
+    }
+    this.host.touch()
+  }
+
+  readonly reprioritize = (stream: SendStream, priority: number): void => {
+    const listed = stream.queued && !this.parked.includes(stream) && !this.creditless.includes(stream)
+    if (listed) this.queue.remove(stream)
+    stream.priority = priority
+    if (listed) this.queue.push(stream)
+    if (stream.id !== undefined) this.tellPriority(stream)
+  }
+
+  // --- the turn ----------------------------------------------------------------------------------------------------
+
+  /** Finds out what the peer has acknowledged. */
+  confirm(now: number): void {
+    if (this.unconfirmed.length > 0) {
+      const waiting = this.unconfirmed
+      const still: Array<SendStream> = []
+      this.unconfirmed = still
+      for (const stream of waiting) {
+        if (stream.ended) continue
+        if (stream.confirmed() || (stream.bidirectional && this.settled(stream, now))) {
+          this.release(stream)
+          this.progress += 1
+          stream.succeed()
+        } else if (stream.ended) this.release(stream)
+        else still.push(stream)
+      }
+    }
+    if (this.bareFins.length > 0) {
+      const waiting = this.bareFins
+      this.bareFins = []
+      for (const stream of waiting) {
+        if (stream.ended) continue
+        if (!this.settled(stream, now)) {
+          this.bareFins.push(stream)
+          continue
+        }
+        stream.writeFin()
+        if (stream.ended) this.release(stream)
+        else this.awaitConfirmation(stream, now)
+      }
+    }
+  }
+
+  /**
+   * Whether everything that `stream` wrote has been acknowledged, found without asking for the stream: either nothing at
+   * all is in flight, or so much time has passed since that a loss would have been declared (RFC 9002, section 6.1.2)
+   * and none was.
+   *
+   * Two cases need this. quiche forgets a fin that is sent alone while data is in flight, once that data is
+   * acknowledged, so such a fin waits. And it keeps a bidirectional stream until its other half has been read, which
+   * hides the acknowledgement of this half.
+   */
+  private settled(stream: SendStream, now: number): boolean {
+    const timeout = this.native.timeout()
+    if (timeout === null || timeout >= this.host.idleTimeout() - (now - this.host.lastReceived()) - 5) return true
+    const path = this.native.pathStats()[0]
+    if (path === undefined) return false
+    if (path.lost !== stream.settleLost) {
+      stream.settleLost = path.lost
+      stream.settleFrom = now
+      return false
+    }
+    const maxAckDelay = 25
+    return now - stream.settleFrom > path.rtt * 3 + maxAckDelay * 2 && this.host.lastReceived() > stream.settleFrom
+  }
+
+  /** Writes as much as the windows take. */
+  pump(now: number): void {
+    if (this.creditless.length > 0) this.requeueCredited()
+    for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
+    const failed: Array<SendStream> = []
+    let wrote = false
+    while (this.queue.size > 0) {
+      const stream = this.queue.take(this.opened < maxOpenStreams)
+      if (stream === undefined) break
+      if (stream.ended) continue
+      if (stream.id === undefined && !this.assignId(stream)) continue
+      const before = stream.pending
+      const result = stream.writeSome()
+      if (stream.pending < before || result === "drained") {
+        this.progress += 1
+        wrote = true
+        // Others got through after these had not: it is their own windows that are full, not the connection's.
+        if (failed.length > 0) this.parked.push(...failed.splice(0))
+      }
+      if (result === "drained") this.drained(stream, now)
+      else if (result === "yielded") this.queue.push(stream)
+      else if (result === "ended") this.release(stream)
+      else {
+        failed.push(stream)
+        if (failed.length >= 4) break
+      }
+    }
+    if (failed.length === 0) return
+    this.fruitlessPumps = wrote ? 0 : this.fruitlessPumps + 1
+    // Streams that only their own windows hold must not keep the head of the queue for ever.
+    if (this.fruitlessPumps % 16 === 15) for (const stream of failed) this.queue.push(stream)
+    else for (const stream of failed.reverse()) this.queue.putBack(stream)
+  }
+
+  private drained(stream: SendStream, now: number): void {
+    stream.queued = false
+    if (stream.finWritten) return this.awaitConfirmation(stream, now)
+    stream.settleFrom = now
+    stream.settleLost = -1
+    if (stream.bareFin) {
+      this.bareFins.push(stream)
+      this.host.touch()
+    }
+  }
+
+  private awaitConfirmation(stream: SendStream, now: number): void {
+    stream.settleFrom = now
+    stream.settleLost = -1
+    this.unconfirmed.push(stream)
+  }
+
+  /** Ids are given out in order, and only when the peer has credit: a skipped or refused id would use it up. */
+  private assignId(stream: SendStream): boolean {
+    const left = stream.bidirectional ? this.native.peerStreamsLeftBidi() : this.native.peerStreamsLeftUni()
+    if (left <= 0) {
+      this.creditless.push(stream)
+      return false
+    }
+    if (stream.bidirectional) {
+      stream.id = this.nextBi
+      this.nextBi += 4
+    } else {
+      stream.id = this.nextUni
+      this.nextUni += 4
+    }
+    this.sending.add(stream)
+    this.opened += 1
+    if (stream.priority !== 0) this.tellPriority(stream)
+    stream.onId?.(stream.id)
+    return true
+  }
+
+  private requeueCredited(): void {
+    const waiting = this.creditless
+    this.creditless = []
+    for (const stream of waiting) {
+      const left = stream.bidirectional ? this.native.peerStreamsLeftBidi() : this.native.peerStreamsLeftUni()
+      if (left > 0) this.queue.push(stream)
+      else this.creditless.push(stream)
+    }
+  }
+
+  /** The binding's urgency is 0 to 255, lower first, 127 by default. */
+  private tellPriority(stream: SendStream): void {
+    try {
+      this.native.streamPriority(stream.id!, Math.min(Math.max(127 - stream.priority, 0), 255), true)
+    } catch {
+      // Collected meanwhile.
+    }
+  }
+
+  private release(stream: SendStream): void {
+    const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
+    if (this.sending.delete(stream) && ours) this.opened -= 1
+  }
+}
