@@ -62,12 +62,14 @@ const hashFile = Effect.fnUntraced(function* (source: string) {
   return hash.digest("hex")
 })
 
-/** `caller` types marco; someone it is connected to must answer polo. */
-const marcoPolo = Effect.fnUntraced(function* (step: string, caller: Spawned) {
+/** `caller` types marco; everyone whom it is connected to must answer polo. */
+const marcoPolo = Effect.fnUntraced(function* (name: string, caller: Spawned, others: ReadonlyArray<string>) {
   const from = caller.lines.length
-  yield* Console.log(`${step}: marco`)
+  yield* Console.log(`(typing marco into ${name})`)
   yield* caller.type("marco")
-  yield* caller.waitFor(/: polo$/u, from)
+  for (const other of others) {
+    yield* caller.waitFor(new RegExp(`^${other.replaceAll(".", "\\.")}: polo$`, "u"), from)
+  }
 })
 
 const sendFile = Effect.gen(function* () {
@@ -100,11 +102,13 @@ const demo = Effect.gen(function* () {
   yield* heading("node 1 starts alone")
   const one = yield* start("node 1", ["node", "--listen", "127.0.0.1:0"])
   const oneAddress = yield* localAddress(one)
+  yield* one.waitFor(/^public /u)
 
   yield* heading("node 2 joins through node 1, learns its public address and has it verified")
   const two = yield* start("node 2", ["node", "--listen", "127.0.0.1:0", "--contact", oneAddress])
   const twoAddress = yield* localAddress(two)
   const twoPublic = yield* two.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
+  yield* two.waitFor(/ connected \(contact\)$/u)
 
   yield* heading("node 3 has one dead contact and two live ones, and takes whichever answers first")
   const dead = yield* deadAddress
@@ -112,12 +116,15 @@ const demo = Effect.gen(function* () {
   const contacts = ["--contact", dead, "--contact", oneAddress, "--contact", twoAddress]
   const three = yield* start("node 3", ["node", "--listen", "127.0.0.1:0", ...contacts])
   const threePublic = yield* three.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
+  yield* three.waitFor(/ connected \(contact\)$/u)
   yield* check("node 3", threePublic[2] !== dead, "it was verified by a contact that does not exist")
 
   yield* heading("marco / polo, in every direction")
-  yield* marcoPolo("node 2 types", two)
-  yield* marcoPolo("node 3 types", three)
-  yield* marcoPolo("node 1 types", one)
+  const threeContact = threePublic[2] ?? ""
+  const threeAddress = yield* localAddress(three)
+  yield* marcoPolo("node 3", three, [threeContact])
+  yield* marcoPolo("node 1", one, threeContact === oneAddress ? [twoAddress, threeAddress] : [twoAddress])
+  yield* marcoPolo("node 2", two, threeContact === twoAddress ? [oneAddress, threeAddress] : [oneAddress])
 
   yield* heading(`a file of ${Format.bytes(fileSize)} goes from one process to another`)
   const file = yield* sendFile

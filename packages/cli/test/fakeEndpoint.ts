@@ -2,7 +2,7 @@ import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { fromAddress } from "@qp2p/core/ConnectionId"
 import type * as Endpoint from "@qp2p/core/Endpoint"
-import { IdleTimedOut } from "@qp2p/core/Close"
+import { IdleTimedOut, type Close } from "@qp2p/core/Close"
 import { ConnectionLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
 import * as Effect from "effect/Effect"
@@ -62,9 +62,10 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       connected.add(`${peer}`)
       return Queue.offer(connections, connection(peer))
     },
-    goes: (peer: NetAddress.InetAddress, last = true) => {
-      if (last) connected.delete(`${peer}`)
-      return Queue.offer(disconnections, { peer, connectionId: fromAddress(peer), reason: new IdleTimedOut({}) })
+    goes: (peer: NetAddress.InetAddress, how: { readonly last?: boolean; readonly reason?: Close } = {}) => {
+      if (how.last !== false) connected.delete(`${peer}`)
+      const reason = how.reason ?? new IdleTimedOut({})
+      return Queue.offer(disconnections, { peer, connectionId: fromAddress(peer), reason })
     },
     writes: (peer: NetAddress.InetAddress, text: string, reply?: SendStream) =>
       Queue.offer(messages, {

@@ -105,7 +105,7 @@ describe("qp2p, as a process", () => {
       const ping = yield* start("ping", nobody, "--count", "1", "--timeout", "500ms")
       yield* ping.waitFor(/^qp2p: \S+ is unreachable: /u)
       assert.strictEqual(yield* ping.exitCode, 1)
-      const send = yield* start("send", nobody, "hello", "--retry", "10ms")
+      const send = yield* start("send", nobody, "hello", "--timeout", "500ms")
       assert.strictEqual(yield* send.exitCode, 1)
       assert.strictEqual(send.lines.length, 1)
       assert.match(send.lines[0] ?? "", /^qp2p: \S+ did not answer$/u)

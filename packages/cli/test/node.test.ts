@@ -1,5 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import { ApplicationClosed } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -120,7 +121,7 @@ describe("qp2p node", () => {
     Effect.gen(function* () {
       const { comes, goes, out, sent, type } = yield* startNode()
       yield* comes(alice)
-      yield* goes(alice, false)
+      yield* goes(alice, { last: false })
       yield* settle
       yield* type("still there?\n")
       yield* settle
@@ -131,6 +132,16 @@ describe("qp2p node", () => {
         "127.0.0.1:5001 disconnected: the peer went silent (another connection with it is open)",
         "127.0.0.1:5001 disconnected: the peer went silent"
       ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("does not mention a connection that was opened and closed beside the one in use", () =>
+    Effect.gen(function* () {
+      const { goes, out } = yield* startNode({ contacts: [alice], joined: alice })
+      const before = yield* out
+      yield* goes(alice, { last: false, reason: new ApplicationClosed({ code: 0, reason: "" }) })
+      yield* settle
+      assert.deepStrictEqual(yield* out, before)
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 

@@ -112,7 +112,10 @@ export const run = Effect.fnUntraced(function* (
     endpoint.nextDisconnection,
     Effect.fnUntraced(function* ({ peer, reason }) {
       if (yield* isConnected(peer)) {
-        return yield* log.say(`${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`)
+        // A contact that verifies our address does so over a connection of its own; that this one ends is no news.
+        const orderly = reason._tag === "LocallyClosed" || reason._tag === "ApplicationClosed"
+        const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
+        return yield* orderly ? Effect.logDebug(line) : log.say(line)
       }
       yield* log.say(`${peer} disconnected: ${oneLine(reason.message)}`)
       yield* peers.remove(peer)

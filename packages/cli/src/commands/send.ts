@@ -10,6 +10,7 @@ import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -95,12 +96,15 @@ export const command = Command.make(
       Flag.withDescription("Higher goes first, 0 is usual; write a negative one as --priority=-1"),
       Flag.withDefault(0)
     ),
-    retry: Flags.duration("retry", "Keep trying to reach the peer for this long (default 30s)").pipe(Flag.optional)
+    timeout: Flags.duration("timeout", "Give up when the peer does not answer for this long (default 10s)").pipe(
+      Flag.withDefault(Duration.seconds(10))
+    )
   },
   Effect.fnUntraced(function* (input) {
     const layer = Endpoint.layerClient({
       localAddress: Flags.anyAddressFor(input.peer),
-      config: Option.isSome(input.retry) ? { retryDuration: input.retry.value } : {}
+      // A dial repeats its packets by itself, so one that lasts as long as we want to wait is all it takes.
+      config: { handshakeTimeout: input.timeout, retryDuration: 0 }
     }).pipe(Layer.provide(QuicheTransport.layer))
     const send = Option.isSome(input.file)
       ? sendFile(input.peer, input.file.value, input.priority)

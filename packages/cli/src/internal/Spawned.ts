@@ -78,7 +78,9 @@ export const spawn = Effect.fnUntraced(function* (
     .pipe(Effect.mapError((error) => failed(error.message)))
 
   const onLine = (error: boolean) => (line: string) =>
-    Effect.suspend(() => {
+    Effect.gen(function* () {
+      // Printed before anyone who waits for it goes on, so that the output reads in the order of cause and effect.
+      yield* options.onLine?.(line, error) ?? Effect.void
       lines.push(line)
       for (const waiter of waiters) {
         const match = waiter.pattern.exec(line)
@@ -86,7 +88,6 @@ export const spawn = Effect.fnUntraced(function* (
         waiters.delete(waiter)
         Deferred.doneUnsafe(waiter.found, Effect.succeed(match))
       }
-      return options.onLine?.(line, error) ?? Effect.void
     })
   const read = (stream: typeof handle.stdout, error: boolean) =>
     stream.pipe(

@@ -3,12 +3,12 @@
  */
 import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
 import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import * as TestClock from "effect/testing/TestClock"
 import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
@@ -28,8 +28,11 @@ export const endpoint = (
   contacts: ReadonlyArray<Endpoint.Address> = []
 ) => Endpoint.make({ localAddress, config, contacts })
 
-export const client = (localAddress: string, config: EndpointConfig.Input = {}) =>
-  Endpoint.makeClient({ localAddress, config })
+export const client = (
+  localAddress: string,
+  config: EndpointConfig.Input = {},
+  contacts: ReadonlyArray<Endpoint.Address> = []
+) => Endpoint.makeClient({ localAddress, config, contacts })
 
 /** Endpoints at 10.0.0.1:1 and 10.0.0.2:2. */
 export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>
@@ -48,7 +51,7 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
   Effect.gen(function* () {
     const transport = yield* Transport
     const dials: Dials = { peers: [], times: [], givenUp: 0 }
-    const clock = yield* TestClock.testClockWith((clock) => Effect.succeed(clock))
+    const clock = yield* Clock.Clock
     const bind: Transport["Service"]["bind"] = (options, events) =>
       Effect.map(transport.bind(options, events), (socket) => ({
         address: socket.address,
