@@ -10,17 +10,17 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { EndpointStopped } from "../ConnectionError.ts"
+import { Fifo } from "./fifo.ts"
 
 export class Inbox<A> {
   /** Whether anybody ever asked for an item. */
   everAsked = false
-  private items: Array<A> = []
-  private head = 0
+  private readonly items = new Fifo<A>()
   private bytes = 0
   private ended = false
   private waking = false
-  private readonly takers: Array<() => void> = []
-  private roomWaiters: Array<() => void> = []
+  private readonly takers = new Fifo<() => void>()
+  private readonly roomWaiters = new Fifo<() => void>()
   private readonly capacity: number
   private readonly byteCapacity: number
   private readonly sizeOf: (item: A) => number
@@ -36,7 +36,7 @@ export class Inbox<A> {
   }
 
   get length(): number {
-    return this.items.length - this.head
+    return this.items.length
   }
 
   /** One item always fits, whatever its size. */
@@ -63,9 +63,7 @@ export class Inbox<A> {
 
   /** Takes back an item that nobody has taken. */
   remove(item: A): void {
-    const i = this.items.indexOf(item, this.head)
-    if (i === -1) return
-    this.items.splice(i, 1)
+    if (!this.items.remove(item)) return
     this.bytes -= this.sizeOf(item)
     this.admit()
   }
@@ -97,45 +95,26 @@ export class Inbox<A> {
   private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
     const taker = () => resume(Effect.void)
     this.takers.push(taker)
-    return Effect.sync(() => {
-      const i = this.takers.indexOf(taker)
-      if (i !== -1) this.takers.splice(i, 1)
-    })
+    return Effect.sync(() => this.takers.remove(taker))
   })
 
   private shift(): A {
-    const item = this.items[this.head]!
-    this.items[this.head] = undefined as A
-    this.head += 1
-    if (this.head === this.items.length) {
-      this.items = []
-      this.head = 0
-    } else if (this.head >= 1_024 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
+    const item = this.items.shift()!
     this.bytes -= this.sizeOf(item)
     this.admit()
     return item
   }
 
   private shiftAll(): NonEmptyReadonlyArray<A> {
-    const items = this.head === 0 ? this.items : this.items.slice(this.head)
-    this.items = []
-    this.head = 0
+    const items = this.items.drain()
     this.bytes = 0
     this.admit()
     return items as unknown as NonEmptyReadonlyArray<A>
   }
 
   private admit(): void {
-    if (this.roomWaiters.length === 0) return
-    const waiters = this.roomWaiters
-    this.roomWaiters = []
-    for (let i = 0; i < waiters.length; i++) {
-      if (this.hasRoom) waiters[i]!()
-      else this.roomWaiters.push(waiters[i]!)
-    }
+    // Whoever finds that there is still not enough room waits again, behind the others.
+    for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()!()
   }
 
   private wake(): void {

@@ -136,8 +136,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   readonly onClosed = (close: Close): void => {
     this.ending = close
-    Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    // The pool forgets the connection first: whoever waits for the end runs at once, and must not find it there.
     this.owner.onClosed(this, close)
+    Deferred.doneUnsafe(this.end, Effect.succeed(close))
   }
 
   // --- what inbound streams ask ------------------------------------------------------------------------------------

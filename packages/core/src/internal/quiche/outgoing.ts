@@ -167,7 +167,10 @@ export class Outgoing implements SendOwner {
    */
   private settled(stream: SendStream, now: number): boolean {
     const timeout = this.native.timeout()
-    if (timeout === null || timeout >= this.host.idleTimeout() - (now - this.host.lastReceived()) - 5) return true
+    // With nothing in flight the only timer left is the idle one; others end far sooner. The slack is for the time that
+    // packets wait for their turn.
+    const idle = this.host.idleTimeout()
+    if (timeout === null || timeout >= idle - (now - this.host.lastReceived()) - Math.min(50, idle / 10)) return true
     const path = this.native.pathStats()[0]
     if (path === undefined) return false
     if (path.lost !== stream.settleLost) {

@@ -5,16 +5,17 @@
  * has begun goes on before another begins, which keeps few messages half-sent at the receiver. The binding's own
  * priorities are no substitute: a long write takes all it offers, and an urgent one then waits behind it.
  */
+import { Fifo } from "../fifo.ts"
 import type { SendStream } from "./sendStream.ts"
 import { sendQuantum } from "./tunables.ts"
 
 interface Level {
   readonly priority: number
   /** Streams that have an id. */
-  readonly begun: Fifo
+  readonly begun: Fifo<SendStream>
   /** Streams that have none yet, apart by what they have to write. */
-  readonly short: Fifo
-  readonly long: Fifo
+  readonly short: Fifo<SendStream>
+  readonly long: Fifo<SendStream>
   /** Whose turn it is. */
   shortNext: boolean
 }
@@ -78,51 +79,11 @@ export class SendQueue {
       if (level.priority === priority) return level
       if (level.priority < priority) break
     }
-    const level = { priority, begun: new Fifo(), short: new Fifo(), long: new Fifo(), shortNext: true }
+    const level = { priority, begun: new Fifo<SendStream>(), short: new Fifo<SendStream>(), long: new Fifo<SendStream>(), shortNext: true }
     this.levels.splice(i, 0, level)
     return level
   }
 }
 
-const fifoFor = (level: Level, stream: SendStream): Fifo =>
+const fifoFor = (level: Level, stream: SendStream): Fifo<SendStream> =>
   stream.id !== undefined ? level.begun : stream.pending > sendQuantum ? level.long : level.short
-
-/** A queue whose head moves instead of its elements. */
-class Fifo {
-  private items: Array<SendStream> = []
-  private head = 0
-
-  get length(): number {
-    return this.items.length - this.head
-  }
-
-  push(stream: SendStream): void {
-    this.items.push(stream)
-  }
-
-  unshift(stream: SendStream): void {
-    if (this.head > 0) this.items[--this.head] = stream
-    else this.items.unshift(stream)
-  }
-
-  shift(): SendStream | undefined {
-    if (this.head === this.items.length) return undefined
-    const stream = this.items[this.head]
-    this.head += 1
-    if (this.head === this.items.length) {
-      this.items.length = 0
-      this.head = 0
-    } else if (this.head >= 1_024 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
-    return stream
-  }
-
-  remove(stream: SendStream): boolean {
-    const i = this.items.indexOf(stream, this.head)
-    if (i === -1) return false
-    this.items.splice(i, 1)
-    return true
-  }
-}
