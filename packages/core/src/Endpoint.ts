@@ -14,20 +14,23 @@ import type * as Stream from "effect/Stream"
 import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import * as Bootstrap from "./Bootstrap.ts"
 import type { ClientEndpointError } from "./ClientEndpointError.ts"
-import type { Close } from "./Close.ts"
 import type { Connection, PriorityOptions } from "./Connection.ts"
 import type { ConnectionError, EndpointStopped, NoneReachable } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 import * as ConnectionPool from "./ConnectionPool.ts"
+import type { Disconnection } from "./Disconnection.ts"
 import type * as EndpointConfig from "./EndpointConfig.ts"
 import type { EndpointError } from "./EndpointError.ts"
+import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as internal from "./internal/endpoint.ts"
 import * as PortMapper from "./PortMapper.ts"
 import * as QuicheTransport from "./QuicheTransport.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
-import type { SendStream } from "./SendStream.ts"
 import type { Transport } from "./Transport.ts"
+
+export type { Disconnection } from "./Disconnection.ts"
+export type { IncomingMessage } from "./IncomingMessage.ts"
 
 /**
  * An address, or text such as `"127.0.0.1:4433"` or `"[::1]:4433"`.
@@ -36,32 +39,6 @@ import type { Transport } from "./Transport.ts"
  * @since 0.1.0
  */
 export type Address = NetAddress.InetAddress | string
-
-/**
- * A message that a peer sent. `reply` is there when it came on a bidirectional stream, the same one for every message of
- * that stream: what is sent on it goes back to whoever asked.
- *
- * @category models
- * @since 0.1.0
- */
-export interface IncomingMessage {
-  readonly peer: NetAddress.InetAddress
-  readonly connectionId: ConnectionId
-  readonly payload: Uint8Array
-  readonly reply: Option.Option<SendStream>
-}
-
-/**
- * The end of a connection.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Disconnection {
-  readonly peer: NetAddress.InetAddress
-  readonly connectionId: ConnectionId
-  readonly reason: Close
-}
 
 /**
  * @category models

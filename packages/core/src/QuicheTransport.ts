@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,6 +16,7 @@ import { SocketError } from "./EndpointError.ts"
 import * as certificate from "./internal/quiche/certificate.ts"
 import * as native from "./internal/quiche/native.ts"
 import * as nativeConfig from "./internal/quiche/nativeConfig.ts"
+import { Outbox } from "./internal/quiche/outbox.ts"
 import { Socket } from "./internal/quiche/socket.ts"
 import * as tunables from "./internal/quiche/tunables.ts"
 import { type BackingSocket, type BindOptions, type SocketEvents, Transport } from "./Transport.ts"
@@ -91,32 +91,24 @@ const open = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(context)
   const writes = new Set<Fiber.Fiber<void>>()
 
+  const outbox = new Outbox(maxSendPayload, (batch) => {
+    // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
+    const fiber = run(Effect.catch(writer.writeAll(batch), (error) => Effect.sync(() => noteWriteError(socket, error))))
+    writes.add(fiber)
+    fiber.addObserver(() => {
+      writes.delete(fiber)
+      outbox.sent(batch.length)
+    })
+  })
   const socket = new Socket({
     quiche,
     config: nativeConfig.make(quiche, { credentials, idleTimeout, maxSendPayload }),
     address: reader.address,
     bind,
-    maxSendPayload,
     idleTimeout: idleTimeout === 0 ? Infinity : idleTimeout,
     events,
     onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),
-    send: (batch) => {
-      // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
-      const fiber = run(
-        Effect.catch(writer.writeAll(batch as NonEmptyReadonlyArray<DatagramSocket.OutgoingDatagram>), (error) =>
-          Effect.sync(() => {
-            const { reason } = error
-            if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return
-            if (reason.kind === "Unreachable") socket.unreachable(reason.address, "the network is unreachable")
-          })
-        )
-      )
-      writes.add(fiber)
-      fiber.addObserver(() => {
-        writes.delete(fiber)
-        socket.sent(batch.length)
-      })
-    }
+    outbox
   })
 
   // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
@@ -138,6 +130,11 @@ const open = Effect.fnUntraced(function* (
   yield* Effect.forkScoped(housekeeping(socket, bind))
   return socket
 })
+
+const noteWriteError = (socket: Socket, { reason }: DatagramSocket.DatagramSocketError): void => {
+  if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return
+  if (reason.kind === "Unreachable") socket.unreachable(reason.address, "the network is unreachable")
+}
 
 const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, socket: Socket) {
   while (true) {

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryNetwork from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
-import { address, bind, connect, outcomes, Received, settle, until } from "./peers.ts"
+import { address, bind, connect, outcomes, Received, sameBytes, settle, until } from "./peers.ts"
 
 const window = 256 * 1024
 const text = (value: string) => new TextEncoder().encode(value)
@@ -28,12 +28,17 @@ describe("bind", () => {
         const { socket } = yield* bind(local)
         ports.push(NetAddress.formatInet(socket.address))
       }
+      // A port that was let go is not the next one.
+      yield* Effect.scoped(bind("10.0.0.1:0"))
+      const { socket } = yield* bind("10.0.0.1:0")
+      ports.push(NetAddress.formatInet(socket.address))
       assert.deepStrictEqual(ports, [
         "10.0.0.1:49152",
         "10.0.0.1:49153",
         "10.0.0.1:49154",
         "10.0.0.2:49152",
-        "[::1]:49152"
+        "[::1]:49152",
+        "10.0.0.1:49156"
       ])
     }).pipe(provide)
   )
@@ -187,7 +192,7 @@ describe("streams", () => {
       send.write(payload.subarray(5_000), true, done)
       yield* TestClock.adjust("50 millis")
       const { bytes, ends, receive } = far.streams[0]!
-      assert.deepStrictEqual(Uint8Array.from(bytes), payload)
+      assert.isTrue(sameBytes(bytes, payload))
       assert.deepStrictEqual(ends, [undefined])
       assert.isDefined(receive)
       assert.isUndefined(far.streams[0]!.send)
@@ -275,7 +280,7 @@ describe("streams", () => {
       received.receive!.resume()
       yield* until(() => results.length === 2)
       assert.deepStrictEqual(results, ["done", "done"])
-      assert.deepStrictEqual(Uint8Array.from(received.bytes.slice(0, -3)), payload)
+      assert.isTrue(sameBytes(received.bytes.slice(0, -3), payload))
       assert.strictEqual(string(received.bytes.slice(-3)), "end")
       assert.deepStrictEqual(received.ends, [undefined])
     }).pipe(provide)
@@ -345,25 +350,45 @@ describe("streams", () => {
       const { done, results } = outcomes()
       const answer = new Received()
       const { send } = near.connection.openBi(0, answer)
-      far.pauseAt = 1
-      send.write(ramp(window * 2), false, done)
+      send.write(text("x"), false, done)
       yield* settle
       const received = far.streams[0]!
+      send.write(ramp(window * 2), false, done)
       received.receive!.stop(9)
       received.receive!.resume()
       yield* settle
-      assert.deepStrictEqual([results, received.kept.length, received.ends], [[new StreamStopped({ code: 9 })], 1, []])
+      assert.deepStrictEqual(results, ["done", new StreamStopped({ code: 9 })])
+      assert.deepStrictEqual([received.bytes, received.ends], [[...text("x")], []])
       send.write(text("late"), false, done)
-      assert.deepStrictEqual(results[1], new StreamStopped({ code: 9 }))
+      assert.deepStrictEqual(results[2], new StreamStopped({ code: 9 }))
       received.send!.write(text("still here"), true, done)
       yield* until(() => answer.ends.length === 1)
       assert.strictEqual(string(answer.bytes), "still here")
 
       // The window of the connection is free again.
       const after = outcomes()
-      far.pauseAt = Number.POSITIVE_INFINITY
       near.connection.openUni(0).write(ramp(window * 2), true, after.done)
       yield* until(() => after.results.length === 1)
+    }).pipe(provide)
+  )
+
+  it.effect("ignore a reset that comes after everything has arrived", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect()
+      yield* setLatency("50 millis")
+      const { done, results } = outcomes()
+      const send = near.connection.openUni(0)
+      far.pauseAt = 1
+      send.write(ramp(3_000), true, done)
+      yield* TestClock.adjust("60 millis")
+      send.reset(1)
+      yield* TestClock.adjust("100 millis")
+      const received = far.streams[0]!
+      assert.deepStrictEqual([results, received.ends], [[new StreamGone()], []])
+      received.pauseAt = Number.POSITIVE_INFINITY
+      received.receive!.resume()
+      yield* settle
+      assert.deepStrictEqual([received.bytes.length, received.ends], [3_000, [undefined]])
     }).pipe(provide)
   )
 
@@ -374,10 +399,13 @@ describe("streams", () => {
       const send = near.connection.openUni(0)
       send.write(text("all"), true, done)
       yield* until(() => results.length === 1)
+      const { packetsReceived, packetsSent } = near.connection.stats()
       send.reset(1)
       far.streams[0]!.receive!.stop(2)
       yield* settle
       assert.deepStrictEqual([far.streams[0]!.ends, results], [[undefined], ["done"]])
+      assert.strictEqual(near.connection.stats().packetsSent, packetsSent)
+      assert.strictEqual(near.connection.stats().packetsReceived, packetsReceived)
     }).pipe(provide)
   )
 })
@@ -481,6 +509,6 @@ it.live("runs on the live clock as well", () =>
     const { done, results } = outcomes()
     near.connection.openUni(0).write(ramp(2 * window), true, done)
     yield* until(() => results.length === 1)
-    assert.deepStrictEqual(Uint8Array.from(far.streams[0]!.bytes), ramp(2 * window))
+    assert.isTrue(sameBytes(far.streams[0]!.bytes, ramp(2 * window)))
   }).pipe(provide)
 )

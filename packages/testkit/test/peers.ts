@@ -20,6 +20,10 @@ import * as NetAddress from "effect/net/NetAddress"
 
 export const address = NetAddress.inetAddressFromStringUnsafe
 
+/** Says yes or no: what tells arrays of this size apart takes minutes to print. */
+export const sameBytes = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
+  Buffer.from(actual as Array<number>).equals(Buffer.from(expected as Array<number>))
+
 export class Received implements RecvEvents {
   readonly bytes: Array<number> = []
   readonly kept: Array<Uint8Array> = []

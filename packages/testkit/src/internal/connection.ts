@@ -284,11 +284,7 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private take(channel: Channel, chunk: Uint8Array, fin: boolean) {
-    if (!this.receiving.has(channel)) {
-      // Stopped: discarded, but the window moves on.
-      channel.taken += chunk.length
-      return
-    }
+    if (!this.receiving.has(channel)) return
     if (chunk.length > 0) channel.chunks.push(chunk)
     channel.finished = fin
     this.drain(channel)

@@ -17,9 +17,9 @@ import { statelessResetReason } from "../failures.ts"
 import { APPLICATION_ERROR, clampCode, decodeReason, encodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
+import type { Outbox } from "./outbox.ts"
 import { Outgoing } from "./outgoing.ts"
-import type { RecvStream } from "./recvStream.ts"
-import type { SendStream } from "./sendStream.ts"
+import { LocalRecvStream } from "./localRecvStream.ts"
 import * as tunables from "./tunables.ts"
 
 /** What a connection needs of its socket. */
@@ -28,14 +28,9 @@ export interface ConnectionHost {
   readonly touch: (connection: Connection) => void
   /** Gives the connection a turn at `deadline` (`performance.now()` milliseconds) at the latest. */
   readonly wake: (deadline: number) => void
-  /** Room for one packet, to be filled by `native.send`. */
-  readonly packetBuffer: () => Uint8Array
-  /** Sends the first `length` bytes of the last `packetBuffer`. */
-  readonly transmit: (length: number, to: NetAddress.InetAddress) => void
-  /** Sends a packet that was kept. */
-  readonly retransmit: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  /** False while the kernel is behind. */
-  readonly mayTransmit: () => boolean
+  readonly outbox: Outbox
+  /** Sends a packet that belongs to no turn. */
+  readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   readonly scratch: Uint8Array
   /** Bytes per millisecond to one peer. */
   readonly sendRate: number
@@ -290,10 +285,10 @@ export class Connection implements BackingConnection {
     for (let i = 0; i < tunables.burst; i++) {
       // quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820, CVE-2025-4821); the rate per
       // peer is what keeps it from making us flood the network.
-      if (this.allowance <= 0 || !host.mayTransmit()) return false
+      if (this.allowance <= 0 || !host.outbox.hasRoom) return false
       let sent: readonly [number, unknown] | null
       try {
-        sent = native.send(host.packetBuffer())
+        sent = native.send(host.outbox.packetBuffer())
       } catch {
         return true
       }
@@ -301,7 +296,7 @@ export class Connection implements BackingConnection {
       this.allowance -= sent[0]
       this.packetsOut += 1
       this.active = true
-      host.transmit(sent[0], this.remote)
+      host.outbox.addBuffered(sent[0], this.remote)
     }
     // More may be ready than one turn should send.
     host.touch(this)
@@ -324,11 +319,11 @@ export class Connection implements BackingConnection {
   /** Writes the close frame, and keeps it: it is sent once by the binding, and may be lost. */
   private sendClose(): void {
     try {
-      const buffer = this.host.packetBuffer()
+      const buffer = this.host.outbox.packetBuffer()
       const sent = this.native.send(buffer)
       if (sent === null) return
       this.closePacket = buffer.slice(0, sent[0])
-      this.host.transmit(sent[0], this.remote)
+      this.host.outbox.addBuffered(sent[0], this.remote)
     } catch {
       // Nothing can be said to a peer without keys.
     }
@@ -338,7 +333,7 @@ export class Connection implements BackingConnection {
   private repeatClose(): void {
     if (this.closePacket === undefined) return
     this.lateArrivals += 1
-    if ((this.lateArrivals & (this.lateArrivals - 1)) === 0) this.host.retransmit(this.closePacket, this.remote)
+    if ((this.lateArrivals & (this.lateArrivals - 1)) === 0) this.host.answer(this.closePacket, this.remote)
   }
 
   private terminate(): void {
@@ -401,25 +396,3 @@ export class Connection implements BackingConnection {
 
 /** The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left. */
 export const statelessReset = new TransportClosed({ code: NO_ERROR, reason: statelessResetReason })
-
-/** The receiving half of a stream that we opened: it has no id before its sending half has one. */
-class LocalRecvStream implements BackingRecvStream {
-  private stream: RecvStream | undefined = undefined
-  private stopCode: number | undefined = undefined
-
-  constructor(incoming: Incoming, send: SendStream, events: RecvEvents) {
-    send.onId = (id) => {
-      const stream = incoming.listen(id, events)
-      this.stream = stream
-      if (this.stopCode !== undefined) stream.stop(this.stopCode)
-    }
-    send.onNoId = (failure) => events.onEnd(failure)
-  }
-
-  readonly resume = (): void => this.stream?.resume()
-
-  readonly stop = (code: number): void => {
-    if (this.stream === undefined) this.stopCode = code
-    else this.stream.stop(code)
-  }
-}

@@ -7,7 +7,6 @@
  * after each packet halves the throughput, and waiting for the batch divides it by five.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
 import { randomBytes } from "node:crypto"
 import type { Close } from "../../Close.ts"
 import {
@@ -25,6 +24,7 @@ import { Admission } from "./admission.ts"
 import { Connection, type ConnectionHost, statelessReset } from "./connection.ts"
 import { CONNECTION_REFUSED, INTERNAL_ERROR, NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
+import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
 import * as tunables from "./tunables.ts"
 
@@ -46,14 +46,14 @@ interface Entry {
 export class Socket implements BackingSocket, ConnectionHost {
   readonly address: NetAddress.InetAddress
   readonly scratch = new Uint8Array(tunables.readChunk)
+  readonly outbox: Outbox
   readonly sendRate: number
   readonly idleTimeout: number
 
   private readonly quiche: Quiche
   private readonly config: NativeConfig
-  private readonly options: BindOptions & { readonly maxSendPayload: number }
+  private readonly options: BindOptions
   private readonly events: SocketEvents
-  private readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
   private readonly onDefect: (defect: unknown) => void
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
@@ -66,10 +66,6 @@ export class Socket implements BackingSocket, ConnectionHost {
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
-  private outgoing: Array<OutgoingDatagram> = []
-  private datagramsInFlight = 0
-  private slab = new Uint8Array(0)
-  private slabUsed = 0
   private closed = false
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
   private lastHost = ""
@@ -81,20 +77,19 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly config: NativeConfig
     readonly address: NetAddress.InetAddress
     readonly bind: BindOptions
-    readonly maxSendPayload: number
     readonly idleTimeout: number
     readonly events: SocketEvents
-    readonly send: (batch: ReadonlyArray<OutgoingDatagram>) => void
+    readonly outbox: Outbox
     readonly onDefect: (defect: unknown) => void
   }) {
     this.quiche = options.quiche
     this.config = options.config
     this.address = options.address
-    this.options = { ...options.bind, maxSendPayload: options.maxSendPayload }
+    this.options = options.bind
     this.idleTimeout = options.idleTimeout
     this.sendRate = options.bind.maxSendRate / 1_000
     this.events = options.events
-    this.send = options.send
+    this.outbox = options.outbox
     this.onDefect = options.onDefect
     this.admission = new Admission(options.quiche)
     this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
@@ -211,7 +206,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (verdict._tag === "Drop") return undefined
     const address = this.addressOf(host, port, datagram)
     if (verdict._tag === "Answer") {
-      this.retransmit(verdict.packet, address)
+      this.answer(verdict.packet, address)
       return undefined
     }
     const from = { host: NetAddress.formatIp(address.address), port }
@@ -284,6 +279,13 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (this.immediate === undefined && !this.closed) this.immediate = setImmediate(this.turn)
   }
 
+  /** Sends a packet that belongs to no turn. */
+  readonly answer = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
+    if (this.closed || !this.outbox.hasRoom) return
+    this.outbox.add(packet, to)
+    this.immediate ??= setImmediate(this.turn)
+  }
+
   private readonly turn = (): void => {
     this.immediate = undefined
     const now = performance.now()
@@ -300,7 +302,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       }
       if (connection.phase === "closed") this.forget(connection)
     }
-    this.dispatch()
+    this.outbox.dispatch()
   }
 
   // The binding keeps its timers by the system's clock, so this one cannot be on Effect's. One serves all connections.
@@ -321,46 +323,6 @@ export class Socket implements BackingSocket, ConnectionHost {
       else if (connection.deadline < next) next = connection.deadline
     }
     if (next < Infinity) this.wake(next)
-  }
-
-  // --- sending -----------------------------------------------------------------------------------------------------
-
-  readonly packetBuffer = (): Uint8Array => {
-    const size = this.options.maxSendPayload
-    // The kernel may still be reading earlier packets, so a slab is not used twice.
-    if (this.slabUsed + size > this.slab.length) {
-      this.slab = new Uint8Array(Math.max(64 << 10, size))
-      this.slabUsed = 0
-    }
-    return this.slab.subarray(this.slabUsed, this.slabUsed + size)
-  }
-
-  readonly transmit = (length: number, to: NetAddress.InetAddress): void => {
-    this.outgoing.push({ payload: this.slab.subarray(this.slabUsed, this.slabUsed + length), address: to })
-    this.slabUsed += length
-  }
-
-  readonly retransmit = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
-    if (!this.mayTransmit()) return
-    this.outgoing.push({ payload: packet, address: to })
-    // These come from outside a turn; one batch for all of a tick's packets still holds.
-    if (this.immediate === undefined && !this.closed) this.immediate = setImmediate(this.turn)
-  }
-
-  readonly mayTransmit = (): boolean =>
-    this.datagramsInFlight + this.outgoing.length < tunables.maxDatagramsInFlight
-
-  private dispatch(): void {
-    if (this.outgoing.length === 0) return
-    const batch = this.outgoing
-    this.outgoing = []
-    this.datagramsInFlight += batch.length
-    this.send(batch)
-  }
-
-  /** The kernel has taken `count` datagrams, or refused them. */
-  sent(count: number): void {
-    this.datagramsInFlight -= count
   }
 
   /** The network has no way to `address`: no use in waiting for a handshake. */
@@ -405,7 +367,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       connection.abandon()
       this.forget(connection)
     }
-    this.dispatch()
+    this.outbox.dispatch()
   }
 }
 

@@ -1,0 +1,23 @@
+/**
+ * What a peer said.
+ *
+ * @since 0.1.0
+ */
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
+import type { ConnectionId } from "./ConnectionId.ts"
+import type { SendStream } from "./SendStream.ts"
+
+/**
+ * A message that a peer sent. `reply` is there when it came on a bidirectional stream, the same one for every message of
+ * that stream: what is sent on it goes back to whoever asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface IncomingMessage {
+  readonly peer: NetAddress.InetAddress
+  readonly connectionId: ConnectionId
+  readonly payload: Uint8Array
+  readonly reply: Option.Option<SendStream>
+}
