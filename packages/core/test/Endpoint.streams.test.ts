@@ -5,12 +5,13 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { BidirectionalStream } from "../src/BidirectionalStream.ts"
+import type { ConnectionError } from "../src/ConnectionError.ts"
 import type { IncomingMessage } from "../src/Endpoint.ts"
 import type { RecvError } from "../src/RecvError.ts"
 import { StreamLost } from "../src/SendError.ts"
 import { StreamGone, StreamStopped } from "../src/StreamError.ts"
 import { bytes, summary, textOf } from "./endpoint-support/common.ts"
-import { blackhole, kill, onNetwork, pair, refuse, endpoint, settle } from "./endpoint-support/memory.ts"
+import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./endpoint-support/memory.ts"
 
 const replyOf = (message: IncomingMessage) => Option.getOrThrow(message.reply)
 const gone = new StreamLost({ error: new StreamGone() })
@@ -271,7 +272,7 @@ describe("a connection's own methods", () => {
       assert.deepInclude(yield* connection.closed, { _tag: "LocallyClosed" })
       assert.strictEqual((yield* Effect.flip(connection.send(bytes("x"))))._tag, "ConnectionLost")
       for (const open of [connection.openUni(), connection.openBi()]) {
-        const error = yield* Effect.flip(open)
+        const error = yield* Effect.flip(Effect.asVoid<unknown, ConnectionError, never>(open))
         assert.strictEqual(error._tag === "ConnectionClosed" ? error.close._tag : error._tag, "LocallyClosed")
       }
     }).pipe(onNetwork)

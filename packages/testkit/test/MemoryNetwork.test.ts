@@ -74,6 +74,19 @@ describe("blackhole", () => {
     }).pipe(provide)
   )
 
+  it.effect("lets nothing of a connection through, from here or from there", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryNetwork
+      const { far, near } = yield* connect()
+      yield* network.blackhole("10.0.0.1:1")
+      for (const { connection } of [near, far]) connection.openUni(0).write(Uint8Array.of(1), true, () => {})
+      yield* settle
+      assert.deepStrictEqual([near.streams, far.streams], [[], []])
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual([near.closes, far.closes], [[new IdleTimedOut()], [new IdleTimedOut()]])
+    }).pipe(provide)
+  )
+
   it.effect("lets a dial through that is healed before the handshake timeout", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
@@ -125,8 +138,10 @@ describe("partition", () => {
       yield* TestClock.adjust("59 seconds")
       assert.deepStrictEqual(far.streams, [])
       write(3, false)
-      yield* network.heal
       yield* TestClock.adjust("20 millis")
+      yield* network.heal
+      yield* TestClock.adjust("40 millis")
+      assert.deepStrictEqual(far.streams, [])
       write(4, true)
       yield* TestClock.adjust("100 millis")
       assert.deepStrictEqual(far.streams[0]!.bytes, [1, 2, 3, 4])
@@ -174,6 +189,19 @@ describe("kill", () => {
     }).pipe(provide)
   )
 })
+
+it.effect("what happens at the same time happens in the order in which it was caused", () =>
+  Effect.gen(function* () {
+    const network = yield* MemoryNetwork
+    yield* network.setLatency("50 millis")
+    const server = yield* bind("10.0.0.9:9")
+    const clients = yield* Effect.forEach([1, 2, 3, 4, 5], (port) => bind(`10.0.0.1:${port}`))
+    for (const { dial } of clients) dial(server.socket.address)
+    yield* TestClock.adjust("150 millis")
+    const ports = server.accepted.map(({ connection }) => connection.remoteAddress.port)
+    assert.deepStrictEqual(ports, [1, 2, 3, 4, 5])
+  }).pipe(provide)
+)
 
 it.effect("the same program sees the same events in the same order", () => {
   const program = Effect.gen(function* () {

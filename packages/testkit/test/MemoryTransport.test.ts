@@ -73,6 +73,7 @@ describe("bind", () => {
       assert.deepStrictEqual(server.accepted[0]!.closes, [])
       yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual(server.accepted[0]!.closes, [new ApplicationClosed({ code: 0, reason: "" })])
+      assert.deepStrictEqual([dial.connected[0]!.closes.length, pending.failed.length], [1, 1])
     }).pipe(provide)
   )
 })
@@ -441,9 +442,16 @@ describe("close", () => {
       assert.isAtLeast(far.streams[1]!.bytes.length, window - 5_000)
       assert.deepStrictEqual(far.streams[1]!.ends, [code])
       assert.deepStrictEqual(answer.ends, [code])
-      far.streams[1]!.receive!.resume()
+      // Nothing more comes of it, whatever is called.
+      for (const { receive } of far.streams) receive!.resume()
+      far.connection.close(0, "")
+      far.connection.openUni(0).write(text("late"), true, done)
       yield* TestClock.adjust("1 hour")
-      assert.deepStrictEqual([far.closes.length, near.closes.length, far.streams[1]!.ends.length], [1, 1, 1])
+      assert.deepStrictEqual([far.closes.length, near.closes.length, results[3]], [1, 1, code])
+      assert.deepStrictEqual(
+        far.streams.map(({ ends }) => ends.length),
+        [1, 1]
+      )
     }).pipe(provide)
   )
 

@@ -22,6 +22,7 @@ import { PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
 import { Transport } from "../Transport.ts"
+import * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { Connections } from "./connections.ts"
 
@@ -211,7 +212,14 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
 
   const lost = (error: ConnectionError) => new ConnectionLost({ error })
 
-  const sendAnew = (payload: Uint8Array, peer: NetAddress.InetAddress, options: SendOptions | undefined) => {
+  const sendAnew = (
+    payload: Uint8Array,
+    peer: NetAddress.InetAddress,
+    options: SendOptions | undefined
+  ): Effect.Effect<void, SendError> => {
+    // No dial for a message that no connection would take.
+    const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
+    if (invalid !== undefined) return Effect.fail(invalid)
     const duration =
       options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
     const once: Effect.Effect<void, SendError> = Effect.flatMap(

@@ -86,7 +86,6 @@ export class MemoryConnection implements BackingConnection {
   private closed: Close | undefined
   private ended = false
   private heardAt: number
-  private pingedAt = 0
   private cancelTimer = () => {}
   private packetsReceived = 0
   private bytesReceived = 0
@@ -121,7 +120,7 @@ export class MemoryConnection implements BackingConnection {
 
   /** Sends a packet. It is dropped if the peer's end is closed when it arrives. */
   send(size: number, deliver: (peer: MemoryConnection) => void) {
-    if (this.closed === undefined) this.link.send(size, () => this.peer?.receive(size, deliver))
+    this.link.send(size, () => this.peer?.receive(size, deliver))
   }
 
   /** Ends this end without a word to the peer. A half-open one reports `error`. */
@@ -333,10 +332,9 @@ export class MemoryConnection implements BackingConnection {
     const now = timeline.now()
     const deadline = this.heardAt + this.timeout
     if (now >= deadline) return this.finish(new IdleTimedOut())
-    let ping = Math.max(this.heardAt, this.pingedAt) + this.keepAlive
+    let ping = this.heardAt + this.keepAlive
     if (this.events === undefined) ping = deadline
     else if (now >= ping) {
-      this.pingedAt = now
       ping = now + this.keepAlive
       this.send(0, (peer) => peer.send(0, () => {}))
     }

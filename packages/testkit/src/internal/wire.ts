@@ -90,8 +90,7 @@ export class Link {
 
   private lose() {
     this.lost++
-    if (this.closed) MutableList.clear(this.underway)
-    else this.unanswered++
+    this.unanswered++
   }
 }
 

@@ -30,7 +30,8 @@ export class Outbox {
   packetBuffer(): Uint8Array {
     // The kernel may still be reading earlier packets, so a slab is not used twice.
     if (this.used + this.maxPayload > this.slab.length) {
-      this.slab = new Uint8Array(Math.max(slabSize, this.maxPayload))
+      // Not zeroed: only what the binding has written is ever sent.
+      this.slab = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(slabSize, this.maxPayload)).buffer)
       this.used = 0
     }
     return this.slab.subarray(this.used, this.used + this.maxPayload)
