@@ -38,7 +38,8 @@ export default defineConfig({
       project("core", "packages/core"),
       project("upnp", "packages/upnp"),
       project("testkit", "packages/testkit"),
-      project("cli", "packages/cli")
+      project("cli", "packages/cli"),
+      project("docs", "packages/docs")
     ],
     ...(quick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // An unhandled rejection or an uncaught exception fails the run, even when every test passed.

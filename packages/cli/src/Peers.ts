@@ -43,14 +43,21 @@ export const make = Effect.fnUntraced(function* (
 
   const add = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
     const key = `${peer}`
-    if (queues.has(key)) return false
+    
     const queue = yield* Queue.bounded<Uint8Array>(queueLength)
     queues.set(key, queue)
     yield* FiberMap.run(
       senders,
       key,
       Queue.take(queue).pipe(
-        Effect.flatMap((payload) => endpoint.trySendMessage(payload, peer)),
+        Effect.flatMap((payload) =>
+          // A peer that was killed and is back may have a new connection beside the dead one: once that one has timed
+          // out, the message can still get through.
+          Effect.retry(endpoint.trySendMessage(payload, peer), {
+            times: 1,
+            while: (error) => error._tag === "ConnectionLost"
+          })
+        ),
         Effect.catch((error) => onLost(peer, error.message)),
         Effect.forever
       )

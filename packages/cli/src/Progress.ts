@@ -21,11 +21,14 @@ export interface Progress {
   readonly clear: Effect.Effect<void>
 }
 
-const barWidth = 24
+const barWidth = 20
+
+/** A line that wraps cannot be redrawn in place, and the narrowest common terminal has 80 columns. */
+const lineWidth = 79
 const redrawNanos = 100_000_000n
 
 /**
- * The bar itself: `big.bin [############............]  50 %  32.0 MiB of 64.0 MiB  71.3 MB/s`.
+ * The bar itself, in 79 columns at most: `big.bin [##########..........]  50 % 32.0 MiB of 64.0 MiB 71.3 MB/s`.
  *
  * @category formatting
  * @since 0.1.0
@@ -34,10 +37,12 @@ export const bar = (name: string, done: number, total: number, elapsed: Duration
   const share = total === 0 ? 1 : done / total
   const filled = Math.floor(share * barWidth)
   const percent = String(Math.floor(share * 100)).padStart(3, " ")
-  return (
-    `${name} [${"#".repeat(filled)}${".".repeat(barWidth - filled)}] ${percent} %  ` +
-    `${Format.bytes(done)} of ${Format.bytes(total)}  ${Format.throughput(done, elapsed)}`
-  )
+  const rest =
+    `[${"#".repeat(filled)}${".".repeat(barWidth - filled)}] ${percent} % ` +
+    `${Format.bytes(done)} of ${Format.bytes(total)} ${Format.throughput(done, elapsed)}`
+  const room = Math.max(lineWidth - rest.length - 1, 8)
+  const label = name.length <= room ? name : `${name.slice(0, room - 3)}...`
+  return `${label} ${rest}`
 }
 
 /**

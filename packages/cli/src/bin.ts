@@ -15,6 +15,10 @@ import { exitCodes } from "./Failure.ts"
 import { main } from "./main.ts"
 import { OnSignal } from "./OnSignal.ts"
 
+// Whoever read our output is gone (`qp2p node | head`): end as if told to, not with a stack trace.
+process.stdout.on("error", () => process.kill(process.pid, "SIGTERM"))
+process.stderr.on("error", () => {})
+
 const onSignal = MutableRef.make<number>(exitCodes.interrupted)
 
 main(process.argv.slice(2)).pipe(

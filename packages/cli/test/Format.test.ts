@@ -70,8 +70,11 @@ describe("Format", () => {
     const second = Duration.seconds(1)
     assert.strictEqual(
       Progress.bar("a.bin", 1024, 4096, second),
-      "a.bin [######..................]  25 %  1.0 KiB of 4.0 KiB  0.0 MB/s"
+      "a.bin [#####...............]  25 % 1.0 KiB of 4.0 KiB 0.0 MB/s"
     )
+    const long = Progress.bar("a".repeat(200), 2 ** 39, 2 ** 40, Duration.hours(1))
+    assert.match(long, /^a{8,}\.\.\. \[#{10}\.{10}\] {2}50 % 512\.0 GiB of 1\.0 TiB 152\.7 MB\/s$/u)
+    assert.isAtMost(long.length, 79)
     assert.include(Progress.bar("empty", 0, 0, second), "100 %")
   })
 })

@@ -1,7 +1,7 @@
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { fromAddress } from "@qp2p/core/ConnectionId"
-import type * as Endpoint from "@qp2p/core/Endpoint"
+import * as Endpoint from "@qp2p/core/Endpoint"
 import { IdleTimedOut, type Close } from "@qp2p/core/Close"
 import { ConnectionLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
@@ -21,6 +21,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const disconnections = yield* Queue.unbounded<Endpoint.Disconnection>()
   const connected = new Set<string>(options.bootstrapContact === undefined ? [] : [`${options.bootstrapContact}`])
   const reachable = new Set<string>()
+  const stale = new Set<string>()
   const sent: Array<string> = []
   const dialled: Array<string> = []
 
@@ -46,6 +47,9 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     trySendMessage: (payload: Uint8Array, peer: NetAddress.InetAddress) =>
       Effect.suspend(() => {
         if (!connected.has(`${peer}`)) {
+          return Effect.fail(new Endpoint.NotConnected({ peer }))
+        }
+        if (stale.delete(`${peer}`)) {
           return Effect.fail(new ConnectionLost({ error: new ConnectionTimedOut({ peer }) }))
         }
         sent.push(`${peer} ${new TextDecoder().decode(payload)}`)
@@ -58,12 +62,18 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     sent,
     dialled,
     reachable,
+    /** Peers whose next message meets a connection that is dead. */
+    stale,
     comes: (peer: NetAddress.InetAddress) => {
       connected.add(`${peer}`)
       return Queue.offer(connections, connection(peer))
     },
-    goes: (peer: NetAddress.InetAddress, how: { readonly last?: boolean; readonly reason?: Close } = {}) => {
+    goes: (
+      peer: NetAddress.InetAddress,
+      how: { readonly last?: boolean; readonly reported?: boolean; readonly reason?: Close } = {}
+    ) => {
       if (how.last !== false) connected.delete(`${peer}`)
+      if (how.reported === false) return Effect.succeed(true)
       const reason = how.reason ?? new IdleTimedOut({})
       return Queue.offer(disconnections, { peer, connectionId: fromAddress(peer), reason })
     },

@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import { spawn as spawnProcess } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { createSocket } from "node:dgram"
 import { fileURLToPath } from "node:url"
@@ -169,6 +170,34 @@ describe("qp2p, as a process", () => {
       const second = yield* start("node", "--listen", address)
       assert.strictEqual(yield* second.exitCode, 1)
       assert.deepStrictEqual(second.lines, [`qp2p: cannot listen on ${address}: the address is in use`])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("ends quietly when nobody reads its output any more", () =>
+    Effect.gen(function* () {
+      const node = yield* Effect.acquireRelease(
+        Effect.sync(() => spawnProcess(process.execPath, [bin, "node", "--listen", "127.0.0.1:0"])),
+        (node) => Effect.sync(() => node.kill("SIGKILL"))
+      )
+      const output = yield* Effect.callback<string>((resume) => {
+        let seen = ""
+        node.stdout.on("data", (chunk) => {
+          seen += String(chunk)
+          if (/^public/mu.test(seen)) resume(Effect.succeed(seen))
+        })
+      })
+      const errors: Array<string> = []
+      node.stderr.on("data", (chunk) => errors.push(String(chunk)))
+      node.stdout.destroy()
+      const address = /^local (\S+)$/mu.exec(output)?.[1] ?? ""
+      // A peer that connects gives the node something to print.
+      yield* start("ping", address, "--count", "1")
+      const code = yield* Effect.callback<number | null>((resume) => {
+        if (node.exitCode !== null) return resume(Effect.succeed(node.exitCode))
+        node.once("exit", (code) => resume(Effect.succeed(code)))
+      })
+      assert.strictEqual(code, 0)
+      assert.deepStrictEqual(errors, [])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

@@ -135,6 +135,23 @@ describe("qp2p node", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
+  it.effect("sends a line again that met a dead connection, and says so when there is none left", () =>
+    Effect.gen(function* () {
+      const { comes, errors, goes, sent, stale, type } = yield* startNode()
+      yield* comes(alice)
+      yield* settle
+      stale.add(`${alice}`)
+      yield* type("again\n")
+      yield* settle
+      assert.deepStrictEqual(sent, [`${alice} again`])
+      yield* goes(alice, { reported: false })
+      yield* type("lost\n")
+      yield* settle
+      assert.deepStrictEqual(sent, [`${alice} again`])
+      assert.deepStrictEqual(yield* errors, [`${alice} did not get a message: not connected with ${alice}`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
   it.effect("does not mention a connection that was opened and closed beside the one in use", () =>
     Effect.gen(function* () {
       const { goes, out } = yield* startNode({ contacts: [alice], joined: alice })

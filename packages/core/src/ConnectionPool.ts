@@ -3,15 +3,17 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
-import type { ConnectionError } from "./ConnectionError.ts"
+import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 
 /**
@@ -114,7 +116,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
         const ongoing = dials.get(key)
         return Effect.flatMap(ongoing === undefined ? startDial(key, restore(dial)) : Effect.succeed(ongoing), (shared) => {
           shared.waiting += 1
-          return Effect.ensuring(restore(Fiber.join(shared.fiber)), leave(key, shared))
+          return Effect.ensuring(restore(Effect.flatMap(Fiber.await(shared.fiber), outcome)), leave(key, shared))
         })
       })
     )
@@ -153,6 +155,10 @@ const keyOf = (address: NetAddress.InetAddress): string => {
   if (key === undefined) formatted.set(address, (key = NetAddress.formatInet(address)))
   return key
 }
+
+/** Nobody but the closing of the pool's scope interrupts a dial that somebody waits for. */
+const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.fail(new EndpointStopped()) : exit
 
 const append = <K>(map: Map<K, Array<Connection>>, key: K, connection: Connection) => {
   const connections = map.get(key)

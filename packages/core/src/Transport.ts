@@ -132,8 +132,8 @@ export interface ConnectionEvents {
   /** `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
   /**
-   * The last event. Everything that arrived before has been offered to `onData`, even where that had answered false:
-   * what is left of a connection that is gone is no more than its flow-control windows.
+   * The last event. Everything that arrived before has been offered to `onData`, even where nobody wanted more: what is
+   * left of a connection that is gone is no more than its flow-control windows.
    */
   readonly onClosed: (close: Close) => void
 }
@@ -171,7 +171,7 @@ export interface BackingSendStream {
  * @since 0.1.0
  */
 export interface BackingRecvStream {
-  /** Takes up again after `onData` has answered false. */
+  /** Takes up again after `onData` has answered false, or `demand` 0. */
   readonly resume: () => void
   /** Discards what is left and asks the peer to stop, with `code` (0 to 2^53 - 1). */
   readonly stop: (code: number) => void
@@ -184,7 +184,12 @@ export interface BackingRecvStream {
  * @since 0.1.0
  */
 export interface RecvEvents {
-  /** Bytes in order. False pauses the stream; flow control then holds the peer back. */
+  /**
+   * How many bytes to hand over, asked before each chunk. 0 leaves them where they are, with their flow-control credit,
+   * until `resume`. Without it, as many as there are.
+   */
+  readonly demand?: (() => number) | undefined
+  /** Bytes in order. False pauses the stream until `resume`; flow control then holds the peer back. */
   readonly onData: (chunk: Uint8Array) => boolean
   /** Once: the peer finished the stream, or it failed. */
   readonly onEnd: (failure?: StreamFailure) => void

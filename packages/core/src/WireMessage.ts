@@ -31,6 +31,14 @@ import { SerializationError } from "./SendError.ts"
 export const headerLength = 9
 
 /**
+ * Bytes of the largest frame of a control message: an IPv6 address with its kind, octets and port.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const largestControlFrame = headerLength + 26
+
+/**
  * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
  *
  * @category models

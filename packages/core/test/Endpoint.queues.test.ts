@@ -109,6 +109,8 @@ describe("incoming messages", () => {
     Effect.gen(function* () {
       const two = yield* endpoint("10.0.0.2:2", { messageBuffer: 1 })
       const senders = yield* Effect.forEach([3, 4, 5], (i) => endpoint(`10.0.0.${i}:${i}`))
+      for (const sender of senders) yield* sender.connectTo("10.0.0.2:2")
+      yield* settle
       const sends = yield* Effect.forEach(senders, (sender) =>
         Effect.forkChild(
           Effect.forEach(names(20), () => sender.sendMessage(new Uint8Array(1_000), "10.0.0.2:2"), {

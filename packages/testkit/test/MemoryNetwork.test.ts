@@ -5,10 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
-import * as MemoryTransport from "../src/MemoryTransport.ts"
-import { address, bind, connect, outcomes, settle, until } from "./peers.ts"
+import { address, bind, connect, outcomes, provide, settle, until } from "./peers.ts"
 
-const provide = Effect.provide(MemoryTransport.layerNetwork)
 const keepAliveInterval = Duration.seconds(20)
 const keptAlive = { client: { keepAliveInterval }, server: { keepAliveInterval } }
 

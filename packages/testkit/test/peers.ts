@@ -17,6 +17,17 @@ import {
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
+import { MemoryNetwork } from "../src/MemoryNetwork.ts"
+import * as MemoryTransport from "../src/MemoryTransport.ts"
+
+/** How far a sender may be ahead of its reader. */
+export const window = 256 * 1024
+export const text = (value: string) => new TextEncoder().encode(value)
+export const string = (bytes: ReadonlyArray<number>) => new TextDecoder().decode(Uint8Array.from(bytes))
+export const ramp = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff)
+export const provide = Effect.provide(MemoryTransport.layerNetwork)
+export const setLatency = (latency: Duration.Input) =>
+  Effect.flatMap(MemoryNetwork, (network) => network.setLatency(latency))
 
 export const address = NetAddress.inetAddressFromStringUnsafe
 

@@ -1,6 +1,7 @@
 /**
  * Every connection of an endpoint, between the transport and the queues that the application takes from.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -32,6 +33,7 @@ export class Connections implements ConnectionOwner {
   /** Set by `bind`, before anything can be dialled. */
   socket: BackingSocket | undefined = undefined
   private isStopped = false
+  private readonly stopping = Deferred.makeUnsafe<never, EndpointStopped>()
   private warned = false
   /** Connections that the application has been or will be told of. */
   private readonly announced = new Set<Connection>()
@@ -64,8 +66,12 @@ export class Connections implements ConnectionOwner {
 
   readonly stopped = (): boolean => this.isStopped
 
+  /** Fails when the endpoint stops; for those who wait for something else. */
+  readonly untilStopped: Effect.Effect<never, EndpointStopped> = Deferred.await(this.stopping)
+
   stop(): void {
     this.isStopped = true
+    Deferred.doneUnsafe(this.stopping, Effect.fail(new EndpointStopped()))
   }
 
   /** What is queued can still be taken. */

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -12,7 +13,8 @@ import type * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Bootstrap from "../Bootstrap.ts"
 import type { ClientEndpointError } from "../ClientEndpointError.ts"
-import { type ConnectionError, InvalidAddress, NoneReachable } from "../ConnectionError.ts"
+import type { Connection } from "../Connection.ts"
+import { type ConnectionError, EndpointStopped, type InvalidAddress, NoneReachable } from "../ConnectionError.ts"
 import { ConnectionId } from "../ConnectionId.ts"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
@@ -184,6 +186,7 @@ const connectOnce = (connections: Connections, peer: Address) =>
   Effect.suspend(() => {
     const resolved = address.resolve(peer)
     if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
+    if (connections.stopped()) return Effect.fail(new EndpointStopped())
     return connections.pool.connect(resolved.success, connections.dial(resolved.success))
   })
 
@@ -202,15 +205,33 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
       return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
     })
 
-  const retrying = <A, E>(effect: Effect.Effect<A, E>, duration: Duration.Duration, isWorthIt: (error: E) => boolean) =>
+  const lost = (error: ConnectionError) => new ConnectionLost({ error })
+
+  /** Tries again while that may help, and while the endpoint lives: the waits between can be long. */
+  const retrying = <A, E>(
+    effect: Effect.Effect<A, E>,
+    duration: Duration.Duration,
+    isWorthIt: (error: E) => boolean,
+    stopped: (error: EndpointStopped) => E
+  ): Effect.Effect<A, E> =>
     Duration.isZero(duration)
       ? effect
-      : Effect.retry(effect, { while: isWorthIt, schedule: node.retrySchedule(duration) })
+      : Effect.raceFirst(
+          Effect.retry(effect, { while: isWorthIt, schedule: node.retrySchedule(duration) }),
+          Effect.mapError(connections.untilStopped, stopped)
+        )
 
   const connectTo: Service["connectTo"] = (peer) =>
-    retrying(connectOnce(connections, peer), config.retryDuration, isTransient)
-
-  const lost = (error: ConnectionError) => new ConnectionLost({ error })
+    withAddress<Connection, ConnectionError>(
+      peer,
+      (resolved) => {
+        const connection = pool.current(resolved)
+        return connection === undefined
+          ? retrying(connectOnce(connections, resolved), config.retryDuration, isTransient, identity)
+          : Effect.succeed(connection)
+      },
+      Effect.fail
+    )
 
   const sendAnew = (
     payload: Uint8Array,
@@ -226,7 +247,7 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
       Effect.mapError(connectOnce(connections, peer), lost),
       (connection) => connection.send(payload, options)
     )
-    return retrying(once, duration, isTransientLoss)
+    return retrying(once, duration, isTransientLoss, lost)
   }
 
   return {

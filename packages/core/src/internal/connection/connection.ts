@@ -24,6 +24,7 @@ import type {
   StreamFailure
 } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { wholePriority } from "../code.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
@@ -80,7 +81,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
-      const stream = this.backing.openUni(priorityOf(options))
+      const stream = this.backing.openUni(wholePriority(options?.priority))
       SendStreams.writeUserMessage(stream, payload, true, (failure) =>
         resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
       )
@@ -91,13 +92,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     Effect.suspend(() =>
       this.ending !== undefined
         ? Effect.fail(this.errorOf(this.ending))
-        : Effect.succeed(this.sendStream(this.backing.openUni(priorityOf(options))))
+        : Effect.succeed(this.sendStream(this.backing.openUni(wholePriority(options?.priority))))
     )
 
   readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
     Effect.suspend(() => {
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      const { receive, send } = this.openBoth(priorityOf(options))
+      const { receive, send } = this.openBoth(wholePriority(options?.priority))
       return Effect.succeed({ send: this.sendStream(send), receive })
     })
 
@@ -202,8 +203,3 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
  * streams that it may have open. (In qp2p, dropping a stream ends it.)
  */
 const forgotten = new FinalizationRegistry<BackingSendStream>((stream) => stream.write(new Uint8Array(0), true, () => {}))
-
-const priorityOf = (options: PriorityOptions | undefined): number => {
-  const priority = options?.priority ?? 0
-  return Number.isFinite(priority) ? Math.trunc(priority) : 0
-}

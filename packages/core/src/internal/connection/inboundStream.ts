@@ -32,6 +32,7 @@ export class InboundStream implements RecvEvents {
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
+  private begun = false
   private waiting = false
   private partial = 0
   private over = false
@@ -44,8 +45,19 @@ export class InboundStream implements RecvEvents {
     this.decoder = new WireMessage.Decoder(owner)
   }
 
+  /** Asked before anything is read: what the application has no room for stays with the peer. */
+  demand(): number {
+    if (this.waiting) return 0
+    if (this.owner.hasRoom()) return Infinity
+    // A question to this endpoint, not to its application, must not wait for the application.
+    if (this.send !== undefined && !this.begun) return WireMessage.largestControlFrame
+    this.waitForRoom()
+    return 0
+  }
+
   onData(chunk: Uint8Array): boolean {
     if (this.over) return true
+    this.begun = true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
     if (error !== undefined) this.giveUp(malformedCode, error.reason)
@@ -69,8 +81,7 @@ export class InboundStream implements RecvEvents {
       const message = decoded[this.delivered]!
       if (message._tag === "UserMessage") {
         if (!owner.hasRoom()) {
-          this.waiting = true
-          owner.onRoom(() => this.takeUp())
+          this.waitForRoom()
           return false
         }
         owner.user(message.payload, this.reply)
@@ -80,6 +91,11 @@ export class InboundStream implements RecvEvents {
     decoded.length = 0
     this.delivered = 0
     return true
+  }
+
+  private waitForRoom(): void {
+    this.waiting = true
+    this.owner.onRoom(() => this.takeUp())
   }
 
   private takeUp(): void {

@@ -11,6 +11,7 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamGone } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { clampCode } from "../code.ts"
 
 /** Told to the peer when what it sent is not the protocol. */
 export const malformedCode = 1
@@ -74,7 +75,7 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
     Effect.sync(() => {
       this.items = []
       this.failure ??= new StreamLost({ error: new StreamGone() })
-      this.backing?.stop(code)
+      this.backing?.stop(clampCode(code))
       this.notify()
     })
 

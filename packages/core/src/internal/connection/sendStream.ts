@@ -4,6 +4,7 @@ import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { clampCode, wholePriority } from "../code.ts"
 
 const empty = new Uint8Array(0)
 
@@ -37,8 +38,8 @@ export const make = (
         // Interruption leaves the message queued: half a frame would spoil the stream.
         writeUserMessage(stream, payload, false, settle(resume))
       }),
-    setPriority: (priority) => Effect.sync(() => stream.setPriority(Math.trunc(priority))),
+    setPriority: (priority) => Effect.sync(() => stream.setPriority(wholePriority(priority))),
     finish: Effect.callback<void, SendError>((resume) => stream.write(empty, true, settle(resume))),
-    reset: (code) => Effect.sync(() => stream.reset(code))
+    reset: (code) => Effect.sync(() => stream.reset(clampCode(code)))
   }
 }

@@ -23,9 +23,11 @@ export type Verdict =
 const drop: Verdict = { _tag: "Drop" }
 
 export interface Load {
-  /** Connections, handshakes included, and how many there may be. */
+  /** Connections that are not over, handshakes included, and how many there may be. */
   readonly connections: number
   readonly maxConnections: number
+  /** Connections that are over and still kept for late packets. */
+  readonly draining: number
   /** Of the client's address. */
   readonly fromIp: number
   readonly maxFromIp: number
@@ -54,6 +56,8 @@ export class Admission {
     }
     // RFC 9000, section 7.2: a client's first destination id has at least 8 bytes.
     if (!header.initial || header.dcid.length < 8) return drop
+    // Those that are over cost memory too, for a few round trips.
+    if (load.draining >= load.maxConnections) return drop
     const full = load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp
     if (header.token.length > 0) {
       const originalDcid = this.tokens.verify(client, header.token, header.dcid, now)

@@ -13,8 +13,9 @@ import type {
   ConnectionStats,
   RecvEvents
 } from "../../Transport.ts"
+import { clampCode } from "../code.ts"
 import { statelessResetReason } from "../failures.ts"
-import { APPLICATION_ERROR, clampCode, decodeReason, encodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { APPLICATION_ERROR, decodeReason, encodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
@@ -29,6 +30,8 @@ export interface ConnectionHost {
   /** Gives the connection a turn at `deadline` (`performance.now()` milliseconds) at the latest. */
   readonly wake: (deadline: number) => void
   readonly outbox: Outbox
+  /** The connection is over; it may still have to drain. */
+  readonly ended: (connection: Connection) => void
   /** Sends a packet that belongs to no turn. */
   readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   readonly scratch: Uint8Array
@@ -93,6 +96,9 @@ export class Connection implements BackingConnection {
   private explained = 0
   private packetsThisTurn = 0
   private packetsOut = 0
+  private bytesOut = 0
+  private bytesKnown = 0
+  private leaked = 0
   /** The close frame, to be repeated while late packets come. */
   private closePacket: Uint8Array | undefined = undefined
   private lateArrivals = 0
@@ -131,6 +137,7 @@ export class Connection implements BackingConnection {
       over,
       events: () => this.events!,
       answer: (id) => this.outgoing.answer(id),
+      wasReset: () => this.leak(),
       scratch: this.host.scratch
     })
   }
@@ -213,10 +220,15 @@ export class Connection implements BackingConnection {
   turn(now: number): void {
     if (this.phase === "closed") return
     if (this.packetsThisTurn > 0) this.lastReceived = now
-    if (this.refusal !== undefined) this.fail(this.refusal.code, this.refusal.reason)
+    if (this.refusal !== undefined && this.localClose === undefined) {
+      // The client cannot read a close frame before it has the server's first flight.
+      this.flush(now)
+      this.fail(this.refusal.code, this.refusal.reason)
+    }
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (this.phase === "established" && this.localClose === undefined) {
       this.incoming.read(false)
+      if (this.packetsThisTurn > 0) this.outgoing.notice()
       this.outgoing.confirm(now)
       this.outgoing.pump(now)
       this.audit()
@@ -271,10 +283,25 @@ export class Connection implements BackingConnection {
     this.explained += bytesRead * 1.5 + Math.min(this.packetsThisTurn, bytesRead) * 64
     this.packetsThisTurn = 0
     this.incoming.bytesRead = 0
+    this.bytesOut += bytesRead
+    // With nothing left to read, whatever came in and was not read was not stream data.
+    if (!this.native.isReadable()) this.bytesKnown = this.bytesIn - this.bytesOut
+    if (this.leaked > tunables.initialConnectionWindow / 2) {
+      return this.fail(INTERNAL_ERROR, "too many streams reset unread")
+    }
     const unexplained = this.bytesIn - this.explained - this.packetsOut * 128
     if (unexplained > tunables.unexplainedBytes + tunables.maxConnectionWindow) {
       this.fail(INTERNAL_ERROR, "too much that is not data")
     }
+  }
+
+  /**
+   * The binding gives no connection window back for what was not read of a stream when the peer reset it. A connection
+   * that has lost half of its window this way is closed, so that the next one starts afresh, before it comes to a stop.
+   */
+  private leak(): void {
+    const unread = this.bytesIn - this.bytesOut - this.incoming.bytesRead - this.bytesKnown
+    this.leaked += Math.max(0, Math.min(unread, tunables.initialStreamWindow))
   }
 
   /** Sends what is ready. False when something else than the peer holds it back. */
@@ -382,6 +409,7 @@ export class Connection implements BackingConnection {
 
   private report(close: Close, established: boolean): void {
     this.localClose ??= close
+    this.host.ended(this)
     const { events, onOver } = this
     this.outgoing.fail(close)
     this.incoming.fail(close)

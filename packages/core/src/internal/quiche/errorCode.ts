@@ -1,6 +1,7 @@
 /**
  * Error codes across the native boundary.
  */
+import { clampCode } from "../code.ts"
 
 /** RFC 9000, section 20.1. */
 export const NO_ERROR = 0x0
@@ -9,13 +10,6 @@ export const CONNECTION_REFUSED = 0x2
 export const APPLICATION_ERROR = 0xc
 /** CRYPTO_ERROR + the TLS alert no_application_protocol (RFC 7301, section 3.2). */
 export const NO_APPLICATION_PROTOCOL = 0x178
-
-/**
- * A code that is safe to hand to the binding. It aborts the process on codes below 0 or above 2^62 - 1, and 2^62 - 1
- * itself becomes 2^62 as a JavaScript number: echoing a peer's code unclamped would let it stop us.
- */
-export const clampCode = (code: number): number =>
-  Number.isFinite(code) ? Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER) : 0
 
 /**
  * Reads the code out of the binding's errors: plain `Error`s whose message, such as `StreamStopped(7)`, is all there is

@@ -16,6 +16,8 @@ export interface IncomingHost {
   readonly events: () => ConnectionEvents
   /** The sending half of a bidirectional stream that the peer opened. */
   readonly answer: (id: number) => SendStream
+  /** The peer has reset a stream. */
+  readonly wasReset: () => void
   /** Lent for the time of a read. */
   readonly scratch: Uint8Array
 }
@@ -46,8 +48,13 @@ export class Incoming implements RecvOwner {
     if (!this.native.isReadable()) return
     for (const id of this.native.readable()) {
       const stream = this.streams.get(id) ?? this.accept(id)
-      if (!stream.paused || regardless) stream.read(this.host.scratch, regardless)
-      if (stream.ended) this.streams.delete(id)
+      if (stream.ended) {
+        if (stream.discard(this.host.scratch)) this.streams.delete(id)
+      } else if (!stream.paused || regardless) {
+        stream.read(this.host.scratch, regardless)
+        // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
+        if (stream.over) this.streams.delete(id)
+      }
     }
   }
 
@@ -60,15 +67,21 @@ export class Incoming implements RecvOwner {
   readonly resumed = (): void => this.host.touch()
 
   readonly stopped = (stream: RecvStream, code: number): void => {
-    this.streams.delete(stream.id)
     if (this.host.over() !== undefined) return
+    // Once it is shut down, the binding gives back no window for what has arrived.
+    if (stream.discard(this.host.scratch)) {
+      this.streams.delete(stream.id)
+      return
+    }
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
     } catch {
-      // Already read to its end.
+      // Nothing to stop any more.
     }
     this.host.touch()
   }
+
+  readonly wasReset = (): void => this.host.wasReset()
 
   readonly delivered = (bytes: number): void => {
     this.bytesRead += bytes

@@ -9,6 +9,9 @@ import { maxOpenStreams } from "./tunables.ts"
 
 const shutdownWrite = 1
 
+/** How long a fin that travels alone waits at most for what it follows, in milliseconds. */
+const bareFinPatience = 2_000
+
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {
   readonly native: NativeConnection
@@ -44,6 +47,9 @@ export class Outgoing implements SendOwner {
   /** How many of those we opened. */
   private opened = 0
   private fruitlessPumps = 0
+  /** The latest beginning of a stream that has been acknowledged, and when that was found. */
+  private provenUntil = 0
+  private provenAt = 0
 
   constructor(host: OutgoingHost) {
     this.host = host
@@ -124,6 +130,15 @@ export class Outgoing implements SendOwner {
 
   // --- the turn ----------------------------------------------------------------------------------------------------
 
+  /** Packets have come: one of them may have stopped a stream that is doing nothing, and its code is only told now. */
+  notice(): void {
+    for (const stream of this.sending) {
+      if (stream.queued || stream.finQueued) continue
+      stream.checkStopped()
+      if (stream.ended) this.release(stream)
+    }
+  }
+
   /** Finds out what the peer has acknowledged. */
   confirm(now: number): void {
     if (this.unconfirmed.length > 0) {
@@ -135,6 +150,10 @@ export class Outgoing implements SendOwner {
         if (stream.confirmed() || (stream.bidirectional && this.settled(stream, now))) {
           this.release(stream)
           this.progress += 1
+          if (stream.begunAt > this.provenUntil) {
+            this.provenUntil = stream.begunAt
+            this.provenAt = now
+          }
           stream.succeed()
         } else if (stream.ended) this.release(stream)
         else still.push(stream)
@@ -145,7 +164,7 @@ export class Outgoing implements SendOwner {
       this.bareFins = []
       for (const stream of waiting) {
         if (stream.ended) continue
-        if (!this.settled(stream, now)) {
+        if (!this.settled(stream, now) && now - stream.settleFrom < bareFinPatience) {
           this.bareFins.push(stream)
           continue
         }
@@ -157,20 +176,25 @@ export class Outgoing implements SendOwner {
   }
 
   /**
-   * Whether everything that `stream` wrote has been acknowledged, found without asking for the stream: either nothing at
-   * all is in flight, or so much time has passed since that a loss would have been declared (RFC 9002, section 6.1.2)
-   * and none was.
+   * Whether everything that `stream` wrote has been acknowledged, found without asking for the stream. Either nothing at
+   * all is in flight; or a stream begun later was acknowledged, so long ago that the loss of anything earlier would have
+   * been declared (RFC 9002, section 6.1.2), and none was.
    *
    * Two cases need this. quiche forgets a fin that is sent alone while data is in flight, once that data is
    * acknowledged, so such a fin waits. And it keeps a bidirectional stream until its other half has been read, which
    * hides the acknowledgement of this half.
    */
   private settled(stream: SendStream, now: number): boolean {
-    const timeout = this.native.timeout()
-    // With nothing in flight the only timer left is the idle one; others end far sooner. The slack is for the time that
-    // packets wait for their turn.
+    const lastReceived = this.host.lastReceived()
+    if (lastReceived <= stream.settleFrom) return false
     const idle = this.host.idleTimeout()
-    if (timeout === null || timeout >= idle - (now - this.host.lastReceived()) - Math.min(50, idle / 10)) return true
+    // With nothing in flight the only timer left is the idle one, and others end far sooner; but not after many tries
+    // without an answer. The slack is for the time that packets wait for their turn.
+    if (now - stream.settleFrom < idle / 2) {
+      const timeout = this.native.timeout()
+      if (timeout === null || timeout >= idle - (now - lastReceived) - Math.min(50, idle / 10)) return true
+    }
+    if (this.provenUntil <= stream.settleFrom) return false
     const path = this.native.pathStats()[0]
     if (path === undefined) return false
     if (path.lost !== stream.settleLost) {
@@ -178,8 +202,7 @@ export class Outgoing implements SendOwner {
       stream.settleFrom = now
       return false
     }
-    const maxAckDelay = 25
-    return now - stream.settleFrom > path.rtt * 3 + maxAckDelay * 2 && this.host.lastReceived() > stream.settleFrom
+    return now - this.provenAt > path.rtt * 1.5 + 5
   }
 
   /** Writes as much as the windows take. */
@@ -192,9 +215,10 @@ export class Outgoing implements SendOwner {
       const stream = this.queue.take(this.opened < maxOpenStreams)
       if (stream === undefined) break
       if (stream.ended) continue
-      if (stream.id === undefined && !this.assignId(stream)) continue
+      if (stream.id === undefined && !this.assignId(stream, now)) continue
       const before = stream.pending
       const result = stream.writeSome()
+      if (result !== "ended") stream.begun()
       if (stream.pending < before || result === "drained") {
         this.progress += 1
         wrote = true
@@ -234,7 +258,7 @@ export class Outgoing implements SendOwner {
   }
 
   /** Ids are given out in order, and only when the peer has credit: a skipped or refused id would use it up. */
-  private assignId(stream: SendStream): boolean {
+  private assignId(stream: SendStream, now: number): boolean {
     const left = stream.bidirectional ? this.native.peerStreamsLeftBidi() : this.native.peerStreamsLeftUni()
     if (left <= 0) {
       this.creditless.push(stream)
@@ -247,10 +271,10 @@ export class Outgoing implements SendOwner {
       stream.id = this.nextUni
       this.nextUni += 4
     }
+    stream.begunAt = now
     this.sending.add(stream)
     this.opened += 1
     if (stream.priority !== 0) this.tellPriority(stream)
-    stream.onId?.(stream.id)
     return true
   }
 

@@ -3,7 +3,8 @@
  */
 import { StreamStopped } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
-import { clampCode, codeOf } from "./errorCode.ts"
+import { clampCode } from "../code.ts"
+import { codeOf } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 
 /** What a receiving half needs of its connection. */
@@ -11,6 +12,8 @@ export interface RecvOwner {
   readonly native: NativeConnection
   readonly resumed: () => void
   readonly stopped: (half: RecvStream, code: number) => void
+  /** The peer took back what it had sent: what was not read of it never will be. */
+  readonly wasReset: () => void
   /** Stream bytes handed on, for the connection's accounts. */
   readonly delivered: (bytes: number) => void
 }
@@ -18,7 +21,10 @@ export interface RecvOwner {
 export class RecvStream implements BackingRecvStream {
   readonly id: number
   paused = false
+  /** Nobody is to hear more of it: it is over, or this side has stopped it. */
   ended = false
+  /** Its end has been read. */
+  over = false
   /** Set by the connection as soon as the owner of the events is known. */
   events: RecvEvents | undefined = undefined
   private readonly owner: RecvOwner
@@ -43,23 +49,48 @@ export class RecvStream implements BackingRecvStream {
   /** Reads what has arrived, until there is no more or the owner pauses. `scratch` is lent for the call. */
   read(scratch: Uint8Array, regardless: boolean): void {
     while (!this.ended && (regardless || !this.paused)) {
+      let room = scratch
+      if (!regardless && this.events!.demand !== undefined) {
+        const demand = this.events!.demand()
+        if (demand <= 0) {
+          this.paused = true
+          return
+        }
+        if (demand < scratch.length) room = scratch.subarray(0, demand)
+      }
       let result: [number, boolean] | null
       try {
-        result = this.owner.native.streamRecv(this.id, scratch)
+        result = this.owner.native.streamRecv(this.id, room)
       } catch (error) {
         // The code comes once; asking again only says that the stream is in the wrong state.
         const code = codeOf(error, "StreamReset")
+        if (code !== undefined) this.owner.wasReset()
         return this.end(code === undefined ? undefined : new StreamStopped({ code }))
       }
       if (result === null) return
       const [length, fin] = result
       this.owner.delivered(length)
-      if (length > 0 && !this.events!.onData(scratch.subarray(0, length))) this.paused = true
+      if (length > 0 && !this.events!.onData(room.subarray(0, length))) this.paused = true
       if (fin) return this.end(undefined)
     }
   }
 
+  /** Reads what has arrived of a stream that nobody wants any more, which gives its window back. True at its end. */
+  discard(scratch: Uint8Array): boolean {
+    try {
+      for (;;) {
+        const result = this.owner.native.streamRecv(this.id, scratch)
+        if (result === null) return false
+        this.owner.delivered(result[0])
+        if (result[1]) return true
+      }
+    } catch {
+      return true
+    }
+  }
+
   end(failure: StreamFailure | undefined): void {
+    this.over = true
     if (this.ended) return
     this.ended = true
     this.events?.onEnd(failure)

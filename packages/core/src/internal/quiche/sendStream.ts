@@ -3,7 +3,8 @@
  */
 import { StreamGone, StreamStopped } from "../../StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
-import { clampCode, codeOf } from "./errorCode.ts"
+import { clampCode } from "../code.ts"
+import { codeOf } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { sendHighWater, sendQuantum } from "./tunables.ts"
 
@@ -49,13 +50,17 @@ export class SendStream implements BackingSendStream {
   /** When the last bytes were written, and the connection's loss count then: see `Outgoing.settled`. */
   settleFrom = 0
   settleLost = -1
-  /** Told the id as soon as there is one; or why there will be none. */
+  /** When it was begun. */
+  begunAt = 0
+  /** Told the id as soon as the binding knows the stream; or why it never will. */
   onId: ((id: number) => void) | undefined = undefined
   onNoId: ((failure: StreamFailure) => void) | undefined = undefined
 
   private readonly owner: SendOwner
   private readonly chunks: Array<Uint8Array> = []
   private offset = 0
+  /** Why it ended before its time, if it did. */
+  private failure: StreamFailure | undefined = undefined
   private roomWaiters: Array<Done> | undefined = undefined
   private finDone: Done | undefined = undefined
 
@@ -66,7 +71,7 @@ export class SendStream implements BackingSendStream {
   }
 
   write(bytes: Uint8Array, fin: boolean, done: Done): void {
-    if (this.ended || this.finQueued) return done(new StreamGone())
+    if (this.ended || this.finQueued) return done(this.failure ?? new StreamGone())
     if (bytes.length > 0) {
       this.chunks.push(bytes)
       this.pending += bytes.length
@@ -172,6 +177,7 @@ export class SendStream implements BackingSendStream {
   end(failure: StreamFailure): void {
     if (this.ended) return
     this.ended = true
+    this.failure = failure
     this.chunks.length = 0
     this.pending = 0
     const waiters = this.roomWaiters
@@ -180,7 +186,27 @@ export class SendStream implements BackingSendStream {
     this.finDone = undefined
     if (waiters !== undefined) for (const waiter of waiters) waiter(failure)
     done?.(failure)
-    if (this.id === undefined) this.onNoId?.(failure)
+    this.onNoId?.(failure)
+    this.onId = undefined
+    this.onNoId = undefined
+  }
+
+  /** The binding knows the stream now. */
+  begun(): void {
+    const { onId } = this
+    this.onId = undefined
+    this.onNoId = undefined
+    onId?.(this.id!)
+  }
+
+  /** Notices that the peer has stopped a stream on which nothing is under way. */
+  checkStopped(): void {
+    try {
+      this.owner.native.streamWritable(this.id!, 0)
+    } catch (error) {
+      const code = codeOf(error, "StreamStopped")
+      if (code !== undefined) this.end(new StreamStopped({ code }))
+    }
   }
 
   private fail(failure: StreamFailure): "ended" {

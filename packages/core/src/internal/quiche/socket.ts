@@ -14,6 +14,7 @@ import {
   type ConnectionError,
   ConnectionReset,
   ConnectionTimedOut,
+  EndpointStopped,
   InvalidAddress,
   TooManyConnections,
   TransportError,
@@ -37,8 +38,7 @@ export interface IncomingDatagram {
 }
 
 interface Entry {
-  readonly connection: Connection
-  readonly keys: Array<string>
+  readonly keys: ReadonlyArray<string>
   /** The address that counts against `maxConnectionsPerIp`. */
   readonly ip: string
 }
@@ -59,6 +59,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
   private readonly entries = new Map<Connection, Entry>()
+  /** How many of them are not yet over. */
+  private live = 0
   private readonly byId = new Map<string, Connection>()
   private readonly perIp = new Map<string, number>()
   private handshakes = 0
@@ -98,7 +100,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   // --- dialling ----------------------------------------------------------------------------------------------------
 
   readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
-    const refusal = this.refuseDial(peer)
+    const refusal = this.closed ? new EndpointStopped() : this.refuseDial(peer)
     if (refusal !== undefined) {
       let cancelled = false
       queueMicrotask(() => {
@@ -141,13 +143,14 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (NetAddress.isUnspecified(peer.address)) {
       return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
     }
-    if (this.entries.size >= this.options.maxConnections) {
+    if (this.live >= this.options.maxConnections) {
       return new TooManyConnections({ limit: this.options.maxConnections })
     }
     return undefined
   }
 
   private dialError(peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError {
+    if (this.closed) return new EndpointStopped()
     if (connection.versionMismatch) return new VersionMismatch({ peer })
     if (close === statelessReset) return new ConnectionReset({ peer })
     switch (close._tag) {
@@ -197,7 +200,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
     if (!this.options.accept) return undefined
     const verdict = this.admission.judge(packet, `${host} ${port}`, Date.now(), {
-      connections: this.entries.size,
+      draining: this.entries.size - this.live,
+      connections: this.live,
       maxConnections: this.options.maxConnections,
       fromIp: this.perIp.get(host) ?? 0,
       maxFromIp: this.options.maxConnectionsPerIp,
@@ -245,7 +249,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   ): Connection {
     const connection = new Connection({ host: this, native, dialled, remote, from, to: this.to })
     const ip = from.host
-    this.entries.set(connection, { connection, keys, ip })
+    this.entries.set(connection, { keys, ip })
+    this.live += 1
     for (const key of keys) this.byId.set(key, connection)
     this.perIp.set(ip, (this.perIp.get(ip) ?? 0) + 1)
     return connection
@@ -256,6 +261,12 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (entry === undefined) return
     this.entries.delete(connection)
     for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
+  }
+
+  readonly ended = (connection: Connection): void => {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    this.live -= 1
     const left = (this.perIp.get(entry.ip) ?? 1) - 1
     if (left === 0) this.perIp.delete(entry.ip)
     else this.perIp.set(entry.ip, left)
@@ -327,7 +338,7 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** The network has no way to `address`: no use in waiting for a handshake. */
   unreachable(address: NetAddress.InetAddress, reason: string): void {
-    for (const { connection } of this.entries.values()) {
+    for (const connection of this.entries.keys()) {
       if (connection.phase !== "handshaking" || !connection.dialled) continue
       if (NetAddress.formatInet(connection.remoteAddress) === NetAddress.formatInet(address)) {
         connection.fail(INTERNAL_ERROR, reason)

@@ -1,0 +1,249 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { Connection } from "../src/Connection.ts"
+import { type ConnectionError, ConnectionTimedOut } from "../src/ConnectionError.ts"
+import { type ConnectionId, fromAddress } from "../src/ConnectionId.ts"
+import * as ConnectionPool from "../src/ConnectionPool.ts"
+import { address } from "./endpoint-support/common.ts"
+import { settle } from "./endpoint-support/memory.ts"
+
+class Fake implements Connection {
+  readonly id: ConnectionId
+  remoteAddress: NetAddress.InetAddress
+  readonly send = () => Effect.never
+  readonly openUni = () => Effect.never
+  readonly openBi = () => Effect.never
+  readonly close = Effect.never
+  readonly closed = Effect.never
+  readonly stats = Effect.never
+
+  constructor(peer: string) {
+    this.remoteAddress = address(peer)
+    this.id = fromAddress(this.remoteAddress)
+  }
+}
+
+const here = "192.0.2.1:1"
+const there = "192.0.2.2:2"
+const timedOut = new ConnectionTimedOut({ peer: address(here) })
+
+describe("the indexes", () => {
+  it.effect("find connections by address, however it is written, and by id", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const connection = new Fake("[2001:db8::1]:1")
+      assert.isUndefined(pool.current(connection.remoteAddress))
+      assert.isTrue(Option.isNone(pool.byId(connection.id)))
+      pool.add(connection)
+      assert.isTrue(pool.current(address("[2001:db8:0:0::1]:1")) === connection)
+      assert.deepStrictEqual(pool.byId(connection.id), Option.some<Connection>(connection))
+      assert.isUndefined(pool.current(address("[2001:db8::1]:2")))
+      pool.remove(connection)
+      assert.isUndefined(pool.current(connection.remoteAddress))
+      assert.isTrue(Option.isNone(pool.byId(connection.id)))
+      assert.strictEqual(pool.size(), 0)
+    })
+  )
+
+  it.effect("prefer the oldest of several connections with one address, and know all", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [a, b, c] = [new Fake(here), new Fake(here), new Fake(here)]
+      for (const connection of [a, b, c]) pool.add(connection)
+      assert.isTrue(pool.current(address(here)) === a)
+      assert.strictEqual(pool.all(address(here)).length, 3)
+      pool.remove(a)
+      assert.isTrue(pool.current(address(here)) === b)
+      assert.deepStrictEqual(pool.byId(a.id), Option.some<Connection>(b))
+      pool.remove(c)
+      assert.isTrue(pool.current(address(here)) === b)
+      pool.remove(b)
+      pool.remove(b)
+      assert.deepStrictEqual(pool.all(address(here)), [])
+    })
+  )
+
+  it.effect("follow a connection whose address changes, under its id", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const connection = new Fake(here)
+      pool.add(connection)
+      connection.remoteAddress = address(there)
+      pool.readdress(connection)
+      assert.isUndefined(pool.current(address(here)))
+      assert.isTrue(pool.current(address(there)) === connection)
+      assert.deepStrictEqual(pool.byId(connection.id), Option.some<Connection>(connection))
+      pool.remove(connection)
+      assert.isUndefined(pool.current(address(there)))
+      assert.isTrue(Option.isNone(pool.byId(connection.id)))
+    })
+  )
+
+  it.effect("do not take in a connection that moves after it was removed", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const connection = new Fake(here)
+      pool.add(connection)
+      pool.remove(connection)
+      pool.readdress(connection)
+      assert.strictEqual(pool.size(), 0)
+    })
+  )
+
+  it.effect("hand out lists that do not change under the reader's feet", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [a, b] = [new Fake(here), new Fake(here)]
+      pool.add(a)
+      pool.add(b)
+      const all = pool.all(address(here))
+      for (const connection of all) pool.remove(connection)
+      assert.strictEqual(all.length, 2)
+    })
+  )
+})
+
+describe("connect", () => {
+  /** A dial that the test decides. */
+  const dial = (peer: string) =>
+    Effect.map(Deferred.make<Connection, ConnectionError>(), (outcome) => {
+      const state = { started: 0, interrupted: 0 }
+      const effect = Effect.suspend(() => {
+        state.started += 1
+        return Deferred.await(outcome)
+      }).pipe(Effect.onInterrupt(() => Effect.sync(() => (state.interrupted += 1))))
+      return { state, effect, outcome, connection: new Fake(peer) }
+    })
+
+  it.effect("takes the connection that there is, without a dial", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const { effect, state } = yield* dial(here)
+      const connection = new Fake(here)
+      pool.add(connection)
+      assert.isTrue((yield* pool.connect(address(here), effect)) === connection)
+      assert.strictEqual(state.started, 0)
+    })
+  )
+
+  it.effect("shares one dial and its result among all callers, but only for one address", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const first = yield* dial(here)
+      const second = yield* dial(there)
+      const callers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(pool.connect(address(here), first.effect)))
+      const other = yield* Effect.forkChild(pool.connect(address(there), second.effect))
+      yield* settle
+      assert.deepStrictEqual([first.state.started, second.state.started], [1, 1])
+      yield* Deferred.succeed(first.outcome, first.connection)
+      for (const connection of yield* Fiber.joinAll(callers)) assert.isTrue(connection === first.connection)
+      assert.isUndefined(other.pollUnsafe())
+      yield* Fiber.interrupt(other)
+    })
+  )
+
+  it.effect("shares a failure, and dials anew for the next caller", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const { effect, outcome, state } = yield* dial(here)
+      const callers = yield* Effect.forEach([1, 2], () =>
+        Effect.forkChild(Effect.flip(pool.connect(address(here), effect)))
+      )
+      yield* settle
+      yield* Deferred.fail(outcome, timedOut)
+      assert.deepStrictEqual(yield* Fiber.joinAll(callers), [timedOut, timedOut])
+      assert.strictEqual(yield* Effect.flip(pool.connect(address(here), effect)), timedOut)
+      assert.strictEqual(state.started, 2)
+    })
+  )
+
+  it.effect("a dial that fails at once fails the caller, and is forgotten", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      let dials = 0
+      const failing = Effect.suspend(() => {
+        dials += 1
+        return Effect.fail(timedOut)
+      })
+      for (let i = 1; i <= 3; i++) {
+        assert.strictEqual(yield* Effect.flip(pool.connect(address(here), failing)), timedOut)
+        assert.strictEqual(dials, i)
+      }
+    })
+  )
+
+  it.effect("interrupts the dial with its last caller only, and dials anew for the next", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const { connection, effect, outcome, state } = yield* dial(here)
+      const [first, second] = yield* Effect.all([
+        Effect.forkChild(pool.connect(address(here), effect)),
+        Effect.forkChild(pool.connect(address(here), effect))
+      ])
+      yield* settle
+      yield* Fiber.interrupt(first)
+      assert.deepStrictEqual(state, { started: 1, interrupted: 0 })
+      yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(state, { started: 1, interrupted: 1 })
+      const third = yield* Effect.forkChild(pool.connect(address(here), effect))
+      yield* settle
+      assert.strictEqual(state.started, 2)
+      yield* Deferred.succeed(outcome, connection)
+      assert.isTrue((yield* Fiber.join(third)) === connection)
+      assert.strictEqual(state.interrupted, 1)
+    })
+  )
+
+  it.effect("a newcomer does not get a dial that is being given up", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const release = yield* Deferred.make<void>()
+      let dials = 0
+      // Takes its time to be interrupted.
+      const slow = Effect.suspend(() => {
+        dials += 1
+        return Effect.onInterrupt(Effect.never, () => Deferred.await(release))
+      })
+      const connection = new Fake(here)
+      const first = yield* Effect.forkChild(pool.connect(address(here), slow))
+      yield* settle
+      const giving = yield* Effect.forkChild(Fiber.interrupt(first))
+      yield* settle
+      assert.isTrue((yield* pool.connect(address(here), Effect.succeed(connection))) === connection)
+      assert.strictEqual(dials, 1)
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(giving)
+    })
+  )
+
+  it.effect("ends the dials with its scope", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(ConnectionPool.make, scope)
+      const { effect, state } = yield* dial(here)
+      const caller = yield* Effect.forkChild(pool.connect(address(here), effect))
+      yield* settle
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(state.interrupted, 1)
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(caller)))
+    })
+  )
+})
+
+describe("layer", () => {
+  it.effect("opens a pool of its own for each who asks", () =>
+    Effect.gen(function* () {
+      const { open } = yield* ConnectionPool.ConnectionPool
+      const [one, two] = yield* Effect.all([open, open])
+      one.add(new Fake(here))
+      assert.strictEqual(one.size(), 1)
+      assert.strictEqual(two.size(), 0)
+    }).pipe(Effect.provide(ConnectionPool.layer))
+  )
+})

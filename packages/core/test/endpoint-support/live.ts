@@ -1,0 +1,26 @@
+/**
+ * Endpoints on loopback, over QUIC.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Endpoint from "../../src/Endpoint.ts"
+import type * as EndpointConfig from "../../src/EndpointConfig.ts"
+import * as PortMapper from "../../src/PortMapper.ts"
+import * as QuicheTransport from "../../src/QuicheTransport.ts"
+
+export const layer = Layer.merge(QuicheTransport.layer, PortMapper.layerNone)
+
+type Services = Layer.Success<typeof layer>
+
+export const onLoopback = <A, E>(effect: Effect.Effect<A, E, Services | Scope.Scope>): Effect.Effect<A, E> =>
+  effect.pipe(Effect.scoped, Effect.provide(layer))
+
+export const endpoint = (
+  config: EndpointConfig.Input = {},
+  contacts: ReadonlyArray<Endpoint.Address> = [],
+  localAddress: Endpoint.Address = "127.0.0.1:0"
+) => Endpoint.make({ localAddress, config, contacts })
+
+export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>
+  Effect.all([endpoint(one), endpoint(two)])
