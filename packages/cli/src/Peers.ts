@@ -18,8 +18,8 @@ import type * as Scope from "effect/Scope"
  * @since 0.1.0
  */
 export interface Peers {
-  /** Takes a peer in. False: it is in already. */
-  readonly add: (peer: NetAddress.InetAddress) => Effect.Effect<boolean>
+  /** Takes a peer in, unless it is in already. */
+  readonly add: (peer: NetAddress.InetAddress) => Effect.Effect<void>
   /** Forgets a peer and what waits for it. */
   readonly remove: (peer: NetAddress.InetAddress) => Effect.Effect<void>
   /** Queues a payload for everyone and says for how many; waits while a queue is full. */
@@ -43,7 +43,7 @@ export const make = Effect.fnUntraced(function* (
 
   const add = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
     const key = `${peer}`
-    
+    if (queues.has(key)) return
     const queue = yield* Queue.bounded<Uint8Array>(queueLength)
     queues.set(key, queue)
     yield* FiberMap.run(
@@ -62,7 +62,6 @@ export const make = Effect.fnUntraced(function* (
         Effect.forever
       )
     )
-    return true
   })
 
   const remove = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {

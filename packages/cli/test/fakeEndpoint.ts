@@ -1,9 +1,9 @@
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { fromAddress } from "@qp2p/core/ConnectionId"
-import * as Endpoint from "@qp2p/core/Endpoint"
+import type * as Endpoint from "@qp2p/core/Endpoint"
 import { IdleTimedOut, type Close } from "@qp2p/core/Close"
-import { ConnectionLost } from "@qp2p/core/SendError"
+import { ConnectionLost, NotConnected } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -45,9 +45,9 @@ export const makeEndpoint = Effect.fnUntraced(function* (
         return Effect.succeed(connection(peer))
       }),
     trySendMessage: (payload: Uint8Array, peer: NetAddress.InetAddress) =>
-      Effect.suspend(() => {
+      Effect.suspend((): Effect.Effect<void, ConnectionLost | NotConnected> => {
         if (!connected.has(`${peer}`)) {
-          return Effect.fail(new Endpoint.NotConnected({ peer }))
+          return Effect.fail(new NotConnected({ peer }))
         }
         if (stale.delete(`${peer}`)) {
           return Effect.fail(new ConnectionLost({ error: new ConnectionTimedOut({ peer }) }))

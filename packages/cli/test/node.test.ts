@@ -55,7 +55,7 @@ describe("qp2p node", () => {
 
   it.effect("sends each line to everyone who is connected, in order", () =>
     Effect.gen(function* () {
-      const { comes, goes, sent, type } = yield* startNode({ contacts: [alice], joined: alice })
+      const { comes, errors, goes, sent, type } = yield* startNode({ contacts: [alice], joined: alice })
       yield* comes(bob)
       yield* settle
       yield* type("one\ntwo\n\n")
@@ -74,6 +74,7 @@ describe("qp2p node", () => {
       yield* settle
       assert.strictEqual(sent.at(-1), `${alice} three`)
       assert.strictEqual(sent.length, 5)
+      assert.deepStrictEqual(yield* errors, [])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
@@ -149,6 +150,19 @@ describe("qp2p node", () => {
       yield* settle
       assert.deepStrictEqual(sent, [`${alice} again`])
       assert.deepStrictEqual(yield* errors, [`${alice} did not get a message: not connected with ${alice}`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("does not take in a peer that was gone again before its arrival was noticed", () =>
+    Effect.gen(function* () {
+      const { comes, errors, goes, type } = yield* startNode()
+      yield* comes(alice)
+      // Its departure was told first: the two come out of different queues.
+      yield* goes(alice, { reported: false })
+      yield* settle
+      yield* type("hello\n")
+      yield* settle
+      assert.deepStrictEqual(yield* errors, ["nobody is connected: not sent"])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 

@@ -59,7 +59,10 @@ export interface Outcome {
  */
 export interface Asker {
   readonly remoteAddress: NetAddress.InetAddress
-  /** Whether an address can be reached over a connection made for that purpose alone. */
+  /**
+   * Whether an address can be reached over a connection made for that purpose alone. Answers well before the asker gives
+   * up waiting.
+   */
   readonly isReachable: (address: NetAddress.InetAddress) => Effect.Effect<boolean>
 }
 

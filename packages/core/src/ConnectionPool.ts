@@ -17,8 +17,7 @@ import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 
 /**
- * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used,
- * so that both sides come to use the same one after they dialled each other at once.
+ * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used.
  *
  * @category models
  * @since 0.1.0

@@ -99,18 +99,25 @@ export const decode = (input: unknown): Effect.Effect<EndpointConfig, ConfigErro
   Effect.mapError(decodeUnknown(input), (error) => new ConfigError(firstIssue(error.issue)))
 
 /**
- * Reads the fields from Effect's `ConfigProvider`: by default from environment variables of the same names, under
- * `path` if one is given.
- *
- * @category decoding
- * @since 0.1.0
- */
-export const config = (path?: string): Config.Config<EndpointConfig> => Config.schema(EndpointConfig, path)
-
-/**
  * The defaults.
  *
  * @category constants
  * @since 0.1.0
  */
 export const defaults: EndpointConfig = Schema.decodeSync(EndpointConfig)({})
+
+/** What a configuration source can say: text, of which an address has only this one form. */
+const FromText = Schema.Struct({
+  ...EndpointConfig.fields,
+  externalIp: Schema.optional(Schema.IpAddressFromString)
+})
+
+/**
+ * Reads the fields from Effect's `ConfigProvider`: by default from environment variables of the same names, under
+ * `path` if one is given. What is not there has its default.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const config = (path?: string): Config.Config<EndpointConfig> =>
+  Config.withDefault(Config.schema(FromText, path), defaults)

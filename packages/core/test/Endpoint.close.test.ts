@@ -82,6 +82,8 @@ describe("close", () => {
         ["ConnectionLost of EndpointStopped", one.sendMessage(bytes("dialled"), "10.0.0.9:9")],
         ["EndpointStopped", one.openBidirectionalStream("10.0.0.9:9")],
         ["NoneReachable", one.connectToAny(["10.0.0.9:9"])],
+        ["ConnectionLost of EndpointStopped", one.sendMessage(bytes("once"), "10.0.0.7:7", { retryDuration: 0 })],
+        ["ConnectionLost of EndpointStopped", one.isReachable("10.0.0.7:7")],
         // Between two tries:
         ["EndpointStopped", one.connectTo("10.0.0.8:8")],
         ["ConnectionLost of EndpointStopped", one.sendMessage(bytes("retried"), "10.0.0.8:8")]

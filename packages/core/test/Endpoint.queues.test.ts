@@ -66,7 +66,8 @@ describe("incoming messages", () => {
   it.effect("hold the sender back when messageBuffer is full, and nothing is lost", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair({}, { messageBuffer: 3, messageBufferBytes: 2 ** 40 })
-      const payload = (i: number) => new Uint8Array(200_000).fill(i)
+      // More than a stream's window: what nobody reads cannot all have arrived.
+      const payload = (i: number) => new Uint8Array(500_000).fill(i)
       let sent = 0
       const sends = yield* Effect.forEach(names(40), (_, i) =>
         Effect.forkChild(Effect.andThen(one.sendMessage(payload(i), "10.0.0.2:2"), Effect.sync(() => (sent += 1))))
@@ -76,8 +77,8 @@ describe("incoming messages", () => {
       const received: Array<number> = []
       for (let i = 0; i < 40; i++) {
         const message = yield* two.nextMessage
-        assert.strictEqual(message.payload.length, 200_000)
-        received.push(message.payload[199_999]!)
+        assert.strictEqual(message.payload.length, 500_000)
+        received.push(message.payload[499_999]!)
       }
       yield* Fiber.awaitAll(sends)
       assert.strictEqual(sent, 40)
@@ -94,12 +95,12 @@ describe("incoming messages", () => {
       let sent = 0
       const sends = yield* Effect.forEach(names(20), () =>
         Effect.forkChild(
-          Effect.andThen(one.sendMessage(new Uint8Array(300_000), "10.0.0.2:2"), Effect.sync(() => (sent += 1)))
+          Effect.andThen(one.sendMessage(new Uint8Array(500_000), "10.0.0.2:2"), Effect.sync(() => (sent += 1)))
         )
       )
       for (let i = 0; i < 20; i++) yield* settle
       assert.isBelow(sent, 3)
-      for (let i = 0; i < 20; i++) assert.strictEqual((yield* two.nextMessage).payload.length, 300_000)
+      for (let i = 0; i < 20; i++) assert.strictEqual((yield* two.nextMessage).payload.length, 500_000)
       yield* Fiber.awaitAll(sends)
       assert.strictEqual(sent, 20)
     }).pipe(onNetwork)

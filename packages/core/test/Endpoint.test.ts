@@ -179,7 +179,8 @@ describe("two endpoints", () => {
   it.live("refuse what is too large at the receiver, and go on", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair({}, { maxMessageSize: 1_000 })
-      for (const size of [1_001, 3_000_000]) {
+      // QUIC may have acknowledged what fits in one flight before the refusal arrives.
+      for (const size of [500_000, 3_000_000]) {
         const error = yield* Effect.flip(one.sendMessage(new Uint8Array(size), two.localAddress))
         assert.strictEqual(error._tag === "StreamLost" ? error.error._tag : error._tag, "StreamStopped")
       }

@@ -2,6 +2,7 @@
  * Every connection of an endpoint, between the transport and the queues that the application takes from.
  */
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -119,7 +120,10 @@ export class Connections implements ConnectionOwner {
     })
 
   /** Asks a peer over a connection made for this, and closed again: an open one would prove nothing. */
-  readonly probe = (peer: NetAddress.InetAddress): Effect.Effect<void, RpcError> =>
+  readonly probe = (
+    peer: NetAddress.InetAddress,
+    limit: Duration.Duration = this.config.rpcTimeout
+  ): Effect.Effect<void, RpcError> =>
     Effect.uninterruptibleMask((restore) =>
       restore(this.dialApart(peer)).pipe(
         Effect.mapError((error) => new ConnectionLost({ error })),
@@ -129,7 +133,7 @@ export class Connections implements ConnectionOwner {
       )
     ).pipe(
       Effect.timeoutOrElse({
-        duration: this.config.rpcTimeout,
+        duration: limit,
         orElse: () => Effect.fail(new RpcTimedOut({ peer }))
       }),
       Effect.asVoid
@@ -171,7 +175,8 @@ export class Connections implements ConnectionOwner {
     if (reply === undefined) return
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
-      isReachable: (address) => Effect.isSuccess(this.probe(address))
+      // Half of what a question may take: the answer no must still arrive in time.
+      isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
     }
     this.background(
       Effect.map(this.respond(asker, message), (answer) => {

@@ -263,7 +263,7 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
     connectTo,
     connectToAny: node.connectToAny,
     isReachable: (peer) =>
-      withAddress(peer, connections.probe, (error) => Effect.fail(new ConnectionLost({ error }))),
+      withAddress(peer, (resolved) => connections.probe(resolved), (error) => Effect.fail(new ConnectionLost({ error }))),
     disconnectFrom: (peer) =>
       withAddress(
         peer,

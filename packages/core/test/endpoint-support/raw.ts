@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Close } from "../../src/Close.ts"
 import {
   type BackingConnection,
   type BackingRecvStream,
@@ -22,7 +23,11 @@ export const raw = Effect.fnUntraced(function* (
   onStream: (send: BackingSendStream | undefined, receive: BackingRecvStream) => RecvEvents = () => ignored
 ) {
   const transport = yield* Transport
-  const events: ConnectionEvents = { onStream: (receive, send) => onStream(send, receive), onClosed: () => {} }
+  const closes: Array<Close> = []
+  const events: ConnectionEvents = {
+    onStream: (receive, send) => onStream(send, receive),
+    onClosed: (close) => closes.push(close)
+  }
   const accepted: Array<BackingConnection> = []
   const socket = yield* transport.bind(
     {
@@ -53,7 +58,7 @@ export const raw = Effect.fnUntraced(function* (
         onFailed: (error) => resume(Effect.die(error))
       })
     })
-  return { address: socket.address, accepted, dial }
+  return { address: socket.address, accepted, closes, dial }
 })
 
 /** Takes connections and streams, and never says a word. */

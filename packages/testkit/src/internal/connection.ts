@@ -23,6 +23,12 @@ import { Link, type Wire } from "./wire.ts"
 /** Bytes that a stream may be ahead of its reader, and that a connection may have underway. */
 const window = 256 * 1024
 
+/** Bytes that all streams of a connection together may be ahead of their readers. */
+const connectionWindow = 1024 * 1024
+
+/** Streams that one side may have open at once, until the other has read them to their ends. */
+const streamCredit = 1_000
+
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
@@ -54,6 +60,7 @@ class Channel {
   onAcknowledged: Write["done"] | undefined
 
   events: RecvEvents | undefined
+  begun = false
   chunks: Array<Uint8Array> = []
   taken = 0
   paused = false
@@ -64,12 +71,17 @@ class Channel {
     this.announce = announce
   }
 
-  offer() {
-    const chunk = this.chunks.shift()!
+  /** Hands over a chunk, or a part of it; what the owner does not want waits. */
+  offer(demand: number) {
+    const first = this.chunks[0]!
+    const chunk = demand < first.length ? first.slice(0, demand) : first
+    if (chunk === first) this.chunks.shift()
+    else this.chunks[0] = first.subarray(demand)
     this.taken += chunk.length
     this.paused = !this.events!.onData(chunk)
     // Whoever keeps a chunk must not get away with it.
     chunk.fill(0xdd)
+    return chunk.length
   }
 }
 
@@ -90,6 +102,14 @@ export class MemoryConnection implements BackingConnection {
   private packetsReceived = 0
   private bytesReceived = 0
   private underway = 0
+  /** Bytes sent in all, and how far the peer lets them go; likewise streams opened. */
+  private sentInAll = 0
+  private creditInAll = connectionWindow
+  private opened = 0
+  private openCredit = streamCredit
+  /** What this side has read of the peer's: bytes in all, and streams to their ends. */
+  private readInAll = 0
+  private closedStreams = 0
   private pumping = false
   private readonly sending = new Set<Channel>()
   private readonly blocked = new Set<Channel>()
@@ -137,7 +157,7 @@ export class MemoryConnection implements BackingConnection {
     const receiving = [...this.receiving]
     this.receiving.clear()
     for (const channel of receiving) {
-      while (channel.chunks.length > 0 && reason._tag !== "LocallyClosed") channel.offer()
+      while (channel.chunks.length > 0 && reason._tag !== "LocallyClosed") channel.offer(Infinity)
       channel.events!.onEnd(channel.finished && channel.chunks.length === 0 ? undefined : reason)
     }
     for (const channel of this.sending) this.fail(channel, reason)
@@ -222,13 +242,13 @@ export class MemoryConnection implements BackingConnection {
         channel.paused = false
         this.owner.wire.timeline.schedule(0, () => {
           this.drain(channel)
-          const { taken } = channel
-          this.send(0, (peer) => peer.allow(channel, taken))
+          this.grant(channel)
         })
       },
       stop: (code) => {
         if (this.closed !== undefined || !this.receiving.delete(channel)) return
-        channel.chunks = []
+        this.forget(channel)
+        this.grant(channel)
         this.send(0, (peer) => {
           channel.announce()
           peer.fail(channel, new StreamStopped({ code }))
@@ -246,7 +266,9 @@ export class MemoryConnection implements BackingConnection {
       let next: Channel | undefined
       for (const channel of this.blocked) {
         const { bytes, offset } = channel.queue[0]!
-        const sendable = offset === bytes.length || channel.sent < channel.credit
+        if (!channel.begun && this.opened >= this.openCredit) continue
+        const sendable =
+          offset === bytes.length || (channel.sent < channel.credit && this.sentInAll < this.creditInAll)
         if (sendable && (next === undefined || channel.priority > next.priority)) next = channel
       }
       if (next === undefined) break
@@ -256,7 +278,17 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private sendChunk(channel: Channel, write: Write) {
-    const size = Math.min(packetSize, write.bytes.length - write.offset, channel.credit - channel.sent)
+    const size = Math.min(
+      packetSize,
+      write.bytes.length - write.offset,
+      channel.credit - channel.sent,
+      this.creditInAll - this.sentInAll
+    )
+    if (!channel.begun) {
+      channel.begun = true
+      this.opened += 1
+    }
+    this.sentInAll += size
     const chunk = new Uint8Array(write.bytes.subarray(write.offset, write.offset + size))
     write.offset += size
     channel.sent += size
@@ -268,11 +300,11 @@ export class MemoryConnection implements BackingConnection {
       this.send(size, (peer) => {
         channel.announce()
         peer.take(channel, chunk, fin)
-        const { taken } = channel
+        const allow = peer.allowance(channel)
         peer.send(0, () => {
           this.underway -= size
           if (fin && this.sending.delete(channel)) channel.onAcknowledged!()
-          this.allow(channel, taken)
+          allow(this)
         })
       })
     }
@@ -283,7 +315,10 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private take(channel: Channel, chunk: Uint8Array, fin: boolean) {
-    if (!this.receiving.has(channel)) return
+    if (!this.receiving.has(channel)) {
+      this.readInAll += chunk.length
+      return
+    }
     if (chunk.length > 0) channel.chunks.push(chunk)
     channel.finished = fin
     this.drain(channel)
@@ -291,7 +326,12 @@ export class MemoryConnection implements BackingConnection {
 
   private drain(channel: Channel) {
     while (!channel.paused && channel.chunks.length > 0 && this.receiving.has(channel)) {
-      channel.offer()
+      const demand = channel.events!.demand?.() ?? Infinity
+      if (demand <= 0) {
+        channel.paused = true
+        return
+      }
+      this.readInAll += channel.offer(demand)
       // The fin came with the last bytes: the owner need not resume to hear of it.
       if (channel.finished && channel.chunks.length === 0) return this.end(channel)
     }
@@ -300,13 +340,31 @@ export class MemoryConnection implements BackingConnection {
 
   private end(channel: Channel, failure?: StreamFailure) {
     if (!this.receiving.delete(channel)) return
-    channel.chunks = []
+    this.forget(channel)
     channel.events!.onEnd(failure)
   }
 
-  private allow(channel: Channel, taken: number) {
-    channel.credit = Math.max(channel.credit, taken + window)
-    this.pump()
+  /** Counts what nobody will read as read, so that it does not use up the connection's window. */
+  private forget(channel: Channel) {
+    for (const chunk of channel.chunks) this.readInAll += chunk.length
+    channel.chunks = []
+    this.closedStreams += 1
+  }
+
+  /** What has been read, for the sender to go on by. */
+  private allowance(channel: Channel): (peer: MemoryConnection) => void {
+    const { closedStreams, readInAll } = this
+    const { taken } = channel
+    return (peer) => {
+      channel.credit = Math.max(channel.credit, taken + window)
+      peer.creditInAll = Math.max(peer.creditInAll, readInAll + connectionWindow)
+      peer.openCredit = Math.max(peer.openCredit, closedStreams + streamCredit)
+      peer.pump()
+    }
+  }
+
+  private grant(channel: Channel) {
+    this.send(0, this.allowance(channel))
   }
 
   private fail(channel: Channel, failure: StreamFailure) {

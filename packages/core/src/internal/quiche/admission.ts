@@ -2,22 +2,23 @@
  * Which strangers get a connection: what a packet that belongs to none is answered with.
  */
 import { randomBytes } from "node:crypto"
+import { CONNECTION_REFUSED } from "./errorCode.ts"
 import type { Quiche } from "./native.ts"
 import * as packetHeader from "./packetHeader.ts"
+import { refusal } from "./refusal.ts"
 import * as retryToken from "./retryToken.ts"
 import * as tunables from "./tunables.ts"
 
 export type Verdict =
   | { readonly _tag: "Drop" }
   | { readonly _tag: "Answer"; readonly packet: Uint8Array }
-  /** Make a connection; `refused` ones only to tell the client so. */
+  /** Make a connection. */
   | {
       readonly _tag: "Accept"
       readonly scid: Uint8Array
       /** Set when the client came through a Retry. */
       readonly originalDcid: Uint8Array | undefined
       readonly clientDcid: Uint8Array
-      readonly refused: boolean
     }
 
 const drop: Verdict = { _tag: "Drop" }
@@ -58,18 +59,20 @@ export class Admission {
     if (!header.initial || header.dcid.length < 8) return drop
     // Those that are over cost memory too, for a few round trips.
     if (load.draining >= load.maxConnections) return drop
-    const full = load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp
+    if (load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp) {
+      const scid = randomBytes(tunables.connectionIdLength)
+      return { _tag: "Answer", packet: refusal(header, scid, CONNECTION_REFUSED, "too many connections") }
+    }
     if (header.token.length > 0) {
       const originalDcid = this.tokens.verify(client, header.token, header.dcid, now)
       // A token that is not ours, or old: the client will try again without.
       if (originalDcid === undefined) return drop
       // The id of our Retry stays ours: the client addresses it, and its transport parameters name it.
       const scid = header.dcid.slice()
-      return { _tag: "Accept", scid, originalDcid, clientDcid: scid, refused: full }
+      return { _tag: "Accept", scid, originalDcid, clientDcid: scid }
     }
-    // Under load a client first shows that it receives where it says it is. So does one that will be refused: refusing
-    // costs a TLS handshake's beginning.
-    if (full || load.handshakes >= tunables.retryThreshold) {
+    // Under load a client first shows that it receives where it says it is.
+    if (load.handshakes >= tunables.retryThreshold) {
       const newScid = randomBytes(tunables.connectionIdLength)
       const token = this.tokens.issue(client, header.dcid, newScid, now)
       const buffer = new Uint8Array(tunables.minInitialLength)
@@ -84,8 +87,7 @@ export class Admission {
       _tag: "Accept",
       scid: randomBytes(tunables.connectionIdLength),
       originalDcid: undefined,
-      clientDcid: header.dcid.slice(),
-      refused: false
+      clientDcid: header.dcid.slice()
     }
   }
 }

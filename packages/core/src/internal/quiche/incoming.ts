@@ -5,6 +5,7 @@ import type { ConnectionEvents, RecvEvents, StreamFailure } from "../../Transpor
 import type { NativeConnection } from "./native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
 import type { SendStream } from "./sendStream.ts"
+import { maxConnectionRead, maxStreamsRead } from "./tunables.ts"
 
 const shutdownRead = 0
 
@@ -46,7 +47,10 @@ export class Incoming implements RecvOwner {
   read(regardless: boolean): void {
     // Asking for the list costs far more than asking whether it is empty.
     if (!this.native.isReadable()) return
+    let left = regardless ? Infinity : maxStreamsRead
+    const enough = regardless ? Infinity : this.bytesRead + maxConnectionRead
     for (const id of this.native.readable()) {
+      if (left-- === 0 || this.bytesRead >= enough) return this.host.touch()
       const stream = this.streams.get(id) ?? this.accept(id)
       if (stream.ended) {
         if (stream.discard(this.host.scratch)) this.streams.delete(id)

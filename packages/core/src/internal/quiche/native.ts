@@ -19,9 +19,8 @@ export const load: Effect.Effect<Quiche, LoadFailure> = Effect.tryPromise({
   // This entry point is the binding alone; the package's index would load its class layer too.
   try: async () => (await import("@matrixai/quic/native/quiche.js")).default,
   catch: (cause) => ({
-    reason:
-      `the QUIC binding has no binary for ${process.platform}-${process.arch}` +
-      " (there are binaries for linux-x64 with glibc, darwin and win32-x64)",
+    // The cause names what was looked for.
+    reason: `the QUIC binding @matrixai/quic has no binary for ${process.platform}-${process.arch}`,
     cause
   })
 })

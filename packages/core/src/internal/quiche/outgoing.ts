@@ -9,6 +9,9 @@ import { maxOpenStreams } from "./tunables.ts"
 
 const shutdownWrite = 1
 
+/** Streams that are tried in one turn although the windows seem full. */
+const maxBlockedTries = 64
+
 /** How long a fin that travels alone waits at most for what it follows, in milliseconds. */
 const bareFinPatience = 2_000
 
@@ -20,8 +23,8 @@ export interface OutgoingHost {
   readonly touch: () => void
   /** Why the connection is over, if it is. */
   readonly over: () => StreamFailure | undefined
-  /** When the last packet came, in `performance.now()` milliseconds. */
-  readonly lastReceived: () => number
+  /** When the peer was last heard, in `performance.now()` milliseconds. */
+  readonly heardAt: () => number
   /** The idle timeout that both sides agreed on, in milliseconds. */
   readonly idleTimeout: () => number
 }
@@ -46,7 +49,6 @@ export class Outgoing implements SendOwner {
   private readonly sending = new Set<SendStream>()
   /** How many of those we opened. */
   private opened = 0
-  private fruitlessPumps = 0
   /** The latest beginning of a stream that has been acknowledged, and when that was found. */
   private provenUntil = 0
   private provenAt = 0
@@ -130,10 +132,10 @@ export class Outgoing implements SendOwner {
 
   // --- the turn ----------------------------------------------------------------------------------------------------
 
-  /** Packets have come: one of them may have stopped a stream that is doing nothing, and its code is only told now. */
+  /** Packets have come: one of them may have stopped a stream, and its code can only be had now. */
   notice(): void {
     for (const stream of this.sending) {
-      if (stream.queued || stream.finQueued) continue
+      if (stream.finWritten) continue
       stream.checkStopped()
       if (stream.ended) this.release(stream)
     }
@@ -185,14 +187,15 @@ export class Outgoing implements SendOwner {
    * hides the acknowledgement of this half.
    */
   private settled(stream: SendStream, now: number): boolean {
-    const lastReceived = this.host.lastReceived()
-    if (lastReceived <= stream.settleFrom) return false
+    const heardAt = this.host.heardAt()
+    if (heardAt <= stream.settleFrom) return false
+    // With nothing in flight the only timer left is the idle one. While something is, the retransmission timer is due
+    // sooner, unless the peer has been silent for long.
     const idle = this.host.idleTimeout()
-    // With nothing in flight the only timer left is the idle one, and others end far sooner; but not after many tries
-    // without an answer. The slack is for the time that packets wait for their turn.
-    if (now - stream.settleFrom < idle / 2) {
+    const silence = now - heardAt
+    if (silence < idle / 16) {
       const timeout = this.native.timeout()
-      if (timeout === null || timeout >= idle - (now - lastReceived) - Math.min(50, idle / 10)) return true
+      if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
     }
     if (this.provenUntil <= stream.settleFrom) return false
     const path = this.native.pathStats()[0]
@@ -210,7 +213,6 @@ export class Outgoing implements SendOwner {
     if (this.creditless.length > 0) this.requeueCredited()
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
-    let wrote = false
     while (this.queue.size > 0) {
       const stream = this.queue.take(this.opened < maxOpenStreams)
       if (stream === undefined) break
@@ -221,7 +223,6 @@ export class Outgoing implements SendOwner {
       if (result !== "ended") stream.begun()
       if (stream.pending < before || result === "drained") {
         this.progress += 1
-        wrote = true
         // Others got through after these had not: it is their own windows that are full, not the connection's.
         if (failed.length > 0) this.parked.push(...failed.splice(0))
       }
@@ -230,13 +231,13 @@ export class Outgoing implements SendOwner {
       else if (result === "ended") this.release(stream)
       else {
         failed.push(stream)
-        if (failed.length >= 4) break
+        // A stream that has sent nothing yet has its whole window: it is the connection that is full.
+        if (stream.written === 0 || failed.length >= maxBlockedTries) break
       }
     }
     if (failed.length === 0) return
-    this.fruitlessPumps = wrote ? 0 : this.fruitlessPumps + 1
-    // Streams that only their own windows hold must not keep the head of the queue for ever.
-    if (this.fruitlessPumps % 16 === 15) for (const stream of failed) this.queue.push(stream)
+    // So many that only their own windows hold must not keep the head of the queue for ever.
+    if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
     else for (const stream of failed.reverse()) this.queue.putBack(stream)
   }
 

@@ -6,6 +6,7 @@ import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transpo
 import { clampCode } from "../code.ts"
 import { codeOf } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
+import { maxStreamRead } from "./tunables.ts"
 
 /** What a receiving half needs of its connection. */
 export interface RecvOwner {
@@ -48,7 +49,9 @@ export class RecvStream implements BackingRecvStream {
 
   /** Reads what has arrived, until there is no more or the owner pauses. `scratch` is lent for the call. */
   read(scratch: Uint8Array, regardless: boolean): void {
+    let left = regardless ? Infinity : maxStreamRead
     while (!this.ended && (regardless || !this.paused)) {
+      if (left <= 0) return this.owner.resumed()
       let room = scratch
       if (!regardless && this.events!.demand !== undefined) {
         const demand = this.events!.demand()
@@ -70,6 +73,7 @@ export class RecvStream implements BackingRecvStream {
       if (result === null) return
       const [length, fin] = result
       this.owner.delivered(length)
+      left -= length
       if (length > 0 && !this.events!.onData(room.subarray(0, length))) this.paused = true
       if (fin) return this.end(undefined)
     }

@@ -23,7 +23,7 @@ import {
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
 import { Admission } from "./admission.ts"
 import { Connection, type ConnectionHost, statelessReset } from "./connection.ts"
-import { CONNECTION_REFUSED, INTERNAL_ERROR, NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
+import { INTERNAL_ERROR, NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
@@ -236,7 +236,6 @@ export class Socket implements BackingSocket, ConnectionHost {
     connection.onOver = (_close, established) => {
       if (!established) this.handshakes -= 1
     }
-    if (verdict.refused) connection.refuse(CONNECTION_REFUSED, "too many connections")
     return connection
   }
 

@@ -56,6 +56,15 @@ export const kernelBuffer = 4 << 20
 /** Bytes read from a stream at once. */
 export const readChunk = 64 << 10
 
+/**
+ * Bytes read in one turn, from one stream and from a whole connection, and streams read. The binding repeats a lost
+ * MAX_DATA or MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS frame never. So what a
+ * paused receiver left behind is read in several turns: several frames then tell of it, and reading goes on after each.
+ */
+export const maxStreamRead = 256 << 10
+export const maxConnectionRead = 512 << 10
+export const maxStreamsRead = 256
+
 /** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
 

@@ -1,0 +1,37 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigError, Unreachable } from "@qp2p/core/EndpointError"
+import * as PlatformError from "effect/PlatformError"
+import { CommandFailed, describeFileError, fromError, oneLine } from "../src/Failure.ts"
+import { alice } from "./fakeStream.ts"
+
+describe("Failure", () => {
+  it("fits on one line, whatever a peer put into it", () => {
+    assert.strictEqual(oneLine(" Did you mean\n\n   this?\u001b[2J\u202e "), "Did you mean this?\\u001b[2J\\u202e")
+  })
+
+  it("is wrong usage when a setting is wrong, and a failure otherwise", () => {
+    const setting = fromError(new ConfigError({ path: "idleTimeout", reason: "must be more than 0" }))
+    assert.deepStrictEqual([setting.exitCode, setting.reason], [2, "idleTimeout: must be more than 0"])
+    const unreachable = fromError(new Unreachable({ publicAddress: alice }))
+    assert.deepStrictEqual(
+      [unreachable.exitCode, unreachable.reason],
+      [1, `this endpoint cannot be reached at ${alice}`]
+    )
+  })
+
+  it("keeps what it is when it passes through twice", () => {
+    const error = new CommandFailed({ reason: "no", exitCode: 2 })
+    assert.strictEqual(fromError(error), error)
+  })
+
+  it.each([
+    ["NotFound", "a.bin: no such file or directory"],
+    ["PermissionDenied", "a.bin: permission denied"],
+    ["AlreadyExists", "a.bin: already exists"],
+    ["Busy", "a.bin: the disk is on fire"]
+  ] as const)("says what %s means for a file", (_tag, expected) => {
+    const cause = new Error("the disk is on fire")
+    const error = PlatformError.systemError({ module: "FileSystem", method: "open", _tag, cause })
+    assert.strictEqual(describeFileError("a.bin", error), expected)
+  })
+})

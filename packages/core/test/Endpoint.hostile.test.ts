@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
+import * as WireMessage from "../src/WireMessage.ts"
+import { address, bytes, textOf } from "./endpoint-support/common.ts"
+import { blackhole, countingDials, endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
+import { raw } from "./endpoint-support/raw.ts"
+
+type Wire = WireMessage.WireMessage
+
+/** Writes `content` on a stream of its own; what became of that is in the list once it is known. */
+const writeUni = (connection: BackingConnection, content: Uint8Array, fin = true) => {
+  const outcomes: Array<StreamFailure | "done"> = []
+  connection.openUni(0).write(content, fin, (failure) => outcomes.push(failure ?? "done"))
+  return outcomes
+}
+
+/** Asks on a bidirectional stream, and collects what comes back. */
+const ask = (connection: BackingConnection, ...questions: ReadonlyArray<Wire>) => {
+  const answers: Array<Wire> = []
+  const ends: Array<StreamFailure | undefined> = []
+  const decoder = new WireMessage.Decoder({ maxMessageSize: 1_000 })
+  const { send } = connection.openBi(0, {
+    onData: (chunk) => {
+      decoder.push(chunk, answers)
+      return true
+    },
+    onEnd: (failure) => ends.push(failure)
+  })
+  send.write(new Uint8Array(Buffer.concat(questions.map(WireMessage.encode))), true, () => {})
+  return { answers, ends }
+}
+
+/** An endpoint at 10.0.0.1:1, and a bare connection to it from 10.0.0.6:6. */
+const attacked = Effect.gen(function* () {
+  const one = yield* endpoint("10.0.0.1:1", { messageBuffer: 3 })
+  const peer = yield* raw("10.0.0.6:6")
+  const connection = yield* peer.dial("10.0.0.1:1")
+  yield* settle
+  return { one, peer, connection }
+})
+
+describe("a peer that does not keep to the protocol", () => {
+  for (const [name, content] of [
+    ["garbage", bytes("GET / HTTP/1.1\r\n\r\n")],
+    ["a message of no bytes", Uint8Array.of(0, 1, 0, 0, 0, 0, 0, 0, 0)],
+    ["another version", Uint8Array.of(0, 2, 0, 0, 0, 1, 0, 0, 0, 1)],
+    ["a message of 4 GiB", Uint8Array.of(0, 1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1)],
+    ["a control message that does not parse", Uint8Array.of(0, 1, 0, 0, 0, 4, 1, 0, 0, 9, 9, 9, 9)]
+  ] as const) {
+    it.effect(`has its stream stopped for ${name}, and keeps its connection`, () =>
+      Effect.gen(function* () {
+        const { connection, one } = yield* attacked
+        const outcomes = writeUni(connection, content)
+        yield* settle
+        assert.strictEqual(outcomes.length, 1)
+        assert.deepInclude(outcomes[0], { _tag: "StreamStopped", code: 1 })
+        writeUni(connection, WireMessage.encodeUser(bytes("fine")))
+        assert.strictEqual(textOf((yield* one.nextMessage).payload), "fine")
+      }).pipe(onNetwork)
+    )
+  }
+
+  it.effect("has whole messages delivered that came before the garbage, and none after", () =>
+    Effect.gen(function* () {
+      const { connection, one } = yield* attacked
+      const good = WireMessage.encodeUser(bytes("good"))
+      writeUni(connection, new Uint8Array(Buffer.concat([good, good, bytes("garbage!!"), good])))
+      assert.strictEqual(textOf((yield* one.nextMessage).payload), "good")
+      assert.strictEqual(textOf((yield* one.nextMessage).payload), "good")
+      yield* settle
+      assert.isUndefined((yield* Effect.forkChild(one.nextMessage)).pollUnsafe())
+    }).pipe(onNetwork)
+  )
+
+  it.effect("gets no partial message delivered when it ends a stream too early", () =>
+    Effect.gen(function* () {
+      const { connection, one } = yield* attacked
+      writeUni(connection, WireMessage.encodeUser(bytes("cut short")).subarray(0, 12))
+      yield* settle
+      assert.isUndefined((yield* Effect.forkChild(one.nextMessage)).pollUnsafe())
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is not answered to answers, nor to questions on a stream that goes one way", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* attacked
+      const unasked = [
+        ask(connection, { _tag: "EndpointEchoResp", address: address("10.0.0.9:9") }),
+        ask(connection, { _tag: "EndpointVerificationResp", reachable: true })
+      ]
+      assert.strictEqual(writeUni(connection, WireMessage.encode({ _tag: "EndpointEchoReq" })).length, 0)
+      yield* settle
+      for (const { answers } of unasked) assert.deepStrictEqual(answers, [])
+      const { answers } = ask(connection, { _tag: "EndpointEchoReq" })
+      yield* settle
+      assert.deepStrictEqual(answers, [{ _tag: "EndpointEchoResp", address: address("10.0.0.6:6") }])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is answered once when it asks twice on one stream", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* attacked
+      const { answers, ends } = ask(connection, { _tag: "EndpointEchoReq" }, { _tag: "EndpointEchoReq" })
+      yield* settle
+      assert.strictEqual(answers.length, 1)
+      assert.deepStrictEqual(ends, [undefined])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is answered while the application takes no messages", () =>
+    Effect.gen(function* () {
+      const { connection, one } = yield* attacked
+      for (let i = 0; i < 10; i++) writeUni(connection, WireMessage.encodeUser(bytes(`message ${i}`)))
+      yield* settle
+      const { answers } = ask(connection, { _tag: "EndpointEchoReq" })
+      yield* settle
+      assert.strictEqual(answers[0]?._tag, "EndpointEchoResp")
+      for (let i = 0; i < 10; i++) assert.strictEqual(textOf((yield* one.nextMessage).payload), `message ${i}`)
+    }).pipe(onNetwork)
+  )
+
+  it.effect("cannot have strangers dialled, nor many dials made at once in its own name", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const { connection } = yield* attacked
+        const before = dials.peers.length
+        const foreign = ask(connection, { _tag: "EndpointVerificationReq", address: address("10.0.0.7:7") })
+        yield* settle
+        assert.deepStrictEqual(foreign.answers, [{ _tag: "EndpointVerificationResp", reachable: false }])
+        assert.strictEqual(dials.peers.length, before)
+
+        yield* blackhole("10.0.0.6:99")
+        const own = Array.from({ length: 200 }, () =>
+          ask(connection, { _tag: "EndpointVerificationReq", address: address("10.0.0.6:99") })
+        )
+        yield* settle
+        assert.isAtMost(dials.peers.length - before, 32)
+        yield* TestClock.adjust("1 minute")
+        for (const { answers } of own) {
+          assert.deepStrictEqual(answers, [{ _tag: "EndpointVerificationResp", reachable: false }])
+        }
+      })
+    ).pipe(onNetwork)
+  )
+
+  it.effect("that was verified keeps no connection of ours", () =>
+    Effect.gen(function* () {
+      const { connection, peer } = yield* attacked
+      const { answers } = ask(connection, { _tag: "EndpointVerificationReq", address: address("10.0.0.6:6") })
+      yield* settle
+      // A bare socket does not answer the echo that the verification consists of.
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(answers, [{ _tag: "EndpointVerificationResp", reachable: false }])
+      assert.strictEqual(peer.accepted.length, 1)
+      assert.strictEqual(peer.closes.length, 1)
+      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 0 })
+    }).pipe(onNetwork)
+  )
+})

@@ -1,0 +1,280 @@
+/**
+ * What the compiler is to know of every public function. A wrong type fails `tsc -b`; at run time these only show that the
+ * modules load and that each error is told apart by its tag.
+ */
+import { assert, describe, expectTypeOf, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { BidirectionalStream } from "../src/BidirectionalStream.ts"
+import type * as Bootstrap from "../src/Bootstrap.ts"
+import { ClientEndpointError } from "../src/ClientEndpointError.ts"
+import { Close } from "../src/Close.ts"
+import type { Connection } from "../src/Connection.ts"
+import { ConnectionError, type EndpointStopped, NoneReachable } from "../src/ConnectionError.ts"
+import type { ConnectionId } from "../src/ConnectionId.ts"
+import type * as ConnectionPool from "../src/ConnectionPool.ts"
+import type * as Endpoint from "../src/Endpoint.ts"
+import { EndpointError } from "../src/EndpointError.ts"
+import type { PortMapper } from "../src/PortMapper.ts"
+import { PortMapperError } from "../src/PortMapperError.ts"
+import { RecvError } from "../src/RecvError.ts"
+import type { RecvStream } from "../src/RecvStream.ts"
+import { RpcError } from "../src/RpcError.ts"
+import { type NotConnected, SendError } from "../src/SendError.ts"
+import type { SendStream } from "../src/SendStream.ts"
+import { StreamError } from "../src/StreamError.ts"
+import type { Transport } from "../src/Transport.ts"
+import { address } from "./endpoint-support/common.ts"
+
+type Service = Endpoint.Endpoint["Service"]
+type Tag<E extends { readonly _tag: string }> = E["_tag"]
+
+describe("an endpoint's members", () => {
+  it("have the documented results and errors", () => {
+    expectTypeOf<Service["localAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
+    expectTypeOf<Service["publicAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
+    expectTypeOf<Service["bootstrapContact"]>().toEqualTypeOf<Option.Option<NetAddress.InetAddress>>()
+    expectTypeOf<Service["incomingConnections"]>().toEqualTypeOf<Stream.Stream<Connection>>()
+    expectTypeOf<Service["incomingMessages"]>().toEqualTypeOf<Stream.Stream<Endpoint.IncomingMessage>>()
+    expectTypeOf<Service["disconnections"]>().toEqualTypeOf<Stream.Stream<Endpoint.Disconnection>>()
+    expectTypeOf<Service["nextConnection"]>().toEqualTypeOf<Effect.Effect<Connection, EndpointStopped>>()
+    expectTypeOf<Service["nextMessage"]>().toEqualTypeOf<Effect.Effect<Endpoint.IncomingMessage, EndpointStopped>>()
+    expectTypeOf<Service["nextDisconnection"]>().toEqualTypeOf<Effect.Effect<Endpoint.Disconnection, EndpointStopped>>()
+    expectTypeOf<ReturnType<Service["connectTo"]>>().toEqualTypeOf<Effect.Effect<Connection, ConnectionError>>()
+    expectTypeOf<ReturnType<Service["connectToAny"]>>().toEqualTypeOf<Effect.Effect<Connection, NoneReachable>>()
+    expectTypeOf<ReturnType<Service["isReachable"]>>().toEqualTypeOf<Effect.Effect<void, RpcError>>()
+    expectTypeOf<ReturnType<Service["disconnectFrom"]>>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<ReturnType<Service["connectionId"]>>().toEqualTypeOf<Effect.Effect<Option.Option<ConnectionId>>>()
+    expectTypeOf<ReturnType<Service["addressOf"]>>().toEqualTypeOf<
+      Effect.Effect<Option.Option<NetAddress.InetAddress>>
+    >()
+    expectTypeOf<ReturnType<Service["openBidirectionalStream"]>>().toEqualTypeOf<
+      Effect.Effect<BidirectionalStream, ConnectionError>
+    >()
+    expectTypeOf<ReturnType<Service["trySendMessage"]>>().toEqualTypeOf<
+      Effect.Effect<void, NotConnected | SendError>
+    >()
+    expectTypeOf<ReturnType<Service["sendMessage"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
+    expectTypeOf<Service["close"]>().toEqualTypeOf<Effect.Effect<void>>()
+  })
+
+  it("take addresses as values or as text, and durations in every form", () => {
+    expectTypeOf<Parameters<Service["connectTo"]>[0]>().toEqualTypeOf<NetAddress.InetAddress | string>()
+    expectTypeOf<Parameters<Service["addressOf"]>[0]>().toEqualTypeOf<ConnectionId>()
+    expectTypeOf<{ readonly retryDuration: "5 seconds"; readonly priority: -3 }>().toExtend<
+      NonNullable<Parameters<Service["sendMessage"]>[2]>
+    >()
+    expectTypeOf<{ readonly retryDuration: "soon" }>().not.toExtend<NonNullable<Parameters<Service["sendMessage"]>[2]>>()
+  })
+})
+
+describe("the constructors and layers", () => {
+  it("say what they need and how they fail", () => {
+    type Needs = Transport | PortMapper
+    expectTypeOf<ReturnType<typeof Endpoint.make>>().toEqualTypeOf<
+      Effect.Effect<Service, EndpointError, Scope.Scope | Needs>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.makeClient>>().toEqualTypeOf<
+      Effect.Effect<Service, ClientEndpointError, Scope.Scope | Transport>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layer>>().toEqualTypeOf<
+      Layer.Layer<Endpoint.Endpoint, EndpointError, Needs>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerClient>>().toEqualTypeOf<
+      Layer.Layer<Endpoint.Endpoint, ClientEndpointError, Transport>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerNode>>().toEqualTypeOf<
+      Layer.Layer<Endpoint.Endpoint, EndpointError>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerWithoutDependencies>>().toEqualTypeOf<
+      Layer.Layer<
+        Endpoint.Endpoint,
+        EndpointError,
+        Needs | ConnectionPool.ConnectionPool | Bootstrap.Bootstrap
+      >
+    >()
+  })
+
+  it("take partial options and configurations, and no others", () => {
+    expectTypeOf<{}>().toExtend<Endpoint.Options>()
+    expectTypeOf<{ readonly localAddress: undefined; readonly contacts: []; readonly config: {} }>().toExtend<
+      Endpoint.Options
+    >()
+    expectTypeOf<{ readonly config: { readonly messageBuffer: "many" } }>().not.toExtend<Endpoint.Options>()
+    expectTypeOf<{ readonly contacts: ReadonlyArray<number> }>().not.toExtend<Endpoint.Options>()
+  })
+})
+
+describe("connections and streams", () => {
+  it("have the documented results and errors", () => {
+    expectTypeOf<ReturnType<Connection["send"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
+    expectTypeOf<ReturnType<Connection["openUni"]>>().toEqualTypeOf<Effect.Effect<SendStream, ConnectionError>>()
+    expectTypeOf<ReturnType<Connection["openBi"]>>().toEqualTypeOf<
+      Effect.Effect<BidirectionalStream, ConnectionError>
+    >()
+    expectTypeOf<Connection["close"]>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<Connection["closed"]>().toEqualTypeOf<Effect.Effect<Close>>()
+    expectTypeOf<ReturnType<SendStream["sendMessage"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
+    expectTypeOf<ReturnType<SendStream["setPriority"]>>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<SendStream["finish"]>().toEqualTypeOf<Effect.Effect<void, SendError>>()
+    expectTypeOf<ReturnType<SendStream["reset"]>>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<RecvStream["next"]>().toEqualTypeOf<Effect.Effect<Uint8Array, RecvError>>()
+    expectTypeOf<RecvStream["messages"]>().toEqualTypeOf<Stream.Stream<Uint8Array, RecvError>>()
+    expectTypeOf<ReturnType<RecvStream["stop"]>>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<Endpoint.IncomingMessage["reply"]>().toEqualTypeOf<Option.Option<SendStream>>()
+    expectTypeOf<Endpoint.Disconnection["reason"]>().toEqualTypeOf<Close>()
+  })
+})
+
+describe("every union of errors", () => {
+  type Ports =
+    | "GatewayNotFound"
+    | "GatewayUnreachable"
+    | "GatewayProtocolError"
+    | "MappingConflict"
+    | "MappingNotAuthorized"
+    | "PortMapperUnsupported"
+    | "PortMapperTimedOut"
+  type Connections =
+    | "EndpointStopped"
+    | "TooManyConnections"
+    | "InvalidAddress"
+    | "VersionMismatch"
+    | "TransportError"
+    | "ConnectionReset"
+    | "ConnectionTimedOut"
+    | "ConnectionClosed"
+  type Sends = "SerializationError" | "ConnectionLost" | "StreamLost"
+
+  it("has the documented variants", () => {
+    expectTypeOf<Tag<EndpointError>>().toEqualTypeOf<
+      | "ConfigError"
+      | "SocketError"
+      | "EndpointEchoError"
+      | "EndpointVerificationError"
+      | "Unreachable"
+      | Ports
+    >()
+    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"ConfigError" | "SocketError">()
+    expectTypeOf<Tag<ConnectionError>>().toEqualTypeOf<Connections>()
+    expectTypeOf<Tag<SendError>>().toEqualTypeOf<Sends>()
+    expectTypeOf<Tag<RecvError>>().toEqualTypeOf<Sends>()
+    expectTypeOf<Tag<RpcError>>().toEqualTypeOf<"RpcTimedOut" | Sends>()
+    expectTypeOf<Tag<StreamError>>().toEqualTypeOf<"StreamStopped" | "StreamGone">()
+    expectTypeOf<Tag<Close>>().toEqualTypeOf<
+      "LocallyClosed" | "ApplicationClosed" | "TransportClosed" | "IdleTimedOut"
+    >()
+    expectTypeOf<Tag<PortMapperError>>().toEqualTypeOf<Ports>()
+  })
+
+  it("carries the facts", () => {
+    type Of<E, T> = Extract<E, { readonly _tag: T }>
+    expectTypeOf<Of<SendError, "ConnectionLost">["error"]>().toEqualTypeOf<ConnectionError>()
+    expectTypeOf<Of<SendError, "StreamLost">["error"]>().toEqualTypeOf<StreamError>()
+    expectTypeOf<Of<StreamError, "StreamStopped">["code"]>().toEqualTypeOf<number>()
+    expectTypeOf<Of<ConnectionError, "ConnectionClosed">["close"]>().toEqualTypeOf<Close>()
+    expectTypeOf<Of<ConnectionError, "TransportError">["code"]>().toEqualTypeOf<number>()
+    expectTypeOf<Of<EndpointError, "EndpointEchoError">["error"]>().toEqualTypeOf<RpcError>()
+    expectTypeOf<Of<EndpointError, "EndpointVerificationError">["peer"]>().toEqualTypeOf<NetAddress.InetAddress>()
+    expectTypeOf<Of<EndpointError, "Unreachable">["publicAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
+    expectTypeOf<NoneReachable["attempts"][number]["error"]>().toEqualTypeOf<ConnectionError>()
+  })
+
+  it("is narrowed by catchTag, one variant after the other, until none is left", () => {
+    const connecting: Effect.Effect<Connection, ConnectionError> = Effect.never
+    const none = connecting.pipe(
+      Effect.catchTag("EndpointStopped", () => Effect.void),
+      Effect.catchTag("TooManyConnections", ({ limit }) => Effect.succeed(limit)),
+      Effect.catchTag("InvalidAddress", ({ input, reason }) => Effect.succeed(input + reason)),
+      Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
+      Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
+      Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
+      Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
+    )
+    expectTypeOf<Tag<Effect.Error<typeof none>>>().toEqualTypeOf<"ConnectionClosed">()
+    const handled = Effect.catchTag(none, "ConnectionClosed", ({ close }) => Effect.succeed(close._tag))
+    expectTypeOf<Effect.Error<typeof handled>>().toEqualTypeOf<never>()
+    assert.isTrue(Effect.isEffect(handled))
+  })
+
+  const peer = address("192.0.2.1:1")
+  const facts: Record<string, unknown> = {
+    limit: 5,
+    input: "nowhere",
+    reason: "because",
+    peer,
+    publicAddress: peer,
+    address: peer,
+    code: 7,
+    path: "contacts.1",
+    gateway: "192.0.2.9",
+    externalPort: 9,
+    action: "AddPortMapping",
+    cause: new Error("cause"),
+    status: 500
+  }
+  const unions = {
+    Close,
+    StreamError,
+    ConnectionError,
+    SendError,
+    RecvError,
+    RpcError,
+    PortMapperError,
+    ClientEndpointError,
+    EndpointError
+  }
+
+  it.effect("makes each variant an error with a message of one line, which catchTag finds", () =>
+    Effect.gen(function* () {
+      const made = new Set<string>()
+      const nested: Record<string, unknown> = { ...facts }
+      type AnyError = Error & { readonly _tag: string }
+      type AnyClass = { new (fields: Record<string, unknown>): AnyError }
+      for (const [name, union] of Object.entries(unions)) {
+        const classes = union.members.flatMap((member): ReadonlyArray<unknown> =>
+          "members" in member ? member.members : [member]
+        )
+        for (const one of classes as ReadonlyArray<AnyClass>) {
+          const error = new one({
+            ...nested,
+            code: name === "PortMapperError" || name === "EndpointError" ? Option.some(7) : 7,
+            close: nested["Close"],
+            error: nested[one.name === "StreamLost" ? "StreamError" : one.name === "ConnectionLost" ? "ConnectionError" : "RpcError"]
+          })
+          nested[name] = error
+          made.add(error._tag)
+          assert.instanceOf(error, Error)
+          assert.strictEqual(error._tag, one.name)
+          assert.isAbove(error.message.length, 5)
+          assert.notInclude(error.message, "\n")
+          assert.notInclude(error.message, "undefined")
+          assert.notInclude(error.message, "[object")
+          assert.isTrue(Schema.is(union as Schema.Schema<unknown>)(error), `${error._tag} in ${name}`)
+          const caught = yield* Effect.fail(error).pipe(Effect.catchTag(error._tag, ({ _tag }) => Effect.succeed(_tag)))
+          assert.strictEqual(caught, error._tag)
+        }
+      }
+      assert.strictEqual(made.size, 30)
+    })
+  )
+
+  it.effect("survives encoding and decoding, nested ones included", () =>
+    Effect.gen(function* () {
+      const codec = Schema.toCodecJson(NoneReachable)
+      const error = new NoneReachable({
+        attempts: [{ peer: "nowhere", error: ConnectionError.members[2].make({ input: "nowhere", reason: "because" }) }]
+      })
+      const json: unknown = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(codec)(error)))
+      const back = yield* Schema.decodeUnknownEffect(codec)(json)
+      assert.strictEqual(back._tag, "NoneReachable")
+      assert.strictEqual(back.attempts[0]?.error._tag, "InvalidAddress")
+      assert.strictEqual(back.message, error.message)
+    })
+  )
+})
