@@ -67,7 +67,10 @@ export const EndpointConfig = Schema.Struct({
   handshakeTimeout: withDefault(PositiveTime, Duration.seconds(10)),
   /** How long a question to a peer (echo, verification, reachability) may take. Default 10 s. */
   rpcTimeout: withDefault(PositiveTime, Duration.seconds(10)),
-  /** A connection with something to send that gets nowhere for this long is closed. Default 60 s. */
+  /**
+   * A connection that waits for the peer's QUIC, for an acknowledgement or for room to open streams, and gets nowhere for
+   * this long is closed. Waiting for the peer's application to read is no such thing. Default 60 s.
+   */
   stallTimeout: withDefault(PositiveTime, Duration.seconds(60)),
   /** Bytes per second to one peer. Default 1 GiB/s. */
   maxSendRate: withDefault(Schema.Int.check(Schema.isBetween({ minimum: 65_536, maximum: 2 ** 40 })), 2 ** 30)

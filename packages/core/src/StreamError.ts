@@ -7,7 +7,8 @@ import * as Schema from "effect/Schema"
 
 /**
  * The peer ended its half of the stream early: it asked us to stop sending, or reset what it was sending
- * (RFC 9000, sections 19.4 and 19.5). `code` is the application's, 0 to 2^53 - 1.
+ * (RFC 9000, sections 19.4 and 19.5). `code` is the application's, 0 to 2^53 - 1; also 0 where QUIC had no occasion to
+ * tell it.
  *
  * @category errors
  * @since 0.1.0

@@ -62,7 +62,11 @@ describe("the public address", () => {
     ["is the mapped one before that", { mapped }, "203.0.113.1:2002"],
     ["has the configured IP before that", { mapped, config: { externalIp: "203.0.113.7" } }, "203.0.113.7:2002"],
     ["has the configured port before that", { mapped, config: { externalPort: 7 } }, "203.0.113.1:7"],
-    ["has the configured IP and the port that the contact sees", { config: { externalIp: "203.0.113.7" } }, "203.0.113.7:1001"],
+    [
+      "has the configured IP and the port that the contact sees",
+      { config: { externalIp: "203.0.113.7" } },
+      "203.0.113.7:1001"
+    ],
     [
       "is the configured one before all",
       { mapped, config: { externalIp: address("203.0.113.7:1").address, externalPort: 7 } },
@@ -233,34 +237,36 @@ describe("a peer's questions", () => {
     })
   )
 
-  it.effect("no more than 32 verifications run at once; further ones are answered with no, and later ones run again", () =>
-    Effect.gen(function* () {
-      const { respond } = yield* Bootstrap.make
-      const done = yield* Deferred.make<void>()
-      let dialled = 0
-      const peer: Bootstrap.Asker = {
-        remoteAddress: address("192.0.2.1:1"),
-        isReachable: () =>
-          Effect.suspend(() => {
-            dialled += 1
-            return Effect.as(Deferred.await(done), true)
-          })
-      }
-      const question = verification("192.0.2.1:1")
-      const no = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: false })
-      const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
-      const first = yield* Effect.forkChild(
-        Effect.all(
-          Array.from({ length: 32 }, () => respond(peer, question)),
-          { concurrency: "unbounded" }
+  it.effect(
+    "no more than 32 verifications run at once; further ones are answered with no, and later ones run again",
+    () =>
+      Effect.gen(function* () {
+        const { respond } = yield* Bootstrap.make
+        const done = yield* Deferred.make<void>()
+        let dialled = 0
+        const peer: Bootstrap.Asker = {
+          remoteAddress: address("192.0.2.1:1"),
+          isReachable: () =>
+            Effect.suspend(() => {
+              dialled += 1
+              return Effect.as(Deferred.await(done), true)
+            })
+        }
+        const question = verification("192.0.2.1:1")
+        const no = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: false })
+        const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
+        const first = yield* Effect.forkChild(
+          Effect.all(
+            Array.from({ length: 32 }, () => respond(peer, question)),
+            { concurrency: "unbounded" }
+          )
         )
-      )
-      yield* Effect.yieldNow
-      for (let i = 0; i < 5; i++) assert.deepStrictEqual(yield* respond(peer, question), no)
-      assert.strictEqual(dialled, 32)
-      yield* Deferred.succeed(done, undefined)
-      for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
-      assert.deepStrictEqual(yield* respond(peer, question), yes)
-    })
+        yield* Effect.yieldNow
+        for (let i = 0; i < 5; i++) assert.deepStrictEqual(yield* respond(peer, question), no)
+        assert.strictEqual(dialled, 32)
+        yield* Deferred.succeed(done, undefined)
+        for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
+        assert.deepStrictEqual(yield* respond(peer, question), yes)
+      })
   )
 })

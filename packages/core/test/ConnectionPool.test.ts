@@ -137,7 +137,9 @@ describe("connect", () => {
       const pool = yield* ConnectionPool.make
       const first = yield* dial(here)
       const second = yield* dial(there)
-      const callers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(pool.connect(address(here), first.effect)))
+      const callers = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.forkChild(pool.connect(address(here), first.effect))
+      )
       const other = yield* Effect.forkChild(pool.connect(address(there), second.effect))
       yield* settle
       assert.deepStrictEqual([first.state.started, second.state.started], [1, 1])

@@ -12,7 +12,16 @@ import { type MapOptions, PortMapper } from "../src/PortMapper.ts"
 import { MappingConflict } from "../src/PortMapperError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
 import { address, bytes } from "./endpoint-support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./endpoint-support/memory.ts"
+import {
+  blackhole,
+  countingDials,
+  endpoint,
+  onNetwork,
+  pair,
+  refuse,
+  setLatency,
+  settle
+} from "./endpoint-support/memory.ts"
 import { answering, raw, silent } from "./endpoint-support/raw.ts"
 
 const contact = "10.0.0.2:2"
@@ -171,27 +180,33 @@ describe("the port mapping", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("gets the bound address, the wished port and the lease; its address is the public one; it ends with the endpoint", () =>
-    Effect.gen(function* () {
-      const { asked, service, state } = yield* mapper
-      const scope = yield* Scope.make()
-      const config: EndpointConfig.Input = { forwardPort: true, upnpLeaseDuration: "90 seconds" }
-      const one = yield* endpoint("10.0.0.1:1", config).pipe(
-        Scope.provide(scope),
-        Effect.provideService(PortMapper, service)
-      )
-      assert.strictEqual(String(one.publicAddress), "10.0.0.1:7777")
-      assert.strictEqual(String(asked[0]?.internal), "10.0.0.1:1")
-      assert.strictEqual(asked[0]?.external, undefined)
-      assert.strictEqual(Duration.toSeconds(asked[0]!.lease), 90)
-      assert.strictEqual(state.mapped, 1)
-      yield* one.close
-      assert.strictEqual(state.mapped, 0)
-      yield* Scope.close(scope, Exit.void)
+  it.effect(
+    "gets the bound address, the wished port and the lease; its address is the public one; it ends with the endpoint",
+    () =>
+      Effect.gen(function* () {
+        const { asked, service, state } = yield* mapper
+        const scope = yield* Scope.make()
+        const config: EndpointConfig.Input = { forwardPort: true, upnpLeaseDuration: "90 seconds" }
+        const one = yield* endpoint("10.0.0.1:1", config).pipe(
+          Scope.provide(scope),
+          Effect.provideService(PortMapper, service)
+        )
+        assert.strictEqual(String(one.publicAddress), "10.0.0.1:7777")
+        assert.strictEqual(String(asked[0]?.internal), "10.0.0.1:1")
+        assert.strictEqual(asked[0]?.external, undefined)
+        assert.strictEqual(Duration.toSeconds(asked[0]!.lease), 90)
+        assert.strictEqual(state.mapped, 1)
+        yield* one.close
+        assert.strictEqual(state.mapped, 0)
+        yield* Scope.close(scope, Exit.void)
 
-      yield* Effect.provideService(endpoint("10.0.0.1:1", { forwardPort: true, externalPort: 99 }), PortMapper, service)
-      assert.strictEqual(asked[1]?.external, 99)
-    }).pipe(onNetwork)
+        yield* Effect.provideService(
+          endpoint("10.0.0.1:1", { forwardPort: true, externalPort: 99 }),
+          PortMapper,
+          service
+        )
+        assert.strictEqual(asked[1]?.external, 99)
+      }).pipe(onNetwork)
   )
 
   it.effect("is what the contact verifies, and it is removed when that fails", () =>

@@ -13,14 +13,24 @@ import type { ConnectionError } from "../src/ConnectionError.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
 import { bytes, textOf } from "./endpoint-support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./endpoint-support/memory.ts"
+import {
+  blackhole,
+  countingDials,
+  endpoint,
+  onNetwork,
+  pair,
+  refuse,
+  setLatency,
+  settle
+} from "./endpoint-support/memory.ts"
 
 type Failure =
   | ConnectionError
   | { readonly _tag: "ConnectionLost"; readonly error: ConnectionError }
   | { readonly _tag: "NoneReachable" | "NotConnected" | "SerializationError" | "StreamLost" | "RpcTimedOut" }
 
-const tagOf = (error: Failure) => (error._tag === "ConnectionLost" ? `ConnectionLost of ${error.error._tag}` : error._tag)
+const tagOf = (error: Failure) =>
+  error._tag === "ConnectionLost" ? `ConnectionLost of ${error.error._tag}` : error._tag
 
 /** The tag that a fiber failed with; an interruption or a defect is not a failure. */
 const failureOf = (fiber: Fiber.Fiber<unknown, Failure>) => Effect.map(Effect.flip(Fiber.join(fiber)), tagOf)
@@ -206,8 +216,8 @@ describe("an endpoint that fails to start", () => {
 })
 
 describe("two endpoints of one program", () => {
-  class One extends Context.Service<One, Endpoint.Endpoint["Service"]>()("test/One") {}
-  class Two extends Context.Service<Two, Endpoint.Endpoint["Service"]>()("test/Two") {}
+  class One extends Context.Service<One, Endpoint.Endpoint["Service"]>()("@qp2p/core/test/Endpoint.close.test/One") {}
+  class Two extends Context.Service<Two, Endpoint.Endpoint["Service"]>()("@qp2p/core/test/Endpoint.close.test/Two") {}
   const service = Effect.map(Effect.context<Endpoint.Endpoint>(), Context.get(Endpoint.Endpoint))
   // One reference for both: built once, and given to both.
   const rooms = Layer.merge(ConnectionPool.layer, Bootstrap.layer)

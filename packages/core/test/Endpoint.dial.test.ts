@@ -145,29 +145,31 @@ describe("connectTo", () => {
 })
 
 describe("retries", () => {
-  it.effect("come after 500 ms, half as long again each time, up to half longer or shorter, for the retry duration", () =>
-    countingDials((dials) =>
-      Effect.gen(function* () {
-        yield* refuse("10.0.0.9:9")
-        const one = yield* endpoint("10.0.0.1:1", { retryDuration: "10 minutes" })
-        const caller = yield* Effect.forkChild(Effect.flip(one.connectTo("10.0.0.9:9")))
-        yield* settle
-        yield* TestClock.adjust("1 hour")
-        const error = yield* Fiber.join(caller)
-        assert.strictEqual(error._tag, "TransportError")
-        const { times } = dials
-        assert.isAbove(times.length, 10)
-        for (let i = 1; i < times.length; i++) {
-          const wait = times[i]! - times[i - 1]!
-          const planned = 500 * 1.5 ** (i - 1)
-          assert.isAtLeast(wait, Math.min(planned * 0.5, 60_000) - 1)
-          assert.isAtMost(wait, Math.min(planned * 1.5, 60_000) + 1)
-        }
-        const spent = times.at(-1)! - times[0]!
-        assert.isAtLeast(spent, 10 * 60_000 - 60_000)
-        assert.isAtMost(spent, 10 * 60_000 + 60_000)
-      })
-    ).pipe(onNetwork)
+  it.effect(
+    "come after 500 ms, half as long again each time, up to half longer or shorter, for the retry duration",
+    () =>
+      countingDials((dials) =>
+        Effect.gen(function* () {
+          yield* refuse("10.0.0.9:9")
+          const one = yield* endpoint("10.0.0.1:1", { retryDuration: "10 minutes" })
+          const caller = yield* Effect.forkChild(Effect.flip(one.connectTo("10.0.0.9:9")))
+          yield* settle
+          yield* TestClock.adjust("1 hour")
+          const error = yield* Fiber.join(caller)
+          assert.strictEqual(error._tag, "TransportError")
+          const { times } = dials
+          assert.isAbove(times.length, 10)
+          for (let i = 1; i < times.length; i++) {
+            const wait = times[i]! - times[i - 1]!
+            const planned = 500 * 1.5 ** (i - 1)
+            assert.isAtLeast(wait, Math.min(planned * 0.5, 60_000) - 1)
+            assert.isAtMost(wait, Math.min(planned * 1.5, 60_000) + 1)
+          }
+          const spent = times.at(-1)! - times[0]!
+          assert.isAtLeast(spent, 10 * 60_000 - 60_000)
+          assert.isAtMost(spent, 10 * 60_000 + 60_000)
+        })
+      ).pipe(onNetwork)
   )
 
   it.effect("end with the first dial that gets through", () =>
@@ -224,10 +226,14 @@ describe("retries", () => {
       Effect.gen(function* () {
         yield* refuse("10.0.0.9:9")
         const asked: Array<number> = []
-        const one = yield* Effect.provideService(endpoint("10.0.0.1:1", { retryDuration: "7 seconds" }), RetrySchedule, (duration) => {
-          asked.push(Duration.toMillis(duration))
-          return Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 3 }))
-        })
+        const one = yield* Effect.provideService(
+          endpoint("10.0.0.1:1", { retryDuration: "7 seconds" }),
+          RetrySchedule,
+          (duration) => {
+            asked.push(Duration.toMillis(duration))
+            return Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 3 }))
+          }
+        )
         const connecting = yield* Effect.forkChild(Effect.flip(one.connectTo("10.0.0.9:9")))
         yield* settle
         yield* TestClock.adjust("1 minute")

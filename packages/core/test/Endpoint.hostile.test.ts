@@ -62,6 +62,18 @@ describe("a peer that does not keep to the protocol", () => {
     )
   }
 
+  it.effect("has both halves of a bidirectional stream ended for garbage", () =>
+    Effect.gen(function* () {
+      const { connection } = yield* attacked
+      const ends: Array<StreamFailure | undefined> = []
+      const { send } = connection.openBi(0, { onData: () => true, onEnd: (failure) => ends.push(failure) })
+      send.write(bytes("garbage!!"), false, () => {})
+      yield* settle
+      assert.strictEqual(ends.length, 1)
+      assert.deepInclude(ends[0], { _tag: "StreamStopped", code: 1 })
+    }).pipe(onNetwork)
+  )
+
   it.effect("has whole messages delivered that came before the garbage, and none after", () =>
     Effect.gen(function* () {
       const { connection, one } = yield* attacked

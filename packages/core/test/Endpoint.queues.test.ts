@@ -25,7 +25,8 @@ describe("incoming messages", () => {
     Effect.gen(function* () {
       const [one, two] = yield* pair()
       const taken: Array<string> = []
-      const note = ({ payload }: { readonly payload: Uint8Array }) => Effect.sync(() => void taken.push(textOf(payload)))
+      const note = ({ payload }: { readonly payload: Uint8Array }) =>
+        Effect.sync(() => void taken.push(textOf(payload)))
       const consumers = yield* Effect.all([
         Effect.forkChild(Stream.runForEach(two.incomingMessages, note)),
         Effect.forkChild(Stream.runForEach(two.incomingMessages, note)),
@@ -70,7 +71,12 @@ describe("incoming messages", () => {
       const payload = (i: number) => new Uint8Array(500_000).fill(i)
       let sent = 0
       const sends = yield* Effect.forEach(names(40), (_, i) =>
-        Effect.forkChild(Effect.andThen(one.sendMessage(payload(i), "10.0.0.2:2"), Effect.sync(() => (sent += 1))))
+        Effect.forkChild(
+          Effect.andThen(
+            one.sendMessage(payload(i), "10.0.0.2:2"),
+            Effect.sync(() => (sent += 1))
+          )
+        )
       )
       for (let i = 0; i < 20; i++) yield* settle
       assert.isBelow(sent, 10)
@@ -95,7 +101,10 @@ describe("incoming messages", () => {
       let sent = 0
       const sends = yield* Effect.forEach(names(20), () =>
         Effect.forkChild(
-          Effect.andThen(one.sendMessage(new Uint8Array(500_000), "10.0.0.2:2"), Effect.sync(() => (sent += 1)))
+          Effect.andThen(
+            one.sendMessage(new Uint8Array(500_000), "10.0.0.2:2"),
+            Effect.sync(() => (sent += 1))
+          )
         )
       )
       for (let i = 0; i < 20; i++) yield* settle
@@ -302,7 +311,8 @@ describe("idle connections", () => {
       yield* TestClock.adjust("29 seconds")
       assert.isTrue(Option.isSome(yield* one.connectionId("10.0.0.2:2")))
       yield* TestClock.adjust("2 seconds")
-      for (const node of [one, two]) assert.deepInclude((yield* node.nextDisconnection).reason, { _tag: "IdleTimedOut" })
+      for (const node of [one, two])
+        assert.deepInclude((yield* node.nextDisconnection).reason, { _tag: "IdleTimedOut" })
     }).pipe(onNetwork)
   )
 
@@ -314,7 +324,8 @@ describe("idle connections", () => {
       yield* TestClock.adjust("3 hours")
       yield* blackhole("10.0.0.2:2")
       yield* TestClock.adjust("61 seconds")
-      for (const node of [one, two]) assert.deepInclude((yield* node.nextDisconnection).reason, { _tag: "IdleTimedOut" })
+      for (const node of [one, two])
+        assert.deepInclude((yield* node.nextDisconnection).reason, { _tag: "IdleTimedOut" })
     }).pipe(onNetwork)
   )
 })

@@ -36,9 +36,7 @@ describe("many messages", () => {
         view.setUint32(4, (i * 2_654_435_761) >>> 0)
         return payload
       })
-      const receiving = yield* Effect.forkChild(
-        Stream.runCollect(Stream.take(two.incomingMessages, payloads.length))
-      )
+      const receiving = yield* Effect.forkChild(Stream.runCollect(Stream.take(two.incomingMessages, payloads.length)))
       yield* Effect.forEach(payloads, (payload) => one.sendMessage(payload, two.localAddress), {
         concurrency: "unbounded",
         discard: true
@@ -208,9 +206,12 @@ describe("two endpoints", () => {
   it.live("dial each other at once, and both get through", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair()
-      yield* Effect.all([one.sendMessage(bytes("a"), two.localAddress), two.sendMessage(bytes("b"), one.localAddress)], {
-        concurrency: "unbounded"
-      })
+      yield* Effect.all(
+        [one.sendMessage(bytes("a"), two.localAddress), two.sendMessage(bytes("b"), one.localAddress)],
+        {
+          concurrency: "unbounded"
+        }
+      )
       assert.strictEqual(textOf((yield* one.nextMessage).payload), "b")
       assert.strictEqual(textOf((yield* two.nextMessage).payload), "a")
     }).pipe(onLoopback)

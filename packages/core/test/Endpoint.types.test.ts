@@ -56,9 +56,7 @@ describe("an endpoint's members", () => {
     expectTypeOf<ReturnType<Service["openBidirectionalStream"]>>().toEqualTypeOf<
       Effect.Effect<BidirectionalStream, ConnectionError>
     >()
-    expectTypeOf<ReturnType<Service["trySendMessage"]>>().toEqualTypeOf<
-      Effect.Effect<void, NotConnected | SendError>
-    >()
+    expectTypeOf<ReturnType<Service["trySendMessage"]>>().toEqualTypeOf<Effect.Effect<void, NotConnected | SendError>>()
     expectTypeOf<ReturnType<Service["sendMessage"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
     expectTypeOf<Service["close"]>().toEqualTypeOf<Effect.Effect<void>>()
   })
@@ -69,7 +67,9 @@ describe("an endpoint's members", () => {
     expectTypeOf<{ readonly retryDuration: "5 seconds"; readonly priority: -3 }>().toExtend<
       NonNullable<Parameters<Service["sendMessage"]>[2]>
     >()
-    expectTypeOf<{ readonly retryDuration: "soon" }>().not.toExtend<NonNullable<Parameters<Service["sendMessage"]>[2]>>()
+    expectTypeOf<{ readonly retryDuration: "soon" }>().not.toExtend<
+      NonNullable<Parameters<Service["sendMessage"]>[2]>
+    >()
   })
 })
 
@@ -88,23 +88,19 @@ describe("the constructors and layers", () => {
     expectTypeOf<ReturnType<typeof Endpoint.layerClient>>().toEqualTypeOf<
       Layer.Layer<Endpoint.Endpoint, ClientEndpointError, Transport>
     >()
-    expectTypeOf<ReturnType<typeof Endpoint.layerNode>>().toEqualTypeOf<
-      Layer.Layer<Endpoint.Endpoint, EndpointError>
-    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerNode>>().toEqualTypeOf<Layer.Layer<Endpoint.Endpoint, EndpointError>>()
     expectTypeOf<ReturnType<typeof Endpoint.layerWithoutDependencies>>().toEqualTypeOf<
-      Layer.Layer<
-        Endpoint.Endpoint,
-        EndpointError,
-        Needs | ConnectionPool.ConnectionPool | Bootstrap.Bootstrap
-      >
+      Layer.Layer<Endpoint.Endpoint, EndpointError, Needs | ConnectionPool.ConnectionPool | Bootstrap.Bootstrap>
     >()
   })
 
   it("take partial options and configurations, and no others", () => {
     expectTypeOf<{}>().toExtend<Endpoint.Options>()
-    expectTypeOf<{ readonly localAddress: undefined; readonly contacts: []; readonly config: {} }>().toExtend<
-      Endpoint.Options
-    >()
+    expectTypeOf<{
+      readonly localAddress: undefined
+      readonly contacts: []
+      readonly config: {}
+    }>().toExtend<Endpoint.Options>()
     expectTypeOf<{ readonly config: { readonly messageBuffer: "many" } }>().not.toExtend<Endpoint.Options>()
     expectTypeOf<{ readonly contacts: ReadonlyArray<number> }>().not.toExtend<Endpoint.Options>()
   })
@@ -153,12 +149,7 @@ describe("every union of errors", () => {
 
   it("has the documented variants", () => {
     expectTypeOf<Tag<EndpointError>>().toEqualTypeOf<
-      | "ConfigError"
-      | "SocketError"
-      | "EndpointEchoError"
-      | "EndpointVerificationError"
-      | "Unreachable"
-      | Ports
+      "ConfigError" | "SocketError" | "EndpointEchoError" | "EndpointVerificationError" | "Unreachable" | Ports
     >()
     expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"ConfigError" | "SocketError">()
     expectTypeOf<Tag<ConnectionError>>().toEqualTypeOf<Connections>()
@@ -245,7 +236,14 @@ describe("every union of errors", () => {
             ...nested,
             code: name === "PortMapperError" || name === "EndpointError" ? Option.some(7) : 7,
             close: nested["Close"],
-            error: nested[one.name === "StreamLost" ? "StreamError" : one.name === "ConnectionLost" ? "ConnectionError" : "RpcError"]
+            error:
+              nested[
+                one.name === "StreamLost"
+                  ? "StreamError"
+                  : one.name === "ConnectionLost"
+                    ? "ConnectionError"
+                    : "RpcError"
+              ]
           })
           nested[name] = error
           made.add(error._tag)

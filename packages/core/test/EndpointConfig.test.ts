@@ -60,7 +60,11 @@ describe("the defaults", () => {
   it.effect("fill in what is left out, or undefined", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(plain(yield* EndpointConfig.decode({})), plain(EndpointConfig.defaults))
-      const explicit = yield* EndpointConfig.decode({ idleTimeout: undefined, externalPort: undefined, messageBuffer: 3 })
+      const explicit = yield* EndpointConfig.decode({
+        idleTimeout: undefined,
+        externalPort: undefined,
+        messageBuffer: 3
+      })
       assert.deepInclude(plain(explicit), { ...documented, messageBuffer: 3 })
     })
   )

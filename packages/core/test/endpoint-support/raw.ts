@@ -77,7 +77,8 @@ export const answering = (
         decoder.push(chunk, questions)
         for (const question of questions) {
           const said = answer(question)
-          if (said !== undefined) send?.write(said instanceof Uint8Array ? said : WireMessage.encode(said), true, () => {})
+          if (said !== undefined)
+            send?.write(said instanceof Uint8Array ? said : WireMessage.encode(said), true, () => {})
         }
         return true
       },

@@ -28,8 +28,11 @@ import { wholePriority } from "../code.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
-import { RecvStreamImpl } from "./recvStream.ts"
+import { malformedCode, RecvStreamImpl } from "./recvStream.ts"
 import * as SendStreams from "./sendStream.ts"
+
+/** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
+const maxMalformedStreams = 16
 
 /** What a connection needs of its endpoint. */
 export interface ConnectionOwner {
@@ -60,6 +63,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
   private reassembling = 0
+  private malformedStreams = 0
 
   constructor(id: ConnectionId, backing: BackingConnection, owner: ConnectionOwner) {
     this.id = id
@@ -171,6 +175,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)
+    this.malformedStreams += 1
+    if (this.malformedStreams > maxMalformedStreams) this.backing.close(malformedCode, "not the protocol")
   }
 
   replyOn(stream: BackingSendStream): SendStream {

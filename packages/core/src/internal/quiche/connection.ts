@@ -105,6 +105,9 @@ export class Connection implements BackingConnection {
   private closePacket: Uint8Array | undefined = undefined
   private lateArrivals = 0
   private localClose: Close | undefined = undefined
+  /** What to tell the peer of it, in the next turn. */
+  private closing: { readonly application: boolean; readonly code: number; readonly reason: string } | undefined =
+    undefined
 
   constructor(options: {
     readonly host: ConnectionHost
@@ -139,6 +142,9 @@ export class Connection implements BackingConnection {
       events: () => this.events!,
       answer: (id) => this.outgoing.answer(id),
       wasReset: () => this.leak(),
+      willDrop: (bytes) => {
+        this.explained += bytes
+      },
       scratch: this.host.scratch
     })
   }
@@ -225,10 +231,10 @@ export class Connection implements BackingConnection {
     }
     let held = false
     if (this.phase !== "draining") {
-      if (this.localClose !== undefined) this.sendClose()
+      if (this.closing !== undefined) this.sendClose(now)
       else held = !this.flush(now)
     }
-    if (this.native.isClosed() || this.native.isDraining()) this.terminate()
+    if (this.closing !== undefined || this.native.isClosed() || this.native.isDraining()) this.terminate()
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
@@ -328,24 +334,24 @@ export class Connection implements BackingConnection {
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
     if (this.localClose !== undefined || this.phase === "draining" || this.phase === "closed") return
     this.localClose = close
-    try {
-      this.native.close(application, code, encodeReason(reason))
-    } catch {
-      // Already closing for another reason, which `terminate` finds.
-    }
+    this.closing = { application, code, reason }
     this.host.touch(this)
   }
 
   /** Writes the close frame, and keeps it: it is sent once by the binding, and may be lost. */
-  private sendClose(): void {
+  private sendClose(now: number): void {
+    const { application, code, reason } = this.closing!
+    // What the peer needs to read the frame goes first: the rest of a handshake may not have left yet.
+    this.flush(now)
     try {
+      this.native.close(application, code, encodeReason(reason))
       const buffer = this.host.outbox.packetBuffer()
       const sent = this.native.send(buffer)
       if (sent === null) return
       this.closePacket = buffer.slice(0, sent[0])
       this.host.outbox.addBuffered(sent[0], this.remote)
     } catch {
-      // Nothing can be said to a peer without keys.
+      // Already closing for another reason, which `terminate` finds; or a peer without keys, to whom nothing can be said.
     }
   }
 
@@ -364,7 +370,8 @@ export class Connection implements BackingConnection {
       this.phase = "draining"
       this.report(this.localClose ?? this.foundClose(), established)
     }
-    if (this.native.isClosed()) this.phase = "closed"
+    // The binding drains only when it has sent a close frame or seen one.
+    if (this.native.isClosed() || !this.native.isDraining()) this.phase = "closed"
   }
 
   /** Ends it here and now, with no time to drain: the socket is closing. */
@@ -372,7 +379,7 @@ export class Connection implements BackingConnection {
     if (this.phase === "draining" || this.phase === "closed") return
     const established = this.phase === "established"
     this.closeWith(true, NO_ERROR, "", new LocallyClosed())
-    this.sendClose()
+    this.sendClose(performance.now())
     this.phase = "closed"
     this.report(this.localClose!, established)
   }

@@ -25,8 +25,13 @@ const encoder = new TextEncoder()
 
 export const decodeReason = (reason: Uint8Array): string => decoder.decode(reason)
 
-/** The binding never sends a close frame whose reason is over 1,000 bytes. */
+const longestReason = 1_000
+
+/** The binding never sends a close frame whose reason is over 1,000 bytes. Cut between characters. */
 export const encodeReason = (reason: string): Uint8Array => {
   const bytes = encoder.encode(reason)
-  return bytes.length <= 1_000 ? bytes : encoder.encode(decoder.decode(bytes.subarray(0, 997)).slice(0, -1))
+  if (bytes.length <= longestReason) return bytes
+  let end = longestReason
+  while ((bytes[end]! & 0xc0) === 0x80) end -= 1
+  return bytes.subarray(0, end)
 }

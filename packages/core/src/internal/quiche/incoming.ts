@@ -5,7 +5,7 @@ import type { ConnectionEvents, RecvEvents, StreamFailure } from "../../Transpor
 import type { NativeConnection } from "./native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
 import type { SendStream } from "./sendStream.ts"
-import { maxConnectionRead, maxStreamsRead } from "./tunables.ts"
+import { initialStreamWindow, maxConnectionRead, maxStreamsRead } from "./tunables.ts"
 
 const shutdownRead = 0
 
@@ -17,6 +17,8 @@ export interface IncomingHost {
   readonly events: () => ConnectionEvents
   /** The sending half of a bidirectional stream that the peer opened. */
   readonly answer: (id: number) => SendStream
+  /** Up to so many bytes will come that nobody reads. */
+  readonly willDrop: (bytes: number) => void
   /** The peer has reset a stream. */
   readonly wasReset: () => void
   /** Lent for the time of a read. */
@@ -77,6 +79,7 @@ export class Incoming implements RecvOwner {
       this.streams.delete(stream.id)
       return
     }
+    this.host.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
     } catch {

@@ -12,8 +12,14 @@ const shutdownWrite = 1
 /** Streams that are tried in one turn although the windows seem full. */
 const maxBlockedTries = 64
 
-/** How long a fin that travels alone waits at most for what it follows, in milliseconds. */
-const bareFinPatience = 2_000
+/**
+ * Losses, one after the other, each of which may have been of the stream in question, after which it is taken to be
+ * acknowledged all the same: on a path that loses a tenth of all packets that is wrong once in a hundred million times.
+ */
+const maxSettleLosses = 8
+
+/** How often a peer that has been silent is asked for a sign of life, in milliseconds, while a stream waits for one. */
+const nudgeInterval = 500
 
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {
@@ -52,6 +58,9 @@ export class Outgoing implements SendOwner {
   /** The latest beginning of a stream that has been acknowledged, and when that was found. */
   private provenUntil = 0
   private provenAt = 0
+  private nudgedAt = 0
+  /** Streams that were reset, once what was sent of them has arrived. */
+  private resets: Array<{ readonly stream: SendStream; readonly code: number }> = []
 
   constructor(host: OutgoingHost) {
     this.host = host
@@ -83,7 +92,7 @@ export class Outgoing implements SendOwner {
 
   /** Whether something waits that no packet will announce. */
   get watches(): boolean {
-    return this.bareFins.length > 0
+    return this.bareFins.length + this.resets.length > 0
   }
 
   /** Ends every stream. */
@@ -93,6 +102,7 @@ export class Outgoing implements SendOwner {
     this.parked = []
     this.unconfirmed = []
     this.bareFins = []
+    this.resets = []
     this.sending.clear()
     this.opened = 0
     for (const stream of streams) stream.end(failure)
@@ -113,12 +123,11 @@ export class Outgoing implements SendOwner {
     if (stream.queued) this.queue.remove(stream)
     stream.queued = false
     this.release(stream)
-    if (stream.id === undefined || this.host.over() !== undefined) return
-    try {
-      this.native.streamShutdown(stream.id, shutdownWrite, code)
-    } catch {
-      // Already collected: everything had been acknowledged, so there is nothing to take back.
-    }
+    // With the fin on its way there is nothing left to take back.
+    if (stream.id === undefined || stream.finWritten || this.host.over() !== undefined) return
+    // The receiver's binding gives no window back for what it has not read when a reset arrives. A connection would
+    // starve after a few resets, so they follow what was sent instead of overtaking it.
+    this.resets.push({ stream, code })
     this.host.touch()
   }
 
@@ -161,12 +170,20 @@ export class Outgoing implements SendOwner {
         else still.push(stream)
       }
     }
+    if (this.resets.length > 0) {
+      const waiting = this.resets
+      this.resets = []
+      for (const reset of waiting) {
+        if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
+        else this.resets.push(reset)
+      }
+    }
     if (this.bareFins.length > 0) {
       const waiting = this.bareFins
       this.bareFins = []
       for (const stream of waiting) {
         if (stream.ended) continue
-        if (!this.settled(stream, now) && now - stream.settleFrom < bareFinPatience) {
+        if (!this.settled(stream, now)) {
           this.bareFins.push(stream)
           continue
         }
@@ -188,7 +205,10 @@ export class Outgoing implements SendOwner {
    */
   private settled(stream: SendStream, now: number): boolean {
     const heardAt = this.host.heardAt()
-    if (heardAt <= stream.settleFrom) return false
+    if (heardAt <= stream.settleFrom) {
+      if (now - stream.settleFrom > nudgeInterval) this.nudge(now)
+      return false
+    }
     // With nothing in flight the only timer left is the idle one. While something is, the retransmission timer is due
     // sooner, unless the peer has been silent for long.
     const idle = this.host.idleTimeout()
@@ -196,16 +216,31 @@ export class Outgoing implements SendOwner {
     if (silence < idle / 16) {
       const timeout = this.native.timeout()
       if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
-    }
+    } else this.nudge(now)
     if (this.provenUntil <= stream.settleFrom) return false
     const path = this.native.pathStats()[0]
     if (path === undefined) return false
     if (path.lost !== stream.settleLost) {
+      if (stream.settleLost >= 0) stream.settleLosses += 1
       stream.settleLost = path.lost
       stream.settleFrom = now
-      return false
+      return stream.settleLosses >= maxSettleLosses
     }
     return now - this.provenAt > path.rtt * 1.5 + 5
+  }
+
+  private nudge(now: number): void {
+    if (now - this.nudgedAt < nudgeInterval) return
+    this.nudgedAt = now
+    this.native.sendAckEliciting()
+  }
+
+  private shutdown(stream: SendStream, code: number): void {
+    try {
+      this.native.streamShutdown(stream.id!, shutdownWrite, code)
+    } catch {
+      // Already collected: the peer has stopped it.
+    }
   }
 
   /** Writes as much as the windows take. */
@@ -223,6 +258,7 @@ export class Outgoing implements SendOwner {
       if (result !== "ended") stream.begun()
       if (stream.pending < before || result === "drained") {
         this.progress += 1
+        stream.settleFrom = now
         // Others got through after these had not: it is their own windows that are full, not the connection's.
         if (failed.length > 0) this.parked.push(...failed.splice(0))
       }
@@ -244,8 +280,6 @@ export class Outgoing implements SendOwner {
   private drained(stream: SendStream, now: number): void {
     stream.queued = false
     if (stream.finWritten) return this.awaitConfirmation(stream, now)
-    stream.settleFrom = now
-    stream.settleLost = -1
     if (stream.bareFin) {
       this.bareFins.push(stream)
       this.host.touch()

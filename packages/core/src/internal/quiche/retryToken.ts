@@ -5,7 +5,7 @@
  * Layout: issue time (8 bytes, ms) | HMAC-SHA256 (32) | the client's original destination id.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
-import { retryTokenLifetime } from "./tunables.ts"
+import { connectionIdLength, retryTokenLifetime } from "./tunables.ts"
 
 const headerLength = 8 + 32
 
@@ -35,6 +35,8 @@ export const make = (): RetryTokens => {
     },
     verify: (client, token, dcid, now) => {
       if (token.length <= headerLength || token.length > headerLength + 20) return undefined
+      // Ours all have one length; with another, the bytes that are hashed could be cut up differently.
+      if (dcid.length !== connectionIdLength) return undefined
       const bytes = Buffer.from(token)
       const age = now - Number(bytes.readBigUInt64BE(0))
       if (age < 0 || age > retryTokenLifetime) return undefined

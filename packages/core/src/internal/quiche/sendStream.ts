@@ -50,6 +50,7 @@ export class SendStream implements BackingSendStream {
   /** When the last bytes were written, and the connection's loss count then: see `Outgoing.settled`. */
   settleFrom = 0
   settleLost = -1
+  settleLosses = 0
   /** When it was begun. */
   begunAt = 0
   /** Told the id as soon as the binding knows the stream; or why it never will. */
