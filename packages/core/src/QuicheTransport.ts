@@ -111,13 +111,6 @@ const open = Effect.fnUntraced(function* (
     outbox
   })
 
-  // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
-  yield* Effect.addFinalizer(() =>
-    Effect.andThen(
-      Effect.sync(() => socket.close()),
-      Effect.suspend(() => Fiber.awaitAll([...writes]))
-    )
-  )
   yield* Effect.forkScoped(
     Effect.catch(receive(reader, socket), (error) =>
       // Without its socket nothing can go on: every connection ends, and every dial fails.
@@ -128,8 +121,31 @@ const open = Effect.fnUntraced(function* (
     )
   )
   yield* Effect.forkScoped(housekeeping(socket, bind))
+  // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
+  yield* Effect.addFinalizer(() =>
+    farewell(socket).pipe(
+      Effect.andThen(Effect.sync(() => socket.close())),
+      Effect.andThen(Effect.suspend(() => Fiber.awaitAll([...writes])))
+    )
+  )
   return socket
 })
+
+/**
+ * Gives every connection the time that its close frame needs. On the system's clock, as QUIC is: a test that stands
+ * still must be able to close its scope.
+ */
+const farewell = (socket: Socket): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (!socket.beginClose()) return resume(Effect.void)
+    let left = tunables.farewellTicks
+    const timer = setInterval(() => {
+      left -= 1
+      if (left > 0 && !socket.quiet) return
+      clearInterval(timer)
+      resume(Effect.void)
+    }, tunables.farewellTick)
+  })
 
 const noteWriteError = (socket: Socket, { reason }: DatagramSocket.DatagramSocketError): void => {
   if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return

@@ -53,6 +53,19 @@ export type Phase =
   /** Gone. */
   | "closed"
 
+interface Closing {
+  readonly application: boolean
+  readonly code: number
+  readonly reason: string
+  since: number
+  /** Whether the binding knows. */
+  told: boolean
+}
+
+/** How long a close waits for room in the congestion window, and how long it may take in all, in milliseconds. */
+const patience = 100
+const longestClose = 1_000
+
 export class Connection implements BackingConnection {
   readonly native: NativeConnection
   readonly dialled: boolean
@@ -106,8 +119,9 @@ export class Connection implements BackingConnection {
   private lateArrivals = 0
   private localClose: Close | undefined = undefined
   /** What to tell the peer of it, in the next turn. */
-  private closing: { readonly application: boolean; readonly code: number; readonly reason: string } | undefined =
-    undefined
+  private closing: Closing | undefined = undefined
+  /** Whether anything was sent since the handshake. */
+  private flushed = false
 
   constructor(options: {
     readonly host: ConnectionHost
@@ -220,25 +234,28 @@ export class Connection implements BackingConnection {
 
   turn(now: number): void {
     if (this.phase === "closed") return
-    if (this.packetsThisTurn > 0) this.lastReceived = now
+    const packets = this.packetsThisTurn
+    this.packetsThisTurn = 0
+    if (packets > 0) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (this.phase === "established" && this.localClose === undefined) {
       this.incoming.read(false)
-      if (this.packetsThisTurn > 0) this.outgoing.notice()
+      if (packets > 0) this.outgoing.notice()
       this.outgoing.confirm(now)
       this.outgoing.pump(now)
-      this.audit()
+      this.audit(packets)
     }
     let held = false
     if (this.phase !== "draining") {
-      if (this.closing !== undefined) this.sendClose(now)
-      else held = !this.flush(now)
+      if (this.closing !== undefined) this.sendClose(now, packets > 0)
+      else held = !this.flush(now, tunables.burst)
     }
-    if (this.closing !== undefined || this.native.isClosed() || this.native.isDraining()) this.terminate()
+    if (this.native.isClosed() || this.native.isDraining()) this.terminate()
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
     if (held) this.deadline = Math.min(this.deadline, now + 2)
+    if (this.closing !== undefined && this.phase !== "draining") this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.watches) this.deadline = Math.min(this.deadline, now + 10)
     this.host.wake(this.deadline)
   }
@@ -273,11 +290,10 @@ export class Connection implements BackingConnection {
   }
 
   /** Bounds what a peer can make the binding keep that no window counts. */
-  private audit(): void {
+  private audit(packets: number): void {
     // Headers and acknowledgements explain something for each packet that brought data or that we sent.
     const { bytesRead } = this.incoming
-    this.explained += bytesRead * 1.5 + Math.min(this.packetsThisTurn, bytesRead) * 64
-    this.packetsThisTurn = 0
+    this.explained += bytesRead * 1.5 + Math.min(packets, bytesRead) * 64
     this.incoming.bytesRead = 0
     this.bytesOut += bytesRead
     // With nothing left to read, whatever came in and was not read was not stream data.
@@ -304,11 +320,12 @@ export class Connection implements BackingConnection {
   }
 
   /** Sends what is ready. False when something else than the peer holds it back. */
-  private flush(now: number): boolean {
+  private flush(now: number, burst: number): boolean {
     const { host, native } = this
     this.allowance = Math.min(this.allowance + (now - this.lastRefill) * host.sendRate, host.sendRate * 10)
     this.lastRefill = now
-    for (let i = 0; i < tunables.burst; i++) {
+    if (this.phase === "established") this.flushed = true
+    for (let i = 0; i < burst; i++) {
       // quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820, CVE-2025-4821); the rate per
       // peer is what keeps it from making us flood the network.
       if (this.allowance <= 0 || !host.outbox.hasRoom) return false
@@ -334,25 +351,38 @@ export class Connection implements BackingConnection {
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
     if (this.localClose !== undefined || this.phase === "draining" || this.phase === "closed") return
     this.localClose = close
-    this.closing = { application, code, reason }
+    this.closing = { application, code, reason, since: performance.now(), told: false }
     this.host.touch(this)
   }
 
-  /** Writes the close frame, and keeps it: it is sent once by the binding, and may be lost. */
-  private sendClose(now: number): void {
-    const { application, code, reason } = this.closing!
-    // What the peer needs to read the frame goes first: the rest of a handshake may not have left yet.
-    this.flush(now)
+  /** Writes the close frame, and keeps it: the binding sends it once, and it may be lost. */
+  private sendClose(now: number, heard: boolean): void {
+    const closing = this.closing!
+    const waited = now - closing.since
+    if (!closing.told) {
+      // The binding sends no close frame while the congestion window is full, and acknowledgements that come after
+      // `close` do not empty it any more. So it is called when one has just come, or when none seems to.
+      if (this.outgoing.congested && !heard && waited < patience) return
+      // What the peer needs to read the frame goes first: the end of our handshake may not have left yet.
+      if (!this.flushed) this.flush(now, 4)
+      closing.told = true
+      try {
+        this.native.close(closing.application, closing.code, encodeReason(closing.reason))
+      } catch {
+        // Closing for another reason already, which `terminate` finds.
+      }
+    }
     try {
-      this.native.close(application, code, encodeReason(reason))
       const buffer = this.host.outbox.packetBuffer()
       const sent = this.native.send(buffer)
-      if (sent === null) return
-      this.closePacket = buffer.slice(0, sent[0])
-      this.host.outbox.addBuffered(sent[0], this.remote)
+      if (sent !== null) {
+        this.closePacket = buffer.slice(0, sent[0])
+        this.host.outbox.addBuffered(sent[0], this.remote)
+      }
     } catch {
-      // Already closing for another reason, which `terminate` finds; or a peer without keys, to whom nothing can be said.
+      // A peer without keys, to whom nothing can be said.
     }
+    if (waited > longestClose) this.terminate()
   }
 
   /** RFC 9000, section 10.2.1: answer late packets with the close frame, less and less often. */
@@ -379,7 +409,8 @@ export class Connection implements BackingConnection {
     if (this.phase === "draining" || this.phase === "closed") return
     const established = this.phase === "established"
     this.closeWith(true, NO_ERROR, "", new LocallyClosed())
-    this.sendClose(performance.now())
+    this.closing!.since = -Infinity
+    this.sendClose(performance.now(), true)
     this.phase = "closed"
     this.report(this.localClose!, established)
   }

@@ -39,6 +39,8 @@ export class Outgoing implements SendOwner {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
+  /** Whether the windows were full when there last was something to write. */
+  congested = false
   private readonly host: OutgoingHost
   private nextUni: number
   private nextBi: number
@@ -256,9 +258,9 @@ export class Outgoing implements SendOwner {
       const before = stream.pending
       const result = stream.writeSome()
       if (result !== "ended") stream.begun()
+      if (stream.pending < before) stream.settleFrom = now
       if (stream.pending < before || result === "drained") {
         this.progress += 1
-        stream.settleFrom = now
         // Others got through after these had not: it is their own windows that are full, not the connection's.
         if (failed.length > 0) this.parked.push(...failed.splice(0))
       }
@@ -271,7 +273,8 @@ export class Outgoing implements SendOwner {
         if (stream.written === 0 || failed.length >= maxBlockedTries) break
       }
     }
-    if (failed.length === 0) return
+    this.congested = failed.length > 0
+    if (!this.congested) return
     // So many that only their own windows hold must not keep the head of the queue for ever.
     if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
     else for (const stream of failed.reverse()) this.queue.putBack(stream)

@@ -118,9 +118,8 @@ export class SendStream implements BackingSendStream {
         const fin = this.finQueued && end === chunk.length && this.chunks.length === 1
         const taken = native.streamSend(id, slice, fin)
         if (taken === null) {
-          // Null also means that the binding has dropped the stream: the peer stopped it, and the code went by unseen.
-          if (!this.bidirectional && native.streamFinished(id)) return this.fail(new StreamStopped({ code: 0 }))
-          return "blocked"
+          this.checkStopped()
+          return this.ended ? "ended" : "blocked"
         }
         this.advance(taken)
         quantum -= taken
@@ -200,13 +199,13 @@ export class SendStream implements BackingSendStream {
     onId?.(this.id!)
   }
 
-  /** Notices that the peer has stopped a stream on which nothing is under way. */
+  /** Notices that the peer has stopped the stream. Only right before `finWritten`: later its end looks the same. */
   checkStopped(): void {
     try {
       this.owner.native.streamWritable(this.id!, 0)
     } catch (error) {
-      const code = codeOf(error, "StreamStopped")
-      if (code !== undefined) this.end(new StreamStopped({ code }))
+      // The binding drops a stream that was stopped, and the code with it, perhaps before anybody could ask.
+      this.end(new StreamStopped({ code: codeOf(error, "StreamStopped") ?? 0 }))
     }
   }
 

@@ -68,6 +68,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
+  private closing = false
   private closed = false
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
   private lastHost = ""
@@ -100,7 +101,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   // --- dialling ----------------------------------------------------------------------------------------------------
 
   readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
-    const refusal = this.closed ? new EndpointStopped() : this.refuseDial(peer)
+    const refusal = this.closing ? new EndpointStopped() : this.refuseDial(peer)
     if (refusal !== undefined) {
       let cancelled = false
       queueMicrotask(() => {
@@ -150,7 +151,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   }
 
   private dialError(peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError {
-    if (this.closed) return new EndpointStopped()
+    if (this.closing) return new EndpointStopped()
     if (connection.versionMismatch) return new VersionMismatch({ peer })
     if (close === statelessReset) return new ConnectionReset({ peer })
     switch (close._tag) {
@@ -198,7 +199,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   }
 
   private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
-    if (!this.options.accept) return undefined
+    if (!this.options.accept || this.closing) return undefined
     const verdict = this.admission.judge(packet, `${host} ${port}`, Date.now(), {
       draining: this.entries.size - this.live,
       connections: this.live,
@@ -367,9 +368,22 @@ export class Socket implements BackingSocket, ConnectionHost {
     }
   }
 
-  /** Ends every connection and tells the peers. The last batch has been handed to `send` when this returns. */
+  /** Begins to end every connection. False when there is none to wait for. */
+  beginClose(): boolean {
+    this.closing = true
+    for (const connection of this.entries.keys()) connection.close(0, "")
+    return this.live > 0
+  }
+
+  /** Whether every connection is over and its peer told. */
+  get quiet(): boolean {
+    return this.live === 0
+  }
+
+  /** Ends what is left, here and now. The last batch has been handed over when this returns. */
   close(): void {
     if (this.closed) return
+    this.closing = true
     this.closed = true
     if (this.immediate !== undefined) clearImmediate(this.immediate)
     if (this.timer !== undefined) clearTimeout(this.timer)

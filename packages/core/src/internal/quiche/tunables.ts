@@ -80,3 +80,7 @@ export const unexplainedBytes = 16 << 20
 /** How often the housekeeping of a socket runs at most and at least, in milliseconds. */
 export const minSweep = 10
 export const maxSweep = 1_000
+
+/** How often, in milliseconds, and how many times a socket that closes looks whether its peers have been told. */
+export const farewellTick = 2
+export const farewellTicks = 125
