@@ -197,7 +197,7 @@ describe("priority", () => {
       const { far, near } = yield* connect()
       const ended = order(far)
       const priorities = [0, -5, 5, 1_000, 0, 5, -1_000]
-      const sent = priorities.map((priority, i) => near.send(marked(i, 20_000), priority))
+      const sent = priorities.map((priority, i) => near.send(marked(i, 300_000), priority))
       yield* until("all confirmations", () => sent.every(({ results }) => results.length === 1))
       assert.deepStrictEqual(
         ended.map((i) => priorities[i]),
@@ -210,7 +210,8 @@ describe("priority", () => {
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       const ended = order(far)
-      const sent = [near.send(marked(0, 50_000)), near.send(marked(1, 50_000)), near.send(marked(2, 50_000))]
+      // So long that no two of them end in the same turn of the receiver.
+      const sent = [0, 1, 2].map((i) => near.send(marked(i, 500_000)))
       sent[2]!.stream.setPriority(1)
       sent[0]!.stream.setPriority(-1)
       yield* until("all confirmations", () => sent.every(({ results }) => results.length === 1))

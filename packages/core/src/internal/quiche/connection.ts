@@ -15,7 +15,9 @@ import type {
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { statelessResetReason } from "../failures.ts"
-import { APPLICATION_ERROR, decodeReason, encodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { Accounts } from "./accounts.ts"
+import { Closing } from "./closing.ts"
+import { APPLICATION_ERROR, decodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
 import type { Outbox } from "./outbox.ts"
@@ -53,18 +55,8 @@ export type Phase =
   /** Gone. */
   | "closed"
 
-interface Closing {
-  readonly application: boolean
-  readonly code: number
-  readonly reason: string
-  since: number
-  /** Whether the binding knows. */
-  told: boolean
-}
-
-/** How long a close waits for room in the congestion window, and how long it may take in all, in milliseconds. */
-const patience = 100
-const longestClose = 1_000
+/** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
+type Flushed = "all" | "more" | "held"
 
 export class Connection implements BackingConnection {
   readonly native: NativeConnection
@@ -106,17 +98,8 @@ export class Connection implements BackingConnection {
   private heardTime = 0
   private allowance: number
   private lastRefill = performance.now()
-  // The accounts that bound what a peer can make the binding keep.
-  private bytesIn = 0
-  private explained = 0
+  private readonly accounts: Accounts
   private packetsThisTurn = 0
-  private packetsOut = 0
-  private bytesOut = 0
-  private bytesKnown = 0
-  private leaked = 0
-  /** The close frame, to be repeated while late packets come. */
-  private closePacket: Uint8Array | undefined = undefined
-  private lateArrivals = 0
   private localClose: Close | undefined = undefined
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
@@ -141,6 +124,7 @@ export class Connection implements BackingConnection {
     this.allowance = this.host.sendRate * 10
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
+    this.accounts = new Accounts(this.native)
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
@@ -155,10 +139,7 @@ export class Connection implements BackingConnection {
       over,
       events: () => this.events!,
       answer: (id) => this.outgoing.answer(id),
-      wasReset: () => this.leak(),
-      willDrop: (bytes) => {
-        this.explained += bytes
-      },
+      accounts: this.accounts,
       scratch: this.host.scratch
     })
   }
@@ -201,7 +182,7 @@ export class Connection implements BackingConnection {
   receive(packet: Uint8Array, from: () => NetAddress.InetAddress, moved: boolean): void {
     if (this.phase === "closed") return
     if (this.phase === "draining") return this.repeatClose()
-    this.bytesIn += packet.length
+    this.accounts.received(packet.length)
     this.packetsThisTurn += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
@@ -239,24 +220,26 @@ export class Connection implements BackingConnection {
     if (packets > 0) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (this.phase === "established" && this.localClose === undefined) {
-      this.incoming.read(false)
+      const bytes = this.incoming.read(false)
       if (packets > 0) this.outgoing.notice()
       this.outgoing.confirm(now)
       this.outgoing.pump(now)
-      this.audit(packets)
+      const trouble = this.accounts.audit(packets, bytes)
+      if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
     }
-    let held = false
+    let flushed: Flushed = "all"
     if (this.phase !== "draining") {
-      if (this.closing !== undefined) this.sendClose(now, packets > 0)
-      else held = !this.flush(now, tunables.burst)
+      if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
+      else flushed = this.flush(now, tunables.burst)
     }
     if (this.native.isClosed() || this.native.isDraining()) this.terminate()
+    if (flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
-    if (held) this.deadline = Math.min(this.deadline, now + 2)
+    if (flushed === "held") this.deadline = Math.min(this.deadline, now + 2)
     if (this.closing !== undefined && this.phase !== "draining") this.deadline = Math.min(this.deadline, now + 10)
-    if (this.outgoing.watches) this.deadline = Math.min(this.deadline, now + 10)
+    if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
     this.host.wake(this.deadline)
   }
 
@@ -289,38 +272,8 @@ export class Connection implements BackingConnection {
     this.onEstablished = undefined
   }
 
-  /** Bounds what a peer can make the binding keep that no window counts. */
-  private audit(packets: number): void {
-    // Headers and acknowledgements explain something for each packet that brought data or that we sent.
-    const { bytesRead } = this.incoming
-    this.explained += bytesRead * 1.5 + Math.min(packets, bytesRead) * 64
-    this.incoming.bytesRead = 0
-    this.bytesOut += bytesRead
-    // With nothing left to read, whatever came in and was not read was not stream data.
-    if (!this.native.isReadable()) this.bytesKnown = this.bytesIn - this.bytesOut
-    if (this.leaked > tunables.initialConnectionWindow / 2) {
-      return this.fail(INTERNAL_ERROR, "too many streams reset unread")
-    }
-    const allowed = this.explained + this.packetsOut * 128 + tunables.unexplainedBytes + tunables.maxConnectionWindow
-    if (this.bytesIn <= allowed) return
-    // What others sent in the peer's name was dropped and is not its doing; asking each time would cost too much.
-    this.bytesIn = this.native.stats().recvBytes
-    if (this.bytesIn > allowed) {
-      this.fail(INTERNAL_ERROR, "too much that is not data")
-    }
-  }
-
-  /**
-   * The binding gives no connection window back for what was not read of a stream when the peer reset it. A connection
-   * that has lost half of its window this way is closed, so that the next one starts afresh, before it comes to a stop.
-   */
-  private leak(): void {
-    const unread = this.bytesIn - this.bytesOut - this.incoming.bytesRead - this.bytesKnown
-    this.leaked += Math.max(0, Math.min(unread, tunables.initialStreamWindow))
-  }
-
-  /** Sends what is ready. False when something else than the peer holds it back. */
-  private flush(now: number, burst: number): boolean {
+  /** Sends what is ready. */
+  private flush(now: number, burst: number): Flushed {
     const { host, native } = this
     this.allowance = Math.min(this.allowance + (now - this.lastRefill) * host.sendRate, host.sendRate * 10)
     this.lastRefill = now
@@ -328,22 +281,22 @@ export class Connection implements BackingConnection {
     for (let i = 0; i < burst; i++) {
       // quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820, CVE-2025-4821); the rate per
       // peer is what keeps it from making us flood the network.
-      if (this.allowance <= 0 || !host.outbox.hasRoom) return false
+      if (this.allowance <= 0 || !host.outbox.hasRoom) return "held"
       let sent: readonly [number, unknown] | null
       try {
         sent = native.send(host.outbox.packetBuffer())
       } catch {
-        return true
+        return "all"
       }
-      if (sent === null) return true
+      if (sent === null) return "all"
       this.allowance -= sent[0]
-      this.packetsOut += 1
+      this.accounts.sent()
       this.active = true
       host.outbox.addBuffered(sent[0], this.remote)
     }
     // More may be ready than one turn should send.
     host.touch(this)
-    return true
+    return "more"
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------
@@ -351,45 +304,23 @@ export class Connection implements BackingConnection {
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
     if (this.localClose !== undefined || this.phase === "draining" || this.phase === "closed") return
     this.localClose = close
-    this.closing = { application, code, reason, since: performance.now(), told: false }
+    this.closing = new Closing(this.native, application, code, reason)
     this.host.touch(this)
   }
 
-  /** Writes the close frame, and keeps it: the binding sends it once, and it may be lost. */
-  private sendClose(now: number, heard: boolean): void {
-    const closing = this.closing!
-    const waited = now - closing.since
-    if (!closing.told) {
-      // The binding sends no close frame while the congestion window is full, and acknowledgements that come after
-      // `close` do not empty it any more. So it is called when one has just come, or when none seems to.
-      if (this.outgoing.congested && !heard && waited < patience) return
-      // What the peer needs to read the frame goes first: the end of our handshake may not have left yet.
-      if (!this.flushed) this.flush(now, 4)
-      closing.told = true
-      try {
-        this.native.close(closing.application, closing.code, encodeReason(closing.reason))
-      } catch {
-        // Closing for another reason already, which `terminate` finds.
-      }
-    }
-    try {
-      const buffer = this.host.outbox.packetBuffer()
-      const sent = this.native.send(buffer)
-      if (sent !== null) {
-        this.closePacket = buffer.slice(0, sent[0])
-        this.host.outbox.addBuffered(sent[0], this.remote)
-      }
-    } catch {
-      // A peer without keys, to whom nothing can be said.
-    }
-    if (waited > longestClose) this.terminate()
+  private sendClose(closing: Closing, now: number, heard: boolean): void {
+    if (!closing.mayTell(now, this.outgoing.congested, heard)) return
+    // What the peer needs to read the frame goes first: the end of our handshake may not have left yet.
+    if (!this.flushed) this.flush(now, 4)
+    const { outbox } = this.host
+    const length = closing.write(outbox.packetBuffer())
+    if (length > 0) outbox.addBuffered(length, this.remote)
+    else if (closing.tooLate(now)) this.terminate()
   }
 
-  /** RFC 9000, section 10.2.1: answer late packets with the close frame, less and less often. */
   private repeatClose(): void {
-    if (this.closePacket === undefined) return
-    this.lateArrivals += 1
-    if ((this.lateArrivals & (this.lateArrivals - 1)) === 0) this.host.answer(this.closePacket, this.remote)
+    const packet = this.closing?.answerLate()
+    if (packet !== undefined) this.host.answer(packet, this.remote)
   }
 
   private terminate(): void {
@@ -409,8 +340,8 @@ export class Connection implements BackingConnection {
     if (this.phase === "draining" || this.phase === "closed") return
     const established = this.phase === "established"
     this.closeWith(true, NO_ERROR, "", new LocallyClosed())
-    this.closing!.since = -Infinity
-    this.sendClose(performance.now(), true)
+    this.closing?.hurry()
+    if (this.closing !== undefined) this.sendClose(this.closing, performance.now(), true)
     this.phase = "closed"
     this.report(this.localClose!, established)
   }

@@ -2,6 +2,7 @@
  * The receiving side of a connection: which streams the peer sends on, and who hears of it.
  */
 import type { ConnectionEvents, RecvEvents, StreamFailure } from "../../Transport.ts"
+import type { Accounts } from "./accounts.ts"
 import type { NativeConnection } from "./native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
 import type { SendStream } from "./sendStream.ts"
@@ -17,18 +18,15 @@ export interface IncomingHost {
   readonly events: () => ConnectionEvents
   /** The sending half of a bidirectional stream that the peer opened. */
   readonly answer: (id: number) => SendStream
-  /** Up to so many bytes will come that nobody reads. */
-  readonly willDrop: (bytes: number) => void
-  /** The peer has reset a stream. */
-  readonly wasReset: () => void
+  readonly accounts: Accounts
   /** Lent for the time of a read. */
   readonly scratch: Uint8Array
 }
 
 export class Incoming implements RecvOwner {
   readonly native: NativeConnection
-  /** Stream bytes read since this was last set to 0. */
-  bytesRead = 0
+  /** Stream bytes read in the turn. */
+  private bytesRead = 0
   private readonly host: IncomingHost
   private readonly streams = new Map<number, RecvStream>()
 
@@ -45,14 +43,18 @@ export class Incoming implements RecvOwner {
     return stream
   }
 
-  /** Reads what has arrived; `regardless` of who has paused. */
-  read(regardless: boolean): void {
+  /** Reads what has arrived, `regardless` of who has paused, and tells how many bytes that were. */
+  read(regardless: boolean): number {
+    this.bytesRead = 0
     // Asking for the list costs far more than asking whether it is empty.
-    if (!this.native.isReadable()) return
+    if (!this.native.isReadable()) return 0
     let left = regardless ? Infinity : maxStreamsRead
-    const enough = regardless ? Infinity : this.bytesRead + maxConnectionRead
+    const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
-      if (left-- === 0 || this.bytesRead >= enough) return this.host.touch()
+      if (left-- === 0 || this.bytesRead >= enough) {
+        this.host.touch()
+        break
+      }
       const stream = this.streams.get(id) ?? this.accept(id)
       if (stream.ended) {
         if (stream.discard(this.host.scratch)) this.streams.delete(id)
@@ -62,6 +64,7 @@ export class Incoming implements RecvOwner {
         if (stream.over) this.streams.delete(id)
       }
     }
+    return this.bytesRead
   }
 
   /** Ends every stream. */
@@ -79,7 +82,7 @@ export class Incoming implements RecvOwner {
       this.streams.delete(stream.id)
       return
     }
-    this.host.willDrop(initialStreamWindow)
+    this.host.accounts.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
     } catch {
@@ -88,10 +91,11 @@ export class Incoming implements RecvOwner {
     this.host.touch()
   }
 
-  readonly wasReset = (): void => this.host.wasReset()
+  readonly wasReset = (): void => this.host.accounts.wasReset()
 
   readonly delivered = (bytes: number): void => {
     this.bytesRead += bytes
+    this.host.accounts.read(bytes)
   }
 
   private accept(id: number): RecvStream {

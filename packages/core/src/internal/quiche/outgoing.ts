@@ -18,6 +18,9 @@ const maxBlockedTries = 64
  */
 const maxSettleLosses = 8
 
+/** How often, in milliseconds, a stream that others keep from settling opens one to prove it by. */
+const markInterval = 100
+
 /** How often a peer that has been silent is asked for a sign of life, in milliseconds, while a stream waits for one. */
 const nudgeInterval = 500
 
@@ -51,6 +54,8 @@ export class Outgoing implements SendOwner {
   private parked: Array<SendStream> = []
   /** Streams whose fin is written and not yet acknowledged. */
   private unconfirmed: Array<SendStream> = []
+  /** How many of them have a receiving half too. */
+  private unconfirmedHalves = 0
   /** Streams whose fin has to wait until everything before it is acknowledged. */
   private bareFins: Array<SendStream> = []
   /** Every stream that has an id and an unfinished sending half. */
@@ -61,6 +66,7 @@ export class Outgoing implements SendOwner {
   private provenUntil = 0
   private provenAt = 0
   private nudgedAt = 0
+  private markedAt = 0
   /** Streams that were reset, once what was sent of them has arrived. */
   private resets: Array<{ readonly stream: SendStream; readonly code: number }> = []
 
@@ -92,9 +98,9 @@ export class Outgoing implements SendOwner {
     return this.creditless.length + this.unconfirmed.length > 0
   }
 
-  /** Whether something waits that no packet will announce. */
-  get watches(): boolean {
-    return this.bareFins.length + this.resets.length > 0
+  /** Whether `settle` has something to do. */
+  get settles(): boolean {
+    return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0
   }
 
   /** Ends every stream. */
@@ -106,6 +112,7 @@ export class Outgoing implements SendOwner {
     this.bareFins = []
     this.resets = []
     this.sending.clear()
+    this.unconfirmedHalves = 0
     this.opened = 0
     for (const stream of streams) stream.end(failure)
   }
@@ -152,48 +159,50 @@ export class Outgoing implements SendOwner {
     }
   }
 
-  /** Finds out what the peer has acknowledged. */
+  /** Finds out which streams the peer has acknowledged to their ends. */
   confirm(now: number): void {
-    if (this.unconfirmed.length > 0) {
-      const waiting = this.unconfirmed
-      const still: Array<SendStream> = []
-      this.unconfirmed = still
-      for (const stream of waiting) {
-        if (stream.ended) continue
-        if (stream.confirmed() || (stream.bidirectional && this.settled(stream, now))) {
-          this.release(stream)
-          this.progress += 1
-          if (stream.begunAt > this.provenUntil) {
-            this.provenUntil = stream.begunAt
-            this.provenAt = now
-          }
-          stream.succeed()
-        } else if (stream.ended) this.release(stream)
-        else still.push(stream)
-      }
+    if (this.unconfirmed.length === 0) return
+    const waiting = this.unconfirmed
+    this.unconfirmed = []
+    for (const stream of waiting) {
+      if (stream.ended) continue
+      if (stream.confirmed()) this.succeed(stream, now)
+      else if (stream.ended) this.release(stream)
+      else this.unconfirmed.push(stream)
     }
-    if (this.resets.length > 0) {
-      const waiting = this.resets
-      this.resets = []
-      for (const reset of waiting) {
-        if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
-        else this.resets.push(reset)
-      }
+  }
+
+  /**
+   * Does what had to wait until a stream's bytes are acknowledged. Only right when everything that could be sent has
+   * been: what was found to be lost is no longer in flight, and not yet again.
+   */
+  settle(now: number): void {
+    for (const stream of this.unconfirmed) {
+      if (stream.bidirectional && !stream.ended && this.settled(stream, now)) this.succeed(stream, now)
     }
-    if (this.bareFins.length > 0) {
-      const waiting = this.bareFins
-      this.bareFins = []
-      for (const stream of waiting) {
-        if (stream.ended) continue
-        if (!this.settled(stream, now)) {
-          this.bareFins.push(stream)
-          continue
-        }
+    for (const reset of this.resets.splice(0)) {
+      if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
+      else this.resets.push(reset)
+    }
+    for (const stream of this.bareFins.splice(0)) {
+      if (stream.ended) continue
+      if (this.settled(stream, now)) {
         stream.writeFin()
         if (stream.ended) this.release(stream)
         else this.awaitConfirmation(stream, now)
-      }
+        this.host.touch()
+      } else this.bareFins.push(stream)
     }
+  }
+
+  private succeed(stream: SendStream, now: number): void {
+    this.release(stream)
+    this.progress += 1
+    if (stream.begunAt > this.provenUntil) {
+      this.provenUntil = stream.begunAt
+      this.provenAt = now
+    }
+    stream.succeed()
   }
 
   /**
@@ -219,27 +228,43 @@ export class Outgoing implements SendOwner {
       const timeout = this.native.timeout()
       if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
     } else this.nudge(now)
-    if (this.provenUntil <= stream.settleFrom) return false
     const path = this.native.pathStats()[0]
     if (path === undefined) return false
-    if (path.lost !== stream.settleLost) {
-      if (stream.settleLost >= 0) stream.settleLosses += 1
+    if (stream.settleLost < 0) {
       stream.settleLost = path.lost
       stream.settleFrom = now
-      return stream.settleLosses >= maxSettleLosses
     }
-    return now - this.provenAt > path.rtt * 1.5 + 5
+    if (this.provenUntil <= stream.settleFrom) {
+      this.mark(now)
+      return false
+    }
+    if (now - this.provenAt <= path.rtt * 1.5 + 5) return false
+    if (path.lost === stream.settleLost) return true
+    // Something was lost, perhaps of this stream: it has been sent again, and the wait begins again.
+    stream.settleLosses += 1
+    stream.settleLost = path.lost
+    stream.settleFrom = now
+    return stream.settleLosses >= maxSettleLosses
+  }
+
+  /** Opens an empty stream, whose acknowledgement proves that what was sent before it has arrived or been found lost. */
+  private mark(now: number): void {
+    if (now - this.markedAt < markInterval) return
+    this.markedAt = now
+    this.open(false, Infinity).write(new Uint8Array(0), true, () => {})
   }
 
   private nudge(now: number): void {
     if (now - this.nudgedAt < nudgeInterval) return
     this.nudgedAt = now
     this.native.sendAckEliciting()
+    this.host.touch()
   }
 
   private shutdown(stream: SendStream, code: number): void {
     try {
       this.native.streamShutdown(stream.id!, shutdownWrite, code)
+      this.host.touch()
     } catch {
       // Already collected: the peer has stopped it.
     }
@@ -290,6 +315,7 @@ export class Outgoing implements SendOwner {
   }
 
   private awaitConfirmation(stream: SendStream, now: number): void {
+    if (stream.bidirectional) this.unconfirmedHalves += 1
     stream.settleFrom = now
     stream.settleLost = -1
     this.unconfirmed.push(stream)
@@ -336,6 +362,7 @@ export class Outgoing implements SendOwner {
   }
 
   private release(stream: SendStream): void {
+    if (stream.bidirectional && stream.finWritten && this.sending.has(stream)) this.unconfirmedHalves -= 1
     const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
     if (this.sending.delete(stream) && ours) this.opened -= 1
   }
