@@ -226,17 +226,37 @@ describe("close", () => {
 })
 
 describe("stall", () => {
-  it.live("a peer that does not read for the stall timeout is given up", () =>
+  it.live("a peer that acknowledges nothing for the stall timeout is given up", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connect({ client: { stallTimeout: Duration.millis(400) } })
+      const network = new Network()
+      const { near } = yield* connect({
+        client: { openSocket: network.openSocket, stallTimeout: Duration.millis(400) }
+      })
+      network.outgoing = () => []
+      const { results } = near.send(text("lost"))
+      yield* until("the end", () => near.closes.length === 1)
+      const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+      assert.deepStrictEqual(near.closes, [stalled])
+      assert.deepStrictEqual(results, [stalled])
+    })
+  )
+
+  it.live("a peer whose application does not read is waited for", () =>
+    Effect.gen(function* () {
+      const { far, near } = yield* connect({ client: { stallTimeout: Duration.millis(200) } })
       far.heed = (stream) => {
         stream.pausing = true
       }
-      const { results } = near.send(pattern(12 << 20))
-      yield* until("the end", () => near.closes.length === 1 && far.closes.length === 1)
-      const stalled = new TransportClosed({ code: 1, reason: "stalled" })
-      assert.deepStrictEqual([...near.closes, ...far.closes], [stalled, stalled])
-      assert.deepStrictEqual(results, [stalled])
+      const bytes = pattern(12 << 20)
+      const { results } = near.send(bytes)
+      yield* until("some of it", () => (far.streams[0]?.length ?? 0) > 0)
+      // Longer than the timeout: that nothing happens cannot be awaited.
+      yield* Effect.sleep("1 second")
+      assert.deepStrictEqual([...near.closes, ...far.closes, ...results], [])
+      far.streams[0]!.pausing = false
+      far.streams[0]!.receive!.resume()
+      yield* until("the confirmation", () => results.length === 1)
+      assert.deepStrictEqual(results, ["done"])
     })
   )
 
