@@ -1,7 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { assertSame, at, bind, connect, connected, pattern, type Peer, Received, type Sent, text, until } from "./support/quic.ts"
+import {
+  assertSame,
+  at,
+  bind,
+  connect,
+  connected,
+  pattern,
+  type Peer,
+  Received,
+  type Sent,
+  text,
+  until
+} from "./support/quic.ts"
 import { rawServer } from "./support/raw.ts"
 
 describe("credit", () => {
@@ -27,7 +39,8 @@ describe("credit", () => {
         stream.heed = (chunk) => stream.send!.write(chunk.slice(), true, () => {})
       }
       const answers = Array.from({ length: count }, () => new Received())
-      for (const [i, answer] of answers.entries()) near.connection.openBi(0, answer).send.write(text(`${i}`), true, () => {})
+      for (const [i, answer] of answers.entries())
+        near.connection.openBi(0, answer).send.write(text(`${i}`), true, () => {})
       yield* until("all answers", () => answers.every(({ ends }) => ends.length === 1))
       assert.isTrue(answers.every(({ text }, i) => text === `${i}`))
     })

@@ -310,10 +310,13 @@ describe("a NAT that rebinds", () => {
       }
       yield* until("the bulk", () => bulk.results.length === 1)
       assert.deepStrictEqual(bulk.results, ["done"])
-      assert.deepStrictEqual(
-        far.streams.map(({ text, length }) => (length < 100 ? text : length)).sort(),
-        [8 << 20, "after 1", "after 2", "after 3", "after 4"]
-      )
+      assert.deepStrictEqual(far.streams.map(({ text, length }) => (length < 100 ? text : length)).toSorted(), [
+        8 << 20,
+        "after 1",
+        "after 2",
+        "after 3",
+        "after 4"
+      ])
       assert.deepStrictEqual([...near.closes, ...far.closes, near.moves], [0])
     })
   )
@@ -359,7 +362,8 @@ describe("a NAT that rebinds", () => {
       yield* until("the bulk", () => far.streams[0]?.length === 500_000)
       assert.isAbove(far.moves, 2)
       path.filter = undefined
-      for (const packet of path.toServer) for (const stranger of strangers) stranger.send(packet, server.socket.address.port)
+      for (const packet of path.toServer)
+        for (const stranger of strangers) stranger.send(packet, server.socket.address.port)
       const { results } = near.send(text("still here"))
       yield* until("the confirmations", () => results.length === 1 && through.results.length === 1)
       assert.deepStrictEqual([...results, ...through.results], ["done", "done"])

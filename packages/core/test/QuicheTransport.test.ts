@@ -11,9 +11,6 @@ import { address, at, bind, connect, connected, type Peer, text, until } from ".
 import { rawServer } from "./support/raw.ts"
 import { udp } from "./support/udp.ts"
 
-const addressInUse = (cause: unknown) =>
-  typeof cause === "object" && cause !== null && "reason" in cause ? String((cause as { reason: unknown }).reason) : ""
-
 describe("bind", () => {
   it.live("tells the port that the system chose", () =>
     Effect.gen(function* () {
@@ -30,7 +27,7 @@ describe("bind", () => {
       const error = yield* Effect.flip(bind({ local }))
       assert.strictEqual(error._tag, "SocketError")
       assert.strictEqual(NetAddress.formatInet(error.address), local)
-      assert.strictEqual(error.reason, "the address is in use", addressInUse(error.cause))
+      assert.strictEqual(error.reason, "the address is in use")
     })
   )
 
@@ -315,11 +312,11 @@ describe("scope", () => {
   it.live("closing it leaves no timer and no handle behind", () =>
     Effect.gen(function* () {
       const count = (name: string) => process.getActiveResourcesInfo().filter((resource) => resource === name).length
+      const before = count("Timeout")
       // Modules, keys and thread pools are loaded once.
       yield* Effect.scoped(connect())
       const sockets = () => count("UDPWrap") + count("UDPWRAP") + count("UDPSendWrap")
       yield* until("nothing of the first pair", () => sockets() === 0)
-      const before = count("Timeout")
       yield* Effect.scoped(
         Effect.gen(function* () {
           const silent = yield* udp()

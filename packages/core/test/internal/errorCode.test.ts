@@ -12,7 +12,8 @@ describe("clampCode", () => {
 
   it("brings every other number into the range that does not abort the process", () => {
     for (const code of [-1, -0.5, -(2 ** 70), Number.NaN, -Infinity]) assert.strictEqual(clampCode(code), 0)
-    for (const code of [2 ** 53, 2 ** 62 - 1, 2 ** 62, 2 ** 63, 2 ** 64, 1e300]) assert.strictEqual(clampCode(code), largest)
+    for (const code of [2 ** 53, 2 ** 62 - 1, 2 ** 62, 2 ** 63, 2 ** 64, 1e300])
+      assert.strictEqual(clampCode(code), largest)
     assert.strictEqual(clampCode(2.9), 2)
     fc.assert(
       fc.property(fc.double(), (code) => {

@@ -21,7 +21,9 @@ const long = (
   const start = Buffer.alloc(5)
   start[0] = first
   start.writeUInt32BE(version, 1)
-  return new Uint8Array(Buffer.concat([start, Uint8Array.of(dcid.length), dcid, Uint8Array.of(scid.length), scid, ...rest]))
+  return new Uint8Array(
+    Buffer.concat([start, Uint8Array.of(dcid.length), dcid, Uint8Array.of(scid.length), scid, ...rest])
+  )
 }
 
 describe("isLongHeader", () => {

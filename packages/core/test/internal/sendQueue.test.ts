@@ -16,7 +16,8 @@ const stream = (item: Item): SendStream => item as unknown as SendStream
 const nameOf = (taken: SendStream | undefined): string | undefined => (taken as unknown as Item | undefined)?.name
 
 const short = (name: string, priority = 0): SendStream => stream({ name, id: undefined, pending: 100, priority })
-const long = (name: string, priority = 0): SendStream => stream({ name, id: undefined, pending: sendQuantum + 1, priority })
+const long = (name: string, priority = 0): SendStream =>
+  stream({ name, id: undefined, pending: sendQuantum + 1, priority })
 const begun = (name: string, priority = 0): SendStream => stream({ name, id: 4, pending: sendQuantum + 1, priority })
 
 const filled = (...streams: ReadonlyArray<SendStream>): SendQueue => {
@@ -69,7 +70,7 @@ describe("SendQueue", () => {
     const queue = filled(short("s", 9), long("l", 9), begun("b", 9), begun("low", 1))
     assert.deepStrictEqual(all(queue, false), ["b", "low"])
     assert.strictEqual(queue.size, 2)
-    assert.deepStrictEqual(all(queue).sort(), ["l", "s"])
+    assert.deepStrictEqual(all(queue).toSorted(), ["l", "s"])
   })
 
   it("yields a stream that was put back before those that wait", () => {
@@ -83,7 +84,7 @@ describe("SendQueue", () => {
   it("puts back several in their order, when they come last first", () => {
     const queue = filled(begun("a"), begun("b"), begun("c"))
     const taken = [queue.take(true)!, queue.take(true)!]
-    for (const it of taken.reverse()) queue.putBack(it)
+    for (const it of taken.toReversed()) queue.putBack(it)
     assert.deepStrictEqual(all(queue), ["a", "b", "c"])
   })
 
@@ -111,7 +112,7 @@ describe("SendQueue", () => {
 
   it("is empty after it was drained, and yields what was in it", () => {
     const queue = filled(short("s"), long("l"), begun("b"), begun("low", -4))
-    assert.deepStrictEqual(queue.drain().map(nameOf).sort(), ["b", "l", "low", "s"])
+    assert.deepStrictEqual(queue.drain().map(nameOf).toSorted(), ["b", "l", "low", "s"])
     assert.strictEqual(queue.size, 0)
     assert.isUndefined(queue.take(true))
   })
@@ -168,7 +169,7 @@ describe("SendQueue", () => {
           }
           assert.strictEqual(queue.size, inside.size)
         }
-        assert.deepStrictEqual(queue.drain().map(nameOf).sort(), [...inside].map(({ name }) => name).sort())
+        assert.deepStrictEqual(queue.drain().map(nameOf).toSorted(), [...inside].map(({ name }) => name).toSorted())
       })
     )
   })

@@ -89,6 +89,11 @@ export class Peer implements ConnectionEvents {
     this.closes.push(close)
   }
 
+  /** The streams that brought anything: the transport may open empty ones for purposes of its own. */
+  get filled(): ReadonlyArray<Received> {
+    return this.streams.filter(({ length }) => length > 0)
+  }
+
   /** Opens a stream for one message, and yields what becomes of it. */
   send(bytes: Uint8Array, priority = 0): Sent {
     const stream = this.connection.openUni(priority)
@@ -195,6 +200,18 @@ export const connect = Effect.fnUntraced(function* (
   yield* until("the server has the connection", () => server.accepted.length > 0)
   const pair: Pair = { client, server, near, far: server.accepted[0]! }
   return pair
+})
+
+/** What becomes of writes, in order. */
+export const outcomes = () => {
+  const results: Array<StreamFailure | "done"> = []
+  return { results, done: (failure?: StreamFailure) => void results.push(failure ?? "done") }
+}
+
+/** Waits until the server has dealt with what was sent to it before: a dial of its own comes back. */
+export const settled = Effect.fnUntraced(function* (server: Bound) {
+  const probe = yield* bind()
+  yield* connected(probe.dial(server.socket.address))
 })
 
 /** `length` bytes that `seed` determines. */

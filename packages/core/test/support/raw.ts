@@ -90,7 +90,7 @@ export const rawClient = Effect.fnUntraced(function* (
     { host: "127.0.0.1", port: socket.port },
     { host: "127.0.0.1", port: peerPort },
     made
-  ) as native.NativeConnection
+  )
   const peer = new RawPeer(connection, socket, peerPort)
   if (options.socket === undefined) socket.onHeard = ({ bytes }) => peer.hear(bytes)
   yield* Effect.addFinalizer(() => Effect.sync(() => peer.stop()))
@@ -112,7 +112,7 @@ export const rawServer = Effect.fnUntraced(function* (configure?: Configure) {
         { host: "127.0.0.1", port: socket.port },
         { host: "127.0.0.1", port },
         made
-      ) as native.NativeConnection
+      )
       peers.push(new RawPeer(connection, socket, port))
     }
     peers[0]!.hear(bytes)
