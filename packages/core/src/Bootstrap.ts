@@ -135,12 +135,16 @@ const run = Effect.fnUntraced(function* (
   }
   const { address: peer, ask } = contact.value
   const seen = yield* ask({ _tag: "EndpointEchoReq" }).pipe(
-    Effect.flatMap((answer) => (answer._tag === "EndpointEchoResp" ? Effect.succeed(answer.address) : unexpected(answer))),
+    Effect.flatMap((answer) =>
+      answer._tag === "EndpointEchoResp" ? Effect.succeed(answer.address) : unexpected(answer)
+    ),
     Effect.mapError((error) => new EndpointEchoError({ peer, error }))
   )
   const publicAddress = publicAddressOf(node, Option.some(seen))
   if (NetAddress.formatInet(seen) !== NetAddress.formatInet(publicAddress)) {
-    yield* Effect.logInfo(`contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${publicAddress}`)
+    yield* Effect.logInfo(
+      `contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${publicAddress}`
+    )
   }
   const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: publicAddress }).pipe(
     Effect.flatMap((answer) =>

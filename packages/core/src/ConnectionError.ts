@@ -154,7 +154,9 @@ export type ConnectionError = typeof ConnectionError.Type
 export class NoneReachable extends Schema.TaggedError<NoneReachable>("@qp2p/core/ConnectionError/NoneReachable")(
   "NoneReachable",
   {
-    attempts: Schema.Array(Schema.Struct({ peer: Schema.Union([Schema.InetAddress, Schema.String]), error: ConnectionError }))
+    attempts: Schema.Array(
+      Schema.Struct({ peer: Schema.Union([Schema.InetAddress, Schema.String]), error: ConnectionError })
+    )
   }
 ) {
   override get message() {

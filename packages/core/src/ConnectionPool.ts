@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
 import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
@@ -113,10 +113,13 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const ongoing = dials.get(key)
-        return Effect.flatMap(ongoing === undefined ? startDial(key, restore(dial)) : Effect.succeed(ongoing), (shared) => {
-          shared.waiting += 1
-          return Effect.ensuring(restore(Effect.flatMap(Fiber.await(shared.fiber), outcome)), leave(key, shared))
-        })
+        return Effect.flatMap(
+          ongoing === undefined ? startDial(key, restore(dial)) : Effect.succeed(ongoing),
+          (shared) => {
+            shared.waiting += 1
+            return Effect.ensuring(restore(Effect.flatMap(Fiber.await(shared.fiber), outcome)), leave(key, shared))
+          }
+        )
       })
     )
 

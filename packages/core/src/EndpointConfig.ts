@@ -88,7 +88,9 @@ export type EndpointConfig = typeof EndpointConfig.Type
  * @category models
  * @since 0.1.0
  */
-export type Input = { readonly [K in keyof typeof EndpointConfig.Encoded]?: (typeof EndpointConfig.Encoded)[K] | undefined }
+export type Input = {
+  readonly [K in keyof typeof EndpointConfig.Encoded]?: (typeof EndpointConfig.Encoded)[K] | undefined
+}
 
 const decodeUnknown = Schema.decodeUnknownEffect(EndpointConfig)
 

@@ -56,7 +56,5 @@ export class PortMapper extends Context.Service<
  */
 export const layerNone: Layer.Layer<PortMapper> = Layer.succeed(PortMapper, {
   map: () =>
-    Effect.fail(
-      new PortMapperUnsupported({ reason: "forwardPort is set, but this endpoint was given no port mapper" })
-    )
+    Effect.fail(new PortMapperUnsupported({ reason: "forwardPort is set, but this endpoint was given no port mapper" }))
 })

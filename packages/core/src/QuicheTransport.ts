@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import { SocketError } from "./EndpointError.ts"
 import * as certificate from "./internal/quiche/certificate.ts"
+import { farewell } from "./internal/quiche/farewell.ts"
 import * as native from "./internal/quiche/native.ts"
 import * as nativeConfig from "./internal/quiche/nativeConfig.ts"
 import { Outbox } from "./internal/quiche/outbox.ts"
@@ -74,10 +75,7 @@ const open = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
   const address = bind.localAddress
-  const quiche = yield* Effect.mapError(
-    native.load,
-    ({ cause, reason }) => new SocketError({ address, reason, cause })
-  )
+  const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
   const credentials = yield* certificate.selfSigned
   const datagrams = yield* (options.openSocket ?? openNodeSocket)(address)
   const reader = yield* Effect.mapError(datagrams.reader, (cause) => {
@@ -130,22 +128,6 @@ const open = Effect.fnUntraced(function* (
   )
   return socket
 })
-
-/**
- * Gives every connection the time that its close frame needs. On the system's clock, as QUIC is: a test that stands
- * still must be able to close its scope.
- */
-const farewell = (socket: Socket): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    if (!socket.beginClose()) return resume(Effect.void)
-    let left = tunables.farewellTicks
-    const timer = setInterval(() => {
-      left -= 1
-      if (left > 0 && !socket.quiet) return
-      clearInterval(timer)
-      resume(Effect.void)
-    }, tunables.farewellTick)
-  })
 
 const noteWriteError = (socket: Socket, { reason }: DatagramSocket.DatagramSocketError): void => {
   if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return

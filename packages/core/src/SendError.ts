@@ -72,9 +72,12 @@ export type SendError = typeof SendError.Type
  * @category errors
  * @since 0.1.0
  */
-export class NotConnected extends Schema.TaggedError<NotConnected>("@qp2p/core/SendError/NotConnected")("NotConnected", {
-  peer: Schema.InetAddress
-}) {
+export class NotConnected extends Schema.TaggedError<NotConnected>("@qp2p/core/SendError/NotConnected")(
+  "NotConnected",
+  {
+    peer: Schema.InetAddress
+  }
+) {
   override get message() {
     return `not connected with ${this.peer}`
   }

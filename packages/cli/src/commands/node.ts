@@ -206,7 +206,7 @@ export const command = Command.make(
     // Dead contacts take a while to give up on.
     if (input.contacts.length > 0) yield* Console.log(`joining through ${input.contacts.join(", ")}`)
     const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)
-    yield* run({ contacts: input.contacts, external, out: input.out }).pipe(
+    return yield* run({ contacts: input.contacts, external, out: input.out }).pipe(
       Effect.scoped,
       Effect.provide(layer),
       Effect.mapError(fromError)

@@ -204,9 +204,7 @@ export class Connections implements ConnectionOwner {
       this.disconnections.dropOldest()
       if (!this.warned) {
         this.warned = true
-        this.background(
-          Effect.logWarning("nobody takes disconnections: only the latest are kept until somebody does")
-        )
+        this.background(Effect.logWarning("nobody takes disconnections: only the latest are kept until somebody does"))
       }
     }
     this.disconnections.offer(disconnection)

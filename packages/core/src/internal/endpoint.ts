@@ -50,7 +50,8 @@ export const makeClient = (
     inScope((close) =>
       Effect.gen(function* () {
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
-        const contact = node.contacts.length === 0 ? Option.none() : yield* Effect.option(node.connectToAny(node.contacts))
+        const contact =
+          node.contacts.length === 0 ? Option.none() : yield* Effect.option(node.connectToAny(node.contacts))
         return serviceOf(node, close, {
           publicAddress: node.localAddress,
           contact: Option.map(contact, (connection) => connection.remoteAddress)
@@ -135,7 +136,7 @@ const open = Effect.fnUntraced(function* (
   const localAddress = yield* option("localAddress", options.localAddress ?? defaultLocalAddress)
   const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) => option(`contacts.${i}`, contact))
   const transport = yield* Transport
-  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const run = Effect.runForkWith(yield* Effect.context())
   const connections = new Connections({
     config,
     pool: yield* pools.open,
@@ -167,7 +168,7 @@ const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddr
 
 const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =>
   Effect.suspend(() => {
-    const attempts = new Array<{ readonly peer: Address; readonly error: ConnectionError }>(peers.length)
+    const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
     let failed = 0
     if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
     return Effect.raceAllFirst(
@@ -263,7 +264,11 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
     connectTo,
     connectToAny: node.connectToAny,
     isReachable: (peer) =>
-      withAddress(peer, (resolved) => connections.probe(resolved), (error) => Effect.fail(new ConnectionLost({ error }))),
+      withAddress(
+        peer,
+        (resolved) => connections.probe(resolved),
+        (error) => Effect.fail(new ConnectionLost({ error }))
+      ),
     disconnectFrom: (peer) =>
       withAddress(
         peer,

@@ -267,8 +267,7 @@ export class MemoryConnection implements BackingConnection {
       for (const channel of this.blocked) {
         const { bytes, offset } = channel.queue[0]!
         if (!channel.begun && this.opened >= this.openCredit) continue
-        const sendable =
-          offset === bytes.length || (channel.sent < channel.credit && this.sentInAll < this.creditInAll)
+        const sendable = offset === bytes.length || (channel.sent < channel.credit && this.sentInAll < this.creditInAll)
         if (sendable && (next === undefined || channel.priority > next.priority)) next = channel
       }
       if (next === undefined) break

@@ -12,7 +12,8 @@ import { type ConnectionError, EndpointStopped } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
-import { ConnectionLost, type SendError, type StreamLost } from "../../SendError.ts"
+import type { ConnectionLost } from "../../SendError.ts"
+import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
 import type {
   BackingConnection,
@@ -208,4 +209,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
  * Ends the replies that an application let go of without finishing: an open stream costs its peer a place among the
  * streams that it may have open. (In qp2p, dropping a stream ends it.)
  */
-const forgotten = new FinalizationRegistry<BackingSendStream>((stream) => stream.write(new Uint8Array(0), true, () => {}))
+const forgotten = new FinalizationRegistry<BackingSendStream>((stream) =>
+  stream.write(new Uint8Array(0), true, () => {})
+)

@@ -30,7 +30,7 @@ export const selfSigned: Effect.Effect<Credentials> = Effect.promise(async () =>
       keys,
       extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: serverName }])]
     },
-    webcrypto as unknown as NonNullable<Parameters<typeof x509.X509CertificateGenerator.createSelfSigned>[1]>
+    webcrypto
   )
   const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)
   const encoder = new TextEncoder()

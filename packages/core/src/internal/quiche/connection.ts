@@ -368,7 +368,8 @@ export class Connection implements BackingConnection {
       const code = clampCode(peer.errorCode)
       const reason = decodeReason(peer.reason)
       // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).
-      if (peer.isApp || code === APPLICATION_ERROR) return new ApplicationClosed({ code: peer.isApp ? code : 0, reason })
+      if (peer.isApp || code === APPLICATION_ERROR)
+        return new ApplicationClosed({ code: peer.isApp ? code : 0, reason })
       return new TransportClosed({ code, reason })
     }
     if (this.native.isTimedOut()) return new IdleTimedOut()
@@ -391,7 +392,6 @@ export class Connection implements BackingConnection {
     events?.onClosed(close)
     onOver?.(close, established)
   }
-
 }
 
 /** The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left. */

@@ -302,7 +302,7 @@ export class Outgoing implements SendOwner {
     if (!this.congested) return
     // So many that only their own windows hold must not keep the head of the queue for ever.
     if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
-    else for (const stream of failed.reverse()) this.queue.putBack(stream)
+    else for (const stream of failed.toReversed()) this.queue.putBack(stream)
   }
 
   private drained(stream: SendStream, now: number): void {

@@ -49,7 +49,14 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   if (tokenLength === undefined) return undefined
   const tokenStart = offset + tokenLength.size
   if (tokenStart + tokenLength.value > packet.length) return undefined
-  return { version, initial, dcid, scid, token: packet.subarray(tokenStart, tokenStart + tokenLength.value), end: offset }
+  return {
+    version,
+    initial,
+    dcid,
+    scid,
+    token: packet.subarray(tokenStart, tokenStart + tokenLength.value),
+    end: offset
+  }
 }
 
 /** The versions that a version negotiation packet offers (RFC 9000, section 17.2.1). */
@@ -74,7 +81,10 @@ export const versionNegotiation = (header: LongHeader, random: number): Uint8Arr
 }
 
 /** Variable-length integers (RFC 9000, section 16), up to 2^30 - 1: no token is longer than a datagram. */
-const readVarint = (packet: Uint8Array, offset: number): { readonly value: number; readonly size: number } | undefined => {
+const readVarint = (
+  packet: Uint8Array,
+  offset: number
+): { readonly value: number; readonly size: number } | undefined => {
   const first = packet[offset]
   if (first === undefined) return undefined
   const size = 1 << (first >>> 6)

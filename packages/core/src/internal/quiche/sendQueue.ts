@@ -49,7 +49,8 @@ export class SendQueue {
       if (stream === undefined) continue
       level.shortNext = !level.shortNext
       this.size -= 1
-      if (begun.length === 0 && short.length === 0 && long.length === 0) this.levels.splice(this.levels.indexOf(level), 1)
+      if (begun.length === 0 && short.length === 0 && long.length === 0)
+        this.levels.splice(this.levels.indexOf(level), 1)
       return stream
     }
     return undefined
@@ -79,7 +80,13 @@ export class SendQueue {
       if (level.priority === priority) return level
       if (level.priority < priority) break
     }
-    const level = { priority, begun: new Fifo<SendStream>(), short: new Fifo<SendStream>(), long: new Fifo<SendStream>(), shortNext: true }
+    const level = {
+      priority,
+      begun: new Fifo<SendStream>(),
+      short: new Fifo<SendStream>(),
+      long: new Fifo<SendStream>(),
+      shortNext: true
+    }
     this.levels.splice(i, 0, level)
     return level
   }

@@ -139,7 +139,10 @@ export class Socket implements BackingSocket, ConnectionHost {
     const input = NetAddress.formatInet(peer)
     if (peer.port === 0) return new InvalidAddress({ input, reason: "port 0 cannot be dialled" })
     if (NetAddress.familyOf(peer) !== NetAddress.familyOf(this.address)) {
-      return new InvalidAddress({ input, reason: `this endpoint is bound to an ${NetAddress.familyOf(this.address)} address` })
+      return new InvalidAddress({
+        input,
+        reason: `this endpoint is bound to an ${NetAddress.familyOf(this.address)} address`
+      })
     }
     if (NetAddress.isUnspecified(peer.address)) {
       return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
@@ -217,13 +220,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     const from = { host: NetAddress.formatIp(address.address), port }
     let native: NativeConnection
     try {
-      native = this.quiche.Connection.accept(
-        verdict.scid,
-        verdict.originalDcid,
-        this.to,
-        from,
-        this.config
-      )
+      native = this.quiche.Connection.accept(verdict.scid, verdict.originalDcid, this.to, from, this.config)
     } catch {
       return undefined
     }
@@ -349,7 +346,10 @@ export class Socket implements BackingSocket, ConnectionHost {
   // --- housekeeping ------------------------------------------------------------------------------------------------
 
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
-  sweep(elapsed: number, limits: { readonly keepAlive: number; readonly handshake: number; readonly stall: number }): void {
+  sweep(
+    elapsed: number,
+    limits: { readonly keepAlive: number; readonly handshake: number; readonly stall: number }
+  ): void {
     for (const connection of this.entries.keys()) {
       if (connection.phase === "handshaking") {
         connection.handshakingFor += elapsed
@@ -387,7 +387,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.closed = true
     if (this.immediate !== undefined) clearImmediate(this.immediate)
     if (this.timer !== undefined) clearTimeout(this.timer)
-    for (const connection of [...this.entries.keys()]) {
+    for (const connection of this.entries.keys()) {
       connection.abandon()
       this.forget(connection)
     }
@@ -396,4 +396,3 @@ export class Socket implements BackingSocket, ConnectionHost {
 }
 
 const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)
-
