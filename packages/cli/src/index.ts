@@ -3,8 +3,15 @@
  *
  * @since 0.1.0
  */
+export * as Failure from "./Failure.ts"
+export * as FileLog from "./FileLog.ts"
 export * as FileName from "./FileName.ts"
 export * as FileReceiver from "./FileReceiver.ts"
 export * as FileTransfer from "./FileTransfer.ts"
+export * as Flags from "./Flags.ts"
 export * as Format from "./Format.ts"
+export * as main from "./main.ts"
+export * as OnSignal from "./OnSignal.ts"
 export * as Peers from "./Peers.ts"
+export * as Progress from "./Progress.ts"
+export * as version from "./version.ts"
