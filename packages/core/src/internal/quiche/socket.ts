@@ -8,22 +8,12 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { randomBytes } from "node:crypto"
-import type { Close } from "../../Close.ts"
-import {
-  ConnectionClosed,
-  type ConnectionError,
-  ConnectionReset,
-  ConnectionTimedOut,
-  EndpointStopped,
-  InvalidAddress,
-  TooManyConnections,
-  TransportError,
-  VersionMismatch
-} from "../../ConnectionError.ts"
+import { EndpointStopped } from "../../ConnectionError.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
 import { Admission } from "./admission.ts"
-import { Connection, type ConnectionHost, statelessReset } from "./connection.ts"
-import { INTERNAL_ERROR, NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
+import { Connection, type ConnectionHost } from "./connection.ts"
+import { dialError, refuseDial } from "./dialErrors.ts"
+import { INTERNAL_ERROR } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
@@ -95,13 +85,16 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.outbox = options.outbox
     this.onDefect = options.onDefect
     this.admission = new Admission(options.quiche)
+    // The binding parses hosts as bare literals: no brackets, no zone.
     this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
   }
 
   // --- dialling ----------------------------------------------------------------------------------------------------
 
   readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
-    const refusal = this.closing ? new EndpointStopped() : this.refuseDial(peer)
+    const refusal = this.closing
+      ? new EndpointStopped()
+      : refuseDial(peer, this.address, this.live, this.options.maxConnections)
     if (refusal !== undefined) {
       let cancelled = false
       queueMicrotask(() => {
@@ -123,7 +116,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     connection.onOver = (close, established) => {
       if (settled || established) return
       settled = true
-      events.onFailed(this.dialError(peer, connection, close))
+      events.onFailed(this.closing ? new EndpointStopped() : dialError(peer, connection, close))
     }
     this.touch(connection)
     return () => {
@@ -135,44 +128,19 @@ export class Socket implements BackingSocket, ConnectionHost {
     }
   }
 
-  private refuseDial(peer: NetAddress.InetAddress): ConnectionError | undefined {
-    const input = NetAddress.formatInet(peer)
-    if (peer.port === 0) return new InvalidAddress({ input, reason: "port 0 cannot be dialled" })
-    if (NetAddress.familyOf(peer) !== NetAddress.familyOf(this.address)) {
-      return new InvalidAddress({
-        input,
-        reason: `this endpoint is bound to an ${NetAddress.familyOf(this.address)} address`
-      })
-    }
-    if (NetAddress.isUnspecified(peer.address)) {
-      return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
-    }
-    if (this.live >= this.options.maxConnections) {
-      return new TooManyConnections({ limit: this.options.maxConnections })
-    }
-    return undefined
-  }
-
-  private dialError(peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError {
-    if (this.closing) return new EndpointStopped()
-    if (connection.versionMismatch) return new VersionMismatch({ peer })
-    if (close === statelessReset) return new ConnectionReset({ peer })
-    switch (close._tag) {
-      case "TransportClosed":
-        return close.code === NO_APPLICATION_PROTOCOL
-          ? new VersionMismatch({ peer })
-          : new TransportError({ peer, code: close.code, reason: close.reason })
-      case "IdleTimedOut":
-        return new ConnectionTimedOut({ peer })
-      default:
-        return connection.handshakeTimedOut ? new ConnectionTimedOut({ peer }) : new ConnectionClosed({ peer, close })
-    }
-  }
-
   // --- receiving ---------------------------------------------------------------------------------------------------
 
   /** Takes one datagram; what comes of it happens in the next turn. */
   receive(datagram: IncomingDatagram): void {
+    try {
+      this.sort(datagram)
+    } catch (defect) {
+      // A mistake of ours. It costs this datagram, and not the socket.
+      this.onDefect(defect)
+    }
+  }
+
+  private sort(datagram: IncomingDatagram): void {
     const packet = datagram.payload
     if (packet.length === 0 || this.closed) return
     const host = datagram.host ?? NetAddress.formatHost(datagram.address)

@@ -1,0 +1,52 @@
+/**
+ * Why a dial is not tried, and why it failed.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { Close } from "../../Close.ts"
+import {
+  ConnectionClosed,
+  type ConnectionError,
+  ConnectionReset,
+  ConnectionTimedOut,
+  InvalidAddress,
+  TooManyConnections,
+  TransportError,
+  VersionMismatch
+} from "../../ConnectionError.ts"
+import { type Connection, statelessReset } from "./connection.ts"
+import { NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
+
+/** Whether `peer` cannot be dialled from a socket at `local` that has `live` connections. */
+export const refuseDial = (
+  peer: NetAddress.InetAddress,
+  local: NetAddress.InetAddress,
+  live: number,
+  maxConnections: number
+): ConnectionError | undefined => {
+  const input = NetAddress.formatInet(peer)
+  if (peer.port === 0) return new InvalidAddress({ input, reason: "port 0 cannot be dialled" })
+  const family = NetAddress.familyOf(local)
+  if (NetAddress.familyOf(peer) !== family) {
+    return new InvalidAddress({ input, reason: `this endpoint is bound to an ${family} address` })
+  }
+  if (NetAddress.isUnspecified(peer.address)) {
+    return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
+  }
+  return live >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
+}
+
+/** What the end of a handshake that came to nothing says of the dial. */
+export const dialError = (peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError => {
+  if (connection.versionMismatch) return new VersionMismatch({ peer })
+  if (close === statelessReset) return new ConnectionReset({ peer })
+  switch (close._tag) {
+    case "TransportClosed":
+      return close.code === NO_APPLICATION_PROTOCOL
+        ? new VersionMismatch({ peer })
+        : new TransportError({ peer, code: close.code, reason: close.reason })
+    case "IdleTimedOut":
+      return new ConnectionTimedOut({ peer })
+    default:
+      return connection.handshakeTimedOut ? new ConnectionTimedOut({ peer }) : new ConnectionClosed({ peer, close })
+  }
+}
