@@ -1,9 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { StreamGone, StreamStopped } from "../src/StreamError.ts"
-import { connect, outcomes, pattern, Received, type Sent, text, until } from "./support/quic.ts"
+import { connect, outcomes, pattern, type Peer, Received, type Sent, text, until } from "./support/quic.ts"
 
 const largest = Number.MAX_SAFE_INTEGER
+
+/** Waits until the windows are full and all that was sent is acknowledged. */
+const quiet = Effect.fnUntraced(function* ({ connection }: Peer) {
+  let last = -1
+  while (connection.stats().bytesSent + connection.stats().bytesReceived !== last) {
+    last = connection.stats().bytesSent + connection.stats().bytesReceived
+    yield* Effect.sleep("250 millis")
+  }
+})
 
 describe("reset", () => {
   for (const [code, arrives] of [
@@ -164,9 +173,8 @@ describe("stop", () => {
         }
         const { results } = near.send(pattern(12 << 20))
         yield* until("some of it", () => (far.streams[0]?.length ?? 0) > 0)
-        // Until the window is full: the binding forgets the code when the stop comes together with an acknowledgement
-        // of all that has been sent.
-        yield* Effect.sleep("100 millis")
+        // The binding forgets the code when the stop comes together with the acknowledgement of all that was sent.
+        yield* quiet(near)
         far.streams[0]!.receive!.stop(code)
         yield* until("the failure", () => results.length === 1)
         assert.deepStrictEqual(results, [new StreamStopped({ code: arrives })])

@@ -58,7 +58,7 @@ export class Incoming implements RecvOwner {
       const stream = this.streams.get(id) ?? this.accept(id)
       if (stream.ended) {
         if (stream.discard(this.host.scratch)) this.streams.delete(id)
-      } else if (!stream.paused || regardless) {
+      } else if ((!stream.paused && !stream.held) || regardless) {
         stream.read(this.host.scratch, regardless)
         // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
         if (stream.over) this.streams.delete(id)
@@ -102,7 +102,9 @@ export class Incoming implements RecvOwner {
     const stream = new RecvStream(this, id)
     this.streams.set(id, stream)
     // RFC 9000, section 2.1: the second bit is set for streams that go one way.
-    stream.events = this.host.events().onStream(stream, (id & 0x2) === 0 ? this.host.answer(id) : undefined)
+    const send = (id & 0x2) === 0 ? this.host.answer(id) : undefined
+    if (send !== undefined) send.answer = stream
+    stream.events = this.host.events().onStream(stream, send)
     return stream
   }
 }

@@ -14,6 +14,8 @@ export class LocalRecvStream implements BackingRecvStream {
     send.onId = (id) => {
       const stream = incoming.listen(id, events)
       this.stream = stream
+      send.answer = stream
+      if (send.finWritten && send.written === 0) stream.held = true
       if (this.stopCode !== undefined) stream.stop(this.stopCode)
     }
     send.onNoId = (failure) => events.onEnd(failure)

@@ -24,6 +24,8 @@ export class RecvStream implements BackingRecvStream {
   paused = false
   /** Nobody is to hear more of it: it is over, or this side has stopped it. */
   ended = false
+  /** Not to be read now: its sending half's fin would be lost. */
+  held = false
   /** Its end has been read. */
   over = false
   /** Set by the connection as soon as the owner of the events is known. */
@@ -39,6 +41,12 @@ export class RecvStream implements BackingRecvStream {
     if (!this.paused) return
     this.paused = false
     if (!this.ended) this.owner.resumed()
+  }
+
+  release(): void {
+    if (!this.held) return
+    this.held = false
+    this.owner.resumed()
   }
 
   stop(code: number): void {

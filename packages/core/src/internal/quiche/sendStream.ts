@@ -6,6 +6,7 @@ import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { codeOf } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
+import type { RecvStream } from "./recvStream.ts"
 import { sendHighWater, sendQuantum } from "./tunables.ts"
 
 const empty = new Uint8Array(0)
@@ -53,6 +54,8 @@ export class SendStream implements BackingSendStream {
   settleLosses = 0
   /** When it was begun. */
   begunAt = 0
+  /** The other half of a bidirectional stream, once it has an id. */
+  answer: RecvStream | undefined = undefined
   /** Told the id as soon as the binding knows the stream; or why it never will. */
   onId: ((id: number) => void) | undefined = undefined
   onNoId: ((failure: StreamFailure) => void) | undefined = undefined
@@ -126,10 +129,7 @@ export class SendStream implements BackingSendStream {
         if (taken < slice.length) return "blocked"
         if (fin) this.finWritten = true
       }
-      if (this.finQueued && this.written === 0) {
-        native.streamSend(id, empty, true)
-        this.finWritten = true
-      }
+      if (this.finQueued && this.written === 0) this.sendFin()
       return "drained"
     } catch (error) {
       return this.fail(failureOf(error))
@@ -139,11 +139,19 @@ export class SendStream implements BackingSendStream {
   /** Sends the fin alone. Only right once everything before it is acknowledged: see `Outgoing.settled`. */
   writeFin(): void {
     try {
-      this.owner.native.streamSend(this.id!, empty, true)
-      this.finWritten = true
+      this.sendFin()
     } catch (error) {
       this.fail(failureOf(error))
     }
+  }
+
+  private sendFin(): void {
+    this.owner.native.streamSend(this.id!, empty, true)
+    this.finWritten = true
+    // A fin that travels alone is not counted when the binding looks whether this half is acknowledged. It drops the
+    // stream as soon as the other half is read to its end, and the fin with it, even one that has not left yet. So the
+    // answer is not read before the fin has arrived.
+    if (this.answer !== undefined && !this.answer.over) this.answer.held = true
   }
 
   /** Asks the binding whether the peer has acknowledged everything, fin included. Only right after `finWritten`. */
@@ -169,6 +177,7 @@ export class SendStream implements BackingSendStream {
   /** The peer has acknowledged everything. */
   succeed(): void {
     this.ended = true
+    this.answer?.release()
     const done = this.finDone
     this.finDone = undefined
     done?.()
@@ -178,6 +187,7 @@ export class SendStream implements BackingSendStream {
     if (this.ended) return
     this.ended = true
     this.failure = failure
+    this.answer?.release()
     this.chunks.length = 0
     this.pending = 0
     const waiters = this.roomWaiters
