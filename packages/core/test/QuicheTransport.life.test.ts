@@ -310,6 +310,7 @@ describe("a NAT that rebinds", () => {
       }
       yield* until("the bulk", () => bulk.results.length === 1)
       assert.deepStrictEqual(bulk.results, ["done"])
+      yield* until("all ends", () => far.streams.length === 5 && far.streams.every(({ ends }) => ends.length === 1))
       assert.deepStrictEqual(far.streams.map(({ text, length }) => (length < 100 ? text : length)).toSorted(), [
         8 << 20,
         "after 1",

@@ -180,3 +180,38 @@ describe("version negotiation", () => {
     assert.deepStrictEqual(packetHeader.offeredVersions(view, packetHeader.parseLongHeader(view)!), [0x6b3343cf])
   })
 })
+
+describe("splitDatagram", () => {
+  const dcid = bytes("0102030405060708")
+  const scid = bytes("1112")
+  const payload = (length: number, fill: number) => new Uint8Array(length).fill(fill)
+  const initial = (length: number) =>
+    long(0xc0, 1, dcid, scid, varint(3), bytes("aabbcc"), varint(length), payload(length, 1))
+  const handshake = (length: number) => long(0xe0, 1, dcid, scid, varint(length), payload(length, 2))
+  const short = Uint8Array.of(0x40, ...payload(30, 3))
+
+  it("finds each packet of a handshake's datagram, the last with whatever is left", () => {
+    const packets = [initial(200), handshake(100), short]
+    const found = packetHeader.splitDatagram(new Uint8Array(Buffer.concat(packets)))
+    assert.deepStrictEqual(found.map(hex), packets.map(hex))
+  })
+
+  it("leaves alone what is one packet, or what it cannot take apart", () => {
+    const cut = initial(200).subarray(0, 100)
+    const retry = long(0xf0, 1, dcid, scid, bytes("aabbcc"))
+    const other = long(0xc0, 2, dcid, scid, payload(40, 0))
+    for (const datagram of [initial(200), short, cut, retry, other, new Uint8Array(0)]) {
+      assert.deepStrictEqual(packetHeader.splitDatagram(datagram).map(hex), [hex(datagram)])
+    }
+  })
+
+  it("never throws and loses nothing, whatever the bytes", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (noise, lead) => {
+        const datagram = lead ? new Uint8Array(Buffer.concat([initial(20), noise])) : noise
+        const found = packetHeader.splitDatagram(datagram)
+        assert.strictEqual(hex(new Uint8Array(Buffer.concat(found))), hex(datagram))
+      })
+    )
+  })
+})

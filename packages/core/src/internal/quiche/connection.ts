@@ -17,30 +17,14 @@ import { clampCode } from "../code.ts"
 import { statelessResetReason } from "../failures.ts"
 import { Accounts } from "./accounts.ts"
 import { Closing } from "./closing.ts"
+import type { ConnectionHost } from "./connectionHost.ts"
 import { APPLICATION_ERROR, decodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
-import type { Outbox } from "./outbox.ts"
 import { Outgoing } from "./outgoing.ts"
+import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import * as tunables from "./tunables.ts"
-
-/** What a connection needs of its socket. */
-export interface ConnectionHost {
-  /** Gives the connection a turn soon. */
-  readonly touch: (connection: Connection) => void
-  /** Gives the connection a turn at `deadline` (`performance.now()` milliseconds) at the latest. */
-  readonly wake: (deadline: number) => void
-  readonly outbox: Outbox
-  /** The connection is over; it may still have to drain. */
-  readonly ended: (connection: Connection) => void
-  /** Sends a packet that belongs to no turn. */
-  readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  readonly scratch: Uint8Array
-  /** Bytes per millisecond to one peer. */
-  readonly sendRate: number
-  readonly idleTimeout: number
-}
 
 interface HostPort {
   readonly host: string
@@ -101,6 +85,7 @@ export class Connection implements BackingConnection {
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private localClose: Close | undefined = undefined
+  private drainUntil = 0
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
   /** Whether anything was sent since the handshake. */
@@ -187,11 +172,8 @@ export class Connection implements BackingConnection {
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
     const before = moved ? this.native.stats().recv : 0
-    try {
-      this.native.recv(packet, this.pinned)
-    } catch {
-      // Stray and damaged packets throw too. What is fatal shows in `localError`, which the turn looks at.
-    }
+    if (isLongHeader(packet)) for (const part of splitDatagram(packet)) this.takeIn(part)
+    else this.takeIn(packet)
     if (moved && this.phase === "established" && this.native.stats().recv > before) {
       this.remote = from()
       this.remoteHost = NetAddress.formatHost(this.remote)
@@ -199,6 +181,14 @@ export class Connection implements BackingConnection {
       this.events?.onMoved?.()
     }
     this.host.touch(this)
+  }
+
+  private takeIn(packet: Uint8Array): void {
+    try {
+      this.native.recv(packet, this.pinned)
+    } catch {
+      // Stray and damaged packets throw too. What is fatal shows in `localError`, which the turn looks at.
+    }
   }
 
   /** Whether a packet comes from elsewhere than the peer's packets have so far. */
@@ -232,13 +222,14 @@ export class Connection implements BackingConnection {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
       else flushed = this.flush(now, tunables.burst)
     }
-    if (this.native.isClosed() || this.native.isDraining()) this.terminate()
+    if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
     if (flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
     if (flushed === "held") this.deadline = Math.min(this.deadline, now + 2)
-    if (this.closing !== undefined && this.phase !== "draining") this.deadline = Math.min(this.deadline, now + 10)
+    if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
+    else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
     this.host.wake(this.deadline)
   }
@@ -329,10 +320,13 @@ export class Connection implements BackingConnection {
       // What has arrived is delivered, whoever had paused: there is no later.
       if (established && this.localClose === undefined) this.incoming.read(true)
       this.phase = "draining"
+      this.drainUntil = performance.now() + tunables.minDraining
       this.report(this.localClose ?? this.foundClose(), established)
     }
-    // The binding drains only when it has sent a close frame or seen one.
-    if (this.native.isClosed() || !this.native.isDraining()) this.phase = "closed"
+    // The binding drains only when it has sent a close frame or seen one; and then for so few round trips that a peer
+    // whose copy was lost has hardly had the time to say something that could be answered with another.
+    const drained = this.native.isClosed() || !this.native.isDraining()
+    if (drained && (this.closing === undefined || performance.now() >= this.drainUntil)) this.phase = "closed"
   }
 
   /** Ends it here and now, with no time to drain: the socket is closing. */

@@ -59,6 +59,36 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   }
 }
 
+/**
+ * The packets of a datagram, of which there may be several during the handshake (RFC 9000, section 12.2). Handed to the
+ * binding together, one that it has no key for, or no longer, would take those behind it along.
+ */
+export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const packets: Array<Uint8Array> = []
+  let rest = datagram
+  while (isLongHeader(rest)) {
+    const end = packetEnd(rest)
+    if (end === undefined || end >= rest.length) break
+    packets.push(rest.subarray(0, end))
+    rest = rest.subarray(end)
+  }
+  packets.push(rest)
+  return packets
+}
+
+/** Where a long header packet of version 1 ends. A Retry has no length: it ends with the datagram. */
+const packetEnd = (packet: Uint8Array): number | undefined => {
+  const header = parseLongHeader(packet)
+  if (header === undefined || header.version !== version1 || (packet[0]! & 0x30) === 0x30) return undefined
+  let offset = header.end
+  if (header.initial) {
+    const tokenLength = readVarint(packet, offset)!
+    offset += tokenLength.size + tokenLength.value
+  }
+  const length = readVarint(packet, offset)
+  return length === undefined ? undefined : offset + length.size + length.value
+}
+
 /** The versions that a version negotiation packet offers (RFC 9000, section 17.2.1). */
 export const offeredVersions = (packet: Uint8Array, header: LongHeader): ReadonlyArray<number> => {
   const versions: Array<number> = []

@@ -81,6 +81,9 @@ export const unexplainedBytes = 16 << 20
 export const minSweep = 10
 export const maxSweep = 1_000
 
+/** How long late packets are answered with the close frame at least, in milliseconds. */
+export const minDraining = 1_000
+
 /** How often, in milliseconds, and how many times a socket that closes looks whether its peers have been told. */
 export const farewellTick = 2
 export const farewellTicks = 125

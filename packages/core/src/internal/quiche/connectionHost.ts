@@ -1,0 +1,20 @@
+import type * as NetAddress from "effect/net/NetAddress"
+import type { Connection } from "./connection.ts"
+import type { Outbox } from "./outbox.ts"
+
+/** What a connection needs of its socket. */
+export interface ConnectionHost {
+  /** Gives the connection a turn soon. */
+  readonly touch: (connection: Connection) => void
+  /** Gives the connection a turn at `deadline` (`performance.now()` milliseconds) at the latest. */
+  readonly wake: (deadline: number) => void
+  readonly outbox: Outbox
+  /** The connection is over; it may still have to drain. */
+  readonly ended: (connection: Connection) => void
+  /** Sends a packet that belongs to no turn. */
+  readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
+  readonly scratch: Uint8Array
+  /** Bytes per millisecond to one peer. */
+  readonly sendRate: number
+  readonly idleTimeout: number
+}
