@@ -1,0 +1,83 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Accounts } from "../../src/internal/quiche/accounts.ts"
+import type { NativeConnection } from "../../src/internal/quiche/native.ts"
+import * as tunables from "../../src/internal/quiche/tunables.ts"
+
+const budget = tunables.unexplainedBytes + tunables.maxConnectionWindow
+const MiB = 1 << 20
+
+/** Accounts of a connection that has authenticated everything, unless told otherwise. */
+const setup = (options: { readonly recvBytes?: number; readonly readable?: () => boolean } = {}) =>
+  new Accounts({
+    isReadable: options.readable ?? (() => false),
+    stats: () => ({ recvBytes: options.recvBytes ?? Infinity })
+  } as unknown as NativeConnection)
+
+/** A turn that takes one packet of `bytes`, of which `read` are stream data. */
+const turn = (accounts: Accounts, bytes: number, read: number): string | undefined => {
+  accounts.received(bytes)
+  accounts.read(read)
+  return accounts.audit(1, read)
+}
+
+describe("the budget for what is no data", () => {
+  it("is not touched by any amount of data", () => {
+    const accounts = setup()
+    for (let i = 0; i < 10_000; i++) assert.isUndefined(turn(accounts, MiB + 50_000, MiB))
+  })
+
+  it("ends a connection whose peer sends nothing else, and not before it is used up", () => {
+    const accounts = setup()
+    const turns = budget / MiB
+    for (let i = 0; i < turns; i++) assert.isUndefined(turn(accounts, MiB, 0))
+    assert.strictEqual(turn(accounts, MiB, 0), "too much that is not data")
+  })
+
+  it("is not touched by what others send in the peer's name", () => {
+    const accounts = setup({ recvBytes: 1_000 })
+    for (let i = 0; i < 20 * (budget / MiB); i++) assert.isUndefined(turn(accounts, MiB, 0))
+  })
+
+  it("is not touched by acknowledgements of what we send", () => {
+    const accounts = setup()
+    for (let i = 0; i < (4 * budget) / 100; i++) {
+      accounts.sent()
+      accounts.received(100)
+    }
+    assert.isUndefined(accounts.audit(1, 0))
+  })
+
+  it("is not touched by what was announced to be dropped", () => {
+    const accounts = setup()
+    for (let i = 0; i < 4 * (budget / MiB); i++) {
+      accounts.willDrop(MiB)
+      assert.isUndefined(turn(accounts, MiB, 0))
+    }
+  })
+})
+
+describe("streams that are reset unread", () => {
+  it("end the connection before they have used up its window", () => {
+    const accounts = setup({ readable: () => true })
+    let last: string | undefined
+    let resets = 0
+    while (last === undefined && resets < 100) {
+      // 200,000 bytes that nobody had read.
+      last = turn(accounts, 200_000, 0)
+      accounts.wasReset()
+      last ??= accounts.audit(0, 0)
+      resets += 1
+    }
+    assert.strictEqual(last, "too many streams reset unread")
+    assert.isBelow(resets * 200_000, tunables.initialConnectionWindow)
+  })
+
+  it("cost nothing when everything had been read", () => {
+    const accounts = setup()
+    for (let i = 0; i < 10_000; i++) {
+      assert.isUndefined(turn(accounts, 1_350, 1_300))
+      accounts.wasReset()
+    }
+    assert.isUndefined(accounts.audit(0, 0))
+  })
+})
