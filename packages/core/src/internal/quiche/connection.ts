@@ -163,19 +163,22 @@ export class Connection implements BackingConnection {
 
   // --- what the socket calls ---------------------------------------------------------------------------------------
 
-  /** Takes a packet. The binding decrypts in place, so the packet is no good afterwards. */
-  receive(packet: Uint8Array, from: () => NetAddress.InetAddress, moved: boolean): void {
+  /**
+   * Takes a packet, which came from `elsewhere` if not from where the peer's packets have come so far. The binding
+   * decrypts in place, so the packet is no good afterwards.
+   */
+  receive(packet: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
     if (this.phase === "closed") return
     if (this.phase === "draining") return this.repeatClose()
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
-    const before = moved ? this.native.stats().recv : 0
+    const before = elsewhere === undefined ? 0 : this.native.stats().recv
     if (isLongHeader(packet)) for (const part of splitDatagram(packet)) this.takeIn(part)
     else this.takeIn(packet)
-    if (moved && this.phase === "established" && this.native.stats().recv > before) {
-      this.remote = from()
+    if (elsewhere !== undefined && this.phase === "established" && this.native.stats().recv > before) {
+      this.remote = elsewhere
       this.remoteHost = NetAddress.formatHost(this.remote)
       this.remotePort = this.remote.port
       this.events?.onMoved?.()

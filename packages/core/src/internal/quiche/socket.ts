@@ -158,7 +158,8 @@ export class Socket implements BackingSocket, ConnectionHost {
       connection = this.byId.get(key)
     }
     connection ??= this.admit(packet, host, port, datagram)
-    connection?.receive(packet, () => this.addressOf(host, port, datagram), connection.moved(host, port))
+    if (connection === undefined) return
+    connection.receive(packet, connection.moved(host, port) ? this.addressOf(host, port, datagram) : undefined)
   }
 
   /** A server that speaks no version of ours (RFC 9000, section 6.2). */
