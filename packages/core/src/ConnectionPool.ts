@@ -17,7 +17,8 @@ import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 
 /**
- * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used.
+ * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used,
+ * and by their seniority both sides agree on which that is.
  *
  * @category models
  * @since 0.1.0
@@ -29,7 +30,8 @@ export interface Pool {
   /** Every connection with `peer`, oldest first. */
   readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<Connection>
   readonly byId: (id: ConnectionId) => Option.Option<Connection>
-  readonly add: (connection: Connection) => void
+  /** `seniority` is that of `Transport`: the least comes first. Without, connections come in the order they are added. */
+  readonly add: (connection: Connection, seniority?: string) => void
   readonly remove: (connection: Connection) => void
   /** The connection's `remoteAddress` has changed. */
   readonly readdress: (connection: Connection) => void
@@ -55,6 +57,13 @@ export class ConnectionPool extends Context.Service<
   { readonly open: Effect.Effect<Pool, never, Scope.Scope> }
 >()("@qp2p/core/ConnectionPool") {}
 
+interface Member {
+  readonly connection: Connection
+  readonly seniority: string | undefined
+  /** The address under which it is found. */
+  key: string
+}
+
 interface SharedDial {
   readonly fiber: Fiber.Fiber<Connection, ConnectionError>
   waiting: number
@@ -68,27 +77,27 @@ interface SharedDial {
  */
 export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
-  const byAddress = new Map<string, Array<Connection>>()
-  const byId = new Map<ConnectionId, Array<Connection>>()
-  const keys = new Map<Connection, string>()
+  const members = new Map<Connection, Member>()
+  const byAddress = new Map<string, Array<Member>>()
+  const byId = new Map<ConnectionId, Array<Member>>()
   const dials = new Map<string, SharedDial>()
 
-  const add = (connection: Connection) => {
-    const key = keyOf(connection.remoteAddress)
-    keys.set(connection, key)
-    append(byAddress, key, connection)
-    append(byId, connection.id, connection)
+  const add = (connection: Connection, seniority?: string) => {
+    const member: Member = { connection, seniority, key: keyOf(connection.remoteAddress) }
+    members.set(connection, member)
+    insert(byAddress, member.key, member)
+    insert(byId, connection.id, member)
   }
 
   const remove = (connection: Connection) => {
-    const key = keys.get(connection)
-    if (key === undefined) return
-    keys.delete(connection)
-    drop(byAddress, key, connection)
-    drop(byId, connection.id, connection)
+    const member = members.get(connection)
+    if (member === undefined) return
+    members.delete(connection)
+    drop(byAddress, member.key, member)
+    drop(byId, connection.id, member)
   }
 
-  const current = (peer: NetAddress.InetAddress) => byAddress.get(keyOf(peer))?.[0]
+  const current = (peer: NetAddress.InetAddress) => byAddress.get(keyOf(peer))?.[0]?.connection
 
   const startDial = (key: string, dial: Effect.Effect<Connection, ConnectionError>) =>
     Effect.map(Effect.forkIn(dial, scope, { startImmediately: true }), (fiber) => {
@@ -124,16 +133,18 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     )
 
   return {
-    size: () => keys.size,
+    size: () => members.size,
     current,
-    all: (peer) => [...(byAddress.get(keyOf(peer)) ?? [])],
-    byId: (id) => Option.fromUndefinedOr(byId.get(id)?.[0]),
+    all: (peer) => (byAddress.get(keyOf(peer)) ?? []).map(({ connection }) => connection),
+    byId: (id) => Option.fromUndefinedOr(byId.get(id)?.[0]?.connection),
     add,
     remove,
     readdress: (connection) => {
-      if (!keys.has(connection)) return
-      remove(connection)
-      add(connection)
+      const member = members.get(connection)
+      if (member === undefined) return
+      drop(byAddress, member.key, member)
+      member.key = keyOf(connection.remoteAddress)
+      insert(byAddress, member.key, member)
     },
     connect: (peer, dial) =>
       Effect.suspend(() => {
@@ -162,16 +173,20 @@ const keyOf = (address: NetAddress.InetAddress): string => {
 const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.fail(new EndpointStopped()) : exit
 
-const append = <K>(map: Map<K, Array<Connection>>, key: K, connection: Connection) => {
-  const connections = map.get(key)
-  if (connections === undefined) map.set(key, [connection])
-  else connections.push(connection)
+const insert = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
+  const members = map.get(key)
+  if (members === undefined) return void map.set(key, [member])
+  const i = members.findIndex((other) => isSenior(member, other))
+  members.splice(i === -1 ? members.length : i, 0, member)
 }
 
-const drop = <K>(map: Map<K, Array<Connection>>, key: K, connection: Connection) => {
-  const connections = map.get(key)
-  const i = connections?.indexOf(connection) ?? -1
-  if (connections === undefined || i === -1) return
-  connections.splice(i, 1)
-  if (connections.length === 0) map.delete(key)
+const isSenior = (one: Member, other: Member): boolean =>
+  one.seniority !== undefined && other.seniority !== undefined && one.seniority < other.seniority
+
+const drop = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
+  const members = map.get(key)
+  const i = members?.indexOf(member) ?? -1
+  if (members === undefined || i === -1) return
+  members.splice(i, 1)
+  if (members.length === 0) map.delete(key)
 }

@@ -118,6 +118,17 @@ export interface BackingConnection {
   /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `reason`. */
   readonly close: (code: number, reason: string) => void
   readonly stats: () => ConnectionStats
+  /**
+   * Puts the connections of two peers in one order, the same at both: the least is the oldest, and the one that both
+   * use. Compared as text. Dials that cross are neither before the other, but have an order all the same. Without this
+   * the order is that in which they came about, which may be another at the peer.
+   */
+  readonly seniority?: string | undefined
+  /**
+   * Asks the peer for a sign of life. Without one within a few seconds the connection ends with `IdleTimedOut`. Asked
+   * when the peer dials although this connection is there: it may have lost it.
+   */
+  readonly checkAlive?: (() => void) | undefined
 }
 
 /**

@@ -51,6 +51,31 @@ describe("the indexes", () => {
     })
   )
 
+  it.effect("put several connections with one address in the order of their seniority, however they come", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [a, b, c, unknown] = [new Fake(here), new Fake(here), new Fake(here), new Fake(here)]
+      pool.add(b, "b")
+      pool.add(unknown)
+      pool.add(c, "c")
+      assert.isTrue(pool.current(address(here)) === b)
+      pool.add(a, "a")
+      assert.isTrue(pool.current(address(here)) === a)
+      assert.deepStrictEqual(pool.byId(a.id), Option.some<Connection>(a))
+      assert.deepStrictEqual(
+        pool.all(address(here)).filter((connection) => connection !== unknown),
+        [a, b, c]
+      )
+      // A connection that comes from elsewhere keeps its place among those it finds there.
+      const moved = new Fake(there)
+      pool.add(moved, "0")
+      moved.remoteAddress = address(here)
+      pool.readdress(moved)
+      assert.isTrue(pool.current(address(here)) === moved)
+      assert.isUndefined(pool.current(address(there)))
+    })
+  )
+
   it.effect("prefer the oldest of several connections with one address, and know all", () =>
     Effect.gen(function* () {
       const pool = yield* ConnectionPool.make

@@ -72,7 +72,7 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
         if (connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp) {
           return refuse(dialler)
         }
-        const connection = new MemoryConnection(owner, remote, ignore)
+        const connection = new MemoryConnection(owner, remote, dialler.seniority, ignore)
         connection.peer = dialler
         dialler.peer = connection
         connection.send(0, () => {
@@ -96,7 +96,7 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
           return ignore
         }
         let pending = true
-        const connection = new MemoryConnection(owner, peer, (failure) => {
+        const connection = new MemoryConnection(owner, peer, wire.nextSeniority(), (failure) => {
           if (pending) onFailed(failure)
           pending = false
         })

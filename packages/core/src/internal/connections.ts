@@ -87,13 +87,26 @@ export class Connections implements ConnectionOwner {
   /** A peer dialled us. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
     const connection = this.wrap(backing)
-    if (!this.mayDisconnect || this.messages.waiting > this.config.messageBuffer) {
+    if (!this.mayDisconnect || !this.makeRoom() || this.messages.waiting > this.config.messageBuffer) {
       backing.close(overloadedCode, "the application does not keep up")
       return connection
     }
+    // A peer that dials may have lost the connections it had, as after a crash: those are not to be used for long.
+    for (const other of this.pool.all(connection.remoteAddress)) (other as ConnectionImpl).checkAlive()
     this.announce(connection)
     this.incoming.offer(connection)
     return connection
+  }
+
+  /**
+   * Whether the application can be told of a further connection. Where too many wait already, one that has ended in the
+   * meantime gives its place up: its end is told of as a disconnection.
+   */
+  private makeRoom(): boolean {
+    if (this.incoming.hasRoom) return true
+    const ended = this.incoming.find((connection) => !(connection as ConnectionImpl).isOpen)
+    if (ended !== undefined) this.incoming.remove(ended)
+    return ended !== undefined || !this.incoming.everAsked
   }
 
   /** Dials once, for the pool. */
@@ -162,7 +175,7 @@ export class Connections implements ConnectionOwner {
   private announce(connection: ConnectionImpl): void {
     if (!connection.isOpen) return
     this.announced.add(connection)
-    this.pool.add(connection)
+    this.pool.add(connection, connection.seniority)
   }
 
   // --- what connections tell ---------------------------------------------------------------------------------------
@@ -190,6 +203,8 @@ export class Connections implements ConnectionOwner {
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+
+  readonly onLost = (connection: ConnectionImpl): void => this.pool.remove(connection)
 
   readonly onClosed = (connection: ConnectionImpl, reason: Close): void => {
     this.pool.remove(connection)

@@ -18,16 +18,17 @@ import type {
 } from "@qp2p/core/Transport"
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
+import { Channel, window, type Write } from "./channel.ts"
 import { Link, type Wire } from "./wire.ts"
-
-/** Bytes that a stream may be ahead of its reader, and that a connection may have underway. */
-const window = 256 * 1024
 
 /** Bytes that all streams of a connection together may be ahead of their readers. */
 const connectionWindow = 1024 * 1024
 
 /** Streams that one side may have open at once, until the other has read them to their ends. */
 const streamCredit = 1_000
+
+/** How long a connection in doubt may take to show a sign of life, in milliseconds. */
+const lifeSign = 3_000
 
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
@@ -40,56 +41,12 @@ export interface Owner {
   readonly connections: Set<MemoryConnection>
 }
 
-interface Write {
-  readonly bytes: Uint8Array
-  readonly fin: boolean
-  readonly done: (failure?: StreamFailure) => void
-  offset: number
-}
-
-/** One direction of a stream. Each side keeps to its own fields; what the other must know travels in packets. */
-class Channel {
-  /** Tells the accepting side of the stream; every packet of the stream that arrives there does. */
-  readonly announce: () => void
-
-  priority: number
-  queue: Array<Write> = []
-  sent = 0
-  credit = window
-  failure: StreamFailure | undefined
-  onAcknowledged: Write["done"] | undefined
-
-  events: RecvEvents | undefined
-  begun = false
-  chunks: Array<Uint8Array> = []
-  taken = 0
-  paused = false
-  finished = false
-
-  constructor(priority: number, announce: () => void) {
-    this.priority = priority
-    this.announce = announce
-  }
-
-  /** Hands over a chunk, or a part of it; what the owner does not want waits. */
-  offer(demand: number) {
-    const first = this.chunks[0]!
-    const chunk = demand < first.length ? first.slice(0, demand) : first
-    if (chunk === first) this.chunks.shift()
-    else this.chunks[0] = first.subarray(demand)
-    this.taken += chunk.length
-    this.paused = !this.events!.onData(chunk)
-    // Whoever keeps a chunk must not get away with it.
-    chunk.fill(0xdd)
-    return chunk.length
-  }
-}
-
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection {
   readonly remoteAddress: NetAddress.InetAddress
   readonly owner: Owner
   readonly link: Link
+  readonly seniority: string
   peer: MemoryConnection | undefined
   private readonly onFailed: (error: ConnectionError) => void
   private readonly keepAlive: number
@@ -115,8 +72,14 @@ export class MemoryConnection implements BackingConnection {
   private readonly blocked = new Set<Channel>()
   private readonly receiving = new Set<Channel>()
 
-  constructor(owner: Owner, remote: NetAddress.InetAddress, onFailed: (error: ConnectionError) => void) {
+  constructor(
+    owner: Owner,
+    remote: NetAddress.InetAddress,
+    seniority: string,
+    onFailed: (error: ConnectionError) => void
+  ) {
     this.owner = owner
+    this.seniority = seniority
     this.remoteAddress = remote
     this.onFailed = onFailed
     this.keepAlive = Duration.toMillis(owner.options.keepAliveInterval)
@@ -170,6 +133,14 @@ export class MemoryConnection implements BackingConnection {
     const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
     this.link.close(() => this.peer?.receive(0, notice))
     this.owner.wire.timeline.schedule(0, () => this.finish(local))
+  }
+
+  readonly checkAlive = () => {
+    const asked = this.packetsReceived
+    this.probe()
+    this.owner.wire.timeline.schedule(lifeSign, () => {
+      if (this.packetsReceived === asked) this.finish(new IdleTimedOut())
+    })
   }
 
   readonly stats = (): ConnectionStats => ({
@@ -384,6 +355,11 @@ export class MemoryConnection implements BackingConnection {
     deliver(this)
   }
 
+  /** A packet that the peer answers. */
+  private probe() {
+    this.send(0, (peer) => peer.send(0, () => {}))
+  }
+
   private readonly tick = () => {
     const { timeline } = this.owner.wire
     const now = timeline.now()
@@ -393,7 +369,7 @@ export class MemoryConnection implements BackingConnection {
     if (this.events === undefined) ping = deadline
     else if (now >= ping) {
       ping = now + this.keepAlive
-      this.send(0, (peer) => peer.send(0, () => {}))
+      this.probe()
     }
     this.cancelTimer = timeline.schedule(Math.min(deadline, ping) - now, this.tick)
   }

@@ -104,6 +104,7 @@ export class Wire {
   readonly blackholes = new Set<string>()
   readonly partitions = new Set<string>()
   private readonly ports = new Map<string, number>()
+  private dials = 0
 
   constructor(timeline: Timeline) {
     this.timeline = timeline
@@ -115,6 +116,11 @@ export class Wire {
     if (address === undefined || this.hosts.has(keyOf(address))) return undefined
     this.hosts.set(keyOf(address), host)
     return address
+  }
+
+  /** A dial's place among all, as text that sorts. */
+  nextSeniority(): string {
+    return String(this.dials++).padStart(16, "0")
   }
 
   isSevered(a: string, b: string) {

@@ -47,6 +47,8 @@ export interface ConnectionOwner {
     reply: BackingSendStream | undefined
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
+  /** Nothing can be sent on it any more; `onClosed` follows. */
+  readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
 }
@@ -74,6 +76,14 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   get remoteAddress(): NetAddress.InetAddress {
     return this.backing.remoteAddress
+  }
+
+  get seniority(): string | undefined {
+    return this.backing.seniority
+  }
+
+  checkAlive(): void {
+    this.backing.checkAlive?.()
   }
 
   get isOpen(): boolean {
@@ -202,7 +212,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       ? new EndpointStopped()
       : connectionErrorOf(this.remoteAddress, close)
 
-  private readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => lossOf(failure, this.errorOf)
+  private readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
+    const loss = lossOf(failure, this.errorOf)
+    // Streams are told of a connection's end before the connection is: whoever tries again must not find it there.
+    if (loss._tag === "ConnectionLost" && this.ending === undefined) this.owner.onLost(this)
+    return loss
+  }
 }
 
 /**

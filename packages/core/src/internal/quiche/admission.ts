@@ -3,9 +3,9 @@
  */
 import { randomBytes } from "node:crypto"
 import { CONNECTION_REFUSED } from "./errorCode.ts"
+import { refusal } from "./initialClose.ts"
 import type { Quiche } from "./native.ts"
 import * as packetHeader from "./packetHeader.ts"
-import { refusal } from "./refusal.ts"
 import * as retryToken from "./retryToken.ts"
 import * as tunables from "./tunables.ts"
 
@@ -19,6 +19,8 @@ export type Verdict =
       /** Set when the client came through a Retry. */
       readonly originalDcid: Uint8Array | undefined
       readonly clientDcid: Uint8Array
+      /** The id that the client chose for itself. */
+      readonly clientScid: Uint8Array
     }
 
 const drop: Verdict = { _tag: "Drop" }
@@ -58,7 +60,7 @@ export class Admission {
     // RFC 9000, section 7.2: a client's first destination id has at least 8 bytes.
     if (!header.initial || header.dcid.length < 8) return drop
     // Those that are over cost memory too, for a few round trips.
-    if (load.draining >= load.maxConnections) return drop
+    if (load.draining >= Math.max(load.maxConnections, tunables.drainingAlways)) return drop
     if (load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp) {
       const scid = randomBytes(tunables.connectionIdLength)
       return { _tag: "Answer", packet: refusal(header, scid, CONNECTION_REFUSED, "too many connections") }
@@ -69,7 +71,7 @@ export class Admission {
       if (originalDcid === undefined) return drop
       // The id of our Retry stays ours: the client addresses it, and its transport parameters name it.
       const scid = header.dcid.slice()
-      return { _tag: "Accept", scid, originalDcid, clientDcid: scid }
+      return { _tag: "Accept", scid, originalDcid, clientDcid: scid, clientScid: header.scid.slice() }
     }
     // Under load a client first shows that it receives where it says it is.
     if (load.handshakes >= tunables.retryThreshold) {
@@ -87,7 +89,8 @@ export class Admission {
       _tag: "Accept",
       scid: randomBytes(tunables.connectionIdLength),
       originalDcid: undefined,
-      clientDcid: header.dcid.slice()
+      clientDcid: header.dcid.slice(),
+      clientScid: header.scid.slice()
     }
   }
 }

@@ -2,6 +2,7 @@
  * Telling the peer that a connection is over.
  */
 import { encodeReason } from "./errorCode.ts"
+import { withdrawal } from "./initialClose.ts"
 import type { NativeConnection } from "./native.ts"
 
 /** How long a close waits for room in the congestion window, in milliseconds. */
@@ -12,6 +13,7 @@ const longest = 1_000
 
 export class Closing {
   private readonly native: NativeConnection
+  private readonly dialled: boolean
   private readonly application: boolean
   private readonly code: number
   private readonly reason: string
@@ -22,8 +24,9 @@ export class Closing {
   private packet: Uint8Array | undefined = undefined
   private lateArrivals = 0
 
-  constructor(native: NativeConnection, application: boolean, code: number, reason: string) {
+  constructor(native: NativeConnection, dialled: boolean, application: boolean, code: number, reason: string) {
     this.native = native
+    this.dialled = dialled
     this.application = application
     this.code = code
     this.reason = reason
@@ -48,7 +51,15 @@ export class Closing {
     try {
       if (!this.told) {
         this.told = true
+        // A dial that has had no answer yet: the peer has it half open, and the binding would say nothing.
+        if (this.dialled && this.native.stats().recv === 0) {
+          this.packet = withdrawal(this.native.destinationId(), this.native.sourceId())
+        }
         this.native.close(this.application, this.code, encodeReason(this.reason))
+        if (this.packet !== undefined) {
+          buffer.set(this.packet)
+          return this.packet.length
+        }
       }
       const sent = this.native.send(buffer)
       if (sent === null) return 0

@@ -4,7 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
-import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "../../Close.ts"
+import { type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "../../Close.ts"
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -14,17 +14,18 @@ import type {
   RecvEvents
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
-import { statelessResetReason } from "../failures.ts"
 import { Accounts } from "./accounts.ts"
 import { Closing } from "./closing.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
-import { APPLICATION_ERROR, decodeReason, INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { foundClose } from "./foundClose.ts"
+import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
 import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import * as tunables from "./tunables.ts"
+import { Watch, type Watched } from "./watch.ts"
 
 interface HostPort {
   readonly host: string
@@ -42,21 +43,16 @@ export type Phase =
 /** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
 type Flushed = "all" | "more" | "held"
 
-export class Connection implements BackingConnection {
+export class Connection implements BackingConnection, Watched {
   readonly native: NativeConnection
   readonly dialled: boolean
+  readonly seniority: string
   phase: Phase = "handshaking"
   /** When the binding wants to be called next, in `performance.now()` milliseconds. */
   deadline = Infinity
   /** Whether the socket has it listed for a turn. */
   touched = false
-  /** Whether anything was sent since the socket's housekeeping last looked, and for how long nothing was. */
-  active = true
-  idleFor = 0
-  /** For how long it has been waiting without getting on. */
-  stalledFor = 0
-  /** How long the handshake has taken. */
-  handshakingFor = 0
+  readonly watch: Watch
   handshakeTimedOut = false
   versionMismatch = false
   onEstablished: ((connection: Connection) => ConnectionEvents) | undefined
@@ -78,7 +74,7 @@ export class Connection implements BackingConnection {
   private readonly incoming: Incoming
   private progressSeen = 0
   private lastReceived = performance.now()
-  private heard = 0
+  private heardCount = 0
   private heardTime = 0
   private allowance: number
   private lastRefill = performance.now()
@@ -98,10 +94,12 @@ export class Connection implements BackingConnection {
     readonly remote: NetAddress.InetAddress
     readonly from: HostPort
     readonly to: HostPort
+    readonly seniority: string
   }) {
     this.host = options.host
     this.native = options.native
     this.dialled = options.dialled
+    this.seniority = options.seniority
     this.remote = options.remote
     this.remoteHost = NetAddress.formatHost(options.remote)
     this.remotePort = options.remote.port
@@ -110,6 +108,7 @@ export class Connection implements BackingConnection {
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
+    this.watch = new Watch(this)
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
@@ -147,6 +146,10 @@ export class Connection implements BackingConnection {
 
   readonly close = (code: number, reason: string): void =>
     this.closeWith(true, clampCode(code), reason, new LocallyClosed())
+
+  readonly checkAlive = (): void => {
+    if (this.phase === "established") this.watch.askForLife()
+  }
 
   readonly stats = (): ConnectionStats => {
     const path = this.native.pathStats()[0]
@@ -237,26 +240,42 @@ export class Connection implements BackingConnection {
     this.host.wake(this.deadline)
   }
 
-  /** Puts a PING on the wire (RFC 9000, section 19.2). */
-  ping(): void {
-    if (this.phase !== "established") return
-    this.native.sendAckEliciting()
-    this.host.touch(this)
+  /** Closes because of what the transport found; the peer sees a transport error. */
+  fail(code: number, reason: string): void {
+    this.giveUp(code, reason, new TransportClosed({ code, reason }))
   }
 
-  /** Whether it waits for the peer and has not got on since this was last asked. */
-  stalled(): boolean {
+  private giveUp(code: number, reason: string, close: Close): void {
+    // The peer has been told that these bytes arrived; they must not be lost with the connection.
+    if (this.phase === "established") this.incoming.read(true)
+    this.closeWith(false, code, reason, close)
+  }
+
+  // --- what is timed -----------------------------------------------------------------------------------------------
+
+  readonly heard = (): number => this.native.stats().recv
+
+  readonly stalled = (): boolean => {
     const moved = this.outgoing.progress !== this.progressSeen
     this.progressSeen = this.outgoing.progress
     return this.outgoing.waits && !moved
   }
 
-  /** Closes because of what the transport found; the peer sees a transport error. */
-  fail(code: number, reason: string): void {
-    // The peer has been told that these bytes arrived; they must not be lost with the connection.
-    if (this.phase === "established") this.incoming.read(true)
-    this.closeWith(false, code, reason, new TransportClosed({ code, reason }))
+  /** Puts a PING on the wire (RFC 9000, section 19.2). */
+  readonly ping = (): void => {
+    if (this.phase !== "established") return
+    this.native.sendAckEliciting()
+    this.host.touch(this)
   }
+
+  readonly onHandshakeTimeout = (): void => {
+    this.handshakeTimedOut = true
+    this.close(0, "")
+  }
+
+  readonly onStall = (): void => this.fail(INTERNAL_ERROR, "stalled")
+
+  readonly onSilence = (): void => this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
 
   // --- the turn ----------------------------------------------------------------------------------------------------
 
@@ -285,7 +304,7 @@ export class Connection implements BackingConnection {
       if (sent === null) return "all"
       this.allowance -= sent[0]
       this.accounts.sent()
-      this.active = true
+      this.watch.active = true
       host.outbox.addBuffered(sent[0], this.remote)
     }
     // More may be ready than one turn should send.
@@ -298,7 +317,7 @@ export class Connection implements BackingConnection {
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
     if (this.localClose !== undefined || this.phase === "draining" || this.phase === "closed") return
     this.localClose = close
-    this.closing = new Closing(this.native, application, code, reason)
+    this.closing = new Closing(this.native, this.dialled, application, code, reason)
     this.host.touch(this)
   }
 
@@ -321,10 +340,10 @@ export class Connection implements BackingConnection {
     if (this.phase !== "draining") {
       const established = this.phase === "established"
       // What has arrived is delivered, whoever had paused: there is no later.
-      if (established && this.localClose === undefined) this.incoming.read(true)
+      if (established && this.localClose?._tag !== "LocallyClosed") this.incoming.read(true)
       this.phase = "draining"
       this.drainUntil = performance.now() + tunables.minDraining
-      this.report(this.localClose ?? this.foundClose(), established)
+      this.report(this.localClose ?? foundClose(this.native), established)
     }
     // The binding drains only when it has sent a close frame or seen one; and then for so few round trips that a peer
     // whose copy was lost has hardly had the time to say something that could be answered with another.
@@ -346,8 +365,8 @@ export class Connection implements BackingConnection {
   /** When the last packet came that the peer did send. Only right if it is asked in every turn of the time in question. */
   private heardAt(): number {
     const { recv } = this.native.stats()
-    if (recv !== this.heard) {
-      this.heard = recv
+    if (recv !== this.heardCount) {
+      this.heardCount = recv
       this.heardTime = this.lastReceived
     }
     return this.heardTime
@@ -357,24 +376,6 @@ export class Connection implements BackingConnection {
   private idleTimeout(): number {
     const peer = this.native.stats().peerMaxIdleTimeout
     return peer > 0 ? Math.min(peer, this.host.idleTimeout) : this.host.idleTimeout
-  }
-
-  private foundClose(): Close {
-    const peer = this.native.peerError()
-    if (peer !== null) {
-      const code = clampCode(peer.errorCode)
-      const reason = decodeReason(peer.reason)
-      // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).
-      if (peer.isApp || code === APPLICATION_ERROR)
-        return new ApplicationClosed({ code: peer.isApp ? code : 0, reason })
-      return new TransportClosed({ code, reason })
-    }
-    if (this.native.isTimedOut()) return new IdleTimedOut()
-    const local = this.native.localError()
-    if (local !== null) {
-      return new TransportClosed({ code: clampCode(local.errorCode), reason: decodeReason(local.reason) })
-    }
-    return statelessReset
   }
 
   private report(close: Close, established: boolean): void {
@@ -390,6 +391,3 @@ export class Connection implements BackingConnection {
     onOver?.(close, established)
   }
 }
-
-/** The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left. */
-export const statelessReset = new TransportClosed({ code: NO_ERROR, reason: statelessResetReason })

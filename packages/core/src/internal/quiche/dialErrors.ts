@@ -13,7 +13,8 @@ import {
   TransportError,
   VersionMismatch
 } from "../../ConnectionError.ts"
-import { type Connection, statelessReset } from "./connection.ts"
+import type { Connection } from "./connection.ts"
+import { statelessReset } from "./foundClose.ts"
 import { NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
 
 /** Whether `peer` cannot be dialled from a socket at `local` that has `live` connections. */

@@ -7,7 +7,6 @@
  * after each packet halves the throughput, and waiting for the batch divides it by five.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import { randomBytes } from "node:crypto"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
 import { Admission } from "./admission.ts"
@@ -18,7 +17,9 @@ import { INTERNAL_ERROR } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
+import * as seniority from "./seniority.ts"
 import * as tunables from "./tunables.ts"
+import type { Limits } from "./watch.ts"
 
 /** A datagram as the socket delivers it; `host` and `port` spare parsing an address for each packet. */
 export interface IncomingDatagram {
@@ -46,6 +47,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly options: BindOptions
   private readonly events: SocketEvents
   private readonly onDefect: (defect: unknown) => void
+  private readonly now: () => number
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
@@ -53,7 +55,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** How many of them are not yet over. */
   private live = 0
   private readonly byId = new Map<string, Connection>()
-  private readonly perIp = new Map<string, number>()
+  private readonly perIp = new Map<string, Set<Connection>>()
   private handshakes = 0
   private touched: Array<Connection> = []
   private immediate: NodeJS.Immediate | undefined = undefined
@@ -75,6 +77,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly events: SocketEvents
     readonly outbox: Outbox
     readonly onDefect: (defect: unknown) => void
+    /** Milliseconds of Effect's clock. */
+    readonly now: () => number
   }) {
     this.quiche = options.quiche
     this.config = options.config
@@ -85,6 +89,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.events = options.events
     this.outbox = options.outbox
     this.onDefect = options.onDefect
+    this.now = options.now
     this.admission = new Admission(options.quiche)
     // The binding parses hosts as bare literals: no brackets, no zone.
     this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
@@ -105,10 +110,10 @@ export class Socket implements BackingSocket, ConnectionHost {
         cancelled = true
       }
     }
-    const scid = randomBytes(tunables.connectionIdLength)
     const from = { host: NetAddress.formatIp(peer.address), port: peer.port }
+    const scid = seniority.connectionId(this.seniorities(from.host, peer.port))
     const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.config)
-    const connection = this.adopt(native, true, peer, from, [idKey(scid)])
+    const connection = this.adopt(native, peer, from, { keys: [idKey(scid)], clientScid: scid, dialled: true })
     let settled = false
     connection.onEstablished = (established) => {
       settled = true
@@ -173,11 +178,11 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
     if (!this.options.accept || this.closing) return undefined
-    const verdict = this.admission.judge(packet, `${host} ${port}`, Date.now(), {
+    const verdict = this.admission.judge(packet, `${host} ${port}`, this.now(), {
       draining: this.entries.size - this.live,
       connections: this.live,
       maxConnections: this.options.maxConnections,
-      fromIp: this.perIp.get(host) ?? 0,
+      fromIp: this.perIp.get(host)?.size ?? 0,
       maxFromIp: this.options.maxConnectionsPerIp,
       handshakes: this.handshakes
     })
@@ -195,7 +200,11 @@ export class Socket implements BackingSocket, ConnectionHost {
       return undefined
     }
     // Until the client has learned our id it addresses its packets to the one that it made up.
-    const connection = this.adopt(native, false, address, from, [idKey(verdict.scid), idKey(verdict.clientDcid)])
+    const connection = this.adopt(native, address, from, {
+      keys: [idKey(verdict.scid), idKey(verdict.clientDcid)],
+      clientScid: verdict.clientScid,
+      dialled: false
+    })
     this.handshakes += 1
     connection.onEstablished = (established) => {
       this.handshakes -= 1
@@ -209,18 +218,38 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   private adopt(
     native: NativeConnection,
-    dialled: boolean,
     remote: NetAddress.InetAddress,
     from: { readonly host: string; readonly port: number },
-    keys: Array<string>
+    {
+      clientScid,
+      dialled,
+      keys
+    }: { readonly keys: Array<string>; readonly clientScid: Uint8Array; readonly dialled: boolean }
   ): Connection {
-    const connection = new Connection({ host: this, native, dialled, remote, from, to: this.to })
+    const connection = new Connection({
+      host: this,
+      native,
+      dialled,
+      remote,
+      from,
+      to: this.to,
+      seniority: idKey(clientScid)
+    })
     const ip = from.host
     this.entries.set(connection, { keys, ip })
     this.live += 1
     for (const key of keys) this.byId.set(key, connection)
-    this.perIp.set(ip, (this.perIp.get(ip) ?? 0) + 1)
+    const ofIp = this.perIp.get(ip)
+    if (ofIp === undefined) this.perIp.set(ip, new Set([connection]))
+    else ofIp.add(connection)
     return connection
+  }
+
+  /** Of the connections that there are with one peer. */
+  private *seniorities(host: string, port: number): Iterable<string> {
+    for (const connection of this.perIp.get(host) ?? []) {
+      if (connection.remoteAddress.port === port && connection.phase === "established") yield connection.seniority
+    }
   }
 
   private forget(connection: Connection): void {
@@ -234,9 +263,9 @@ export class Socket implements BackingSocket, ConnectionHost {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
     this.live -= 1
-    const left = (this.perIp.get(entry.ip) ?? 1) - 1
-    if (left === 0) this.perIp.delete(entry.ip)
-    else this.perIp.set(entry.ip, left)
+    const ofIp = this.perIp.get(entry.ip)
+    ofIp?.delete(connection)
+    if (ofIp?.size === 0) this.perIp.delete(entry.ip)
   }
 
   private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {
@@ -316,26 +345,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   // --- housekeeping ------------------------------------------------------------------------------------------------
 
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
-  sweep(
-    elapsed: number,
-    limits: { readonly keepAlive: number; readonly handshake: number; readonly stall: number }
-  ): void {
-    for (const connection of this.entries.keys()) {
-      if (connection.phase === "handshaking") {
-        connection.handshakingFor += elapsed
-        if (connection.handshakingFor >= limits.handshake && !connection.handshakeTimedOut) {
-          connection.handshakeTimedOut = true
-          connection.close(0, "")
-        }
-      } else if (connection.phase === "established") {
-        connection.idleFor = connection.active ? 0 : connection.idleFor + elapsed
-        connection.active = false
-        if (connection.idleFor >= limits.keepAlive) connection.ping()
-        // Lost MAX_STREAMS frames are not repeated by the binding, so a connection can come to a stop for good.
-        connection.stalledFor = connection.stalled() ? connection.stalledFor + elapsed : 0
-        if (connection.stalledFor >= limits.stall) connection.fail(INTERNAL_ERROR, "stalled")
-      }
-    }
+  sweep(elapsed: number, limits: Limits): void {
+    for (const connection of this.entries.keys()) connection.watch.look(elapsed, limits)
   }
 
   /** Begins to end every connection. False when there is none to wait for. */

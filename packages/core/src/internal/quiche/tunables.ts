@@ -81,6 +81,12 @@ export const unexplainedBytes = 16 << 20
 export const minSweep = 10
 export const maxSweep = 1_000
 
+/** How long a connection in doubt may take to show a sign of life, in milliseconds. */
+export const lifeSign = 3_000
+
+/** Connections that are over and may be kept for late packets, however few there may be that are not. */
+export const drainingAlways = 64
+
 /** How long late packets are answered with the close frame at least, in milliseconds. */
 export const minDraining = 1_000
 

@@ -1,0 +1,28 @@
+import { ApplicationClosed, type Close, IdleTimedOut, TransportClosed } from "../../Close.ts"
+import { clampCode } from "../code.ts"
+import { statelessResetReason } from "../failures.ts"
+import { APPLICATION_ERROR, decodeReason, NO_ERROR } from "./errorCode.ts"
+import type { NativeConnection } from "./native.ts"
+
+/** Why a connection that this side has not closed is over, as far as the binding tells. */
+export const foundClose = (native: NativeConnection): Close => {
+  const peer = native.peerError()
+  if (peer !== null) {
+    const code = clampCode(peer.errorCode)
+    const reason = decodeReason(peer.reason)
+    if (peer.isApp) return new ApplicationClosed({ code, reason })
+    // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).
+    return code === APPLICATION_ERROR
+      ? new ApplicationClosed({ code: 0, reason })
+      : new TransportClosed({ code, reason })
+  }
+  if (native.isTimedOut()) return new IdleTimedOut()
+  const local = native.localError()
+  if (local !== null) {
+    return new TransportClosed({ code: clampCode(local.errorCode), reason: decodeReason(local.reason) })
+  }
+  return statelessReset
+}
+
+/** The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left. */
+export const statelessReset = new TransportClosed({ code: NO_ERROR, reason: statelessResetReason })

@@ -1,0 +1,74 @@
+/**
+ * What is timed about one connection by Effect's clock: its handshake, its silence, its stalls, and its answer when it is
+ * asked for a sign of life. The socket's housekeeping looks at it now and then and tells how long ago it last did. A time
+ * begins with the first look that finds its reason, so nothing ends early, and nothing more than one look late.
+ */
+import * as tunables from "./tunables.ts"
+
+/** In milliseconds. */
+export interface Limits {
+  readonly keepAlive: number
+  readonly handshake: number
+  readonly stall: number
+}
+
+/** What the watch sees of the connection, and does to it. */
+export interface Watched {
+  readonly phase: "handshaking" | "established" | "draining" | "closed"
+  /** Packets that the peer did send. */
+  readonly heard: () => number
+  /** Whether it waits for the peer and has not got on since this was last asked. */
+  readonly stalled: () => boolean
+  readonly ping: () => void
+  readonly onHandshakeTimeout: () => void
+  readonly onStall: () => void
+  readonly onSilence: () => void
+}
+
+export class Watch {
+  /** Whether anything was sent since the last look. */
+  active = true
+  private readonly watched: Watched
+  private idleFor = 0
+  private handshakingFor: number | undefined = undefined
+  private stalledFor: number | undefined = undefined
+  private doubtedFor: number | undefined = undefined
+  /** What had been heard when a sign of life was asked for. */
+  private heardBefore: number | undefined = undefined
+
+  constructor(watched: Watched) {
+    this.watched = watched
+  }
+
+  askForLife(): void {
+    if (this.heardBefore !== undefined) return
+    this.heardBefore = this.watched.heard()
+    this.watched.ping()
+  }
+
+  look(elapsed: number, limits: Limits): void {
+    const { watched } = this
+    if (watched.phase === "handshaking") {
+      const before = this.handshakingFor
+      this.handshakingFor = longer(before, elapsed)
+      if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) watched.onHandshakeTimeout()
+    } else if (watched.phase === "established") {
+      this.idleFor = this.active ? 0 : this.idleFor + elapsed
+      this.active = false
+      if (this.idleFor >= limits.keepAlive) watched.ping()
+      // Lost MAX_STREAMS frames are not repeated by the binding, so a connection can come to a stop for good.
+      this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined
+      if ((this.stalledFor ?? 0) >= limits.stall) watched.onStall()
+      if (this.heardBefore !== undefined) this.doubt(this.heardBefore, elapsed)
+    }
+  }
+
+  private doubt(heardBefore: number, elapsed: number): void {
+    this.doubtedFor = longer(this.doubtedFor, elapsed)
+    if (this.watched.heard() > heardBefore) this.heardBefore = this.doubtedFor = undefined
+    else if (this.doubtedFor >= tunables.lifeSign) this.watched.onSilence()
+    else this.watched.ping()
+  }
+}
+
+const longer = (time: number | undefined, elapsed: number): number => (time === undefined ? 0 : time + elapsed)

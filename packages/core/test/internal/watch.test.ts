@@ -1,0 +1,136 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as tunables from "../../src/internal/quiche/tunables.ts"
+import { Watch, type Watched } from "../../src/internal/quiche/watch.ts"
+
+const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
+
+/** A connection on which nothing happens, with a note of what its watch did to it. */
+const setup = (phase: Watched["phase"]) => {
+  const done: Array<string> = []
+  const connection = { phase, received: 0, waits: false }
+  const watch = new Watch({
+    get phase() {
+      return connection.phase
+    },
+    heard: () => connection.received,
+    stalled: () => connection.waits,
+    ping: () => done.push("ping"),
+    onHandshakeTimeout: () => done.push("handshake"),
+    onStall: () => done.push("stall"),
+    onSilence: () => done.push("silence")
+  })
+  /** Looks every second. */
+  const look = (times: number) => {
+    for (let i = 0; i < times; i++) watch.look(1_000, limits)
+  }
+  return { connection, watch, look, done }
+}
+
+describe("a handshake", () => {
+  it("ends after its time, counted from the first look, and once", () => {
+    const { done, look } = setup("handshaking")
+    look(10)
+    assert.deepStrictEqual(done, [])
+    look(1)
+    assert.deepStrictEqual(done, ["handshake"])
+    look(100)
+    assert.deepStrictEqual(done, ["handshake"])
+  })
+})
+
+describe("keep-alive", () => {
+  it("pings when nothing was sent for its interval, and again while nothing is", () => {
+    const { done, look, watch } = setup("established")
+    look(20)
+    assert.deepStrictEqual(done, [])
+    look(1)
+    assert.deepStrictEqual(done, ["ping"])
+    // What the ping sent counts, so the interval begins anew.
+    watch.active = true
+    look(20)
+    assert.deepStrictEqual(done, ["ping"])
+    look(1)
+    assert.deepStrictEqual(done, ["ping", "ping"])
+  })
+})
+
+describe("a stall", () => {
+  it("ends the connection after its time, counted from the first look that finds it", () => {
+    const { connection, done, look, watch } = setup("established")
+    connection.waits = true
+    for (let i = 0; i < 60; i++) {
+      watch.active = true
+      look(1)
+    }
+    assert.deepStrictEqual(done, [])
+    watch.active = true
+    look(1)
+    assert.deepStrictEqual(done, ["stall"])
+  })
+
+  it("begins anew when the connection got on in between", () => {
+    const { connection, done, look, watch } = setup("established")
+    for (const [waits, looks] of [
+      [true, 59],
+      [false, 1],
+      [true, 60]
+    ] as const) {
+      connection.waits = waits
+      for (let i = 0; i < looks; i++) {
+        watch.active = true
+        look(1)
+      }
+    }
+    assert.deepStrictEqual(done, [])
+  })
+})
+
+describe("a sign of life", () => {
+  const seconds = tunables.lifeSign / 1_000
+
+  it("that does not come ends the connection, after it was asked for at each look", () => {
+    const { done, look, watch } = setup("established")
+    watch.askForLife()
+    look(seconds)
+    assert.deepStrictEqual(
+      done,
+      Array.from({ length: seconds + 1 }, () => "ping")
+    )
+    look(1)
+    assert.strictEqual(done.at(-1), "silence")
+  })
+
+  it("is any packet of the peer's that comes after it was asked for", () => {
+    const { connection, done, look, watch } = setup("established")
+    connection.received = 7
+    watch.askForLife()
+    look(2)
+    connection.received = 8
+    look(10)
+    assert.notInclude(done, "silence")
+    // Nobody doubts it any more, until somebody asks again.
+    done.length = 0
+    look(8)
+    assert.deepStrictEqual(done, [])
+    watch.askForLife()
+    look(seconds + 1)
+    assert.strictEqual(done.at(-1), "silence")
+  })
+
+  it("asked for again while it is awaited, is awaited no longer for it", () => {
+    const { done, look, watch } = setup("established")
+    watch.askForLife()
+    look(seconds)
+    watch.askForLife()
+    look(1)
+    assert.strictEqual(done.at(-1), "silence")
+  })
+})
+
+for (const phase of ["draining", "closed"] as const) {
+  it(`nothing is timed when it is ${phase}`, () => {
+    const { done, look } = setup(phase)
+    look(1_000)
+    assert.deepStrictEqual(done, [])
+  })
+}

@@ -1,0 +1,54 @@
+/**
+ * One direction of a stream.
+ *
+ * @since 0.1.0
+ */
+import type { RecvEvents, StreamFailure } from "@qp2p/core/Transport"
+
+/** Bytes that a stream may be ahead of its reader, and that a connection may have underway. */
+export const window = 256 * 1024
+
+export interface Write {
+  readonly bytes: Uint8Array
+  readonly fin: boolean
+  readonly done: (failure?: StreamFailure) => void
+  offset: number
+}
+
+/** One direction of a stream. Each side keeps to its own fields; what the other must know travels in packets. */
+export class Channel {
+  /** Tells the accepting side of the stream; every packet of the stream that arrives there does. */
+  readonly announce: () => void
+
+  priority: number
+  queue: Array<Write> = []
+  sent = 0
+  credit = window
+  failure: StreamFailure | undefined
+  onAcknowledged: Write["done"] | undefined
+
+  events: RecvEvents | undefined
+  begun = false
+  chunks: Array<Uint8Array> = []
+  taken = 0
+  paused = false
+  finished = false
+
+  constructor(priority: number, announce: () => void) {
+    this.priority = priority
+    this.announce = announce
+  }
+
+  /** Hands over a chunk, or a part of it; what the owner does not want waits. */
+  offer(demand: number) {
+    const first = this.chunks[0]!
+    const chunk = demand < first.length ? first.slice(0, demand) : first
+    if (chunk === first) this.chunks.shift()
+    else this.chunks[0] = first.subarray(demand)
+    this.taken += chunk.length
+    this.paused = !this.events!.onData(chunk)
+    // Whoever keeps a chunk must not get away with it.
+    chunk.fill(0xdd)
+    return chunk.length
+  }
+}
