@@ -58,7 +58,7 @@ export class InvalidAddress extends Schema.TaggedError<InvalidAddress>("@qp2p/co
  */
 export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/core/ConnectionError/VersionMismatch")(
   "VersionMismatch",
-  { peer: Schema.InetAddress }
+  { peer: Schema.InetAddressFromString }
 ) {
   override get message() {
     return `${this.peer} speaks another version of the protocol`
@@ -73,7 +73,7 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/
  */
 export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/core/ConnectionError/TransportError")(
   "TransportError",
-  { peer: Schema.InetAddress, code: Schema.Int, reason: Schema.String }
+  { peer: Schema.InetAddressFromString, code: Schema.Int, reason: Schema.String }
 ) {
   override get message() {
     return `transport error 0x${this.code.toString(16)} with ${this.peer}${this.reason === "" ? "" : `: ${this.reason}`}`
@@ -88,7 +88,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
  */
 export class ConnectionReset extends Schema.TaggedError<ConnectionReset>("@qp2p/core/ConnectionError/ConnectionReset")(
   "ConnectionReset",
-  { peer: Schema.InetAddress }
+  { peer: Schema.InetAddressFromString }
 ) {
   override get message() {
     return `${this.peer} reset the connection`
@@ -104,7 +104,7 @@ export class ConnectionReset extends Schema.TaggedError<ConnectionReset>("@qp2p/
  */
 export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
   "@qp2p/core/ConnectionError/ConnectionTimedOut"
-)("ConnectionTimedOut", { peer: Schema.InetAddress }) {
+)("ConnectionTimedOut", { peer: Schema.InetAddressFromString }) {
   override get message() {
     return `${this.peer} did not answer`
   }
@@ -118,7 +118,7 @@ export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
  */
 export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>(
   "@qp2p/core/ConnectionError/ConnectionClosed"
-)("ConnectionClosed", { peer: Schema.InetAddress, close: Close }) {
+)("ConnectionClosed", { peer: Schema.InetAddressFromString, close: Close }) {
   override get message() {
     return `connection with ${this.peer}: ${this.close.message}`
   }
@@ -155,7 +155,7 @@ export class NoneReachable extends Schema.TaggedError<NoneReachable>("@qp2p/core
   "NoneReachable",
   {
     attempts: Schema.Array(
-      Schema.Struct({ peer: Schema.Union([Schema.InetAddress, Schema.String]), error: ConnectionError })
+      Schema.Struct({ peer: Schema.Union([Schema.InetAddressFromString, Schema.String]), error: ConnectionError })
     )
   }
 ) {

@@ -30,7 +30,7 @@ export class ConfigError extends Schema.TaggedError<ConfigError>("@qp2p/core/End
  */
 export class SocketError extends Schema.TaggedError<SocketError>("@qp2p/core/EndpointError/SocketError")(
   "SocketError",
-  { address: Schema.InetAddress, reason: Schema.String, cause: Schema.Defect() }
+  { address: Schema.InetAddressFromString, reason: Schema.String, cause: Schema.Defect() }
 ) {
   override get message() {
     return `cannot listen on ${this.address}: ${this.reason}`
@@ -45,7 +45,7 @@ export class SocketError extends Schema.TaggedError<SocketError>("@qp2p/core/End
  */
 export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
   "@qp2p/core/EndpointError/EndpointEchoError"
-)("EndpointEchoError", { peer: Schema.InetAddress, error: RpcError }) {
+)("EndpointEchoError", { peer: Schema.InetAddressFromString, error: RpcError }) {
   override get message() {
     return `contact ${this.peer} did not tell our address: ${this.error.message}`
   }
@@ -59,7 +59,7 @@ export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
  */
 export class EndpointVerificationError extends Schema.TaggedError<EndpointVerificationError>(
   "@qp2p/core/EndpointError/EndpointVerificationError"
-)("EndpointVerificationError", { peer: Schema.InetAddress, error: RpcError }) {
+)("EndpointVerificationError", { peer: Schema.InetAddressFromString, error: RpcError }) {
   override get message() {
     return `contact ${this.peer} did not verify our address: ${this.error.message}`
   }
@@ -73,7 +73,7 @@ export class EndpointVerificationError extends Schema.TaggedError<EndpointVerifi
  */
 export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/EndpointError/Unreachable")(
   "Unreachable",
-  { publicAddress: Schema.InetAddress }
+  { publicAddress: Schema.InetAddressFromString }
 ) {
   override get message() {
     return `this endpoint cannot be reached at ${this.publicAddress}`

@@ -13,7 +13,7 @@ import { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
  * @since 0.1.0
  */
 export class RpcTimedOut extends Schema.TaggedError<RpcTimedOut>("@qp2p/core/RpcError/RpcTimedOut")("RpcTimedOut", {
-  peer: Schema.InetAddress
+  peer: Schema.InetAddressFromString
 }) {
   override get message() {
     return `${this.peer} did not answer in time`

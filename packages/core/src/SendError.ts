@@ -75,7 +75,7 @@ export type SendError = typeof SendError.Type
 export class NotConnected extends Schema.TaggedError<NotConnected>("@qp2p/core/SendError/NotConnected")(
   "NotConnected",
   {
-    peer: Schema.InetAddress
+    peer: Schema.InetAddressFromString
   }
 ) {
   override get message() {

@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import { ConnectionClosed, ConnectionTimedOut, EndpointStopped, TooManyConnections } from "../src/ConnectionError.ts"
 import { LocallyClosed } from "../src/Close.ts"
 import { blocked, Network, open } from "./support/impaired.ts"
-import { address, at, bind, connect, connected, type Peer, text, until } from "./support/quic.ts"
+import { address, at, bind, connect, connected, type Dial, type Peer, text, until } from "./support/quic.ts"
 import { rawServer } from "./support/raw.ts"
 import { udp } from "./support/udp.ts"
 
@@ -126,6 +126,34 @@ describe("dial", () => {
         return last !== undefined && last.connected.length > 0
       })
       assert.strictEqual(given.connected.length + given.failed.length, 0)
+    })
+  )
+
+  it.live("that is given up before it was answered is taken back: the peer keeps no place for it", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const answers: Array<Uint8Array> = []
+      // Answers are made, and never arrive.
+      network.outgoing = (payload) => {
+        answers.push(payload)
+        return []
+      }
+      const server = yield* bind({ maxConnections: 1, openSocket: network.openSocket })
+      const client = yield* bind()
+      const dial = client.dial(server.socket.address)
+      yield* until("the server has answered", () => answers.length > 0)
+      dial.cancel()
+      network.outgoing = open
+      // Refused as long as the first one has the only place.
+      const others: Array<Dial> = [client.dial(server.socket.address)]
+      yield* until("the place is free again", () => {
+        const last = others.at(-1)!
+        if (last.failed.length > 0) others.push(client.dial(server.socket.address))
+        return last.connected.length > 0
+      })
+      yield* until("the server has it", () => server.accepted.length > 0)
+      assert.strictEqual(server.accepted.length, 1)
+      assert.deepStrictEqual([dial.connected, dial.failed], [[], []])
     })
   )
 

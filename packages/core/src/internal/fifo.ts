@@ -49,4 +49,10 @@ export class Fifo<A> {
     this.items.splice(i, 1)
     return true
   }
+
+  /** The first that `is` is true of. */
+  find(is: (item: A) => boolean): A | undefined {
+    for (let i = this.head; i < this.items.length; i++) if (is(this.items[i]!)) return this.items[i]
+    return undefined
+  }
 }

@@ -68,6 +68,11 @@ export class Inbox<A> {
     this.admit()
   }
 
+  /** The oldest that `is` is true of. */
+  find(is: (item: A) => boolean): A | undefined {
+    return this.items.find(is)
+  }
+
   dropOldest(): void {
     if (this.length > 0) this.shift()
   }
