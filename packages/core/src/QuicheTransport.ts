@@ -85,6 +85,9 @@ const open = Effect.fnUntraced(function* (
   const writer = yield* datagrams.writer
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
   const maxSendPayload = Math.min(Math.max(options.maxUdpPayload ?? tunables.defaultSendPayload, 1_200), 16_383)
+  const clock = yield* Clock.Clock
+  // Not the time of day: a clock that is set must neither end connections nor keep them.
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const context = yield* Effect.context<Scope.Scope>()
   const run = Effect.runForkWith(context)
   const writes = new Set<Fiber.Fiber<void>>()
@@ -103,9 +106,10 @@ const open = Effect.fnUntraced(function* (
     config: nativeConfig.make(quiche, { credentials, idleTimeout, maxSendPayload }),
     address: reader.address,
     bind,
-    idleTimeout: idleTimeout === 0 ? Infinity : idleTimeout,
+    idleTimeout,
     events,
     onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),
+    now,
     outbox
   })
 
@@ -118,7 +122,7 @@ const open = Effect.fnUntraced(function* (
       )
     )
   )
-  yield* Effect.forkScoped(housekeeping(socket, bind))
+  yield* Effect.forkScoped(housekeeping(socket, bind, now))
   // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
   yield* Effect.addFinalizer(() =>
     farewell(socket).pipe(
@@ -141,7 +145,7 @@ const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, sock
   }
 })
 
-const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions) {
+const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions, now: () => number) {
   const limits = {
     keepAlive: Duration.toMillis(bind.keepAliveInterval),
     handshake: Duration.toMillis(bind.handshakeTimeout),
@@ -149,12 +153,12 @@ const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOpti
   }
   const shortest = Math.min(limits.keepAlive, limits.handshake, limits.stall)
   const interval = Math.min(Math.max(shortest / 8, tunables.minSweep), tunables.maxSweep)
-  let last = yield* Clock.currentTimeMillis
+  let last = now()
   while (true) {
     yield* Effect.sleep(interval)
-    const now = yield* Clock.currentTimeMillis
-    socket.sweep(now - last, limits)
-    last = now
+    const woken = now()
+    socket.sweep(woken - last, limits)
+    last = woken
   }
 })
 

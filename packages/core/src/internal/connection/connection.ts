@@ -190,6 +190,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     if (this.malformedStreams > maxMalformedStreams) this.backing.close(malformedCode, "not the protocol")
   }
 
+  overcommitted(): void {
+    this.owner.onMalformed(this, "too many messages in part")
+  }
+
   replyOn(stream: BackingSendStream): SendStream {
     const reply = this.sendStream(stream)
     forgotten.register(reply, stream)

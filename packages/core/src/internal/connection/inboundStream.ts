@@ -20,6 +20,7 @@ export interface InboundOwner {
   /** Accounts for bytes of messages in part; false when that is too much. */
   readonly reassemble: (bytes: number) => boolean
   readonly malformed: (reason: string) => void
+  readonly overcommitted: () => void
   readonly replyOn: (stream: BackingSendStream) => SendStream
 }
 
@@ -28,7 +29,7 @@ export class InboundStream implements RecvEvents {
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
   /** The same for every message of the stream. */
-  private readonly reply: Option.Option<SendStream>
+  private reply: Option.Option<SendStream>
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
@@ -60,8 +61,14 @@ export class InboundStream implements RecvEvents {
     this.begun = true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
-    if (error !== undefined) this.giveUp(malformedCode, error.reason)
-    else if (!this.account(this.decoder.buffered)) this.giveUp(overcommittedCode, "too many messages in part")
+    if (error !== undefined) {
+      this.owner.malformed(error.reason)
+      this.giveUp(malformedCode)
+    } else if (!this.account(this.decoder.buffered)) {
+      // The peer has sent no more than it may.
+      this.owner.overcommitted()
+      this.giveUp(overcommittedCode)
+    }
     return room
   }
 
@@ -71,6 +78,7 @@ export class InboundStream implements RecvEvents {
     const truncated = failure === undefined ? this.decoder.end() : undefined
     if (truncated !== undefined) this.owner.malformed(truncated.reason)
     this.account(0)
+    if (!this.waiting) this.letGo()
   }
 
   /** Hands on what has been decoded, as far as there is room. */
@@ -100,7 +108,14 @@ export class InboundStream implements RecvEvents {
 
   private takeUp(): void {
     this.waiting = false
-    if (this.deliver() && !this.over) this.receive.resume()
+    if (!this.deliver()) return
+    if (this.over) this.letGo()
+    else this.receive.resume()
+  }
+
+  /** The sending half refers to this one: who holds the reply here would keep it from ever being forgotten. */
+  private letGo(): void {
+    this.reply = Option.none()
   }
 
   private account(partial: number): boolean {
@@ -109,10 +124,9 @@ export class InboundStream implements RecvEvents {
     return change === 0 || this.owner.reassemble(change)
   }
 
-  private giveUp(code: number, reason: string): void {
+  private giveUp(code: number): void {
     this.over = true
     this.account(0)
-    this.owner.malformed(reason)
     this.receive.stop(code)
     this.send?.reset(code)
   }

@@ -12,14 +12,23 @@ import { StreamGone } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { clampCode } from "../code.ts"
+import { Fifo } from "../fifo.ts"
+
+/**
+ * Bytes of messages that wait to be read before the peer is held back. What is left with the transport takes part of the
+ * connection's window, which other streams may need.
+ */
+const readAhead = 256 << 10
 
 /** Told to the peer when what it sent is not the protocol. */
 export const malformedCode = 1
 
 export class RecvStreamImpl implements RecvEvents, RecvStream {
   backing: BackingRecvStream | undefined = undefined
-  /** What one chunk decoded to and nobody has taken. The stream is paused while there is any. */
-  private items: Array<WireMessage.WireMessage> = []
+  /** What was decoded and nobody has taken. */
+  private readonly items = new Fifo<WireMessage.WireMessage>()
+  private waitingBytes = 0
+  private paused = false
   private failure: RecvError | undefined = undefined
   private finished = false
   private readonly waiters: Array<() => void> = []
@@ -32,13 +41,19 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
   }
 
   readonly onData = (chunk: Uint8Array): boolean => {
-    const error = this.decoder.push(chunk, this.items)
+    const decoded: Array<WireMessage.WireMessage> = []
+    const error = this.decoder.push(chunk, decoded)
+    for (const message of decoded) {
+      this.items.push(message)
+      this.waitingBytes += sizeOf(message)
+    }
     if (error !== undefined) {
       this.failure ??= error
       this.backing?.stop(malformedCode)
     }
     this.notify()
-    return this.items.length === 0
+    this.paused = this.waitingBytes > readAhead
+    return !this.paused
   }
 
   readonly onEnd = (failure?: StreamFailure): void => {
@@ -51,7 +66,11 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
   readonly nextWire: Effect.Effect<WireMessage.WireMessage, RecvError> = Effect.suspend(() => {
     const message = this.items.shift()
     if (message !== undefined) {
-      if (this.items.length === 0) this.backing?.resume()
+      this.waitingBytes -= sizeOf(message)
+      if (this.paused && this.waitingBytes <= readAhead) {
+        this.paused = false
+        this.backing?.resume()
+      }
       return Effect.succeed(message)
     }
     if (this.failure !== undefined) return Effect.fail(this.failure)
@@ -73,7 +92,8 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
 
   readonly stop = (code: number): Effect.Effect<void> =>
     Effect.sync(() => {
-      this.items = []
+      this.items.drain()
+      this.waitingBytes = 0
       this.failure ??= new StreamLost({ error: new StreamGone() })
       this.backing?.stop(clampCode(code))
       this.notify()
@@ -93,6 +113,10 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
     for (const waiter of this.waiters.splice(0)) waiter()
   }
 }
+
+/** A control message is small, but not nothing. */
+const sizeOf = (message: WireMessage.WireMessage): number =>
+  message._tag === "UserMessage" ? message.payload.length : WireMessage.largestControlFrame
 
 const payloadOf = (message: WireMessage.WireMessage): Effect.Effect<Uint8Array, SerializationError> =>
   message._tag === "UserMessage"

@@ -47,6 +47,8 @@ export class Outgoing implements SendOwner {
   private readonly host: OutgoingHost
   private nextUni: number
   private nextBi: number
+  /** Bidirectional streams that nothing was written on yet: somebody may read them already. */
+  private readonly unused = new Set<SendStream>()
   private readonly queue = new SendQueue()
   /** Streams of kinds that the peer has no credit for. */
   private creditless: Array<SendStream> = []
@@ -58,6 +60,8 @@ export class Outgoing implements SendOwner {
   private unconfirmedHalves = 0
   /** Streams whose fin has to wait until everything before it is acknowledged. */
   private bareFins: Array<SendStream> = []
+  /** A stream that has its whole window and could write nothing: as long as that is so, nobody can. */
+  private full: SendStream | undefined = undefined
   /** Every stream that has an id and an unfinished sending half. */
   private readonly sending = new Set<SendStream>()
   /** How many of those we opened. */
@@ -79,13 +83,16 @@ export class Outgoing implements SendOwner {
   }
 
   open(bidirectional: boolean, priority: number): SendStream {
-    return new SendStream(this, bidirectional, priority)
+    const stream = new SendStream(this, bidirectional, priority)
+    if (bidirectional && this.host.over() === undefined) this.unused.add(stream)
+    return stream
   }
 
   /** The sending half of a stream that the peer opened. */
   answer(id: number): SendStream {
     const stream = new SendStream(this, true, 0)
     stream.id = id
+    stream.known = true
     this.sending.add(stream)
     return stream
   }
@@ -105,9 +112,11 @@ export class Outgoing implements SendOwner {
 
   /** Ends every stream. */
   fail(failure: StreamFailure): void {
-    const streams = [...this.queue.drain(), ...this.creditless, ...this.parked, ...this.sending]
+    const streams = [...this.unused, ...this.queue.drain(), ...this.creditless, ...this.parked, ...this.sending]
+    this.unused.clear()
     this.creditless = []
     this.parked = []
+    this.full = undefined
     this.unconfirmed = []
     this.bareFins = []
     this.resets = []
@@ -123,12 +132,14 @@ export class Outgoing implements SendOwner {
     const over = this.host.over()
     if (over !== undefined) return stream.end(over)
     if (stream.queued) return
+    if (stream.bidirectional) this.unused.delete(stream)
     stream.queued = true
     this.queue.push(stream)
     this.host.touch()
   }
 
   readonly discard = (stream: SendStream, code: number): void => {
+    this.unused.delete(stream)
     if (stream.queued) this.queue.remove(stream)
     stream.queued = false
     this.release(stream)
@@ -272,6 +283,7 @@ export class Outgoing implements SendOwner {
 
   /** Writes as much as the windows take. */
   pump(now: number): void {
+    if (this.isFull()) return
     if (this.creditless.length > 0) this.requeueCredited()
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
@@ -295,7 +307,11 @@ export class Outgoing implements SendOwner {
       else {
         failed.push(stream)
         // A stream that has sent nothing yet has its whole window: it is the connection that is full.
-        if (stream.written === 0 || failed.length >= maxBlockedTries) break
+        if (stream.written === 0) {
+          this.full = stream
+          break
+        }
+        if (failed.length >= maxBlockedTries) break
       }
     }
     this.congested = failed.length > 0
@@ -303,6 +319,18 @@ export class Outgoing implements SendOwner {
     // So many that only their own windows hold must not keep the head of the queue for ever.
     if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
     else for (const stream of failed.toReversed()) this.queue.putBack(stream)
+  }
+
+  private isFull(): boolean {
+    const { full } = this
+    if (full === undefined) return false
+    if (!full.ended) {
+      const capacity = full.capacity()
+      if (full.ended) this.release(full)
+      else if (capacity === 0) return true
+    }
+    this.full = undefined
+    return false
   }
 
   private drained(stream: SendStream, now: number): void {

@@ -1,7 +1,7 @@
 /**
  * The receiving half of a stream.
  */
-import { StreamStopped } from "../../StreamError.ts"
+import { StreamGone, StreamStopped } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { codeOf } from "./errorCode.ts"
@@ -76,7 +76,7 @@ export class RecvStream implements BackingRecvStream {
         // The code comes once; asking again only says that the stream is in the wrong state.
         const code = codeOf(error, "StreamReset")
         if (code !== undefined) this.owner.wasReset()
-        return this.end(code === undefined ? undefined : new StreamStopped({ code }))
+        return this.end(code === undefined ? new StreamGone() : new StreamStopped({ code }))
       }
       if (result === null) return
       const [length, fin] = result

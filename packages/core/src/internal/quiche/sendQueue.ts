@@ -43,9 +43,11 @@ export class SendQueue {
     for (const level of this.levels) {
       const { begun, long, short } = level
       let stream: SendStream | undefined
-      if (mayOpen && level.shortNext) stream = short.shift()
+      if (mayOpen && level.shortNext) stream = nextShort(level)
       stream ??= begun.shift()
-      if (mayOpen && stream === undefined) stream = long.shift() ?? short.shift()
+      if (mayOpen && stream === undefined) stream = long.shift() ?? nextShort(level)
+      // All of the short ones had grown.
+      if (mayOpen && stream === undefined) stream = long.shift()
       if (stream === undefined) continue
       level.shortNext = !level.shortNext
       this.size -= 1
@@ -94,3 +96,12 @@ export class SendQueue {
 
 const fifoFor = (level: Level, stream: SendStream): Fifo<SendStream> =>
   stream.id !== undefined ? level.begun : stream.pending > sendQuantum ? level.long : level.short
+
+/** A stream may have become a long one since it was filed: its header is written first. */
+const nextShort = ({ long, short }: Level): SendStream | undefined => {
+  for (let stream = short.shift(); stream !== undefined; stream = short.shift()) {
+    if (stream.pending <= sendQuantum) return stream
+    long.push(stream)
+  }
+  return undefined
+}

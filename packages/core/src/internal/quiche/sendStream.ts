@@ -37,6 +37,8 @@ export type Written =
 export class SendStream implements BackingSendStream {
   /** Undefined until the peer has credit for it. */
   id: number | undefined = undefined
+  /** Whether the binding has seen that id. */
+  known = false
   readonly bidirectional: boolean
   priority: number
   /** Bytes queued here, not yet taken by the binding. */
@@ -86,6 +88,7 @@ export class SendStream implements BackingSendStream {
     }
     this.owner.enqueue(this)
     if (fin) return
+    if (this.ended) return done(this.failure)
     // Answering at once lets a `finish` that follows ride on these bytes: a fin that is sent alone is fragile.
     if (this.pending <= sendHighWater) return done()
     ;(this.roomWaiters ??= []).push(done)
@@ -114,12 +117,17 @@ export class SendStream implements BackingSendStream {
     try {
       while (this.chunks.length > 0) {
         if (quantum === 0) return "yielded"
+        // Offered more than flow control lets through, the binding tells the peer that it is blocked. The peer
+        // acknowledges that, which is an occasion to offer again: two idle peers would keep each other busy.
+        const room = this.known ? this.capacity() : quantum
+        if (room === 0) return this.ended ? "ended" : "blocked"
         const chunk = this.chunks[0]!
-        const end = Math.min(chunk.length, this.offset + quantum)
+        const end = Math.min(chunk.length, this.offset + quantum, this.offset + room)
         const slice = this.offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.offset, end)
         // A fin that travels alone after its data can be lost for good, so it goes with the last bytes.
         const fin = this.finQueued && end === chunk.length && this.chunks.length === 1
         const taken = native.streamSend(id, slice, fin)
+        this.known = true
         if (taken === null) {
           this.checkStopped()
           return this.ended ? "ended" : "blocked"
@@ -133,6 +141,16 @@ export class SendStream implements BackingSendStream {
       return "drained"
     } catch (error) {
       return this.fail(failureOf(error))
+    }
+  }
+
+  /** Bytes that the binding would take now. Only right once it knows the stream; 0 too when the peer has stopped it. */
+  capacity(): number {
+    try {
+      return this.owner.native.streamCapacity(this.id!)
+    } catch (error) {
+      this.wasStopped(error)
+      return 0
     }
   }
 
@@ -214,9 +232,13 @@ export class SendStream implements BackingSendStream {
     try {
       this.owner.native.streamWritable(this.id!, 0)
     } catch (error) {
-      // The binding drops a stream that was stopped, and the code with it, perhaps before anybody could ask.
-      this.end(new StreamStopped({ code: codeOf(error, "StreamStopped") ?? 0 }))
+      this.wasStopped(error)
     }
+  }
+
+  /** The binding drops a stream that was stopped, and the code with it, perhaps before anybody could ask. */
+  private wasStopped(error: unknown): void {
+    this.end(new StreamStopped({ code: codeOf(error, "StreamStopped") ?? 0 }))
   }
 
   private fail(failure: StreamFailure): "ended" {

@@ -161,6 +161,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       const key = packetHeader.shortHeaderKey(packet)
       if (key === undefined) return
       connection = this.byId.get(key)
+      if (connection === undefined) return this.mayBeReset(packet, host, port)
     }
     connection ??= this.admit(packet, host, port, datagram)
     if (connection === undefined) return
@@ -174,6 +175,13 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (packetHeader.offeredVersions(packet, header).includes(packetHeader.version1)) return
     connection.versionMismatch = true
     connection.close(0, "")
+  }
+
+  /** A stateless reset carries no id of ours, only a token at its end, which the binding knows (RFC 9000, section 10.3). */
+  private mayBeReset(packet: Uint8Array, host: string, port: number): void {
+    for (const connection of this.perIp.get(host) ?? []) {
+      if (connection.dialled && !connection.moved(host, port)) connection.receive(packet.slice(), undefined)
+    }
   }
 
   private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
@@ -300,16 +308,26 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.touched = []
     for (const connection of connections) {
       connection.touched = false
-      try {
-        connection.turn(now)
-      } catch (defect) {
-        // A mistake of ours, or of a callback. It costs this connection, and no other.
-        this.onDefect(defect)
-        connection.abandon()
-      }
+      this.guarded(connection, () => connection.turn(now))
       if (connection.phase === "closed") this.forget(connection)
     }
     this.outbox.dispatch()
+  }
+
+  /** A defect, a mistake of ours or of a callback, costs its connection, and no other. */
+  private guarded(connection: Connection, body: () => void): void {
+    try {
+      body()
+    } catch (defect) {
+      this.onDefect(defect)
+      try {
+        connection.abandon()
+      } catch (another) {
+        // Its end has been told to whom it could be.
+        this.onDefect(another)
+      }
+      this.forget(connection)
+    }
   }
 
   // The binding keeps its timers by the system's clock, so this one cannot be on Effect's. One serves all connections.
@@ -326,7 +344,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     const now = performance.now()
     let next = Infinity
     for (const connection of this.entries.keys()) {
-      if (connection.deadline <= now) connection.expire()
+      if (connection.deadline <= now) this.guarded(connection, () => connection.expire())
       else if (connection.deadline < next) next = connection.deadline
     }
     if (next < Infinity) this.wake(next)
@@ -346,7 +364,9 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
   sweep(elapsed: number, limits: Limits): void {
-    for (const connection of this.entries.keys()) connection.watch.look(elapsed, limits)
+    for (const connection of this.entries.keys()) {
+      this.guarded(connection, () => connection.watch.look(elapsed, limits))
+    }
   }
 
   /** Begins to end every connection. False when there is none to wait for. */

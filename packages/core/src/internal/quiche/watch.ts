@@ -1,7 +1,7 @@
 /**
  * What is timed about one connection by Effect's clock: its handshake, its silence, its stalls, and its answer when it is
  * asked for a sign of life. The socket's housekeeping looks at it now and then and tells how long ago it last did. A time
- * begins with the first look that finds its reason, so nothing ends early, and nothing more than one look late.
+ * begins with the first look that finds its reason, so nothing ends early, and nothing more than two looks late.
  */
 import * as tunables from "./tunables.ts"
 
