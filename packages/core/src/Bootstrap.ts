@@ -9,12 +9,27 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
 import type { RpcError } from "./RpcError.ts"
 import { SerializationError } from "./SendError.ts"
 import type { ControlMessage, WireMessage } from "./WireMessage.ts"
+
+/**
+ * What may become of bootstrapping.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const BootstrapError = Schema.Union([EndpointEchoError, EndpointVerificationError, Unreachable])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type BootstrapError = typeof BootstrapError.Type
 
 /**
  * What bootstrapping needs of the endpoint.
@@ -27,6 +42,8 @@ export interface Node {
   readonly localAddress: NetAddress.InetAddress
   /** The gateway's mapping, if one was asked for. */
   readonly mapped: Option.Option<NetAddress.InetAddress>
+  /** The public address that was found before, if this is not the first time. */
+  readonly known: Option.Option<NetAddress.InetAddress>
   /** Reaches one of the contacts: all are dialled at once and the first to answer wins. */
   readonly reachAny: (contacts: ReadonlyArray<NetAddress.InetAddress>) => Effect.Effect<Option.Option<Contact>>
 }
@@ -43,6 +60,8 @@ export interface Contact {
 }
 
 /**
+ * Where an endpoint is reached, and the contact that has verified it; none when none was reached.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -76,7 +95,7 @@ export class Bootstrap extends Context.Service<
     readonly run: (
       node: Node,
       contacts: ReadonlyArray<NetAddress.InetAddress>
-    ) => Effect.Effect<Outcome, EndpointEchoError | EndpointVerificationError | Unreachable>
+    ) => Effect.Effect<Outcome, BootstrapError>
     /** What a peer's control message is answered with; none for messages that ask nothing. */
     readonly respond: (asker: Asker, question: ControlMessage) => Effect.Effect<Option.Option<ControlMessage>>
   }
@@ -92,7 +111,8 @@ const maxVerifications = 32
 export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* () {
   const verifications = yield* Semaphore.make(maxVerifications)
 
-  const verify = (asker: Asker, claimed: NetAddress.InetAddress): Effect.Effect<boolean> => {
+  const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<boolean> => {
+    const claimed = NetAddress.toCanonical(named)
     // Never dial what a stranger names: it may only have itself verified, at the address that it is seen at.
     if (!sameIp(asker.remoteAddress, claimed) || claimed.port === 0) return Effect.succeed(false)
     return Effect.map(
@@ -127,21 +147,46 @@ export const layer: Layer.Layer<Bootstrap> = Layer.effect(Bootstrap, make)
 const run = Effect.fnUntraced(function* (
   node: Node,
   contacts: ReadonlyArray<NetAddress.InetAddress>
-): Effect.fn.Return<Outcome, EndpointEchoError | EndpointVerificationError | Unreachable> {
-  const contact = contacts.length === 0 ? Option.none<Contact>() : yield* node.reachAny(contacts)
-  if (Option.isNone(contact)) {
-    if (contacts.length > 0) yield* Effect.logWarning("no contact could be reached", contacts.map(String))
-    return { publicAddress: publicAddressOf(node, Option.none()), contact: Option.none() }
+): Effect.fn.Return<Outcome, BootstrapError> {
+  let others = withoutSelf(node, contacts)
+  while (others.length > 0) {
+    const reached = yield* node.reachAny(others)
+    if (Option.isNone(reached)) {
+      yield* Effect.logWarning("no contact could be reached", others.map(String))
+      break
+    }
+    const contact = reached.value
+    const seen = yield* echo(contact)
+    const rest = others.filter((each) => !(same(seen, contact.address) && same(each, contact.address)))
+    if (rest.length === others.length) return yield* verified(node, contact, seen)
+    // Whoever sees us at its own address is this endpoint, by one of its other addresses.
+    others = rest
   }
-  const { address: peer, ask } = contact.value
-  const seen = yield* ask({ _tag: "EndpointEchoReq" }).pipe(
+  return { publicAddress: publicAddressOf(node, node.known), contact: Option.none() }
+})
+
+/** Every node of a network may be given the same list of contacts. Asking oneself would prove nothing. */
+const withoutSelf = (node: Node, contacts: ReadonlyArray<NetAddress.InetAddress>) => {
+  const own = [node.localAddress, ...Option.toArray(node.mapped), ...Option.toArray(node.known)]
+  return contacts.filter((contact) => !own.some((each) => same(each, contact)))
+}
+
+/** The address that a contact sees this endpoint at. */
+const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAddress, EndpointEchoError> =>
+  ask({ _tag: "EndpointEchoReq" }).pipe(
     Effect.flatMap((answer) =>
-      answer._tag === "EndpointEchoResp" ? Effect.succeed(answer.address) : unexpected(answer)
+      answer._tag === "EndpointEchoResp" ? Effect.succeed(NetAddress.toCanonical(answer.address)) : unexpected(answer)
     ),
     Effect.mapError((error) => new EndpointEchoError({ peer, error }))
   )
+
+const verified = Effect.fnUntraced(function* (
+  node: Node,
+  { address: peer, ask }: Contact,
+  seen: NetAddress.InetAddress
+): Effect.fn.Return<Outcome, EndpointVerificationError | Unreachable> {
   const publicAddress = publicAddressOf(node, Option.some(seen))
-  if (NetAddress.formatInet(seen) !== NetAddress.formatInet(publicAddress)) {
+  if (!same(seen, publicAddress)) {
     yield* Effect.logInfo(
       `contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${publicAddress}`
     )
@@ -165,11 +210,14 @@ const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>
   )
   const ip = config.externalIp ?? found.address
   const port = config.externalPort ?? found.port
-  return NetAddress.inetAddressUnsafe(ip, port)
+  return NetAddress.toCanonical(NetAddress.inetAddressUnsafe(ip, port))
 }
 
 const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>
   Effect.fail(new SerializationError({ reason: `a ${answer._tag} answers another question` }))
+
+const same = (a: NetAddress.InetAddress, b: NetAddress.InetAddress): boolean =>
+  NetAddress.formatInet(a) === NetAddress.formatInet(b)
 
 const sameIp = (a: NetAddress.InetAddress, b: NetAddress.InetAddress): boolean =>
   NetAddress.formatIp(NetAddress.toCanonical(a.address)) === NetAddress.formatIp(NetAddress.toCanonical(b.address))

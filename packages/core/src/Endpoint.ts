@@ -3,23 +3,27 @@
  *
  * @since 0.1.0
  */
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type * as Bootstrap from "./Bootstrap.ts"
 import type { ClientEndpointError } from "./ClientEndpointError.ts"
 import type { Connection, PriorityOptions } from "./Connection.ts"
-import type { ConnectionError, EndpointStopped, NoneReachable } from "./ConnectionError.ts"
+import type { ConnectionError, EndpointStopped, InvalidAddress, NoneReachable } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 import type * as ConnectionPool from "./ConnectionPool.ts"
 import type { Disconnection } from "./Disconnection.ts"
-import type * as EndpointConfig from "./EndpointConfig.ts"
+import * as EndpointConfig from "./EndpointConfig.ts"
 import type { EndpointError } from "./EndpointError.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as internal from "./internal/endpoint.ts"
@@ -62,6 +66,26 @@ export interface Options {
 }
 
 /**
+ * Options from Effect's `ConfigProvider`, under `path` if one is given: `localAddress`, `contacts` (a list, or text with
+ * commas between), and every field of `EndpointConfig` beside them. What is not there has its default.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const config = (path?: string): Config.Config<Options> => {
+  const options = Config.all({
+    localAddress: setting(Config.schema(AddressText, "localAddress")),
+    contacts: setting(Config.Array(AddressText, "contacts")),
+    config: EndpointConfig.config()
+  })
+  return path === undefined ? options : Config.nested(options, path)
+}
+
+const AddressText = Schema.Trim.pipe(Schema.decodeTo(Schema.InetAddressFromString))
+
+const setting = <A>(from: Config.Config<A>): Config.Config<A | undefined> => Config.withDefault(from, undefined)
+
+/**
  * Each message, connection and disconnection goes to exactly one taker, whether it takes by stream or one by one. The
  * queues are bounded: messages that nobody takes hold their senders back. A stream that is left early may have taken a
  * batch of which the rest is lost with it; `nextConnection`, `nextMessage` and `nextDisconnection` take one item only.
@@ -74,9 +98,12 @@ export class Endpoint extends Context.Service<
   {
     /** The bound UDP address. */
     readonly localAddress: NetAddress.InetAddress
-    /** Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or local. */
+    /**
+     * Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or local. What the
+     * latest bootstrap has found.
+     */
     readonly publicAddress: NetAddress.InetAddress
-    /** The contact that answered first, if any did. */
+    /** The contact that answered first when the endpoint was bootstrapped last, if any did. */
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
     /** Peers that dialled this endpoint. Ends when it stops. */
     readonly incomingConnections: Stream.Stream<Connection>
@@ -96,6 +123,16 @@ export class Endpoint extends Context.Service<
     readonly connectToAny: (peers: ReadonlyArray<Address>) => Effect.Effect<Connection, NoneReachable>
     /** Whether `peer` answers, over a connection that is made for this and closed again. */
     readonly isReachable: (peer: Address) => Effect.Effect<void, RpcError>
+    /**
+     * Bootstraps again, as at the start: reaches a contact, learns the public address and has it verified; a client only
+     * reaches a contact. `contacts` are those of the options by default. For an endpoint whose network has changed, or
+     * that found no contact when it started. When none answers, the public address stays what it was and there is no
+     * contact. Fails as the start does, and then changes nothing. One at a time: a second caller waits for its turn. The
+     * contact may be asked over a connection that is there already; it verifies over a new one.
+     */
+    readonly bootstrap: (
+      contacts?: ReadonlyArray<Address>
+    ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     /** Closes every connection with `peer`. */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
@@ -159,6 +196,34 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
  */
 export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
   Layer.effect(Endpoint, makeClient(options))
+
+/** `Config.unwrap` throws at an undefined `config`, although its type admits that. */
+const unwrap = (options: Config.Wrap<Options>): Config.Config<Options> =>
+  Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
+
+/**
+ * `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or
+ * `Endpoint.config("qp2p")`, which is read at the top level, without a path, when there are none. Fails with
+ * `Config.ConfigError` when the source has no acceptable value.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options> = config()
+): Layer.Layer<Endpoint, EndpointError | Config.ConfigError, Transport | PortMapper.PortMapper> =>
+  Layer.effect(Endpoint, Effect.flatMap(unwrap(options), make))
+
+/**
+ * `layerClient` with options from Effect's `Config`, as in `layerConfig`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientConfig = (
+  options: Config.Wrap<Options> = config()
+): Layer.Layer<Endpoint, ClientEndpointError | Config.ConfigError, Transport> =>
+  Layer.effect(Endpoint, Effect.flatMap(unwrap(options), makeClient))
 
 /**
  * Ready to run on Node: QUIC over UDP, and no port mapper.

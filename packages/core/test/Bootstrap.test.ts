@@ -4,11 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Bootstrap from "../src/Bootstrap.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
+import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
 import type { ControlMessage, WireMessage } from "../src/WireMessage.ts"
 import { address } from "./endpoint-support/common.ts"
+import { logged } from "./endpoint-support/logs.ts"
 
 const contact = address("192.0.2.9:9")
 const seen = address("198.51.100.1:1001")
@@ -18,8 +21,12 @@ const nodeWith = (
   options: {
     readonly config?: EndpointConfig.Input
     readonly mapped?: NetAddress.InetAddress
+    readonly known?: NetAddress.InetAddress
     readonly answer?: (question: ControlMessage) => WireMessage
     readonly unreached?: boolean
+    readonly localAddress?: string
+    /** Who wins the race; `contact` otherwise. */
+    readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -32,14 +39,15 @@ const nodeWith = (
         : { _tag: "EndpointVerificationResp", reachable: true }
     const node: Bootstrap.Node = {
       config,
-      localAddress: address("10.0.0.1:1"),
+      localAddress: address(options.localAddress ?? "10.0.0.1:1"),
       mapped: Option.fromUndefinedOr(options.mapped),
+      known: Option.fromUndefinedOr(options.known),
       reachAny: (contacts) =>
         Effect.sync(() => {
           reached.push(contacts)
           if (options.unreached === true) return Option.none()
           return Option.some({
-            address: contact,
+            address: options.winner?.(contacts) ?? contact,
             ask: (question: ControlMessage) =>
               Effect.sync(() => {
                 asked.push(question)
@@ -56,40 +64,6 @@ const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: Readonl
 })
 
 describe("the public address", () => {
-  const mapped = address("203.0.113.1:2002")
-  const cases: ReadonlyArray<readonly [name: string, options: Parameters<typeof nodeWith>[0], expected: string]> = [
-    ["is what the contact sees", {}, "198.51.100.1:1001"],
-    ["is the mapped one before that", { mapped }, "203.0.113.1:2002"],
-    ["has the configured IP before that", { mapped, config: { externalIp: "203.0.113.7" } }, "203.0.113.7:2002"],
-    ["has the configured port before that", { mapped, config: { externalPort: 7 } }, "203.0.113.1:7"],
-    [
-      "has the configured IP and the port that the contact sees",
-      { config: { externalIp: "203.0.113.7" } },
-      "203.0.113.7:1001"
-    ],
-    [
-      "is the configured one before all",
-      { mapped, config: { externalIp: address("203.0.113.7:1").address, externalPort: 7 } },
-      "203.0.113.7:7"
-    ]
-  ]
-  for (const [name, options, expected] of cases) {
-    it.effect(`${name}, and is what gets verified`, () =>
-      Effect.gen(function* () {
-        const { asked, node, reached } = yield* nodeWith(options)
-        const contacts = [address("192.0.2.8:8"), contact]
-        const outcome = yield* run(node, contacts)
-        assert.strictEqual(String(outcome.publicAddress), expected)
-        assert.deepStrictEqual(outcome.contact, Option.some(contact))
-        assert.deepStrictEqual(reached, [contacts])
-        assert.deepStrictEqual(
-          asked.map((question) => ("address" in question ? `${question._tag} ${question.address}` : question._tag)),
-          ["EndpointEchoReq", `EndpointVerificationReq ${expected}`]
-        )
-      })
-    )
-  }
-
   it.effect("is the local one without contacts, and nobody is asked", () =>
     Effect.gen(function* () {
       const { asked, node, reached } = yield* nodeWith()
@@ -107,15 +81,142 @@ describe("the public address", () => {
     })
   )
 
-  it.effect("is the local one when no contact is reached", () =>
+  const ip = "203.0.113.7"
+  const port = 7
+  const mapped = address("203.0.113.1:2002")
+  const known = address("198.51.100.3:3003")
+  type Sources = {
+    readonly ip?: true
+    readonly port?: true
+    readonly mapped?: true
+    readonly seen?: true
+    readonly known?: true
+  }
+  /** From top to bottom: configured, mapped, seen by a contact, known from before, local. */
+  const table: ReadonlyArray<readonly [has: Sources, expected: string, name?: string]> = [
+    [{}, "10.0.0.1:1"],
+    [{ known: true }, "198.51.100.3:3003"],
+    [{ seen: true }, "198.51.100.1:1001"],
+    [{ seen: true, known: true }, "198.51.100.1:1001"],
+    [{ mapped: true }, "203.0.113.1:2002"],
+    [{ mapped: true, known: true }, "203.0.113.1:2002"],
+    [{ mapped: true, seen: true }, "203.0.113.1:2002"],
+    [{ ip: true }, "203.0.113.7:1"],
+    [{ ip: true, known: true }, "203.0.113.7:3003"],
+    [{ ip: true, seen: true }, "203.0.113.7:1001", "has the configured IP and the port that the contact sees"],
+    [{ ip: true, mapped: true }, "203.0.113.7:2002"],
+    [{ ip: true, mapped: true, seen: true }, "203.0.113.7:2002"],
+    [{ port: true }, "10.0.0.1:7"],
+    [{ port: true, known: true }, "198.51.100.3:7"],
+    [{ port: true, seen: true }, "198.51.100.1:7"],
+    [{ port: true, mapped: true }, "203.0.113.1:7"],
+    [{ port: true, mapped: true, seen: true }, "203.0.113.1:7"],
+    [{ ip: true, port: true }, "203.0.113.7:7"],
+    [
+      { ip: true, port: true, mapped: true, seen: true, known: true },
+      "203.0.113.7:7",
+      "is the configured one before all"
+    ]
+  ]
+  for (const [has, expected, name = `is ${expected} of ${Object.keys(has).join(", ") || "nothing else"}`] of table) {
+    it.effect(`${name}, and is what gets verified`, () =>
+      Effect.gen(function* () {
+        const { asked, node, reached } = yield* nodeWith({
+          config: { externalIp: has.ip && ip, externalPort: has.port && port },
+          ...(has.mapped && { mapped }),
+          ...(has.known && { known }),
+          unreached: has.seen !== true
+        })
+        const contacts = [address("192.0.2.8:8"), contact]
+        const { lines, outcome } = yield* logged(run(node, contacts))
+        assert.strictEqual(String(outcome.publicAddress), expected)
+        assert.deepStrictEqual(outcome.contact, has.seen ? Option.some(contact) : Option.none())
+        assert.deepStrictEqual(reached, [contacts])
+        assert.deepStrictEqual(
+          asked.map((question) => ("address" in question ? `${question._tag} ${question.address}` : question._tag)),
+          has.seen ? ["EndpointEchoReq", `EndpointVerificationReq ${expected}`] : []
+        )
+        // What the contact sees is worth a line when it is not what is taken.
+        const overruled = `Info: contact ${contact} sees this endpoint at ${seen}; its public address is taken to be ${expected}`
+        const unreached = `Warn: no contact could be reached 192.0.2.8:8,${contact}`
+        assert.deepStrictEqual(lines, !has.seen ? [unreached] : expected === String(seen) ? [] : [overruled])
+      })
+    )
+  }
+
+  it.effect("of an IPv4 address in IPv6 form is that IPv4 address, whoever says so", () =>
     Effect.gen(function* () {
-      const { asked, node } = yield* nodeWith({ unreached: true })
-      const outcome = yield* run(node, [contact])
-      assert.strictEqual(String(outcome.publicAddress), "10.0.0.1:1")
-      assert.isTrue(Option.isNone(outcome.contact))
-      assert.strictEqual(asked.length, 0)
+      const { asked, node } = yield* nodeWith({
+        answer: (question) =>
+          question._tag === "EndpointEchoReq"
+            ? { _tag: "EndpointEchoResp", address: address("[::ffff:198.51.100.1]:1001") }
+            : { _tag: "EndpointVerificationResp", reachable: true }
+      })
+      const { lines, outcome } = yield* logged(run(node, [contact]))
+      assert.strictEqual(String(outcome.publicAddress), "198.51.100.1:1001")
+      assert.strictEqual("address" in asked[1]! ? String(asked[1].address) : "", "198.51.100.1:1001")
+      assert.deepStrictEqual(lines, [])
+      const configured = yield* nodeWith({ config: { externalIp: "::ffff:203.0.113.7" }, unreached: true })
+      assert.strictEqual(String((yield* run(configured.node, [contact])).publicAddress), "203.0.113.7:1")
     })
   )
+})
+
+describe("the endpoint's own address among the contacts", () => {
+  const mapped = address("203.0.113.1:2002")
+  const known = address("198.51.100.3:3003")
+
+  it.effect("is not dialled: neither the local nor the mapped one, nor the public one of before", () =>
+    Effect.gen(function* () {
+      const { node, reached } = yield* nodeWith({ mapped, known })
+      const outcome = yield* run(node, [node.localAddress, mapped, contact, known])
+      assert.deepStrictEqual(reached, [[contact]])
+      assert.deepStrictEqual(outcome.contact, Option.some(contact))
+    })
+  )
+
+  it.effect("alone is as good as no contact, and no reason for a warning", () =>
+    Effect.gen(function* () {
+      const { asked, node, reached } = yield* nodeWith()
+      const { lines, outcome } = yield* logged(run(node, [node.localAddress]))
+      assert.isTrue(Option.isNone(outcome.contact))
+      assert.deepStrictEqual([asked.length, reached.length, lines.length], [0, 0, 0])
+    })
+  )
+
+  it.effect("is told by an echo that comes from the address that it names, and the others are asked", () =>
+    Effect.gen(function* () {
+      // Bound to every address, it does not know which ones are its own.
+      const { asked, node, reached } = yield* nodeWith({
+        localAddress: "0.0.0.0:1001",
+        winner: (contacts) => contacts[0]!
+      })
+      const outcome = yield* run(node, [seen, contact, seen])
+      assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
+      assert.deepStrictEqual(
+        asked.map(({ _tag }) => _tag),
+        ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
+      )
+      assert.deepStrictEqual(outcome.contact, Option.some(contact))
+      const alone = yield* run(node, [seen])
+      assert.isTrue(Option.isNone(alone.contact))
+      assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
+    })
+  )
+})
+
+describe("every error of bootstrapping", () => {
+  it("is in the union", () => {
+    const error = new RpcTimedOut({ peer: contact })
+    for (const each of [
+      new EndpointEchoError({ peer: contact, error }),
+      new EndpointVerificationError({ peer: contact, error }),
+      new Unreachable({ publicAddress: seen })
+    ]) {
+      assert.isTrue(Schema.is(Bootstrap.BootstrapError)(each))
+    }
+    assert.isFalse(Schema.is(Bootstrap.BootstrapError)(error))
+  })
 })
 
 describe("a start fails", () => {
@@ -211,11 +312,26 @@ describe("a peer's questions", () => {
     Effect.gen(function* () {
       const peer = asker("192.0.2.1:1")
       yield* respond(peer, verification("[::ffff:192.0.2.1]:5000"))
-      assert.strictEqual(peer.dialled.length, 1)
+      assert.deepStrictEqual(peer.dialled, ["192.0.2.1:5000"])
+      const v6 = asker("[2001:db8::1]:1")
+      yield* respond(v6, verification("[2001:db8::1]:5000"))
+      assert.deepStrictEqual(v6.dialled, ["[2001:db8::1]:5000"])
+      const mapped = asker("[::ffff:192.0.2.1]:1")
+      yield* respond(mapped, verification("192.0.2.1:5000"))
+      assert.deepStrictEqual(mapped.dialled, ["192.0.2.1:5000"])
     })
   )
 
-  for (const claimed of ["192.0.2.2:1", "127.0.0.1:1", "0.0.0.0:1", "255.255.255.255:1", "[::1]:1", "192.0.2.1:0"]) {
+  for (const claimed of [
+    "192.0.2.2:1",
+    "127.0.0.1:1",
+    "0.0.0.0:1",
+    "255.255.255.255:1",
+    "[::1]:1",
+    "[::ffff:192.0.2.2]:1",
+    "[::192.0.2.1]:1",
+    "192.0.2.1:0"
+  ]) {
     it.effect(`nobody is dialled for a verification of ${claimed}, and the answer is no`, () =>
       Effect.gen(function* () {
         const peer = asker("192.0.2.1:1")

@@ -12,6 +12,7 @@ import { type MapOptions, PortMapper } from "../src/PortMapper.ts"
 import { MappingConflict } from "../src/PortMapperError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
 import { address, bytes } from "./endpoint-support/common.ts"
+import { logged } from "./endpoint-support/logs.ts"
 import {
   blackhole,
   countingDials,
@@ -71,12 +72,85 @@ describe("bootstrapping", () => {
     Effect.gen(function* () {
       yield* blackhole("10.0.0.8:8")
       yield* refuse("10.0.0.9:9")
-      const one = yield* start({}, ["10.0.0.8:8", "10.0.0.9:9"])
+      const { lines, outcome: one } = yield* logged(start({}, ["10.0.0.8:8", "10.0.0.9:9"]))
+      assert.deepStrictEqual(lines, ["Warn: no contact could be reached 10.0.0.8:8,10.0.0.9:9"])
       assert.isTrue(Option.isNone(one.bootstrapContact))
       assert.strictEqual(String(one.publicAddress), "10.0.0.1:1")
       const two = yield* endpoint(contact)
       yield* two.sendMessage(bytes("x"), "10.0.0.1:1")
       assert.strictEqual((yield* one.nextMessage).payload.length, 1)
+    }).pipe(onNetwork)
+  )
+
+  it.effect("dials a contact that is listed twice once", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        yield* endpoint(contact)
+        const one = yield* endpoint("10.0.0.1:1", {}, [contact, address(contact), contact])
+        assert.deepStrictEqual(Option.map(one.bootstrapContact, String), Option.some(contact))
+        assert.deepStrictEqual(dials.peers, [contact, "10.0.0.1:1"])
+      })
+    ).pipe(onNetwork)
+  )
+
+  it.effect("is no contact of its own, by whatever address", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const one = yield* endpoint("10.0.0.1:1", {}, ["10.0.0.1:1"])
+        assert.isTrue(Option.isNone(one.bootstrapContact))
+        assert.deepStrictEqual(dials.peers, [])
+        // Every address of the machine: which ones they are shows only when one of them is asked.
+        const everywhere = yield* endpoint("0.0.0.0:3", {}, ["127.0.0.1:3"])
+        assert.isTrue(Option.isNone(everywhere.bootstrapContact))
+        yield* endpoint(contact)
+        yield* everywhere.bootstrap(["127.0.0.1:3", contact])
+        assert.deepStrictEqual(Option.map(everywhere.bootstrapContact, String), Option.some(contact))
+      })
+    ).pipe(onNetwork)
+  )
+
+  it.effect("waits for a contact that never answers once, for rpcTimeout", () =>
+    Effect.gen(function* () {
+      yield* silent(contact)
+      const starting = yield* Effect.forkChild(
+        Effect.flip(endpoint("10.0.0.1:1", { rpcTimeout: "2 seconds" }, [contact]))
+      )
+      yield* settle
+      yield* TestClock.adjust(1_999)
+      assert.isUndefined(starting.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* Fiber.join(starting))._tag, "EndpointEchoError")
+      // Nothing is left behind of the start that failed.
+      yield* endpoint("10.0.0.1:1")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("fails with EndpointVerificationError of ConnectionLost when the contact dies after the echo", () =>
+    Effect.gen(function* () {
+      const dying = yield* answering(contact, (question): WireMessage | undefined => {
+        if (question._tag === "EndpointEchoReq") return { _tag: "EndpointEchoResp", address: address("10.0.0.1:1") }
+        dying.accepted[0]?.close(9, "gone")
+        return undefined
+      })
+      const error = yield* startFails()
+      if (error._tag !== "EndpointVerificationError") return assert.fail(error._tag)
+      assert.strictEqual(String(error.peer), contact)
+      assert.strictEqual(error.error._tag === "ConnectionLost" ? error.error.error._tag : "", "ConnectionClosed")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("says so when the contact sees another address than the one that is taken", () =>
+    Effect.gen(function* () {
+      yield* answering(contact, (question): WireMessage | undefined =>
+        question._tag === "EndpointEchoReq"
+          ? { _tag: "EndpointEchoResp", address: address("198.51.100.1:1001") }
+          : { _tag: "EndpointVerificationResp", reachable: true }
+      )
+      const { lines, outcome: one } = yield* logged(start({ externalIp: "203.0.113.7" }))
+      assert.strictEqual(String(one.publicAddress), "203.0.113.7:1001")
+      assert.deepStrictEqual(lines, [
+        "Info: contact 10.0.0.2:2 sees this endpoint at 198.51.100.1:1001; its public address is taken to be 203.0.113.7:1001"
+      ])
     }).pipe(onNetwork)
   )
 

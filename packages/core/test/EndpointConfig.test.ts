@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Endpoint from "../src/Endpoint.ts"
+import * as Schema from "effect/Schema"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { endpoint, onNetwork } from "./endpoint-support/memory.ts"
 
@@ -77,9 +78,21 @@ describe("a configuration is read", () => {
     })
   )
 
-  it.effect("from JSON", () =>
+  it.effect("from JSON text, and written to it", () =>
     Effect.gen(function* () {
-      assert.deepInclude(plain(yield* EndpointConfig.decode(JSON.parse(JSON.stringify(written)))), read)
+      const json = Schema.fromJsonString(EndpointConfig.EndpointConfig)
+      const config = yield* Schema.decodeEffect(json)(JSON.stringify(written))
+      assert.deepInclude(plain(config), read)
+      const odd = { ...config, keepAliveInterval: Duration.infinity, idleTimeout: Duration.nanos(1_500n) }
+      const { externalIp } = yield* Schema.encodeEffect(EndpointConfig.EndpointConfig)(odd)
+      assert.strictEqual(externalIp, "203.0.113.7")
+      const text = yield* Schema.encodeEffect(json)(odd)
+      assert.deepInclude(JSON.parse(text), {
+        keepAliveInterval: "Infinity",
+        idleTimeout: 0.0015,
+        externalIp: "203.0.113.7"
+      })
+      assert.deepStrictEqual(plain(yield* Schema.decodeEffect(json)(text)), plain(odd))
     })
   )
 
@@ -109,6 +122,36 @@ describe("a configuration is read", () => {
     })
   )
 
+  it.effect("from environment variables with the names and words that are usual there", () =>
+    Effect.gen(function* () {
+      const provider = (env: Record<string, string>) => ConfigProvider.constantCase(ConfigProvider.fromEnv({ env }))
+      const env = {
+        QP2P_IDLE_TIMEOUT: "1.5 minutes",
+        QP2P_EXTERNAL_IP: "203.0.113.7",
+        QP2P_IDLE_TIME: "5",
+        PATH: "/bin"
+      }
+      const config = yield* EndpointConfig.config("qp2p").parse(provider(env))
+      assert.deepStrictEqual(plain(config), {
+        ...plain(EndpointConfig.defaults),
+        idleTimeout: "90000 ms",
+        externalIp: "203.0.113.7"
+      })
+      const nested = EndpointConfig.config().pipe(Config.nested("qp2p"))
+      assert.deepStrictEqual(plain(yield* nested.parse(provider(env))), plain(config))
+      for (const [word, expected] of [
+        ["true", true],
+        ["1", true],
+        ["on", true],
+        ["no", false],
+        ["0", false]
+      ] as const) {
+        const read = yield* EndpointConfig.config("qp2p").parse(provider({ QP2P_FORWARD_PORT: word }))
+        assert.strictEqual(read.forwardPort, expected, word)
+      }
+    })
+  )
+
   it.effect("from environment variables under a path", () =>
     Effect.gen(function* () {
       const env = { QP2P_idleTimeout: "90 seconds", QP2P_externalIp: "::1" }
@@ -125,9 +168,12 @@ describe("a configuration is read", () => {
     [0.5, 0.5],
     [Duration.infinity, Infinity],
     [Infinity, Infinity],
-    ["Infinity", Infinity]
+    ["Infinity", Infinity],
+    [{ minutes: 1, seconds: 30 }, 90_000],
+    [[90, 0], 90_000],
+    [90_000_000_000n, 90_000]
   ] as const) {
-    it.effect(`with ${String(input)} as a duration`, () =>
+    it.effect(`with ${shown(input)} as a duration`, () =>
       Effect.gen(function* () {
         const config = yield* EndpointConfig.decode({ keepAliveInterval: input })
         assert.strictEqual(Duration.toMillis(config.keepAliveInterval), millis)
@@ -144,91 +190,171 @@ describe("a configuration is read", () => {
   )
 })
 
+const shown = (input: unknown): string =>
+  typeof input === "string"
+    ? `"${input}"`
+    : Array.isArray(input)
+      ? `[${input.map(shown).join(", ")}]`
+      : typeof input === "object" && input !== null && !Duration.isDuration(input)
+        ? `{ ${Object.entries(input)
+            .map(([key, value]) => `${key}: ${shown(value)}`)
+            .join(", ")} }`
+        : String(input)
+
 describe("what is not acceptable is named, with the reason", () => {
-  const cases: ReadonlyArray<readonly [input: Record<string, unknown>, path: string, reason: RegExp]> = [
-    [{ forwardPort: "perhaps" }, "forwardPort", /boolean/u],
-    [{ externalIp: "somewhere" }, "externalIp", /./u],
-    [{ externalIp: "10.0.0.1:1" }, "externalIp", /./u],
-    [{ externalPort: 0 }, "externalPort", /between 1 and 65535/u],
-    [{ externalPort: 65_536 }, "externalPort", /between 1 and 65535/u],
-    [{ externalPort: 1.5 }, "externalPort", /integer/u],
-    [{ externalPort: "4433" }, "externalPort", /number/u],
-    [{ idleTimeout: 0 }, "idleTimeout", /more than 0/u],
-    [{ idleTimeout: -1 }, "idleTimeout", /not be negative/u],
-    [{ idleTimeout: "-1 seconds" }, "idleTimeout", /negative|Duration/u],
-    [{ idleTimeout: "soon" }, "idleTimeout", /./u],
-    [{ idleTimeout: true }, "idleTimeout", /./u],
-    [{ idleTimeout: Number.NaN }, "idleTimeout", /./u],
-    [{ keepAliveInterval: 0 }, "keepAliveInterval", /more than 0/u],
-    [{ retryDuration: -1 }, "retryDuration", /not be negative/u],
-    [{ maxMessageSize: 0 }, "maxMessageSize", /between 1 and 4294967295/u],
-    [{ maxMessageSize: 2 ** 32 }, "maxMessageSize", /between 1 and 4294967295/u],
-    [{ messageBuffer: 0 }, "messageBuffer", /between 1 and 1000000/u],
-    [{ messageBuffer: null }, "messageBuffer", /number/u],
-    [{ messageBufferBytes: 0 }, "messageBufferBytes", /between 1 and/u],
-    [{ maxConnections: -1 }, "maxConnections", /between 1 and/u],
-    [{ handshakeTimeout: "never" }, "handshakeTimeout", /./u],
-    [{ messageBuffer: 5, idleTimeout: "soon", maxConnections: 0 }, "idleTimeout", /./u]
-  ]
-  for (const [input, path, reason] of cases) {
-    it.effect(`${JSON.stringify(input)} is wrong at ${path}`, () =>
+  const never = [null, true, "soon", "", {}, [], Number.NaN, -1, -Infinity]
+  const notWhole = [...never, 0, 1.5, Infinity, "5"]
+  const notTime = [...never, "5", "5 parsecs", "-1 seconds", { minutes: Number.NaN }, { fortnights: 1 }, [1], ["1", 0]]
+  const positive = `must be more than 0, as a duration such as "30 seconds" or in milliseconds`
+  const bytes = "must be an integer between 1 and 9007199254740991"
+  const count = "must be an integer between 1 and 1000000"
+
+  const cases: Record<
+    keyof EndpointConfig.EndpointConfig,
+    { readonly reason: string; readonly inputs: ReadonlyArray<unknown>; readonly accepted: ReadonlyArray<unknown> }
+  > = {
+    forwardPort: {
+      reason: "must be true or false",
+      inputs: [null, "true", "perhaps", 0, 1, {}, []],
+      accepted: [true, false]
+    },
+    externalIp: {
+      reason: `must be an IP address, such as "203.0.113.7" or "2001:db8::1"`,
+      inputs: [null, true, 5, "", "somewhere", "10.0.0.1:1", "[::1]", "10.0.0", "10.0.0.256", " 10.0.0.1", {}, []],
+      accepted: ["203.0.113.7", "2001:db8::1"]
+    },
+    externalPort: {
+      reason: "must be an integer between 1 and 65535",
+      inputs: [...notWhole, 65_536, "4433"],
+      accepted: [1, 65_535]
+    },
+    idleTimeout: { reason: positive, inputs: [...notTime, 0, "0 seconds", Duration.zero], accepted: [1, "1 milli"] },
+    keepAliveInterval: { reason: positive, inputs: [...notTime, 0], accepted: [1, "Infinity"] },
+    upnpLeaseDuration: { reason: positive, inputs: [...notTime, 0], accepted: ["1 day"] },
+    retryDuration: {
+      reason: `must be 0 or more, as a duration such as "30 seconds" or in milliseconds`,
+      inputs: notTime,
+      accepted: [0, "0 seconds", Infinity]
+    },
+    maxMessageSize: {
+      reason: "must be an integer between 1 and 4294967295",
+      inputs: [...notWhole, 2 ** 32],
+      accepted: [1, 2 ** 32 - 1]
+    },
+    messageBuffer: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
+    messageBufferBytes: { reason: bytes, inputs: [...notWhole, 2 ** 53], accepted: [1, 2 ** 53 - 1] },
+    reassemblyBuffer: { reason: bytes, inputs: [...notWhole, 2 ** 53], accepted: [1, 2 ** 53 - 1] },
+    maxConnections: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
+    maxConnectionsPerIp: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
+    handshakeTimeout: { reason: positive, inputs: [...notTime, 0], accepted: [1] },
+    rpcTimeout: { reason: positive, inputs: [...notTime, 0], accepted: [1] },
+    stallTimeout: { reason: positive, inputs: [...notTime, 0], accepted: [1] },
+    maxSendRate: {
+      reason: "must be an integer between 65536 and 1099511627776",
+      inputs: [...notWhole, 65_535, 2 ** 40 + 1],
+      accepted: [65_536, 2 ** 40]
+    }
+  }
+
+  for (const [name, { accepted, inputs, reason }] of Object.entries(cases)) {
+    it.effect(`${name} ${reason}`, () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(EndpointConfig.decode(input))
-        assert.strictEqual(error._tag, "ConfigError")
-        assert.strictEqual(error.path, path)
-        assert.match(error.reason, reason)
-        assert.notInclude(error.message, "\n")
-        assert.include(error.message, path)
+        for (const input of inputs) {
+          const result = yield* Effect.result(EndpointConfig.decode({ [name]: input }))
+          if (result._tag === "Success") return assert.fail(`${shown(input)} was taken`)
+          assert.strictEqual(result.failure._tag, "ConfigError")
+          assert.strictEqual(result.failure.message, `${name}: ${reason}`, shown(input))
+          assert.strictEqual(result.failure.path, name)
+        }
+        for (const input of accepted) yield* EndpointConfig.decode({ [name]: input })
       })
     )
   }
 
-  for (const input of [null, 5, "quickly", []]) {
-    it.effect(`${JSON.stringify(input)} is no configuration`, () =>
+  it.effect("a key that is no setting is one, instead of being overlooked", () =>
+    Effect.gen(function* () {
+      for (const name of ["idleTimeOut", "IDLE_TIMEOUT", "contacts", ""]) {
+        for (const value of ["30 seconds", undefined]) {
+          const error = yield* Effect.flip(EndpointConfig.decode({ messageBuffer: 5, [name]: value }))
+          assert.deepInclude(error, { path: name, reason: "is no setting" })
+        }
+      }
+      const misspelt = { idleTimeOut: 5, idleTimeout: 5 }
+      const started = yield* Effect.flip(endpoint("10.0.0.1:1", misspelt))
+      assert.strictEqual(started.message, "idleTimeOut: is no setting")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("only the first, in the order of the fields", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        EndpointConfig.decode({ maxConnections: 0, messageBuffer: 5, idleTimeout: "soon" })
+      )
+      assert.strictEqual(error.message, `idleTimeout: ${positive}`)
+    })
+  )
+
+  for (const input of [null, 5, "quickly", [], undefined, () => {}]) {
+    it.effect(`${shown(input)} is no configuration`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(EndpointConfig.decode(input))
         assert.strictEqual(error.path, "")
-        assert.match(error.message, /^options: ./u)
+        assert.strictEqual(error.message, "options: must be an object of settings")
       })
     )
   }
 
-  it.effect("in the environment, too", () =>
+  it.effect("in JSON text, too", () =>
     Effect.gen(function* () {
-      const provider = ConfigProvider.fromEnv({ env: { idleTimeout: "soon" } })
-      const error = yield* Effect.flip(EndpointConfig.config().parse(provider))
-      assert.include(String(error), "idleTimeout")
+      const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(EndpointConfig.EndpointConfig), {
+        onExcessProperty: "error"
+      })
+      for (const [text, ...expected] of [
+        ["{", "JSON"],
+        ["[]", "must be an object of settings"],
+        [`{ "idleTimeout": "soon" }`, positive, `["idleTimeout"]`],
+        [`{ "externalIp": 5 }`, cases.externalIp.reason, `["externalIp"]`],
+        [`{ "idleTimeOut": 5 }`, "is no setting", `["idleTimeOut"]`]
+      ] as const) {
+        const error = yield* Effect.flip(decode(text))
+        for (const part of expected) assert.include(error.message, part)
+      }
     })
   )
-})
 
-describe("an endpoint's options", () => {
-  it.effect("fail the start with ConfigError before anything is bound", () =>
-    Effect.gen(function* () {
-      const cases: ReadonlyArray<readonly [Endpoint.Options, string]> = [
-        [{ localAddress: "nowhere" }, "localAddress"],
-        [{ localAddress: "10.0.0.1" }, "localAddress"],
-        [{ localAddress: "10.0.0.1:65536" }, "localAddress"],
-        [{ contacts: ["10.0.0.2:2", "nowhere"] }, "contacts.1"],
-        [{ contacts: [""] }, "contacts.0"],
-        [{ config: { messageBuffer: 0 } }, "messageBuffer"]
-      ]
-      for (const [options, path] of cases) {
-        const full = yield* Effect.flip(Endpoint.make({ localAddress: "10.0.0.1:1", ...options }))
-        assert.deepInclude(full, { _tag: "ConfigError", path })
-        const client = yield* Effect.flip(Endpoint.makeClient(options))
-        assert.deepInclude(client, { _tag: "ConfigError", path })
-      }
-      yield* endpoint("10.0.0.1:1")
-    }).pipe(onNetwork)
-  )
+  const wrongTexts: Partial<Record<keyof EndpointConfig.EndpointConfig, string>> = {
+    forwardPort: "perhaps",
+    externalIp: "somewhere",
+    externalPort: "70000",
+    idleTimeout: "soon",
+    keepAliveInterval: "-5",
+    retryDuration: "5 parsecs",
+    maxMessageSize: "1.5",
+    messageBuffer: "many",
+    maxSendRate: "NaN"
+  }
 
-  it.effect("may be left out", () =>
+  for (const [name, text] of Object.entries(wrongTexts)) {
+    it.effect(`in the environment, too: ${name}=${text}`, () =>
+      Effect.gen(function* () {
+        for (const provider of [
+          ConfigProvider.fromEnv({ env: { [`qp2p_${name}`]: text } }),
+          ConfigProvider.fromUnknown({ qp2p: { [name]: text } })
+        ]) {
+          const error = yield* Effect.flip(EndpointConfig.config("qp2p").parse(provider))
+          assert.instanceOf(error, Config.ConfigError)
+          assert.include(error.message, `["qp2p"]["${name}"]`)
+          assert.include(error.message, cases[name as keyof typeof cases].reason)
+        }
+      })
+    )
+  }
+
+  it.effect("in a configuration source, where a value is a group of others", () =>
     Effect.gen(function* () {
-      const one = yield* Endpoint.make()
-      assert.match(String(one.localAddress), /^0\.0\.0\.0:\d+$/u)
-      const two = yield* Endpoint.makeClient({})
-      assert.notStrictEqual(String(two.localAddress), String(one.localAddress))
-    }).pipe(onNetwork)
+      const provider = ConfigProvider.fromUnknown({ idleTimeout: { seconds: 5 } })
+      const error = yield* Effect.flip(EndpointConfig.config().parse(provider))
+      assert.include(error.message, `must be a single value\n  at ["idleTimeout"]`)
+    })
   )
 })

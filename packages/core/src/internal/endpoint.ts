@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Bootstrap from "../Bootstrap.ts"
 import type { ClientEndpointError } from "../ClientEndpointError.ts"
 import type { Connection } from "../Connection.ts"
@@ -50,12 +51,12 @@ export const makeClient = (
     inScope((close) =>
       Effect.gen(function* () {
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
-        const contact =
-          node.contacts.length === 0 ? Option.none() : yield* Effect.option(node.connectToAny(node.contacts))
-        return serviceOf(node, close, {
-          publicAddress: node.localAddress,
-          contact: Option.map(contact, (connection) => connection.remoteAddress)
-        })
+        return yield* bootstrapped(node, close, (contacts, _, reachAny) =>
+          Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
+            publicAddress: node.localAddress,
+            contact: Option.map(contact, ({ address }) => address)
+          }))
+        )
       })
     )
   )
@@ -68,7 +69,7 @@ const start = (
   inScope((close) =>
     Effect.gen(function* () {
       const node = yield* open(options, pools, bootstrap, true)
-      const { config, connections, localAddress } = node
+      const { config, localAddress } = node
       const mapper = yield* PortMapper
       const mapping = config.forwardPort
         ? Option.some(
@@ -79,22 +80,10 @@ const start = (
             })
           )
         : Option.none()
-      const outcome = yield* bootstrap.run(
-        {
-          config,
-          localAddress,
-          mapped: Option.map(mapping, (granted) => granted.external),
-          reachAny: (contacts) =>
-            Effect.map(Effect.option(node.connectToAny(contacts)), (reached) =>
-              Option.map(reached, (connection) => ({
-                address: connection.remoteAddress,
-                ask: (question) => connections.ask(connection, question)
-              }))
-            )
-        },
-        node.contacts
+      const mapped = Option.map(mapping, (granted) => granted.external)
+      return yield* bootstrapped(node, close, (contacts, known, reachAny) =>
+        bootstrap.run({ config, localAddress, mapped, known, reachAny }, contacts)
       )
-      return serviceOf(node, close, outcome)
     })
   )
 
@@ -160,11 +149,10 @@ const open = Effect.fnUntraced(function* (
   }
 })
 
+const resolve = (input: Address) => Effect.fromResult(address.resolve(input))
+
 const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Result.match(address.resolve(input), {
-    onFailure: (error) => Effect.fail(new ConfigError({ path, reason: `${error.input}: ${error.reason}` })),
-    onSuccess: Effect.succeed
-  })
+  Effect.mapError(resolve(input), (error) => new ConfigError({ path, reason: `${error.input}: ${error.reason}` }))
 
 const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =>
   Effect.suspend(() => {
@@ -191,7 +179,65 @@ const connectOnce = (connections: Connections, peer: Address) =>
     return connections.pool.connect(resolved.success, connections.dial(resolved.success))
   })
 
-const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Outcome): Service => {
+/** Finds the endpoint's place: `known` is the public address that was found before. */
+type Run<E> = (
+  contacts: ReadonlyArray<NetAddress.InetAddress>,
+  known: Option.Option<NetAddress.InetAddress>,
+  reachAny: Bootstrap.Node["reachAny"]
+) => Effect.Effect<Bootstrap.Outcome, E>
+
+/** Bootstraps for the first time, and makes the service that can do so again. */
+const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapError>(
+  node: Node,
+  close: Effect.Effect<void>,
+  run: Run<E>
+): Effect.fn.Return<Service, E> {
+  const { connections } = node
+
+  const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
+    Effect.map(node.connectToAny(contacts), (connection) =>
+      Option.some<Bootstrap.Contact>({
+        address: connection.remoteAddress,
+        ask: (question) => connections.ask(connection, question)
+      })
+    )
+
+  /** Dials end a moment before the endpoint counts as stopped: then it is not the contacts that do not answer. */
+  const reachUntilStopped: Bootstrap.Node["reachAny"] = (contacts) =>
+    Effect.catch(reach(contacts), ({ attempts }) =>
+      attempts.some(({ error }) => error._tag === "EndpointStopped") ? Effect.never : Effect.succeedNone
+    )
+
+  const turns = yield* Semaphore.make(1)
+  const place = {
+    latest: yield* run(node.contacts, Option.none(), (contacts) =>
+      Effect.catch(reach(contacts), () => Effect.succeedNone)
+    )
+  }
+
+  const again = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
+    Effect.suspend(() =>
+      Effect.map(run(contacts, Option.some(place.latest.publicAddress), reachUntilStopped), (outcome) => {
+        place.latest = outcome
+        return outcome
+      })
+    )
+
+  const bootstrap = Effect.fnUntraced(function* (contacts?: ReadonlyArray<Address>) {
+    if (connections.stopped()) return yield* new EndpointStopped()
+    const resolved = contacts === undefined ? node.contacts : yield* Effect.forEach(contacts, resolve)
+    return yield* Effect.raceFirst(turns.withPermit(again(resolved)), connections.untilStopped)
+  })
+
+  return serviceOf(node, close, place, bootstrap)
+})
+
+const serviceOf = (
+  node: Node,
+  close: Effect.Effect<void>,
+  place: { readonly latest: Bootstrap.Outcome },
+  bootstrap: Service["bootstrap"]
+): Service => {
   const { config, connections } = node
   const { pool } = connections
 
@@ -253,8 +299,12 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
 
   return {
     localAddress: node.localAddress,
-    publicAddress: outcome.publicAddress,
-    bootstrapContact: outcome.contact,
+    get publicAddress() {
+      return place.latest.publicAddress
+    },
+    get bootstrapContact() {
+      return place.latest.contact
+    },
     incomingConnections: connections.incoming.stream,
     incomingMessages: connections.messages.stream,
     disconnections: connections.disconnections.stream,
@@ -269,6 +319,7 @@ const serviceOf = (node: Node, close: Effect.Effect<void>, outcome: Bootstrap.Ou
         (resolved) => connections.probe(resolved),
         (error) => Effect.fail(new ConnectionLost({ error }))
       ),
+    bootstrap,
     disconnectFrom: (peer) =>
       withAddress(
         peer,

@@ -1,0 +1,127 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Endpoint from "../src/Endpoint.ts"
+import * as EndpointConfig from "../src/EndpointConfig.ts"
+import type { PortMapper } from "../src/PortMapper.ts"
+import type { Transport } from "../src/Transport.ts"
+import { blackhole, endpoint, onNetwork } from "./endpoint-support/memory.ts"
+
+describe("an endpoint's options", () => {
+  it.effect("fail the start with ConfigError before anything is bound", () =>
+    Effect.gen(function* () {
+      const cases: ReadonlyArray<readonly [Endpoint.Options, string]> = [
+        [{ localAddress: "nowhere" }, "localAddress"],
+        [{ localAddress: "10.0.0.1" }, "localAddress"],
+        [{ localAddress: "10.0.0.1:65536" }, "localAddress"],
+        [{ contacts: ["10.0.0.2:2", "nowhere"] }, "contacts.1"],
+        [{ contacts: [""] }, "contacts.0"],
+        [{ config: { messageBuffer: 0 } }, "messageBuffer"]
+      ]
+      for (const [options, path] of cases) {
+        const full = yield* Effect.flip(Endpoint.make({ localAddress: "10.0.0.1:1", ...options }))
+        assert.deepInclude(full, { _tag: "ConfigError", path })
+        const client = yield* Effect.flip(Endpoint.makeClient(options))
+        assert.deepInclude(client, { _tag: "ConfigError", path })
+      }
+      yield* endpoint("10.0.0.1:1")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("may be left out", () =>
+    Effect.gen(function* () {
+      const one = yield* Endpoint.make()
+      assert.match(String(one.localAddress), /^0\.0\.0\.0:\d+$/u)
+      const two = yield* Endpoint.makeClient({})
+      assert.notStrictEqual(String(two.localAddress), String(one.localAddress))
+    }).pipe(onNetwork)
+  )
+})
+
+describe("an endpoint's options from Config", () => {
+  const started = <E>(layer: Layer.Layer<Endpoint.Endpoint, E, Transport | PortMapper>, source: unknown) =>
+    Effect.provide(
+      Effect.map(Endpoint.Endpoint, ({ localAddress, publicAddress }) => [localAddress, publicAddress].map(String)),
+      Layer.provide(layer, ConfigProvider.layer(ConfigProvider.fromUnknown(source)))
+    )
+
+  it.effect("are read together, beside each other, at the top or under a path", () =>
+    Effect.gen(function* () {
+      const source = {
+        localAddress: "10.0.0.1:1",
+        contacts: "10.0.0.8:8, 10.0.0.9:9",
+        externalPort: "9",
+        retryDuration: "0"
+      }
+      const list = { ...source, contacts: ["10.0.0.8:8", "10.0.0.9:9"] }
+      for (const [config, from] of [
+        [Endpoint.config(), source],
+        [Endpoint.config("node"), { node: source }],
+        [Config.nested(Endpoint.config("b"), "a"), { a: { b: list } }]
+      ] as const) {
+        const options = yield* config.parse(ConfigProvider.fromUnknown(from))
+        assert.strictEqual(String(options.localAddress), "10.0.0.1:1")
+        assert.deepStrictEqual(options.contacts?.map(String), list.contacts)
+        const { externalPort, retryDuration } = yield* EndpointConfig.decode(options.config)
+        assert.deepStrictEqual([externalPort, Duration.toMillis(retryDuration)], [9, 0])
+      }
+      const none = yield* Endpoint.config("node").parse(ConfigProvider.fromUnknown({}))
+      assert.deepStrictEqual(none, { localAddress: undefined, contacts: undefined, config: EndpointConfig.defaults })
+    })
+  )
+
+  it.effect("make a layer, of all that the source says or of single parts", () =>
+    Effect.gen(function* () {
+      yield* blackhole("10.0.0.8:8")
+      const source = { localAddress: "10.0.0.1:1", externalPort: "9", node: { listen: "10.0.0.1:3", port: 8 } }
+      assert.deepStrictEqual(yield* started(Endpoint.layerConfig(), source), ["10.0.0.1:1", "10.0.0.1:9"])
+      const parts = {
+        localAddress: Config.nested(Config.String("listen"), "node"),
+        config: { externalPort: Config.schema(Schema.FiniteFromString, ["node", "port"]) }
+      }
+      assert.deepStrictEqual(yield* started(Endpoint.layerConfig(parts), source), ["10.0.0.1:3", "10.0.0.1:8"])
+      const empty = yield* started(Endpoint.layerConfig({ config: undefined }), source)
+      assert.match(empty[0]!, /^0\.0\.0\.0:\d+$/u)
+      const whole = { localAddress: Config.succeed("10.0.0.1:4"), config: EndpointConfig.config() }
+      assert.deepStrictEqual(yield* started(Endpoint.layerConfig(whole), source), ["10.0.0.1:4", "10.0.0.1:9"])
+      assert.deepStrictEqual(yield* started(Endpoint.layerClientConfig(parts), source), ["10.0.0.1:3", "10.0.0.1:3"])
+      assert.deepStrictEqual(yield* started(Endpoint.layerClientConfig(), source), ["10.0.0.1:1", "10.0.0.1:1"])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("fail the layer with Config's ConfigError, which names the place and the reason", () =>
+    Effect.gen(function* () {
+      for (const [source, place, reason] of [
+        [{ node: { localAddress: "nowhere" } }, `["node"]["localAddress"]`, "expected host:port or [IPv6]:port"],
+        [{ node: { contacts: "10.0.0.2:2,nowhere" } }, `["node"]["contacts"][1]`, "expected host:port"],
+        [{ node: { contacts: ["10.0.0.2:2", "[::1]:0x50"] } }, `["node"]["contacts"][1]`, "port must be"],
+        [{ node: { messageBuffer: 0 } }, `["node"]["messageBuffer"]`, "must be an integer between"]
+      ] as const) {
+        for (const layer of [
+          Endpoint.layerConfig(Endpoint.config("node")),
+          Endpoint.layerClientConfig(Endpoint.config("node"))
+        ]) {
+          const error = yield* Effect.flip(started<unknown>(layer, source))
+          if (!(error instanceof Config.ConfigError)) return assert.fail(String(error))
+          assert.include(error.message, place)
+          assert.include(error.message, reason)
+        }
+      }
+      yield* endpoint("0.0.0.0:1")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("that Config does not check are checked when the endpoint starts", () =>
+    Effect.gen(function* () {
+      const layer = Endpoint.layerConfig({ localAddress: Config.String("listen") })
+      const error = yield* Effect.flip(started<unknown>(layer, { listen: "nowhere" }))
+      assert.deepInclude(error, { _tag: "ConfigError", path: "localAddress" })
+      const missing = yield* Effect.flip(started<unknown>(layer, {}))
+      assert.instanceOf(missing, Config.ConfigError)
+    }).pipe(onNetwork)
+  )
+})
