@@ -3,6 +3,8 @@
  * modules load and that each error is told apart by its tag.
  */
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
+import type * as Config from "effect/Config"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -15,10 +17,17 @@ import type * as Bootstrap from "../src/Bootstrap.ts"
 import { ClientEndpointError } from "../src/ClientEndpointError.ts"
 import { Close } from "../src/Close.ts"
 import type { Connection } from "../src/Connection.ts"
-import { ConnectionError, type EndpointStopped, NoneReachable } from "../src/ConnectionError.ts"
+import {
+  ConnectionError,
+  ConnectionTimedOut,
+  type EndpointStopped,
+  InvalidAddress,
+  NoneReachable
+} from "../src/ConnectionError.ts"
 import type { ConnectionId } from "../src/ConnectionId.ts"
 import type * as ConnectionPool from "../src/ConnectionPool.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
+import type { EndpointConfig } from "../src/EndpointConfig.ts"
 import { EndpointError } from "../src/EndpointError.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import { PortMapperError } from "../src/PortMapperError.ts"
@@ -221,7 +230,14 @@ describe("every union of errors", () => {
     EndpointError
   }
 
-  it.effect("makes each variant an error with a message of one line, which catchTag finds", () =>
+  const throughJson = <T, E>(schema: Schema.Codec<T, E>, value: T) =>
+    Effect.gen(function* () {
+      const codec = Schema.toCodecJson(schema)
+      const json: unknown = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(codec)(value)))
+      return yield* Schema.decodeUnknownEffect(codec)(json)
+    })
+
+  it.effect("makes each variant an error with a message of one line, which catchTag finds and which JSON carries", () =>
     Effect.gen(function* () {
       const made = new Set<string>()
       const nested: Record<string, unknown> = { ...facts }
@@ -256,6 +272,9 @@ describe("every union of errors", () => {
           assert.isTrue(Schema.is(union as Schema.Schema<unknown>)(error), `${error._tag} in ${name}`)
           const caught = yield* Effect.fail(error).pipe(Effect.catchTag(error._tag, ({ _tag }) => Effect.succeed(_tag)))
           assert.strictEqual(caught, error._tag)
+          const back = yield* throughJson(union as unknown as Schema.Codec<AnyError>, error)
+          assert.instanceOf(back, one)
+          assert.strictEqual(back.message, error.message)
         }
       }
       assert.strictEqual(made.size, 30)
@@ -264,15 +283,54 @@ describe("every union of errors", () => {
 
   it.effect("survives encoding and decoding, nested ones included", () =>
     Effect.gen(function* () {
-      const codec = Schema.toCodecJson(NoneReachable)
+      const invalid = new InvalidAddress({ input: "nowhere", reason: "because" })
       const error = new NoneReachable({
-        attempts: [{ peer: "nowhere", error: ConnectionError.members[2].make({ input: "nowhere", reason: "because" }) }]
+        attempts: [
+          { peer: "nowhere", error: invalid },
+          { peer, error: new ConnectionTimedOut({ peer }) }
+        ]
       })
-      const json: unknown = JSON.parse(JSON.stringify(yield* Schema.encodeEffect(codec)(error)))
-      const back = yield* Schema.decodeUnknownEffect(codec)(json)
+      const back = yield* throughJson(NoneReachable, error)
       assert.strictEqual(back._tag, "NoneReachable")
-      assert.strictEqual(back.attempts[0]?.error._tag, "InvalidAddress")
+      assert.strictEqual(back.attempts[0]?.peer, "nowhere")
+      assert.deepStrictEqual(back.attempts[1]?.peer, peer)
+      assert.deepStrictEqual(
+        back.attempts.map((attempt) => attempt.error._tag),
+        ["InvalidAddress", "ConnectionTimedOut"]
+      )
       assert.strictEqual(back.message, error.message)
     })
   )
+})
+
+describe("bootstrapping again, and options from Config", () => {
+  it("have the documented results and errors", () => {
+    expectTypeOf<Service["bootstrap"]>().toEqualTypeOf<
+      (
+        contacts?: ReadonlyArray<Endpoint.Address>
+      ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
+    >()
+    expectTypeOf<Tag<Bootstrap.BootstrapError>>().toEqualTypeOf<
+      "EndpointEchoError" | "EndpointVerificationError" | "Unreachable"
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerConfig>>().toEqualTypeOf<
+      Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError, Transport | PortMapper>
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.layerClientConfig>>().toEqualTypeOf<
+      Layer.Layer<Endpoint.Endpoint, ClientEndpointError | Config.ConfigError, Transport>
+    >()
+    expectTypeOf<Parameters<typeof Endpoint.layerConfig>[0]>().toEqualTypeOf<
+      Config.Wrap<Endpoint.Options> | undefined
+    >()
+    expectTypeOf<ReturnType<typeof Endpoint.config>>().toEqualTypeOf<Config.Config<Endpoint.Options>>()
+    expectTypeOf<Config.Config<EndpointConfig>>().toExtend<Config.Config<Endpoint.Options["config"]>>()
+    expectTypeOf<{ readonly localAddress: Config.Config<string> }>().toExtend<Config.Wrap<Endpoint.Options>>()
+    expectTypeOf<{ readonly localAddress: Config.Config<number> }>().not.toExtend<Config.Wrap<Endpoint.Options>>()
+  })
+
+  it("take durations in every form, and no others", () => {
+    expectTypeOf<{ readonly config: { readonly idleTimeout: readonly [1, 0] | 5n } }>().toExtend<Endpoint.Options>()
+    expectTypeOf<{ readonly config: { readonly idleTimeout: Duration.Input } }>().toExtend<Endpoint.Options>()
+    expectTypeOf<{ readonly config: { readonly idleTimeout: boolean } }>().not.toExtend<Endpoint.Options>()
+  })
 })

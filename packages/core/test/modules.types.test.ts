@@ -1,0 +1,158 @@
+/**
+ * What the compiler is to know of the modules besides `Endpoint`: results and errors of everything that they export. A
+ * wrong type fails `tsc -b`; at run time these only show that the modules load.
+ */
+import { describe, expectTypeOf, it } from "@effect/vitest"
+import type * as Config from "effect/Config"
+import type * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type * as Bootstrap from "../src/Bootstrap.ts"
+import type { Close } from "../src/Close.ts"
+import type { Connection } from "../src/Connection.ts"
+import type { ConnectionError } from "../src/ConnectionError.ts"
+import type * as ConnectionId from "../src/ConnectionId.ts"
+import type * as ConnectionPool from "../src/ConnectionPool.ts"
+import type * as Endpoint from "../src/Endpoint.ts"
+import type * as EndpointConfig from "../src/EndpointConfig.ts"
+import type { ConfigError, SocketError } from "../src/EndpointError.ts"
+import type * as PortMapper from "../src/PortMapper.ts"
+import type { PortMapperError } from "../src/PortMapperError.ts"
+import type * as QuicheTransport from "../src/QuicheTransport.ts"
+import type * as RetrySchedule from "../src/RetrySchedule.ts"
+import type { RpcError } from "../src/RpcError.ts"
+import type { SendError, SerializationError } from "../src/SendError.ts"
+import type { StreamError } from "../src/StreamError.ts"
+import type * as Transport from "../src/Transport.ts"
+import type * as WireMessage from "../src/WireMessage.ts"
+
+describe("the parts that can be swapped, and what else is public", () => {
+  type Pool = ConnectionPool.Pool
+
+  it("are all here: what is added to a module is added below", () => {
+    expectTypeOf<keyof typeof Endpoint>().toEqualTypeOf<
+      | "Endpoint"
+      | "make"
+      | "makeClient"
+      | "layer"
+      | "layerClient"
+      | "layerNode"
+      | "layerWithoutDependencies"
+      | "config"
+      | "layerConfig"
+      | "layerClientConfig"
+    >()
+    expectTypeOf<keyof typeof Bootstrap>().toEqualTypeOf<"Bootstrap" | "BootstrapError" | "make" | "layer">()
+    expectTypeOf<keyof typeof ConnectionPool>().toEqualTypeOf<"ConnectionPool" | "make" | "layer">()
+    expectTypeOf<keyof typeof ConnectionId>().toEqualTypeOf<"ConnectionId" | "fromAddress">()
+    expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<"EndpointConfig" | "decode" | "defaults" | "config">()
+    expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "layerNone">()
+    expectTypeOf<keyof typeof QuicheTransport>().toEqualTypeOf<"make" | "layer" | "layerWith">()
+    expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
+      "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
+    >()
+    expectTypeOf<keyof typeof Transport>().toEqualTypeOf<"Transport">()
+    expectTypeOf<keyof typeof WireMessage>().toEqualTypeOf<
+      "headerLength" | "largestControlFrame" | "checkPayload" | "encode" | "encodeHeader" | "encodeUser" | "Decoder"
+    >()
+  })
+
+  it("Bootstrap", () => {
+    type Run = Bootstrap.Bootstrap["Service"]["run"]
+    expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError>>()
+    expectTypeOf<Parameters<Run>>().toEqualTypeOf<[Bootstrap.Node, ReadonlyArray<NetAddress.InetAddress>]>()
+    expectTypeOf<ReturnType<Bootstrap.Bootstrap["Service"]["respond"]>>().toEqualTypeOf<
+      Effect.Effect<Option.Option<WireMessage.ControlMessage>>
+    >()
+    expectTypeOf<ReturnType<Bootstrap.Contact["ask"]>>().toEqualTypeOf<
+      Effect.Effect<WireMessage.WireMessage, RpcError>
+    >()
+    expectTypeOf<ReturnType<Bootstrap.Node["reachAny"]>>().toEqualTypeOf<
+      Effect.Effect<Option.Option<Bootstrap.Contact>>
+    >()
+    expectTypeOf<ReturnType<Bootstrap.Asker["isReachable"]>>().toEqualTypeOf<Effect.Effect<boolean>>()
+    expectTypeOf<typeof Bootstrap.make>().toEqualTypeOf<Effect.Effect<Bootstrap.Bootstrap["Service"]>>()
+    expectTypeOf<typeof Bootstrap.layer>().toEqualTypeOf<Layer.Layer<Bootstrap.Bootstrap>>()
+  })
+
+  it("ConnectionPool and ConnectionId", () => {
+    expectTypeOf<ConnectionPool.ConnectionPool["Service"]["open"]>().toEqualTypeOf<
+      Effect.Effect<Pool, never, Scope.Scope>
+    >()
+    expectTypeOf<typeof ConnectionPool.make>().toEqualTypeOf<Effect.Effect<Pool, never, Scope.Scope>>()
+    expectTypeOf<typeof ConnectionPool.layer>().toEqualTypeOf<Layer.Layer<ConnectionPool.ConnectionPool>>()
+    expectTypeOf<Pool["connect"]>().toEqualTypeOf<
+      (
+        peer: NetAddress.InetAddress,
+        dial: Effect.Effect<Connection, ConnectionError>
+      ) => Effect.Effect<Connection, ConnectionError>
+    >()
+    expectTypeOf<ReturnType<Pool["current"]>>().toEqualTypeOf<Connection | undefined>()
+    expectTypeOf<ReturnType<Pool["byId"]>>().toEqualTypeOf<Option.Option<Connection>>()
+    expectTypeOf<typeof ConnectionId.fromAddress>().toEqualTypeOf<
+      (peer: NetAddress.InetAddress) => ConnectionId.ConnectionId
+    >()
+    expectTypeOf<typeof ConnectionId.ConnectionId>().toEqualTypeOf<
+      Context.Reference<(peer: NetAddress.InetAddress) => ConnectionId.ConnectionId>
+    >()
+  })
+
+  it("EndpointConfig", () => {
+    expectTypeOf<typeof EndpointConfig.decode>().toEqualTypeOf<
+      (input: unknown) => Effect.Effect<EndpointConfig.EndpointConfig, ConfigError>
+    >()
+    expectTypeOf<typeof EndpointConfig.config>().toEqualTypeOf<
+      (path?: string) => Config.Config<EndpointConfig.EndpointConfig>
+    >()
+    expectTypeOf<typeof EndpointConfig.defaults>().toEqualTypeOf<EndpointConfig.EndpointConfig>()
+    expectTypeOf<typeof EndpointConfig.EndpointConfig.Type>().toEqualTypeOf<EndpointConfig.EndpointConfig>()
+  })
+
+  it("PortMapper", () => {
+    expectTypeOf<PortMapper.PortMapper["Service"]["map"]>().toEqualTypeOf<
+      (options: PortMapper.MapOptions) => Effect.Effect<PortMapper.Mapping, PortMapperError, Scope.Scope>
+    >()
+    expectTypeOf<typeof PortMapper.layerNone>().toEqualTypeOf<Layer.Layer<PortMapper.PortMapper>>()
+  })
+
+  it("Transport and QuicheTransport", () => {
+    expectTypeOf<ReturnType<Transport.Transport["Service"]["bind"]>>().toEqualTypeOf<
+      Effect.Effect<Transport.BackingSocket, SocketError, Scope.Scope>
+    >()
+    expectTypeOf<Parameters<Transport.DialEvents["onFailed"]>>().toEqualTypeOf<[error: ConnectionError]>()
+    expectTypeOf<Parameters<Transport.ConnectionEvents["onClosed"]>>().toEqualTypeOf<[close: Close]>()
+    expectTypeOf<Transport.StreamFailure>().toEqualTypeOf<StreamError | Close>()
+    expectTypeOf<Connection["stats"]>().toEqualTypeOf<Effect.Effect<Transport.ConnectionStats>>()
+    expectTypeOf<typeof QuicheTransport.make>().toEqualTypeOf<
+      (options?: QuicheTransport.Options) => Transport.Transport["Service"]
+    >()
+    expectTypeOf<typeof QuicheTransport.layer>().toEqualTypeOf<Layer.Layer<Transport.Transport>>()
+    expectTypeOf<typeof QuicheTransport.layerWith>().toEqualTypeOf<
+      (options: QuicheTransport.Options) => Layer.Layer<Transport.Transport>
+    >()
+  })
+
+  it("RetrySchedule", () => {
+    type Policy = (retryDuration: Duration.Duration) => Schedule.Schedule<unknown>
+    expectTypeOf<typeof RetrySchedule.exponential>().toEqualTypeOf<Policy>()
+    expectTypeOf<typeof RetrySchedule.RetrySchedule>().toEqualTypeOf<Context.Reference<Policy>>()
+    expectTypeOf<typeof RetrySchedule.isTransient>().toEqualTypeOf<(error: ConnectionError) => boolean>()
+    expectTypeOf<typeof RetrySchedule.isTransientLoss>().toEqualTypeOf<(error: SendError) => boolean>()
+  })
+
+  it("WireMessage", () => {
+    type Decoder = InstanceType<typeof WireMessage.Decoder>
+    expectTypeOf<ReturnType<typeof WireMessage.checkPayload>>().toEqualTypeOf<SerializationError | undefined>()
+    expectTypeOf<typeof WireMessage.encode>().toEqualTypeOf<(message: WireMessage.WireMessage) => Uint8Array>()
+    expectTypeOf<typeof WireMessage.encodeUser>().toEqualTypeOf<(payload: Uint8Array) => Uint8Array>()
+    expectTypeOf<typeof WireMessage.encodeHeader>().toEqualTypeOf<(length: number, flag: 0 | 1) => Uint8Array>()
+    expectTypeOf<ReturnType<Decoder["push"]>>().toEqualTypeOf<SerializationError | undefined>()
+    expectTypeOf<ReturnType<Decoder["end"]>>().toEqualTypeOf<SerializationError | undefined>()
+    expectTypeOf<Decoder["buffered"]>().toEqualTypeOf<number>()
+  })
+})
