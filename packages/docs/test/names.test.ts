@@ -80,7 +80,7 @@ const looksLikePath = (text: string): boolean =>
   !/^(?:effect|node_modules)\/\w+$/u.test(text) &&
   // A name alone may be a file of the reader's, or of a dependency.
   (/(?:\.(?:ts|json|md|yaml)|\/[^/]+\.m?js)$/u.test(text) ||
-    /^(?:packages|scripts|benchmarks|internal|\.ci|\.changeset)\//u.test(text))
+    /^(?:packages|docs|scripts|benchmarks|internal|\.ci|\.changeset)\//u.test(text))
 
 const checkPath = (from: string, text: string): string | undefined =>
   looksLikePath(text) && !pathExists(from, text) ? `${text} is not there` : undefined
@@ -120,7 +120,7 @@ const checkCommand = (command: string): ReadonlyArray<string> => {
   for (const [, name] of command.matchAll(/--project (\w+)/gu)) {
     if (!projects.has(name!)) problems.push(`--project ${name}: there is no such project`)
   }
-  for (const [, file] of command.matchAll(/(?:^|\s)((?:packages|benchmarks|scripts|\.ci)\/[\w./*-]+)/gu)) {
+  for (const [, file] of command.matchAll(/(?:^|\s)((?:packages|docs|benchmarks|scripts|\.ci)\/[\w./*-]+)/gu)) {
     if (!generated.test(file!) && !pathExists("README.md", file!)) problems.push(`${file} is not there`)
   }
   return problems
@@ -214,6 +214,7 @@ describe("this check", () => {
     assert.strictEqual(checkLink("README.md", "LICENSE#nothing"), "LICENSE#nothing: there is no such heading")
     assert.isUndefined(checkLink("packages/core/README.md", "../../LICENSE"))
     assert.strictEqual(checkPath("README.md", "internal/nothing.ts"), "internal/nothing.ts is not there")
+    assert.strictEqual(checkPath("README.md", "docs/nothing"), "docs/nothing is not there")
     assert.isUndefined(checkPath("README.md", "internal/inbox.ts"))
     assert.strictEqual(checkModule("@qp2p/core/Nothing"), "@qp2p/core/Nothing is not there")
     assert.strictEqual(checkMember("Endpoint", "layerNothing"), "Endpoint.layerNothing is not there")
