@@ -46,6 +46,15 @@ export default defineConfig({
       project("docs", "packages/docs")
     ],
     ...(quick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
+    // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.
+    coverage: {
+      provider: "v8",
+      include: ["src/**"],
+      reportsDirectory: "coverage",
+      reportOnFailure: true,
+      // Modules of types alone have no lines.
+      reporter: [["text", { skipEmpty: true, maxCols: 120 }], "text-summary", "html"]
+    },
     // An unhandled rejection or an uncaught exception fails the run, even when every test passed.
     dangerouslyIgnoreUnhandledErrors: false
   }

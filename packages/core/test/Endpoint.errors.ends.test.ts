@@ -172,7 +172,7 @@ const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError
           Effect.andThen(
             until(begun, () => server.peers[0]?.native.isEstablished() === true),
             Effect.sync(() => {
-              const { native, peerPort, socket } = server.peers[0]!
+              const { peerPort, socket } = server.peers[0]!
               // RFC 9000, section 10.3: looks like a packet with a short header, and names no connection.
               const header = Uint8Array.of(0x40, ...randomBytes(30))
               server.peers[0]!.deaf = true

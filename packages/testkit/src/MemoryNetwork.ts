@@ -79,12 +79,13 @@ export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> =
     partition: (a, b) => Effect.map(pairFrom(a, b), (keys) => void wire.partitions.add(pairOf(...keys))),
     heal: Effect.sync(() => {
       for (const cuts of [wire.refused, wire.blackholes, wire.partitions]) cuts.clear()
-      for (const link of [...wire.links]) link.resend()
+      for (const link of wire.links) link.resend()
     }),
     kill: (local, peer) =>
       Effect.map(pairFrom(local, peer), ([from, to]) => {
         // Whoever hears of it may dial anew at once, and that dial is none of these.
-        for (const link of [...wire.links]) if (link.from === from && link.to === to) link.kill()
+        const links = Array.from(wire.links)
+        for (const link of links) if (link.from === from && link.to === to) link.kill()
       }),
     wire
   })

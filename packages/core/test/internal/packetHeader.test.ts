@@ -198,9 +198,10 @@ describe("splitDatagram", () => {
 
   it("leaves alone what is one packet, or what it cannot take apart", () => {
     const cut = initial(200).subarray(0, 100)
+    const cutBeforeItsLength = long(0xc0, 1, dcid, scid, varint(3), bytes("aabbcc"))
     const retry = long(0xf0, 1, dcid, scid, bytes("aabbcc"))
     const other = long(0xc0, 2, dcid, scid, payload(40, 0))
-    for (const datagram of [initial(200), short, cut, retry, other, new Uint8Array(0)]) {
+    for (const datagram of [initial(200), short, cut, cutBeforeItsLength, retry, other, new Uint8Array(0)]) {
       assert.deepStrictEqual(packetHeader.splitDatagram(datagram).map(hex), [hex(datagram)])
     }
   })

@@ -31,7 +31,7 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
   private paused = false
   private failure: RecvError | undefined = undefined
   private finished = false
-  private readonly waiters: Array<() => void> = []
+  private readonly waiters = new Set<() => void>()
   private readonly decoder: WireMessage.Decoder
   private readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
 
@@ -101,22 +101,23 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
 
   private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
     const waiter = () => resume(Effect.void)
-    this.waiters.push(waiter)
-    return Effect.sync(() => {
-      const i = this.waiters.indexOf(waiter)
-      if (i !== -1) this.waiters.splice(i, 1)
-    })
+    this.waiters.add(waiter)
+    return Effect.sync(() => this.waiters.delete(waiter))
   })
 
   private notify(): void {
     if (this.items.length === 0 && this.failure === undefined && !this.finished) return
-    for (const waiter of this.waiters.splice(0)) waiter()
+    const waiters = [...this.waiters]
+    this.waiters.clear()
+    for (const waiter of waiters) waiter()
   }
 }
 
-/** A control message is small, but not nothing. */
+/** What a message costs besides its payload, about. */
+const perMessage = 128
+
 const sizeOf = (message: WireMessage.WireMessage): number =>
-  message._tag === "UserMessage" ? message.payload.length : WireMessage.largestControlFrame
+  perMessage + (message._tag === "UserMessage" ? message.payload.length : 0)
 
 const payloadOf = (message: WireMessage.WireMessage): Effect.Effect<Uint8Array, SerializationError> =>
   message._tag === "UserMessage"

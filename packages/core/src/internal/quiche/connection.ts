@@ -171,7 +171,6 @@ export class Connection implements BackingConnection, Watched {
    * decrypts in place, so the packet is no good afterwards.
    */
   receive(packet: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
-    if (this.phase === "closed") return
     if (this.phase === "draining") return this.repeatClose()
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
@@ -204,7 +203,6 @@ export class Connection implements BackingConnection, Watched {
 
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
-    if (this.phase === "closed") return
     this.native.onTimeout()
     this.host.touch(this)
   }
@@ -263,7 +261,6 @@ export class Connection implements BackingConnection, Watched {
 
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
   readonly ping = (): void => {
-    if (this.phase !== "established") return
     this.native.sendAckEliciting()
     this.host.touch(this)
   }

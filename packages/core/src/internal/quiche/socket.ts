@@ -17,6 +17,7 @@ import { INTERNAL_ERROR } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
+import { Registry } from "./registry.ts"
 import * as seniority from "./seniority.ts"
 import * as tunables from "./tunables.ts"
 import type { Limits } from "./watch.ts"
@@ -27,12 +28,6 @@ export interface IncomingDatagram {
   readonly address: NetAddress.InetAddress
   readonly host?: string
   readonly port?: number
-}
-
-interface Entry {
-  readonly keys: ReadonlyArray<string>
-  /** The address that counts against `maxConnectionsPerIp`. */
-  readonly ip: string
 }
 
 export class Socket implements BackingSocket, ConnectionHost {
@@ -51,11 +46,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
-  private readonly entries = new Map<Connection, Entry>()
-  /** How many of them are not yet over. */
-  private live = 0
-  private readonly byId = new Map<string, Connection>()
-  private readonly perIp = new Map<string, Set<Connection>>()
+  private readonly connections = new Registry()
   private handshakes = 0
   private touched: Array<Connection> = []
   private immediate: NodeJS.Immediate | undefined = undefined
@@ -100,7 +91,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
     const refusal = this.closing
       ? new EndpointStopped()
-      : refuseDial(peer, this.address, this.live, this.options.maxConnections)
+      : refuseDial(peer, this.address, this.connections.live, this.options.maxConnections)
     if (refusal !== undefined) {
       let cancelled = false
       queueMicrotask(() => {
@@ -155,12 +146,12 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (packetHeader.isLongHeader(packet)) {
       const header = packetHeader.parseLongHeader(packet)
       if (header === undefined) return
-      connection = this.byId.get(idKey(header.dcid))
+      connection = this.connections.withId(idKey(header.dcid))
       if (connection !== undefined && header.version === 0) return this.negotiate(connection, packet, header)
     } else {
       const key = packetHeader.shortHeaderKey(packet)
       if (key === undefined) return
-      connection = this.byId.get(key)
+      connection = this.connections.withId(key)
       if (connection === undefined) return this.mayBeReset(packet, host, port)
     }
     connection ??= this.admit(packet, host, port, datagram)
@@ -179,7 +170,7 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** A stateless reset carries no id of ours, only a token at its end, which the binding knows (RFC 9000, section 10.3). */
   private mayBeReset(packet: Uint8Array, host: string, port: number): void {
-    for (const connection of this.perIp.get(host) ?? []) {
+    for (const connection of this.connections.withIp(host)) {
       if (connection.dialled && !connection.moved(host, port)) connection.receive(packet.slice(), undefined)
     }
   }
@@ -187,10 +178,10 @@ export class Socket implements BackingSocket, ConnectionHost {
   private admit(packet: Uint8Array, host: string, port: number, datagram: IncomingDatagram): Connection | undefined {
     if (!this.options.accept || this.closing) return undefined
     const verdict = this.admission.judge(packet, `${host} ${port}`, this.now(), {
-      draining: this.entries.size - this.live,
-      connections: this.live,
+      draining: this.connections.size - this.connections.live,
+      connections: this.connections.live,
       maxConnections: this.options.maxConnections,
-      fromIp: this.perIp.get(host)?.size ?? 0,
+      fromIp: this.connections.withIp(host).size,
       maxFromIp: this.options.maxConnectionsPerIp,
       handshakes: this.handshakes
     })
@@ -243,38 +234,20 @@ export class Socket implements BackingSocket, ConnectionHost {
       to: this.to,
       seniority: idKey(clientScid)
     })
-    const ip = from.host
-    this.entries.set(connection, { keys, ip })
-    this.live += 1
-    for (const key of keys) this.byId.set(key, connection)
-    const ofIp = this.perIp.get(ip)
-    if (ofIp === undefined) this.perIp.set(ip, new Set([connection]))
-    else ofIp.add(connection)
+    this.connections.add(connection, from.host, keys)
     return connection
   }
 
   /** Of the connections that there are with one peer. */
-  private *seniorities(host: string, port: number): Iterable<string> {
-    for (const connection of this.perIp.get(host) ?? []) {
-      if (connection.remoteAddress.port === port && connection.phase === "established") yield connection.seniority
+  private seniorities(host: string, port: number): ReadonlyArray<string> {
+    const known: Array<string> = []
+    for (const connection of this.connections.withIp(host)) {
+      if (connection.remoteAddress.port === port && connection.phase === "established") known.push(connection.seniority)
     }
+    return known
   }
 
-  private forget(connection: Connection): void {
-    const entry = this.entries.get(connection)
-    if (entry === undefined) return
-    this.entries.delete(connection)
-    for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
-  }
-
-  readonly ended = (connection: Connection): void => {
-    const entry = this.entries.get(connection)
-    if (entry === undefined) return
-    this.live -= 1
-    const ofIp = this.perIp.get(entry.ip)
-    ofIp?.delete(connection)
-    if (ofIp?.size === 0) this.perIp.delete(entry.ip)
-  }
+  readonly ended = (connection: Connection): void => this.connections.end(connection)
 
   private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {
     if (this.lastAddress === undefined || this.lastPort !== port || this.lastHost !== host) {
@@ -309,7 +282,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     for (const connection of connections) {
       connection.touched = false
       this.guarded(connection, () => connection.turn(now))
-      if (connection.phase === "closed") this.forget(connection)
+      if (connection.phase === "closed") this.connections.forget(connection)
     }
     this.outbox.dispatch()
   }
@@ -326,7 +299,7 @@ export class Socket implements BackingSocket, ConnectionHost {
         // Its end has been told to whom it could be.
         this.onDefect(another)
       }
-      this.forget(connection)
+      this.connections.forget(connection)
     }
   }
 
@@ -343,7 +316,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.timerAt = Infinity
     const now = performance.now()
     let next = Infinity
-    for (const connection of this.entries.keys()) {
+    for (const connection of this.connections.all()) {
       if (connection.deadline <= now) this.guarded(connection, () => connection.expire())
       else if (connection.deadline < next) next = connection.deadline
     }
@@ -352,7 +325,7 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** The network has no way to `address`: no use in waiting for a handshake. */
   unreachable(address: NetAddress.InetAddress, reason: string): void {
-    for (const connection of this.entries.keys()) {
+    for (const connection of this.connections.all()) {
       if (connection.phase !== "handshaking" || !connection.dialled) continue
       if (NetAddress.formatInet(connection.remoteAddress) === NetAddress.formatInet(address)) {
         connection.fail(INTERNAL_ERROR, reason)
@@ -364,7 +337,7 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
   sweep(elapsed: number, limits: Limits): void {
-    for (const connection of this.entries.keys()) {
+    for (const connection of this.connections.all()) {
       this.guarded(connection, () => connection.watch.look(elapsed, limits))
     }
   }
@@ -372,13 +345,13 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** Begins to end every connection. False when there is none to wait for. */
   beginClose(): boolean {
     this.closing = true
-    for (const connection of this.entries.keys()) connection.close(0, "")
-    return this.live > 0
+    for (const connection of this.connections.all()) connection.close(0, "")
+    return this.connections.live > 0
   }
 
   /** Whether every connection is over and its peer told. */
   get quiet(): boolean {
-    return this.live === 0
+    return this.connections.live === 0
   }
 
   /** Ends what is left, here and now. The last batch has been handed over when this returns. */
@@ -388,9 +361,9 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.closed = true
     if (this.immediate !== undefined) clearImmediate(this.immediate)
     if (this.timer !== undefined) clearTimeout(this.timer)
-    for (const connection of this.entries.keys()) {
+    for (const connection of this.connections.all()) {
       connection.abandon()
-      this.forget(connection)
+      this.connections.forget(connection)
     }
     this.outbox.dispatch()
   }

@@ -1,0 +1,64 @@
+/**
+ * Which connections a socket has: by the ids that packets carry, and by the IP address that they count against.
+ */
+import type { Connection } from "./connection.ts"
+
+interface Entry {
+  readonly keys: ReadonlyArray<string>
+  readonly ip: string
+}
+
+const none: ReadonlySet<Connection> = new Set()
+
+export class Registry {
+  /** How many are not over. */
+  live = 0
+  private readonly entries = new Map<Connection, Entry>()
+  private readonly byId = new Map<string, Connection>()
+  private readonly byIp = new Map<string, Set<Connection>>()
+
+  /** Those that are over included, while late packets may come. */
+  get size(): number {
+    return this.entries.size
+  }
+
+  all(): Iterable<Connection> {
+    return this.entries.keys()
+  }
+
+  withId(key: string): Connection | undefined {
+    return this.byId.get(key)
+  }
+
+  /** Those with one IP address that are not over. */
+  withIp(ip: string): ReadonlySet<Connection> {
+    return this.byIp.get(ip) ?? none
+  }
+
+  add(connection: Connection, ip: string, keys: ReadonlyArray<string>): void {
+    this.entries.set(connection, { keys, ip })
+    this.live += 1
+    for (const key of keys) this.byId.set(key, connection)
+    const sameIp = this.byIp.get(ip)
+    if (sameIp === undefined) this.byIp.set(ip, new Set([connection]))
+    else sameIp.add(connection)
+  }
+
+  /** It is over, and no longer counts. */
+  end(connection: Connection): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    this.live -= 1
+    const sameIp = this.byIp.get(entry.ip)
+    sameIp?.delete(connection)
+    if (sameIp?.size === 0) this.byIp.delete(entry.ip)
+  }
+
+  /** Nothing of it is expected any more. */
+  forget(connection: Connection): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    this.entries.delete(connection)
+    for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
+  }
+}

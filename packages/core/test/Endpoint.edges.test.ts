@@ -1,0 +1,112 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import { IdleTimedOut } from "../src/Close.ts"
+import * as Endpoint from "../src/Endpoint.ts"
+import { Transport } from "../src/Transport.ts"
+import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
+import * as WireMessage from "../src/WireMessage.ts"
+import { bytes, summary } from "./endpoint-support/common.ts"
+import * as live from "./endpoint-support/live.ts"
+import { endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
+import { raw } from "./endpoint-support/raw.ts"
+import { until } from "./support/quic.ts"
+
+describe("a client as a layer", () => {
+  it.effect("sends and is answered, and nobody can dial it", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1", { retryDuration: 0, handshakeTimeout: 1 })
+      const client = Endpoint.layerClient({ localAddress: "10.0.0.9:9" })
+      yield* Effect.gen(function* () {
+        const { localAddress, sendMessage } = yield* Endpoint.Endpoint
+        yield* sendMessage(bytes("hello"), "10.0.0.1:1")
+        const dial = yield* Effect.forkChild(one.isReachable(localAddress))
+        yield* settle
+        assert.isUndefined(dial.pollUnsafe())
+        yield* Fiber.interrupt(dial)
+      }).pipe(Effect.provide(client))
+      assert.deepStrictEqual(summary(yield* one.nextMessage), { peer: "10.0.0.9:9", text: "hello", reply: false })
+      // The layer's scope is closed, and the client with it.
+      assert.strictEqual((yield* one.nextDisconnection).reason._tag, "ApplicationClosed")
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a peer whose streams make no sense", () => {
+  it.effect("is closed once there have been too many of them, and not before", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1")
+      const peer = yield* raw("10.0.0.6:6")
+      const connection = yield* peer.dial("10.0.0.1:1")
+      const garbage = Effect.suspend(() => {
+        connection.openUni(0).write(bytes("GET / HTTP/1.1\r\n\r\n"), true, () => {})
+        return settle
+      })
+      for (let i = 0; i < 16; i++) yield* garbage
+      connection.openUni(0).write(WireMessage.encodeUser(bytes("sense")), true, () => {})
+      assert.strictEqual(summary(yield* one.nextMessage).text, "sense")
+      assert.deepStrictEqual(peer.closes, [])
+      yield* garbage
+      assert.strictEqual(peer.closes.length, 1)
+      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, reason: "not the protocol" })
+      assert.strictEqual((yield* one.nextDisconnection).reason._tag, "LocallyClosed")
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a connection that ends before whoever dialled it had a turn", () => {
+  it.effect("is handed over as one that has ended, and is not kept", () =>
+    Effect.gen(function* () {
+      const transport = Transport.of({
+        bind: ({ localAddress }) =>
+          Effect.succeed({
+            address: localAddress,
+            dial: (remoteAddress, events) => {
+              queueMicrotask(() => {
+                events.onConnected({ remoteAddress } as BackingConnection).onClosed(new IdleTimedOut())
+              })
+              return () => {}
+            }
+          })
+      })
+      const one = yield* Effect.provideService(endpoint("10.0.0.1:1"), Transport, transport)
+      // Fibers that yield to others after so many steps, so that some do between the dial's outcome and its use.
+      for (const steps of [3, 4, 5, 6, 7, 8]) {
+        const peer = `10.0.0.2:${steps}`
+        const connection = yield* Effect.provideService(one.connectTo(peer), Scheduler.MaxOpsBeforeYield, steps)
+        assert.deepStrictEqual(yield* connection.closed, new IdleTimedOut())
+        assert.deepStrictEqual(yield* one.connectionId(peer), Option.none())
+      }
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a reply that the application lets go of", () => {
+  const test = Effect.fnUntraced(function* (one: Endpoint.Endpoint["Service"], local: string) {
+    setFlagsFromString("--expose-gc")
+    const collectGarbage = runInNewContext("gc") as () => void
+    const peer = yield* raw(local)
+    const connection = yield* peer.dial(String(one.localAddress))
+    const ends: Array<StreamFailure | undefined> = []
+    const { send } = connection.openBi(0, { onData: () => true, onEnd: (failure) => ends.push(failure) })
+    send.write(WireMessage.encodeUser(bytes("hello")), true, () => {})
+    yield* Effect.map(one.nextMessage, ({ reply }) => assert.isTrue(Option.isSome(reply)))
+    yield* until("the peer's half has ended", () => {
+      collectGarbage()
+      return ends.length > 0
+    })
+    assert.deepStrictEqual(ends, [undefined])
+  })
+
+  it.live("is finished, so that it does not stay open at the peer", () =>
+    Effect.flatMap(endpoint("10.0.0.1:1"), (one) => test(one, "10.0.0.6:6")).pipe(onNetwork)
+  )
+
+  it.live("is finished over QUIC too", () =>
+    Effect.flatMap(live.endpoint(), (one) => test(one, "127.0.0.1:0")).pipe(live.onLoopback)
+  )
+})

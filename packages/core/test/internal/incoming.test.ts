@@ -1,0 +1,195 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Accounts } from "../../src/internal/quiche/accounts.ts"
+import { Incoming } from "../../src/internal/quiche/incoming.ts"
+import { LocalRecvStream } from "../../src/internal/quiche/localRecvStream.ts"
+import type { NativeConnection } from "../../src/internal/quiche/native.ts"
+import { SendStream } from "../../src/internal/quiche/sendStream.ts"
+import { maxStreamsRead } from "../../src/internal/quiche/tunables.ts"
+import { StreamGone } from "../../src/StreamError.ts"
+import type { StreamFailure } from "../../src/Transport.ts"
+import { Peer, Received } from "../support/quic.ts"
+
+/** The receiving side of a connection whose binding has `arrived`: bytes by stream id, and whether that is all. */
+const setup = () => {
+  const arrived = new Map<number, { bytes: number; fin: boolean }>()
+  const shutDown: Array<readonly [id: number, code: number]> = []
+  let turns = 0
+  let over: StreamFailure | undefined
+  let shutdownFails = false
+  const native = {
+    isReadable: () => arrived.size > 0,
+    readable: () => [...arrived.keys()],
+    streamRecv: (id: number, room: Uint8Array): [number, boolean] | null => {
+      const it = arrived.get(id)
+      if (it === undefined) return null
+      const length = Math.min(it.bytes, room.length)
+      it.bytes -= length
+      if (it.bytes > 0) return [length, false]
+      arrived.delete(id)
+      return [length, it.fin]
+    },
+    streamShutdown: (id: number, _direction: number, code: number) => {
+      if (shutdownFails) throw new Error(`InvalidStreamState(${id})`)
+      shutDown.push([id, code])
+    },
+    stats: () => ({ recvBytes: 0 })
+  } as unknown as NativeConnection
+  const peer = new Peer(undefined as never)
+  const send = () => new SendStream({ native, enqueue: () => {}, discard: () => {}, reprioritize: () => {} }, true, 0)
+  const incoming = new Incoming({
+    native,
+    touch: () => (turns += 1),
+    over: () => over,
+    events: () => peer,
+    answer: (id) => {
+      const half = send()
+      half.id = id
+      return half
+    },
+    accounts: new Accounts(native),
+    scratch: new Uint8Array(1_000)
+  })
+  return {
+    arrived,
+    incoming,
+    peer,
+    send,
+    shutDown,
+    turns: () => turns,
+    end: (failure: StreamFailure) => {
+      over = failure
+    },
+    failShutdown: () => (shutdownFails = true)
+  }
+}
+
+describe("streams of the peer", () => {
+  it("are announced with their first bytes, one that goes both ways with its sending half, and once", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false }).set(0, { bytes: 7, fin: true })
+    assert.strictEqual(incoming.read(false), 12)
+    arrived.set(2, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), 1)
+    assert.deepStrictEqual(
+      peer.streams.map(({ ends, length, send }) => [length, send !== undefined, ends.length]),
+      [
+        [6, false, 1],
+        [7, true, 1]
+      ]
+    )
+  })
+
+  it("are read so many in a turn, and the others in the next", () => {
+    const { arrived, incoming, peer, turns } = setup()
+    for (let i = 0; i <= maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), maxStreamsRead)
+    assert.strictEqual(turns(), 1)
+    assert.strictEqual(incoming.read(false), 1)
+    assert.strictEqual(peer.streams.length, maxStreamsRead + 1)
+  })
+})
+
+describe("a stream that is stopped", () => {
+  it("has what arrives later dropped, up to its end, and its id is then forgotten", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    assert.deepStrictEqual(shutDown, [[2, 9]])
+    arrived.set(2, { bytes: 5_000, fin: false })
+    // Bytes that nobody hears of are read all the same: that gives their window back.
+    assert.strictEqual(incoming.read(false), 5_000)
+    arrived.set(2, { bytes: 5_000, fin: true })
+    assert.strictEqual(incoming.read(false), 5_000)
+    assert.strictEqual(peer.streams.length, 1)
+    assert.strictEqual(peer.streams[0]!.length, 5)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+  })
+
+  it("when all of it is there already need not be told to the peer", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    peer.heed = (stream) => (stream.pausing = true)
+    arrived.set(2, { bytes: 5_000, fin: true })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    assert.deepStrictEqual(shutDown, [])
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("that the binding has dropped in the meantime is no matter", () => {
+    const { arrived, failShutdown, incoming, peer, turns } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    failShutdown()
+    peer.streams[0]!.receive!.stop(9)
+    assert.strictEqual(turns(), 1)
+  })
+
+  it("after the connection is over touches nothing", () => {
+    const { arrived, end, incoming, peer, shutDown, turns } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    arrived.set(2, { bytes: 5, fin: false })
+    // As from within the outcome of a write, which a connection that ends tells first.
+    end(new StreamGone())
+    peer.streams[0]!.receive!.stop(9)
+    incoming.fail(new StreamGone())
+    assert.deepStrictEqual(shutDown, [])
+    assert.strictEqual(turns(), 0)
+    assert.strictEqual(arrived.size, 1)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+  })
+})
+
+describe("the answer on a stream of ours", () => {
+  const listen = (incoming: Incoming, half: SendStream, answer: Received) => new LocalRecvStream(incoming, half, answer)
+
+  it("is not read before a fin that was sent alone has arrived", () => {
+    const { arrived, incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    half.id = 0
+    listen(incoming, half, answer)
+    half.finWritten = true
+    half.begun()
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 0)
+    half.succeed()
+    assert.strictEqual(incoming.read(false), 5)
+    assert.deepStrictEqual(answer.ends, [undefined])
+  })
+
+  it("is read at once when the fin went with bytes", () => {
+    const { arrived, incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    half.id = 0
+    listen(incoming, half, answer)
+    half.finWritten = true
+    half.written = 3
+    half.begun()
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 5)
+  })
+
+  it("can be stopped before the stream has an id: the peer hears of it as soon as it has", () => {
+    const { incoming, send, shutDown } = setup()
+    const half = send()
+    const answer = listen(incoming, half, new Received())
+    answer.resume()
+    answer.stop(6)
+    half.id = 4
+    assert.deepStrictEqual(shutDown, [])
+    half.begun()
+    assert.deepStrictEqual(shutDown, [[4, 6]])
+  })
+
+  it("fails with the stream when it never gets an id", () => {
+    const { incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    listen(incoming, half, answer)
+    half.end(new StreamGone())
+    assert.deepStrictEqual(answer.ends, [new StreamGone()])
+  })
+})

@@ -1,0 +1,20 @@
+import { assert, it } from "@effect/vitest"
+import type { Quiche } from "../../src/internal/quiche/native.ts"
+import * as nativeConfig from "../../src/internal/quiche/nativeConfig.ts"
+
+/** What the binding is told of an idle timeout. */
+const idleTimeout = (millis: number): unknown => {
+  const told = new Map<string, unknown>()
+  const config = new Proxy({}, { get: (_target, name: string) => (value: unknown) => told.set(name, value) })
+  nativeConfig.make({ Config: { withBoringSslCtx: () => config } } as unknown as Quiche, {
+    credentials: { key: new Uint8Array(1), certificate: new Uint8Array(1) },
+    idleTimeout: millis,
+    maxSendPayload: 1_200
+  })
+  return told.get("setMaxIdleTimeout")
+}
+
+it("an idle timeout is told in whole milliseconds, at least one, and none as 0", () => {
+  // RFC 9000, section 18.2: 0 disables it, so nothing else may become 0.
+  assert.deepStrictEqual([60_000, 1.2, 0.3, Infinity].map(idleTimeout), [60_000, 2, 1, 0])
+})

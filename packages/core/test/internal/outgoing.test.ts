@@ -1,0 +1,393 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { NativeConnection } from "../../src/internal/quiche/native.ts"
+import { Outgoing } from "../../src/internal/quiche/outgoing.ts"
+import type { SendStream } from "../../src/internal/quiche/sendStream.ts"
+import { maxOpenStreams } from "../../src/internal/quiche/tunables.ts"
+import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
+import { outcomes } from "../support/quic.ts"
+
+const byte = new Uint8Array(1)
+const nothing = new Uint8Array(0)
+
+/** The sending side of a dialled connection whose peer takes and acknowledges what the test says. */
+const setup = () => {
+  const peer = {
+    credit: { uni: Infinity, bidi: Infinity },
+    /** Streams whose own window is full. */
+    full: (_id: number): boolean => false,
+    stopped: new Map<number, number>(),
+    acknowledged: new Set<number>(),
+    /** Whether the retransmission timer runs. */
+    inFlight: true,
+    heardAt: 0,
+    paths: [{ lost: 0, rtt: 10 }]
+  }
+  const sent: Array<readonly [id: number, bytes: number, fin: boolean]> = []
+  const told: Array<string> = []
+  const throwIfStopped = (id: number) => {
+    const code = peer.stopped.get(id)
+    if (code !== undefined) throw new Error(`StreamStopped(${code})`)
+  }
+  const native = {
+    peerStreamsLeftUni: () => peer.credit.uni,
+    peerStreamsLeftBidi: () => peer.credit.bidi,
+    streamSend: (id: number, bytes: Uint8Array, fin: boolean) => {
+      throwIfStopped(id)
+      if (peer.full(id)) return null
+      // RFC 9000, section 2.1: the second bit is set for streams that go one way.
+      if (!sent.some(([known]) => known === id)) peer.credit[(id & 0x2) === 0 ? "bidi" : "uni"] -= 1
+      sent.push([id, bytes.length, fin])
+      return bytes.length
+    },
+    streamWritable: (id: number) => {
+      throwIfStopped(id)
+      if (peer.acknowledged.has(id)) throw new Error(`InvalidStreamState(${id})`)
+    },
+    streamCapacity: (id: number) => {
+      throwIfStopped(id)
+      return peer.full(id) ? 0 : 1_000_000
+    },
+    streamFinished: (id: number) => peer.acknowledged.has(id),
+    streamPriority: (id: number, urgency: number) => told.push(`${id} has urgency ${urgency}`),
+    streamShutdown: (id: number, _direction: number, code: number) => told.push(`${id} is reset with ${code}`),
+    sendAckEliciting: () => told.push("ping"),
+    timeout: () => (peer.inFlight ? 100 : 60_000),
+    pathStats: () => peer.paths
+  } as unknown as NativeConnection
+  const outgoing = new Outgoing({
+    native,
+    dialled: true,
+    touch: () => {},
+    over: () => undefined,
+    heardAt: () => peer.heardAt,
+    idleTimeout: () => 60_000
+  })
+  const write = (stream: SendStream, bytes: Uint8Array, fin: boolean) => {
+    const { done, results } = outcomes()
+    stream.write(bytes, fin, done)
+    return results
+  }
+  return { outgoing, peer, sent, told, write }
+}
+
+describe("a stream that the peer has stopped", () => {
+  it("ends when its turn to write comes, and leaves the others theirs", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const stopped = write(outgoing.open(false, 0), byte, true)
+    const other = write(outgoing.open(false, 0), byte, true)
+    peer.stopped.set(2, 8)
+    outgoing.pump(0)
+    assert.deepStrictEqual(stopped, [new StreamStopped({ code: 8 })])
+    assert.deepStrictEqual(sent, [[6, 1, true]])
+    peer.acknowledged.add(6)
+    outgoing.confirm(1)
+    assert.deepStrictEqual(other, ["done"])
+    assert.isFalse(outgoing.waits)
+  })
+
+  it("takes no place among those that may be open", () => {
+    const { outgoing, peer, write } = setup()
+    for (let i = 0; i < maxOpenStreams; i++) {
+      peer.stopped.set(2 + 4 * i, 8)
+      write(outgoing.open(false, 0), byte, true)
+      outgoing.pump(i)
+    }
+    const other = outgoing.open(false, 0)
+    write(other, byte, true)
+    outgoing.pump(maxOpenStreams)
+    assert.isDefined(other.id)
+  })
+
+  it("never learns its id when it had not begun", () => {
+    const { outgoing, peer, write } = setup()
+    const stream = outgoing.open(true, 0)
+    const ids: Array<number> = []
+    const failures: Array<unknown> = []
+    stream.onId = (id) => ids.push(id)
+    stream.onNoId = (failure) => failures.push(failure)
+    write(stream, byte, true)
+    peer.stopped.set(0, 8)
+    outgoing.pump(0)
+    assert.deepStrictEqual(ids, [])
+    assert.deepStrictEqual(failures, [new StreamStopped({ code: 8 })])
+  })
+
+  it("after its fin was written fails too, and is waited for no more", () => {
+    const { outgoing, peer, write } = setup()
+    const results = write(outgoing.open(true, 0), byte, true)
+    outgoing.pump(0)
+    outgoing.confirm(0)
+    assert.deepStrictEqual(results, [])
+    assert.isTrue(outgoing.waits)
+    peer.stopped.set(0, 8)
+    outgoing.confirm(1)
+    assert.deepStrictEqual(results, [new StreamStopped({ code: 8 })])
+    assert.isFalse(outgoing.waits)
+    assert.isFalse(outgoing.settles)
+  })
+})
+
+describe("a stream that was reset after its fin was written", () => {
+  it("is waited for no more, and the peer is told nothing: there is nothing to take back", () => {
+    const { outgoing, told, write } = setup()
+    const stream = outgoing.open(true, 0)
+    const results = write(stream, byte, true)
+    outgoing.pump(0)
+    stream.reset(5)
+    outgoing.confirm(1)
+    assert.deepStrictEqual(results, [new StreamGone()])
+    assert.deepStrictEqual(told, [])
+    assert.isFalse(outgoing.waits)
+    assert.isFalse(outgoing.settles)
+  })
+})
+
+describe("a priority that changes", () => {
+  it("counts for what is written later, whether or not the stream has begun", () => {
+    const { outgoing, sent, told, write } = setup()
+    const [low, high] = [outgoing.open(false, 0), outgoing.open(false, 0)]
+    high.setPriority(5)
+    write(low, byte, false)
+    write(high, byte, false)
+    outgoing.pump(0)
+    // The second stream to be opened wrote first, so it has the first id.
+    assert.deepStrictEqual(told, ["2 has urgency 122"])
+    assert.strictEqual(high.id, 2)
+    low.setPriority(9)
+    assert.deepStrictEqual(told, ["2 has urgency 122", "6 has urgency 118"])
+    write(high, byte, true)
+    write(low, byte, true)
+    outgoing.pump(1)
+    assert.deepStrictEqual(
+      sent.map(([id]) => id),
+      [2, 6, 6, 2]
+    )
+  })
+
+  it("of a stream that is queued moves it, and of one that waits for credit counts once there is some", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const streams = [outgoing.open(false, 0), outgoing.open(false, 0), outgoing.open(false, 0)] as const
+    for (const stream of streams) write(stream, byte, true)
+    streams[2].setPriority(1)
+    peer.credit.uni = 1
+    outgoing.pump(0)
+    assert.deepStrictEqual(sent, [[2, 1, true]])
+    assert.strictEqual(streams[2].id, 2)
+    peer.credit.uni = 0
+    outgoing.pump(1)
+    streams[1].setPriority(7)
+    peer.credit.uni = Infinity
+    outgoing.pump(2)
+    assert.deepStrictEqual([streams[1].id, streams[0].id], [6, 10])
+  })
+})
+
+describe("streams without credit", () => {
+  it("wait for the kind that they are of, in their order", () => {
+    const { outgoing, peer, write } = setup()
+    peer.credit = { uni: 0, bidi: 0 }
+    const streams = [outgoing.open(true, 0), outgoing.open(false, 0), outgoing.open(true, 0)] as const
+    for (const stream of streams) write(stream, byte, true)
+    outgoing.pump(0)
+    outgoing.pump(1)
+    assert.deepStrictEqual(
+      streams.map(({ id }) => id),
+      [undefined, undefined, undefined]
+    )
+    assert.isTrue(outgoing.waits)
+    peer.credit.bidi = Infinity
+    outgoing.pump(2)
+    assert.deepStrictEqual(
+      streams.map(({ id }) => id),
+      [0, undefined, 4]
+    )
+    peer.credit.uni = Infinity
+    outgoing.pump(3)
+    assert.strictEqual(streams[1].id, 2)
+  })
+})
+
+describe("streams whose own windows are full", () => {
+  it("do not keep the others from writing, however many they are", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const streams = Array.from({ length: 101 }, () => outgoing.open(false, 0))
+    for (const stream of streams) write(stream, byte, false)
+    outgoing.pump(0)
+    const other = streams[100]!
+    peer.full = (id) => id !== other.id
+    for (const stream of streams) write(stream, byte, false)
+    // The connection's window might be what is full, so only so many are tried in one turn.
+    for (let turn = 1; turn <= 3 && other.written === 1; turn++) outgoing.pump(turn)
+    assert.strictEqual(other.written, 2)
+    peer.full = () => false
+    outgoing.pump(9)
+    assert.strictEqual(sent.length, 202)
+    assert.isFalse(outgoing.congested)
+  })
+})
+
+describe("a connection whose window is full", () => {
+  /** Three streams that could not begin, and what came of them. */
+  const blocked = () => {
+    const it = setup()
+    it.peer.full = () => true
+    const streams = [it.outgoing.open(false, 0), it.outgoing.open(false, 0), it.outgoing.open(false, 0)] as const
+    const results = streams.map((stream) => it.write(stream, byte, true))
+    it.outgoing.pump(0)
+    assert.isTrue(it.outgoing.congested)
+    // One was tried; it has all of its own window, so the others need not be.
+    assert.deepStrictEqual(
+      streams.map(({ id }) => id),
+      [2, undefined, undefined]
+    )
+    return { ...it, results, streams }
+  }
+
+  it("is left alone until there is room, and then goes on in order", () => {
+    const { outgoing, peer, sent } = blocked()
+    outgoing.pump(1)
+    assert.deepStrictEqual(sent, [])
+    peer.full = () => false
+    outgoing.pump(2)
+    assert.deepStrictEqual(
+      sent.map(([id]) => id),
+      [2, 6, 10]
+    )
+    assert.isFalse(outgoing.congested)
+  })
+
+  it("goes on with the others when the stream that it was found with is reset", () => {
+    const { outgoing, peer, sent, streams } = blocked()
+    streams[0].reset(5)
+    peer.full = (id) => id === 2
+    outgoing.pump(1)
+    assert.deepStrictEqual(
+      sent.map(([id]) => id),
+      [6, 10]
+    )
+  })
+
+  it("goes on with the others when the peer has stopped the stream that it was found with", () => {
+    const { outgoing, peer, results, sent } = blocked()
+    peer.stopped.set(2, 8)
+    peer.full = () => false
+    outgoing.pump(1)
+    assert.deepStrictEqual(results[0], [new StreamStopped({ code: 8 })])
+    assert.deepStrictEqual(
+      sent.map(([id]) => id),
+      [6, 10]
+    )
+    peer.acknowledged.add(6).add(10)
+    outgoing.confirm(2)
+    assert.deepStrictEqual(results.slice(1), [["done"], ["done"]])
+    assert.isFalse(outgoing.waits)
+  })
+})
+
+describe("what has to wait until a stream's bytes are acknowledged", () => {
+  /** A stream that was reset after a byte of it had been sent. */
+  const resetting = () => {
+    const it = setup()
+    const stream = it.outgoing.open(false, 0)
+    it.write(stream, byte, false)
+    it.outgoing.pump(1_000)
+    stream.reset(5)
+    assert.isTrue(it.outgoing.settles)
+    return it
+  }
+
+  it("is done when nothing is in flight any more", () => {
+    const { outgoing, peer, told } = resetting()
+    peer.heardAt = 1_100
+    peer.inFlight = false
+    outgoing.settle(1_100)
+    assert.deepStrictEqual(told, ["2 is reset with 5"])
+    assert.isFalse(outgoing.settles)
+  })
+
+  it("waits for a sign of life of a peer that has been silent for long, and asks for one now and then", () => {
+    const { outgoing, peer, told } = resetting()
+    peer.heardAt = 1_100
+    // No timer of the binding's is due soon, but only because it has been waiting for so long.
+    peer.inFlight = false
+    for (let now = 6_000; now < 7_000; now += 100) outgoing.settle(now)
+    assert.deepStrictEqual(told, ["ping", "ping"])
+    peer.heardAt = 7_000
+    outgoing.settle(7_000)
+    assert.deepStrictEqual(told, ["ping", "ping", "2 is reset with 5"])
+  })
+
+  it("asks for a sign of life of a peer that has said nothing since", () => {
+    const { outgoing, peer, told } = resetting()
+    peer.heardAt = 900
+    outgoing.settle(1_400)
+    assert.deepStrictEqual(told, [])
+    outgoing.settle(1_600)
+    assert.deepStrictEqual(told, ["ping"])
+  })
+
+  it("is done when a later stream was acknowledged, a while ago, and nothing was lost", () => {
+    const { outgoing, peer, sent, told } = resetting()
+    peer.heardAt = 1_010
+    // There is no later stream yet, so one is opened: it carries nothing.
+    outgoing.settle(1_020)
+    outgoing.pump(1_021)
+    assert.deepStrictEqual(sent, [
+      [2, 1, false],
+      [6, 0, true]
+    ])
+    peer.acknowledged.add(6)
+    peer.heardAt = 1_040
+    outgoing.confirm(1_040)
+    outgoing.settle(1_050)
+    assert.deepStrictEqual(
+      told.filter((it) => it.includes("reset")),
+      []
+    )
+    outgoing.settle(1_100)
+    assert.include(told, "2 is reset with 5")
+  })
+
+  it("waits while there is no path to ask about", () => {
+    const { outgoing, peer, told } = resetting()
+    peer.heardAt = 1_010
+    peer.paths = []
+    outgoing.settle(1_020)
+    assert.deepStrictEqual(told, [])
+    assert.isTrue(outgoing.settles)
+  })
+
+  it("is done for a fin, which tells that the peer has stopped the stream meanwhile", () => {
+    const { outgoing, peer, write } = setup()
+    const stream = outgoing.open(false, 0)
+    write(stream, byte, false)
+    outgoing.pump(1_000)
+    const results = write(stream, nothing, true)
+    outgoing.pump(1_001)
+    peer.stopped.set(2, 8)
+    peer.heardAt = 1_100
+    peer.inFlight = false
+    outgoing.settle(1_100)
+    assert.deepStrictEqual(results, [new StreamStopped({ code: 8 })])
+    assert.isFalse(outgoing.settles)
+    assert.isFalse(outgoing.waits)
+  })
+
+  it("is not done for a fin whose stream has ended, and done for one that has not", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const streams = [outgoing.open(false, 0), outgoing.open(false, 0)] as const
+    for (const stream of streams) write(stream, byte, false)
+    outgoing.pump(1_000)
+    const results = streams.map((stream) => write(stream, nothing, true))
+    outgoing.pump(1_001)
+    assert.strictEqual(sent.length, 2)
+    streams[0].end(new StreamGone())
+    peer.heardAt = 1_100
+    peer.inFlight = false
+    outgoing.settle(1_100)
+    assert.deepStrictEqual(sent.slice(2), [[6, 0, true]])
+    peer.acknowledged.add(6)
+    outgoing.confirm(1_200)
+    assert.deepStrictEqual(results, [[new StreamGone()], ["done"]])
+  })
+})

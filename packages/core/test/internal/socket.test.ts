@@ -1,0 +1,313 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { IdleTimedOut, LocallyClosed, TransportClosed } from "../../src/Close.ts"
+import { ConnectionReset, EndpointStopped, TransportError } from "../../src/ConnectionError.ts"
+import {
+  burst,
+  maxConnectionWindow,
+  maxDatagramsInFlight,
+  unexplainedBytes
+} from "../../src/internal/quiche/tunables.ts"
+import { bind, initial, negotiation, shortHeader, turns } from "../support/binding.ts"
+import { address, type Dial } from "../support/quic.ts"
+
+const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
+const peer = address("127.0.0.1:2")
+
+/** A socket with so many connections that it has dialled. */
+const dialled = Effect.fnUntraced(function* (count: number) {
+  const it = bind()
+  const dials = Array.from({ length: count }, () => it.dial())
+  for (const native of it.natives) {
+    native.established = true
+    native.received = 1
+  }
+  yield* turns
+  return { ...it, peers: dials.map((dial: Dial) => dial.connected[0]!) }
+})
+
+describe("a defect", () => {
+  it.live("in a connection's turn costs that connection and no other, and the socket goes on", () =>
+    Effect.gen(function* () {
+      const { defects, dial, ids, natives, peers, receive, sent } = yield* dialled(2)
+      natives[0]!.readError = new Error("a mistake")
+      for (const id of ids) receive(shortHeader(id))
+      natives[1]!.streams.set(3, 5)
+      yield* turns
+      assert.deepStrictEqual(defects, [new Error("a mistake")])
+      assert.deepStrictEqual(peers[0]!.closes, [new LocallyClosed()])
+      // Its peer is told.
+      assert.deepStrictEqual(natives[0]!.closes, [[true, 0, ""]])
+      assert.deepStrictEqual(sent, [Uint8Array.of(0xcc)])
+      assert.deepStrictEqual(peers[1]!.closes, [])
+      assert.strictEqual(peers[1]!.streams[0]?.length, 5)
+      // What is left of it is not looked at again.
+      receive(shortHeader(ids[0]!))
+      yield* turns
+      assert.strictEqual(defects.length, 1)
+      const next = dial()
+      natives[2]!.established = true
+      yield* turns
+      assert.strictEqual(next.connected.length, 1)
+    })
+  )
+
+  it.live("in a callback, and in the one that tells of the end, costs that connection and no other", () =>
+    Effect.gen(function* () {
+      const { defects, ids, natives, peers, receive } = yield* dialled(2)
+      const mistake = () => {
+        throw new Error("a mistake")
+      }
+      peers[0]!.heed = mistake
+      Object.assign(peers[0]!, { onClosed: mistake })
+      for (const [i, id] of ids.entries()) {
+        natives[i]!.streams.set(3, 5)
+        receive(shortHeader(id))
+      }
+      yield* turns
+      assert.strictEqual(defects.length, 2)
+      assert.strictEqual(peers[1]!.streams[0]?.length, 5)
+    })
+  )
+
+  it.live("in the housekeeping of a connection costs that connection and no other", () =>
+    Effect.gen(function* () {
+      const { defects, natives, peers, socket } = yield* dialled(2)
+      natives[0]!.sendAckEliciting = () => {
+        throw new Error("a mistake")
+      }
+      for (let i = 0; i < 3; i++) socket.sweep(limits.keepAlive, limits)
+      assert.isAtLeast(defects.length, 1)
+      assert.isAtLeast(natives[1]!.pings, 1)
+      assert.deepStrictEqual(peers[1]!.closes, [])
+    })
+  )
+
+  it.live("in a datagram costs that datagram", () =>
+    Effect.gen(function* () {
+      const { defects, ids, natives, peers, receive } = yield* dialled(1)
+      natives[0]!.statsError = new Error("a mistake")
+      receive(shortHeader(ids[0]!), 3)
+      assert.deepStrictEqual(defects, [new Error("a mistake")])
+      natives[0]!.statsError = undefined
+      natives[0]!.streams.set(3, 5)
+      receive(shortHeader(ids[0]!))
+      yield* turns
+      assert.strictEqual(peers[0]!.streams[0]?.length, 5)
+      assert.deepStrictEqual(peers[0]!.closes, [])
+    })
+  )
+
+  it("of the binding with a stranger's packet leaves no connection behind", () => {
+    const { failAccept, natives, receive, socket } = bind()
+    failAccept(new Error("TlsFail"))
+    receive(initial())
+    assert.strictEqual(natives.length, 0)
+    assert.isTrue(socket.quiet)
+  })
+})
+
+describe("a network that has no way to a peer", () => {
+  it.live("fails the dials to it at once, and touches nothing else", () =>
+    Effect.gen(function* () {
+      const { accepted, dial, natives, receive, socket } = bind()
+      const there = dial()
+      natives[0]!.established = true
+      yield* turns
+      const lost = dial()
+      const elsewhere = dial("127.0.0.1:3")
+      receive(initial(), 2)
+      yield* turns
+      socket.unreachable(peer, "no way")
+      yield* turns
+      assert.deepStrictEqual(lost.failed, [new TransportError({ peer, code: 1, reason: "no way" })])
+      assert.deepStrictEqual(elsewhere.failed, [])
+      assert.deepStrictEqual(there.connected[0]!.closes, [])
+      natives[3]!.established = true
+      receive(initial(), 2)
+      yield* turns
+      assert.strictEqual(accepted.length, 1)
+    })
+  )
+})
+
+describe("version negotiation", () => {
+  it.live("ends a dial whose server speaks no version of ours, and nothing else", () =>
+    Effect.gen(function* () {
+      const { accepted, dial, ids, natives, receive } = bind()
+      const there = dial()
+      natives[0]!.established = true
+      yield* turns
+      const lost = dial()
+      receive(initial())
+      natives[2]!.established = true
+      yield* turns
+      for (const id of ids) receive(negotiation(id, 1))
+      yield* turns
+      assert.deepStrictEqual(lost.failed, [])
+      for (const id of ids) receive(negotiation(id, 2))
+      yield* turns
+      assert.strictEqual(lost.failed[0]?._tag, "VersionMismatch")
+      assert.deepStrictEqual(there.connected[0]!.closes, [])
+      assert.deepStrictEqual(accepted[0]!.closes, [])
+    })
+  )
+})
+
+describe("a datagram", () => {
+  it.live("of no bytes, or that comes after the socket was closed, is nobody's", () =>
+    Effect.gen(function* () {
+      const { defects, ids, natives, receive, socket } = yield* dialled(1)
+      let taken = 0
+      natives[0]!.recv = () => {
+        taken += 1
+      }
+      receive(new Uint8Array(0))
+      receive(shortHeader(ids[0]!))
+      assert.strictEqual(taken, 1)
+      socket.close()
+      receive(shortHeader(ids[0]!))
+      receive(initial())
+      assert.strictEqual(taken, 1)
+      assert.strictEqual(natives.length, 1)
+      assert.deepStrictEqual(defects, [])
+    })
+  )
+})
+
+describe("answers to strangers", () => {
+  it.live("wait for nobody: while the kernel takes nothing, none are made", () =>
+    Effect.gen(function* () {
+      const { receive, sent, stopTaking } = bind({ maxConnections: 1, maxConnectionsPerIp: 0 })
+      receive(initial())
+      yield* turns
+      assert.strictEqual(sent.length, 1)
+      stopTaking()
+      for (let i = 0; i < maxDatagramsInFlight + 100; i++) receive(initial())
+      yield* turns
+      assert.strictEqual(sent.length, 1 + maxDatagramsInFlight)
+    })
+  )
+})
+
+describe("closing the socket", () => {
+  it.live("ends every connection and dial, once", () =>
+    Effect.gen(function* () {
+      const { dial, natives, peers, sent, socket } = yield* dialled(1)
+      const pending = dial()
+      assert.isTrue(socket.beginClose())
+      socket.close()
+      socket.close()
+      assert.deepStrictEqual(peers[0]!.closes, [new LocallyClosed()])
+      assert.deepStrictEqual(pending.failed, [new EndpointStopped()])
+      assert.deepStrictEqual(natives[0]!.closes, [[true, 0, ""]])
+      const after = sent.length
+      const late = dial()
+      yield* turns
+      assert.deepStrictEqual(late.failed, [new EndpointStopped()])
+      assert.strictEqual(sent.length, after)
+      assert.strictEqual(natives.length, 2)
+    })
+  )
+})
+
+describe("a connection", () => {
+  it.live("whose peer makes it take in what is no data is closed, and says why", () =>
+    Effect.gen(function* () {
+      const { ids, natives, peers, receive } = yield* dialled(1)
+      const native = natives[0]!
+      native.receivedBytes = Infinity
+      const packet = shortHeader(ids[0]!, 65_000)
+      for (let bytes = 0; bytes <= unexplainedBytes + maxConnectionWindow; bytes += packet.length) {
+        assert.deepStrictEqual(peers[0]!.closes, [])
+        receive(packet)
+      }
+      yield* turns
+      const reason = "too much that is not data"
+      assert.deepStrictEqual(peers[0]!.closes, [new TransportClosed({ code: 1, reason })])
+      assert.deepStrictEqual(native.closes, [[false, 1, reason]])
+    })
+  )
+
+  it.live("of which the binding says nothing but that it is over has met a stateless reset", () =>
+    Effect.gen(function* () {
+      const { dial, ids, natives, peers, receive } = yield* dialled(1)
+      const pending = dial()
+      for (const native of natives) native.over = true
+      for (const id of ids) receive(shortHeader(id))
+      yield* turns
+      assert.deepStrictEqual(peers[0]!.closes, [new TransportClosed({ code: 0, reason: "stateless reset" })])
+      assert.deepStrictEqual(pending.failed, [new ConnectionReset({ peer })])
+    })
+  )
+
+  it.live("goes on when the binding has no packet for it, and lets others have their turn when it has many", () =>
+    Effect.gen(function* () {
+      const { ids, natives, peers, receive, sent } = yield* dialled(1)
+      const native = natives[0]!
+      native.sendError = new Error("Done")
+      receive(shortHeader(ids[0]!))
+      yield* turns
+      assert.deepStrictEqual(peers[0]!.closes, [])
+      native.sendError = undefined
+      native.outgoing.push(...Array.from({ length: burst + 1 }, () => Uint8Array.of(1)))
+      receive(shortHeader(ids[0]!))
+      yield* turns
+      assert.strictEqual(sent.length, burst + 1)
+    })
+  )
+
+  it.live("that gives no sign of life when it is asked for one ends like an idle one", () =>
+    Effect.gen(function* () {
+      const { dial, natives, peers, socket } = yield* dialled(1)
+      const pending = dial()
+      const [connection] = peers
+      connection!.connection.checkAlive!()
+      assert.strictEqual(natives[0]!.pings, 1)
+      for (let i = 0; i < 5; i++) socket.sweep(1_000, limits)
+      yield* turns
+      assert.deepStrictEqual(connection!.closes, [new IdleTimedOut()])
+      assert.strictEqual(natives[1]!.pings, 0)
+      assert.deepStrictEqual(pending.failed, [])
+    })
+  )
+
+  it.live("has counters that are all zero as long as it has no path", () =>
+    Effect.gen(function* () {
+      const { peers } = yield* dialled(1)
+      const { roundTripTime, ...counters } = peers[0]!.connection.stats()
+      assert.isTrue(Duration.isZero(roundTripTime))
+      assert.deepStrictEqual(new Set(Object.values(counters)), new Set([0]))
+    })
+  )
+
+  it.live("is over for its application although the binding refuses to close it", () =>
+    Effect.gen(function* () {
+      const { defects, natives, peers, socket } = yield* dialled(1)
+      natives[0]!.closeError = new Error("Done")
+      peers[0]!.connection.close(3, "bye")
+      yield* turns
+      socket.close()
+      assert.deepStrictEqual(defects, [])
+      assert.deepStrictEqual(peers[0]!.closes, [new LocallyClosed()])
+    })
+  )
+
+  it.live("that has ended is silent, whatever is asked of it", () =>
+    Effect.gen(function* () {
+      const { natives, peers, socket } = yield* dialled(1)
+      const native = natives[0]!
+      peers[0]!.connection.close(3, "bye")
+      yield* turns
+      assert.deepStrictEqual(peers[0]!.closes, [new LocallyClosed()])
+      peers[0]!.connection.close(4, "again")
+      peers[0]!.connection.checkAlive!()
+      for (let i = 0; i < 100; i++) socket.sweep(1_000, limits)
+      yield* turns
+      assert.deepStrictEqual(native.closes, [[true, 3, "bye"]])
+      assert.strictEqual(native.pings, 0)
+      assert.strictEqual(peers[0]!.closes.length, 1)
+    })
+  )
+})
