@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 // Vitest 5 prints failures with `Map.groupBy`, which Node 20 does not have: without this, a failed test there shows that
@@ -38,6 +39,8 @@ const project = (name: string, root: string) => ({
 
 export default defineConfig({
   test: {
+    // Most of the time tests wait for packets, and those that cannot share a machine are not worth much.
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       project("core", "packages/core"),
       project("upnp", "packages/upnp"),

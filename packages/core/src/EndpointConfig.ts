@@ -32,7 +32,7 @@ export const EndpointConfig = Schema.Struct({
   keepAliveInterval: setting.withDefault(setting.positiveDuration, Duration.seconds(20)),
   /** The lease asked of the gateway; renewed before it ends. Default 120 s. */
   upnpLeaseDuration: setting.withDefault(setting.positiveDuration, Duration.seconds(120)),
-  /** A dial or a send that fails is tried again for at least this long. 0 tries once. Default 30 s. */
+  /** A dial or a send that fails is tried again for at least this long. 0 dials once. Default 30 s. */
   retryDuration: setting.withDefault(setting.duration, Duration.seconds(30)),
   /** Bytes of one message, sent or received. Default 64 MiB. */
   maxMessageSize: setting.withDefault(setting.integer(1, 0xffffffff), 64 * 2 ** 20),

@@ -282,6 +282,19 @@ describe("a connection", () => {
     })
   )
 
+  it.live("sends what is left of its handshake before the close frame, which the binding would hold back for it", () =>
+    Effect.gen(function* () {
+      const { natives, peers, sent } = yield* dialled(1)
+      yield* turns
+      const handshake = Uint8Array.of(0xe0)
+      natives[0]!.outgoing.push(handshake)
+      peers[0]!.connection.close(0, "")
+      yield* turns
+      assert.deepStrictEqual(sent, [handshake, Uint8Array.of(0xcc)])
+      assert.deepStrictEqual(peers[0]!.closes, [new LocallyClosed()])
+    })
+  )
+
   it.live("is over for its application although the binding refuses to close it", () =>
     Effect.gen(function* () {
       const { defects, natives, peers, socket } = yield* dialled(1)

@@ -19,7 +19,7 @@ export class Closing {
   private readonly reason: string
   private since = performance.now()
   /** Whether the binding knows. */
-  private told = false
+  told = false
   /** The close frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
   private packet: Uint8Array | undefined = undefined
   private lateArrivals = 0

@@ -84,8 +84,6 @@ export class Connection implements BackingConnection, Watched {
   private drainUntil = 0
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
-  /** Whether anything was sent since the handshake. */
-  private flushed = false
 
   constructor(options: {
     readonly host: ConnectionHost
@@ -287,7 +285,6 @@ export class Connection implements BackingConnection, Watched {
     const { host, native } = this
     this.allowance = Math.min(this.allowance + (now - this.lastRefill) * host.sendRate, host.sendRate * 10)
     this.lastRefill = now
-    if (this.phase === "established") this.flushed = true
     for (let i = 0; i < burst; i++) {
       // quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820, CVE-2025-4821); the rate per
       // peer is what keeps it from making us flood the network.
@@ -320,8 +317,9 @@ export class Connection implements BackingConnection, Watched {
 
   private sendClose(closing: Closing, now: number, heard: boolean): void {
     if (!closing.mayTell(now, this.outgoing.congested, heard)) return
-    // What the peer needs to read the frame goes first: the end of our handshake may not have left yet.
-    if (!this.flushed) this.flush(now, 4)
+    // What is left of the handshake goes first. The peer needs it to read the frame; and as long as some of it is to be
+    // sent again, the binding would send that and not the frame.
+    if (!closing.told) this.flush(now, 4)
     const { outbox } = this.host
     const length = closing.write(outbox.packetBuffer())
     if (length > 0) outbox.addBuffered(length, this.remote)
