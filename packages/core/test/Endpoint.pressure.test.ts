@@ -1,0 +1,206 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { randomFillSync } from "node:crypto"
+import { maxConnectionWindow } from "../src/internal/quiche/tunables.ts"
+import { bytes, textOf } from "./endpoint-support/common.ts"
+import { endpoint, onLoopback } from "./endpoint-support/live.ts"
+import { joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
+import { assertSame, until } from "./support/quic.ts"
+
+const MiB = 2 ** 20
+
+describe("an urgent message", () => {
+  for (const [name, count, size] of [
+    ["one message of 50 MiB", 1, 50 * MiB],
+    ["50 messages of 1 MiB", 50, MiB]
+  ] as const) {
+    it.live(`overtakes ${name} on the same connection`, () =>
+      Effect.gen(function* () {
+        const { far, one, two } = yield* joined()
+        const bulk = new Uint8Array(size)
+        const sending = yield* Effect.forEach(Array.from({ length: count }), () =>
+          Effect.forkChild(one.sendMessage(bulk, two.localAddress))
+        )
+        while ((yield* far.stats).bytesReceived < MiB) yield* Effect.sleep(1)
+        // As long as one of the others: a short one would not have to wait for them anyway.
+        const urgent = new Uint8Array(MiB).fill(1)
+        const before = (yield* far.stats).bytesReceived
+        sending.push(yield* Effect.forkChild(one.sendMessage(urgent, two.localAddress, { priority: 1 })))
+        let ahead = Infinity
+        for (let i = 0; i <= count; i++) {
+          const { payload } = yield* two.nextMessage
+          if (payload[0] === 1) ahead = (yield* far.stats).bytesReceived - before - MiB
+          else assert.strictEqual(payload.length, size)
+        }
+        // What was on its way already, which the windows bound; not the 50 MiB.
+        assert.isBelow(ahead, maxConnectionWindow)
+        yield* Effect.forEach(sending, Fiber.join)
+      }).pipe(onLoopback)
+    )
+  }
+})
+
+describe("a receiver that reads nothing", () => {
+  it.live(
+    "holds a few messages of 1 GiB that it is offered, makes its sender wait, and gets all of it in the end [slow]",
+    () =>
+      Effect.gen(function* () {
+        const messageBuffer = 16
+        const total = 1_024
+        const { far, one, two } = yield* joined({}, { messageBuffer, messageBufferBytes: messageBuffer * MiB })
+        // One buffer for all of them: message `i` is the MiB from word `i` on, and word `i` says so.
+        const words = randomFillSync(new Uint32Array(MiB / 4 + total))
+        for (let i = 0; i < total; i++) words[i] = i
+        const message = (i: number) => new Uint8Array(words.buffer, 4 * i, MiB)
+        let confirmed = 0
+        const rss = process.memoryUsage.rss()
+        const sending = yield* Effect.forEach(Array.from({ length: total }), (_, i) =>
+          Effect.forkChild(
+            Effect.tap(one.sendMessage(message(i), two.localAddress), () => Effect.sync(() => (confirmed += 1)))
+          )
+        )
+        yield* until("the queue is full", () => confirmed >= messageBuffer)
+        const received = yield* standstill(far)
+        // The queue and the windows; what is between the two, headers, and packets that were sent twice come on top.
+        const most = 2 * (messageBuffer * MiB + maxConnectionWindow)
+        assert.isBelow(confirmed * MiB, most)
+        assert.isBelow(received, most)
+        assert.isBelow(process.memoryUsage.rss() - rss, 256 * MiB)
+
+        const seen = new Set<number>()
+        for (let i = 0; i < total; i++) {
+          const { payload } = yield* two.nextMessage
+          const index = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true)
+          assertSame(payload, message(index))
+          seen.add(index)
+        }
+        assert.strictEqual(seen.size, total)
+        yield* Effect.forEach(sending, Fiber.join)
+        assert.strictEqual(confirmed, total)
+        assert.isTrue(yield* nothing(two.nextMessage))
+      }).pipe(onLoopback),
+    300_000
+  )
+})
+
+describe("what is not read", () => {
+  /** 200 messages there and as many answers back, over a connection of their own. */
+  const chat = Effect.fnUntraced(function* (self: Service) {
+    const peer = yield* endpoint()
+    for (let i = 0; i < 200; i++) {
+      yield* self.sendMessage(bytes(`question ${i}`), peer.localAddress)
+      assert.strictEqual(textOf((yield* peer.nextMessage).payload), `question ${i}`)
+      yield* peer.sendMessage(bytes(`answer ${i}`), self.localAddress)
+      assert.strictEqual(textOf((yield* self.nextMessage).payload), `answer ${i}`)
+    }
+  })
+
+  it.live("makes its sender wait without a packet", () =>
+    Effect.gen(function* () {
+      const { far, near, one, two } = yield* joined({}, { messageBuffer: 1 })
+      yield* one.sendMessage(bytes("first"), two.localAddress)
+      const sending = yield* Effect.forEach(Array.from({ length: 100 }), () =>
+        Effect.forkChild(one.sendMessage(new Uint8Array(400_000), two.localAddress))
+      )
+      // There and back: a sender that says that it is blocked, and is told that it was heard, would never rest.
+      yield* standstill(far)
+      yield* standstill(near)
+      assert.strictEqual(textOf((yield* two.nextMessage).payload), "first")
+      for (let i = 0; i < 100; i++) assert.strictEqual((yield* two.nextMessage).payload.length, 400_000)
+      yield* Effect.forEach(sending, Fiber.join)
+    }).pipe(onLoopback)
+  )
+
+  it.live("by a peer does not keep its sender's other connections waiting", () =>
+    Effect.gen(function* () {
+      const { far, one, two } = yield* joined({}, { messageBuffer: 4 })
+      const total = 60
+      let confirmed = 0
+      const sending = yield* Effect.forEach(Array.from({ length: total }), () =>
+        Effect.forkChild(
+          Effect.tap(one.sendMessage(new Uint8Array(MiB), two.localAddress), () => Effect.sync(() => (confirmed += 1)))
+        )
+      )
+      yield* standstill(far)
+      assert.isBelow(confirmed, total)
+      yield* chat(one)
+      assert.isBelow(confirmed, total)
+      for (let i = 0; i < total; i++) assert.strictEqual((yield* two.nextMessage).payload.length, MiB)
+      yield* Effect.forEach(sending, Fiber.join)
+    }).pipe(onLoopback)
+  )
+
+  /** A stream whose answers nobody takes, and as much of them under way as there is room for. */
+  const unreadAnswers = Effect.gen(function* () {
+    const ends = yield* joined()
+    const stream = yield* ends.near.openBi()
+    yield* stream.send.sendMessage(bytes("all of it, please"))
+    const reply = Option.getOrThrow((yield* ends.two.nextMessage).reply)
+    const total = 30
+    const progress = { sent: 0 }
+    const answering = yield* Effect.forkChild(
+      Effect.gen(function* () {
+        for (; progress.sent < total; progress.sent++) {
+          yield* reply.sendMessage(new Uint8Array(MiB).fill(progress.sent))
+        }
+        yield* reply.finish
+      })
+    )
+    yield* standstill(ends.near)
+    assert.isBelow(progress.sent, total)
+    const readAll = Effect.gen(function* () {
+      assert.isBelow(progress.sent, total)
+      for (let i = 0; i < total; i++) assert.strictEqual((yield* stream.receive.next)[MiB - 1], i)
+      yield* Fiber.join(answering)
+    })
+    return { ...ends, readAll }
+  })
+
+  it.live("on a stream keeps that stream waiting, and no other connection", () =>
+    Effect.gen(function* () {
+      const { one, readAll } = yield* unreadAnswers
+      yield* chat(one)
+      yield* readAll
+    }).pipe(onLoopback)
+  )
+
+  /** A message of 1 MiB there and one back, 20 times. */
+  const exchange = Effect.fnUntraced(function* (one: Service, two: Service) {
+    for (let i = 0; i < 20; i++) {
+      yield* two.sendMessage(new Uint8Array(MiB).fill(i), one.localAddress)
+      assert.strictEqual((yield* one.nextMessage).payload[MiB - 1], i)
+      yield* one.sendMessage(new Uint8Array(MiB).fill(i), two.localAddress)
+      assert.strictEqual((yield* two.nextMessage).payload[MiB - 1], i)
+    }
+  })
+
+  it.live("on a stream may keep its connection waiting, and all of it goes on when it is read", () =>
+    Effect.gen(function* () {
+      const { one, readAll, two } = yield* unreadAnswers
+      const exchanging = yield* Effect.forkChild(exchange(one, two))
+      yield* readAll
+      yield* Fiber.join(exchanging)
+    }).pipe(onLoopback)
+  )
+
+  it.live("of small answers keeps nothing else waiting", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined()
+      const unread = yield* Effect.forEach(
+        Array.from({ length: 10 }),
+        Effect.fnUntraced(function* () {
+          const stream = yield* near.openBi()
+          yield* stream.send.sendMessage(bytes("an answer, please"))
+          const reply = Option.getOrThrow((yield* two.nextMessage).reply)
+          yield* reply.sendMessage(new Uint8Array(200_000))
+          yield* reply.finish
+          return stream.receive
+        })
+      )
+      yield* exchange(one, two)
+      for (const receive of unread) assert.strictEqual((yield* receive.next).length, 200_000)
+    }).pipe(onLoopback)
+  )
+})
