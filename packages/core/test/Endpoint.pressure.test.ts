@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { randomFillSync } from "node:crypto"
-import { maxConnectionWindow } from "../src/internal/quiche/tunables.ts"
+import { maxLongBytes } from "../src/internal/quiche/tunables.ts"
 import { bytes, textOf } from "./endpoint-support/common.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
 import { joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
@@ -35,7 +35,7 @@ describe("an urgent message", () => {
           else assert.strictEqual(payload.length, size)
         }
         // What was on its way already, which the windows bound; not the 50 MiB.
-        assert.isBelow(ahead, maxConnectionWindow)
+        assert.isBelow(ahead, 16 * MiB)
         yield* Effect.forEach(sending, Fiber.join)
       }).pipe(onLoopback)
     )
@@ -64,7 +64,7 @@ describe("a receiver that reads nothing", () => {
         yield* until("the queue is full", () => confirmed >= messageBuffer)
         const received = yield* standstill(far)
         // The queue and the windows; what is between the two, headers, and packets that were sent twice come on top.
-        const most = 2 * (messageBuffer * MiB + maxConnectionWindow)
+        const most = 2 * (messageBuffer * MiB + maxLongBytes)
         assert.isBelow(confirmed * MiB, most)
         assert.isBelow(received, most)
         assert.isBelow(process.memoryUsage.rss() - rss, 256 * MiB)
@@ -176,12 +176,50 @@ describe("what is not read", () => {
     }
   })
 
-  it.live("on a stream may keep its connection waiting, and all of it goes on when it is read", () =>
+  it.live("on a stream keeps that stream waiting, and not the rest of its connection", () =>
     Effect.gen(function* () {
       const { one, readAll, two } = yield* unreadAnswers
-      const exchanging = yield* Effect.forkChild(exchange(one, two))
+      yield* exchange(one, two)
       yield* readAll
-      yield* Fiber.join(exchanging)
+    }).pipe(onLoopback)
+  )
+
+  it.live("in the queue of messages keeps no answer waiting, also after much has been sent", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined({ messageBuffer: 1 })
+      yield* exchange(two, one)
+      const messages = yield* Effect.forEach(Array.from({ length: 50 }), () =>
+        Effect.forkChild(two.sendMessage(new Uint8Array(MiB), one.localAddress))
+      )
+      // A handler that asks its peer before it takes the next message.
+      for (let i = 0; i < 50; i++) {
+        assert.strictEqual((yield* one.nextMessage).payload.length, MiB)
+        const stream = yield* near.openBi()
+        yield* stream.send.sendMessage(bytes("a question"))
+        const reply = Option.getOrThrow((yield* two.nextMessage).reply)
+        yield* reply.sendMessage(new Uint8Array(100_000).fill(i))
+        assert.strictEqual((yield* stream.receive.next)[99_999], i)
+      }
+      yield* Effect.forEach(messages, Fiber.join)
+    }).pipe(onLoopback)
+  )
+
+  it.live("of sends that were interrupted while they were held back leaves the connection as good as new", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined({}, { messageBuffer: 1 })
+      yield* one.sendMessage(bytes("first"), two.localAddress)
+      for (let i = 0; i < 40; i++) {
+        const before = (yield* near.stats).bytesSent
+        const sending = yield* Effect.forkChild(one.sendMessage(new Uint8Array(MiB), two.localAddress))
+        while ((yield* near.stats).bytesSent < before + 50_000) yield* Effect.sleep(1)
+        yield* Fiber.interrupt(sending)
+      }
+      assert.strictEqual(textOf((yield* two.nextMessage).payload), "first")
+      for (let i = 0; i < 3_000; i++) {
+        yield* one.sendMessage(new Uint8Array(2_000), two.localAddress)
+        assert.strictEqual((yield* two.nextMessage).payload.length, 2_000)
+      }
+      assert.isTrue((yield* one.connectTo(two.localAddress)) === near)
     }).pipe(onLoopback)
   )
 

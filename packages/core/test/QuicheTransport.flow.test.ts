@@ -209,7 +209,8 @@ describe("priority", () => {
 
   it.live("higher goes first among messages that wait together", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connect()
+      // So slow that the windows are never what holds a message back.
+      const { far, near } = yield* connect({ client: { maxSendRate: 4 << 20 } })
       const ended = order(far)
       const priorities = [0, -5, 5, 1_000, 0, 5, -1_000]
       const sent = priorities.map((priority, i) => near.send(marked(i, 300_000), priority))
@@ -223,7 +224,8 @@ describe("priority", () => {
 
   it.live("may change while a message waits", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connect()
+      // So slow that the windows are never what holds a message back.
+      const { far, near } = yield* connect({ client: { maxSendRate: 4 << 20 } })
       const ended = order(far)
       // So long that no two of them end in the same turn of the receiver.
       const sent = [0, 1, 2].map((i) => near.send(marked(i, 500_000)))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../src/internal/quiche/native.ts"
 import { Outgoing } from "../../src/internal/quiche/outgoing.ts"
 import type { SendStream } from "../../src/internal/quiche/sendStream.ts"
-import { maxOpenStreams } from "../../src/internal/quiche/tunables.ts"
+import { maxLongBytes, maxLongStreams, maxOpenStreams, sendQuantum } from "../../src/internal/quiche/tunables.ts"
 import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
 import { outcomes } from "../support/quic.ts"
 
@@ -285,28 +285,31 @@ describe("a connection whose window is full", () => {
 })
 
 describe("what has to wait until a stream's bytes are acknowledged", () => {
-  /** A stream that was reset after a byte of it had been sent. */
-  const resetting = () => {
+  const fin = [2, 0, true] as const
+
+  /** A stream that is to end after all of it has been sent. */
+  const finishing = () => {
     const it = setup()
     const stream = it.outgoing.open(false, 0)
     it.write(stream, byte, false)
     it.outgoing.pump(1_000)
-    stream.reset(5)
+    it.write(stream, nothing, true)
+    it.outgoing.pump(1_000)
     assert.isTrue(it.outgoing.settles)
     return it
   }
 
   it("is done when nothing is in flight any more", () => {
-    const { outgoing, peer, told } = resetting()
+    const { outgoing, peer, sent } = finishing()
     peer.heardAt = 1_100
     peer.inFlight = false
     outgoing.settle(1_100)
-    assert.deepStrictEqual(told, ["2 is reset with 5"])
+    assert.deepStrictEqual(sent, [[2, 1, false], fin])
     assert.isFalse(outgoing.settles)
   })
 
   it("waits for a sign of life of a peer that has been silent for long, and asks for one now and then", () => {
-    const { outgoing, peer, told } = resetting()
+    const { outgoing, peer, sent, told } = finishing()
     peer.heardAt = 1_100
     // No timer of the binding's is due soon, but only because it has been waiting for so long.
     peer.inFlight = false
@@ -314,11 +317,12 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     assert.deepStrictEqual(told, ["ping", "ping"])
     peer.heardAt = 7_000
     outgoing.settle(7_000)
-    assert.deepStrictEqual(told, ["ping", "ping", "2 is reset with 5"])
+    assert.deepStrictEqual(told, ["ping", "ping"])
+    assert.deepStrictEqual(sent, [[2, 1, false], fin])
   })
 
   it("asks for a sign of life of a peer that has said nothing since", () => {
-    const { outgoing, peer, told } = resetting()
+    const { outgoing, peer, told } = finishing()
     peer.heardAt = 900
     outgoing.settle(1_400)
     assert.deepStrictEqual(told, [])
@@ -327,7 +331,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
   })
 
   it("is done when a later stream was acknowledged, a while ago, and nothing was lost", () => {
-    const { outgoing, peer, sent, told } = resetting()
+    const { outgoing, peer, sent } = finishing()
     peer.heardAt = 1_010
     // There is no later stream yet, so one is opened: it carries nothing.
     outgoing.settle(1_020)
@@ -340,16 +344,13 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     peer.heardAt = 1_040
     outgoing.confirm(1_040)
     outgoing.settle(1_050)
-    assert.deepStrictEqual(
-      told.filter((it) => it.includes("reset")),
-      []
-    )
+    assert.strictEqual(sent.length, 2)
     outgoing.settle(1_100)
-    assert.include(told, "2 is reset with 5")
+    assert.deepStrictEqual(sent[2], fin)
   })
 
   it("waits while there is no path to ask about", () => {
-    const { outgoing, peer, told } = resetting()
+    const { outgoing, peer, told } = finishing()
     peer.heardAt = 1_010
     peer.paths = []
     outgoing.settle(1_020)
@@ -389,5 +390,71 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     peer.acknowledged.add(6)
     outgoing.confirm(1_200)
     assert.deepStrictEqual(results, [[new StreamGone()], ["done"]])
+  })
+})
+
+describe("a stream that is reset", () => {
+  it("is reset at once, unless nothing of it was sent or its end was", () => {
+    const { outgoing, peer, told, write } = setup()
+    const [begun, waiting, ended] = [outgoing.open(false, 0), outgoing.open(false, 0), outgoing.open(false, 0)] as const
+    write(begun, byte, false)
+    write(ended, byte, true)
+    outgoing.pump(0)
+    peer.credit.uni = 0
+    write(waiting, byte, true)
+    outgoing.pump(1)
+    for (const stream of [begun, waiting, ended]) stream.reset(5)
+    assert.deepStrictEqual(told, ["2 is reset with 5"])
+    assert.isFalse(outgoing.settles)
+  })
+})
+
+describe("long messages", () => {
+  const long = new Uint8Array(sendQuantum + 1)
+
+  /** The streams that have begun. */
+  const begun = (sent: ReadonlyArray<readonly [id: number, bytes: number, fin: boolean]>) =>
+    new Set(sent.map(([id]) => id)).size
+
+  it("are under way a few at a time, of each priority, and short ones are not held back by them", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const known = new Set<number>()
+    // Each takes one write, and its window is full then.
+    peer.full = (id) => known.has(id) || !known.add(id)
+    for (let i = 0; i < 2 * maxLongStreams; i++) write(outgoing.open(false, 0), long, true)
+    for (let now = 0; now < 50; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), maxLongStreams)
+    write(outgoing.open(false, 0), byte, true)
+    for (let now = 50; now < 60; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), maxLongStreams + 1)
+    write(outgoing.open(false, 1), long, true)
+    for (let now = 60; now < 70; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), maxLongStreams + 2)
+  })
+
+  it("are few when they are very long, and a lone one may be of any length", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.full = (id) => sent.some(([known]) => known === id)
+    const huge = new Uint8Array(maxLongBytes)
+    const results = Array.from({ length: 3 }, () => write(outgoing.open(false, 0), huge, true))
+    for (let now = 0; now < 50; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), 1)
+    peer.full = () => false
+    for (let now = 50; now < 2_000; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), 1)
+    peer.acknowledged.add(2)
+    outgoing.confirm(2_000)
+    peer.heardAt = 2_000
+    for (let now = 2_001; now < 2_010; now++) outgoing.pump(now)
+    assert.deepStrictEqual(results[0], ["done"])
+    assert.strictEqual(begun(sent), 2)
+  })
+
+  it("on bidirectional streams are not counted: somebody else reads those", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.full = (id) => sent.some(([known]) => known === id)
+    for (let i = 0; i < 2 * maxLongStreams; i++) write(outgoing.open(true, 0), long, true)
+    for (let now = 0; now < 50; now++) outgoing.pump(now)
+    assert.strictEqual(begun(sent), 2 * maxLongStreams)
   })
 })

@@ -20,6 +20,10 @@ const long = (name: string, priority = 0): SendStream =>
   stream({ name, id: undefined, pending: sendQuantum + 1, priority })
 const begun = (name: string, priority = 0): SendStream => stream({ name, id: 4, pending: sendQuantum + 1, priority })
 
+const always = () => true
+
+const take = (queue: SendQueue): SendStream | undefined => queue.take(true, always)
+
 const filled = (...streams: ReadonlyArray<SendStream>): SendQueue => {
   const queue = new SendQueue()
   for (const it of streams) queue.push(it)
@@ -28,15 +32,15 @@ const filled = (...streams: ReadonlyArray<SendStream>): SendQueue => {
 
 const all = (queue: SendQueue, mayOpen = true): Array<string | undefined> => {
   const names: Array<string | undefined> = []
-  for (let taken = queue.take(mayOpen); taken !== undefined; taken = queue.take(mayOpen)) names.push(nameOf(taken))
+  for (let it = queue.take(mayOpen, always); it !== undefined; it = queue.take(mayOpen, always)) names.push(nameOf(it))
   return names
 }
 
 describe("SendQueue", () => {
   it("yields nothing when it is empty", () => {
     const queue = new SendQueue()
-    assert.isUndefined(queue.take(true))
-    assert.isUndefined(queue.take(false))
+    assert.isUndefined(take(queue))
+    assert.isUndefined(queue.take(false, always))
     assert.strictEqual(queue.size, 0)
   })
 
@@ -66,6 +70,23 @@ describe("SendQueue", () => {
     assert.strictEqual(names.length, 4)
   })
 
+  it("lets short ones and lower priorities go on when no long one may begin", () => {
+    const queue = filled(long("a", 1), short("b", 1), long("c"), begun("d"))
+    const never = () => false
+    const names = Array.from({ length: 3 }, () => nameOf(queue.take(true, never)))
+    assert.deepStrictEqual(names, ["b", "d", undefined])
+    assert.deepStrictEqual(all(queue), ["a", "c"])
+  })
+
+  it("takes a short one that has grown for a long one", () => {
+    const grown = short("a")
+    const queue = filled(grown, short("b"))
+    Object.assign(grown, { pending: sendQuantum + 1 })
+    assert.strictEqual(nameOf(queue.take(true, () => false)), "b")
+    assert.isUndefined(queue.take(true, () => false))
+    assert.deepStrictEqual(all(queue), ["a"])
+  })
+
   it("yields only streams that have an id when none may be opened, of lower priorities too", () => {
     const queue = filled(short("s", 9), long("l", 9), begun("b", 9), begun("low", 1))
     assert.deepStrictEqual(all(queue, false), ["b", "low"])
@@ -75,15 +96,15 @@ describe("SendQueue", () => {
 
   it("yields a stream that was put back before those that wait", () => {
     const queue = filled(begun("a"), begun("b"))
-    const first = queue.take(true)!
+    const first = take(queue)!
     queue.putBack(first)
     assert.strictEqual(queue.size, 2)
-    assert.strictEqual(nameOf(queue.take(true)), "a")
+    assert.strictEqual(nameOf(take(queue)), "a")
   })
 
   it("puts back several in their order, when they come last first", () => {
     const queue = filled(begun("a"), begun("b"), begun("c"))
-    const taken = [queue.take(true)!, queue.take(true)!]
+    const taken = [take(queue)!, take(queue)!]
     for (const it of taken.toReversed()) queue.putBack(it)
     assert.deepStrictEqual(all(queue), ["a", "b", "c"])
   })
@@ -98,7 +119,7 @@ describe("SendQueue", () => {
       queue.remove(it)
       assert.strictEqual(queue.size, 3 - i)
     }
-    assert.isUndefined(queue.take(true))
+    assert.isUndefined(take(queue))
   })
 
   it("finds a stream to remove although it has got an id or has written since it was pushed", () => {
@@ -114,7 +135,7 @@ describe("SendQueue", () => {
     const queue = filled(short("s"), long("l"), begun("b"), begun("low", -4))
     assert.deepStrictEqual(queue.drain().map(nameOf).toSorted(), ["b", "l", "low", "s"])
     assert.strictEqual(queue.size, 0)
-    assert.isUndefined(queue.take(true))
+    assert.isUndefined(take(queue))
   })
 
   it("keeps the order through tens of thousands of pushes and takes", () => {
@@ -123,9 +144,9 @@ describe("SendQueue", () => {
     let taken = 0
     for (let round = 0; round < 200; round++) {
       for (let i = 0; i < 300; i++) queue.push(short(`${pushed++}`))
-      for (let i = 0; i < 250; i++) assert.strictEqual(nameOf(queue.take(true)), `${taken++}`)
+      for (let i = 0; i < 250; i++) assert.strictEqual(nameOf(take(queue)), `${taken++}`)
     }
-    while (queue.size > 0) assert.strictEqual(nameOf(queue.take(true)), `${taken++}`)
+    while (queue.size > 0) assert.strictEqual(nameOf(take(queue)), `${taken++}`)
     assert.strictEqual(taken, pushed)
   })
 
@@ -158,7 +179,7 @@ describe("SendQueue", () => {
             inside.delete(item)
           } else {
             const mayOpen = kind === "take"
-            const item = queue.take(mayOpen) as unknown as Item | undefined
+            const item = queue.take(mayOpen, always) as unknown as Item | undefined
             const eligible = [...inside].filter(({ id }) => mayOpen || id !== undefined)
             if (item === undefined) assert.strictEqual(eligible.length, 0)
             else {

@@ -14,10 +14,7 @@ import * as WireMessage from "../../WireMessage.ts"
 import { clampCode } from "../code.ts"
 import { Fifo } from "../fifo.ts"
 
-/**
- * Bytes of messages that wait to be read before the peer is held back. What is left with the transport takes part of the
- * connection's window, which other streams may need.
- */
+/** Bytes of messages that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
 const readAhead = 256 << 10
 
 /** Told to the peer when what it sent is not the protocol. */

@@ -1,8 +1,7 @@
 /**
  * What a peer has made us take in, and what of it streams explain.
  *
- * The binding keeps some frames without bound, and loses window when streams are reset. Neither can be seen from
- * outside but by adding up.
+ * The binding keeps some frames without bound, which cannot be seen from outside but by adding up.
  */
 import type { NativeConnection } from "./native.ts"
 import * as tunables from "./tunables.ts"
@@ -21,7 +20,6 @@ export class Accounts {
   private explained = 0
   /** What had come in and not been read when there was last nothing to read: none of it was stream data. */
   private overhead = 0
-  private leaked = 0
 
   constructor(native: NativeConnection) {
     this.native = native
@@ -44,22 +42,17 @@ export class Accounts {
     this.explained += bytes
   }
 
-  /**
-   * The peer has reset a stream. The binding gives no connection window back for what was not read of it; how much that
-   * is can only be bounded.
-   */
+  /** The peer has reset a stream: what was not read of it never will be. How much that is can only be bounded. */
   wasReset(): void {
     const unread = this.bytesIn - this.bytesRead - this.overhead
-    this.leaked += Math.max(0, Math.min(unread, tunables.initialStreamWindow))
+    this.explained += Math.max(0, Math.min(unread, tunables.initialStreamWindow))
   }
 
   /** At the end of a turn that took `packets` and read `bytes`: why the connection cannot go on, if it cannot. */
   audit(packets: number, bytes: number): string | undefined {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     if (!this.native.isReadable()) this.overhead = this.bytesIn - this.bytesRead
-    // The next connection starts afresh; this one would come to a stop.
-    if (this.leaked > tunables.initialConnectionWindow / 2) return "too many streams reset unread"
-    const allowed = this.explained + tunables.unexplainedBytes + tunables.maxConnectionWindow
+    const allowed = this.explained + tunables.unexplainedBytes + tunables.mostUnread
     if (this.bytesIn <= allowed) return undefined
     // What others sent in the peer's name was dropped and is not its doing; asking each time would cost too much.
     this.bytesIn = this.native.stats().recvBytes

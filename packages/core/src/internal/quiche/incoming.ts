@@ -77,7 +77,6 @@ export class Incoming implements RecvOwner {
 
   readonly stopped = (stream: RecvStream, code: number): void => {
     if (this.host.over() !== undefined) return
-    // Once it is shut down, the binding gives back no window for what has arrived.
     if (stream.discard(this.host.scratch)) {
       this.streams.delete(stream.id)
       return

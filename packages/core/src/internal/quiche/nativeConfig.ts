@@ -22,13 +22,12 @@ export const make = (
   config.setMaxIdleTimeout(Number.isFinite(options.idleTimeout) ? Math.max(1, Math.ceil(options.idleTimeout)) : 0)
   config.setMaxRecvUdpPayloadSize(tunables.maxReceivePayload)
   config.setMaxSendUdpPayloadSize(options.maxSendPayload)
-  config.setInitialMaxData(tunables.initialConnectionWindow)
-  config.setInitialMaxStreamDataBidiLocal(tunables.initialStreamWindow)
+  config.setInitialMaxData(tunables.connectionCredit)
+  config.setInitialMaxStreamDataBidiLocal(tunables.initialAnswerWindow)
   config.setInitialMaxStreamDataBidiRemote(tunables.initialStreamWindow)
   config.setInitialMaxStreamDataUni(tunables.initialStreamWindow)
   config.setInitialMaxStreamsBidi(tunables.streamCredit)
   config.setInitialMaxStreamsUni(tunables.streamCredit)
-  config.setMaxConnectionWindow(tunables.maxConnectionWindow)
   config.setMaxStreamWindow(tunables.maxStreamWindow)
   // We follow a peer's address ourselves (see the socket's pinning); path migration inside the binding is how
   // CVE-2025-7054 freezes it.

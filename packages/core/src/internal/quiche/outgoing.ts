@@ -2,6 +2,7 @@
  * The sending side of a connection: which streams have something to write, which wait, and for what.
  */
 import type { StreamFailure } from "../../Transport.ts"
+import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
@@ -50,9 +51,10 @@ export class Outgoing implements SendOwner {
   /** Bidirectional streams that nothing was written on yet: somebody may read them already. */
   private readonly unused = new Set<SendStream>()
   private readonly queue = new SendQueue()
+  private readonly long = new LongMessages()
   /** Streams of kinds that the peer has no credit for. */
   private creditless: Array<SendStream> = []
-  /** Streams whose own window is full while the connection's is not. */
+  /** Streams whose own window is full while the congestion window is not. */
   private parked: Array<SendStream> = []
   /** Streams whose fin is written and not yet acknowledged. */
   private unconfirmed: Array<SendStream> = []
@@ -71,8 +73,6 @@ export class Outgoing implements SendOwner {
   private provenAt = 0
   private nudgedAt = 0
   private markedAt = 0
-  /** Streams that were reset, once what was sent of them has arrived. */
-  private resets: Array<{ readonly stream: SendStream; readonly code: number }> = []
 
   constructor(host: OutgoingHost) {
     this.host = host
@@ -107,7 +107,7 @@ export class Outgoing implements SendOwner {
 
   /** Whether `settle` has something to do. */
   get settles(): boolean {
-    return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0
+    return this.bareFins.length + this.unconfirmedHalves > 0
   }
 
   /** Ends every stream. */
@@ -119,7 +119,6 @@ export class Outgoing implements SendOwner {
     this.full = undefined
     this.unconfirmed = []
     this.bareFins = []
-    this.resets = []
     this.sending.clear()
     this.unconfirmedHalves = 0
     this.opened = 0
@@ -145,10 +144,7 @@ export class Outgoing implements SendOwner {
     this.release(stream)
     // With the fin on its way there is nothing left to take back.
     if (stream.id === undefined || stream.finWritten || this.host.over() !== undefined) return
-    // The receiver's binding gives no window back for what it has not read when a reset arrives. A connection would
-    // starve after a few resets, so they follow what was sent instead of overtaking it.
-    this.resets.push({ stream, code })
-    this.host.touch()
+    this.shutdown(stream, code)
   }
 
   readonly reprioritize = (stream: SendStream, priority: number): void => {
@@ -190,10 +186,6 @@ export class Outgoing implements SendOwner {
   settle(now: number): void {
     for (const stream of this.unconfirmed) {
       if (stream.bidirectional && !stream.ended && this.settled(stream, now)) this.succeed(stream, now)
-    }
-    for (const reset of this.resets.splice(0)) {
-      if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
-      else this.resets.push(reset)
     }
     for (const stream of this.bareFins.splice(0)) {
       if (stream.ended) continue
@@ -288,7 +280,7 @@ export class Outgoing implements SendOwner {
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
-      const stream = this.queue.take(this.opened < maxOpenStreams)
+      const stream = this.queue.take(this.opened < maxOpenStreams, this.long.mayBegin)
       if (stream === undefined) break
       if (stream.ended) continue
       if (stream.id === undefined && !this.assignId(stream, now)) continue
@@ -298,7 +290,7 @@ export class Outgoing implements SendOwner {
       if (stream.pending < before) stream.settleFrom = now
       if (stream.pending < before || result === "drained") {
         this.progress += 1
-        // Others got through after these had not: it is their own windows that are full, not the connection's.
+        // Others got through after these had not: it is their own windows that are full, not the congestion window.
         if (failed.length > 0) this.parked.push(...failed.splice(0))
       }
       if (result === "drained") this.drained(stream, now)
@@ -306,7 +298,7 @@ export class Outgoing implements SendOwner {
       else if (result === "ended") this.release(stream)
       else {
         failed.push(stream)
-        // A stream that has sent nothing yet has its whole window: it is the connection that is full.
+        // A stream that has sent nothing yet has its whole window: it is the congestion window that is full.
         if (stream.written === 0) {
           this.full = stream
           break
@@ -366,6 +358,7 @@ export class Outgoing implements SendOwner {
     stream.begunAt = now
     this.sending.add(stream)
     this.opened += 1
+    this.long.begin(stream)
     if (stream.priority !== 0) this.tellPriority(stream)
     return true
   }
@@ -390,6 +383,7 @@ export class Outgoing implements SendOwner {
   }
 
   private release(stream: SendStream): void {
+    this.long.end(stream)
     if (stream.bidirectional && stream.finWritten && this.sending.has(stream)) this.unconfirmedHalves -= 1
     const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
     if (this.sending.delete(stream) && ours) this.opened -= 1

@@ -38,16 +38,18 @@ export class SendQueue {
     this.size += 1
   }
 
-  /** The stream that writes next: one that has an id unless `mayOpen`. */
-  take(mayOpen: boolean): SendStream | undefined {
+  /** The stream that writes next: one that has an id unless `mayOpen`, and no long one that has none unless `mayBegin`. */
+  take(mayOpen: boolean, mayBegin: (priority: number) => boolean): SendStream | undefined {
     for (const level of this.levels) {
       const { begun, long, short } = level
       let stream: SendStream | undefined
       if (mayOpen && level.shortNext) stream = nextShort(level)
       stream ??= begun.shift()
-      if (mayOpen && stream === undefined) stream = long.shift() ?? nextShort(level)
-      // All of the short ones had grown.
-      if (mayOpen && stream === undefined) stream = long.shift()
+      if (mayOpen && stream === undefined) {
+        // The short ones are asked first: some of them may have grown.
+        const other = long.length === 0 ? nextShort(level) : undefined
+        stream = other ?? (mayBegin(level.priority) ? long.shift() : undefined) ?? nextShort(level)
+      }
       if (stream === undefined) continue
       level.shortNext = !level.shortNext
       this.size -= 1
@@ -71,7 +73,10 @@ export class SendQueue {
   /** Empties the queue and yields what was in it. */
   drain(): Array<SendStream> {
     const streams: Array<SendStream> = []
-    for (let stream = this.take(true); stream !== undefined; stream = this.take(true)) streams.push(stream)
+    const always = () => true
+    for (let stream = this.take(true, always); stream !== undefined; stream = this.take(true, always)) {
+      streams.push(stream)
+    }
     return streams
   }
 

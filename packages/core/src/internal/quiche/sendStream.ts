@@ -54,6 +54,8 @@ export class SendStream implements BackingSendStream {
   settleFrom = 0
   settleLost = -1
   settleLosses = 0
+  /** Where and with how much it counts among the long messages under way. */
+  long: { readonly priority: number; readonly bytes: number } | undefined = undefined
   /** When it was begun. */
   begunAt = 0
   /** The other half of a bidirectional stream, once it has an id. */

@@ -21,19 +21,37 @@ export const maxReceivePayload = 65_527
 export const defaultSendPayload = 1_350
 
 /**
- * Streams that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit must be far
- * above what is in use: one lost frame then costs nothing.
+ * Streams of each kind that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit
+ * must be far above what is in use: one lost frame then costs nothing.
  */
-export const streamCredit = 4_096
+export const streamCredit = 1_024
 
-/** Streams that we keep open at once towards a peer, far below `streamCredit`. Further ones wait their turn. */
-export const maxOpenStreams = 1_024
+/** Streams that we keep open at once towards a peer, below `streamCredit`. Further ones wait their turn. */
+export const maxOpenStreams = 512
 
-/** Flow-control windows, in bytes. The binding's memory grows with what a peer may have sent and we have not read. */
-export const initialStreamWindow = 1 << 20
-export const initialConnectionWindow = 2 << 20
-export const maxStreamWindow = 8 << 20
-export const maxConnectionWindow = 16 << 20
+/**
+ * Flow-control windows of streams, in bytes. `streamCredit` of them are what a peer can make us keep unread: 64 MiB of
+ * each kind. They grow, up to the largest, as they are read.
+ */
+export const initialStreamWindow = 64 << 10
+export const maxStreamWindow = 4 << 20
+
+/** The same for streams that we open ourselves. */
+export const initialAnswerWindow = 256 << 10
+
+/**
+ * Flow control of whole connections is left to that of their streams. The binding's starts with a window of 48 KiB
+ * whatever it is told, and gives window back only while less than half of it is unread: one stream that nobody reads, or
+ * that was reset unread, would stop all others. It also repeats no MAX_DATA frame that is lost.
+ */
+export const connectionCredit = 2 ** 50
+
+/**
+ * Messages longer than `initialStreamWindow` that are under way at once on streams of their own, and their bytes in all.
+ * A receiver keeps the parts of all of them; a lone message may be longer.
+ */
+export const maxLongStreams = 16
+export const maxLongBytes = 32 << 20
 
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
@@ -58,7 +76,7 @@ export const readChunk = 64 << 10
 
 /**
  * Bytes read in one turn, from one stream and from a whole connection, and streams read. The binding repeats a lost
- * MAX_DATA or MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS frame never. So what a
+ * MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS frame never. So what a
  * paused receiver left behind is read in several turns: several frames then tell of it, and reading goes on after each.
  */
 export const maxStreamRead = 256 << 10
@@ -70,6 +88,9 @@ export const retryThreshold = 64
 
 /** How long a Retry token is good for, in milliseconds. */
 export const retryTokenLifetime = 10_000
+
+/** What peers may leave unread with us, in all their streams. */
+export const mostUnread = 2 * streamCredit * initialStreamWindow + maxLongStreams * maxStreamWindow
 
 /**
  * Bytes that a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
