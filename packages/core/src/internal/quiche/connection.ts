@@ -3,7 +3,7 @@
  * packets that come of it are flushed, in this order, once in each turn of the socket's loop.
  */
 import * as Duration from "effect/Duration"
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
 import { type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "../../Close.ts"
 import type {
   BackingConnection,
@@ -24,6 +24,7 @@ import { Incoming } from "./incoming.ts"
 import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
+import { PeerAddress } from "./peerAddress.ts"
 import * as tunables from "./tunables.ts"
 import { Watch, type Watched } from "./watch.ts"
 
@@ -66,9 +67,7 @@ export class Connection implements BackingConnection, Watched {
    * without bound (CVE-2026-12707).
    */
   private readonly pinned: { readonly from: HostPort; readonly to: HostPort }
-  private remote: NetAddress.InetAddress
-  private remoteHost: string
-  private remotePort: number
+  private readonly peer: PeerAddress
   private events: ConnectionEvents | undefined = undefined
   private readonly outgoing: Outgoing
   private readonly incoming: Incoming
@@ -98,9 +97,7 @@ export class Connection implements BackingConnection, Watched {
     this.native = options.native
     this.dialled = options.dialled
     this.seniority = options.seniority
-    this.remote = options.remote
-    this.remoteHost = NetAddress.formatHost(options.remote)
-    this.remotePort = options.remote.port
+    this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
     this.allowance = this.host.sendRate * 10
     const touch = () => this.host.touch(this)
@@ -129,7 +126,7 @@ export class Connection implements BackingConnection, Watched {
   // --- what the endpoint calls -------------------------------------------------------------------------------------
 
   get remoteAddress(): NetAddress.InetAddress {
-    return this.remote
+    return this.peer.current
   }
 
   readonly openUni = (priority: number): BackingSendStream => this.outgoing.open(false, priority)
@@ -174,14 +171,16 @@ export class Connection implements BackingConnection, Watched {
     this.packetsThisTurn += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
-    const before = elsewhere === undefined ? 0 : this.native.stats().recv
+    const tells = elsewhere !== undefined || this.peer.isDoubtful
+    const before = tells ? this.heard() : 0
     if (isLongHeader(packet)) for (const part of splitDatagram(packet)) this.takeIn(part)
     else this.takeIn(packet)
-    if (elsewhere !== undefined && this.phase === "established" && this.native.stats().recv > before) {
-      this.remote = elsewhere
-      this.remoteHost = NetAddress.formatHost(this.remote)
-      this.remotePort = this.remote.port
-      this.events?.onMoved?.()
+    if (tells && this.phase === "established" && this.heard() > before) {
+      if (elsewhere === undefined) this.peer.prove()
+      else {
+        this.peer.move(elsewhere)
+        this.events?.onMoved?.()
+      }
     }
     this.host.touch(this)
   }
@@ -196,12 +195,13 @@ export class Connection implements BackingConnection, Watched {
 
   /** Whether a packet comes from elsewhere than the peer's packets have so far. */
   moved(host: string, port: number): boolean {
-    return port !== this.remotePort || host !== this.remoteHost
+    return !this.peer.is(host, port)
   }
 
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
     this.native.onTimeout()
+    this.peer.retry()
     this.host.touch(this)
   }
 
@@ -299,7 +299,7 @@ export class Connection implements BackingConnection, Watched {
       this.allowance -= sent[0]
       this.accounts.sent()
       this.watch.active = true
-      host.outbox.addBuffered(sent[0], this.remote)
+      host.outbox.addBuffered(sent[0], this.peer.target)
     }
     // More may be ready than one turn should send.
     host.touch(this)
@@ -322,13 +322,13 @@ export class Connection implements BackingConnection, Watched {
     if (!closing.told) this.flush(now, 4)
     const { outbox } = this.host
     const length = closing.write(outbox.packetBuffer())
-    if (length > 0) outbox.addBuffered(length, this.remote)
+    if (length > 0) outbox.addBuffered(length, this.peer.target)
     else if (closing.tooLate(now)) this.terminate()
   }
 
   private repeatClose(): void {
     const packet = this.closing?.answerLate()
-    if (packet !== undefined) this.host.answer(packet, this.remote)
+    if (packet !== undefined) this.host.answer(packet, this.peer.target)
   }
 
   private terminate(): void {

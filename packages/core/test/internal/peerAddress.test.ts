@@ -1,0 +1,56 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as NetAddress from "effect/net/NetAddress"
+import { PeerAddress } from "../../src/internal/quiche/peerAddress.ts"
+
+const [home, away, beyond] = ["192.0.2.1:1", "192.0.2.2:2", "[2001:db8::3]:3"].map(
+  NetAddress.inetAddressFromStringUnsafe
+) as [NetAddress.InetAddress, NetAddress.InetAddress, NetAddress.InetAddress]
+
+/** Where the next packets go when nothing is heard. */
+const targets = (peer: PeerAddress) =>
+  Array.from({ length: 4 }, () => {
+    peer.retry()
+    return peer.target
+  })
+
+describe("a peer's address", () => {
+  it("is where its latest packet came from, at once", () => {
+    const peer = new PeerAddress(home)
+    assert.isTrue(peer.is("192.0.2.1", 1))
+    assert.isFalse(peer.is("192.0.2.1", 2))
+    assert.isFalse(peer.is("192.0.2.2", 1))
+    peer.move(beyond)
+    assert.strictEqual(peer.current, beyond)
+    assert.strictEqual(peer.target, beyond)
+    assert.isTrue(peer.is("2001:db8::3", 3))
+  })
+
+  it("is tried by turns with the one before, until a second packet has come from it", () => {
+    const peer = new PeerAddress(home)
+    assert.deepStrictEqual(targets(peer), [home, home, home, home])
+    peer.move(away)
+    assert.isTrue(peer.isDoubtful)
+    assert.deepStrictEqual(targets(peer), [home, away, home, away])
+    assert.strictEqual(peer.current, away)
+    peer.retry()
+    peer.prove()
+    assert.isFalse(peer.isDoubtful)
+    assert.strictEqual(peer.target, away)
+    assert.deepStrictEqual(targets(peer), [away, away, away, away])
+  })
+
+  it("is tried with the last that was sure, however many have come since", () => {
+    const peer = new PeerAddress(home)
+    peer.move(away)
+    peer.move(beyond)
+    assert.deepStrictEqual(targets(peer), [home, beyond, home, beyond])
+  })
+
+  it("is sure again when the peer is back where it was", () => {
+    const peer = new PeerAddress(home)
+    peer.move(away)
+    peer.move(NetAddress.inetAddressFromStringUnsafe("192.0.2.1:1"))
+    assert.isFalse(peer.isDoubtful)
+    assert.deepStrictEqual(targets(peer).map(String), ["192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1"])
+  })
+})
