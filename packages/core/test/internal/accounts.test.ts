@@ -3,7 +3,9 @@ import { Accounts } from "../../src/internal/quiche/accounts.ts"
 import type { NativeConnection } from "../../src/internal/quiche/native.ts"
 import * as tunables from "../../src/internal/quiche/tunables.ts"
 
-const budget = tunables.unexplainedBytes + tunables.mostUnread
+/** While there is nothing to read, and while there is. */
+const budget = tunables.unexplainedBytes + tunables.mostOutOfOrder
+const readableBudget = tunables.unexplainedBytes + tunables.mostUnread
 const MiB = 1 << 20
 
 /** Accounts of a connection that has authenticated everything, unless told otherwise. */
@@ -33,6 +35,14 @@ describe("the budget for what is no data", () => {
     assert.strictEqual(turn(accounts, MiB, 0), "too much that is not data")
   })
 
+  it("is larger while something waits to be read", () => {
+    let readable = true
+    const accounts = setup({ readable: () => readable })
+    for (let i = 0; i < readableBudget / MiB; i++) assert.isUndefined(turn(accounts, MiB, 0))
+    readable = false
+    assert.strictEqual(accounts.audit(0, 0), "too much that is not data")
+  })
+
   it("is not touched by what others send in the peer's name", () => {
     const accounts = setup({ recvBytes: 1_000 })
     for (let i = 0; i < 20 * (budget / MiB); i++) assert.isUndefined(turn(accounts, MiB, 0))
@@ -59,17 +69,27 @@ describe("the budget for what is no data", () => {
 describe("streams that are reset unread", () => {
   it("explain what nobody will read any more, one stream window each at most", () => {
     const accounts = setup({ readable: () => true })
-    const resets = (4 * budget) / tunables.initialStreamWindow
-    for (let i = 0; i < resets; i++) {
+    for (let i = 0; i < tunables.mostUnread / tunables.initialStreamWindow; i++) {
       assert.isUndefined(turn(accounts, tunables.initialStreamWindow, 0))
       accounts.wasReset()
     }
-    let last: string | undefined
-    for (let i = 0; i < 200 && last === undefined; i++) {
-      last = turn(accounts, 4 * MiB, 0)
-      accounts.wasReset()
+    assert.isUndefined(turn(accounts, readableBudget - 2 * MiB, 0))
+    assert.strictEqual(turn(accounts, 32 * MiB, 0), "too much that is not data")
+  })
+
+  it("do not explain any amount: no more than could be unread, and as much as was read", () => {
+    const outcome = (read: number) => {
+      const accounts = setup({ readable: () => true })
+      assert.isUndefined(turn(accounts, read, read))
+      let taken = 0
+      for (; taken < 10 * readableBudget; taken += tunables.initialStreamWindow) {
+        if (turn(accounts, tunables.initialStreamWindow, 0) !== undefined) break
+        accounts.wasReset()
+      }
+      return taken
     }
-    assert.strictEqual(last, "too much that is not data")
+    assert.isBelow(outcome(0), 2 * readableBudget)
+    assert.isAbove(outcome(2 * readableBudget), 3 * readableBudget)
   })
 
   it("cost nothing when everything had been read", () => {

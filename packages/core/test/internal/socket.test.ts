@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, TransportClosed } from "../../src/Close.ts"
 import { ConnectionReset, EndpointStopped, TransportError } from "../../src/ConnectionError.ts"
-import { burst, mostUnread, maxDatagramsInFlight, unexplainedBytes } from "../../src/internal/quiche/tunables.ts"
+import { burst, mostOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../src/internal/quiche/tunables.ts"
 import { bind, initial, negotiation, shortHeader, turns } from "../support/binding.ts"
 import { address, type Dial } from "../support/quic.ts"
 
@@ -214,7 +214,7 @@ describe("a connection", () => {
       const native = natives[0]!
       native.receivedBytes = Infinity
       const packet = shortHeader(ids[0]!, 65_000)
-      for (let bytes = 0; bytes <= unexplainedBytes + mostUnread; bytes += packet.length) {
+      for (let bytes = 0; bytes <= unexplainedBytes + mostOutOfOrder; bytes += packet.length) {
         assert.deepStrictEqual(peers[0]!.closes, [])
         receive(packet)
       }

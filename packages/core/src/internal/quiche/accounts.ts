@@ -20,6 +20,8 @@ export class Accounts {
   private explained = 0
   /** What had come in and not been read when there was last nothing to read: none of it was stream data. */
   private overhead = 0
+  /** What streams that were reset have explained. */
+  private dropped = 0
 
   constructor(native: NativeConnection) {
     this.native = native
@@ -45,14 +47,21 @@ export class Accounts {
   /** The peer has reset a stream: what was not read of it never will be. How much that is can only be bounded. */
   wasReset(): void {
     const unread = this.bytesIn - this.bytesRead - this.overhead
-    this.explained += Math.max(0, Math.min(unread, tunables.initialStreamWindow))
+    // Resets are cheap, so they must not explain any amount of something else.
+    const left = tunables.mostUnread + this.bytesRead - this.dropped
+    const dropped = Math.max(0, Math.min(unread, tunables.initialStreamWindow, left))
+    this.dropped += dropped
+    this.explained += dropped
   }
 
   /** At the end of a turn that took `packets` and read `bytes`: why the connection cannot go on, if it cannot. */
   audit(packets: number, bytes: number): string | undefined {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
-    if (!this.native.isReadable()) this.overhead = this.bytesIn - this.bytesRead
-    const allowed = this.explained + tunables.unexplainedBytes + tunables.mostUnread
+    const readable = this.native.isReadable()
+    if (!readable) this.overhead = this.bytesIn - this.bytesRead
+    // With nothing to read, what has come and was not read waits for what was lost before it, or is no data.
+    const waiting = readable ? tunables.mostUnread : tunables.mostOutOfOrder
+    const allowed = this.explained + tunables.unexplainedBytes + waiting
     if (this.bytesIn <= allowed) return undefined
     // What others sent in the peer's name was dropped and is not its doing; asking each time would cost too much.
     this.bytesIn = this.native.stats().recvBytes

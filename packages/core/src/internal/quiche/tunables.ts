@@ -89,6 +89,9 @@ export const retryThreshold = 64
 /** How long a Retry token is good for, in milliseconds. */
 export const retryTokenLifetime = 10_000
 
+/** What may have come ahead of something that was lost. */
+export const mostOutOfOrder = 16 << 20
+
 /** What peers may leave unread with us, in all their streams. */
 export const mostUnread = 2 * streamCredit * initialStreamWindow + maxLongStreams * maxStreamWindow
 
