@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { spawn as spawnProcess } from "node:child_process"
-import { randomBytes } from "node:crypto"
+import { randomBytes, randomInt } from "node:crypto"
 import { createSocket } from "node:dgram"
 import { fileURLToPath } from "node:url"
 import * as Format from "../src/Format.ts"
@@ -23,12 +23,12 @@ const startNode = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
 const line = (address: string, rest: string) =>
   new RegExp(`^${address.replace(/[.[\]]/gu, (character) => `\\${character}`)}${rest}`, "u")
 
-const freeAddress = Effect.callback<string>((resume) => {
+/** Where nobody is. The port is none that systems give out, so nobody else gets it between two processes of a test. */
+const freeAddress: Effect.Effect<string> = Effect.callback<string>((resume) => {
   const socket = createSocket("udp4")
-  socket.bind(0, "127.0.0.1", () => {
-    const { port } = socket.address()
-    socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`)))
-  })
+  const port = randomInt(10_000, 20_000)
+  socket.once("error", () => resume(freeAddress))
+  socket.bind(port, "127.0.0.1", () => socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`))))
 })
 
 describe("qp2p, as a process", () => {
@@ -54,7 +54,7 @@ describe("qp2p, as a process", () => {
   it.live("a node outlives a peer that is killed, and finds it again on the same port", () =>
     Effect.gen(function* () {
       const timeout = ["--idle-timeout", "1s"]
-      const killed = yield* startNode("--listen", "127.0.0.1:0", ...timeout)
+      const killed = yield* startNode("--listen", yield* freeAddress, ...timeout)
       const survivor = yield* startNode("--listen", "127.0.0.1:0", "--contact", killed.address, ...timeout)
       yield* survivor.node.waitFor(line(killed.address, " connected"))
       yield* killed.node.kill
@@ -78,7 +78,7 @@ describe("qp2p, as a process", () => {
       const timeout = ["--idle-timeout", "1s"]
       const survivor = yield* startNode("--listen", "127.0.0.1:0", ...timeout)
       const contact = ["--contact", survivor.address, ...timeout]
-      const killed = yield* startNode("--listen", "127.0.0.1:0", ...contact)
+      const killed = yield* startNode("--listen", yield* freeAddress, ...contact)
       yield* survivor.node.waitFor(line(killed.address, " connected"))
       yield* killed.node.kill
       yield* survivor.node.waitFor(line(killed.address, " disconnected: the peer went silent$"))

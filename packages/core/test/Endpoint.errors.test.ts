@@ -37,7 +37,7 @@ import {
 import { endpoint, onLoopback, pair } from "./endpoint-support/live.ts"
 import { at, until } from "./support/quic.ts"
 import { rawServer } from "./support/raw.ts"
-import { udp } from "./support/udp.ts"
+import { freePort, udp } from "./support/udp.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 
@@ -172,7 +172,7 @@ const dials: Table<{
     [
       "nobody listens",
       Effect.gen(function* () {
-        const peer = at(yield* Effect.scoped(Effect.map(udp(), ({ port }) => port)))
+        const peer = at(yield* freePort)
         const one = yield* dialling({ handshakeTimeout: "300 millis" })
         return { one, peer, error: new ConnectionTimedOut({ peer }) }
       })

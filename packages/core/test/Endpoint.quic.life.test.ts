@@ -16,7 +16,7 @@ import { endpoint, onLoopback } from "./endpoint-support/live.ts"
 import { endpointBehind, joined, nothing, type Service } from "./endpoint-support/quic.ts"
 import { blocked, Network } from "./support/impaired.ts"
 import { at, until } from "./support/quic.ts"
-import { relay, udp } from "./support/udp.ts"
+import { freePort, relay, udp } from "./support/udp.ts"
 
 /** The one disconnection that `self` has to report is that of `peer`, and of this kind. */
 const reports = Effect.fnUntraced(function* (self: Service, peer: NetAddress.InetAddress, reason: Close) {
@@ -211,7 +211,7 @@ describe("an endpoint that stops in the middle of everything", () => {
   it.live("leaves its port free at once, twenty times in a row", () =>
     Effect.gen(function* () {
       const peer = yield* endpoint({ messageBuffer: 1 })
-      let local: Endpoint.Address = "127.0.0.1:0"
+      let local: Endpoint.Address = at(yield* freePort)
       for (let i = 0; i < 20; i++) {
         const scope = yield* Scope.make()
         const self: Service = yield* Scope.provide(endpoint({}, [], local), scope)
@@ -235,7 +235,7 @@ describe("an endpoint that bootstraps", () => {
   const impatient: EndpointConfig.Input = { handshakeTimeout: "300 millis", rpcTimeout: "5 seconds" }
 
   /** A port where nobody is, and no socket either. */
-  const closedPort = Effect.map(Effect.scoped(udp()), ({ port }) => at(port))
+  const closedPort = Effect.map(freePort, at)
 
   it.live("takes the one contact of three that lives, which dials it back", () =>
     Effect.gen(function* () {

@@ -9,7 +9,7 @@ import { LocallyClosed } from "../src/Close.ts"
 import { blocked, Network, open } from "./support/impaired.ts"
 import { address, at, bind, connect, connected, type Dial, type Peer, text, until } from "./support/quic.ts"
 import { rawServer } from "./support/raw.ts"
-import { udp } from "./support/udp.ts"
+import { freePort, udp } from "./support/udp.ts"
 
 describe("bind", () => {
   it.live("tells the port that the system chose", () =>
@@ -97,7 +97,7 @@ describe("dial", () => {
   it.live("of a silent peer and of a closed port fails with ConnectionTimedOut after the handshake timeout", () =>
     Effect.gen(function* () {
       const silent = yield* udp()
-      const closed = yield* Effect.scoped(udp())
+      const closed = { port: yield* freePort }
       const { dial } = yield* bind({ handshakeTimeout: Duration.millis(300) })
       const dials = [silent, closed].map(({ port }) => ({ port, dial: dial(at(port)) }))
       for (const { dial, port } of dials) {
@@ -300,8 +300,8 @@ describe("scope", () => {
     Effect.gen(function* () {
       const server = yield* bind()
       const scope = yield* Scope.make()
-      const client = yield* Scope.provide(bind(), scope)
-      const local = NetAddress.formatInet(client.socket.address)
+      const local = `127.0.0.1:${yield* freePort}`
+      const client = yield* Scope.provide(bind({ local }), scope)
       const dialled = [
         yield* connected(client.dial(server.socket.address)),
         yield* connected(client.dial(server.socket.address))

@@ -8,6 +8,8 @@ import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
 import * as QuicheTransport from "../../src/QuicheTransport.ts"
+import { at } from "../support/quic.ts"
+import { freePort } from "../support/udp.ts"
 
 export const layer = Layer.merge(QuicheTransport.layer, PortMapper.layerNone)
 
@@ -19,8 +21,11 @@ export const onLoopback = <A, E>(effect: Effect.Effect<A, E, Services | Scope.Sc
 export const endpoint = (
   config: EndpointConfig.Input = {},
   contacts: ReadonlyArray<Endpoint.Address> = [],
-  localAddress: Endpoint.Address = "127.0.0.1:0"
-) => Endpoint.make({ localAddress, config, contacts })
+  localAddress?: Endpoint.Address
+) =>
+  Effect.flatMap(localAddress === undefined ? Effect.map(freePort, at) : Effect.succeed(localAddress), (address) =>
+    Endpoint.make({ localAddress: address, config, contacts })
+  )
 
 export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>
   Effect.all([endpoint(one), endpoint(two)])

@@ -49,6 +49,25 @@ export const udp = (host = "127.0.0.1", port = 0): Effect.Effect<Udp, never, Sco
     }
   )
 
+const isFree = (port: number): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) => {
+    const socket = dgram.createSocket("udp4")
+    socket.once("error", () => resume(Effect.succeed(false)))
+    socket.bind(port, "127.0.0.1", () => socket.close(() => resume(Effect.succeed(true))))
+  })
+
+let latest = (process.pid * 997) % 12_000
+
+/**
+ * A port of 127.0.0.1 where nobody is. It is below those that systems give out, so that nobody else gets it between two
+ * sockets of a test.
+ */
+export const freePort: Effect.Effect<number> = Effect.suspend(() => {
+  latest = (latest + 1) % 12_000
+  const port = 20_000 + latest
+  return Effect.flatMap(isFree(port), (free) => (free ? Effect.succeed(port) : freePort))
+})
+
 export interface Relay {
   /** Where the client dials. */
   readonly port: number
