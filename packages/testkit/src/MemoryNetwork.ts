@@ -2,60 +2,53 @@
  * A network without sockets, for tests.
  *
  * Everything in it happens on Effect's clock: `TestClock.adjust` drives latency and timeouts, and what takes no time
- * happens as soon as the scheduler turns. The same program gets the same order of events each time.
+ * happens as soon as the scheduler turns. The same program with the same seed gets the same order of events each time.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Timeline from "./internal/timeline.ts"
-import { keyOf, pairOf, Wire } from "./internal/wire.ts"
+import { MemoryWire } from "./internal/memory/port.ts"
+import * as control from "./internal/network/control.ts"
+import { isAt } from "./internal/network/place.ts"
+import * as Timeline from "./internal/network/timeline.ts"
+import type { NetworkControl, Place, Places } from "./NetworkControl.ts"
 
 /**
- * The network that the sockets of `MemoryTransport` share, and what a test does to it. Addresses may be strings such as
- * `"10.0.0.1:4433"`; whether anything is bound there does not matter.
+ * The network that the sockets of `MemoryTransport` share, and what a test does to it. `heal` also undoes `refuse`.
+ * Packets that a partition or a gateway keeps back are sent again after 1 second, 2, 4 and so on, and at once when the
+ * network is healed or mended: a connection that has not timed out by then goes on.
  *
  * @category services
  * @since 0.1.0
  */
 export class MemoryNetwork extends Context.Service<
   MemoryNetwork,
-  {
-    /** One way, for packets sent from now on. The default is 0. */
-    readonly setLatency: (latency: Duration.Input) => Effect.Effect<void>
-    /** Dials to `address` fail after one round trip, with `TransportError` code 2 (CONNECTION_REFUSED). */
-    readonly refuse: (address: NetAddress.InetAddressInput) => Effect.Effect<void, NetAddress.NetAddressError>
-    /** Packets to and from `address` vanish: dials and connections time out. */
-    readonly blackhole: (address: NetAddress.InetAddressInput) => Effect.Effect<void, NetAddress.NetAddressError>
-    /** Packets between `a` and `b` vanish, both ways. */
-    readonly partition: (
-      a: NetAddress.InetAddressInput,
-      b: NetAddress.InetAddressInput
-    ) => Effect.Effect<void, NetAddress.NetAddressError>
-    /**
-     * Undoes every `refuse`, `blackhole` and `partition`. Connections that have not timed out yet go on, and send again
-     * what was lost.
-     */
-    readonly heal: Effect.Effect<void>
+  NetworkControl & {
+    /** Dials to these fail after one round trip, with `TransportError` code 2 (CONNECTION_REFUSED). */
+    readonly refuse: (places: Places) => Effect.Effect<void, NetAddress.NetAddressError>
     /**
      * Every connection between the two is lost at `local`, whose owner hears `TransportClosed` with code 1
      * (INTERNAL_ERROR). `peer` is told nothing and finds out by its idle timeout.
      */
-    readonly kill: (
-      local: NetAddress.InetAddressInput,
-      peer: NetAddress.InetAddressInput
-    ) => Effect.Effect<void, NetAddress.NetAddressError>
+    readonly kill: (local: Place, peer: Place) => Effect.Effect<void, NetAddress.NetAddressError>
     /** What `MemoryTransport` sends its packets on. */
-    readonly wire: Wire
+    readonly wire: MemoryWire
   }
 >()("@qp2p/testkit/MemoryNetwork") {}
 
-const keyFrom = (input: NetAddress.InetAddressInput) =>
-  Effect.map(Effect.fromResult(NetAddress.inetAddressFromInput(input)), keyOf)
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Decides what is drawn at random: latencies with a distribution. 0 by default. */
+  readonly seed?: string | number | undefined
+}
 
 /**
  * A network with nothing on it. It stops when the scope closes.
@@ -63,33 +56,34 @@ const keyFrom = (input: NetAddress.InetAddressInput) =>
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> = Effect.gen(function* () {
-  const wire = new Wire(yield* Timeline.make)
-
-  const pairFrom = (a: NetAddress.InetAddressInput, b: NetAddress.InetAddressInput) =>
-    Effect.all([keyFrom(a), keyFrom(b)])
-
+export const makeWith = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<MemoryNetwork["Service"], never, Scope.Scope> {
+  const random = yield* Random.withSeed(Effect.service(Random.Random), options.seed ?? 0)
+  const wire = new MemoryWire(yield* Timeline.make, () => random.nextDoubleUnsafe())
   return MemoryNetwork.of({
-    setLatency: (latency) =>
-      Effect.sync(() => {
-        wire.latency = Duration.toMillis(Duration.fromInputUnsafe(latency))
+    ...control.make(wire, () => wire.resend()),
+    refuse: (places) =>
+      Effect.map(control.namesOf(places), (names) => {
+        for (const name of names) wire.conditions.refused.add(name)
       }),
-    refuse: (address) => Effect.map(keyFrom(address), (key) => void wire.refused.add(key)),
-    blackhole: (address) => Effect.map(keyFrom(address), (key) => void wire.blackholes.add(key)),
-    partition: (a, b) => Effect.map(pairFrom(a, b), (keys) => void wire.partitions.add(pairOf(...keys))),
-    heal: Effect.sync(() => {
-      for (const cuts of [wire.refused, wire.blackholes, wire.partitions]) cuts.clear()
-      for (const link of wire.links) link.resend()
-    }),
     kill: (local, peer) =>
-      Effect.map(pairFrom(local, peer), ([from, to]) => {
+      Effect.map(Effect.all([control.namesOf(local), control.namesOf(peer)]), ([[from], [to]]) => {
         // Whoever hears of it may dial anew at once, and that dial is none of these.
         const links = Array.from(wire.links)
-        for (const link of links) if (link.from === from && link.to === to) link.kill()
+        for (const link of links) if (isAt(link.from.place, from!) && isAt(link.to, to!)) link.kill()
       }),
     wire
   })
 })
+
+/**
+ * `makeWith` without options.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> = Effect.suspend(() => makeWith({}))
 
 /**
  * A network of its own. Endpoints that are to reach each other must share one.
@@ -97,4 +91,13 @@ export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> =
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<MemoryNetwork> = Layer.effect(MemoryNetwork, make)
+export const layerWith = (options: Options): Layer.Layer<MemoryNetwork> =>
+  Layer.effect(MemoryNetwork, makeWith(options))
+
+/**
+ * `layerWith` without options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<MemoryNetwork> = layerWith({})

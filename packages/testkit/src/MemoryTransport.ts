@@ -1,9 +1,10 @@
 /**
  * A `Transport` without sockets, for tests.
  *
- * It keeps the contract of `Transport`: handshakes that take a round trip, ordered streams with flow control and
- * priorities, acknowledgements, keep-alive and idle timeouts. A connection counts as idle from the last packet heard.
- * `maxSendRate` and `stallTimeout` are not modelled.
+ * It keeps the contract of `Transport`: handshakes that take a round trip, ordered streams with flow control, stream
+ * credit and priorities, acknowledgements, keep-alive and idle timeouts. A connection counts as idle from the last packet
+ * heard. Windows are fixed: 256 KiB a stream, 256 KiB under way in a connection, 1,024 streams. `maxSendRate` and
+ * `stallTimeout` are not modelled.
  *
  * @since 0.1.0
  */
@@ -15,94 +16,92 @@ import {
   TooManyConnections,
   TransportError
 } from "@qp2p/core/ConnectionError"
-import { SocketError } from "@qp2p/core/EndpointError"
 import { type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
-import { MemoryConnection, type Owner } from "./internal/connection.ts"
-import { type Host, keyOf, Link, reachable } from "./internal/wire.ts"
+import type { Host } from "./Gateway.ts"
+import { MemoryConnection } from "./internal/memory/connection.ts"
+import { Link } from "./internal/memory/link.ts"
+import type { MemoryPort, MemoryWire } from "./internal/memory/port.ts"
+import { anyHost, hostOf, type NetworkHost, vacancy } from "./internal/network/host.ts"
+import { type Place, placeOf } from "./internal/network/place.ts"
+import type { Realm } from "./internal/network/realm.ts"
 import * as MemoryNetwork from "./MemoryNetwork.ts"
 
 const ignore = () => {}
 
 const connectionRefused = 2
 
-const refuse = (dialler: MemoryConnection) => {
-  const { remoteAddress: peer, owner } = dialler
+/** Answers `dialler` that it is refused where it has come to. */
+const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
+  const { remoteAddress: peer, link } = dialler
   const error = new TransportError({ peer, code: connectionRefused, reason: "connection refused" })
-  const back = new Link(owner.wire, peer, owner.address, ignore)
+  const back = new Link(wire, { place: link.to, realm }, source, ignore)
   back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, reason: "" }), error))
   back.close()
 }
 
-/** Why `peer` cannot be dialled from `owner`, if so. */
-const refusal = (owner: Owner, peer: NetAddress.InetAddress): ConnectionError | undefined => {
+/** Why `peer` cannot be dialled from `port`, if so. */
+const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
   if (peer.port === 0) return new InvalidAddress({ input, reason: "its port is 0" })
-  if (peer._tag !== owner.address._tag) {
+  if (peer._tag !== port.place.address._tag) {
     return new InvalidAddress({ input, reason: "its family is not the socket's" })
   }
   if (NetAddress.isUnspecified(peer.address)) return new InvalidAddress({ input, reason: "its address is nobody's" })
-  const { maxConnections } = owner.options
-  return owner.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
+  const { maxConnections } = port.options
+  return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
 }
 
-/**
- * Binds sockets on the network given. Port 0 counts up from 49152 for each address; a wildcard address is reached as the
- * loopback address of its family.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.MemoryNetwork> = Effect.gen(function* () {
-  const { wire } = yield* MemoryNetwork.MemoryNetwork
+/** Whether a socket with these limits has no room for another connection with this host. */
+const isFull = ({ connections, options }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
+  let fromThere = 0
+  for (const { remoteAddress } of connections) if (Equal.equals(remoteAddress.address, remote)) fromThere++
+  return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
+}
 
-  const bind: Transport["Service"]["bind"] = (options, events) =>
-    Effect.gen(function* () {
-      const connections = new Set<MemoryConnection>()
-
-      const host: Host = (dialler, answered) => {
-        if (!options.accept) return
-        const remote = dialler.owner.address
-        let fromThere = 0
-        for (const { remoteAddress } of connections)
-          if (Equal.equals(remoteAddress.address, remote.address)) fromThere++
-        if (connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp) {
-          return refuse(dialler)
+const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] =>
+  Transport.of({
+    bind: Effect.fnUntraced(function* (options, events) {
+      const { address, place } = yield* vacancy(host, options.localAddress)
+      const port: MemoryPort = {
+        place,
+        realm: host.realm,
+        options,
+        connections: new Set(),
+        knock: (dialler, source, answered) => {
+          if (!options.accept) return
+          if (isFull(port, source.address.address)) return refuse(wire, dialler, port.realm, source)
+          const connection = new MemoryConnection(wire, port, source, dialler.seniority, ignore)
+          connection.peer = dialler
+          dialler.peer = connection
+          connection.send(0, () => {
+            dialler.send(0, () => connection.establish(events.onConnection(connection)))
+            answered()
+          })
         }
-        const connection = new MemoryConnection(owner, remote, dialler.seniority, ignore)
-        connection.peer = dialler
-        dialler.peer = connection
-        connection.send(0, () => {
-          dialler.send(0, () => connection.establish(events.onConnection(connection)))
-          answered()
-        })
       }
-
-      const address = wire.bind(options.localAddress, host)
-      if (address === undefined) {
-        const reason = "address in use"
-        return yield* new SocketError({ address: options.localAddress, reason, cause: new Error(reason) })
-      }
-      const owner: Owner = { wire, options, address: reachable(address), connections }
+      host.realm.add(port)
       let bound = true
 
       const dial: BackingSocket["dial"] = (peer, { onConnected, onFailed }) => {
-        const error = bound ? refusal(owner, peer) : new EndpointStopped()
+        const error = bound ? refusal(port, peer) : new EndpointStopped()
         if (error !== undefined) {
           onFailed(error)
           return ignore
         }
         let pending = true
-        const connection = new MemoryConnection(owner, peer, wire.nextSeniority(), (failure) => {
+        const connection = new MemoryConnection(wire, port, placeOf(peer), wire.nextSeniority(), (failure) => {
           if (pending) onFailed(failure)
           pending = false
         })
-        connection.link.send(0, () => {
-          if (wire.refused.has(keyOf(peer))) return refuse(connection)
-          wire.hosts.get(keyOf(peer))?.(connection, () => {
+        connection.link.send(0, (target, source) => {
+          if (wire.conditions.isRefused(connection.link.to)) {
+            return refuse(wire, connection, target?.realm ?? wire.internet, source)
+          }
+          target?.knock(connection, source, () => {
             pending = false
             connection.establish(onConnected(connection))
           })
@@ -117,8 +116,8 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           bound = false
-          wire.hosts.delete(keyOf(address))
-          for (const connection of connections) {
+          host.realm.remove(port)
+          for (const connection of port.connections) {
             connection.close(0, "")
             connection.finish(new LocallyClosed(), new EndpointStopped())
           }
@@ -126,8 +125,32 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
       )
       return { address, dial }
     })
+  })
 
-  return Transport.of({ bind })
+/**
+ * Binds sockets on the network given. Port 0 counts up from 49152 for each address; a wildcard address is reached as the
+ * loopback address of its family.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.MemoryNetwork> = Effect.map(
+  MemoryNetwork.MemoryNetwork,
+  ({ wire }) => transportOf(wire, anyHost(wire))
+)
+
+/**
+ * Binds sockets on one host of the network given: at its address, or at the wildcard address, which means the same. It
+ * may be behind a gateway.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeHost = Effect.fnUntraced(function* (
+  host: Host
+): Effect.fn.Return<Transport["Service"], NetAddress.NetAddressError, MemoryNetwork.MemoryNetwork> {
+  const { wire } = yield* MemoryNetwork.MemoryNetwork
+  return transportOf(wire, yield* hostOf(wire, host))
 })
 
 /**
@@ -139,12 +162,30 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
 export const layer: Layer.Layer<Transport, never, MemoryNetwork.MemoryNetwork> = Layer.effect(Transport, make)
 
 /**
+ * `makeHost` as a layer.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHost = (
+  host: Host
+): Layer.Layer<Transport, NetAddress.NetAddressError, MemoryNetwork.MemoryNetwork> =>
+  Layer.effect(Transport, makeHost(host))
+
+/**
  * With a network of its own, for the test to get at.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerNetwork: Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> = Layer.provideMerge(
-  layer,
-  MemoryNetwork.layer
-)
+export const layerNetworkWith = (
+  options: MemoryNetwork.Options
+): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> => Layer.provideMerge(layer, MemoryNetwork.layerWith(options))
+
+/**
+ * `layerNetworkWith` without options.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNetwork: Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> = layerNetworkWith({})

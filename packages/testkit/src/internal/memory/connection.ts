@@ -10,7 +10,6 @@ import type {
   BackingConnection,
   BackingRecvStream,
   BackingSendStream,
-  BindOptions,
   ConnectionEvents,
   ConnectionStats,
   RecvEvents,
@@ -19,13 +18,12 @@ import type {
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
 import { Channel, window, type Write } from "./channel.ts"
-import { Link, type Wire } from "./wire.ts"
-
-/** Bytes that all streams of a connection together may be ahead of their readers. */
-const connectionWindow = 1024 * 1024
+import type { Place } from "../network/place.ts"
+import { Link } from "./link.ts"
+import type { MemoryPort, MemoryWire } from "./port.ts"
 
 /** Streams that one side may have open at once, until the other has read them to their ends. */
-const streamCredit = 1_000
+const streamCredit = 1_024
 
 /** How long a connection in doubt may take to show a sign of life, in milliseconds. */
 const lifeSign = 3_000
@@ -33,21 +31,13 @@ const lifeSign = 3_000
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
-/** The socket that a connection belongs to; `address` is the one its peers see. */
-export interface Owner {
-  readonly wire: Wire
-  readonly options: BindOptions
-  readonly address: NetAddress.InetAddress
-  readonly connections: Set<MemoryConnection>
-}
-
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection {
-  readonly remoteAddress: NetAddress.InetAddress
-  readonly owner: Owner
+  readonly port: MemoryPort
   readonly link: Link
   readonly seniority: string
   peer: MemoryConnection | undefined
+  private readonly wire: MemoryWire
   private readonly onFailed: (error: ConnectionError) => void
   private readonly keepAlive: number
   private timeout: number
@@ -59,13 +49,10 @@ export class MemoryConnection implements BackingConnection {
   private packetsReceived = 0
   private bytesReceived = 0
   private underway = 0
-  /** Bytes sent in all, and how far the peer lets them go; likewise streams opened. */
-  private sentInAll = 0
-  private creditInAll = connectionWindow
+  /** Streams opened, and how far the peer lets that go. */
   private opened = 0
   private openCredit = streamCredit
-  /** What this side has read of the peer's: bytes in all, and streams to their ends. */
-  private readInAll = 0
+  /** Streams of the peer's that this side has read to their ends. */
   private closedStreams = 0
   private pumping = false
   private readonly sending = new Set<Channel>()
@@ -73,37 +60,40 @@ export class MemoryConnection implements BackingConnection {
   private readonly receiving = new Set<Channel>()
 
   constructor(
-    owner: Owner,
-    remote: NetAddress.InetAddress,
+    wire: MemoryWire,
+    port: MemoryPort,
+    remote: Place,
     seniority: string,
     onFailed: (error: ConnectionError) => void
   ) {
-    this.owner = owner
+    this.wire = wire
+    this.port = port
     this.seniority = seniority
-    this.remoteAddress = remote
     this.onFailed = onFailed
-    this.keepAlive = Duration.toMillis(owner.options.keepAliveInterval)
-    this.timeout = Duration.toMillis(owner.options.handshakeTimeout)
-    this.heardAt = owner.wire.timeline.now()
-    this.link = new Link(owner.wire, owner.address, remote, () =>
-      this.finish(new TransportClosed({ code: 1, reason: "killed" }))
-    )
-    owner.connections.add(this)
+    this.keepAlive = Duration.toMillis(port.options.keepAliveInterval)
+    this.timeout = Duration.toMillis(port.options.handshakeTimeout)
+    this.heardAt = wire.timeline.now()
+    this.link = new Link(wire, port, remote, () => this.finish(new TransportClosed({ code: 1, reason: "killed" })))
+    port.connections.add(this)
     this.tick()
+  }
+
+  get remoteAddress(): NetAddress.InetAddress {
+    return this.link.to.address
   }
 
   establish(events: ConnectionEvents) {
     this.events = events
     if (this.ended) return events.onClosed(this.closed!)
-    const { options } = this.peer!.owner
-    this.timeout = Math.min(Duration.toMillis(this.owner.options.idleTimeout), Duration.toMillis(options.idleTimeout))
+    const [own, theirs] = [this.port, this.peer!.port].map(({ options }) => Duration.toMillis(options.idleTimeout))
+    this.timeout = Math.min(own!, theirs!)
     this.cancelTimer()
     this.tick()
   }
 
   /** Sends a packet. It is dropped if the peer's end is closed when it arrives. */
   send(size: number, deliver: (peer: MemoryConnection) => void) {
-    this.link.send(size, () => this.peer?.receive(size, deliver))
+    this.link.send(size, (port, source) => this.reach(port, source, size, deliver))
   }
 
   /** Ends this end without a word to the peer. A half-open one reports `error`. */
@@ -113,7 +103,7 @@ export class MemoryConnection implements BackingConnection {
     const reason = (this.closed ??= close)
     this.cancelTimer()
     this.link.close()
-    this.owner.connections.delete(this)
+    this.port.connections.delete(this)
     if (this.events === undefined) {
       return this.onFailed(error ?? new ConnectionTimedOut({ peer: this.remoteAddress }))
     }
@@ -131,20 +121,20 @@ export class MemoryConnection implements BackingConnection {
     if (this.closed !== undefined) return
     const local = (this.closed = new LocallyClosed())
     const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
-    this.link.close(() => this.peer?.receive(0, notice))
-    this.owner.wire.timeline.schedule(0, () => this.finish(local))
+    this.link.close((port, source) => this.reach(port, source, 0, notice))
+    this.wire.timeline.schedule(0, () => this.finish(local))
   }
 
   readonly checkAlive = () => {
     const asked = this.packetsReceived
     this.probe()
-    this.owner.wire.timeline.schedule(lifeSign, () => {
+    this.wire.timeline.schedule(lifeSign, () => {
       if (this.packetsReceived === asked) this.finish(new IdleTimedOut())
     })
   }
 
   readonly stats = (): ConnectionStats => ({
-    roundTripTime: Duration.millis(2 * this.owner.wire.latency),
+    roundTripTime: Duration.millis(this.link.latency + (this.peer?.link.latency ?? 0)),
     packetsSent: this.link.packets,
     packetsReceived: this.packetsReceived,
     packetsLost: this.link.lost,
@@ -197,7 +187,7 @@ export class MemoryConnection implements BackingConnection {
         if (this.closed !== undefined || !this.sending.has(channel)) return
         const failure = (channel.failure = new StreamGone())
         this.blocked.delete(channel)
-        this.owner.wire.timeline.schedule(0, () => this.fail(channel, failure))
+        this.wire.timeline.schedule(0, () => this.fail(channel, failure))
         this.send(0, (peer) => {
           channel.announce()
           if (!channel.finished) peer.end(channel, new StreamStopped({ code }))
@@ -211,7 +201,7 @@ export class MemoryConnection implements BackingConnection {
       resume: () => {
         if (!channel.paused) return
         channel.paused = false
-        this.owner.wire.timeline.schedule(0, () => {
+        this.wire.timeline.schedule(0, () => {
           this.drain(channel)
           this.grant(channel)
         })
@@ -238,7 +228,7 @@ export class MemoryConnection implements BackingConnection {
       for (const channel of this.blocked) {
         const { bytes, offset } = channel.queue[0]!
         if (!channel.begun && this.opened >= this.openCredit) continue
-        const sendable = offset === bytes.length || (channel.sent < channel.credit && this.sentInAll < this.creditInAll)
+        const sendable = offset === bytes.length || channel.sent < channel.credit
         if (sendable && (next === undefined || channel.priority > next.priority)) next = channel
       }
       if (next === undefined) break
@@ -248,17 +238,11 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private sendChunk(channel: Channel, write: Write) {
-    const size = Math.min(
-      packetSize,
-      write.bytes.length - write.offset,
-      channel.credit - channel.sent,
-      this.creditInAll - this.sentInAll
-    )
+    const size = Math.min(packetSize, write.bytes.length - write.offset, channel.credit - channel.sent)
     if (!channel.begun) {
       channel.begun = true
       this.opened += 1
     }
-    this.sentInAll += size
     const chunk = new Uint8Array(write.bytes.subarray(write.offset, write.offset + size))
     write.offset += size
     channel.sent += size
@@ -285,10 +269,7 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private take(channel: Channel, chunk: Uint8Array, fin: boolean) {
-    if (!this.receiving.has(channel)) {
-      this.readInAll += chunk.length
-      return
-    }
+    if (!this.receiving.has(channel)) return
     if (chunk.length > 0) channel.chunks.push(chunk)
     channel.finished = fin
     this.drain(channel)
@@ -301,7 +282,7 @@ export class MemoryConnection implements BackingConnection {
         channel.paused = true
         return
       }
-      this.readInAll += channel.offer(demand)
+      channel.offer(demand)
       // The fin came with the last bytes: the owner need not resume to hear of it.
       if (channel.finished && channel.chunks.length === 0) return this.end(channel)
     }
@@ -314,20 +295,17 @@ export class MemoryConnection implements BackingConnection {
     channel.events!.onEnd(failure)
   }
 
-  /** Counts what nobody will read as read, so that it does not use up the connection's window. */
   private forget(channel: Channel) {
-    for (const chunk of channel.chunks) this.readInAll += chunk.length
     channel.chunks = []
     this.closedStreams += 1
   }
 
   /** What has been read, for the sender to go on by. */
   private allowance(channel: Channel): (peer: MemoryConnection) => void {
-    const { closedStreams, readInAll } = this
+    const { closedStreams } = this
     const { taken } = channel
     return (peer) => {
       channel.credit = Math.max(channel.credit, taken + window)
-      peer.creditInAll = Math.max(peer.creditInAll, readInAll + connectionWindow)
       peer.openCredit = Math.max(peer.openCredit, closedStreams + streamCredit)
       peer.pump()
     }
@@ -347,11 +325,21 @@ export class MemoryConnection implements BackingConnection {
     for (const write of writes) write.done(failure)
   }
 
-  private receive(size: number, deliver: (peer: MemoryConnection) => void) {
+  /** A packet of this end's has come to `port`, which should be the peer's. */
+  private reach(port: MemoryPort | undefined, source: Place, size: number, deliver: (peer: MemoryConnection) => void) {
+    const { peer } = this
+    if (peer !== undefined && peer.port === port) peer.receive(source, size, deliver)
+  }
+
+  private receive(source: Place, size: number, deliver: (peer: MemoryConnection) => void) {
     if (this.closed !== undefined) return
-    this.heardAt = this.owner.wire.timeline.now()
+    this.heardAt = this.wire.timeline.now()
     this.packetsReceived++
     this.bytesReceived += size
+    if (source.key !== this.link.to.key) {
+      this.link.to = source
+      this.events?.onMoved?.()
+    }
     deliver(this)
   }
 
@@ -361,7 +349,7 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private readonly tick = () => {
-    const { timeline } = this.owner.wire
+    const { timeline } = this.wire
     const now = timeline.now()
     const deadline = this.heardAt + this.timeout
     if (now >= deadline) return this.finish(new IdleTimedOut())

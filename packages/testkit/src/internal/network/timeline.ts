@@ -22,8 +22,13 @@ export interface Timeline {
 }
 
 interface Entry {
-  readonly due: number
   action: () => void
+}
+
+/** What is due at one time. Much of a network's life happens at the same times, and waking up is what costs. */
+interface Moment {
+  readonly due: number
+  readonly entries: Array<Entry>
 }
 
 export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(function* () {
@@ -43,14 +48,31 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
     ready = []
     for (const entry of turn) entry.action()
   }
-  const enqueue = (entries: Array<Entry>) => {
+  const enqueue = (entries: ReadonlyArray<Entry>) => {
     if (ready.length === 0 && entries.length > 0) dispatcher.scheduleTask(run, 0)
     for (const entry of entries) ready.push(entry)
   }
 
   // Latest first, so that the next one is popped.
-  const waiting: Array<Entry> = []
+  const waiting: Array<Moment> = []
+  const moments = new Map<number, Moment>()
   const sleepers = new Set<number>()
+
+  const momentAt = (due: number): Moment => {
+    const known = moments.get(due)
+    if (known !== undefined) return known
+    const moment: Moment = { due, entries: [] }
+    moments.set(due, moment)
+    let low = 0
+    let high = waiting.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (waiting[middle]!.due > due) low = middle + 1
+      else high = middle
+    }
+    waiting.splice(low, 0, moment)
+    return moment
+  }
 
   // One sleeper for each time, started before `schedule` returns: a test that adjusts the clock right after cannot
   // step over it.
@@ -62,20 +84,21 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
       sleepers.delete(due)
       reached = Math.max(reached, due)
       const time = now()
-      const index = waiting.findLastIndex((entry) => entry.due > time)
-      enqueue(waiting.splice(index + 1).toReversed())
+      while (waiting.length > 0 && waiting.at(-1)!.due <= time) {
+        const moment = waiting.pop()!
+        moments.delete(moment.due)
+        enqueue(moment.entries)
+      }
       sleep()
     })
     Fiber.runIn(fork(Effect.andThen(Effect.sleep(Duration.millis(due - now())), wake)), scope)
   }
 
   const schedule = (delay: number, action: () => void) => {
-    const entry: Entry = { due: now() + delay, action }
+    const entry: Entry = { action }
     if (delay <= 0) enqueue([entry])
     else if (delay < Number.POSITIVE_INFINITY) {
-      let index = waiting.length
-      while (index > 0 && waiting[index - 1]!.due <= entry.due) index--
-      waiting.splice(index, 0, entry)
+      momentAt(now() + delay).entries.push(entry)
       sleep()
     }
     return () => {

@@ -5,7 +5,7 @@
  */
 import type { RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 
-/** Bytes that a stream may be ahead of its reader, and that a connection may have underway. */
+/** Bytes that a stream may be ahead of its reader, and that a connection may have under way. */
 export const window = 256 * 1024
 
 export interface Write {
@@ -49,6 +49,5 @@ export class Channel {
     this.paused = !this.events!.onData(chunk)
     // Whoever keeps a chunk must not get away with it.
     chunk.fill(0xdd)
-    return chunk.length
   }
 }

@@ -1,0 +1,93 @@
+/**
+ * How long packets are on their way: always the same time, or times drawn from the seed of the network.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
+
+const TypeId = "~@qp2p/testkit/Latency"
+
+/**
+ * Draws times. They are rounded up to whole milliseconds, so that a test's clock has fewer of them to visit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Distribution {
+  readonly [TypeId]: typeof TypeId
+  /** Milliseconds; `random` draws from 0 to 1, 1 excluded. */
+  readonly sample: (random: () => number) => number
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Input = Duration.Input | Distribution
+
+/**
+ * A distribution of your own: `sample` yields milliseconds, and less than 0 counts as 0.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (sample: (random: () => number) => number): Distribution => ({
+  [TypeId]: TypeId,
+  sample: (random) => Math.max(0, Math.ceil(sample(random)))
+})
+
+/**
+ * Each time between the two is as likely as any other.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const uniform = (shortest: Duration.Input, longest: Duration.Input): Distribution => {
+  const [from, to] = [millis(shortest), millis(longest)]
+  return make((random) => from + random() * (to - from))
+}
+
+/**
+ * Times around a mean: two thirds of them are within one deviation of it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const normal = (mean: Duration.Input, deviation: Duration.Input): Distribution => {
+  const [middle, spread] = [millis(mean), millis(deviation)]
+  // Box and Muller's transform; 1 - u because the logarithm of 0 is not a number.
+  return make((random) => middle + spread * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()))
+}
+
+/**
+ * Mostly not much more than the shortest, and rarely very long: what queues on the way do. `extra` is the mean of what
+ * comes on top.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const exponential = (shortest: Duration.Input, extra: Duration.Input): Distribution => {
+  const [base, mean] = [millis(shortest), millis(extra)]
+  return make((random) => base - mean * Math.log(1 - random()))
+}
+
+/**
+ * What `input` means, with its draws from `random`: a function that yields milliseconds.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const sampler = (input: Input, random: () => number): (() => number) => {
+  if (isDistribution(input)) return () => input.sample(random)
+  const fixed = millis(input)
+  return () => fixed
+}
+
+/**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isDistribution = (u: unknown): u is Distribution => Predicate.hasProperty(u, TypeId)
+
+const millis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))

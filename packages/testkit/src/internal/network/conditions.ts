@@ -1,0 +1,121 @@
+/**
+ * What the way between two places is like: how long, how wide, and whether it is cut.
+ *
+ * @since 0.1.0
+ */
+import type { Place } from "./place.ts"
+
+/** Yields the time that a packet takes, in milliseconds. */
+export type Sample = () => number
+
+/** How a packet gets from one host to another. */
+interface Way {
+  readonly latency: Sample
+  /** Bytes a millisecond. */
+  readonly rate: number
+  /** When the last bit that was sent has left. */
+  busyUntil: number
+}
+
+const anywhere = "*"
+
+/** A host's own rule goes before one for everybody, and the latest before earlier ones. */
+class Rules<A> {
+  private readonly rules = new Map<string, A>()
+  private readonly fallback: A
+
+  constructor(fallback: A) {
+    this.fallback = fallback
+  }
+
+  set(from: string, to: string, value: A) {
+    this.rules.delete(`${from}>${to}`)
+    this.rules.set(`${from}>${to}`, value)
+  }
+
+  get(from: Place, to: Place): A {
+    let best = this.fallback
+    let weight = -1
+    for (const [rule, value] of this.rules) {
+      const [source, target] = rule.split(">") as [string, string]
+      const match = weightOf(source, from) + weightOf(target, to)
+      if (match >= weight) [best, weight] = [value, match]
+    }
+    return best
+  }
+}
+
+/** How well a rule's end fits; not at all is so bad that the other end cannot make up for it. */
+const weightOf = (name: string, place: Place): number =>
+  name === place.key ? 2 : name === place.host ? 1 : name === anywhere ? 0 : Number.NEGATIVE_INFINITY
+
+export class Conditions {
+  private readonly latencies = new Rules<Sample>(() => 0)
+  private readonly rates = new Rules<number>(Number.POSITIVE_INFINITY)
+  private readonly ways = new Map<string, Way>()
+  readonly refused = new Set<string>()
+  readonly blackholes = new Set<string>()
+  private readonly cuts = new Map<string, Set<string>>()
+
+  setLatency(latency: Sample, from = anywhere, to = anywhere) {
+    this.latencies.set(from, to, latency)
+    this.ways.clear()
+  }
+
+  /** Bytes a millisecond. */
+  setRate(rate: number, from = anywhere, to = anywhere) {
+    this.rates.set(from, to, rate)
+    this.ways.clear()
+  }
+
+  /** How long a packet that is sent now is on its way, waiting included. */
+  transit(from: Place, to: Place, size: number, now: number): number {
+    const way = this.wayOf(from, to)
+    if (way.rate === Number.POSITIVE_INFINITY) return way.latency()
+    way.busyUntil = Math.max(way.busyUntil, now) + size / way.rate
+    // Whole milliseconds: packets that follow each other closely arrive together, and a test has fewer times to visit.
+    return Math.ceil(way.busyUntil - now + way.latency())
+  }
+
+  cut(from: string, to: string) {
+    const targets = this.cuts.get(from)
+    if (targets === undefined) this.cuts.set(from, new Set([to]))
+    else targets.add(to)
+  }
+
+  mend(from: string, to: string) {
+    this.cuts.get(from)?.delete(to)
+  }
+
+  heal() {
+    for (const each of [this.refused, this.blackholes, this.cuts]) each.clear()
+  }
+
+  isRefused(place: Place) {
+    return this.refused.has(place.key) || this.refused.has(place.host)
+  }
+
+  /** Whether packets from any of these places to any of those vanish: a socket behind a NAT has several. */
+  isSevered(from: ReadonlyArray<Place>, to: ReadonlyArray<Place>) {
+    if (this.blackholes.size > 0 && (from.some(this.isSwallowed) || to.some(this.isSwallowed))) return true
+    if (this.cuts.size === 0) return false
+    return from.some(({ host, key }) => {
+      const [bySocket, byHost] = [this.cuts.get(key), this.cuts.get(host)]
+      return to.some((target) =>
+        [bySocket, byHost].some((targets) => targets?.has(target.key) === true || targets?.has(target.host) === true)
+      )
+    })
+  }
+
+  private readonly isSwallowed = ({ host, key }: Place) => this.blackholes.has(key) || this.blackholes.has(host)
+
+  private wayOf(from: Place, to: Place): Way {
+    const name = `${from.key}>${to.key}`
+    let way = this.ways.get(name)
+    if (way === undefined) {
+      way = { latency: this.latencies.get(from, to), rate: this.rates.get(from, to), busyUntil: 0 }
+      this.ways.set(name, way)
+    }
+    return way
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Steers a wire.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Gateway from "../../Gateway.ts"
+import * as Latency from "../../Latency.ts"
+import type { Direction, NetworkControl, Place, Places } from "../../NetworkControl.ts"
+import type { Nat } from "./nat.ts"
+import { nameFrom } from "./place.ts"
+import type { Port } from "./realm.ts"
+import type { Wire } from "./wire.ts"
+
+const defaultKind = "PortRestricted"
+const defaultLifetime = Duration.minutes(2)
+
+/** The names that tables know these places by. */
+export const namesOf = (places: Places): Effect.Effect<ReadonlyArray<string>, NetAddress.NetAddressError> =>
+  Effect.forEach(isMany(places) ? places : [places], (place) => Effect.fromResult(nameFrom(place)))
+
+const isMany = (places: Places): places is ReadonlyArray<Place> => Array.isArray(places)
+
+export const ipFrom = (
+  input: string | NetAddress.IpAddress
+): Effect.Effect<NetAddress.IpAddress, NetAddress.NetAddressError> =>
+  NetAddress.isIpAddress(input) ? Effect.succeed(input) : Effect.fromResult(NetAddress.ipFromString(input))
+
+/** `resend` says that something may get through again that did not before. */
+export const make = <P extends Port>(wire: Wire<P>, resend: () => void): NetworkControl => {
+  const { conditions } = wire
+
+  const along = (direction: Direction | undefined, set: (from?: string, to?: string) => void) =>
+    Effect.gen(function* () {
+      const [from, to] = [direction?.from, direction?.to]
+      const [source] = from === undefined ? [] : yield* namesOf(from)
+      const [target] = to === undefined ? [] : yield* namesOf(to)
+      set(source, target)
+    })
+
+  const between = (from: Places, to: Places, act: (from: string, to: string) => void) =>
+    Effect.gen(function* () {
+      const [sources, targets] = [yield* namesOf(from), yield* namesOf(to)]
+      for (const source of sources) for (const target of targets) act(source, target)
+    })
+
+  return {
+    setLatency: (latency, direction) => {
+      const sample = Latency.sampler(latency, wire.random)
+      return along(direction, (from, to) => conditions.setLatency(sample, from, to))
+    },
+    setBandwidth: (bytesPerSecond, direction) =>
+      along(direction, (from, to) => conditions.setRate(bytesPerSecond / 1_000, from, to)),
+    blackhole: (places) =>
+      Effect.map(namesOf(places), (names) => {
+        for (const name of names) conditions.blackholes.add(name)
+      }),
+    partition: (a, b) =>
+      between(a, b, (from, to) => {
+        conditions.cut(from, to)
+        conditions.cut(to, from)
+      }),
+    partitionOneWay: (from, to) => between(from, to, (source, target) => conditions.cut(source, target)),
+    mend: (a, b) =>
+      Effect.andThen(
+        between(a, b, (from, to) => {
+          conditions.mend(from, to)
+          conditions.mend(to, from)
+        }),
+        Effect.sync(resend)
+      ),
+    heal: Effect.sync(() => {
+      conditions.heal()
+      resend()
+    }),
+    gateway: Effect.fnUntraced(function* (options: Gateway.Options) {
+      const nat = wire.addGateway({
+        address: yield* ipFrom(options.address),
+        kind: options.kind ?? defaultKind,
+        hairpinning: options.hairpinning ?? true,
+        lifetime: Duration.toMillis(Duration.fromInputUnsafe(options.mappingLifetime ?? defaultLifetime)),
+        outside: options.behind?.nat.inside
+      })
+      return gatewayOf(nat)
+    })
+  }
+}
+
+const gatewayOf = (nat: Nat): Gateway.Gateway => ({
+  get address() {
+    return nat.address
+  },
+  kind: nat.kind,
+  restart: (address) =>
+    Effect.map(address === undefined ? Effect.succeed(nat.address) : ipFrom(address), (found) => nat.restart(found)),
+  nat
+})

@@ -1,0 +1,49 @@
+/**
+ * Where things are: hosts and their sockets.
+ *
+ * @since 0.1.0
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+
+/** The address of a socket, with the texts that tables know it and its host by. */
+export interface Place {
+  readonly address: NetAddress.InetAddress
+  readonly key: string
+  readonly host: string
+}
+
+/** A wildcard address is reached, and seen by peers, as the loopback address of its family. */
+export const reachable = (address: NetAddress.InetAddress): NetAddress.InetAddress =>
+  NetAddress.isUnspecified(address.address)
+    ? NetAddress.inetAddressUnsafe(
+        NetAddress.isInetAddressV4(address) ? NetAddress.ipv4Loopback : NetAddress.ipv6Loopback,
+        address.port
+      )
+    : address
+
+export const placeOf = (input: NetAddress.InetAddress): Place => {
+  const address = reachable(input)
+  return {
+    address,
+    key: NetAddress.formatInet(address),
+    host: NetAddress.formatIp(address.address)
+  }
+}
+
+export const placeAt = (ip: NetAddress.IpAddress, port: number): Place =>
+  placeOf(NetAddress.inetAddressUnsafe(ip, port))
+
+/** The text for a socket, or for a whole host when there is no port. */
+export const nameFrom = (
+  input: NetAddress.InetAddressInput | NetAddress.IpAddress
+): Result.Result<string, NetAddress.NetAddressError> => {
+  if (NetAddress.isIpAddress(input)) return Result.succeed(NetAddress.formatIp(input))
+  const socket = Result.map(NetAddress.inetAddressFromInput(input), (address) => placeOf(address).key)
+  if (Result.isSuccess(socket) || typeof input !== "string") return socket
+  const host = Result.map(NetAddress.ipFromString(input), NetAddress.formatIp)
+  return Result.isSuccess(host) ? host : socket
+}
+
+/** Whether the name is this socket's or its host's. */
+export const isAt = (place: Place, name: string): boolean => place.key === name || place.host === name

@@ -1,0 +1,64 @@
+/**
+ * A network that addresses hold in: the public one, or the inside of a gateway.
+ *
+ * @since 0.1.0
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { Nat } from "./nat.ts"
+import { type Place, placeAt, placeOf } from "./place.ts"
+
+/** The first of the dynamic ports (RFC 6335, section 6). */
+const firstPort = 49152
+const lastPort = 65535
+
+/** A bound socket. */
+export interface Port {
+  readonly place: Place
+  readonly realm: Realm
+}
+
+export class Realm {
+  /** The gateway that leads out of it, if it is one's inside. */
+  nat: Nat | undefined
+  /** Gateways that are seen from here, by their addresses here. */
+  readonly gateways: Array<Nat> = []
+  readonly ports = new Map<string, Port>()
+  private readonly hosts = new Set<string>()
+  private readonly nextPorts = new Map<string, number>()
+
+  /** An address that a socket can be bound to, or nothing if it is in use. */
+  vacancy(wanted: NetAddress.InetAddress): NetAddress.InetAddress | undefined {
+    if (wanted.port === 0) return this.ephemeral(wanted.address)
+    return this.ports.has(placeOf(wanted).key) ? undefined : wanted
+  }
+
+  add(port: Port) {
+    this.ports.set(port.place.key, port)
+    this.hosts.add(port.place.host)
+  }
+
+  remove(port: Port) {
+    this.ports.delete(port.place.key)
+  }
+
+  /** A host stays known when its sockets are closed: packets to it do not look for it elsewhere. */
+  addHost(address: NetAddress.IpAddress) {
+    this.hosts.add(NetAddress.formatIp(address))
+  }
+
+  has(place: Place) {
+    return this.hosts.has(place.host)
+  }
+
+  private ephemeral(address: NetAddress.IpAddress): NetAddress.InetAddress | undefined {
+    const { host } = placeAt(address, 0)
+    let port = this.nextPorts.get(host) ?? firstPort
+    for (let tries = firstPort; tries <= lastPort; tries++) {
+      const found = NetAddress.inetAddressUnsafe(address, port)
+      port = port === lastPort ? firstPort : port + 1
+      this.nextPorts.set(host, port)
+      if (!this.ports.has(placeOf(found).key)) return found
+    }
+    return undefined
+  }
+}
