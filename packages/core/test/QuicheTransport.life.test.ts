@@ -323,6 +323,36 @@ describe("a NAT that rebinds", () => {
     })
   )
 
+  it.live("is not followed back by a packet that was overtaken on the way", () =>
+    Effect.gen(function* () {
+      const server = yield* bind()
+      const path = yield* relay(() => server.socket.address.port)
+      const client = yield* bind()
+      const near = yield* connected(client.dial(at(path.port)))
+      yield* until("the acceptor", () => server.accepted.length === 1)
+      const far = server.accepted[0]!
+      const late: Array<Uint8Array> = []
+      path.filter = (bytes) => {
+        late.push(bytes.slice())
+        return false
+      }
+      near.send(text("late"))
+      yield* until("a packet to be late", () => late.length > 0)
+      const held = late[0]!
+      path.filter = undefined
+      yield* path.rebind
+      near.send(text("sooner"))
+      yield* until("the new address", () => far.connection.remoteAddress.port === path.ports[1])
+      const stranger = yield* udp()
+      stranger.send(held, server.socket.address.port)
+      yield* until("the late packet", () => far.streams.some((stream) => stream.text === "late"))
+      const { results } = near.send(text("after all"))
+      yield* until("the confirmation", () => results.length === 1)
+      assert.strictEqual(far.connection.remoteAddress.port, path.ports[1])
+      assert.strictEqual(far.moves, 1)
+    })
+  )
+
   it.live("of both peers is followed by both", () =>
     Effect.gen(function* () {
       const server = yield* bind()

@@ -35,6 +35,26 @@ describe("isLongHeader", () => {
   })
 })
 
+describe("packetNumberOf", () => {
+  const packet = (first: number) => Uint8Array.from({ length: 30 }, (_, i) => (i === 0 ? first : i))
+
+  it("is the 1 to 4 bytes after the id, as the first byte says", () => {
+    assert.deepStrictEqual(
+      [0x40, 0x41, 0x42, 0x43].map((first) => packetHeader.packetNumberOf(packet(first))),
+      [
+        { value: 0x15, length: 1 },
+        { value: 0x1516, length: 2 },
+        { value: 0x151617, length: 3 },
+        { value: 0x15161718, length: 4 }
+      ]
+    )
+  })
+
+  it("is not told by a long header", () => {
+    assert.isUndefined(packetHeader.packetNumberOf(packet(0xc0)))
+  })
+})
+
 describe("shortHeaderKey", () => {
   it("is the 20 bytes after the first, and the same as the key of that id", () => {
     const packet = Uint8Array.from({ length: 30 }, (_, i) => i + 0x40)

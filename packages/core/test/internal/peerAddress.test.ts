@@ -19,7 +19,7 @@ describe("a peer's address", () => {
     assert.isTrue(peer.is("192.0.2.1", 1))
     assert.isFalse(peer.is("192.0.2.1", 2))
     assert.isFalse(peer.is("192.0.2.2", 1))
-    peer.move(beyond)
+    peer.move(beyond, undefined)
     assert.strictEqual(peer.current, beyond)
     assert.strictEqual(peer.target, beyond)
     assert.isTrue(peer.is("2001:db8::3", 3))
@@ -28,7 +28,7 @@ describe("a peer's address", () => {
   it("is tried by turns with the one before, until a second packet has come from it", () => {
     const peer = new PeerAddress(home)
     assert.deepStrictEqual(targets(peer), [home, home, home, home])
-    peer.move(away)
+    peer.move(away, undefined)
     assert.isTrue(peer.isDoubtful)
     assert.deepStrictEqual(targets(peer), [home, away, home, away])
     assert.strictEqual(peer.current, away)
@@ -41,16 +41,43 @@ describe("a peer's address", () => {
 
   it("is tried with the last that was sure, however many have come since", () => {
     const peer = new PeerAddress(home)
-    peer.move(away)
-    peer.move(beyond)
+    peer.move(away, undefined)
+    peer.move(beyond, undefined)
     assert.deepStrictEqual(targets(peer), [home, beyond, home, beyond])
   })
 
   it("is sure again when the peer is back where it was", () => {
     const peer = new PeerAddress(home)
-    peer.move(away)
-    peer.move(NetAddress.inetAddressFromStringUnsafe("192.0.2.1:1"))
+    peer.move(away, undefined)
+    peer.move(NetAddress.inetAddressFromStringUnsafe("192.0.2.1:1"), undefined)
     assert.isFalse(peer.isDoubtful)
     assert.deepStrictEqual(targets(peer).map(String), ["192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1"])
+  })
+
+  it("is not changed by a packet that was overtaken by the one that told of it", () => {
+    const peer = new PeerAddress(home)
+    assert.isTrue(peer.move(away, { value: 0x0105, length: 2 }))
+    assert.isFalse(peer.move(home, { value: 0x0104, length: 2 }))
+    assert.isFalse(peer.move(beyond, { value: 0x0001, length: 2 }))
+    assert.strictEqual(peer.current, away)
+    assert.isTrue(peer.move(home, { value: 0x0106, length: 2 }))
+    assert.strictEqual(peer.current, home)
+  })
+
+  it("compares numbers by what both have, across the end of their range", () => {
+    const peer = new PeerAddress(home)
+    peer.move(away, { value: 0xfffe, length: 2 })
+    assert.isFalse(peer.move(home, { value: 0xfd, length: 1 }))
+    assert.isTrue(peer.move(home, { value: 0x01, length: 1 }))
+    assert.isFalse(peer.move(away, { value: 0xffff, length: 2 }))
+  })
+
+  it("is changed by any packet when so many have come since that numbers tell nothing", () => {
+    const peer = new PeerAddress(home)
+    peer.move(away, { value: 200, length: 1 })
+    peer.arrived += 63
+    assert.isFalse(peer.move(home, { value: 150, length: 1 }))
+    peer.arrived += 1
+    assert.isTrue(peer.move(home, { value: 150, length: 1 }))
   })
 })

@@ -22,7 +22,7 @@ import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
 import { Outgoing } from "./outgoing.ts"
-import { isLongHeader, splitDatagram } from "./packetHeader.ts"
+import { isLongHeader, packetNumberOf, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import * as tunables from "./tunables.ts"
@@ -169,6 +169,7 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "draining") return this.repeatClose()
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
+    this.peer.arrived += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
     const tells = elsewhere !== undefined || this.peer.isDoubtful
@@ -177,10 +178,7 @@ export class Connection implements BackingConnection, Watched {
     else this.takeIn(packet)
     if (tells && this.phase === "established" && this.heard() > before) {
       if (elsewhere === undefined) this.peer.prove()
-      else {
-        this.peer.move(elsewhere)
-        this.events?.onMoved?.()
-      }
+      else if (this.peer.move(elsewhere, packetNumberOf(packet))) this.events?.onMoved?.()
     }
     this.host.touch(this)
   }

@@ -25,6 +25,21 @@ export const isLongHeader = (packet: Uint8Array): boolean => packet.length > 0 &
 export const idKey = (packet: Uint8Array, start: number, end: number): string =>
   Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength).toString("latin1", start, end)
 
+/** The last `length` bytes of a packet's number, 1 to 4. */
+export interface PacketNumber {
+  readonly value: number
+  readonly length: number
+}
+
+/** The number of a packet that the binding has taken: it has removed the protection of the header, in place. */
+export const packetNumberOf = (packet: Uint8Array): PacketNumber | undefined => {
+  if (isLongHeader(packet)) return undefined
+  const length = (packet[0]! & 0x03) + 1
+  let value = 0
+  for (let i = 0; i < length; i++) value = value * 256 + packet[1 + connectionIdLength + i]!
+  return { value, length }
+}
+
 /** The destination of a short header packet: our ids all have one length, so it needs no parsing. */
 export const shortHeaderKey = (packet: Uint8Array): string | undefined =>
   packet.length < 1 + connectionIdLength ? undefined : idKey(packet, 1, 1 + connectionIdLength)

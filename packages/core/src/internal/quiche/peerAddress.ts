@@ -1,9 +1,10 @@
 /**
- * Where a connection's peer is. A NAT on the way may give it another address at any time, so the address of the latest
- * packet counts. But somebody who caught that packet may only have sent it on, and what is sent there is lost then: until
+ * Where a connection's peer is. A NAT on the way may give it another address at any time, so the address of the packet
+ * that the peer sent last counts (RFC 9000, section 9.3): one that was overtaken on the way tells nothing. But somebody who caught that packet may only have sent it on, and what is sent there is lost then: until
  * a second packet comes from there, what has to be sent again goes by turns to where the peer was before, too.
  */
 import * as NetAddress from "effect/net/NetAddress"
+import type { PacketNumber } from "./packetHeader.ts"
 
 export class PeerAddress {
   /** As far as is known. */
@@ -14,6 +15,11 @@ export class PeerAddress {
   private port: number
   /** The last that more than one packet came from, when `current` is not. */
   private proven: NetAddress.InetAddress | undefined = undefined
+  /** Packets that have come, from wherever. */
+  arrived = 0
+  /** The packet that came from `current` first: its number, and how many had come by then. */
+  private movedBy: PacketNumber | undefined = undefined
+  private arrivedBefore = 0
 
   constructor(address: NetAddress.InetAddress) {
     this.current = this.target = address
@@ -30,13 +36,17 @@ export class PeerAddress {
     return this.proven !== undefined
   }
 
-  /** The peer's latest packet has come from there. */
-  move(to: NetAddress.InetAddress): void {
+  /** A packet of the peer's has come from there. Answers whether that is where it is now. */
+  move(to: NetAddress.InetAddress, number: PacketNumber | undefined): boolean {
+    if (number !== undefined && this.wasOvertaken(number)) return false
+    this.movedBy = number
+    this.arrivedBefore = this.arrived
     const proven = this.proven ?? this.current
     this.proven = NetAddress.formatInet(proven) === NetAddress.formatInet(to) ? undefined : proven
     this.current = this.target = to
     this.host = NetAddress.formatHost(to)
     this.port = to.port
+    return true
   }
 
   /** Another packet of the peer's has come from `current`. */
@@ -48,5 +58,18 @@ export class PeerAddress {
   /** Nothing was heard, and something is to be sent again. */
   retry(): void {
     if (this.proven !== undefined) this.target = this.target === this.current ? this.proven : this.current
+  }
+
+  /**
+   * Whether it was sent before the one that told of `current`. Only the last bytes of numbers are known (RFC 9000, section
+   * 17.1), so after many more packets nothing can be said.
+   */
+  private wasOvertaken({ length, value }: PacketNumber): boolean {
+    const { movedBy } = this
+    if (movedBy === undefined) return false
+    const range = 256 ** Math.min(length, movedBy.length)
+    if (this.arrived - this.arrivedBefore >= range / 4) return false
+    const behind = (((movedBy.value - value) % range) + range) % range
+    return behind > 0 && behind < range / 2
   }
 }
