@@ -64,6 +64,8 @@ describe("reset", () => {
       const answer = new Received()
       const both = near.connection.openBi(0, answer)
       both.send.reset(3)
+      assert.deepStrictEqual(answer.ends, [])
+      yield* until("the end of the answer", () => answer.ends.length > 0)
       assert.deepStrictEqual(answer.ends, [new StreamGone()])
       near.send(text("after"))
       yield* until("the next message", () => far.filled.at(-1)?.text === "after")

@@ -16,11 +16,13 @@ import {
   TooManyConnections,
   TransportError
 } from "@qp2p/core/ConnectionError"
+import { SocketError } from "@qp2p/core/EndpointError"
 import { type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 import type { Host } from "./Gateway.ts"
 import { MemoryConnection } from "./internal/memory/connection.ts"
 import { Link } from "./internal/memory/link.ts"
@@ -34,11 +36,16 @@ const ignore = () => {}
 
 const connectionRefused = 2
 
+const refusals = {
+  AddressInUse: "the address is in use",
+  AddressNotAvailable: "the address is not one of this machine"
+} as const
+
 /** Answers `dialler` that it is refused where it has come to. */
 const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
   const { remoteAddress: peer, link } = dialler
   const error = new TransportError({ peer, code: connectionRefused, reason: "connection refused" })
-  const back = new Link(wire, { place: link.to, realm }, source, ignore)
+  const back = new Link(wire, { place: link.to, home: link.to, realm }, source, ignore)
   back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, reason: "" }), error))
   back.close()
 }
@@ -65,9 +72,15 @@ const isFull = ({ connections, options }: MemoryPort, remote: NetAddress.IpAddre
 const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] =>
   Transport.of({
     bind: Effect.fnUntraced(function* (options, events) {
-      const { address, place } = yield* vacancy(host, options.localAddress)
+      const vacant = vacancy(host, options.localAddress)
+      if (Result.isFailure(vacant)) {
+        const reason = refusals[vacant.failure]
+        return yield* new SocketError({ address: options.localAddress, reason, cause: new Error(reason) })
+      }
+      const { address, place } = vacant.success
       const port: MemoryPort = {
         place,
+        home: place,
         realm: host.realm,
         options,
         connections: new Set(),
@@ -88,10 +101,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
 
       const dial: BackingSocket["dial"] = (peer, { onConnected, onFailed }) => {
         const error = bound ? refusal(port, peer) : new EndpointStopped()
-        if (error !== undefined) {
-          onFailed(error)
-          return ignore
-        }
+        if (error !== undefined) return wire.timeline.schedule(0, () => onFailed(error))
         let pending = true
         const connection = new MemoryConnection(wire, port, placeOf(peer), wire.nextSeniority(), (failure) => {
           if (pending) onFailed(failure)

@@ -69,7 +69,9 @@ describe("bind", () => {
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(dial.connected[0]!.closes, [new LocallyClosed()])
       assert.deepStrictEqual(pending.failed, [new EndpointStopped()])
-      assert.deepStrictEqual(client.dial(server.socket.address).failed, [new EndpointStopped()])
+      const late = client.dial(server.socket.address)
+      yield* settle
+      assert.deepStrictEqual(late.failed, [new EndpointStopped()])
       yield* bind("10.0.0.1:1")
 
       yield* TestClock.adjust("49 millis")
@@ -149,13 +151,26 @@ describe("dial", () => {
     }).pipe(provide)
   )
 
-  it.effect("reports at once what cannot be dialled", () =>
+  it.effect("reports without delay what cannot be dialled, unless it was cancelled", () =>
     Effect.gen(function* () {
       const client = yield* bind("10.0.0.1:0", { maxConnections: 1 })
-      const tags = ["10.0.0.2:0", "[::1]:1", "0.0.0.0:1"].map((peer) => client.dial(address(peer)).failed[0]?._tag)
-      assert.deepStrictEqual(tags, ["InvalidAddress", "InvalidAddress", "InvalidAddress"])
+      const dials = ["10.0.0.2:0", "[::1]:1", "0.0.0.0:1"].map((peer) => client.dial(address(peer)))
+      const cancelled = client.dial(address("10.0.0.2:0"))
+      cancelled.cancel()
+      assert.deepStrictEqual(
+        dials.map(({ failed }) => failed.length),
+        [0, 0, 0]
+      )
+      yield* settle
+      assert.deepStrictEqual(
+        dials.map(({ failed }) => failed.map(({ _tag }) => _tag)),
+        [["InvalidAddress"], ["InvalidAddress"], ["InvalidAddress"]]
+      )
+      assert.deepStrictEqual(cancelled.failed, [])
       client.dial(address("10.0.0.2:2"))
-      assert.deepStrictEqual(client.dial(address("10.0.0.2:2")).failed, [new TooManyConnections({ limit: 1 })])
+      const second = client.dial(address("10.0.0.2:2"))
+      yield* settle
+      assert.deepStrictEqual(second.failed, [new TooManyConnections({ limit: 1 })])
     }).pipe(provide)
   )
 

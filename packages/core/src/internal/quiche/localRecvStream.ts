@@ -18,7 +18,9 @@ export class LocalRecvStream implements BackingRecvStream {
       if (send.finWritten && send.written === 0) stream.held = true
       if (this.stopCode !== undefined) stream.stop(this.stopCode)
     }
-    send.onNoId = (failure) => events.onEnd(failure)
+    send.onNoId = (failure) => {
+      if (this.stopCode === undefined) events.onEnd(failure)
+    }
   }
 
   resume(): void {

@@ -102,6 +102,9 @@ export class SendStream implements BackingSendStream {
 
   reset(code: number): void {
     if (this.ended) return
+    const { onNoId } = this
+    // Its owner is in the midst of this call; what follows from it is told after.
+    this.onNoId = onNoId && ((failure) => queueMicrotask(() => onNoId(failure)))
     this.end(new StreamGone())
     this.owner.discard(this, clampCode(code))
   }

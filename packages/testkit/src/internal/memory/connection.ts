@@ -28,6 +28,9 @@ const streamCredit = 1_024
 /** How long a connection in doubt may take to show a sign of life, in milliseconds. */
 const lifeSign = 3_000
 
+/** Connections are kept alive at multiples of this, in milliseconds, so that hours of it do not take a test long. */
+const longestBeat = 1_000
+
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
@@ -40,6 +43,7 @@ export class MemoryConnection implements BackingConnection {
   private readonly wire: MemoryWire
   private readonly onFailed: (error: ConnectionError) => void
   private readonly keepAlive: number
+  private readonly beat: number
   private timeout: number
   private events: ConnectionEvents | undefined
   private closed: Close | undefined
@@ -71,6 +75,7 @@ export class MemoryConnection implements BackingConnection {
     this.seniority = seniority
     this.onFailed = onFailed
     this.keepAlive = Duration.toMillis(port.options.keepAliveInterval)
+    this.beat = Math.min(Math.max(this.keepAlive / 20, 1), longestBeat)
     this.timeout = Duration.toMillis(port.options.handshakeTimeout)
     this.heardAt = wire.timeline.now()
     this.link = new Link(wire, port, remote, () => this.finish(new TransportClosed({ code: 1, reason: "killed" })))
@@ -348,15 +353,20 @@ export class MemoryConnection implements BackingConnection {
     this.send(0, (peer) => peer.send(0, () => {}))
   }
 
+  /** When to ask for a sign of life: rather a beat too early, at times that many connections have in common. */
+  private pingAfter(time: number) {
+    return Math.floor((time + this.keepAlive) / this.beat) * this.beat
+  }
+
   private readonly tick = () => {
     const { timeline } = this.wire
     const now = timeline.now()
     const deadline = this.heardAt + this.timeout
     if (now >= deadline) return this.finish(new IdleTimedOut())
-    let ping = this.heardAt + this.keepAlive
+    let ping = this.pingAfter(this.heardAt)
     if (this.events === undefined) ping = deadline
     else if (now >= ping) {
-      ping = now + this.keepAlive
+      ping = this.pingAfter(now)
       this.probe()
     }
     this.cancelTimer = timeline.schedule(Math.min(deadline, ping) - now, this.tick)

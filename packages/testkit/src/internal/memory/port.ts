@@ -5,15 +5,13 @@
  */
 import type { BindOptions } from "@qp2p/core/Transport"
 import type { Place } from "../network/place.ts"
-import type { Port, Realm } from "../network/realm.ts"
+import type { Port } from "../network/realm.ts"
 import { Wire } from "../network/wire.ts"
 import type { MemoryConnection } from "./connection.ts"
 import type { Link } from "./link.ts"
 
 /** A bound socket. */
 export interface MemoryPort extends Port {
-  readonly place: Place
-  readonly realm: Realm
   readonly options: BindOptions
   readonly connections: Set<MemoryConnection>
   /**

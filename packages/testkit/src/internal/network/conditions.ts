@@ -17,10 +17,13 @@ interface Way {
   busyUntil: number
 }
 
-const anywhere = "*"
+/** How many are remembered; after that they are looked up anew. */
+const maxWays = 65_536
 
-/** A host's own rule goes before one for everybody, and the latest before earlier ones. */
-class Rules<A> {
+export const anywhere = "*"
+
+/** A socket's own rule goes before its host's, and that before one for everybody; the latest before earlier ones. */
+export class Rules<A> {
   private readonly rules = new Map<string, A>()
   private readonly fallback: A
 
@@ -77,6 +80,11 @@ export class Conditions {
     return Math.ceil(way.busyUntil - now + way.latency())
   }
 
+  /** How long a packet would wait for those before it, in milliseconds. */
+  backlog(from: Place, to: Place, now: number): number {
+    return Math.max(0, this.wayOf(from, to).busyUntil - now)
+  }
+
   cut(from: string, to: string) {
     const targets = this.cuts.get(from)
     if (targets === undefined) this.cuts.set(from, new Set([to]))
@@ -113,6 +121,7 @@ export class Conditions {
     const name = `${from.key}>${to.key}`
     let way = this.ways.get(name)
     if (way === undefined) {
+      if (this.ways.size >= maxWays) this.ways.clear()
       way = { latency: this.latencies.get(from, to), rate: this.rates.get(from, to), busyUntil: 0 }
       this.ways.set(name, way)
     }

@@ -28,17 +28,21 @@ export const ipFrom = (
 ): Effect.Effect<NetAddress.IpAddress, NetAddress.NetAddressError> =>
   NetAddress.isIpAddress(input) ? Effect.succeed(input) : Effect.fromResult(NetAddress.ipFromString(input))
 
+/** Hands the names of a direction to `set`. */
+export const along = (
+  direction: Direction | undefined,
+  set: (from?: string, to?: string) => void
+): Effect.Effect<void, NetAddress.NetAddressError> =>
+  Effect.gen(function* () {
+    const [from, to] = [direction?.from, direction?.to]
+    const [source] = from === undefined ? [] : yield* namesOf(from)
+    const [target] = to === undefined ? [] : yield* namesOf(to)
+    set(source, target)
+  })
+
 /** `resend` says that something may get through again that did not before. */
 export const make = <P extends Port>(wire: Wire<P>, resend: () => void): NetworkControl => {
   const { conditions } = wire
-
-  const along = (direction: Direction | undefined, set: (from?: string, to?: string) => void) =>
-    Effect.gen(function* () {
-      const [from, to] = [direction?.from, direction?.to]
-      const [source] = from === undefined ? [] : yield* namesOf(from)
-      const [target] = to === undefined ? [] : yield* namesOf(to)
-      set(source, target)
-    })
 
   const between = (from: Places, to: Places, act: (from: string, to: string) => void) =>
     Effect.gen(function* () {

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import { SocketError } from "@qp2p/core/EndpointError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 import type { Host } from "../../Gateway.ts"
 import { ipFrom } from "./control.ts"
 import { type Place, placeOf } from "./place.ts"
@@ -39,24 +39,23 @@ export interface Bound {
   readonly place: Place
 }
 
+/** Why there is no place. */
+export type Refusal = "AddressInUse" | "AddressNotAvailable"
+
 /** Finds a place for a socket on `host`; it is not taken yet. */
 export const vacancy = (
   { address: own, realm }: NetworkHost,
   wanted: NetAddress.InetAddress
-): Effect.Effect<Bound, SocketError> => {
+): Result.Result<Bound, Refusal> => {
   const wildcard = NetAddress.isUnspecified(wanted.address)
-  const fail = (reason: string) => Effect.fail(new SocketError({ address: wanted, reason, cause: new Error(reason) }))
-  if (own !== undefined) {
-    const fits = wildcard
-      ? sameFamily(own, wanted.address)
-      : NetAddress.formatIp(own) === NetAddress.formatIp(wanted.address)
-    if (!fits) return fail("the address is not one of this machine")
-  }
+  if (own !== undefined && !fits(own, wanted.address, wildcard)) return Result.fail("AddressNotAvailable")
   const vacant = realm.vacancy(own === undefined ? wanted : NetAddress.inetAddressUnsafe(own, wanted.port))
-  if (vacant === undefined) return fail("the address is in use")
+  if (vacant === undefined) return Result.fail("AddressInUse")
   const address = wildcard ? NetAddress.inetAddressUnsafe(wanted.address, vacant.port) : vacant
-  return Effect.succeed({ address, place: placeOf(vacant) })
+  return Result.succeed({ address, place: placeOf(vacant) })
 }
 
-const sameFamily = (a: NetAddress.IpAddress, b: NetAddress.IpAddress) =>
-  NetAddress.familyOf(a) === NetAddress.familyOf(b)
+const fits = (own: NetAddress.IpAddress, wanted: NetAddress.IpAddress, wildcard: boolean) =>
+  wildcard
+    ? NetAddress.familyOf(own) === NetAddress.familyOf(wanted)
+    : NetAddress.formatIp(own) === NetAddress.formatIp(wanted)

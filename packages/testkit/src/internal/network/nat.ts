@@ -111,11 +111,11 @@ export class Nat {
     return forward
   }
 
-  unforward(port: number) {
-    const forward = this.forwards.get(port)
+  unforward(inner: Place) {
+    const forward = this.forwardsInside.get(inner.key)
     if (forward === undefined) return
-    this.forwards.delete(port)
-    this.forwardsInside.delete(forward.inner.key)
+    this.forwards.delete(forward.port)
+    this.forwardsInside.delete(inner.key)
   }
 
   get forwarded(): ReadonlyArray<Forward> {
@@ -169,7 +169,7 @@ export class Nat {
   private liveForward(port: number): Forward | undefined {
     const forward = this.forwards.get(port)
     if (forward === undefined || forward.expires > this.now()) return forward
-    this.unforward(port)
+    this.unforward(forward.inner)
     return undefined
   }
 

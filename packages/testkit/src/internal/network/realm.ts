@@ -13,7 +13,10 @@ const lastPort = 65535
 
 /** A bound socket. */
 export interface Port {
+  /** Where packets for it come to. */
   readonly place: Place
+  /** Where it was bound: what its owner and the test call it. */
+  readonly home: Place
   readonly realm: Realm
 }
 

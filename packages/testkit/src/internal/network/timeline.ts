@@ -58,6 +58,9 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
   const moments = new Map<number, Moment>()
   const sleepers = new Set<number>()
 
+  /** Whole microseconds: fractions of them are what adding and subtracting leaves, and would make two moments of one. */
+  const rounded = (millis: number) => Math.round(millis * 1_000) / 1_000
+
   const momentAt = (due: number): Moment => {
     const known = moments.get(due)
     if (known !== undefined) return known
@@ -91,14 +94,14 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
       }
       sleep()
     })
-    Fiber.runIn(fork(Effect.andThen(Effect.sleep(Duration.millis(due - now())), wake)), scope)
+    Fiber.runIn(fork(Effect.andThen(Effect.sleep(Duration.millis(rounded(due - now()))), wake)), scope)
   }
 
   const schedule = (delay: number, action: () => void) => {
     const entry: Entry = { action }
     if (delay <= 0) enqueue([entry])
     else if (delay < Number.POSITIVE_INFINITY) {
-      momentAt(now() + delay).entries.push(entry)
+      momentAt(rounded(now() + delay)).entries.push(entry)
       sleep()
     }
     return () => {

@@ -53,18 +53,20 @@ export class Wire<P extends Port> {
    */
   transmit(from: Port, to: Place, size: number, notBefore: number, fate: Fate<P>): number {
     const departed = depart(from.realm, from.place, to)
-    if (departed === undefined || this.conditions.isSevered([from.place, departed.source], [to])) {
+    if (departed === undefined || this.conditions.isSevered([from.home, departed.source], [to])) {
       fate.lose()
       return notBefore
     }
     const { timeline } = this
     const now = timeline.now()
-    const due = Math.max(now + this.conditions.transit(from.place, to, size, now), notBefore)
+    const due = Math.max(now + this.conditions.transit(from.home, to, size, now), notBefore)
     timeline.schedule(due - now, () => {
       const arrived = arrival(departed.realm, to, departed.source)
       if (arrived === undefined) return fate.lose()
-      if (this.conditions.isSevered([from.place, departed.source], [to, arrived.place])) return fate.lose()
-      fate.arrive(arrived.realm.ports.get(arrived.place.key) as P | undefined, departed.source)
+      const port = arrived.realm.ports.get(arrived.place.key) as P | undefined
+      const severed = this.conditions.isSevered([from.home, departed.source], [to, port?.home ?? arrived.place])
+      if (severed) fate.lose()
+      else fate.arrive(port, departed.source)
     })
     return due
   }

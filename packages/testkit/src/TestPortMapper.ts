@@ -1,0 +1,204 @@
+/**
+ * A `PortMapper` for tests: it records what it is asked, grants ports, fails as told, and lets leases end on Effect's
+ * clock.
+ *
+ * It keeps the contract of `PortMapper`: a mapping is renewed at half its lease while its scope lives and removed when the
+ * scope closes. A renewal that fails is tried again at the next half; a mapping that nobody renews ends with its lease.
+ *
+ * @since 0.1.0
+ */
+import { type Mapping, type MapOptions, PortMapper } from "@qp2p/core/PortMapper"
+import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type { Gateway, Host } from "./Gateway.ts"
+import { ipFrom } from "./internal/network/control.ts"
+import { Nat } from "./internal/network/nat.ts"
+import { type Place, placeAt, placeOf } from "./internal/network/place.ts"
+import { Realm } from "./internal/network/realm.ts"
+
+/**
+ * One thing that the mapper was asked or did by itself, and what came of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly action: "map" | "renew" | "unmap"
+  /** Milliseconds, as `Clock.currentTimeMillis` says. */
+  readonly time: number
+  readonly internal: NetAddress.InetAddress
+  /** What was granted or removed. */
+  readonly result: Result.Result<NetAddress.InetAddress, PortMapperError>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class TestPortMapper extends Context.Service<
+  TestPortMapper,
+  {
+    /** Oldest first; the latest 10,000. */
+    readonly calls: Effect.Effect<ReadonlyArray<Call>>
+    /** The mappings there are now. */
+    readonly mappings: Effect.Effect<ReadonlyArray<Mapping>>
+    /** The next `times` calls that map or renew fail with this; 1 by default. */
+    readonly failNext: (error: PortMapperError, times?: number) => Effect.Effect<void>
+    /** Whoever maps or renews waits this long for an answer; 0 by default. */
+    readonly setDelay: (delay: Duration.Input) => Effect.Effect<void>
+    /** Removes every mapping, as a router does that restarts. The next renewal gets it again. */
+    readonly forget: Effect.Effect<void>
+  }
+>()("@qp2p/testkit/TestPortMapper") {}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** The address that mappings are granted at; 203.0.113.1 by default, which is nobody's (RFC 5737). */
+  readonly external?: string | NetAddress.IpAddress | undefined
+}
+
+const defaultExternal = "203.0.113.1"
+
+const callsKept = 10_000
+
+/** What of a gateway a mapper needs, and how an internal address is found on it. */
+interface Router {
+  readonly nat: Nat
+  readonly placeOf: (internal: NetAddress.InetAddress) => Place
+}
+
+const make = Effect.fnUntraced(function* (router: Router) {
+  const { nat } = router
+  const clock = yield* Clock.Clock
+  const calls: Array<Call> = []
+  const failures: Array<PortMapperError> = []
+  let delay: Duration.Duration = Duration.zero
+
+  const record = (action: Call["action"], internal: NetAddress.InetAddress, result: Call["result"]) => {
+    if (calls.length === callsKept) calls.shift()
+    calls.push({ action, time: clock.currentTimeMillisUnsafe(), internal, result })
+  }
+
+  const grant = (
+    { external, internal, lease }: MapOptions,
+    inner: Place
+  ): Result.Result<NetAddress.InetAddress, PortMapperError> => {
+    const failure = failures.shift()
+    if (failure !== undefined) return Result.fail(failure)
+    if (NetAddress.familyOf(inner.address) !== NetAddress.familyOf(nat.address)) {
+      return Result.fail(new PortMapperUnsupported({ reason: "the gateway maps no ports of this address family" }))
+    }
+    const forward = nat.forward(inner, external ?? internal.port, Duration.toMillis(lease))
+    return forward === undefined
+      ? Result.fail(new PortMapperUnsupported({ reason: "every port of the gateway is taken" }))
+      : Result.succeed(placeAt(nat.address, forward.port).address)
+  }
+
+  const ask = (action: "map" | "renew", options: MapOptions, inner: Place) =>
+    Effect.suspend(() => {
+      const result = grant(options, inner)
+      record(action, options.internal, result)
+      return Effect.fromResult(result)
+    }).pipe((granting) =>
+      Effect.andThen(
+        Effect.suspend(() => Effect.sleep(delay)),
+        granting
+      )
+    )
+
+  const map: PortMapper["Service"]["map"] = Effect.fnUntraced(function* (options) {
+    const inner = router.placeOf(options.internal)
+    const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner), {
+      interruptible: true
+    })
+    yield* ask("renew", options, inner).pipe(
+      Effect.ignore,
+      Effect.delay(Duration.times(options.lease, 0.5)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+    return { internal: options.internal, external }
+  })
+
+  const unmap =
+    ({ internal }: MapOptions, inner: Place) =>
+    (external: NetAddress.InetAddress) =>
+      Effect.sync(() => {
+        nat.unforward(inner)
+        record("unmap", internal, Result.succeed(external))
+      })
+
+  const steering = TestPortMapper.of({
+    calls: Effect.sync(() => [...calls]),
+    mappings: Effect.sync(() =>
+      nat.forwarded.map(({ inner, port }) => ({
+        internal: inner.address,
+        external: placeAt(nat.address, port).address
+      }))
+    ),
+    failNext: (error, times = 1) =>
+      Effect.sync(() => {
+        for (let i = 0; i < times; i++) failures.push(error)
+      }),
+    setDelay: (input) =>
+      Effect.sync(() => {
+        delay = Duration.fromInputUnsafe(input)
+      }),
+    forget: Effect.sync(() => nat.restart())
+  })
+  return Context.make(PortMapper, PortMapper.of({ map })).pipe(Context.add(TestPortMapper, steering))
+})
+
+/**
+ * A mapper without a network: it grants the port that is wished for, or the internal one, or the next that is free.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<PortMapper | TestPortMapper, NetAddress.NetAddressError> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const address = yield* ipFrom(options.external ?? defaultExternal)
+      const clock = yield* Clock.Clock
+      const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+      const nat = new Nat({
+        kind: "FullCone",
+        hairpinning: true,
+        lifetime: 0,
+        address,
+        inside: new Realm(),
+        outside: new Realm(),
+        now
+      })
+      return yield* make({ nat, placeOf })
+    })
+  )
+
+/**
+ * Opens ports on the gateway that `host` is behind.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerHost = (
+  host: Host & { readonly gateway: Gateway }
+): Layer.Layer<PortMapper | TestPortMapper, NetAddress.NetAddressError> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const own = yield* ipFrom(host.address)
+      return yield* make({
+        nat: host.gateway.nat,
+        // A socket that is bound to every address of its host is reached at the one that the gateway knows.
+        placeOf: ({ address, port }) => placeAt(NetAddress.isUnspecified(address) ? own : address, port)
+      })
+    })
+  )

@@ -1,0 +1,33 @@
+/**
+ * What `SimulatedNetwork` puts on the network.
+ *
+ * @since 0.1.0
+ */
+import { isAt, type Place, placeAt, placeOf } from "../network/place.ts"
+import type { Port } from "../network/realm.ts"
+import { Wire } from "../network/wire.ts"
+import { FaultRules } from "./faults.ts"
+
+/** A bound socket. It has another place than it was bound to once it was rebound. */
+export interface SimulatedPort extends Port {
+  place: Place
+  readonly onPacket: (payload: Uint8Array, host: string, port: number) => void
+}
+
+export class SimulatedWire extends Wire<SimulatedPort> {
+  readonly faults = new FaultRules()
+  readonly counts = { sent: 0, delivered: 0, lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
+  readonly bound = new Set<SimulatedPort>()
+
+  /** Gives the sockets with these names other ports, which they know nothing of. */
+  rebind(names: ReadonlyArray<string>) {
+    for (const port of this.bound) {
+      if (!names.some((name) => isAt(port.home, name))) continue
+      const vacant = port.realm.vacancy(placeAt(port.place.address.address, 0).address)
+      if (vacant === undefined) continue
+      port.realm.remove(port)
+      port.place = placeOf(vacant)
+      port.realm.add(port)
+    }
+  }
+}
