@@ -28,6 +28,8 @@ interface Entry {
 /** What is due at one time. Much of a network's life happens at the same times, and waking up is what costs. */
 interface Moment {
   readonly due: number
+  /** The latest time that one of them was meant for, less than a microsecond away. */
+  exact: number
   readonly entries: Array<Entry>
 }
 
@@ -61,10 +63,14 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
   /** Whole microseconds: fractions of them are what adding and subtracting leaves, and would make two moments of one. */
   const rounded = (millis: number) => Math.round(millis * 1_000) / 1_000
 
-  const momentAt = (due: number): Moment => {
+  const momentAt = (exact: number): Moment => {
+    const due = rounded(exact)
     const known = moments.get(due)
-    if (known !== undefined) return known
-    const moment: Moment = { due, entries: [] }
+    if (known !== undefined) {
+      known.exact = Math.max(known.exact, exact)
+      return known
+    }
+    const moment: Moment = { due, exact, entries: [] }
     moments.set(due, moment)
     let low = 0
     let high = waiting.length
@@ -89,6 +95,7 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
       const time = now()
       while (waiting.length > 0 && waiting.at(-1)!.due <= time) {
         const moment = waiting.pop()!
+        reached = Math.max(reached, moment.exact)
         moments.delete(moment.due)
         enqueue(moment.entries)
       }
@@ -101,7 +108,7 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
     const entry: Entry = { action }
     if (delay <= 0) enqueue([entry])
     else if (delay < Number.POSITIVE_INFINITY) {
-      momentAt(rounded(now() + delay)).entries.push(entry)
+      momentAt(now() + delay).entries.push(entry)
       sleep()
     }
     return () => {
