@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ApplicationClosed, IdleTimedOut, LocallyClosed, TransportClosed } from "../src/Close.ts"
-import { Network, open } from "./support/impaired.ts"
+import { isLongHeader } from "../src/internal/quiche/packetHeader.ts"
+import { blocked, Network, open } from "./support/impaired.ts"
 import { at, bind, connect, connected, pattern, Received, text, until } from "./support/quic.ts"
 import { relay, udp } from "./support/udp.ts"
 
@@ -242,6 +243,36 @@ describe("stall", () => {
     })
   )
 
+  it.live("a request to stop a stream that was lost ends the connection: it is never sent again", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const { far, near } = yield* connect({
+        server: { openSocket: network.openSocket, stallTimeout: Duration.millis(400) }
+      })
+      far.heed = (stream) => {
+        stream.pausing = true
+      }
+      const { results } = near.send(pattern(1 << 20))
+      yield* until("some of it", () => (far.streams[0]?.length ?? 0) > 0)
+      // A later request would come with packets that are repeated.
+      yield* Effect.sleep("100 millis")
+      let dropped = 0
+      network.outgoing = () => {
+        dropped += 1
+        return []
+      }
+      far.streams[0]!.receive!.stop(7)
+      yield* until("the request", () => dropped > 0)
+      network.outgoing = open
+      const other = far.send(text("alive"))
+      yield* until("something else", () => other.results.length === 1)
+      assert.deepStrictEqual(other.results, ["done"])
+      yield* until("the end of both", () => near.closes.length === 1 && far.closes.length === 1)
+      const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+      assert.deepStrictEqual([...far.closes, ...near.closes, ...results], [stalled, stalled, stalled])
+    })
+  )
+
   it.live("a peer whose application does not read is waited for", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect({ client: { stallTimeout: Duration.millis(200) } })
@@ -320,6 +351,27 @@ describe("a NAT that rebinds", () => {
         "after 4"
       ])
       assert.deepStrictEqual([...near.closes, ...far.closes, near.moves], [0])
+    })
+  )
+
+  it.live("right after the handshake is found out, though the dialler has only handshake packets to send", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const server = yield* bind({ openSocket: network.openSocket })
+      const path = yield* relay(() => server.socket.address.port)
+      // From when it knows the server, the client hears nothing of it: not even that its handshake has arrived.
+      const client = yield* bind({ onPeer: () => (network.outgoing = blocked) })
+      const near = yield* connected(client.dial(at(path.port)))
+      // More than the congestion window, so that only probes are sent after it.
+      const { results } = near.send(pattern(1 << 20))
+      yield* until("the acceptor", () => server.accepted.length === 1 && server.accepted[0]!.streams.length === 1)
+      path.recording = true
+      yield* until("probes of the handshake", () => path.toServer.some(isLongHeader))
+      yield* path.rebind
+      network.outgoing = open
+      yield* until("the confirmation", () => results.length === 1)
+      assert.deepStrictEqual(results, ["done"])
+      assert.strictEqual(server.accepted[0]!.connection.remoteAddress.port, path.ports[1])
     })
   )
 

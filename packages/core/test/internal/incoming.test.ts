@@ -13,6 +13,7 @@ import { Peer, Received } from "../support/quic.ts"
 const setup = () => {
   const arrived = new Map<number, { bytes: number; fin: boolean }>()
   const shutDown: Array<readonly [id: number, code: number]> = []
+  const finished = new Set<number>()
   let turns = 0
   let over: StreamFailure | undefined
   let shutdownFails = false
@@ -32,6 +33,7 @@ const setup = () => {
       if (shutdownFails) throw new Error(`InvalidStreamState(${id})`)
       shutDown.push([id, code])
     },
+    streamFinished: (id: number) => finished.has(id),
     stats: () => ({ recvBytes: 0 })
   } as unknown as NativeConnection
   const peer = new Peer(undefined as never)
@@ -51,6 +53,7 @@ const setup = () => {
   })
   return {
     arrived,
+    finished,
     incoming,
     peer,
     send,
@@ -191,5 +194,27 @@ describe("the answer on a stream of ours", () => {
     listen(incoming, half, answer)
     half.end(new StreamGone())
     assert.deepStrictEqual(answer.ends, [new StreamGone()])
+  })
+})
+
+describe("a stream that was stopped", () => {
+  it("is overdue from the first look on, until the peer has ended it", () => {
+    const { arrived, finished, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false }).set(6, { bytes: 5, fin: false })
+    incoming.read(false)
+    assert.strictEqual(incoming.oldestStop(1_000), 0)
+    peer.streams[0]!.receive!.stop(7)
+    assert.strictEqual(incoming.oldestStop(1_000), 0)
+    peer.streams[1]!.receive!.stop(7)
+    assert.strictEqual(incoming.oldestStop(500), 1_000)
+    assert.strictEqual(incoming.oldestStop(500), 1_500)
+    finished.add(2)
+    assert.strictEqual(incoming.oldestStop(500), 1_000)
+    finished.add(6)
+    assert.strictEqual(incoming.oldestStop(500), 0)
+    // The binding drops what comes after the end, so nothing of it is remembered.
+    arrived.set(2, { bytes: 1, fin: false })
+    incoming.read(false)
+    assert.strictEqual(peer.streams.length, 3)
   })
 })

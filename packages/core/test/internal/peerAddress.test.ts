@@ -81,3 +81,48 @@ describe("a peer's address", () => {
     assert.isTrue(peer.move(home, { value: 150, length: 1 }))
   })
 })
+
+describe("an address that packets come from which prove nothing", () => {
+  /** Where so many packets of 1,200 bytes go. */
+  const next = (peer: PeerAddress, count: number) => Array.from({ length: count }, () => peer.targetOf(1_200))
+
+  it("gets some of what is sent again, every other time, and no more than three times what came", () => {
+    const peer = new PeerAddress(home)
+    peer.rumour(away, 300)
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 2), [home, home])
+    peer.rumour(away, 600)
+    assert.isTrue(peer.isDoubtful)
+    assert.deepStrictEqual(next(peer, 1), [home])
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 3), [away, away, home])
+    peer.rumour(away, 10_000)
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 9).map(String), [...Array.from({ length: 8 }, () => String(away)), String(home)])
+    peer.rumour(away, 10_000)
+    peer.retry()
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 1), [home])
+    assert.strictEqual(peer.current, home)
+  })
+
+  it("counts for itself: what came from another one does not count", () => {
+    const peer = new PeerAddress(home)
+    peer.rumour(away, 10_000)
+    peer.rumour(beyond, 300)
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 1), [home])
+  })
+
+  it.each(["prove", "move"] as const)("is forgotten when the peer's own packets come: %s", (how) => {
+    const peer = new PeerAddress(home)
+    peer.rumour(away, 10_000)
+    peer.retry()
+    if (how === "prove") peer.prove()
+    else peer.move(home, undefined)
+    assert.deepStrictEqual(next(peer, 1), [home])
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 1), [home])
+    assert.isFalse(peer.isDoubtful)
+  })
+})

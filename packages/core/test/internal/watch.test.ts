@@ -7,13 +7,14 @@ const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 /** A connection on which nothing happens, with a note of what its watch did to it. */
 const setup = (phase: Watched["phase"]) => {
   const done: Array<string> = []
-  const connection = { phase, received: 0, waits: false }
+  const connection = { phase, received: 0, waits: false, stopped: 0 }
   const watch = new Watch({
     get phase() {
       return connection.phase
     },
     heard: () => connection.received,
     stalled: () => connection.waits,
+    oldestStop: () => connection.stopped,
     ping: () => done.push("ping"),
     onHandshakeTimeout: () => done.push("handshake"),
     onStall: () => done.push("stall"),
@@ -82,6 +83,18 @@ describe("a stall", () => {
       }
     }
     assert.deepStrictEqual(done, [])
+  })
+})
+
+describe("a stream that the peer was asked to stop", () => {
+  it("stalls the connection when the peer goes on for the stall timeout", () => {
+    const { connection, done, look } = setup("established")
+    connection.stopped = 59_999
+    look(1)
+    assert.deepStrictEqual(done, [])
+    connection.stopped = 60_000
+    look(1)
+    assert.deepStrictEqual(done, ["stall"])
   })
 })
 

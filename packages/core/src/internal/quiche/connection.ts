@@ -176,8 +176,10 @@ export class Connection implements BackingConnection, Watched {
     const before = tells ? this.heard() : 0
     if (isLongHeader(packet)) for (const part of splitDatagram(packet)) this.takeIn(part)
     else this.takeIn(packet)
-    if (tells && this.phase === "established" && this.heard() > before) {
-      if (elsewhere === undefined) this.peer.prove()
+    if (tells && this.phase === "established") {
+      if (this.heard() === before) {
+        if (elsewhere !== undefined && isLongHeader(packet)) this.peer.rumour(elsewhere, packet.length)
+      } else if (elsewhere === undefined) this.peer.prove()
       else if (this.peer.move(elsewhere, packetNumberOf(packet))) this.events?.onMoved?.()
     }
     this.host.touch(this)
@@ -255,6 +257,8 @@ export class Connection implements BackingConnection, Watched {
     return this.outgoing.waits && !moved
   }
 
+  readonly oldestStop = (elapsed: number): number => this.incoming.oldestStop(elapsed)
+
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
   readonly ping = (): void => {
     this.native.sendAckEliciting()
@@ -297,7 +301,7 @@ export class Connection implements BackingConnection, Watched {
       this.allowance -= sent[0]
       this.accounts.sent()
       this.watch.active = true
-      host.outbox.addBuffered(sent[0], this.peer.target)
+      host.outbox.addBuffered(sent[0], this.peer.targetOf(sent[0]))
     }
     // More may be ready than one turn should send.
     host.touch(this)

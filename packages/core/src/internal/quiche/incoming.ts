@@ -29,6 +29,8 @@ export class Incoming implements RecvOwner {
   private bytesRead = 0
   private readonly host: IncomingHost
   private readonly streams = new Map<number, RecvStream>()
+  /** Streams that the peer was asked to stop and has not ended, and for how many milliseconds. */
+  private readonly stopping = new Map<number, number>()
 
   constructor(host: IncomingHost) {
     this.host = host
@@ -84,10 +86,29 @@ export class Incoming implements RecvOwner {
     this.host.accounts.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
+      this.stopping.set(stream.id, 0)
     } catch {
       // Nothing to stop any more.
     }
     this.host.touch()
+  }
+
+  /**
+   * For how many milliseconds the peer has gone on with a stream that it was asked to stop; asked every `elapsed`. The
+   * binding does not repeat a request that was lost, and gives such a stream no more credit: its sender waits for ever.
+   */
+  readonly oldestStop = (elapsed: number): number => {
+    let oldest = 0
+    for (const [id, age] of this.stopping) {
+      if (this.native.streamFinished(id)) {
+        this.stopping.delete(id)
+        this.streams.delete(id)
+      } else {
+        this.stopping.set(id, age + elapsed)
+        oldest = Math.max(oldest, age)
+      }
+    }
+    return oldest
   }
 
   readonly wasReset = (): void => this.host.accounts.wasReset()

@@ -2,9 +2,20 @@
  * Where a connection's peer is. A NAT on the way may give it another address at any time, so the address of the packet
  * that the peer sent last counts (RFC 9000, section 9.3): one that was overtaken on the way tells nothing. But somebody who caught that packet may only have sent it on, and what is sent there is lost then: until
  * a second packet comes from there, what has to be sent again goes by turns to where the peer was before, too.
+ *
+ * A client that moves right after the handshake may have nothing to say but handshake packets, which cannot be read any
+ * more and prove nothing. Some of what has to be sent again goes to where they come from: no more than three times what
+ * came (RFC 9000, section 8.1), since anybody may have sent them.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import type { PacketNumber } from "./packetHeader.ts"
+import { minInitialLength } from "./tunables.ts"
+
+/** RFC 9000, section 8.1. */
+const amplification = 3
+
+/** Bytes; whoever sends more than a little for nothing earns no more by it. */
+const maxCredit = 8 * minInitialLength
 
 export class PeerAddress {
   /** As far as is known. */
@@ -20,6 +31,10 @@ export class PeerAddress {
   /** The packet that came from `current` first: its number, and how many had come by then. */
   private movedBy: PacketNumber | undefined = undefined
   private arrivedBefore = 0
+  /** Where packets come from that may be the peer's, and how many bytes may be sent there. */
+  private rumoured: NetAddress.InetAddress | undefined = undefined
+  private credit = 0
+  private tryingRumour = false
 
   constructor(address: NetAddress.InetAddress) {
     this.current = this.target = address
@@ -33,7 +48,32 @@ export class PeerAddress {
 
   /** Whether one more packet from `current` would tell something. */
   get isDoubtful(): boolean {
-    return this.proven !== undefined
+    return this.proven !== undefined || this.rumoured !== undefined
+  }
+
+  /** Where a packet of so many bytes goes. */
+  targetOf(bytes: number): NetAddress.InetAddress {
+    if (this.tryingRumour && this.rumoured !== undefined) {
+      this.credit -= bytes
+      if (this.credit >= 0) return this.rumoured
+      this.tryingRumour = false
+    }
+    return this.target
+  }
+
+  /** A packet of so many bytes has come from there, which may be the peer's. */
+  rumour(from: NetAddress.InetAddress, bytes: number): void {
+    if (this.rumoured === undefined || NetAddress.formatInet(this.rumoured) !== NetAddress.formatInet(from)) {
+      this.forgetRumour()
+      this.rumoured = from
+    }
+    this.credit = Math.min(this.credit + amplification * bytes, maxCredit)
+  }
+
+  private forgetRumour(): void {
+    this.rumoured = undefined
+    this.credit = 0
+    this.tryingRumour = false
   }
 
   /** A packet of the peer's has come from there. Answers whether that is where it is now. */
@@ -43,6 +83,7 @@ export class PeerAddress {
     this.arrivedBefore = this.arrived
     const proven = this.proven ?? this.current
     this.proven = NetAddress.formatInet(proven) === NetAddress.formatInet(to) ? undefined : proven
+    this.forgetRumour()
     this.current = this.target = to
     this.host = NetAddress.formatHost(to)
     this.port = to.port
@@ -51,12 +92,15 @@ export class PeerAddress {
 
   /** Another packet of the peer's has come from `current`. */
   prove(): void {
+    this.forgetRumour()
     this.proven = undefined
     this.target = this.current
   }
 
   /** Nothing was heard, and something is to be sent again. */
   retry(): void {
+    this.tryingRumour = !this.tryingRumour && this.credit >= minInitialLength
+    if (this.tryingRumour) return
     if (this.proven !== undefined) this.target = this.target === this.current ? this.proven : this.current
   }
 

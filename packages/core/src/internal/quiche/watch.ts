@@ -19,6 +19,8 @@ export interface Watched {
   readonly heard: () => number
   /** Whether it waits for the peer and has not got on since this was last asked. */
   readonly stalled: () => boolean
+  /** For how long, in milliseconds, the peer has gone on with a stream that it was asked to stop. */
+  readonly oldestStop: (elapsed: number) => number
   readonly ping: () => void
   readonly onHandshakeTimeout: () => void
   readonly onStall: () => void
@@ -56,9 +58,10 @@ export class Watch {
       this.idleFor = this.active ? 0 : this.idleFor + elapsed
       this.active = false
       if (this.idleFor >= limits.keepAlive) watched.ping()
-      // Lost MAX_STREAMS frames are not repeated by the binding, so a connection can come to a stop for good.
+      // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
+      // can come to a stop for good.
       this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined
-      if ((this.stalledFor ?? 0) >= limits.stall) watched.onStall()
+      if (Math.max(this.stalledFor ?? 0, watched.oldestStop(elapsed)) >= limits.stall) watched.onStall()
       if (this.heardBefore !== undefined) this.doubt(this.heardBefore, elapsed)
     }
   }
