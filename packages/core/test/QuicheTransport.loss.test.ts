@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { StreamStopped } from "../src/StreamError.ts"
 import { blocked, type Faults, faulty, Network, open } from "./support/impaired.ts"
 import { assertSame, bind, connect, pattern, Received, text, until } from "./support/quic.ts"
 
@@ -91,6 +92,33 @@ describe("a network that", () => {
           }
           yield* until("the confirmations", () => sent.every(({ results }) => results.length === 1), "60 seconds")
           for (const { results } of sent) assert.deepStrictEqual(results, ["done"])
+        }),
+      90_000
+    )
+
+    it.live(
+      `${name}: streams that are reset in the middle are heard to be`,
+      () =>
+        Effect.gen(function* () {
+          const count = 40
+          const network = new Network(faulty({ seed: 7, ...faults }), faulty({ seed: 8, ...faults }))
+          const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+          for (let i = 0; i < count; i++) {
+            const stream = near.connection.openUni(0)
+            stream.write(pattern(200_000), false, () => {})
+            yield* until("some of it", () => far.filled.length > i, "60 seconds")
+            stream.reset(i)
+          }
+          yield* until(
+            "all ends",
+            () => far.filled.every(({ ends }) => ends.length > 0),
+            "60 seconds"
+          )
+          assert.deepStrictEqual(
+            far.filled.map(({ ends }) => ends),
+            Array.from({ length: count }, (_, code) => [new StreamStopped({ code })])
+          )
+          assert.deepStrictEqual([...near.closes, ...far.closes], [])
         }),
       90_000
     )

@@ -53,8 +53,9 @@ export interface Gateway {
   readonly address: NetAddress.IpAddress
   readonly kind: NatKind
   /**
-   * Forgets every port that is open, as after a loss of power. Peers see the next packets come from other ports, and
-   * from another address if one is given.
+   * Forgets every port that is open, as after a loss of power: until a socket behind it sends again, nothing gets in.
+   * Peers see a symmetric gateway's next packets come from other ports, and any gateway's from another address if one is
+   * given.
    */
   readonly restart: (address?: string | NetAddress.IpAddress) => Effect.Effect<void, NetAddress.NetAddressError>
   /** What it knows. */

@@ -45,7 +45,7 @@ const refusals = {
 const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
   const { remoteAddress: peer, link } = dialler
   const error = new TransportError({ peer, code: connectionRefused, reason: "connection refused" })
-  const back = new Link(wire, { place: link.to, home: link.to, realm }, source, ignore)
+  const back = new Link(wire, { place: link.to, home: link.to, realm }, source, () => true, ignore)
   back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, reason: "" }), error))
   back.close()
 }
@@ -87,7 +87,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
         knock: (dialler, source, answered) => {
           if (!options.accept) return
           if (isFull(port, source.address.address)) return refuse(wire, dialler, port.realm, source)
-          const connection = new MemoryConnection(wire, port, source, dialler.seniority, ignore)
+          const connection = new MemoryConnection(wire, port, source, dialler.seniority, undefined)
           connection.peer = dialler
           dialler.peer = connection
           connection.send(0, () => {

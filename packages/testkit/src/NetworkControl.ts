@@ -25,7 +25,8 @@ export type Places = Place | ReadonlyArray<Place>
 
 /**
  * From one place to another; everywhere when it is left out. The rule for a socket goes before the one for its host, and
- * that before the one for all; among equals the latest counts.
+ * that before the one for all; among equals the latest counts. Of a socket behind a gateway `from` is its own address, and
+ * `to` the one that is sent to.
  *
  * @category models
  * @since 0.1.0
@@ -47,7 +48,7 @@ export interface NetworkControl {
   ) => Effect.Effect<void, NetAddress.NetAddressError>
   /**
    * Bytes a second from each socket to each other one, for packets sent from now on; infinite by default. What is too
-   * much waits for its turn.
+   * much waits for its turn; with 0 nothing gets through.
    */
   readonly setBandwidth: (
     bytesPerSecond: number,

@@ -394,17 +394,27 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
 })
 
 describe("a stream that is reset", () => {
-  it("is reset at once, unless nothing of it was sent or its end was", () => {
+  it("is reset when nothing of it is in flight, unless nothing of it was sent or its end was", () => {
     const { outgoing, peer, told, write } = setup()
     const [begun, waiting, ended] = [outgoing.open(false, 0), outgoing.open(false, 0), outgoing.open(false, 0)] as const
     write(begun, byte, false)
     write(ended, byte, true)
-    outgoing.pump(0)
+    outgoing.pump(1)
     peer.credit.uni = 0
     write(waiting, byte, true)
-    outgoing.pump(1)
+    outgoing.pump(2)
     for (const stream of [begun, waiting, ended]) stream.reset(5)
-    assert.deepStrictEqual(told, ["2 is reset with 5"])
+    assert.isTrue(outgoing.settles)
+    peer.heardAt = 10
+    outgoing.settle(10)
+    assert.notInclude(told, "2 is reset with 5")
+    peer.inFlight = false
+    peer.heardAt = 20
+    outgoing.settle(20)
+    assert.deepStrictEqual(
+      told.filter((each) => each.includes("reset")),
+      ["2 is reset with 5"]
+    )
     assert.isFalse(outgoing.settles)
   })
 })

@@ -62,6 +62,8 @@ export class Outgoing implements SendOwner {
   private unconfirmedHalves = 0
   /** Streams whose fin has to wait until everything before it is acknowledged. */
   private bareFins: Array<SendStream> = []
+  /** Streams that were reset, to be told once nothing of theirs is in flight. */
+  private resets: Array<{ readonly stream: SendStream; readonly code: number }> = []
   /** A stream that has its whole window and could write nothing: as long as that is so, nobody can. */
   private full: SendStream | undefined = undefined
   /** Every stream that has an id and an unfinished sending half. */
@@ -107,7 +109,7 @@ export class Outgoing implements SendOwner {
 
   /** Whether `settle` has something to do. */
   get settles(): boolean {
-    return this.bareFins.length + this.unconfirmedHalves > 0
+    return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0
   }
 
   /** Ends every stream. */
@@ -119,6 +121,7 @@ export class Outgoing implements SendOwner {
     this.full = undefined
     this.unconfirmed = []
     this.bareFins = []
+    this.resets = []
     this.sending.clear()
     this.unconfirmedHalves = 0
     this.opened = 0
@@ -144,7 +147,9 @@ export class Outgoing implements SendOwner {
     this.release(stream)
     // With the fin on its way there is nothing left to take back.
     if (stream.id === undefined || stream.finWritten || this.host.over() !== undefined) return
-    this.shutdown(stream, code)
+    if (stream.written === 0) this.shutdown(stream, code)
+    else this.resets.push({ stream, code })
+    this.host.touch()
   }
 
   readonly reprioritize = (stream: SendStream, priority: number): void => {
@@ -196,6 +201,10 @@ export class Outgoing implements SendOwner {
         this.host.touch()
       } else this.bareFins.push(stream)
     }
+    for (const reset of this.resets.splice(0)) {
+      if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
+      else this.resets.push(reset)
+    }
   }
 
   private succeed(stream: SendStream, now: number): void {
@@ -213,8 +222,8 @@ export class Outgoing implements SendOwner {
    * all is in flight; or a stream begun later was acknowledged, so long ago that the loss of anything earlier would have
    * been declared (RFC 9002, section 6.1.2), and none was.
    *
-   * Two cases need this. quiche forgets a fin that is sent alone while data is in flight, once that data is
-   * acknowledged, so such a fin waits. And it keeps a bidirectional stream until its other half has been read, which
+   * Three cases need this. quiche forgets a fin that is sent alone while data is in flight, once that data is
+   * acknowledged, so such a fin waits. It forgets a reset the same way, which then is not repeated when it is lost. And it keeps a bidirectional stream until its other half has been read, which
    * hides the acknowledgement of this half.
    */
   private settled(stream: SendStream, now: number): boolean {

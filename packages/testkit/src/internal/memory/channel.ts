@@ -25,6 +25,7 @@ export class Channel {
   sent = 0
   credit = window
   failure: StreamFailure | undefined
+  finQueued = false
   onAcknowledged: Write["done"] | undefined
 
   events: RecvEvents | undefined

@@ -29,10 +29,13 @@ const streamCredit = 1_024
 const lifeSign = 3_000
 
 /** Connections are kept alive at multiples of this, in milliseconds, so that hours of it do not take a test long. */
-const longestBeat = 1_000
+const longestBeat = 5_000
 
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
+
+/** The end of a half-open connection, which nobody is told; what its owner hears is another error. */
+const unanswered = new IdleTimedOut()
 
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection {
@@ -41,9 +44,10 @@ export class MemoryConnection implements BackingConnection {
   readonly seniority: string
   peer: MemoryConnection | undefined
   private readonly wire: MemoryWire
-  private readonly onFailed: (error: ConnectionError) => void
+  private readonly onFailed: ((error: ConnectionError) => void) | undefined
   private readonly keepAlive: number
   private readonly beat: number
+  private readonly dialled: boolean
   private timeout: number
   private events: ConnectionEvents | undefined
   private closed: Close | undefined
@@ -68,17 +72,25 @@ export class MemoryConnection implements BackingConnection {
     port: MemoryPort,
     remote: Place,
     seniority: string,
-    onFailed: (error: ConnectionError) => void
+    /** Whoever dials is told of a failure; an acceptor cannot fail. */
+    onFailed: ((error: ConnectionError) => void) | undefined
   ) {
     this.wire = wire
     this.port = port
     this.seniority = seniority
     this.onFailed = onFailed
+    this.dialled = onFailed !== undefined
     this.keepAlive = Duration.toMillis(port.options.keepAliveInterval)
-    this.beat = Math.min(Math.max(this.keepAlive / 20, 1), longestBeat)
+    this.beat = Math.min(Math.max(this.keepAlive / 4, 1), longestBeat)
     this.timeout = Duration.toMillis(port.options.handshakeTimeout)
     this.heardAt = wire.timeline.now()
-    this.link = new Link(wire, port, remote, () => this.finish(new TransportClosed({ code: 1, reason: "killed" })))
+    this.link = new Link(
+      wire,
+      port,
+      remote,
+      (reached) => (this.peer === undefined ? this.wouldAnswer(reached) : this.peer.port === reached),
+      () => this.finish(new TransportClosed({ code: 1, reason: "killed" }))
+    )
     port.connections.add(this)
     this.tick()
   }
@@ -98,7 +110,7 @@ export class MemoryConnection implements BackingConnection {
 
   /** Sends a packet. It is dropped if the peer's end is closed when it arrives. */
   send(size: number, deliver: (peer: MemoryConnection) => void) {
-    this.link.send(size, (port, source) => this.reach(port, source, size, deliver))
+    this.link.send(size, (_, source) => this.peer?.receive(source, size, deliver))
   }
 
   /** Ends this end without a word to the peer. A half-open one reports `error`. */
@@ -110,7 +122,7 @@ export class MemoryConnection implements BackingConnection {
     this.link.close()
     this.port.connections.delete(this)
     if (this.events === undefined) {
-      return this.onFailed(error ?? new ConnectionTimedOut({ peer: this.remoteAddress }))
+      return this.onFailed?.(error ?? new ConnectionTimedOut({ peer: this.remoteAddress }))
     }
     const receiving = [...this.receiving]
     this.receiving.clear()
@@ -126,7 +138,7 @@ export class MemoryConnection implements BackingConnection {
     if (this.closed !== undefined) return
     const local = (this.closed = new LocallyClosed())
     const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
-    this.link.close((port, source) => this.reach(port, source, 0, notice))
+    this.link.close((_, source) => this.peer?.receive(source, 0, notice))
     this.wire.timeline.schedule(0, () => this.finish(local))
   }
 
@@ -180,7 +192,8 @@ export class MemoryConnection implements BackingConnection {
       write: (bytes, fin, done) => {
         const failure = this.closed ?? channel.failure
         if (failure !== undefined) return done(failure)
-        if (fin) channel.failure = new StreamGone()
+        if (channel.finQueued) return done(new StreamGone())
+        channel.finQueued = fin
         channel.queue.push({ bytes, fin, done, offset: 0 })
         this.blocked.add(channel)
         this.pump()
@@ -330,10 +343,9 @@ export class MemoryConnection implements BackingConnection {
     for (const write of writes) write.done(failure)
   }
 
-  /** A packet of this end's has come to `port`, which should be the peer's. */
-  private reach(port: MemoryPort | undefined, source: Place, size: number, deliver: (peer: MemoryConnection) => void) {
-    const { peer } = this
-    if (peer !== undefined && peer.port === port) peer.receive(source, size, deliver)
+  /** Whether a dial has come to where somebody takes it, or says no. */
+  private wouldAnswer(port: MemoryPort | undefined) {
+    return port !== undefined || this.wire.conditions.isRefused(this.link.to)
   }
 
   private receive(source: Place, size: number, deliver: (peer: MemoryConnection) => void) {
@@ -353,16 +365,20 @@ export class MemoryConnection implements BackingConnection {
     this.send(0, (peer) => peer.send(0, () => {}))
   }
 
-  /** When to ask for a sign of life: rather a beat too early, at times that many connections have in common. */
+  /**
+   * When to ask for a sign of life: at times that many connections have in common. The dialler comes a beat before the
+   * acceptor, for whom that is a sign of life already.
+   */
   private pingAfter(time: number) {
-    return Math.floor((time + this.keepAlive) / this.beat) * this.beat
+    const ping = Math.floor((time + this.keepAlive) / this.beat) * this.beat
+    return this.dialled || ping + 2 * this.beat > time + this.timeout ? ping : ping + this.beat
   }
 
   private readonly tick = () => {
     const { timeline } = this.wire
     const now = timeline.now()
     const deadline = this.heardAt + this.timeout
-    if (now >= deadline) return this.finish(new IdleTimedOut())
+    if (now >= deadline) return this.finish(this.events === undefined ? unanswered : new IdleTimedOut())
     let ping = this.pingAfter(this.heardAt)
     if (this.events === undefined) ping = deadline
     else if (now >= ping) {

@@ -30,6 +30,7 @@ export class Link implements Fate<MemoryPort> {
   to: Place
   readonly kill: () => void
   private readonly wire: MemoryWire
+  private readonly reaches: (port: MemoryPort | undefined) => boolean
   private readonly underway = MutableList.make<Deliver>()
   private latest = 0
   private unanswered = 0
@@ -37,8 +38,16 @@ export class Link implements Fate<MemoryPort> {
   private probing = false
   private closed = false
 
-  constructor(wire: MemoryWire, from: Port, to: Place, kill: () => void) {
+  /** `reaches` tells whether packets that come there have come to whom they are for; else they are lost. */
+  constructor(
+    wire: MemoryWire,
+    from: Port,
+    to: Place,
+    reaches: (port: MemoryPort | undefined) => boolean,
+    kill: () => void
+  ) {
     this.wire = wire
+    this.reaches = reaches
     this.from = from
     this.to = to
     this.kill = kill
@@ -68,6 +77,8 @@ export class Link implements Fate<MemoryPort> {
   }
 
   readonly arrive = (port: MemoryPort | undefined, source: Place) => {
+    if (!this.reaches(port)) return this.lose()
+    this.probe = firstProbe
     const deliver = MutableList.take(this.underway)
     if (deliver !== MutableList.Empty) deliver(port, source)
   }

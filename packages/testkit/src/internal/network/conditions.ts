@@ -8,11 +8,13 @@ import type { Place } from "./place.ts"
 /** Yields the time that a packet takes, in milliseconds. */
 export type Sample = () => number
 
-/** How a packet gets from one host to another. */
+/** How a packet gets from one socket to another. */
 interface Way {
-  readonly latency: Sample
+  latency: Sample
   /** Bytes a millisecond. */
-  readonly rate: number
+  rate: number
+  /** Which of the rules it follows: they may have changed since. */
+  rules: number
   /** When the last bit that was sent has left. */
   busyUntil: number
 }
@@ -55,25 +57,28 @@ const weightOf = (name: string, place: Place): number =>
 export class Conditions {
   private readonly latencies = new Rules<Sample>(() => 0)
   private readonly rates = new Rules<number>(Number.POSITIVE_INFINITY)
-  private readonly ways = new Map<string, Way>()
+  private readonly ways = new Map<string, Map<string, Way>>()
+  private wayCount = 0
+  private ruleCount = 0
   readonly refused = new Set<string>()
   readonly blackholes = new Set<string>()
   private readonly cuts = new Map<string, Set<string>>()
 
   setLatency(latency: Sample, from = anywhere, to = anywhere) {
     this.latencies.set(from, to, latency)
-    this.ways.clear()
+    this.ruleCount += 1
   }
 
-  /** Bytes a millisecond. */
+  /** Bytes a millisecond; with 0 or less nothing gets through. */
   setRate(rate: number, from = anywhere, to = anywhere) {
-    this.rates.set(from, to, rate)
-    this.ways.clear()
+    this.rates.set(from, to, rate > 0 ? rate : 0)
+    this.ruleCount += 1
   }
 
-  /** How long a packet that is sent now is on its way, waiting included. */
+  /** How long a packet that is sent now is on its way, waiting included; infinite when nothing gets through. */
   transit(from: Place, to: Place, size: number, now: number): number {
     const way = this.wayOf(from, to)
+    if (way.rate === 0) return Number.POSITIVE_INFINITY
     if (way.rate === Number.POSITIVE_INFINITY) return way.latency()
     way.busyUntil = Math.max(way.busyUntil, now) + size / way.rate
     // Whole milliseconds: packets that follow each other closely arrive together, and a test has fewer times to visit.
@@ -118,13 +123,27 @@ export class Conditions {
   private readonly isSwallowed = ({ host, key }: Place) => this.blackholes.has(key) || this.blackholes.has(host)
 
   private wayOf(from: Place, to: Place): Way {
-    const name = `${from.key}>${to.key}`
-    let way = this.ways.get(name)
-    if (way === undefined) {
-      if (this.ways.size >= maxWays) this.ways.clear()
-      way = { latency: this.latencies.get(from, to), rate: this.rates.get(from, to), busyUntil: 0 }
-      this.ways.set(name, way)
+    const way = this.ways.get(from.key)?.get(to.key) ?? this.addWay(from, to)
+    if (way.rules !== this.ruleCount) {
+      way.latency = this.latencies.get(from, to)
+      way.rate = this.rates.get(from, to)
+      way.rules = this.ruleCount
     }
     return way
+  }
+
+  private addWay(from: Place, to: Place): Way {
+    if (this.wayCount >= maxWays) this.forgetWays()
+    this.wayCount += 1
+    const way: Way = { latency: () => 0, rate: Number.POSITIVE_INFINITY, rules: -1, busyUntil: 0 }
+    const leading = this.ways.get(from.key)
+    if (leading === undefined) this.ways.set(from.key, new Map([[to.key, way]]))
+    else leading.set(to.key, way)
+    return way
+  }
+
+  private forgetWays() {
+    this.ways.clear()
+    this.wayCount = 0
   }
 }

@@ -14,10 +14,16 @@ export type NatKind = "FullCone" | "AddressRestricted" | "PortRestricted" | "Sym
 const firstPort = 1024
 const lastPort = 65535
 
+/** Bindings, and peers of one binding. More than this is no home's. */
+const maxBindings = 65_536
+const maxPermitted = 65_536
+
 /** A port outside that stands for a socket inside. */
 interface Binding {
   readonly port: number
   readonly inner: Place
+  /** The only socket outside that it is for; without it, it is for all that the socket inside sends to. */
+  readonly peer: string | undefined
   /** Who has been sent to, by host or by socket as the kind filters, and until when they may answer. */
   readonly permitted: Map<string, number>
   expires: number
@@ -38,12 +44,17 @@ export class Nat {
   address: NetAddress.IpAddress
   private readonly lifetime: number
   private readonly now: () => number
-  /** By socket inside or, when the gateway is symmetric, by socket inside and outside. */
+  /** Those for all peers of a socket, by the socket. */
   private readonly bindings = new Map<string, Binding>()
-  private readonly ports = new Map<number, Binding>()
+  /** Those for one peer, by the sockets inside and outside: all of them if the gateway is symmetric. */
+  private readonly flows = new Map<string, Binding>()
+  private readonly ports = new Map<number, Set<Binding>>()
   private readonly forwards = new Map<number, Forward>()
   private readonly forwardsInside = new Map<string, Forward>()
   private nextPort = firstPort
+  /** Bindings made since the last sweep, and how many make the next one due. */
+  private added = 0
+  private sweepAt = 1_000
 
   constructor(options: {
     readonly kind: NatKind
@@ -64,6 +75,14 @@ export class Nat {
     this.now = options.now
   }
 
+  /** Entries in its tables, those included that have expired and were not swept yet. */
+  get size() {
+    let size = this.bindings.size + this.flows.size + this.forwards.size
+    for (const { permitted } of this.bindings.values()) size += permitted.size
+    for (const sharing of this.ports.values()) size += sharing.size
+    return size
+  }
+
   /** Whether packets to this place come here first. */
   leadsTo(place: Place) {
     return place.host === NetAddress.formatIp(this.address)
@@ -71,14 +90,10 @@ export class Nat {
 
   /** Where a packet from `inner` to `to` comes from, seen from outside; nothing when every port is taken. */
   outbound(inner: Place, to: Place): Place | undefined {
-    const symmetric = this.kind === "Symmetric"
-    // Answers to what came through a forwarded port leave through it; so does all else where the kind allows it.
-    const forward = symmetric ? undefined : this.forwardOf(inner)
-    const name = symmetric ? `${inner.key}>${to.key}` : inner.key
-    const binding = this.live(this.bindings.get(name)) ?? this.bind(name, inner, forward?.port)
+    const binding = this.flowOf(inner, to) ?? this.live(this.bindings.get(inner.key)) ?? this.bind(inner, to)
     if (binding === undefined) return undefined
     binding.expires = this.now() + this.lifetime
-    this.permit(binding, to)
+    if (binding.peer === undefined) this.permit(binding, to)
     return placeAt(this.address, binding.port)
   }
 
@@ -86,13 +101,13 @@ export class Nat {
   inbound(port: number, from: Place): Place | undefined {
     const forward = this.liveForward(port)
     if (forward !== undefined) {
-      if (this.kind === "Symmetric") this.answerThrough(forward, from)
+      this.answerThrough(forward, from)
       return forward.inner
     }
-    const binding = this.live(this.ports.get(port))
-    if (binding === undefined) return undefined
-    if (this.kind === "FullCone") return binding.inner
-    return (binding.permitted.get(this.filterOf(from)) ?? 0) > this.now() ? binding.inner : undefined
+    for (const binding of this.ports.get(port) ?? []) {
+      if (this.live(binding) !== undefined && this.passes(binding, from)) return binding.inner
+    }
+    return undefined
   }
 
   /** Forwards `wanted`, or the next port that is free, until `lease` milliseconds from now. */
@@ -125,37 +140,64 @@ export class Nat {
   /** Forgets everything, as after a loss of power; perhaps the provider gives it another address. */
   restart(address = this.address) {
     this.address = address
-    for (const table of [this.bindings, this.ports, this.forwards, this.forwardsInside]) table.clear()
+    for (const table of [this.bindings, this.flows, this.ports, this.forwards, this.forwardsInside]) table.clear()
   }
 
-  private bind(name: string, inner: Place, forwarded: number | undefined): Binding | undefined {
-    const wanted = forwarded ?? (this.kind === "Symmetric" ? this.nextPort : inner.address.port)
-    const port = forwarded ?? this.freePort(wanted, inner)
-    if (port === undefined) return undefined
-    const binding: Binding = { port, inner, permitted: new Map(), expires: 0 }
-    this.bindings.set(name, binding)
-    this.ports.set(port, binding)
+  private flowOf(inner: Place, peer: Place): Binding | undefined {
+    return this.flows.size === 0 ? undefined : this.live(this.flows.get(flowName(inner, peer)))
+  }
+
+  private bind(inner: Place, to: Place): Binding | undefined {
+    if (this.kind !== "Symmetric") {
+      const forwarded = this.forwardOf(inner)?.port
+      return this.add(inner, forwarded ?? this.freePort(inner.address.port, inner), undefined)
+    }
+    const port = this.freePort(this.nextPort, inner)
+    if (port !== undefined) this.nextPort = portAfter(port)
+    return this.add(inner, port, to)
+  }
+
+  private add(inner: Place, port: number | undefined, peer: Place | undefined): Binding | undefined {
+    if (this.added++ >= this.sweepAt) this.sweep()
+    if (port === undefined || this.bindings.size + this.flows.size >= maxBindings) return undefined
+    const binding: Binding = { port, inner, peer: peer?.key, permitted: new Map(), expires: 0 }
+    const [table, name] = peer === undefined ? [this.bindings, inner.key] : [this.flows, flowName(inner, peer)]
+    table.set(name, binding)
+    const sharing = this.ports.get(port)
+    if (sharing === undefined) this.ports.set(port, new Set([binding]))
+    else sharing.add(binding)
     return binding
   }
 
-  /** What comes through a forwarded port is answered from it, symmetric or not. */
-  private answerThrough(forward: Forward, from: Place) {
-    const name = `${forward.inner.key}>${from.key}`
-    const binding = this.live(this.bindings.get(name))
-    if (binding?.port !== forward.port) this.bind(name, forward.inner, forward.port)
-    this.bindings.get(name)!.expires = this.now() + this.lifetime
+  /**
+   * What comes through a forwarded port is answered from it, also where the socket has another port open. A peer that
+   * knows it there as well sees it move, and may send to both.
+   */
+  private answerThrough({ inner, port }: Forward, from: Place) {
+    if (this.kind !== "Symmetric") {
+      const own = this.live(this.bindings.get(inner.key))
+      if (own === undefined || own.port === port) return
+    }
+    const known = this.flowOf(inner, from)
+    const flow = known?.port === port ? known : this.add(inner, port, from)
+    if (flow !== undefined) flow.expires = this.now() + this.lifetime
   }
 
-  private permit(binding: Binding, to: Place) {
+  private permit({ expires, permitted }: Binding, to: Place) {
     const time = this.now()
-    for (const [who, until] of binding.permitted) {
-      if (until > time) break
-      binding.permitted.delete(who)
+    for (const [who, until] of permitted) {
+      if (until > time && permitted.size < maxPermitted) break
+      permitted.delete(who)
     }
     const who = this.filterOf(to)
     // The latest last: whoever has expired is found at the front.
-    binding.permitted.delete(who)
-    binding.permitted.set(who, binding.expires)
+    permitted.delete(who)
+    permitted.set(who, expires)
+  }
+
+  private passes({ peer, permitted }: Binding, from: Place): boolean {
+    if (peer !== undefined) return peer === from.key
+    return this.kind === "FullCone" || (permitted.get(this.filterOf(from)) ?? 0) > this.now()
   }
 
   private filterOf(peer: Place) {
@@ -178,26 +220,41 @@ export class Nat {
     return forward && this.liveForward(forward.port)
   }
 
-  /** `wanted` or the next after it that nobody else inside uses. What has expired is swept on the way. */
+  /** `wanted`, or the next after it that nobody else inside uses. */
   private freePort(wanted: number, inner: Place): number | undefined {
-    if (this.ports.size > 1_000) this.sweep()
-    for (let tries = 0; tries <= lastPort - firstPort; tries++) {
-      const port = wanted + tries <= lastPort ? wanted + tries : wanted + tries - lastPort + firstPort - 1
-      const binding = this.live(this.ports.get(port))
-      const forward = this.liveForward(port)
-      if (
-        (binding === undefined || (this.kind !== "Symmetric" && binding.inner.key === inner.key)) &&
-        (forward === undefined || forward.inner.key === inner.key)
-      ) {
-        this.nextPort = port === lastPort ? firstPort : port + 1
-        return port
-      }
+    let port = wanted
+    for (let tries = firstPort; tries <= lastPort + 1; tries++) {
+      if (this.isFree(port, inner)) return port
+      port = portAfter(port)
     }
     return undefined
   }
 
+  private isFree(port: number, inner: Place): boolean {
+    const forward = this.liveForward(port)
+    if (forward !== undefined && forward.inner.key !== inner.key) return false
+    for (const binding of this.ports.get(port) ?? []) {
+      const own = this.kind !== "Symmetric" && binding.inner.key === inner.key
+      if (!own && this.live(binding) !== undefined) return false
+    }
+    return true
+  }
+
   private sweep() {
-    for (const [name, binding] of this.bindings) if (this.live(binding) === undefined) this.bindings.delete(name)
-    for (const [port, binding] of this.ports) if (this.live(binding) === undefined) this.ports.delete(port)
+    for (const table of [this.bindings, this.flows]) {
+      for (const [name, binding] of table) if (this.live(binding) === undefined) table.delete(name)
+    }
+    for (const [port, sharing] of this.ports) {
+      for (const binding of sharing) if (this.live(binding) === undefined) sharing.delete(binding)
+      if (sharing.size === 0) this.ports.delete(port)
+    }
+    this.added = 0
+    // Not with every new one: a table that is full of what lives would be looked through each time.
+    this.sweepAt = Math.max(1_000, this.bindings.size + this.flows.size)
   }
 }
+
+const flowName = (inner: Place, peer: Place) => `${inner.key}>${peer.key}`
+
+/** Sockets may have ports below the first, and keep them; nobody else is given those. */
+const portAfter = (port: number) => (port < firstPort || port >= lastPort ? firstPort : port + 1)

@@ -59,7 +59,12 @@ export class Wire<P extends Port> {
     }
     const { timeline } = this
     const now = timeline.now()
-    const due = Math.max(now + this.conditions.transit(from.home, to, size, now), notBefore)
+    const transit = this.conditions.transit(from.home, to, size, now)
+    if (transit === Number.POSITIVE_INFINITY) {
+      fate.lose()
+      return notBefore
+    }
+    const due = Math.max(now + transit, notBefore)
     timeline.schedule(due - now, () => {
       const arrived = arrival(departed.realm, to, departed.source)
       if (arrived === undefined) return fate.lose()

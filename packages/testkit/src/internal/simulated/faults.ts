@@ -16,7 +16,7 @@ export interface Faults {
   readonly mtu: number
 }
 
-const none: Faults = {
+const none = {
   loss: 0,
   duplication: 0,
   reordering: 0,
@@ -24,39 +24,41 @@ const none: Faults = {
   corruption: 0,
   // The most that UDP over IPv4 carries.
   mtu: 65_507
-}
+} satisfies Faults
+
+const names = Object.keys(none) as ReadonlyArray<keyof Faults>
 
 const maxRemembered = 65_536
 
+/** Each of them has rules of its own: a change to one leaves the others as they are, wherever those were set. */
 export class FaultRules {
-  private readonly rules = new Rules<Faults>(none)
+  private readonly rules = new Map(names.map((name) => [name, new Rules<number>(none[name])]))
   private readonly known = new Map<string, Faults>()
-  private readonly set = new Map<string, Faults>()
 
-  /** What `change` leaves out stays as it was set for the same direction before. */
   change(change: Partial<Faults>, from = anywhere, to = anywhere) {
-    const name = `${from}>${to}`
-    const faults = { ...(this.set.get(name) ?? this.set.get(`${anywhere}>${anywhere}`) ?? none), ...change }
-    this.set.set(name, faults)
-    this.rules.set(from, to, faults)
+    for (const [name, rules] of this.rules) {
+      const value = change[name]
+      if (value !== undefined) rules.set(from, to, value)
+    }
     this.known.clear()
   }
 
   get(from: Place, to: Place): Faults {
-    const name = `${from.key}>${to.key}`
-    const known = this.known.get(name)
+    const way = `${from.key}>${to.key}`
+    const known = this.known.get(way)
     if (known !== undefined) return known
     if (this.known.size >= maxRemembered) this.known.clear()
-    const found = this.rules.get(from, to)
-    this.known.set(name, found)
+    const found = { ...none }
+    for (const [name, rules] of this.rules) found[name] = rules.get(from, to)
+    this.known.set(way, found)
     return found
   }
 }
 
-/** A copy with one bit flipped. */
-export const corrupted = (payload: Uint8Array, random: () => number): Uint8Array => {
+/** A copy with one bit flipped: the one that `where` points at, from 0 to 1, 1 excluded. */
+export const corrupted = (payload: Uint8Array, where: number): Uint8Array => {
   const copy = payload.slice()
-  const at = Math.floor(random() * copy.length)
-  if (copy.length > 0) copy[at] = copy[at]! ^ (1 << Math.floor(random() * 8))
+  const bit = Math.floor(where * copy.length * 8)
+  if (copy.length > 0) copy[bit >> 3] = copy[bit >> 3]! ^ (1 << (bit & 7))
   return copy
 }

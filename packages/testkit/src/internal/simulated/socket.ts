@@ -93,11 +93,12 @@ const send = (wire: SimulatedWire, port: SimulatedPort, to: Place, payload: Uint
     counts.lost += 1
   }
   counts.sent += 1
-  const now = timeline.now()
-  if (payload.length > faults.mtu || wire.conditions.backlog(port.home, to, now) > longestQueue) return lose()
   // The draws are always made, in this order: what one fault is set to does not move those of the others.
-  const [loss, corruption, reordering, delay, duplication] = [random(), random(), random(), random(), random()]
-  if (loss < faults.loss) return lose()
+  const [loss, corruption, bit] = [random(), random(), random()]
+  const [reordering, delay, duplication] = [random(), random(), random()]
+  if (payload.length > faults.mtu || loss < faults.loss) return lose()
+  const now = timeline.now()
+  if (wire.conditions.backlog(port.home, to, now) > longestQueue) return lose()
   const carry = (bytes: Uint8Array, notBefore: number) =>
     wire.transmit(port, to, bytes.length, notBefore, {
       lose,
@@ -112,7 +113,7 @@ const send = (wire: SimulatedWire, port: SimulatedPort, to: Place, payload: Uint
   if (damaged) counts.corrupted += 1
   if (late) counts.reordered += 1
   // The sender may use its buffer again, and QUIC decrypts in the receiver's.
-  carry(damaged ? corrupted(payload, random) : payload.slice(), late ? now + delay * faults.reorderingDelay : 0)
+  carry(damaged ? corrupted(payload, bit) : payload.slice(), late ? now + delay * faults.reorderingDelay : 0)
   if (duplication < faults.duplication) {
     counts.duplicated += 1
     carry(payload.slice(), 0)
