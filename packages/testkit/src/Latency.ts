@@ -27,14 +27,18 @@ export interface Distribution {
 export type Input = Duration.Input | Distribution
 
 /**
- * A distribution of your own: `sample` yields milliseconds, and less than 0 counts as 0.
+ * A distribution of your own: `sample` yields milliseconds, and what is not more than 0 counts as 0.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (sample: (random: () => number) => number): Distribution => ({
   [TypeId]: TypeId,
-  sample: (random) => Math.max(0, Math.ceil(sample(random)))
+  sample: (random) => {
+    const time = Math.ceil(sample(random))
+    // Neither less than 0 nor what is no number at all.
+    return time > 0 ? time : 0
+  }
 })
 
 /**

@@ -103,24 +103,20 @@ const make = Effect.fnUntraced(function* (router: Router) {
       : Result.succeed(placeAt(nat.address, forward.port).address)
   }
 
+  const answer = Effect.suspend(() => Effect.sleep(delay))
+
   const ask = (action: "map" | "renew", options: MapOptions, inner: Place) =>
     Effect.suspend(() => {
       const result = grant(options, inner)
       record(action, options.internal, result)
       return Effect.fromResult(result)
-    }).pipe((granting) =>
-      Effect.andThen(
-        Effect.suspend(() => Effect.sleep(delay)),
-        granting
-      )
-    )
+    })
 
   const map: PortMapper["Service"]["map"] = Effect.fnUntraced(function* (options) {
     const inner = router.placeOf(options.internal)
-    const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner), {
-      interruptible: true
-    })
-    yield* ask("renew", options, inner).pipe(
+    yield* answer
+    const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner))
+    yield* Effect.andThen(answer, ask("renew", options, inner)).pipe(
       Effect.ignore,
       Effect.delay(Duration.times(options.lease, 0.5)),
       Effect.forever,

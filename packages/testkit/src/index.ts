@@ -1,8 +1,13 @@
 /**
  * @since 0.1.0
  */
+export * as Expect from "./Expect.ts"
 export * as Gateway from "./Gateway.ts"
 export * as Latency from "./Latency.ts"
 export * as MemoryNetwork from "./MemoryNetwork.ts"
 export * as MemoryTransport from "./MemoryTransport.ts"
 export * as NetworkControl from "./NetworkControl.ts"
+export * as Topology from "./Topology.ts"
+export * as TrafficTrace from "./TrafficTrace.ts"
+export * as SimulatedNetwork from "./SimulatedNetwork.ts"
+export * as TestPortMapper from "./TestPortMapper.ts"

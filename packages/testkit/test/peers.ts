@@ -1,131 +1,71 @@
 /**
- * Sockets that write down what they are told.
+ * Sockets that write down what they are told, for tests on Effect's clock.
  */
-import type { Close } from "@qp2p/core/Close"
-import type { ConnectionError } from "@qp2p/core/ConnectionError"
-import {
-  type BackingConnection,
-  type BackingRecvStream,
-  type BackingSendStream,
-  type BackingSocket,
-  type BindOptions,
-  type ConnectionEvents,
-  type RecvEvents,
-  type StreamFailure,
-  Transport
-} from "@qp2p/core/Transport"
+import type { BackingConnection, BindOptions, StreamFailure } from "@qp2p/core/Transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as NetAddress from "effect/net/NetAddress"
+import * as Conformance from "../src/internal/conformance/peers.ts"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
 
+export { address, text } from "../src/internal/conformance/peers.ts"
+
 /** How far a sender may be ahead of its reader. */
 export const window = 256 * 1024
-export const text = (value: string) => new TextEncoder().encode(value)
 export const string = (bytes: ReadonlyArray<number>) => new TextDecoder().decode(Uint8Array.from(bytes))
 export const ramp = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff)
 export const provide = Effect.provide(MemoryTransport.layerNetwork)
 export const setLatency = (latency: Duration.Input) =>
   Effect.flatMap(MemoryNetwork, (network) => network.setLatency(latency))
 
-export const address = NetAddress.inetAddressFromStringUnsafe
-
 /** Says yes or no: what tells arrays of this size apart takes minutes to print. */
 export const sameBytes = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
   Buffer.from(actual as Array<number>).equals(Buffer.from(expected as Array<number>))
 
-export class Received implements RecvEvents {
+export class Received extends Conformance.Received {
   readonly bytes: Array<number> = []
+  /** The chunks as they were lent. */
   readonly kept: Array<Uint8Array> = []
-  readonly ends: Array<StreamFailure | undefined> = []
   /** After how many bytes to pause. */
   pauseAt = Number.POSITIVE_INFINITY
-  receive: BackingRecvStream | undefined
-  send: BackingSendStream | undefined
 
-  readonly onData = (chunk: Uint8Array) => {
-    for (const byte of chunk) this.bytes.push(byte)
-    this.kept.push(chunk)
-    return this.bytes.length < this.pauseAt
-  }
-
-  readonly onEnd = (failure?: StreamFailure) => {
-    this.ends.push(failure)
+  constructor(record?: Conformance.Log) {
+    super(record)
+    this.heed = (chunk) => {
+      for (const byte of chunk) this.bytes.push(byte)
+      this.kept.push(chunk)
+      this.pausing = this.bytes.length >= this.pauseAt
+    }
   }
 }
 
-export class Peer implements ConnectionEvents {
-  readonly connection: BackingConnection
-  readonly streams: Array<Received> = []
-  readonly closes: Array<Close> = []
-  readonly log: Array<string>
+export class Peer extends Conformance.Peer<Received> {
+  readonly log: Array<string> = []
   pauseAt = Number.POSITIVE_INFINITY
 
-  constructor(connection: BackingConnection, log: Array<string>) {
-    this.connection = connection
-    this.log = log
-  }
-
-  readonly onStream = (receive: BackingRecvStream, send: BackingSendStream | undefined) => {
-    const received = new Received()
-    received.receive = receive
-    received.send = send
-    received.pauseAt = this.pauseAt
-    this.streams.push(received)
-    return received
-  }
-
-  readonly onClosed = (close: Close) => {
-    this.log.push("closed")
-    this.closes.push(close)
+  constructor(connection: BackingConnection, record: Conformance.Log) {
+    super(connection, record, (record) => new Received(record))
+    this.heed = (stream) => {
+      stream.pauseAt = this.pauseAt
+    }
+    this.heedClose = () => this.log.push("closed")
   }
 }
 
-export interface Dial {
-  readonly connected: Array<Peer>
-  readonly failed: Array<ConnectionError>
-  readonly cancel: () => void
-}
+const bindPeers = Conformance.bindWith<Peer>((connection, record) => new Peer(connection, record))
 
-export interface Socket {
-  readonly socket: BackingSocket
-  readonly accepted: Array<Peer>
-  readonly dial: (peer: NetAddress.InetAddress) => Dial
-}
+export type Socket = Conformance.Bound<Peer>
 
-export const bind = Effect.fnUntraced(function* (local: string, overrides: Partial<BindOptions> = {}) {
-  const transport = yield* Transport
-  const accepted: Array<Peer> = []
-  const note = (peers: Array<Peer>) => (connection: BackingConnection) => {
-    const peer = new Peer(connection, [])
-    peers.push(peer)
-    return peer
-  }
-  const socket = yield* transport.bind(
-    {
-      localAddress: address(local),
-      accept: true,
-      idleTimeout: Duration.seconds(60),
-      keepAliveInterval: Duration.infinity,
-      handshakeTimeout: Duration.seconds(10),
-      stallTimeout: Duration.seconds(60),
-      maxConnections: 100,
-      maxConnectionsPerIp: 100,
-      maxSendRate: 2 ** 30,
-      ...overrides
-    },
-    { onConnection: note(accepted) }
-  )
-  const dial = (peer: NetAddress.InetAddress): Dial => {
-    const connected: Array<Peer> = []
-    const failed: Array<ConnectionError> = []
-    const cancel = socket.dial(peer, { onConnected: note(connected), onFailed: (error) => failed.push(error) })
-    return { connected, failed, cancel }
-  }
-  const bound: Socket = { socket, accepted, dial }
-  return bound
-})
+/** A socket; without keep-alive, so that nothing happens by itself. */
+export const bind = (local: string, overrides: Partial<BindOptions> = {}) =>
+  bindPeers({
+    local,
+    keepAliveInterval: Duration.infinity,
+    handshakeTimeout: Duration.seconds(10),
+    maxConnections: 100,
+    maxConnectionsPerIp: 100,
+    ...overrides
+  })
 
 /** Lets the scheduler turn until `condition` holds; the test's timeout is the limit. */
 export const until = (condition: () => boolean) =>

@@ -1,0 +1,194 @@
+/**
+ * Endpoints that belong together, as layers.
+ *
+ * The endpoints live as long as the layer, on the `Transport` that it is given: in memory or on real sockets. A layer is
+ * built when everything in it is connected, which takes round trips. With latency under `TestClock` somebody has to move
+ * the clock meanwhile: build first and set the latency then, or fork what needs the layer and adjust the clock beside it.
+ *
+ * @since 0.1.0
+ */
+import type { BootstrapError } from "@qp2p/core/Bootstrap"
+import type { Connection } from "@qp2p/core/Connection"
+import { ConnectionClosed, type ConnectionError } from "@qp2p/core/ConnectionError"
+import * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
+import { ConfigError, type EndpointError } from "@qp2p/core/EndpointError"
+import type { PortMapper } from "@qp2p/core/PortMapper"
+import { Transport } from "@qp2p/core/Transport"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+
+type Service = Endpoint.Endpoint["Service"]
+
+/** Dials of a mesh at once. */
+const concurrentDials = 16
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Where the endpoint with this index listens, from 0 on. `"127.0.0.1:0"` by default, which suits `MemoryTransport` and
+   * real sockets. The others dial what it is bound to, so it must not be a wildcard.
+   */
+  readonly address?: ((index: number) => NetAddress.InetAddressInput) | undefined
+  /** For each of the endpoints. */
+  readonly config?: EndpointConfig.Input | undefined
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface SizedOptions extends Options {
+  readonly size: number
+}
+
+/**
+ * What the layers need.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Requirements = Transport | PortMapper
+
+/**
+ * Two endpoints that have not met yet: indices 0 and 1.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Pair extends Context.Service<Pair, { readonly one: Service; readonly two: Service }>()(
+  "@qp2p/testkit/Topology/Pair"
+) {}
+
+/**
+ * A hub, index 0, and leaves, from 1 on. Each leaf has the hub as its contact and a connection with it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Star extends Context.Service<Star, { readonly hub: Service; readonly leaves: ReadonlyArray<Service> }>()(
+  "@qp2p/testkit/Topology/Star"
+) {}
+
+/**
+ * Endpoints of which every two have one connection. The one with the higher index dialled, so the other finds it among
+ * its incoming connections.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Mesh extends Context.Service<Mesh, { readonly endpoints: ReadonlyArray<Service> }>()(
+  "@qp2p/testkit/Topology/Mesh"
+) {}
+
+const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
+  Effect.mapError(
+    Effect.fromResult(NetAddress.inetAddressFromInput(options.address?.(index) ?? "127.0.0.1:0")),
+    (error) => new ConfigError({ path: `address(${index})`, reason: error.message })
+  )
+
+const endpoint = (
+  options: Options,
+  index: number,
+  contacts: ReadonlyArray<NetAddress.InetAddress> = []
+): Effect.Effect<Service, EndpointError, Scope.Scope | Requirements> =>
+  Effect.flatMap(place(options, index), (localAddress) =>
+    Endpoint.make({ localAddress, contacts, config: options.config })
+  )
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerPair = (options: Options = {}): Layer.Layer<Pair, EndpointError, Requirements> =>
+  Layer.effect(
+    Pair,
+    Effect.gen(function* () {
+      return { one: yield* endpoint(options, 0), two: yield* endpoint(options, 1) }
+    })
+  )
+
+/**
+ * A star with `size` leaves, which start one after the other. Fails when the hub does not answer one of them. When the
+ * hub verified a leaf it dialled it, so the leaf has an incoming connection to tell of, and its end.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStar = (
+  options: SizedOptions
+): Layer.Layer<Star, EndpointError | BootstrapError | ConnectionError, Requirements> =>
+  Layer.effect(
+    Star,
+    Effect.gen(function* () {
+      const hub = yield* endpoint(options, 0)
+      const leaves: Array<Service> = []
+      for (let index = 1; index <= options.size; index++) {
+        const leaf = yield* endpoint(options, index, [hub.localAddress])
+        if (Option.isNone(leaf.bootstrapContact)) {
+          // An endpoint starts without a contact rather than not at all; this finds out why there is none.
+          yield* leaf.connectTo(hub.localAddress)
+          yield* leaf.bootstrap()
+        }
+        leaves.push(leaf)
+      }
+      return { hub, leaves }
+    })
+  )
+
+/** An endpoint, and an effect that waits until it has accepted `expected` connections. */
+const accepting = Effect.fnUntraced(function* (options: Options, index: number, expected: number) {
+  const transport = yield* Transport
+  const everyone = Latch.makeUnsafe(expected === 0)
+  let accepted = 0
+  const bind: Transport["Service"]["bind"] = (bindOptions, events) =>
+    transport.bind(bindOptions, {
+      onConnection: (connection) => {
+        const owner = events.onConnection(connection)
+        accepted += 1
+        if (accepted === expected) Latch.openUnsafe(everyone)
+        return owner
+      }
+    })
+  const made = yield* Effect.provideService(endpoint(options, index), Transport, Transport.of({ bind }))
+  return { endpoint: made, everyone: everyone.await }
+})
+
+const failsWhenLost = (connection: Connection) =>
+  Effect.flatMap(connection.closed, (close) =>
+    Effect.fail(new ConnectionClosed({ peer: connection.remoteAddress, close }))
+  )
+
+/**
+ * A mesh of `size` endpoints. Built when both ends of every connection have it; fails when a dial does, or when a
+ * connection is lost before that.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMesh = (options: SizedOptions): Layer.Layer<Mesh, EndpointError | ConnectionError, Requirements> =>
+  Layer.effect(
+    Mesh,
+    Effect.gen(function* () {
+      const { size } = options
+      const indices = Array.from({ length: Math.max(0, size) }, (_, index) => index)
+      const members = yield* Effect.forEach(indices, (index) => accepting(options, index, size - 1 - index))
+      const endpoints = members.map((member) => member.endpoint)
+      const dials = endpoints.flatMap((from, index) => endpoints.slice(0, index).map((to) => ({ from, to })))
+      const connections = yield* Effect.forEach(dials, ({ from, to }) => from.connectTo(to.localAddress), {
+        concurrency: concurrentDials
+      })
+      // Not asked of the acceptors: what waits in their queues is for the test to take.
+      const complete = Effect.forEach(members, (member) => member.everyone, { discard: true })
+      yield* Effect.raceAllFirst([complete, ...connections.map(failsWhenLost)])
+      return { endpoints }
+    })
+  )

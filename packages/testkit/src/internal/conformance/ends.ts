@@ -1,0 +1,231 @@
+/**
+ * Rules about streams that end before their time.
+ *
+ * @since 0.1.0
+ */
+import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { connect, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
+import { type Group, isStopLost, rule, stopArrived, unlessStopLost } from "./rule.ts"
+
+/** More than any transport takes of a stream that nobody reads. */
+const much = 1 << 20
+
+const codes = [0, 7, Number.MAX_SAFE_INTEGER]
+
+/** A stream that has begun at the far end, where it pauses; a write of the near end waits. */
+const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; readonly far: Peer }) {
+  const known = far.messages.length
+  far.heed = (stream) => {
+    if (far.messages.length === known + 1) stream.pausing = true
+  }
+  const { results, stream } = near.send(pattern(much))
+  yield* until("the stream begins", () => far.messages.length > known)
+  return { stream, results, received: far.messages[known]! }
+})
+
+export const ends: Group = {
+  title: "streams that end before their time",
+  rules: [
+    ...codes.map((code) =>
+      rule(
+        `a reset with code ${code} arrives as StreamStopped with that code, and ends what was being written`,
+        Effect.gen(function* () {
+          const pair = yield* connect()
+          const { received, results, stream } = yield* held(pair)
+          stream.reset(code)
+          yield* until("the write fails", () => results.length > 0)
+          received.resume()
+          yield* until("the receiver hears of it", () => received.ends.length > 0)
+          assert.deepStrictEqual([results, received.ends], [[new StreamGone()], [new StreamStopped({ code })]])
+          assert.isBelow(received.length, much)
+        })
+      )
+    ),
+    ...codes.map((code) =>
+      rule(
+        `a stop with code ${code} arrives as StreamStopped with that code at whoever writes`,
+        unlessStopLost(
+          Effect.gen(function* () {
+            const pair = yield* connect()
+            // With the acknowledgement of all that was sent, the code may come too late: 0 then stands for it.
+            const told: Array<number> = []
+            for (let i = 0; i < 10 && !told.includes(code); i++) {
+              const { received, results } = yield* held(pair)
+              pair.far.stop(received.receive!, code)
+              yield* until("the write fails", () => results.length > 0)
+              const [failure] = results
+              yield* stopArrived(failure)
+              assert.deepInclude([new StreamStopped({ code }), new StreamStopped({ code: 0 })], failure)
+              if (failure instanceof StreamStopped) told.push(failure.code)
+            }
+            assert.include(told, code)
+          })
+        )
+      )
+    ),
+    rule(
+      "a stream that its receiver has stopped is silent",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        far.heed = (stream) => {
+          if (far.messages.length === 1) stream.heed = () => far.stop(stream.receive!, 1)
+        }
+        const { results } = near.send(pattern(much))
+        yield* until("the write fails", () => results.length > 0)
+        for (let i = 0; i < 3; i++) yield* roundTrip(near)
+        const received = far.messages[0]!
+        received.receive!.resume()
+        received.receive!.stop(2)
+        yield* roundTrip(near)
+        assert.deepStrictEqual([received.chunks.length, received.ends], [1, []])
+      })
+    ),
+    rule(
+      "a receiver that was stopped before its stream began is silent",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const [reset, closed] = [new Received(near.record), new Received(near.record)]
+        const { receive, send } = near.connection.openBi(0, reset)
+        receive.stop(1)
+        send.reset(2)
+        near.connection.openBi(0, closed).receive.stop(3)
+        yield* roundTrip(near)
+        far.connection.close(0, "")
+        near.connection.close(0, "")
+        yield* until("the connection is over", () => near.closes.length > 0)
+        assert.deepStrictEqual([reset.ends, closed.ends], [[], []])
+      })
+    ),
+    rule(
+      "writes after the end of a stream, a reset and a stop fail, each once",
+      unlessStopLost(
+        Effect.gen(function* () {
+          const pair = yield* connect()
+          const { far, near } = pair
+          const finished = near.send(text("all"))
+          yield* until("the first is acknowledged", () => finished.results.length > 0)
+          const reset = near.connection.openUni(0)
+          reset.reset(1)
+          const { received, results, stream } = yield* held(pair)
+          far.stop(received.receive!, 2)
+          yield* until("the write fails", () => results.length > 0)
+          yield* stopArrived(results[0])
+          const late = [finished.stream, reset, stream].map((stream) => near.write(stream, text("late"), true))
+          yield* until("late writes are answered", () => late.every((outcomes) => outcomes.length > 0))
+          const tags = late.map(([outcome]) => (typeof outcome === "object" ? outcome._tag : outcome))
+          assert.deepStrictEqual(tags, ["StreamGone", "StreamGone", "StreamStopped"])
+          assert.deepStrictEqual(finished.results, ["done"])
+        })
+      )
+    ),
+    rule(
+      "a reset of one half of a stream leaves the other half alone",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const answer = new Received(near.record)
+        const { send } = near.connection.openBi(0, answer)
+        near.write(send, text("begun"), false)
+        yield* until("the bytes arrive", () => far.messages[0]?.length === 5)
+        send.reset(3)
+        const received = far.messages[0]!
+        yield* until("the receiver hears of it", () => received.ends.length > 0)
+        const results = far.write(received.send!, text("still here"), true)
+        yield* until("the answer ends", () => answer.ends.length > 0)
+        yield* until("the answer is acknowledged", () => results.length > 0)
+        assert.deepStrictEqual([answer.text, answer.ends, results], ["still here", [undefined], ["done"]])
+      })
+    ),
+    rule(
+      "a stop of one half of a stream leaves the other half alone",
+      unlessStopLost(
+        Effect.gen(function* () {
+          const { far, near } = yield* connect()
+          const answer = new Received(near.record)
+          const { receive, send } = near.connection.openBi(0, answer)
+          near.write(send, text("begun"), false)
+          yield* until("the bytes arrive", () => far.messages[0]?.length === 5)
+          receive.stop(4)
+          const received = far.messages[0]!
+          const results = far.write(received.send!, pattern(much), true)
+          yield* until("the answer fails", () => results.length > 0)
+          yield* stopArrived(results[0])
+          assert.isTrue(results[0] instanceof StreamStopped)
+          const rest = near.write(send, text(", and ended"), true)
+          yield* until("the question ends", () => received.ends.length > 0)
+          yield* until("the question is acknowledged", () => rest.length > 0)
+          assert.deepStrictEqual([received.text, received.ends, rest], ["begun, and ended", [undefined], ["done"]])
+          assert.deepStrictEqual([answer.length, answer.ends], [0, []])
+        })
+      )
+    ),
+    rule(
+      "a reset and a stop after everything has arrived change nothing",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const { results, stream } = near.send(text("all"))
+        yield* until("the stream ends", () => far.messages[0]?.ends.length === 1)
+        yield* until("it is acknowledged", () => results.length > 0)
+        stream.reset(1)
+        far.messages[0]!.receive!.stop(2)
+        yield* roundTrip(near)
+        yield* roundTrip(far)
+        assert.deepStrictEqual([far.messages[0]!.ends, results], [[undefined], ["done"]])
+        assert.deepStrictEqual([near.closes, far.closes], [[], []])
+      })
+    ),
+    rule(
+      "a reset before anything was written leaves the connection as it was",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        near.connection.openUni(0).reset(1)
+        near.connection.openBi(0, new Received(near.record)).send.reset(2)
+        const written = near.connection.openUni(0)
+        const results = near.write(written, text("never mind"), true)
+        written.reset(3)
+        yield* until("the write is answered", () => results.length > 0)
+        assert.deepStrictEqual(results, [new StreamGone()])
+        near.send(text("after"))
+        yield* until("the next message arrives", () => far.messages.some((stream) => stream.text === "after"))
+      })
+    ),
+    rule(
+      "streams that were stopped give back what they held: others do not starve",
+      Effect.gen(function* () {
+        const stopping = Effect.map(connect(), (pair) => {
+          pair.far.heed = (stream) => {
+            stream.heed = () => pair.far.stop(stream.receive!, 1)
+          }
+          return pair
+        })
+        let pair = yield* stopping
+        for (let i = 0; i < 30; i++) {
+          const { results } = pair.near.send(pattern(200_000))
+          yield* until("the write fails", () => results.length > 0)
+          if (yield* isStopLost(results[0])) pair = yield* stopping
+        }
+        pair.far.heed = undefined
+        const { results } = pair.near.send(pattern(much))
+        yield* until("a long message is acknowledged", () => results.length > 0)
+        assert.deepStrictEqual(results, ["done"])
+      })
+    ),
+    rule(
+      "streams that were reset give back what they held: others do not starve",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        for (let i = 0; i < 30; i++) {
+          const stream = near.connection.openUni(0)
+          near.write(stream, pattern(200_000), false)
+          yield* until("the stream begins", () => (far.messages[i]?.length ?? 0) > 0)
+          stream.reset(1)
+          yield* until("the receiver hears of it", () => far.messages[i]!.ends.length > 0)
+        }
+        const { results } = near.send(pattern(much))
+        yield* until("a long message is acknowledged", () => results.length > 0)
+        assert.deepStrictEqual(results, ["done"])
+      })
+    )
+  ]
+}

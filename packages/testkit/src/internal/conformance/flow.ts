@@ -1,0 +1,252 @@
+/**
+ * Rules about receivers that take their time.
+ *
+ * @since 0.1.0
+ */
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import {
+  assertSame,
+  connect,
+  connected,
+  pattern,
+  type Peer,
+  type Received,
+  roundTrip,
+  type Sent,
+  standstill,
+  text,
+  until
+} from "./peers.ts"
+import { type Group, rule } from "./rule.ts"
+
+/** What no transport may take of a stream that nobody reads. */
+const tooMuch = 32 << 20
+
+/** More than any transport takes of a stream that nobody reads, and little enough to be sent in a test. */
+const much = 1 << 20
+
+/** More streams than a transport has credit for. */
+const manyStreams = 2_500
+
+/** The first stream to arrive at `peer` is as `change` makes it; the others are read. */
+const onFirst = (peer: Peer, change: (stream: Received) => void) => {
+  peer.heed = (stream) => {
+    if (peer.messages.length === 1) change(stream)
+  }
+}
+
+const paused = (stream: Received) => {
+  stream.pausing = true
+}
+
+const unwanted = (stream: Received) => {
+  stream.demand = () => 0
+}
+
+const begun = (peer: Peer) => until("the stream begins", () => peer.messages.length > 0)
+
+/** Streams whose receivers want nothing until all have been sent. */
+const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent) {
+  const { far, near } = yield* connect()
+  let demand = 0
+  far.heed = (stream) => {
+    stream.demand = () => demand
+    // What is answered frees its credit when both halves are over.
+    stream.heedEnd = () => stream.send?.write(stream.whole, true, () => {})
+  }
+  const sent = Array.from({ length: manyStreams }, (_, i) => send(near, i))
+  yield* begun(far)
+  // Those that there was credit for have come.
+  let count = -1
+  yield* until("no more streams come", () => {
+    const before = count
+    count = far.messages.length
+    return before === count
+  })
+  assert.isTrue(far.messages.every(({ length }) => length === 0))
+  demand = Infinity
+  yield* until("all streams end", () => {
+    for (const { ends, receive } of far.streams) if (ends.length === 0) receive!.resume()
+    return far.messages.length >= manyStreams && far.messages.every(({ ends }) => ends.length === 1)
+  })
+  yield* until("all are acknowledged", () => sent.every(({ results }) => results.length > 0))
+  assert.isTrue(sent.every(({ results }) => results[0] === "done"))
+  const texts = new Set(far.messages.map((stream) => stream.text))
+  for (let i = 0; i < manyStreams; i++) assert.isTrue(texts.has(`message ${i}`), `message ${i}`)
+})
+
+export const flow: Group = {
+  title: "receivers that take their time",
+  rules: [
+    rule(
+      "onData that answers false hears no more until resume, and nothing is lost meanwhile",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, paused)
+        const bytes = pattern(300_000)
+        const { results } = near.send(bytes)
+        yield* until("a chunk arrives", () => (far.messages[0]?.length ?? 0) > 0)
+        const received = far.messages[0]!
+        for (let i = 0; i < 3; i++) yield* roundTrip(near)
+        assert.strictEqual(received.chunks.length, 1, "chunks for a receiver that pauses")
+        received.receive!.resume()
+        yield* until("another chunk arrives", () => received.chunks.length >= 2)
+        for (let i = 0; i < 3; i++) yield* roundTrip(near)
+        assert.strictEqual(received.chunks.length, 2, "chunks for a receiver that pauses again")
+        received.resume()
+        yield* until("the stream ends", () => received.ends.length === 1)
+        yield* until("it is acknowledged", () => results.length > 0)
+        assertSame(received.whole, bytes)
+      })
+    ),
+    rule(
+      "a receiver may pause at every chunk",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, paused)
+        const bytes = pattern(300_000)
+        near.send(bytes)
+        yield* begun(far)
+        const received = far.messages[0]!
+        yield* until("the stream ends", () => {
+          received.receive!.resume()
+          return received.ends.length === 1
+        })
+        assertSame(received.whole, bytes)
+      })
+    ),
+    rule(
+      "resume from within onData and onEnd, or without a pause, changes nothing",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, (stream) => {
+          stream.heed = () => stream.receive!.resume()
+          stream.heedEnd = () => stream.receive!.resume()
+        })
+        const bytes = pattern(100_000)
+        near.send(bytes)
+        yield* until("the stream ends", () => far.messages[0]?.ends.length === 1)
+        far.messages[0]!.receive!.resume()
+        yield* roundTrip(near)
+        assertSame(far.messages[0]!.whole, bytes)
+      })
+    ),
+    rule(
+      "no chunk is longer than demand has said before it",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        let asked = 0
+        onFirst(far, (stream) => {
+          stream.demand = () => {
+            asked = 1 + ((stream.length * 7) % 997)
+            return asked
+          }
+          stream.heed = (chunk) => {
+            if (chunk.length > asked) far.record.faults.push(`${chunk.length} bytes instead of ${asked}`)
+            // Good for one chunk.
+            asked = 0
+          }
+        })
+        const bytes = pattern(100_000)
+        near.send(bytes)
+        yield* until("the stream ends", () => far.messages[0]?.ends.length === 1)
+        assertSame(far.messages[0]!.whole, bytes)
+      })
+    ),
+    rule(
+      "a demand of 0 leaves the bytes where they are until resume",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, unwanted)
+        const bytes = pattern(10_000)
+        near.send(bytes)
+        yield* begun(far)
+        const received = far.messages[0]!
+        for (let i = 0; i < 3; i++) yield* roundTrip(near)
+        assert.deepStrictEqual([received.length, received.ends], [0, []])
+        received.demand = () => (received.length < 100 ? 100 - received.length : 0)
+        received.receive!.resume()
+        yield* until("the bytes wanted arrive", () => received.length >= 100)
+        for (let i = 0; i < 3; i++) yield* roundTrip(near)
+        assert.strictEqual(received.length, 100)
+        received.demand = undefined
+        received.receive!.resume()
+        yield* until("the stream ends", () => received.ends.length === 1)
+        assertSame(received.whole, bytes)
+      })
+    ),
+    rule(
+      "a stream that nobody reads makes its writer wait, and goes on when it is read",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, unwanted)
+        const stream = near.connection.openUni(0)
+        const chunk = pattern(64 << 10)
+        let written = 0
+        let held = true
+        const more = () => {
+          if (!held || written >= tooMuch) return
+          written += chunk.length
+          near.write(stream, chunk, false, more)
+        }
+        more()
+        yield* begun(far)
+        yield* standstill(near, () => written)
+        assert.isBelow(written, tooMuch, "bytes taken of a stream that nobody reads")
+        held = false
+        far.messages[0]!.demand = undefined
+        far.messages[0]!.receive!.resume()
+        near.write(stream, text("the end"), true)
+        yield* until("the stream ends", () => far.messages[0]!.ends.length === 1)
+        const expected = Buffer.alloc(written + 7, chunk)
+        expected.write("the end", written)
+        assertSame(far.messages[0]!.whole, expected)
+      })
+    ),
+    rule(
+      "a stream that nobody reads holds back neither other streams nor other connections",
+      Effect.gen(function* () {
+        const { client, far, near, server } = yield* connect()
+        const second = yield* connected(client.dial(server.socket.address))
+        onFirst(far, paused)
+        const held = near.send(pattern(much))
+        yield* begun(far)
+        for (const peer of [near, far, second]) {
+          for (const { results } of [peer.send(pattern(100_000)), peer.ask(pattern(1_000))]) {
+            yield* until("another stream is acknowledged", () => results.length > 0)
+            assert.deepStrictEqual(results, ["done"])
+          }
+        }
+        assert.deepStrictEqual(held.results, [])
+        far.messages[0]!.resume()
+        yield* until("the stream ends", () => far.messages[0]!.ends.length === 1)
+        assertSame(far.messages[0]!.whole, pattern(much))
+      })
+    ),
+    rule(
+      "a stream is not acknowledged before the peer's transport has all of it",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, unwanted)
+        const { results } = near.send(pattern(much))
+        yield* begun(far)
+        for (let i = 0; i < 5; i++) yield* roundTrip(near)
+        assert.deepStrictEqual(results, [])
+        far.messages[0]!.demand = undefined
+        far.messages[0]!.receive!.resume()
+        yield* until("it is acknowledged", () => results.length > 0)
+        yield* until("the stream ends", () => far.messages[0]!.ends.length === 1)
+        assert.deepStrictEqual(results, ["done"])
+      })
+    ),
+    rule(
+      `of ${manyStreams} unidirectional streams at once, those without credit wait with their data, and all arrive`,
+      crowd((near, i) => near.send(text(`message ${i}`)))
+    ),
+    rule(
+      `of ${manyStreams} bidirectional streams at once, those without credit wait with their data, and all arrive`,
+      crowd((near, i) => near.ask(text(`message ${i}`)))
+    )
+  ]
+}

@@ -1,0 +1,77 @@
+/**
+ * Rules about what is sent first.
+ *
+ * @since 0.1.0
+ */
+import { assert } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { connect, type Peer, until } from "./peers.ts"
+import { type Group, rule } from "./rule.ts"
+
+/** Streams of each kind, short enough for any window: what is held back is so for its priority, and not by its reader. */
+const count = 40
+const size = 30_000
+
+const bulk = 1
+const urgent = 2
+
+/** Of one byte, which tells the kind of stream at the other end. */
+const message = (kind: number, length = size) => new Uint8Array(length).fill(kind)
+
+/** The kinds of the streams that have ended at `peer`, in the order of their ends. */
+const order = (peer: Peer): Array<number> => {
+  const ended: Array<number> = []
+  peer.heed = (stream) => {
+    stream.heedEnd = () => {
+      if (stream.length > 0) ended.push(stream.chunks[0]![0]!)
+    }
+  }
+  return ended
+}
+
+/** Fails unless most of the bulk ended after all that was urgent. */
+const assertOvertaken = (ended: ReadonlyArray<number>) => {
+  const before = ended.slice(0, ended.lastIndexOf(urgent)).filter((kind) => kind === bulk).length
+  assert.isBelow(before, count / 2, "streams that should have waited")
+}
+
+export const priority: Group = {
+  title: "priority",
+  rules: [
+    rule(
+      "one urgent message overtakes what was written before it",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const ended = order(far)
+        for (let i = 0; i < count; i++) near.send(message(bulk), 0)
+        near.send(message(urgent, 1_000), 7)
+        yield* until("all streams end", () => ended.length === count + 1)
+        assertOvertaken(ended)
+      })
+    ),
+    rule(
+      "a negative priority comes after the default one, whichever was written first",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const ended = order(far)
+        for (let i = 0; i < count; i++) near.send(message(bulk), -1)
+        for (let i = 0; i < count; i++) near.send(message(urgent))
+        yield* until("all streams end", () => ended.length === 2 * count)
+        assertOvertaken(ended)
+      })
+    ),
+    rule(
+      "a priority that is set later counts for what has not been sent",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const ended = order(far)
+        const first = Array.from({ length: count }, () => near.send(message(bulk)))
+        const last = Array.from({ length: count }, () => near.send(message(urgent)))
+        for (const { stream } of first) stream.setPriority(-4)
+        for (const { stream } of last) stream.setPriority(4)
+        yield* until("all streams end", () => ended.length === 2 * count)
+        assertOvertaken(ended)
+      })
+    )
+  ]
+}

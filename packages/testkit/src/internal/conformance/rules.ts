@@ -1,0 +1,16 @@
+/**
+ * All rules.
+ *
+ * @since 0.1.0
+ */
+import { callbacks } from "./callbacks.ts"
+import { closes } from "./closes.ts"
+import { dialling } from "./dialling.ts"
+import { ends } from "./ends.ts"
+import { flow } from "./flow.ts"
+import { priority } from "./priority.ts"
+import { refusals } from "./refusals.ts"
+import type { Group } from "./rule.ts"
+import { streams } from "./streams.ts"
+
+export const groups: ReadonlyArray<Group> = [dialling, refusals, streams, flow, priority, ends, closes, callbacks]

@@ -1,0 +1,71 @@
+/**
+ * The lines of a trace, and the numbers in them.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import type { Text } from "./text.ts"
+
+interface Entry {
+  readonly nanos: bigint
+  readonly text: Text
+}
+
+const pad = (value: number, digits: number) => String(value).padStart(digits, "0")
+
+const formatTime = (nanos: bigint): string => {
+  const millis = Number(nanos / 1_000_000n)
+  const seconds = Math.floor(millis / 1000)
+  const minutes = Math.floor(seconds / 60)
+  return `${pad(Math.floor(minutes / 60), 2)}:${pad(minutes % 60, 2)}:${pad(seconds % 60, 2)}.${pad(millis % 1000, 3)}`
+}
+
+export class Recorder {
+  /** Lines that had to make room. */
+  dropped = 0
+  private readonly capacity: number
+  private readonly clock: Clock.Clock
+  private readonly start: bigint
+  /** Full, it is written round and round. */
+  private readonly entries: Array<Entry> = []
+  private oldest = 0
+  private connections = 0
+  private dials = 0
+  private readonly numbers = new Map<string, number>()
+
+  constructor(clock: Clock.Clock, capacity: number) {
+    this.clock = clock
+    this.capacity = Math.max(1, Math.floor(capacity))
+    this.start = clock.monotonicTimeNanosUnsafe()
+  }
+
+  add(text: Text): void {
+    const entry = { nanos: this.clock.monotonicTimeNanosUnsafe() - this.start, text }
+    if (this.entries.length < this.capacity) return void this.entries.push(entry)
+    this.entries[this.oldest] = entry
+    this.oldest = (this.oldest + 1) % this.capacity
+    this.dropped += 1
+  }
+
+  lines(): ReadonlyArray<string> {
+    const inOrder = [...this.entries.slice(this.oldest), ...this.entries.slice(0, this.oldest)]
+    return inOrder.map(({ nanos, text }) => `${formatTime(nanos)}  ${typeof text === "string" ? text : text()}`)
+  }
+
+  nextDial(): number {
+    return (this.dials += 1)
+  }
+
+  /** Both ends of a connection have the same seniority: that is how one is recognised as the other's. */
+  connectionNumber(seniority: string | undefined): number {
+    const known = seniority === undefined ? undefined : this.numbers.get(seniority)
+    if (known !== undefined) return known
+    const number = (this.connections += 1)
+    if (seniority !== undefined) {
+      this.numbers.set(seniority, number)
+      // The other end comes soon or never.
+      if (this.numbers.size > this.capacity) this.numbers.delete(this.numbers.keys().next().value!)
+    }
+    return number
+  }
+}

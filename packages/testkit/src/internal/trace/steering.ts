@@ -1,0 +1,60 @@
+/**
+ * What a test does to a network, noted.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Predicate from "effect/Predicate"
+
+const isPlain = (value: object) => Object.getPrototypeOf(value) === Object.prototype
+
+/** What cannot be written. */
+const unwritten = "…"
+
+/** Arguments as a test would write them. */
+const written = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(written).join(", ")}]`
+  if (Duration.isDuration(value)) return JSON.stringify(Duration.format(value))
+  if (!Predicate.isObjectKeyword(value)) return String(value)
+  if (NetAddress.isInetAddress(value) || NetAddress.isIpAddress(value)) return JSON.stringify(String(value))
+  if (!isPlain(value)) return unwritten
+  const fields = Object.entries(value)
+    .filter(([key]) => !key.startsWith("~"))
+    .map(([key, field]) => [key, written(field)] as const)
+    .filter(([, field]) => field !== unwritten)
+  return fields.length === 0 ? unwritten : `{ ${fields.map(([key, field]) => `${key}: ${field}`).join(", ")} }`
+}
+
+/**
+ * Every method that gives an effect, and every effect, says so in a line when it is run. Members that come to be later
+ * are treated alike, and so are those of a plain object that such an effect yields, as a gateway is.
+ */
+export const steering = <Service extends object>(
+  service: Service,
+  name: string,
+  note: (text: string) => void
+): Service => {
+  const noted = (effect: Effect.Effect<unknown, unknown, unknown>, member: string, text: string) =>
+    Effect.suspend(() => {
+      note(`${name}: ${text}`)
+      return Effect.map(effect, (value) =>
+        Predicate.isObjectKeyword(value) && isPlain(value) ? steering(value, `${name} ${member}`, note) : value
+      )
+    })
+  return new Proxy(service, {
+    get: (target, key) => {
+      const member: unknown = Reflect.get(target, key, target)
+      const called = String(key)
+      if (Effect.isEffect(member)) return noted(member, called, called)
+      if (typeof member !== "function") return member
+      return (...parameters: ReadonlyArray<unknown>) => {
+        const result: unknown = Reflect.apply(member, target, parameters)
+        const text = `${called}(${parameters.map(written).join(", ")})`
+        return Effect.isEffect(result) ? noted(result, called, text) : result
+      }
+    }
+  })
+}

@@ -1,0 +1,305 @@
+/**
+ * A transport that takes down what passes through it.
+ *
+ * @since 0.1.0
+ */
+import type {
+  BackingConnection,
+  BackingRecvStream,
+  BackingSendStream,
+  BackingSocket,
+  ConnectionEvents,
+  RecvEvents,
+  Transport
+} from "@qp2p/core/Transport"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import type { Recorder } from "./recorder.ts"
+import { Frames, type Text } from "./text.ts"
+
+const quoted = (reason: string) => (reason === "" ? "" : `: ${reason}`)
+
+const bothWays = (yes: boolean) => (yes ? ", both ways" : "")
+
+/** A socket, or the address that it is to have while it has none. */
+interface Local {
+  readonly recorder: Recorder
+  address: string
+}
+
+/** One end of a connection: says what it does, and hears what happens to it. */
+class End {
+  private readonly local: Local
+  private readonly connection: BackingConnection
+  private readonly label: string
+  private peer: NetAddress.InetAddress
+  private peerText: string
+  opened = 0
+  accepted = 0
+  over = false
+
+  constructor(local: Local, connection: BackingConnection) {
+    this.local = local
+    this.connection = connection
+    this.label = `#${local.recorder.connectionNumber(connection.seniority)}`
+    this.peer = connection.remoteAddress
+    this.peerText = NetAddress.formatInet(this.peer)
+  }
+
+  says(text: Text): void {
+    this.add("→", text)
+  }
+
+  hears(text: Text): void {
+    this.add("←", text)
+  }
+
+  /** Where the peer is now; formatting that anew for each line would cost more than the rest of it. */
+  get remote(): string {
+    const peer = this.connection.remoteAddress
+    if (peer !== this.peer) {
+      this.peer = peer
+      this.peerText = NetAddress.formatInet(peer)
+    }
+    return this.peerText
+  }
+
+  private add(arrow: string, text: Text): void {
+    const before = `${this.local.address} ${arrow} ${this.remote}  ${this.label} `
+    this.local.recorder.add(typeof text === "string" ? before + text : () => before + text())
+  }
+}
+
+const prefixed = (name: string, text: Text, after: string): Text =>
+  typeof text === "string" ? `${name} ${text}${after}` : () => `${name} ${text()}${after}`
+
+const sendStream = (stream: BackingSendStream, end: End, name: string): BackingSendStream => {
+  const frames = new Frames()
+  let over = false
+
+  const noteWrite = (bytes: Uint8Array, fin: boolean) => {
+    const texts = frames.read(bytes)
+    const ending = fin ? `fin${frames.rest}` : ""
+    const last = texts.pop()
+    for (const text of texts) end.says(prefixed(name, text, ""))
+    if (last !== undefined) end.says(prefixed(name, last, fin ? `, ${ending}` : ""))
+    else if (fin) end.says(`${name} ${ending}`)
+  }
+
+  return {
+    write: (bytes, fin, done) => {
+      // What is queued fails all at once, and is told once; what is written after that is told each time.
+      const late = over
+      noteWrite(bytes, fin)
+      stream.write(bytes, fin, (failure) => {
+        if (failure !== undefined) {
+          if (late || !over) end.hears(`${name} failed: ${failure.message}`)
+          over = true
+        } else if (fin) {
+          end.hears(`${name} acknowledged`)
+          over = true
+        }
+        done(failure)
+      })
+    },
+    setPriority: (priority) => {
+      end.says(`${name} priority ${priority}`)
+      stream.setPriority(priority)
+    },
+    reset: (code) => {
+      if (!over) end.says(`${name} reset with code ${code}`)
+      over = true
+      stream.reset(code)
+    }
+  }
+}
+
+/** The receiving half of a stream: what its owner asks for, and what the transport tells. */
+const recvStream = (end: End, name: string) => {
+  const frames = new Frames()
+  let paused = false
+  let over = false
+
+  const pauseUnless = (goesOn: boolean) => {
+    if (goesOn || paused || over) return
+    paused = true
+    end.says(`${name} paused`)
+  }
+
+  const controls = (stream: BackingRecvStream): BackingRecvStream => ({
+    resume: () => {
+      if (paused && !over) end.says(`${name} resumed`)
+      paused = false
+      stream.resume()
+    },
+    stop: (code) => {
+      if (!over) end.says(`${name} stop with code ${code}`)
+      over = true
+      stream.stop(code)
+    }
+  })
+
+  const listening = (events: RecvEvents): RecvEvents => {
+    const demand = () => {
+      const wanted = events.demand?.() ?? Infinity
+      pauseUnless(wanted > 0)
+      return wanted
+    }
+    return {
+      // The owner may come to have one, or lose it.
+      get demand() {
+        return events.demand === undefined ? undefined : demand
+      },
+      onData: (chunk) => {
+        for (const text of frames.read(chunk)) end.hears(prefixed(name, text, ""))
+        const goesOn = events.onData(chunk)
+        pauseUnless(goesOn)
+        return goesOn
+      },
+      onEnd: (failure) => {
+        over = true
+        end.hears(`${name} ${failure === undefined ? "fin" : `failed: ${failure.message}`}${frames.rest}`)
+        events.onEnd(failure)
+      }
+    }
+  }
+
+  return { controls, listening }
+}
+
+const connectionOf = (connection: BackingConnection, end: End): BackingConnection => {
+  const open = (both: boolean, priority: number) => {
+    end.opened += 1
+    const name = `out${end.opened}`
+    end.says(`${name} opened${bothWays(both)}${priority === 0 ? "" : `, priority ${priority}`}`)
+    return name
+  }
+  const { seniority } = connection
+  return {
+    get remoteAddress() {
+      return connection.remoteAddress
+    },
+    openUni: (priority) => {
+      const name = open(false, priority)
+      return sendStream(connection.openUni(priority), end, name)
+    },
+    openBi: (priority, events) => {
+      const name = open(true, priority)
+      const half = recvStream(end, name)
+      const { receive, send } = connection.openBi(priority, half.listening(events))
+      return { send: sendStream(send, end, name), receive: half.controls(receive) }
+    },
+    close: (code, reason) => {
+      if (!end.over) end.says(`close with code ${code}${quoted(reason)}`)
+      end.over = true
+      connection.close(code, reason)
+    },
+    stats: () => connection.stats(),
+    ...(seniority === undefined ? undefined : { seniority }),
+    ...(connection.checkAlive === undefined
+      ? undefined
+      : {
+          checkAlive: () => {
+            end.says("asked for a sign of life")
+            connection.checkAlive!()
+          }
+        })
+  }
+}
+
+const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents => {
+  let remote = end.remote
+  const onMoved = () => {
+    const before = remote
+    remote = end.remote
+    end.hears(`moved, from ${before}`)
+    events.onMoved?.()
+  }
+  return {
+    get onMoved() {
+      return events.onMoved === undefined ? undefined : onMoved
+    },
+    onStream: (receive, send) => {
+      end.accepted += 1
+      const name = `in${end.accepted}`
+      end.hears(`${name} opened${bothWays(send !== undefined)}`)
+      const half = recvStream(end, name)
+      return half.listening(
+        events.onStream(half.controls(receive), send === undefined ? undefined : sendStream(send, end, name))
+      )
+    },
+    onClosed: (close) => {
+      end.over = true
+      end.hears(`ended: ${close.message}`)
+      events.onClosed(close)
+    }
+  }
+}
+
+/** Hands a connection on: `how` it came about is noted before its owner can do anything with it. */
+const established = (
+  local: Local,
+  connection: BackingConnection,
+  how: (end: End) => void,
+  owner: (connection: BackingConnection) => ConnectionEvents
+): ConnectionEvents => {
+  const end = new End(local, connection)
+  how(end)
+  return connectionEvents(owner(connectionOf(connection, end)), end)
+}
+
+const dialler =
+  (local: Local, socket: BackingSocket): BackingSocket["dial"] =>
+  (peer, events) => {
+    const { recorder } = local
+    const dial = `dial ${recorder.nextDial()}`
+    const way = (arrow: string) => `${local.address} ${arrow} ${NetAddress.formatInet(peer)}`
+    let pending = true
+    recorder.add(`${way("→")}  ${dial}`)
+    const giveUp = socket.dial(peer, {
+      onConnected: (connection) => {
+        pending = false
+        return established(
+          local,
+          connection,
+          (end) => end.hears(`connected by ${dial}`),
+          (wrapped) => events.onConnected(wrapped)
+        )
+      },
+      onFailed: (error) => {
+        pending = false
+        recorder.add(`${way("←")}  ${dial} failed: ${error.message}`)
+        events.onFailed(error)
+      }
+    })
+    return () => {
+      if (pending) recorder.add(`${way("→")}  ${dial} given up`)
+      pending = false
+      giveUp()
+    }
+  }
+
+export const traced = (transport: Transport["Service"], recorder: Recorder): Transport["Service"] => ({
+  bind: Effect.fnUntraced(function* (options, events) {
+    const local: Local = { recorder, address: NetAddress.formatInet(options.localAddress) }
+    let bound = false
+    // Before the bind: told when everything that the socket had is gone.
+    yield* Effect.addFinalizer(() => Effect.sync(() => bound && recorder.add(`${local.address}  freed`)))
+    const binding = transport.bind(options, {
+      onConnection: (connection) =>
+        established(
+          local,
+          connection,
+          (end) => end.hears("accepted"),
+          (wrapped) => events.onConnection(wrapped)
+        )
+    })
+    const socket = yield* Effect.tapError(binding, (error) =>
+      Effect.sync(() => recorder.add(`${local.address}  not bound: ${error.message}`))
+    )
+    bound = true
+    local.address = NetAddress.formatInet(socket.address)
+    recorder.add(`${local.address}  bound${options.accept ? "" : ", for dialling only"}`)
+    return { address: socket.address, dial: dialler(local, socket) }
+  })
+})

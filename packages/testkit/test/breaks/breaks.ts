@@ -1,0 +1,7 @@
+import type { Breaks } from "./break.ts"
+import { closes } from "./closes.ts"
+import { dialling } from "./dialling.ts"
+import { streams } from "./streams.ts"
+
+/** What breaks each rule, by its title. */
+export const breaks: Breaks = { ...dialling, ...streams, ...closes }
