@@ -109,11 +109,7 @@ describe("a network that", () => {
             yield* until("some of it", () => far.filled.length > i, "60 seconds")
             stream.reset(i)
           }
-          yield* until(
-            "all ends",
-            () => far.filled.every(({ ends }) => ends.length > 0),
-            "60 seconds"
-          )
+          yield* until("all ends", () => far.filled.every(({ ends }) => ends.length > 0), "60 seconds")
           assert.deepStrictEqual(
             far.filled.map(({ ends }) => ends),
             Array.from({ length: count }, (_, code) => [new StreamStopped({ code })])

@@ -24,6 +24,8 @@ const setup = () => {
   }
   const sent: Array<readonly [id: number, bytes: number, fin: boolean]> = []
   const told: Array<string> = []
+  /** Streams that go before all others, marks too. */
+  const hurried: Array<number> = []
   const throwIfStopped = (id: number) => {
     const code = peer.stopped.get(id)
     if (code !== undefined) throw new Error(`StreamStopped(${code})`)
@@ -48,7 +50,10 @@ const setup = () => {
       return peer.full(id) ? 0 : 1_000_000
     },
     streamFinished: (id: number) => peer.acknowledged.has(id),
-    streamPriority: (id: number, urgency: number) => told.push(`${id} has urgency ${urgency}`),
+    streamPriority: (id: number, urgency: number, takesTurns: boolean) => {
+      if (takesTurns) told.push(`${id} has urgency ${urgency}`)
+      else hurried.push(id)
+    },
     streamShutdown: (id: number, _direction: number, code: number) => told.push(`${id} is reset with ${code}`),
     sendAckEliciting: () => told.push("ping"),
     timeout: () => (peer.inFlight ? 100 : 60_000),
@@ -67,7 +72,7 @@ const setup = () => {
     stream.write(bytes, fin, done)
     return results
   }
-  return { outgoing, peer, sent, told, write }
+  return { outgoing, hurried, peer, sent, told, write }
 }
 
 describe("a stream that the peer has stopped", () => {
@@ -395,7 +400,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
 
 describe("a stream that is reset", () => {
   it("is reset when nothing of it is in flight, unless nothing of it was sent or its end was", () => {
-    const { outgoing, peer, told, write } = setup()
+    const { hurried, outgoing, peer, told, write } = setup()
     const [begun, waiting, ended] = [outgoing.open(false, 0), outgoing.open(false, 0), outgoing.open(false, 0)] as const
     write(begun, byte, false)
     write(ended, byte, true)
@@ -408,6 +413,8 @@ describe("a stream that is reset", () => {
     peer.heardAt = 10
     outgoing.settle(10)
     assert.notInclude(told, "2 is reset with 5")
+    // What is sent again of it must not come after the stream that proves it.
+    assert.deepStrictEqual(hurried, [2])
     peer.inFlight = false
     peer.heardAt = 20
     outgoing.settle(20)

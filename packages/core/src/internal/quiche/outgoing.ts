@@ -6,24 +6,13 @@ import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
+import { Settling } from "./settling.ts"
 import { maxOpenStreams } from "./tunables.ts"
 
 const shutdownWrite = 1
 
 /** Streams that are tried in one turn although the windows seem full. */
 const maxBlockedTries = 64
-
-/**
- * Losses, one after the other, each of which may have been of the stream in question, after which it is taken to be
- * acknowledged all the same: on a path that loses a tenth of all packets that is wrong once in a hundred million times.
- */
-const maxSettleLosses = 8
-
-/** How often, in milliseconds, a stream that others keep from settling opens one to prove it by. */
-const markInterval = 100
-
-/** How often a peer that has been silent is asked for a sign of life, in milliseconds, while a stream waits for one. */
-const nudgeInterval = 500
 
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {
@@ -70,11 +59,7 @@ export class Outgoing implements SendOwner {
   private readonly sending = new Set<SendStream>()
   /** How many of those we opened. */
   private opened = 0
-  /** The latest beginning of a stream that has been acknowledged, and when that was found. */
-  private provenUntil = 0
-  private provenAt = 0
-  private nudgedAt = 0
-  private markedAt = 0
+  private readonly settling: Settling
 
   constructor(host: OutgoingHost) {
     this.host = host
@@ -82,6 +67,11 @@ export class Outgoing implements SendOwner {
     // RFC 9000, section 2.1: the two low bits tell who opened a stream and which kind it is.
     this.nextBi = host.dialled ? 0 : 1
     this.nextUni = host.dialled ? 2 : 3
+    this.settling = new Settling({
+      ...host,
+      mark: () => this.open(false, Infinity).write(new Uint8Array(0), true, () => {}),
+      hurry: (stream) => this.tellUrgency(stream, 0, false)
+    })
   }
 
   open(bidirectional: boolean, priority: number): SendStream {
@@ -190,11 +180,11 @@ export class Outgoing implements SendOwner {
    */
   settle(now: number): void {
     for (const stream of this.unconfirmed) {
-      if (stream.bidirectional && !stream.ended && this.settled(stream, now)) this.succeed(stream, now)
+      if (stream.bidirectional && !stream.ended && this.settling.settled(stream, now)) this.succeed(stream, now)
     }
     for (const stream of this.bareFins.splice(0)) {
       if (stream.ended) continue
-      if (this.settled(stream, now)) {
+      if (this.settling.settled(stream, now)) {
         stream.writeFin()
         if (stream.ended) this.release(stream)
         else this.awaitConfirmation(stream, now)
@@ -202,7 +192,7 @@ export class Outgoing implements SendOwner {
       } else this.bareFins.push(stream)
     }
     for (const reset of this.resets.splice(0)) {
-      if (this.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
+      if (this.settling.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
       else this.resets.push(reset)
     }
   }
@@ -210,67 +200,8 @@ export class Outgoing implements SendOwner {
   private succeed(stream: SendStream, now: number): void {
     this.release(stream)
     this.progress += 1
-    if (stream.begunAt > this.provenUntil) {
-      this.provenUntil = stream.begunAt
-      this.provenAt = now
-    }
+    this.settling.acknowledged(stream, now)
     stream.succeed()
-  }
-
-  /**
-   * Whether everything that `stream` wrote has been acknowledged, found without asking for the stream. Either nothing at
-   * all is in flight; or a stream begun later was acknowledged, so long ago that the loss of anything earlier would have
-   * been declared (RFC 9002, section 6.1.2), and none was.
-   *
-   * Three cases need this. quiche forgets a fin that is sent alone while data is in flight, once that data is
-   * acknowledged, so such a fin waits. It forgets a reset the same way, which then is not repeated when it is lost. And it keeps a bidirectional stream until its other half has been read, which
-   * hides the acknowledgement of this half.
-   */
-  private settled(stream: SendStream, now: number): boolean {
-    const heardAt = this.host.heardAt()
-    if (heardAt <= stream.settleFrom) {
-      if (now - stream.settleFrom > nudgeInterval) this.nudge(now)
-      return false
-    }
-    // With nothing in flight the only timer left is the idle one. While something is, the retransmission timer is due
-    // sooner, unless the peer has been silent for long.
-    const idle = this.host.idleTimeout()
-    const silence = now - heardAt
-    if (silence < idle / 16) {
-      const timeout = this.native.timeout()
-      if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
-    } else this.nudge(now)
-    const path = this.native.pathStats()[0]
-    if (path === undefined) return false
-    if (stream.settleLost < 0) {
-      stream.settleLost = path.lost
-      stream.settleFrom = now
-    }
-    if (this.provenUntil <= stream.settleFrom) {
-      this.mark(now)
-      return false
-    }
-    if (now - this.provenAt <= path.rtt * 1.5 + 5) return false
-    if (path.lost === stream.settleLost) return true
-    // Something was lost, perhaps of this stream: it has been sent again, and the wait begins again.
-    stream.settleLosses += 1
-    stream.settleLost = path.lost
-    stream.settleFrom = now
-    return stream.settleLosses >= maxSettleLosses
-  }
-
-  /** Opens an empty stream, whose acknowledgement proves that what was sent before it has arrived or been found lost. */
-  private mark(now: number): void {
-    if (now - this.markedAt < markInterval) return
-    this.markedAt = now
-    this.open(false, Infinity).write(new Uint8Array(0), true, () => {})
-  }
-
-  private nudge(now: number): void {
-    if (now - this.nudgedAt < nudgeInterval) return
-    this.nudgedAt = now
-    this.native.sendAckEliciting()
-    this.host.touch()
   }
 
   private shutdown(stream: SendStream, code: number): void {
@@ -382,10 +313,14 @@ export class Outgoing implements SendOwner {
     }
   }
 
-  /** The binding's urgency is 0 to 255, lower first, 127 by default. */
   private tellPriority(stream: SendStream): void {
+    this.tellUrgency(stream, Math.min(Math.max(127 - stream.priority, 0), 255), true)
+  }
+
+  /** 0 to 255, lower first, 127 by default; among equals those that need not take turns. */
+  private tellUrgency(stream: SendStream, urgency: number, takesTurns: boolean): void {
     try {
-      this.native.streamPriority(stream.id!, Math.min(Math.max(127 - stream.priority, 0), 255), true)
+      this.native.streamPriority(stream.id!, urgency, takesTurns)
     } catch {
       // Collected meanwhile.
     }

@@ -50,7 +50,7 @@ export class SendStream implements BackingSendStream {
   ended = false
   /** Whether the connection's queue holds it. */
   queued = false
-  /** When the last bytes were written, and the connection's loss count then: see `Outgoing.settled`. */
+  /** When the last bytes were written, and the connection's loss count then: see `Settling.settled`. */
   settleFrom = 0
   settleLost = -1
   settleLosses = 0
@@ -159,7 +159,7 @@ export class SendStream implements BackingSendStream {
     }
   }
 
-  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Outgoing.settled`. */
+  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Settling.settled`. */
   writeFin(): void {
     try {
       this.sendFin()
