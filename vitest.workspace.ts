@@ -46,7 +46,8 @@ export default defineConfig({
       project("upnp", "packages/upnp"),
       project("testkit", "packages/testkit"),
       project("cli", "packages/cli"),
-      project("docs", "packages/docs")
+      project("docs", "packages/docs"),
+      project("examples", "examples/gossip")
     ],
     ...(quick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.

@@ -3,8 +3,10 @@ import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./process.mjs"
 
-for (const name of readdirSync(join(root, "packages"))) {
-  for (const output of ["dist", ".tsbuildinfo"]) {
-    rmSync(join(root, "packages", name, output), { recursive: true, force: true })
+for (const folder of ["packages", "examples"]) {
+  for (const name of readdirSync(join(root, folder))) {
+    for (const output of ["dist", ".tsbuildinfo"]) {
+      rmSync(join(root, folder, name, output), { recursive: true, force: true })
+    }
   }
 }

@@ -1,13 +1,14 @@
 /**
- * The Effect diagnostics of every package; errors and warnings fail. The rules are chosen in tsconfig.base.json.
+ * The Effect diagnostics of every package and example; errors and warnings fail. The rules are chosen in tsconfig.base.json.
  * Needs a build: a package sees its neighbours through their declarations.
  */
 import { existsSync, readdirSync } from "node:fs"
 import { relative } from "node:path"
 import { captureTool, root } from "./process.mjs"
 
-const projects = readdirSync(new URL("../packages", import.meta.url))
-  .flatMap((name) => [`packages/${name}/tsconfig.src.json`, `packages/${name}/tsconfig.test.json`])
+const projects = ["packages", "examples"]
+  .flatMap((folder) => readdirSync(new URL(`../${folder}`, import.meta.url)).map((name) => `${folder}/${name}`))
+  .flatMap((path) => [`${path}/tsconfig.src.json`, `${path}/tsconfig.test.json`])
   .filter((project) => existsSync(new URL(`../${project}`, import.meta.url)))
 
 const check = async (project) => {

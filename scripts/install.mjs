@@ -38,7 +38,9 @@ const isInstalled = () => {
     existsSync(join(root, "node_modules/.modules.yaml")) &&
     existsSync(installed) &&
     readFileSync(installed).equals(readFileSync(join(root, "pnpm-lock.yaml"))) &&
-    readdirSync(join(root, "packages")).every((name) => existsSync(join(root, "packages", name, "node_modules")))
+    ["packages", "examples"].every((folder) =>
+      readdirSync(join(root, folder)).every((name) => existsSync(join(root, folder, name, "node_modules")))
+    )
   )
 }
 

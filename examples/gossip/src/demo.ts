@@ -1,0 +1,37 @@
+/**
+ * Three nodes on this machine, each with a socket of its own. Bob knows Ann, and Cid knows Bob.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Endpoint, PortMapper, QuicheTransport } from "@qp2p/core"
+import { Console, Context, Effect, Layer, Stream } from "effect"
+import { Gossip } from "./Gossip.ts"
+
+const node = Effect.fnUntraced(function* (contacts: ReadonlyArray<Endpoint.Address>) {
+  const services = yield* Layer.build(Gossip.layerNode({ localAddress: "127.0.0.1:0", contacts }))
+  return { gossip: Context.get(services, Gossip), address: Context.get(services, Endpoint.Endpoint).publicAddress }
+})
+
+const demo = Effect.gen(function* () {
+  const ann = yield* node([])
+  const bob = yield* node([ann.address])
+  const cid = yield* node([bob.address])
+  const nodes = { Ann: ann, Bob: bob, Cid: cid }
+  for (const [name, { address }] of Object.entries(nodes)) yield* Console.log(`${name} listens on ${address}`)
+
+  yield* ann.gossip.publish("the bridge is closed")
+  yield* cid.gossip.publish("the ferry goes at noon")
+  yield* bob.gossip.publish("there are two seats left")
+
+  for (const [name, { gossip }] of Object.entries(nodes)) {
+    const heard = yield* gossip.heard.pipe(Stream.take(3), Stream.runCollect)
+    const texts = heard.map(({ text }) => text).toSorted()
+    yield* Console.log(`${name} knows that ${texts.join(", that ")}`)
+  }
+})
+
+demo.pipe(
+  Effect.scoped,
+  Effect.timeout("30 seconds"),
+  Effect.provide([QuicheTransport.layer, PortMapper.layerNone]),
+  NodeRuntime.runMain
+)

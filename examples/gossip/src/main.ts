@@ -1,0 +1,42 @@
+/**
+ * A node on the terminal: each line that is typed is a rumour, each rumour that is heard is a line.
+ *
+ * Its settings come from the environment: GOSSIP_LOCAL_ADDRESS, GOSSIP_CONTACTS with commas between, GOSSIP_FORWARD_PORT
+ * and every other field of EndpointConfig, and GOSSIP_INTERVAL.
+ */
+import { NodeRuntime, NodeStdio } from "@effect/platform-node"
+import { Endpoint, QuicheTransport } from "@qp2p/core"
+import { NatUpnp } from "@qp2p/upnp"
+import { Config, ConfigProvider, Console, Effect, Layer, Stdio, Stream } from "effect"
+import { Gossip } from "./Gossip.ts"
+
+const settings = Config.all({
+  options: Endpoint.config("gossip"),
+  interval: Config.Duration("interval").pipe(Config.nested("gossip"), Config.withDefault("5 seconds"))
+})
+
+/** The router is asked for a port only with GOSSIP_FORWARD_PORT=true. */
+const node = Layer.unwrap(
+  Effect.map(settings, ({ interval, options }) => Gossip.layerNode({ ...options, interval }))
+).pipe(
+  Layer.provide([QuicheTransport.layer, NatUpnp.layer()]),
+  Layer.provide(ConfigProvider.layer(ConfigProvider.constantCase(ConfigProvider.fromEnv())))
+)
+
+const terminal = Effect.gen(function* () {
+  const gossip = yield* Gossip
+  const { publicAddress } = yield* Endpoint.Endpoint
+  const { stdin } = yield* Stdio.Stdio
+  yield* Console.log(`listening on ${publicAddress}`)
+  const typed = stdin.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.filter((line) => line.trim() !== ""),
+    Stream.runForEach((line) => Effect.catch(gossip.publish(line), ({ message }) => Console.error(message)))
+  )
+  const heard = Stream.runForEach(gossip.heard, ({ text }) => Console.log(`heard: ${text}`))
+  // The node goes on when nobody types any more.
+  yield* Effect.all([typed, heard], { concurrency: "unbounded" })
+})
+
+terminal.pipe(Effect.provide([node, NodeStdio.layer]), NodeRuntime.runMain)
