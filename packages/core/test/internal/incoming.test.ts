@@ -40,6 +40,7 @@ const setup = () => {
   const send = () => new SendStream({ native, enqueue: () => {}, discard: () => {}, reprioritize: () => {} }, true, 0)
   const incoming = new Incoming({
     native,
+    dialled: false,
     touch: () => (turns += 1),
     over: () => over,
     events: () => peer,
@@ -216,5 +217,17 @@ describe("a stream that was stopped", () => {
     arrived.set(2, { bytes: 1, fin: false })
     incoming.read(false)
     assert.strictEqual(peer.streams.length, 3)
+  })
+})
+
+describe("a stream of ours", () => {
+  it("that nobody listens to is read and not taken for one of the peer's", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(1, { bytes: 5, fin: false })
+    incoming.read(false)
+    arrived.set(1, { bytes: 5, fin: true })
+    incoming.read(false)
+    assert.deepStrictEqual(peer.streams, [])
+    assert.strictEqual(arrived.size, 0)
   })
 })

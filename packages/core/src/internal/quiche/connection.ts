@@ -114,6 +114,7 @@ export class Connection implements BackingConnection, Watched {
     })
     this.incoming = new Incoming({
       native: this.native,
+      dialled: this.dialled,
       touch,
       over,
       events: () => this.events!,

@@ -13,6 +13,7 @@ const shutdownRead = 0
 /** What the receiving side needs of its connection. */
 export interface IncomingHost {
   readonly native: NativeConnection
+  readonly dialled: boolean
   readonly touch: () => void
   readonly over: () => StreamFailure | undefined
   readonly events: () => ConnectionEvents
@@ -121,7 +122,12 @@ export class Incoming implements RecvOwner {
   private accept(id: number): RecvStream {
     const stream = new RecvStream(this, id)
     this.streams.set(id, stream)
-    // RFC 9000, section 2.1: the second bit is set for streams that go one way.
+    // RFC 9000, section 2.1: the first bit is set for streams that the acceptor opened, the second for those that go one
+    // way. Answers on a stream of ours that nobody listens to any more are nothing new.
+    if (((id & 0x1) === 0) === this.host.dialled) {
+      stream.ended = true
+      return stream
+    }
     const send = (id & 0x2) === 0 ? this.host.answer(id) : undefined
     if (send !== undefined) send.answer = stream
     stream.events = this.host.events().onStream(stream, send)

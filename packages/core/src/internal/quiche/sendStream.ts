@@ -137,6 +137,8 @@ export class SendStream implements BackingSendStream {
           this.checkStopped()
           return this.ended ? "ended" : "blocked"
         }
+        // Whoever is told that there is room may reset the stream at once, and answers to it must find somebody then.
+        this.begun()
         this.advance(taken)
         quantum -= taken
         if (taken < slice.length) return "blocked"
@@ -227,9 +229,10 @@ export class SendStream implements BackingSendStream {
   /** The binding knows the stream now. */
   begun(): void {
     const { onId } = this
+    if (onId === undefined) return
     this.onId = undefined
     this.onNoId = undefined
-    onId?.(this.id!)
+    onId(this.id!)
   }
 
   /** Notices that the peer has stopped the stream. Only right before `finWritten`: later its end looks the same. */
