@@ -119,7 +119,10 @@ const checkInstalled = async (packed) => {
   const optional = packed.flatMap(({ manifest }) =>
     Object.keys(manifest.peerDependenciesMeta ?? {}).map((peer) => `${peer}@${manifest.peerDependencies[peer]}`)
   )
-  const install = await capture(command, [...args, "install", ...quiet, ...tarballs, ...optional], { ...more, ...options })
+  const install = await capture(command, [...args, "install", ...quiet, ...tarballs, ...optional], {
+    ...more,
+    ...options
+  })
   if (install.code !== 0) {
     expect(false, `npm install of the tarballs\n${install.output}`)
     return

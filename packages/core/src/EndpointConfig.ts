@@ -51,8 +51,9 @@ export const EndpointConfig = Schema.Struct({
   /** How long a question to a peer (echo, verification, reachability) may take. Default 10 s. */
   rpcTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(10)),
   /**
-   * A connection that waits for the peer's QUIC, for an acknowledgement or for room to open streams, and gets nowhere for
-   * this long is closed. Waiting for the peer's application to read is no such thing. Default 60 s.
+   * A connection that waits for the peer's QUIC, for an acknowledgement, for room to open streams or for the end of one
+   * that the peer was asked to stop, and gets nowhere for this long is closed. Waiting for the peer's application to read
+   * is no such thing. Default 60 s.
    */
   stallTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(60)),
   /** Bytes per second to one peer. Default 1 GiB/s. */

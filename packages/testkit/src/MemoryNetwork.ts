@@ -4,6 +4,10 @@
  * Everything in it happens on Effect's clock: `TestClock.adjust` drives latency and timeouts, and what takes no time
  * happens as soon as the scheduler turns. The same program with the same seed gets the same order of events each time.
  *
+ * Without a latency nothing on the network takes time, but all of it takes turns of the scheduler: a `TestClock.adjust`
+ * right after a fork moves the time before the answer has come, and timeouts may fire. With a latency, however small,
+ * everything happens when it should.
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"

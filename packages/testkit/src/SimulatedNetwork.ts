@@ -71,7 +71,10 @@ export interface Options extends Faults {
 export interface Counts {
   readonly sent: number
   readonly delivered: number
-  /** By `loss`, or because of a partition, a gateway, `mtu`, or a queue in front of a narrow way that was full. */
+  /**
+   * By `loss`, or because of a partition, a gateway, `mtu`, or a queue in front of a narrow way that was full; or they
+   * came to where nobody is.
+   */
   readonly lost: number
   readonly duplicated: number
   readonly reordered: number
@@ -111,8 +114,12 @@ export class SimulatedNetwork extends Context.Service<
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<SimulatedNetwork["Service"], never, Scope.Scope> {
-  const random = yield* Random.withSeed(Effect.service(Random.Random), options.seed ?? 0)
-  const wire = new SimulatedWire(yield* Timeline.make, () => random.nextDoubleUnsafe())
+  const draws = (purpose: string) =>
+    Effect.map(
+      Random.withSeed(Effect.service(Random.Random), `${purpose} ${options.seed ?? 0}`),
+      (random) => () => random.nextDoubleUnsafe()
+    )
+  const wire = new SimulatedWire(yield* Timeline.make, yield* draws("latencies"), yield* draws("faults"))
   const steering = control.make(wire, () => {})
   if (options.latency !== undefined) yield* Effect.orDie(steering.setLatency(options.latency))
   if (options.bandwidth !== undefined) yield* Effect.orDie(steering.setBandwidth(options.bandwidth))

@@ -5,6 +5,7 @@
  */
 import { isAt, type Place, placeAt, placeOf } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
+import type { Timeline } from "../network/timeline.ts"
 import { Wire } from "../network/wire.ts"
 import { FaultRules } from "./faults.ts"
 
@@ -16,8 +17,15 @@ export interface SimulatedPort extends Port {
 
 export class SimulatedWire extends Wire<SimulatedPort> {
   readonly faults = new FaultRules()
+  /** Draws for faults, apart from those for latencies: which datagrams are lost does not depend on how long others take. */
+  readonly chance: () => number
   readonly counts = { sent: 0, delivered: 0, lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
   readonly bound = new Set<SimulatedPort>()
+
+  constructor(timeline: Timeline, random: () => number, chance: () => number) {
+    super(timeline, random)
+    this.chance = chance
+  }
 
   /** Gives the sockets with these names other ports, which they know nothing of. */
   rebind(names: ReadonlyArray<string>) {

@@ -87,15 +87,15 @@ const open = (
 }
 
 const send = (wire: SimulatedWire, port: SimulatedPort, to: Place, payload: Uint8Array) => {
-  const { counts, random, timeline } = wire
+  const { chance, counts, timeline } = wire
   const faults = wire.faults.get(port.home, to)
   const lose = () => {
     counts.lost += 1
   }
   counts.sent += 1
   // The draws are always made, in this order: what one fault is set to does not move those of the others.
-  const [loss, corruption, bit] = [random(), random(), random()]
-  const [reordering, delay, duplication] = [random(), random(), random()]
+  const [loss, corruption, bit] = [chance(), chance(), chance()]
+  const [reordering, delay, duplication] = [chance(), chance(), chance()]
   if (payload.length > faults.mtu || loss < faults.loss) return lose()
   const now = timeline.now()
   if (wire.conditions.backlog(port.home, to, now) > longestQueue) return lose()
