@@ -46,7 +46,7 @@ export class TestPortMapper extends Context.Service<
   {
     /** Oldest first; the latest 10,000. */
     readonly calls: Effect.Effect<ReadonlyArray<Call>>
-    /** The mappings there are now. */
+    /** The mappings that the gateway has now, whoever asked for them, with the internal addresses as it knows them. */
     readonly mappings: Effect.Effect<ReadonlyArray<Mapping>>
     /** The next `times` calls that map or renew fail with this; 1 by default. */
     readonly failNext: (error: PortMapperError, times?: number) => Effect.Effect<void>
