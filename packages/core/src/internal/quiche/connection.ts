@@ -175,13 +175,18 @@ export class Connection implements BackingConnection, Watched {
     // not seen before: its count of packets tells.
     const tells = elsewhere !== undefined || this.peer.isDoubtful
     const before = tells ? this.heard() : 0
-    if (isLongHeader(packet)) for (const part of splitDatagram(packet)) this.takeIn(part)
-    else this.takeIn(packet)
+    let last = packet
+    if (isLongHeader(packet)) {
+      for (const part of splitDatagram(packet)) {
+        this.takeIn(part)
+        last = part
+      }
+    } else this.takeIn(packet)
     if (tells && this.phase === "established") {
       if (this.heard() === before) {
         if (elsewhere !== undefined && isLongHeader(packet)) this.peer.rumour(elsewhere, packet.length)
       } else if (elsewhere === undefined) this.peer.prove()
-      else if (this.peer.move(elsewhere, packetNumberOf(packet))) this.events?.onMoved?.()
+      else if (this.peer.move(elsewhere, packetNumberOf(last))) this.events?.onMoved?.()
     }
     this.host.touch(this)
   }

@@ -78,7 +78,7 @@ export class PeerAddress {
 
   /** A packet of the peer's has come from there. Answers whether that is where it is now. */
   move(to: NetAddress.InetAddress, number: PacketNumber | undefined): boolean {
-    if (number !== undefined && this.wasOvertaken(number)) return false
+    if (this.wasOvertaken(number)) return false
     this.movedBy = number
     this.arrivedBefore = this.arrived
     const proven = this.proven ?? this.current
@@ -105,12 +105,14 @@ export class PeerAddress {
   }
 
   /**
-   * Whether it was sent before the one that told of `current`. Only the last bytes of numbers are known (RFC 9000, section
-   * 17.1), so after many more packets nothing can be said.
+   * Whether it was sent before the one that told of `current`. Packets of the handshake, which have no such number, were.
+   * Only the last bytes of numbers are known (RFC 9000, section 17.1), so after many more packets nothing can be said.
    */
-  private wasOvertaken({ length, value }: PacketNumber): boolean {
+  private wasOvertaken(number: PacketNumber | undefined): boolean {
     const { movedBy } = this
     if (movedBy === undefined) return false
+    if (number === undefined) return true
+    const { length, value } = number
     const range = 256 ** Math.min(length, movedBy.length)
     if (this.arrived - this.arrivedBefore >= range / 4) return false
     const behind = (((movedBy.value - value) % range) + range) % range
