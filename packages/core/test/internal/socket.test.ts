@@ -318,4 +318,23 @@ describe("a connection", () => {
       assert.strictEqual(peers[0]!.closes.length, 1)
     })
   )
+
+  it.live("whose handshake is complete does not time out before the turn that finds out", () =>
+    Effect.gen(function* () {
+      const { accepted, dial, natives, receive, socket } = bind()
+      receive(initial())
+      const { connected, failed } = dial()
+      yield* turns
+      socket.sweep(1_000, limits)
+      for (const native of natives) native.established = true
+      // The time is over; packets have come, and no turn since.
+      socket.sweep(limits.handshake, limits)
+      yield* turns
+      assert.deepStrictEqual([accepted.length, connected.length, failed.length], [1, 1, 0])
+      assert.deepStrictEqual(
+        natives.map(({ closes }) => closes),
+        [[], []]
+      )
+    })
+  )
 })

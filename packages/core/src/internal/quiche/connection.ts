@@ -272,6 +272,8 @@ export class Connection implements BackingConnection, Watched {
   }
 
   readonly onHandshakeTimeout = (): void => {
+    // It is complete, and the turn that finds out is due. To close now would acknowledge what nobody has read.
+    if (this.native.isEstablished()) return this.host.touch(this)
     this.handshakeTimedOut = true
     this.close(0, "")
   }
