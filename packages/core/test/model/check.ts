@@ -14,6 +14,7 @@
  */
 import type * as SimulatedNetwork from "@qp2p/testkit/SimulatedNetwork"
 import * as fc from "fast-check"
+import { env } from "node:process"
 import { setTimeout } from "node:timers/promises"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import type { Operation } from "./journal.ts"
@@ -50,9 +51,9 @@ const demand = (when: string, violations: ReadonlyArray<string>): void => {
 const eventually = async (world: World, when: string, laws: (world: World) => ReadonlyArray<string>): Promise<void> => {
   let violations = laws(world)
   const { journal, rig } = world
-  const until = Date.now() + longestRest
+  const until = performance.now() + longestRest
   // What has come wrongly does not get better.
-  while (!rig.exact && violations.length > 0 && journal.violations.length === 0 && Date.now() < until) {
+  while (!rig.exact && violations.length > 0 && journal.violations.length === 0 && performance.now() < until) {
     await setTimeout(20)
     violations = laws(world)
   }
@@ -159,7 +160,7 @@ type Commands = Iterable<fc.AsyncCommand<World, World>>
 const runCommands = (rig: Rig, setup: Setup, commands: Commands): Promise<void> =>
   inWorld(rig, setup, (world) => fc.asyncModelRun(() => ({ model: world, real: world }), commands))
 
-const environment = (name: string): string | undefined => process.env[`QP2P_MODEL_${name}`]
+const environment = (name: string): string | undefined => env[`QP2P_MODEL_${name}`]
 
 const defaultSeed = 20_260
 

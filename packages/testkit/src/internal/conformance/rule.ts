@@ -60,12 +60,12 @@ export const stopArrived = (outcome: StreamFailure | "done" | undefined): Effect
 /** One request in twenty may be lost, but not so many in a row. */
 const maxStopsLost = 20
 
-export const unlessStopLost = <A, E, R>(
-  body: Effect.Effect<A, E | StopLost, R>
-): Effect.Effect<A, Exclude<E, StopLost>, R> =>
-  Effect.retry(body, { while: (error) => error instanceof StopLost, times: maxStopsLost }).pipe(
-    Effect.catchIf((error): error is StopLost & E => error instanceof StopLost, Effect.die)
-  ) as Effect.Effect<A, Exclude<E, StopLost>, R>
+export const unlessStopLost = <A, R>(
+  body: Effect.Effect<A, SocketError | NeverHappened | StopLost, R>
+): Effect.Effect<A, SocketError | NeverHappened, R> =>
+  Effect.retry(body, { while: (error) => error._tag === "StopLost", times: maxStopsLost }).pipe(
+    Effect.catchTag("StopLost", Effect.die)
+  )
 
 /** A rule for transports: it holds if `run` succeeds. */
 export interface Rule {

@@ -28,6 +28,9 @@ const written = (value: unknown): string => {
   return fields.length === 0 ? unwritten : `{ ${fields.map(([key, field]) => `${key}: ${field}`).join(", ")} }`
 }
 
+// Of a service that may be any, the errors and requirements of its effects are not known.
+// @effect-diagnostics anyUnknownInErrorContext:off
+
 /**
  * Every method that gives an effect, and every effect, says so in a line when it is run. Members that come to be later
  * are treated alike, and so are those of a plain object that such an effect yields, as a gateway is.
