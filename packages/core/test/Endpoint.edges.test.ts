@@ -1,18 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
+import * as TestClock from "effect/testing/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as Bootstrap from "../src/Bootstrap.ts"
 import { IdleTimedOut } from "../src/Close.ts"
+import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
 import { Transport } from "../src/Transport.ts"
 import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { bytes, summary } from "./endpoint-support/common.ts"
+import { address, bytes, summary } from "./endpoint-support/common.ts"
 import * as live from "./endpoint-support/live.ts"
-import { endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
+import { blackhole, endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
 import { raw } from "./endpoint-support/raw.ts"
 import { until } from "./support/quic.ts"
 
@@ -85,15 +90,48 @@ describe("a connection that ends before whoever dialled it had a turn", () => {
   )
 })
 
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
+/** Long enough for everything that nobody refers to to be found, and for whoever watches it to be told. */
+const manyCollections = Effect.forEach(
+  Array.from({ length: 20 }),
+  () =>
+    Effect.callback<void>((resume) => {
+      collectGarbage()
+      setImmediate(() => resume(Effect.void))
+    }),
+  { discard: true }
+)
+
+/** Sends `first` to `one` on a bidirectional stream from `local`; what comes back. */
+const asking = Effect.fnUntraced(function* (
+  one: Endpoint.Endpoint["Service"],
+  local: string,
+  first: WireMessage.WireMessage
+) {
+  const peer = yield* raw(local)
+  const connection = yield* peer.dial(String(one.localAddress))
+  const came: Array<WireMessage.WireMessage> = []
+  const ends: Array<StreamFailure | undefined> = []
+  const decoder = new WireMessage.Decoder({ maxMessageSize: 1_000 })
+  const { send } = connection.openBi(0, {
+    onData: (chunk) => decoder.push(chunk, came) === undefined,
+    onEnd: (failure) => ends.push(failure)
+  })
+  send.write(
+    first._tag === "UserMessage" ? WireMessage.encodeUser(first.payload) : WireMessage.encode(first),
+    true,
+    () => {}
+  )
+  return { came, ends }
+})
+
+const hello: WireMessage.WireMessage = { _tag: "UserMessage", payload: bytes("hello") }
+
 describe("a reply that the application lets go of", () => {
   const test = Effect.fnUntraced(function* (one: Endpoint.Endpoint["Service"], local: string) {
-    setFlagsFromString("--expose-gc")
-    const collectGarbage = runInNewContext("gc") as () => void
-    const peer = yield* raw(local)
-    const connection = yield* peer.dial(String(one.localAddress))
-    const ends: Array<StreamFailure | undefined> = []
-    const { send } = connection.openBi(0, { onData: () => true, onEnd: (failure) => ends.push(failure) })
-    send.write(WireMessage.encodeUser(bytes("hello")), true, () => {})
+    const { ends } = yield* asking(one, local, hello)
     yield* Effect.map(one.nextMessage, ({ reply }) => assert.isTrue(Option.isSome(reply)))
     yield* until("the peer's half has ended", () => {
       collectGarbage()
@@ -108,5 +146,65 @@ describe("a reply that the application lets go of", () => {
 
   it.live("is finished over QUIC too", () =>
     Effect.flatMap(live.endpoint(), (one) => test(one, "127.0.0.1:0")).pipe(live.onLoopback)
+  )
+
+  it.live("is not let go of by whoever still has one of its effects", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1")
+      const { came, ends } = yield* asking(one, "10.0.0.6:6", hello)
+      const answering = yield* Effect.map(one.nextMessage, ({ reply }) =>
+        Effect.andThen(Option.getOrThrow(reply).sendMessage(bytes("one")), Option.getOrThrow(reply).finish)
+      )
+      yield* manyCollections
+      assert.deepStrictEqual(ends, [])
+      yield* answering
+      assert.deepStrictEqual(came, [{ _tag: "UserMessage", payload: bytes("one") }])
+      assert.deepStrictEqual(ends, [undefined])
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a question to the endpoint itself", () => {
+  const question: WireMessage.WireMessage = { _tag: "EndpointVerificationReq", address: address("10.0.0.6:7") }
+
+  it.effect("is answered, however long that takes: nobody else ends its stream", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1", { rpcTimeout: "10 seconds" })
+      yield* blackhole("10.0.0.6:7")
+      const { came, ends } = yield* asking(one, "10.0.0.6:6", question)
+      yield* manyCollections
+      assert.deepStrictEqual([came, ends], [[], []])
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      assert.deepStrictEqual(came, [{ _tag: "EndpointVerificationResp", reachable: false }])
+      assert.deepStrictEqual(ends, [undefined])
+    }).pipe(onNetwork)
+  )
+
+  it.live("that is none, or that nobody can answer, does not keep its stream open", () =>
+    Effect.gen(function* () {
+      const broken = Layer.effect(
+        Bootstrap.Bootstrap,
+        Effect.map(Bootstrap.make, (service) => ({
+          ...service,
+          respond: (_, { _tag }) =>
+            _tag === "EndpointEchoReq" ? Effect.die("a mistake") : Effect.as(Effect.sleep(50), Option.none())
+        }))
+      )
+      const services = yield* Layer.build(
+        Endpoint.layerWithoutDependencies({ localAddress: "10.0.0.1:1" }).pipe(
+          Layer.provide([broken, ConnectionPool.layer])
+        )
+      )
+      const one = Context.get(services, Endpoint.Endpoint)
+      for (const [i, message] of [{ _tag: "EndpointEchoReq" } as const, question].entries()) {
+        const { came, ends } = yield* asking(one, `10.0.0.${6 + i}:6`, message)
+        yield* until("the peer's half has ended", () => {
+          collectGarbage()
+          return ends.length > 0
+        })
+        assert.deepStrictEqual([came, ends], [[], [undefined]])
+      }
+    }).pipe(onNetwork)
   )
 })

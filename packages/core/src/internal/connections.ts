@@ -4,6 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../Bootstrap.ts"
@@ -17,9 +18,10 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type { BackingConnection, BackingSendStream, BackingSocket, ConnectionEvents } from "../Transport.ts"
-import * as WireMessage from "../WireMessage.ts"
+import type { BackingConnection, BackingSocket, ConnectionEvents } from "../Transport.ts"
+import type * as WireMessage from "../WireMessage.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
+import type { Reply } from "./connection/reply.ts"
 import { Inbox } from "./inbox.ts"
 
 /** The close code of a connection whose messages or whose end there would be no room for. */
@@ -183,19 +185,19 @@ export class Connections implements ConnectionOwner {
   readonly onControl = (
     connection: ConnectionImpl,
     message: WireMessage.ControlMessage,
-    reply: BackingSendStream | undefined
+    reply: Reply | undefined
   ): void => {
     if (reply === undefined) return
+    reply.question()
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of what a question may take: the answer no must still arrive in time.
       isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
     }
     this.background(
-      Effect.map(this.respond(asker, message), (answer) => {
-        // Whether the answer arrives is the asker's concern.
-        if (Option.isSome(answer)) reply.write(WireMessage.encode(answer.value), true, () => {})
-      })
+      Effect.onExit(this.respond(asker, message), (exit) =>
+        Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
+      )
     )
   }
 

@@ -36,7 +36,7 @@ const setup = (
       },
       malformed: (reason) => happened.push(reason),
       overcommitted: () => happened.push("overcommitted"),
-      replyOn: () => ({}) as SendStream
+      sendStream: () => ({}) as SendStream
     },
     { resume: () => happened.push("resume"), stop: (code) => happened.push(`stop ${code}`) },
     options.bidirectional === true ? send : undefined

@@ -337,4 +337,27 @@ describe("a connection", () => {
       )
     })
   )
+
+  it.live("does not acknowledge what came too late to be read, once the peer has the keys for its close frame", () =>
+    Effect.gen(function* () {
+      const { accepted, dial, ids, natives, receive, sent, socket } = bind()
+      receive(initial())
+      const { connected } = dial()
+      Object.assign(natives[1]!, { established: true, received: 1 })
+      yield* turns
+      receive(shortHeader(ids[1]!))
+      yield* turns
+      // The handshake of the one that was accepted takes too long, and is complete with data behind it before its close
+      // frame is out. The one that was dialled is closed by its application.
+      for (let waited = 0; waited <= limits.handshake; waited += 1_000) socket.sweep(1_000, limits)
+      connected[0]!.connection.close(0, "")
+      for (const native of natives) {
+        native.established = true
+        native.acknowledgements.push(Uint8Array.of(0xaa))
+      }
+      yield* turns
+      assert.deepStrictEqual(sent, [Uint8Array.of(0xcc), Uint8Array.of(0xcc)])
+      assert.strictEqual(accepted.length, 0)
+    })
+  )
 })

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { lossOf } from "../../src/internal/failures.ts"
 import { RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
-import * as SendStreams from "../../src/internal/connection/sendStream.ts"
+import { SendStreamImpl } from "../../src/internal/connection/sendStream.ts"
 import { SerializationError, StreamLost } from "../../src/SendError.ts"
 import { StreamGone } from "../../src/StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../src/Transport.ts"
@@ -26,7 +26,7 @@ describe("the sending half", () => {
       setPriority: (priority) => asked.push(`priority ${priority}`),
       reset: (code) => asked.push(`reset ${code}`)
     }
-    return { asked, stream: SendStreams.make(backing, 100_000, loss) }
+    return { asked, stream: new SendStreamImpl(backing, 100_000, loss) }
   }
 
   it.effect("has priorities that are whole numbers, and codes that every transport can carry", () =>

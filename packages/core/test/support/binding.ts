@@ -20,6 +20,8 @@ export class Native {
   receivedBytes = 0
   /** Packets that are ready to be sent. */
   readonly outgoing: Array<Uint8Array> = []
+  /** Packets with acknowledgements: nothing of the kind leaves after `close`. */
+  readonly acknowledgements: Array<Uint8Array> = []
   /** Bytes that have come on streams, by id. */
   readonly streams = new Map<number, number>()
   readonly closes: Array<readonly [application: boolean, code: number, reason: string]> = []
@@ -37,7 +39,7 @@ export class Native {
 
   send(buffer: Uint8Array): [number, unknown] | null {
     if (this.sendError !== undefined) throw this.sendError
-    const packet = this.outgoing.shift()
+    const packet = this.outgoing.shift() ?? this.acknowledgements.shift()
     if (packet === undefined) return null
     buffer.set(packet)
     return [packet.length, undefined]
@@ -46,6 +48,7 @@ export class Native {
   close(application: boolean, code: number, reason: Uint8Array): void {
     if (this.closeError !== undefined) throw this.closeError
     this.closes.push([application, code, new TextDecoder().decode(reason)])
+    this.acknowledgements.length = 0
     this.outgoing.push(Uint8Array.of(0xcc))
     this.over = true
   }

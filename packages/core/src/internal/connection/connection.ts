@@ -30,7 +30,8 @@ import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
 import { malformedCode, RecvStreamImpl } from "./recvStream.ts"
-import * as SendStreams from "./sendStream.ts"
+import type { Reply } from "./reply.ts"
+import { SendStreamImpl, writeUserMessage } from "./sendStream.ts"
 
 /** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
 const maxMalformedStreams = 16
@@ -44,7 +45,7 @@ export interface ConnectionOwner {
   readonly onControl: (
     connection: ConnectionImpl,
     message: WireMessage.ControlMessage,
-    reply: BackingSendStream | undefined
+    reply: Reply | undefined
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   /** Nothing can be sent on it any more; `onClosed` follows. */
@@ -97,7 +98,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
       const stream = this.backing.openUni(wholePriority(options?.priority))
-      SendStreams.writeUserMessage(stream, payload, true, (failure) =>
+      writeUserMessage(stream, payload, true, (failure) =>
         resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
       )
       return Effect.sync(() => stream.reset(0))
@@ -175,7 +176,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     this.owner.messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply })
   }
 
-  control(message: WireMessage.ControlMessage, reply: BackingSendStream | undefined): void {
+  control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
     this.owner.onControl(this, message, reply)
   }
 
@@ -194,10 +195,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     this.owner.onMalformed(this, "too many messages in part")
   }
 
-  replyOn(stream: BackingSendStream): SendStream {
-    const reply = this.sendStream(stream)
-    forgotten.register(reply, stream)
-    return reply
+  sendStream(stream: BackingSendStream): SendStream {
+    return new SendStreamImpl(stream, this.owner.config.maxMessageSize, this.lossOf)
   }
 
   private openBoth(priority: number): { readonly send: BackingSendStream; readonly receive: RecvStreamImpl } {
@@ -205,10 +204,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     const both = this.backing.openBi(priority, receive)
     receive.backing = both.receive
     return { send: both.send, receive }
-  }
-
-  private sendStream(stream: BackingSendStream): SendStream {
-    return SendStreams.make(stream, this.owner.config.maxMessageSize, this.lossOf)
   }
 
   private readonly errorOf = (close: Close): ConnectionError =>
@@ -223,11 +218,3 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return loss
   }
 }
-
-/**
- * Ends the replies that an application let go of without finishing: an open stream costs its peer a place among the
- * streams that it may have open. (In qp2p, dropping a stream ends it.)
- */
-const forgotten = new FinalizationRegistry<BackingSendStream>((stream) =>
-  stream.write(new Uint8Array(0), true, () => {})
-)

@@ -6,6 +6,7 @@ import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { malformedCode } from "./recvStream.ts"
+import { Reply } from "./reply.ts"
 
 /** Told to the peer when too much of its messages has arrived only in part. */
 export const overcommittedCode = 2
@@ -16,20 +17,22 @@ export interface InboundOwner {
   readonly hasRoom: () => boolean
   readonly onRoom: (callback: () => void) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
-  readonly control: (message: WireMessage.ControlMessage, reply: BackingSendStream | undefined) => void
+  readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
   /** Accounts for bytes of messages in part; false when that is too much. */
   readonly reassemble: (bytes: number) => boolean
   readonly malformed: (reason: string) => void
   readonly overcommitted: () => void
-  readonly replyOn: (stream: BackingSendStream) => SendStream
+  /** What the application replies on. */
+  readonly sendStream: (stream: BackingSendStream) => SendStream
 }
 
 export class InboundStream implements RecvEvents {
   private readonly owner: InboundOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
-  /** The same for every message of the stream. */
-  private reply: Option.Option<SendStream>
+  private readonly reply: Reply | undefined
+  /** What the application gets of it: the same with every message of the stream. */
+  private handle: Option.Option<SendStream> = Option.none()
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
@@ -42,7 +45,8 @@ export class InboundStream implements RecvEvents {
     this.owner = owner
     this.receive = receive
     this.send = send
-    this.reply = send === undefined ? Option.none() : Option.some(owner.replyOn(send))
+    this.reply = send === undefined ? undefined : new Reply(send)
+    if (send !== undefined) this.handle = Option.some(this.reply!.watch(owner.sendStream(send)))
     this.decoder = new WireMessage.Decoder(owner)
   }
 
@@ -92,8 +96,8 @@ export class InboundStream implements RecvEvents {
           this.waitForRoom()
           return false
         }
-        owner.user(message.payload, this.reply)
-      } else owner.control(message, this.send)
+        owner.user(message.payload, this.handle)
+      } else owner.control(message, this.reply)
       this.delivered += 1
     }
     decoded.length = 0
@@ -113,9 +117,9 @@ export class InboundStream implements RecvEvents {
     else this.receive.resume()
   }
 
-  /** The sending half refers to this one: who holds the reply here would keep it from ever being forgotten. */
+  /** The sending half refers to this one: who holds the handle here would keep it from ever being forgotten. */
   private letGo(): void {
-    this.reply = Option.none()
+    this.handle = Option.none()
   }
 
   private account(partial: number): boolean {

@@ -23,23 +23,40 @@ export const writeUserMessage = (
   stream.write(payload, fin, done)
 }
 
-export const make = (
-  stream: BackingSendStream,
-  maxMessageSize: number,
-  lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
-): SendStream => {
-  const settle = (resume: (effect: Effect.Effect<void, SendError>) => void) => (failure?: StreamFailure) =>
-    resume(failure === undefined ? Effect.void : Effect.fail(lossOf(failure)))
-  return {
-    sendMessage: (payload) =>
-      Effect.callback<void, SendError>((resume) => {
-        const invalid = WireMessage.checkPayload(payload, maxMessageSize)
-        if (invalid !== undefined) return resume(Effect.fail(invalid))
-        // Interruption leaves the message queued: half a frame would spoil the stream.
-        writeUserMessage(stream, payload, false, settle(resume))
-      }),
-    setPriority: (priority) => Effect.sync(() => stream.setPriority(wholePriority(priority))),
-    finish: Effect.callback<void, SendError>((resume) => stream.write(empty, true, settle(resume))),
-    reset: (code) => Effect.sync(() => stream.reset(clampCode(code)))
+/** Its effects hold on to it: whoever has one of them has not let go of the stream. */
+export class SendStreamImpl implements SendStream {
+  private readonly stream: BackingSendStream
+  private readonly maxMessageSize: number
+  private readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+
+  constructor(
+    stream: BackingSendStream,
+    maxMessageSize: number,
+    lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  ) {
+    this.stream = stream
+    this.maxMessageSize = maxMessageSize
+    this.lossOf = lossOf
+  }
+
+  readonly sendMessage = (payload: Uint8Array): Effect.Effect<void, SendError> =>
+    Effect.callback<void, SendError>((resume) => {
+      const invalid = WireMessage.checkPayload(payload, this.maxMessageSize)
+      if (invalid !== undefined) return resume(Effect.fail(invalid))
+      // Interruption leaves the message queued: half a frame would spoil the stream.
+      writeUserMessage(this.stream, payload, false, this.settle(resume))
+    })
+
+  readonly setPriority = (priority: number): Effect.Effect<void> =>
+    Effect.sync(() => this.stream.setPriority(wholePriority(priority)))
+
+  readonly finish: Effect.Effect<void, SendError> = Effect.callback<void, SendError>((resume) =>
+    this.stream.write(empty, true, this.settle(resume))
+  )
+
+  readonly reset = (code: number): Effect.Effect<void> => Effect.sync(() => this.stream.reset(clampCode(code)))
+
+  private settle(resume: (effect: Effect.Effect<void, SendError>) => void) {
+    return (failure?: StreamFailure) => resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
   }
 }

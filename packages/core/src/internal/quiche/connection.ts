@@ -25,6 +25,7 @@ import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, packetNumberOf, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
+import { SendAllowance } from "./sendAllowance.ts"
 import * as tunables from "./tunables.ts"
 import { Watch, type Watched } from "./watch.ts"
 
@@ -75,10 +76,10 @@ export class Connection implements BackingConnection, Watched {
   private lastReceived = performance.now()
   private heardCount = 0
   private heardTime = 0
-  private allowance: number
-  private lastRefill = performance.now()
+  private readonly allowance: SendAllowance
   private readonly accounts: Accounts
   private packetsThisTurn = 0
+  private heardOneRtt = false
   private localClose: Close | undefined = undefined
   private drainUntil = 0
   /** What to tell the peer of it, in the next turn. */
@@ -99,7 +100,7 @@ export class Connection implements BackingConnection, Watched {
     this.seniority = options.seniority
     this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
-    this.allowance = this.host.sendRate * 10
+    this.allowance = new SendAllowance(this.host.sendRate)
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
@@ -181,7 +182,10 @@ export class Connection implements BackingConnection, Watched {
         this.takeIn(part)
         last = part
       }
-    } else this.takeIn(packet)
+    } else {
+      this.takeIn(packet)
+      this.heardOneRtt = true
+    }
     if (tells && this.phase === "established") {
       if (this.heard() === before) {
         if (elsewhere !== undefined && isLongHeader(packet)) this.peer.rumour(elsewhere, packet.length)
@@ -292,13 +296,10 @@ export class Connection implements BackingConnection, Watched {
 
   /** Sends what is ready. */
   private flush(now: number, burst: number): Flushed {
-    const { host, native } = this
-    this.allowance = Math.min(this.allowance + (now - this.lastRefill) * host.sendRate, host.sendRate * 10)
-    this.lastRefill = now
+    const { allowance, host, native } = this
+    allowance.refill(now)
     for (let i = 0; i < burst; i++) {
-      // quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820, CVE-2025-4821); the rate per
-      // peer is what keeps it from making us flood the network.
-      if (this.allowance <= 0 || !host.outbox.hasRoom) return "held"
+      if (allowance.isSpent || !host.outbox.hasRoom) return "held"
       let sent: readonly [number, unknown] | null
       try {
         sent = native.send(host.outbox.packetBuffer())
@@ -306,7 +307,7 @@ export class Connection implements BackingConnection, Watched {
         return "all"
       }
       if (sent === null) return "all"
-      this.allowance -= sent[0]
+      allowance.spend(sent[0])
       this.accounts.sent()
       this.watch.active = true
       host.outbox.addBuffered(sent[0], this.peer.targetOf(sent[0]))
@@ -327,13 +328,20 @@ export class Connection implements BackingConnection, Watched {
 
   private sendClose(closing: Closing, now: number, heard: boolean): void {
     if (!closing.mayTell(now, this.outgoing.congested, heard)) return
-    // What is left of the handshake goes first. The peer needs it to read the frame; and as long as some of it is to be
-    // sent again, the binding would send that and not the frame.
-    if (!closing.told) this.flush(now, 4)
+    // What is left of the handshake goes first: the peer needs it to read the frame; and as long as some of it is to be
+    // sent again, the binding would send that and not the frame. Nothing else does: it would carry acknowledgements of
+    // what nobody will read.
+    if (!closing.told && !this.peerCanRead) this.flush(now, 4)
     const { outbox } = this.host
     const length = closing.write(outbox.packetBuffer())
     if (length > 0) outbox.addBuffered(length, this.peer.target)
     else if (closing.tooLate(now)) this.terminate()
+  }
+
+  /** Whether the peer has all of the handshake that it needs: then it has the keys of what this side sends. */
+  private get peerCanRead(): boolean {
+    // The acceptor's handshake is complete with the dialler's last word, and it says nothing in 1-RTT before that.
+    return this.dialled ? this.heardOneRtt : this.native.isEstablished()
   }
 
   private repeatClose(): void {
