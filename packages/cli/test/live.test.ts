@@ -27,7 +27,7 @@ const line = (address: string, rest: string) =>
 const freeAddress: Effect.Effect<string> = Effect.callback<string>((resume) => {
   const socket = createSocket("udp4")
   const port = randomInt(10_000, 20_000)
-  socket.once("error", () => resume(freeAddress))
+  socket.once("error", () => void socket.close(() => resume(freeAddress)))
   socket.bind(port, "127.0.0.1", () => socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`))))
 })
 

@@ -52,8 +52,9 @@ export const udp = (host = "127.0.0.1", port = 0): Effect.Effect<Udp, never, Sco
 const isFree = (port: number): Effect.Effect<boolean> =>
   Effect.callback<boolean>((resume) => {
     const socket = dgram.createSocket("udp4")
-    socket.once("error", () => resume(Effect.succeed(false)))
-    socket.bind(port, "127.0.0.1", () => socket.close(() => resume(Effect.succeed(true))))
+    const answer = (free: boolean) => void socket.close(() => resume(Effect.succeed(free)))
+    socket.once("error", () => answer(false))
+    socket.bind(port, "127.0.0.1", () => answer(true))
   })
 
 let latest = (process.pid * 997) % 12_000
