@@ -220,6 +220,31 @@ describe("a network that", () => {
   )
 
   it.live(
+    "loses every long packet confirms no long message, however long the waits between the tries have become",
+    () =>
+      Effect.gen(function* () {
+        const network = new Network()
+        const idleTimeout = Duration.seconds(1)
+        const { far, near } = yield* connect({ client: { openSocket: network.openSocket, idleTimeout } })
+        network.outgoing = (payload) => (payload.length > 200 ? [] : [payload])
+        const asked = pattern(1_000)
+        const results: Array<unknown> = []
+        near.connection.openBi(0, new Received()).send.write(asked, true, (failure) => results.push(failure ?? "done"))
+        // About every 30 ms at first, and each time after twice as long.
+        for (let i = 0; i < 50; i++) {
+          yield* Effect.sleep("50 millis")
+          far.send(text("still here"))
+        }
+        yield* until("the peer's messages", () => near.streams.length === 50)
+        assert.deepStrictEqual(results, [])
+        network.outgoing = open
+        yield* until("the confirmation", () => results.length === 1)
+        assert.deepStrictEqual(results, ["done"])
+        assert.isTrue(far.streams.some(({ length }) => length === asked.length))
+      })
+  )
+
+  it.live(
     "loses 30 %: handshakes come about all the same",
     () =>
       Effect.gen(function* () {

@@ -20,7 +20,7 @@ const setup = () => {
     /** Whether the retransmission timer runs. */
     inFlight: true,
     heardAt: 0,
-    paths: [{ lost: 0, rtt: 10 }]
+    paths: [{ lost: 0, rtt: 10 }] as Array<Partial<ReturnType<NativeConnection["pathStats"]>[number]>>
   }
   const sent: Array<readonly [id: number, bytes: number, fin: boolean]> = []
   const told: Array<string> = []
@@ -352,6 +352,67 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     assert.strictEqual(sent.length, 2)
     outgoing.settle(1_100)
     assert.deepStrictEqual(sent[2], fin)
+  })
+
+  it("does not rely on a timer that has been doubled, until the peer has acknowledged something", () => {
+    const { outgoing, peer, sent } = finishing()
+    peer.inFlight = false
+    peer.heardAt = 1_100
+    outgoing.expired()
+    outgoing.expired()
+    outgoing.settle(1_100)
+    // Something is opened to prove it by.
+    outgoing.pump(1_101)
+    assert.deepStrictEqual(sent.slice(1), [[6, 0, true]])
+    peer.acknowledged.add(6)
+    peer.heardAt = 1_102
+    outgoing.confirm(1_102)
+    outgoing.settle(1_103)
+    assert.deepStrictEqual(sent[2], fin)
+  })
+
+  it("does not rely on a timer that round trips alone make as long as the idle timeout", () => {
+    const { outgoing, peer, sent } = finishing()
+    peer.inFlight = false
+    peer.heardAt = 1_100
+    peer.paths = [{ lost: 0, rtt: 1_900 }]
+    outgoing.settle(1_100)
+    outgoing.pump(1_101)
+    assert.deepStrictEqual(sent.slice(1), [[6, 0, true]])
+    peer.heardAt = 1_102
+    peer.paths = [{ lost: 0, rtt: 1_800 }]
+    outgoing.settle(1_102)
+    assert.deepStrictEqual(sent[2], fin)
+  })
+
+  it.each([
+    ["is done after eight losses in a row, one of which will have been of another stream", 900, true],
+    ["is not done after any number of losses on a path that lets only short packets through", 800, false]
+  ])("%s", (_, length, isDone) => {
+    const { outgoing, peer, sent, write } = setup()
+    const stream = outgoing.open(true, 0)
+    const results = write(stream, new Uint8Array(5_000), true)
+    outgoing.pump(1_000)
+    const path = { lost: 0, rtt: 10, pmtu: 1_200, sent: 10, sentBytes: 9_000, lostBytes: 0 }
+    // A stream to prove it by, and then the loss, in turns.
+    for (let round = 1; round <= 15; round++) {
+      const now = 1_000 + 100 * round
+      peer.paths = [{ ...path }]
+      peer.heardAt = now
+      outgoing.settle(now)
+      outgoing.pump(now + 1)
+      for (const [id] of sent) if (id !== stream.id) peer.acknowledged.add(id)
+      outgoing.confirm(now + 2)
+      assert.deepStrictEqual(results, [], `after ${round}`)
+      path.sent += 20
+      path.lost += 10
+      path.sentBytes += 10 * (1_200 + length)
+      path.lostBytes += 10 * 1_200
+    }
+    peer.paths = [{ ...path }]
+    peer.heardAt = 2_600
+    outgoing.settle(2_600)
+    assert.deepStrictEqual(results, isDone ? ["done"] : [])
   })
 
   it("waits while there is no path to ask about", () => {

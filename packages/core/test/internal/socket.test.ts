@@ -5,7 +5,7 @@ import { IdleTimedOut, LocallyClosed, TransportClosed } from "../../src/Close.ts
 import { ConnectionReset, EndpointStopped, TransportError } from "../../src/ConnectionError.ts"
 import { burst, mostOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../src/internal/quiche/tunables.ts"
 import { bind, initial, negotiation, shortHeader, turns } from "../support/binding.ts"
-import { address, type Dial } from "../support/quic.ts"
+import { address, type Dial, outcomes, until } from "../support/quic.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 const peer = address("127.0.0.1:2")
@@ -358,6 +358,30 @@ describe("a connection", () => {
       yield* turns
       assert.deepStrictEqual(sent, [Uint8Array.of(0xcc), Uint8Array.of(0xcc)])
       assert.strictEqual(accepted.length, 0)
+    })
+  )
+
+  it.live("confirms nothing just because of the binding's timer, once that has run out more than once", () =>
+    Effect.gen(function* () {
+      const { ids, natives, peers, receive } = yield* dialled(2)
+      const results: Array<ReadonlyArray<unknown>> = []
+      for (const [i, native] of natives.entries()) {
+        native.paths = [{ rtt: 1 }]
+        const { done, results: each } = outcomes()
+        results.push(each)
+        peers[i]!.connection.openBi(0, { onData: () => true, onEnd: () => {} }).send.write(Uint8Array.of(1), true, done)
+        yield* turns
+        // The first one's runs out once, the second one's twice.
+        for (let times = 0; times <= i; times++) native.timers.push(0)
+        receive(shortHeader(ids[i]!))
+        yield* until("all have run out", () => native.timers.length === 0)
+        native.received += 1
+        receive(shortHeader(ids[i]!))
+        yield* turns
+      }
+      assert.deepStrictEqual(results, [["done"], []])
+      // What goes to prove it.
+      assert.deepStrictEqual(natives[1]!.finished, [0, 2])
     })
   )
 })

@@ -34,6 +34,10 @@ export class Native {
   closeError: Error | undefined = undefined
   statsError: Error | undefined = undefined
   paths: Array<{ readonly rtt: number }> = []
+  /** In how many milliseconds the binding's timers are due, one after the other. */
+  readonly timers: Array<number> = []
+  /** Streams that were written to their ends. */
+  readonly finished: Array<number> = []
 
   recv(): void {}
 
@@ -84,11 +88,35 @@ export class Native {
 
   onTimeout(): void {
     this.expired += 1
+    this.timers.shift()
   }
 
   timeout(): number | null {
-    return null
+    return this.timers[0] ?? null
   }
+
+  peerStreamsLeftBidi(): number {
+    return 100
+  }
+
+  peerStreamsLeftUni(): number {
+    return 100
+  }
+
+  streamSend(id: number, bytes: Uint8Array, fin: boolean): number {
+    if (fin) this.finished.push(id)
+    return bytes.length
+  }
+
+  streamWritable(): boolean {
+    return true
+  }
+
+  streamFinished(): boolean {
+    return false
+  }
+
+  streamPriority(): void {}
 
   isEstablished(): boolean {
     return this.established

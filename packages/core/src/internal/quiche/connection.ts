@@ -211,6 +211,7 @@ export class Connection implements BackingConnection, Watched {
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
     this.native.onTimeout()
+    this.outgoing.expired()
     this.peer.retry()
     this.host.touch(this)
   }

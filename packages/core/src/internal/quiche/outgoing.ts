@@ -161,6 +161,11 @@ export class Outgoing implements SendOwner {
     }
   }
 
+  /** One of the binding's timers has expired. */
+  expired(): void {
+    this.settling.expired()
+  }
+
   /** Finds out which streams the peer has acknowledged to their ends. */
   confirm(now: number): void {
     if (this.unconfirmed.length === 0) return
@@ -168,8 +173,10 @@ export class Outgoing implements SendOwner {
     this.unconfirmed = []
     for (const stream of waiting) {
       if (stream.ended) continue
-      if (stream.confirmed()) this.succeed(stream, now)
-      else if (stream.ended) this.release(stream)
+      if (stream.confirmed()) {
+        this.settling.acknowledged(stream, now)
+        this.succeed(stream)
+      } else if (stream.ended) this.release(stream)
       else this.unconfirmed.push(stream)
     }
   }
@@ -180,7 +187,7 @@ export class Outgoing implements SendOwner {
    */
   settle(now: number): void {
     for (const stream of this.unconfirmed) {
-      if (stream.bidirectional && !stream.ended && this.settling.settled(stream, now)) this.succeed(stream, now)
+      if (stream.bidirectional && !stream.ended && this.settling.settled(stream, now)) this.succeed(stream)
     }
     for (const stream of this.bareFins.splice(0)) {
       if (stream.ended) continue
@@ -197,10 +204,9 @@ export class Outgoing implements SendOwner {
     }
   }
 
-  private succeed(stream: SendStream, now: number): void {
+  private succeed(stream: SendStream): void {
     this.release(stream)
     this.progress += 1
-    this.settling.acknowledged(stream, now)
     stream.succeed()
   }
 
@@ -277,7 +283,7 @@ export class Outgoing implements SendOwner {
   private awaitConfirmation(stream: SendStream, now: number): void {
     if (stream.bidirectional) this.unconfirmedHalves += 1
     stream.settleFrom = now
-    stream.settleLost = -1
+    stream.proof = undefined
     this.unconfirmed.push(stream)
   }
 

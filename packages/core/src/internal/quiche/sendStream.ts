@@ -7,6 +7,7 @@ import { clampCode } from "../code.ts"
 import { codeOf } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import type { RecvStream } from "./recvStream.ts"
+import type { Proof } from "./settling.ts"
 import { sendHighWater, sendQuantum } from "./tunables.ts"
 
 const empty = new Uint8Array(0)
@@ -50,10 +51,9 @@ export class SendStream implements BackingSendStream {
   ended = false
   /** Whether the connection's queue holds it. */
   queued = false
-  /** When the last bytes were written, and the connection's loss count then: see `Settling.settled`. */
+  /** Since when it is to be found out whether its bytes were lost, and what is known of that: see `Settling.settled`. */
   settleFrom = 0
-  settleLost = -1
-  settleLosses = 0
+  proof: Proof | undefined = undefined
   /** Where and with how much it counts among the long messages under way. */
   long: { readonly priority: number; readonly bytes: number } | undefined = undefined
   /** When it was begun. */

@@ -8,13 +8,44 @@ import type { SendStream } from "./sendStream.ts"
  * Losses, one after the other, each of which may have been of the stream in question, after which it is taken to be
  * acknowledged all the same: on a path that loses a tenth of all packets that is wrong once in a hundred million times.
  */
-const maxSettleLosses = 8
+const maxLosses = 8
+
+/**
+ * That is not right of a path that carries no packets as long as those of the stream: what did get through must have been
+ * this long on the average, as a share of what the stream would fill.
+ */
+const minShare = 0.75
+
+/**
+ * How many round trips an idle timeout must have at least for the binding's one timer to tell it from a retransmission
+ * timer. That is due after a round trip and four times its variation, which is at most twice as much, and after twice that
+ * when it has expired once: 18 round trips (RFC 9002, section 6.2).
+ */
+const minIdleRoundTrips = 32
 
 /** How often, in milliseconds, a stream that others keep from settling opens one to prove it by. */
 const markInterval = 100
 
 /** How often a peer that has been silent is asked for a sign of life, in milliseconds, while a stream waits for one. */
 const nudgeInterval = 500
+
+/** What is found out while it is open whether a stream's bytes were lost. */
+export interface Proof {
+  /** The connection's counters when it began. */
+  readonly since: Counters
+  /** Its losses when they were looked at last. */
+  lost: number
+  /** How many times there were more. */
+  losses: number
+}
+
+/** What the binding counts of a path. */
+interface Counters {
+  readonly sent: number
+  readonly lost: number
+  readonly sentBytes: number
+  readonly lostBytes: number
+}
 
 /** What it needs of its connection. */
 export interface SettlingHost {
@@ -35,16 +66,24 @@ export class Settling {
   private provenAt = 0
   private nudgedAt = 0
   private markedAt = 0
+  /** Timers that have expired since the peer acknowledged something for certain: each doubles the retransmission timer. */
+  private expirations = 0
 
   constructor(host: SettlingHost) {
     this.host = host
   }
 
-  /** The peer has acknowledged all of this stream. */
+  /** The binding says that the peer has acknowledged all of this stream. */
   acknowledged(stream: SendStream, now: number): void {
+    this.expirations = 0
     if (stream.begunAt <= this.provenUntil) return
     this.provenUntil = stream.begunAt
     this.provenAt = now
+  }
+
+  /** One of the binding's timers has expired. */
+  expired(): void {
+    this.expirations += 1
   }
 
   /**
@@ -63,20 +102,21 @@ export class Settling {
       if (now - stream.settleFrom > nudgeInterval) this.nudge(now)
       return false
     }
-    // With nothing in flight the only timer left is the idle one. While something is, the retransmission timer is due
-    // sooner, unless the peer has been silent for long.
-    const idle = this.host.idleTimeout()
-    const silence = now - heardAt
-    if (silence < idle / 16) {
-      const timeout = this.host.native.timeout()
-      if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
-    } else this.nudge(now)
     const path = this.host.native.pathStats()[0]
     if (path === undefined) return false
-    if (stream.settleLost < 0) {
+    const idle = this.host.idleTimeout()
+    const silence = now - heardAt
+    if (silence >= idle / 16) this.nudge(now)
+    else if (this.expirations <= 1 && idle >= path.rtt * minIdleRoundTrips) {
+      // With nothing in flight the only timer left is the idle one. While something is, the retransmission timer is due
+      // sooner.
+      const timeout = this.host.native.timeout()
+      if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
+    }
+    if (stream.proof === undefined) {
       // What is left of it, and what of it is sent again, goes before any stream that is begun later.
       this.host.hurry(stream)
-      stream.settleLost = path.lost
+      stream.proof = { since: path, lost: path.lost, losses: 0 }
       stream.settleFrom = now
     }
     if (this.provenUntil <= stream.settleFrom) {
@@ -84,12 +124,13 @@ export class Settling {
       return false
     }
     if (now - this.provenAt <= path.rtt * 1.5 + 5) return false
-    if (path.lost === stream.settleLost) return true
+    const { proof } = stream
+    if (path.lost === proof.lost) return true
     // Something was lost, perhaps of this stream: it has been sent again, and the wait begins again.
-    stream.settleLosses += 1
-    stream.settleLost = path.lost
+    proof.losses += 1
+    proof.lost = path.lost
     stream.settleFrom = now
-    return stream.settleLosses >= maxSettleLosses
+    return proof.losses >= maxLosses && passed(proof.since, path) >= minShare * Math.min(stream.written, path.pmtu)
   }
 
   /** Has an empty stream opened, whose acknowledgement proves that what was sent before it has arrived or been found lost. */
@@ -105,4 +146,10 @@ export class Settling {
     this.host.native.sendAckEliciting()
     this.host.touch()
   }
+}
+
+/** How long the packets were on the average, in bytes, that were sent in between and not lost. */
+const passed = (before: Counters, after: Counters): number => {
+  const packets = after.sent - before.sent - (after.lost - before.lost)
+  return (after.sentBytes - before.sentBytes - (after.lostBytes - before.lostBytes)) / Math.max(packets, 1)
 }
