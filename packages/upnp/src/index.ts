@@ -1,4 +1,9 @@
 /**
  * @since 0.1.0
  */
+export * as NatPmp from "./NatPmp.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as NatUpnp from "./NatUpnp.ts"

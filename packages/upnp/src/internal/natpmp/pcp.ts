@@ -1,0 +1,109 @@
+/**
+ * PCP's MAP requests (RFC 6887, sections 7 and 11) as bytes. Numbers are big-endian; lifetimes and epochs are seconds;
+ * IPv4 addresses travel as IPv4-mapped IPv6 addresses. Options are neither sent nor read.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+
+const version = 2
+const opcodeMap = 1
+const udp = 17
+
+/** Set in the opcode of every answer. */
+const answerBit = 0x80
+
+const headerLength = 24
+const mapLength = headerLength + 36
+
+/** No PCP message is longer (section 7). */
+const maxLength = 1_100
+
+/** Result codes of section 7.4. */
+export const results = {
+  success: 0,
+  unsupportedVersion: 1,
+  notAuthorized: 2,
+  malformedRequest: 3,
+  unsupportedOpcode: 4,
+  unsupportedOption: 5,
+  malformedOption: 6,
+  networkFailure: 7,
+  noResources: 8,
+  unsupportedProtocol: 9,
+  userExceedsQuota: 10,
+  cannotProvideExternal: 11,
+  addressMismatch: 12,
+  excessiveRemotePeers: 13
+}
+
+export const nonceLength = 12
+
+export interface MapRequest {
+  /** The address that the request is sent from. */
+  readonly client: NetAddress.Ipv4Address
+  /** Names the mapping: only a request with the same nonce renews or removes it. */
+  readonly nonce: Uint8Array
+  readonly internalPort: number
+  /** Wished for. The unspecified address is any. */
+  readonly external: NetAddress.InetAddressV4
+  /** 0 removes the mapping. */
+  readonly lifetime: number
+}
+
+export const mapRequest = (request: MapRequest): Uint8Array => {
+  const bytes = new Uint8Array(mapLength)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(0, version)
+  view.setUint8(1, opcodeMap)
+  view.setUint32(4, request.lifetime)
+  bytes.set(mapped(request.client), 8)
+  bytes.set(request.nonce, 24)
+  view.setUint8(36, udp)
+  view.setUint16(40, request.internalPort)
+  view.setUint16(42, request.external.port)
+  bytes.set(mapped(request.external.address), 44)
+  return bytes
+}
+
+const mapped = (address: NetAddress.Ipv4Address) => NetAddress.ipv6ToOctets(NetAddress.toIpv4Mapped(address))
+
+export interface Assignment {
+  readonly nonce: Uint8Array
+  readonly internalPort: number
+  readonly externalAddress: NetAddress.IpAddress
+  readonly externalPort: number
+}
+
+/** `assignment` is missing in refusals of gateways that do not repeat the request. */
+export interface Answer {
+  readonly code: number
+  readonly lifetime: number
+  readonly epoch: number
+  readonly assignment: Option.Option<Assignment>
+}
+
+/** What a gateway answered, or none if these bytes are no answer to a MAP request for UDP. */
+export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
+  const { length } = bytes
+  if (length < headerLength || length > maxLength || length % 4 !== 0) return Option.none()
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const code = view.getUint8(3)
+  // Whoever refuses our version says so in its own.
+  if (bytes[0] !== version && (bytes[0] === 0 || code !== results.unsupportedVersion)) return Option.none()
+  if (bytes[1] !== (answerBit | opcodeMap)) return Option.none()
+  const complete = length >= mapLength
+  if (code === results.success && (!complete || bytes[36] !== udp)) return Option.none()
+  return Option.some({
+    code,
+    lifetime: view.getUint32(4),
+    epoch: view.getUint32(8),
+    assignment: complete
+      ? Option.some({
+          nonce: bytes.slice(24, 24 + nonceLength),
+          internalPort: view.getUint16(40),
+          externalPort: view.getUint16(42),
+          externalAddress: NetAddress.toCanonical(NetAddress.ipv6FromBytesUnsafe(bytes.subarray(44, 60)))
+        })
+      : Option.none()
+  })
+}

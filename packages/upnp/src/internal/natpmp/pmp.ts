@@ -1,0 +1,92 @@
+/**
+ * NAT-PMP (RFC 6886, section 3) as bytes. Numbers are big-endian; lifetimes and epochs are seconds.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+
+export const opcodes = { externalAddress: 0, mapUdp: 1 }
+
+/** Result codes of section 3.5. */
+export const results = {
+  success: 0,
+  unsupportedVersion: 1,
+  notAuthorized: 2,
+  networkFailure: 3,
+  outOfResources: 4,
+  unsupportedOpcode: 5
+}
+
+/** Set in the opcode of every answer. */
+const answerBit = 0x80
+
+export const externalAddressRequest = (): Uint8Array => Uint8Array.of(0, opcodes.externalAddress)
+
+export interface MapRequest {
+  readonly internalPort: number
+  /** The port wished for; 0 when the mapping is removed. */
+  readonly externalPort: number
+  /** 0 removes the mapping. */
+  readonly lifetime: number
+}
+
+export const mapRequest = (request: MapRequest): Uint8Array => {
+  const bytes = new Uint8Array(12)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(1, opcodes.mapUdp)
+  view.setUint16(4, request.internalPort)
+  view.setUint16(6, request.externalPort)
+  view.setUint32(8, request.lifetime)
+  return bytes
+}
+
+export interface ExternalAddress {
+  readonly _tag: "ExternalAddress"
+  readonly epoch: number
+  readonly address: NetAddress.Ipv4Address
+}
+
+export interface Mapped extends MapRequest {
+  readonly _tag: "Mapped"
+  readonly epoch: number
+}
+
+export interface Refused {
+  readonly _tag: "Refused"
+  readonly opcode: number
+  readonly code: number
+  readonly epoch: number
+}
+
+export type Answer = ExternalAddress | Mapped | Refused
+
+/** What a gateway answered, or none if these bytes are no answer to a request of ours. */
+export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
+  if (bytes.length < 8 || bytes[0] !== 0) return Option.none()
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const opcode = view.getUint8(1) - answerBit
+  const code = view.getUint16(2)
+  const epoch = view.getUint32(4)
+  if (opcode < 0) return Option.none()
+  if (code !== results.success) return Option.some({ _tag: "Refused", opcode, code, epoch })
+  if (opcode === opcodes.externalAddress && bytes.length >= 12) {
+    return Option.some({
+      _tag: "ExternalAddress",
+      epoch,
+      address: NetAddress.ipv4FromBytesUnsafe(bytes.subarray(8, 12))
+    })
+  }
+  if (opcode === opcodes.mapUdp && bytes.length >= 16) {
+    return Option.some({
+      _tag: "Mapped",
+      epoch,
+      internalPort: view.getUint16(8),
+      externalPort: view.getUint16(10),
+      lifetime: view.getUint32(12)
+    })
+  }
+  return Option.none()
+}
+
+/** How a gateway that knows nothing newer than NAT-PMP answers a request of PCP (RFC 6887, appendix A). */
+export const refusesVersion = (bytes: Uint8Array): boolean =>
+  Option.exists(decode(bytes), (answer) => answer._tag === "Refused" && answer.code === results.unsupportedVersion)

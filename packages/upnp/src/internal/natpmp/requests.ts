@@ -1,0 +1,184 @@
+/**
+ * What is asked of a gateway, in the protocol that it speaks.
+ */
+import type { GatewayProtocolError, GatewayUnreachable } from "@qp2p/core/PortMapperError"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as client from "./client.ts"
+import * as epochs from "./epoch.ts"
+import { type Protocol, protocolError, Refusal } from "./failures.ts"
+import * as pcp from "./pcp.ts"
+import * as pmp from "./pmp.ts"
+
+/** A mapping as the gateway is asked for it. */
+export interface Ticket {
+  readonly nonce: Uint8Array
+  readonly internalPort: number
+  /** Wished for. The unspecified address is any. */
+  readonly external: NetAddress.InetAddressV4
+  /** In seconds. */
+  readonly lifetime: number
+}
+
+export interface Grant {
+  readonly protocol: Protocol
+  readonly internal: NetAddress.InetAddressV4
+  readonly external: NetAddress.InetAddressV4
+  /** In seconds. */
+  readonly lifetime: number
+}
+
+/** What goes on during a request. */
+export interface Observer {
+  /** A request that makes a mapping is about to be sent. */
+  readonly asking: (protocol: Protocol) => void
+  /** The gateway answered. */
+  readonly answered: (epoch: number, rule: epochs.Rule) => Effect.Effect<void>
+  /** It does not speak PCP: what was asked has made no mapping. */
+  readonly onlyNatPmp: () => void
+}
+
+type Failure = Refusal | GatewayUnreachable | GatewayProtocolError
+
+/** Makes the mapping or renews it. Asks in PCP first, unless the gateway is known not to speak it. */
+export const obtain = Effect.fnUntraced(function* (
+  conversation: client.Conversation,
+  ticket: Ticket,
+  protocol: Protocol | undefined,
+  observer: Observer
+): Effect.fn.Return<Grant, Failure> {
+  if (protocol !== "NAT-PMP") {
+    observer.asking("PCP")
+    const answer = yield* askPcp(conversation, ticket)
+    if (answer !== "NAT-PMP") {
+      yield* observer.answered(answer.epoch, epochs.pcp)
+      return yield* grantOfPcp(conversation, answer)
+    }
+    observer.onlyNatPmp()
+  }
+  const asked = yield* conversation.ask(pmp.externalAddressRequest(), readExternalAddress)
+  yield* observer.answered(asked.epoch, epochs.natPmp)
+  const { address } = yield* refused(asked)
+  observer.asking("NAT-PMP")
+  const answer = yield* conversation.ask(natPmpRequest(ticket), readMapped(ticket))
+  yield* observer.answered(answer.epoch, epochs.natPmp)
+  const { externalPort, lifetime } = yield* refused(answer)
+  return yield* grant(conversation, "NAT-PMP", ticket.internalPort, address, externalPort, lifetime)
+})
+
+/** Removes the mapping. */
+export const remove = Effect.fnUntraced(function* (
+  conversation: client.Conversation,
+  ticket: Ticket,
+  protocol: Protocol
+): Effect.fn.Return<void, Failure> {
+  const removal = { ...ticket, lifetime: 0 }
+  if (protocol === "NAT-PMP") {
+    yield* refused(yield* conversation.ask(natPmpRequest(removal), readMapped(removal)))
+    return
+  }
+  const answer = yield* askPcp(conversation, removal)
+  if (answer !== "NAT-PMP" && answer.code !== pcp.results.success) {
+    return yield* new Refusal({ protocol, code: answer.code })
+  }
+})
+
+/** Asks once for the removal of a mapping that a silent gateway may have made. */
+export const abandon = (
+  conversation: client.Conversation,
+  ticket: Ticket,
+  protocol: Protocol
+): Effect.Effect<void, GatewayUnreachable> => {
+  const removal = { ...ticket, lifetime: 0 }
+  return conversation.tell(protocol === "PCP" ? pcpRequest(conversation, removal) : natPmpRequest(removal))
+}
+
+const pcpRequest = (conversation: client.Conversation, ticket: Ticket): Uint8Array =>
+  pcp.mapRequest({ ...ticket, client: conversation.localAddress })
+
+/** RFC 6886, section 3.4: a request to remove a mapping names no external port. */
+const natPmpRequest = ({ external, internalPort, lifetime }: Ticket): Uint8Array =>
+  pmp.mapRequest({ internalPort, externalPort: lifetime === 0 ? 0 : external.port, lifetime })
+
+const askPcp = (
+  conversation: client.Conversation,
+  ticket: Ticket
+): Effect.Effect<pcp.Answer | "NAT-PMP", GatewayUnreachable> =>
+  conversation.ask(pcpRequest(conversation, ticket), (payload): client.Reading<pcp.Answer | "NAT-PMP"> => {
+    if (pmp.refusesVersion(payload)) return client.answer("NAT-PMP")
+    const answer = pcp.decode(payload)
+    if (Option.isNone(answer)) return client.malformed
+    // A refusal may be too short to say which request it refuses.
+    const same = Option.match(answer.value.assignment, {
+      onNone: () => true,
+      onSome: ({ internalPort, nonce }) =>
+        internalPort === ticket.internalPort && nonce.every((byte, index) => byte === ticket.nonce[index])
+    })
+    return same ? client.answer(answer.value) : client.stranger
+  })
+
+const grantOfPcp = Effect.fnUntraced(function* (
+  conversation: client.Conversation,
+  { assignment, code, lifetime }: pcp.Answer
+): Effect.fn.Return<Grant, Refusal | GatewayProtocolError> {
+  if (code !== pcp.results.success || Option.isNone(assignment)) return yield* new Refusal({ protocol: "PCP", code })
+  const { externalAddress, externalPort, internalPort } = assignment.value
+  if (!NetAddress.isIpv4Address(externalAddress)) {
+    return yield* protocolError(
+      conversation.gateway,
+      `its external address is ${NetAddress.formatIp(externalAddress)}, and not IPv4`
+    )
+  }
+  return yield* grant(conversation, "PCP", internalPort, externalAddress, externalPort, lifetime)
+})
+
+const grant = Effect.fnUntraced(function* (
+  { gateway, localAddress }: client.Conversation,
+  protocol: Protocol,
+  internalPort: number,
+  address: NetAddress.Ipv4Address,
+  externalPort: number,
+  lifetime: number
+): Effect.fn.Return<Grant, GatewayProtocolError> {
+  const internal = yield* at(localAddress, internalPort)
+  const external = yield* at(address, externalPort)
+  if (NetAddress.isUnspecified(address) || externalPort === 0 || lifetime === 0) {
+    return yield* protocolError(gateway, `a mapping of ${NetAddress.formatInet(external)} for ${lifetime} s`)
+  }
+  return { protocol, internal, external, lifetime }
+})
+
+/** Two bytes of a packet are always a port. */
+const at = (address: NetAddress.Ipv4Address, port: number): Effect.Effect<NetAddress.InetAddressV4> =>
+  Effect.orDie(Effect.fromResult(NetAddress.inetAddressV4(address, port)))
+
+const readExternalAddress = (payload: Uint8Array): client.Reading<pmp.ExternalAddress | pmp.Refused> =>
+  readNatPmp(payload, pmp.opcodes.externalAddress, (answer) =>
+    answer._tag === "ExternalAddress" ? client.answer(answer) : client.stranger
+  )
+
+const readMapped =
+  (ticket: Ticket) =>
+  (payload: Uint8Array): client.Reading<pmp.Mapped | pmp.Refused> =>
+    readNatPmp(payload, pmp.opcodes.mapUdp, (answer) =>
+      answer._tag === "Mapped" && answer.internalPort === ticket.internalPort ? client.answer(answer) : client.stranger
+    )
+
+const readNatPmp = <A>(
+  payload: Uint8Array,
+  opcode: number,
+  read: (answer: pmp.ExternalAddress | pmp.Mapped) => client.Reading<A>
+): client.Reading<A | pmp.Refused> => {
+  const answer = pmp.decode(payload)
+  if (Option.isNone(answer)) return client.malformed
+  if (answer.value._tag !== "Refused") return read(answer.value)
+  // Asked twice in PCP, a gateway refuses its version twice, and PCP's opcode of a mapping is that of NAT-PMP too.
+  const same = answer.value.opcode === opcode && answer.value.code !== pmp.results.unsupportedVersion
+  return same ? client.answer(answer.value) : client.stranger
+}
+
+const refused = <A extends { readonly _tag: string }>(answer: A | pmp.Refused): Effect.Effect<A, Refusal> =>
+  isRefused(answer) ? Effect.fail(new Refusal({ protocol: "NAT-PMP", code: answer.code })) : Effect.succeed(answer)
+
+const isRefused = (answer: { readonly _tag: string }): answer is pmp.Refused => answer._tag === "Refused"

@@ -1,0 +1,71 @@
+/**
+ * The IPv4 default gateway in what operating systems say of their routes. Of several the one with the lowest metric is
+ * taken, and of those the first.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+
+interface Route {
+  readonly gateway: NetAddress.Ipv4Address
+  readonly metric: number
+}
+
+const best = (routes: ReadonlyArray<Route>): Option.Option<NetAddress.Ipv4Address> => {
+  let found: Route | undefined
+  for (const route of routes) {
+    if (NetAddress.isUnspecified(route.gateway)) continue
+    if (found === undefined || route.metric < found.metric) found = route
+  }
+  return Option.map(Option.fromUndefinedOr(found), (route) => route.gateway)
+}
+
+const lines = (text: string) => text.split(/\r?\n/)
+const columns = (line: string) => line.trim().split(/\s+/)
+
+const flags = { up: 1, gateway: 2 }
+const digits = /^\d+$/
+const hexWord = /^[0-9A-Fa-f]{8}$/
+
+/** Linux: `/proc/net/route`, whose addresses are words in the order of the processor's bytes. */
+export const fromLinux = (text: string): Option.Option<NetAddress.Ipv4Address> =>
+  best(
+    lines(text).flatMap((line) => {
+      const [, destination, gateway = "", flag = "", , , metric = "", mask] = columns(line)
+      if (destination !== "00000000" || mask !== "00000000") return []
+      if (!hexWord.test(gateway) || !digits.test(metric)) return []
+      const wanted = flags.up | flags.gateway
+      if ((Number.parseInt(flag, 16) & wanted) !== wanted) return []
+      const octets = new Uint8Array(Uint32Array.of(Number.parseInt(gateway, 16)).buffer)
+      return [{ gateway: NetAddress.ipv4FromBytesUnsafe(octets), metric: Number(metric) }]
+    })
+  )
+
+/** macOS and the BSDs: `route -n get default`. A route to a tunnel has no gateway, or one that is no address. */
+export const fromBsd = (text: string): Option.Option<NetAddress.Ipv4Address> =>
+  best(
+    lines(text).flatMap((line) => {
+      const [name, value = ""] = columns(line)
+      return name === "gateway:" ? toRoutes(value, 0) : []
+    })
+  )
+
+/**
+ * Windows: `route print -4 0.0.0.0`. Its headings are in the user's language, so routes are known by their columns:
+ * destination, mask, gateway, interface, metric. Routes that are only configured have a column less.
+ */
+export const fromWindows = (text: string): Option.Option<NetAddress.Ipv4Address> =>
+  best(
+    lines(text).flatMap((line) => {
+      const [destination, mask, gateway = "", , metric = "", ...rest] = columns(line)
+      if (destination !== "0.0.0.0" || mask !== "0.0.0.0" || rest.length > 0) return []
+      if (!digits.test(metric)) return []
+      return toRoutes(gateway, Number(metric))
+    })
+  )
+
+const toRoutes = (gateway: string, metric: number): ReadonlyArray<Route> =>
+  Result.match(NetAddress.ipv4FromString(gateway), {
+    onFailure: () => [],
+    onSuccess: (address) => [{ gateway: address, metric }]
+  })
