@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
+import { publicAddress } from "./internal/publicAddress.ts"
 import type { RpcError } from "./RpcError.ts"
 import { SerializationError } from "./SendError.ts"
 import type { ControlMessage, WireMessage } from "./WireMessage.ts"
@@ -185,20 +186,18 @@ const verified = Effect.fnUntraced(function* (
   { address: peer, ask }: Contact,
   seen: NetAddress.InetAddress
 ): Effect.fn.Return<Outcome, EndpointVerificationError | Unreachable> {
-  const publicAddress = publicAddressOf(node, Option.some(seen))
-  if (!same(seen, publicAddress)) {
-    yield* Effect.logInfo(
-      `contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${publicAddress}`
-    )
+  const claimed = publicAddressOf(node, Option.some(seen))
+  if (!same(seen, claimed)) {
+    yield* Effect.logInfo(`contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${claimed}`)
   }
-  const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: publicAddress }).pipe(
+  const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: claimed }).pipe(
     Effect.flatMap((answer) =>
       answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : unexpected(answer)
     ),
     Effect.mapError((error) => new EndpointVerificationError({ peer, error }))
   )
-  if (!reachable) return yield* new Unreachable({ publicAddress })
-  return { publicAddress, contact: Option.some(peer) }
+  if (!reachable) return yield* new Unreachable({ publicAddress: claimed })
+  return { publicAddress: claimed, contact: Option.some(peer) }
 })
 
 /** What the operator says wins over what the gateway says, over what the contact sees, over what the socket says. */
@@ -208,9 +207,7 @@ const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>
     Option.orElse(mapped, () => seen),
     () => localAddress
   )
-  const ip = config.externalIp ?? found.address
-  const port = config.externalPort ?? found.port
-  return NetAddress.toCanonical(NetAddress.inetAddressUnsafe(ip, port))
+  return publicAddress(config, found)
 }
 
 const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>

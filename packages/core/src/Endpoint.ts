@@ -105,6 +105,11 @@ export class Endpoint extends Context.Service<
     readonly publicAddress: NetAddress.InetAddress
     /** The contact that answered first when the endpoint was bootstrapped last, if any did. */
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    /**
+     * The port on the gateway, if `forwardPort` asked for one and it was granted. Its `status` tells what becomes of it;
+     * losing it does not end the endpoint, and `publicAddress` follows it.
+     */
+    readonly portMapping: Option.Option<PortMapper.Mapping>
     /** Peers that dialled this endpoint. Ends when it stops. */
     readonly incomingConnections: Stream.Stream<Connection>
     /** Messages of every connection, whoever dialled. Ends when the endpoint stops. */

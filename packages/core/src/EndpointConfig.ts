@@ -22,6 +22,8 @@ import * as setting from "./internal/setting.ts"
 export const EndpointConfig = Schema.Struct({
   /** Map a UDP port on the gateway through `PortMapper`. Default false. */
   forwardPort: setting.withDefault(setting.flag, false),
+  /** Whether an endpoint whose port cannot be mapped fails to start; if not, that is a warning. Default true. */
+  forwardPortRequired: setting.withDefault(setting.flag, true),
   /** What the operator knows about the outside; wins over what the gateway and the contact say. Default none. */
   externalIp: setting.optional(setting.ip),
   /** 1 to 65,535. Default none. */

@@ -9,10 +9,14 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { firstOf } from "./internal/firstOf.ts"
+import { Mapped, type MappingStatus } from "./MappingStatus.ts"
 import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.ts"
 
 /**
- * A mapping that the gateway granted: packets to `external` arrive at `internal`.
+ * A mapping that the gateway granted: packets to `external` arrive at `internal`. `status` says what has become of it
+ * since, now (`SubscriptionRef.get`) and as a stream (`SubscriptionRef.changes`, which begins with what is now).
  *
  * @category models
  * @since 0.1.0
@@ -20,7 +24,17 @@ import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.t
 export interface Mapping {
   readonly internal: NetAddress.InetAddress
   readonly external: NetAddress.InetAddress
+  readonly status: SubscriptionRef.SubscriptionRef<MappingStatus>
 }
+
+/**
+ * A mapping that was just granted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const granted = (internal: NetAddress.InetAddress, external: NetAddress.InetAddress): Effect.Effect<Mapping> =>
+  Effect.map(SubscriptionRef.make<MappingStatus>(Mapped({ external })), (status) => ({ internal, external, status }))
 
 /**
  * What to map. `external` is the port wished for; the gateway may grant another. The mapper asks for `lease`, and
@@ -47,6 +61,27 @@ export class PortMapper extends Context.Service<
     readonly map: (options: MapOptions) => Effect.Effect<Mapping, PortMapperError, Scope.Scope>
   }
 >()("@qp2p/core/PortMapper") {}
+
+/**
+ * Asks each mapper in turn, the next one when the one before has failed and removed what it may have left on the gateway:
+ * two protocols of one gateway share its table of ports. Fails with `NoneMapped`, which names them as `mappers` does, or
+ * with the error of the only one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFirstOf = <E = never, R = never>(
+  mappers: Readonly<Record<string, Layer.Layer<PortMapper, E, R>>>
+): Layer.Layer<PortMapper, E, R> =>
+  Layer.effect(
+    PortMapper,
+    Effect.map(
+      Effect.forEach(Object.entries(mappers), ([by, mapper]) =>
+        Effect.map(Layer.build(mapper), (services) => ({ by, mapper: Context.get(services, PortMapper) }))
+      ),
+      (built) => ({ map: (options) => firstOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) }))) })
+    )
+  )
 
 /**
  * For endpoints that need no mapping. Asking it for one fails with `PortMapperUnsupported`.

@@ -110,11 +110,8 @@ export class PortMapperTimedOut extends Schema.TaggedError<PortMapperTimedOut>(
   }
 }
 
-/**
- * @category schemas
- * @since 0.1.0
- */
-export const PortMapperError = Schema.Union([
+/** What one gateway or mapper can fail with. */
+const One = Schema.Union([
   GatewayNotFound,
   GatewayUnreachable,
   GatewayProtocolError,
@@ -123,6 +120,27 @@ export const PortMapperError = Schema.Union([
   PortMapperUnsupported,
   PortMapperTimedOut
 ])
+
+/**
+ * Several gateways or mappers were asked, and none mapped the port. `by` names the gateway or mapper.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortMapperError/NoneMapped")("NoneMapped", {
+  attempts: Schema.Array(Schema.Struct({ by: Schema.String, error: One }))
+}) {
+  override get message() {
+    if (this.attempts.length === 0) return "no port was mapped: there was nobody to ask"
+    return `no port was mapped: ${this.attempts.map(({ by, error }) => `${by}: ${error.message}`).join("; ")}`
+  }
+}
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PortMapperError = Schema.Union([...One.members, NoneMapped])
 
 /**
  * @category models

@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
-import { type MapOptions, PortMapper } from "../src/PortMapper.ts"
+import { granted, type MapOptions, PortMapper } from "../src/PortMapper.ts"
 import { MappingConflict } from "../src/PortMapperError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
 import { address, bytes } from "./endpoint-support/common.ts"
@@ -235,10 +235,10 @@ describe("the port mapping", () => {
     const service = PortMapper.of({
       map: (options) =>
         Effect.acquireRelease(
-          Effect.sync(() => {
+          Effect.suspend(() => {
             asked.push(options)
             state.mapped += 1
-            return { internal: options.internal, external: address("10.0.0.1:7777") }
+            return granted(options.internal, address("10.0.0.1:7777"))
           }),
           () => Effect.sync(() => (state.mapped -= 1))
         )

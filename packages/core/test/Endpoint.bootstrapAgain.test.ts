@@ -8,7 +8,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Bootstrap from "../src/Bootstrap.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
-import { PortMapper } from "../src/PortMapper.ts"
+import { granted, PortMapper } from "../src/PortMapper.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
 import { address, bytes, textOf } from "./endpoint-support/common.ts"
 import * as live from "./endpoint-support/live.ts"
@@ -266,9 +266,7 @@ describe("closing the endpoint ends bootstrapping with EndpointStopped", () => {
       const unmapped = yield* Deferred.make<void>()
       const slow = PortMapper.of({
         map: ({ internal }) =>
-          Effect.acquireRelease(Effect.succeed({ internal, external: address("10.0.0.1:7777") }), () =>
-            Deferred.await(unmapped)
-          )
+          Effect.acquireRelease(granted(internal, address("10.0.0.1:7777")), () => Deferred.await(unmapped))
       })
       const one = yield* Effect.provideService(endpoint("10.0.0.1:1", { forwardPort: true }), PortMapper, slow)
       const { lines } = yield* logged(

@@ -26,6 +26,7 @@ import {
   GatewayUnreachable,
   MappingConflict,
   MappingNotAuthorized,
+  NoneMapped,
   type PortMapperError,
   PortMapperTimedOut,
   PortMapperUnsupported
@@ -171,7 +172,8 @@ const mapperErrors: { readonly [T in PortMapperError["_tag"]]: Variant<PortMappe
   MappingConflict: new MappingConflict({ gateway, externalPort: 4433 }),
   MappingNotAuthorized: new MappingNotAuthorized({ gateway }),
   PortMapperUnsupported: new PortMapperUnsupported({ reason: "not for this family" }),
-  PortMapperTimedOut: new PortMapperTimedOut({ gateway })
+  PortMapperTimedOut: new PortMapperTimedOut({ gateway }),
+  NoneMapped: new NoneMapped({ attempts: [{ by: "UPnP", error: new PortMapperTimedOut({ gateway }) }] })
 }
 
 const unmapped = <E extends PortMapperError>(error: E): Ways<Start<E>>[number] => {
@@ -229,7 +231,8 @@ const serverStarts: Starts<Exclude<EndpointError, ClientEndpointError>> = {
     unmapped(mapperErrors.PortMapperUnsupported),
     ["there is no mapper", Effect.succeed({ start: endpoint({ forwardPort: true }), error: noMapper })]
   ],
-  PortMapperTimedOut: [unmapped(mapperErrors.PortMapperTimedOut)]
+  PortMapperTimedOut: [unmapped(mapperErrors.PortMapperTimedOut)],
+  NoneMapped: [unmapped(mapperErrors.NoneMapped)]
 }
 
 describe("a server fails with", () => {

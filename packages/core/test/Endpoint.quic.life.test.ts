@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed } from "../src/Close.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
-import { PortMapper } from "../src/PortMapper.ts"
+import { granted, PortMapper } from "../src/PortMapper.ts"
 import { bytes, textOf } from "./endpoint-support/common.ts"
 import { gate } from "./endpoint-support/gate.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
@@ -302,7 +302,7 @@ describe("an endpoint that bootstraps", () => {
         local
       ),
       PortMapper,
-      PortMapper.of({ map: ({ internal }) => Effect.succeed({ internal, external: mapped.address }) })
+      PortMapper.of({ map: ({ internal }) => granted(internal, mapped.address) })
     )
     const where = { seen: nat.ports[0], configured: configured.address.port, mapped: mapped.address.port, local }
     return { is: one.publicAddress.port, where }

@@ -30,7 +30,7 @@ import type * as Endpoint from "../src/Endpoint.ts"
 import type { EndpointConfig } from "../src/EndpointConfig.ts"
 import { EndpointError } from "../src/EndpointError.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
-import { PortMapperError } from "../src/PortMapperError.ts"
+import { PortMapperError, PortMapperTimedOut } from "../src/PortMapperError.ts"
 import { RecvError } from "../src/RecvError.ts"
 import type { RecvStream } from "../src/RecvStream.ts"
 import { RpcError } from "../src/RpcError.ts"
@@ -145,6 +145,7 @@ describe("every union of errors", () => {
     | "MappingNotAuthorized"
     | "PortMapperUnsupported"
     | "PortMapperTimedOut"
+    | "NoneMapped"
   type Connections =
     | "EndpointStopped"
     | "TooManyConnections"
@@ -250,6 +251,9 @@ describe("every union of errors", () => {
         for (const one of classes as ReadonlyArray<AnyClass>) {
           const error = new one({
             ...nested,
+            ...(one.name === "NoneMapped"
+              ? { attempts: [{ by: "the router", error: new PortMapperTimedOut({ gateway: "it" }) }] }
+              : {}),
             code: name === "PortMapperError" || name === "EndpointError" ? Option.some(7) : 7,
             close: nested["Close"],
             error:
@@ -277,7 +281,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 30)
+      assert.strictEqual(made.size, 31)
     })
   )
 

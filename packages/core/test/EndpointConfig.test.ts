@@ -18,6 +18,7 @@ const plain = (config: EndpointConfig.EndpointConfig) =>
 
 const documented = {
   forwardPort: false,
+  forwardPortRequired: true,
   idleTimeout: "60000 ms",
   keepAliveInterval: "20000 ms",
   upnpLeaseDuration: "120000 ms",
@@ -40,6 +41,7 @@ const written = {
 
 const read = {
   forwardPort: true,
+  forwardPortRequired: true,
   externalIp: "203.0.113.7",
   externalPort: 4433,
   idleTimeout: "90000 ms",
@@ -216,6 +218,11 @@ describe("what is not acceptable is named, with the reason", () => {
     forwardPort: {
       reason: "must be true or false",
       inputs: [null, "true", "perhaps", 0, 1, {}, []],
+      accepted: [true, false]
+    },
+    forwardPortRequired: {
+      reason: "must be true or false",
+      inputs: [null, "true", 1, {}, []],
       accepted: [true, false]
     },
     externalIp: {

@@ -51,7 +51,7 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<keyof typeof ConnectionPool>().toEqualTypeOf<"ConnectionPool" | "make" | "layer">()
     expectTypeOf<keyof typeof ConnectionId>().toEqualTypeOf<"ConnectionId" | "fromAddress">()
     expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<"EndpointConfig" | "decode" | "defaults" | "config">()
-    expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "layerNone">()
+    expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "granted" | "layerFirstOf" | "layerNone">()
     expectTypeOf<keyof typeof QuicheTransport>().toEqualTypeOf<"make" | "layer" | "layerWith">()
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"

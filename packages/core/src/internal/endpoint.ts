@@ -3,14 +3,14 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Equal from "effect/Equal"
 import { identity } from "effect/Function"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Bootstrap from "../Bootstrap.ts"
 import type { ClientEndpointError } from "../ClientEndpointError.ts"
@@ -21,12 +21,15 @@ import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
 import * as EndpointConfig from "../EndpointConfig.ts"
 import { ConfigError, type EndpointError, type SocketError } from "../EndpointError.ts"
-import { PortMapper } from "../PortMapper.ts"
+import type { Mapping, PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
 import { Transport } from "../Transport.ts"
 import * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
+import { inScope } from "./inScope.ts"
+import * as portMapping from "./portMapping.ts"
+import { publicAddress } from "./publicAddress.ts"
 import { Connections } from "./connections.ts"
 
 type Service = Endpoint["Service"]
@@ -51,7 +54,7 @@ export const makeClient = (
     inScope((close) =>
       Effect.gen(function* () {
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
-        return yield* bootstrapped(node, close, (contacts, _, reachAny) =>
+        return yield* bootstrapped(node, close, Option.none(), (contacts, _, reachAny) =>
           Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
             publicAddress: node.localAddress,
             contact: Option.map(contact, ({ address }) => address)
@@ -70,36 +73,9 @@ const start = (
     Effect.gen(function* () {
       const node = yield* open(options, pools, bootstrap, true)
       const { config, localAddress } = node
-      const mapper = yield* PortMapper
-      const mapping = config.forwardPort
-        ? Option.some(
-            yield* mapper.map({
-              internal: localAddress,
-              external: config.externalPort,
-              lease: config.upnpLeaseDuration
-            })
-          )
-        : Option.none()
-      const mapped = Option.map(mapping, (granted) => granted.external)
-      return yield* bootstrapped(node, close, (contacts, known, reachAny) =>
-        bootstrap.run({ config, localAddress, mapped, known, reachAny }, contacts)
-      )
-    })
-  )
-
-/**
- * Runs `body` in a scope of its own below the caller's, so that the endpoint can be closed before the caller's scope is,
- * and leaves nothing behind when it fails to start.
- */
-const inScope = <E, R>(
-  body: (close: Effect.Effect<void>) => Effect.Effect<Service, E, R>
-): Effect.Effect<Service, E, R | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const scope = yield* Scope.fork(yield* Effect.scope)
-      const close = Scope.close(scope, Exit.void)
-      return yield* restore(Effect.provideService(body(close), Scope.Scope, scope)).pipe(
-        Effect.onExit((exit) => (Exit.isFailure(exit) ? Scope.close(scope, exit) : Effect.void))
+      const mapping = yield* portMapping.open(config, localAddress)
+      return yield* bootstrapped(node, close, mapping, (contacts, known, reachAny) =>
+        bootstrap.run({ config, localAddress, mapped: portMapping.externalOf(mapping), known, reachAny }, contacts)
       )
     })
   )
@@ -190,8 +166,9 @@ type Run<E> = (
 const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapError>(
   node: Node,
   close: Effect.Effect<void>,
+  mapping: Option.Option<Mapping>,
   run: Run<E>
-): Effect.fn.Return<Service, E> {
+): Effect.fn.Return<Service, E, Scope.Scope> {
   const { connections } = node
 
   const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
@@ -209,7 +186,7 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
     )
 
   const turns = yield* Semaphore.make(1)
-  const place = {
+  const place: { latest: Bootstrap.Outcome } = {
     latest: yield* run(node.contacts, Option.none(), (contacts) =>
       Effect.catch(reach(contacts), () => Effect.succeedNone)
     )
@@ -229,12 +206,25 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
     return yield* Effect.raceFirst(turns.withPermit(again(resolved)), connections.untilStopped)
   })
 
-  return serviceOf(node, close, place, bootstrap)
+  if (Option.isSome(mapping)) {
+    let before = mapping.value.external
+    yield* Effect.forkScoped(
+      portMapping.follow(mapping.value, (external) => {
+        const { latest } = place
+        // The endpoint moves with its port, if that is what its address is.
+        const moved = Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+        before = external
+        if (moved) place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
+      })
+    )
+  }
+  return serviceOf(node, close, mapping, place, bootstrap)
 })
 
 const serviceOf = (
   node: Node,
   close: Effect.Effect<void>,
+  mapping: Option.Option<Mapping>,
   place: { readonly latest: Bootstrap.Outcome },
   bootstrap: Service["bootstrap"]
 ): Service => {
@@ -302,6 +292,7 @@ const serviceOf = (
     get publicAddress() {
       return place.latest.publicAddress
     },
+    portMapping: mapping,
     get bootstrapContact() {
       return place.latest.contact
     },
