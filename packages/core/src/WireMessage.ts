@@ -18,8 +18,9 @@
  *
  * @since 0.1.0
  */
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
 import { Buffer } from "node:buffer"
+import * as controlBody from "./internal/controlBody.ts"
 import { SerializationError } from "./SendError.ts"
 
 /**
@@ -36,7 +37,7 @@ export const headerLength = 9
  * @category constants
  * @since 0.1.0
  */
-export const largestControlFrame = headerLength + 26
+export const largestControlFrame = headerLength + controlBody.longest
 
 /**
  * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
@@ -113,11 +114,6 @@ const userFlag = 0
 const controlFlag = 1
 const maxLength = 0xffff_ffff
 
-const bareLength = 4
-const booleanLength = bareLength + 1
-const ipv4Length = bareLength + 4 + 4 + 2
-const ipv6Length = bareLength + 4 + 16 + 2
-
 /**
  * Whether `payload` can be sent as one user message: 1 to `maxMessageSize` bytes, and no more than a header can tell
  * (2^32 - 1). The encoders do not check.
@@ -184,93 +180,13 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
  * @since 0.1.0
  */
 export const encode = (message: WireMessage): Uint8Array => {
-  switch (message._tag) {
-    case "UserMessage":
-      return encodeUser(message.payload)
-    case "EndpointEchoReq":
-      return controlFrame(bareLength, 0)
-    case "EndpointEchoResp":
-      return addressFrame(1, message.address)
-    case "EndpointVerificationReq":
-      return addressFrame(2, message.address)
-    case "EndpointVerificationResp": {
-      const frame = controlFrame(booleanLength, 3)
-      frame[headerLength + bareLength] = message.reachable ? 1 : 0
-      return frame
-    }
-  }
-}
-
-const controlFrame = (length: number, variant: number): Uint8Array => {
-  const frame = new Uint8Array(headerLength + length)
-  writeHeader(frame, length, controlFlag)
-  frame[headerLength] = variant
+  if (message._tag === "UserMessage") return encodeUser(message.payload)
+  const body = controlBody.encode(message)
+  const frame = new Uint8Array(headerLength + body.length)
+  writeHeader(frame, body.length, controlFlag)
+  frame.set(body, headerLength)
   return frame
 }
-
-const addressFrame = (variant: number, address: NetAddress.InetAddress): Uint8Array => {
-  const isV4 = NetAddress.isInetAddressV4(address)
-  const length = isV4 ? ipv4Length : ipv6Length
-  const frame = controlFrame(length, variant)
-  frame[headerLength + bareLength] = isV4 ? 0 : 1
-  frame.set(
-    isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address),
-    headerLength + bareLength + 4
-  )
-  frame[headerLength + length - 2] = address.port
-  frame[headerLength + length - 1] = address.port >>> 8
-  return frame
-}
-
-const u32 = (bytes: Uint8Array, at: number): number =>
-  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
-
-/** The decoders of bodies return a string, the reason, for a body that makes no sense. */
-const decodeControl = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
-  const variant = u32(bytes, at)
-  switch (variant) {
-    case 0:
-      return length === bareLength ? { _tag: "EndpointEchoReq" } : wrongLength("EndpointEchoReq", bareLength, length)
-    case 1: {
-      const address = decodeAddress("EndpointEchoResp", bytes, at, length)
-      return typeof address === "string" ? address : { _tag: "EndpointEchoResp", address }
-    }
-    case 2: {
-      const address = decodeAddress("EndpointVerificationReq", bytes, at, length)
-      return typeof address === "string" ? address : { _tag: "EndpointVerificationReq", address }
-    }
-    case 3: {
-      if (length !== booleanLength) return wrongLength("EndpointVerificationResp", booleanLength, length)
-      const value = bytes[at + bareLength]!
-      return value > 1
-        ? `the boolean of EndpointVerificationResp must be 0 or 1, got ${value}`
-        : { _tag: "EndpointVerificationResp", reachable: value === 1 }
-    }
-    default:
-      return `the variant of a control message must be 0 to 3, got ${variant}`
-  }
-}
-
-const decodeAddress = (
-  name: string,
-  bytes: Uint8Array,
-  at: number,
-  length: number
-): NetAddress.InetAddress | string => {
-  if (length < ipv4Length) return wrongLength(name, ipv4Length, length)
-  const kind = u32(bytes, at + bareLength)
-  if (kind > 1) return `the kind of an address must be 0 or 1, got ${kind}`
-  const expected = kind === 0 ? ipv4Length : ipv6Length
-  if (length !== expected) return wrongLength(`${name} with an IPv${kind === 0 ? 4 : 6} address`, expected, length)
-  const octets = bytes.subarray(at + bareLength + 4, at + length - 2)
-  return NetAddress.inetAddressUnsafe(
-    kind === 0 ? NetAddress.ipv4FromBytesUnsafe(octets) : NetAddress.ipv6FromBytesUnsafe(octets),
-    bytes[at + length - 2]! | (bytes[at + length - 1]! << 8)
-  )
-}
-
-const wrongLength = (name: string, expected: number, length: number): string =>
-  `${name} takes ${expected} bytes, got ${length}`
 
 const smallestBlock = 64
 const largestBlock = 64 * 1024
@@ -404,8 +320,8 @@ export class Decoder {
       this.fail("the length must be at least 1, got 0")
     } else if (flag === userFlag && length > this.maxMessageSize) {
       this.fail(oversized(length, this.maxMessageSize))
-    } else if (flag === controlFlag && (length < bareLength || length > ipv6Length)) {
-      this.fail(`a control message takes ${bareLength} to ${ipv6Length} bytes, got ${length}`)
+    } else if (flag === controlFlag && (length < controlBody.shortest || length > controlBody.longest)) {
+      this.fail(`a control message takes ${controlBody.shortest} to ${controlBody.longest} bytes, got ${length}`)
     } else {
       this.length = length
       this.flag = flag
@@ -440,7 +356,7 @@ export class Decoder {
   private complete(chunk: Uint8Array, offset: number, end: number): WireMessage | string {
     if (this.received === 0) {
       return this.flag === controlFlag
-        ? decodeControl(chunk, offset, this.length)
+        ? controlBody.decode(chunk, offset, this.length)
         : // Not `slice`: that of a Node Buffer shares memory.
           { _tag: "UserMessage", payload: new Uint8Array(chunk.subarray(offset, end)) }
     }
@@ -452,6 +368,6 @@ export class Decoder {
       at += used
     }
     copy(chunk, offset, end, body, at)
-    return this.flag === controlFlag ? decodeControl(body, 0, this.length) : { _tag: "UserMessage", payload: body }
+    return this.flag === controlFlag ? controlBody.decode(body, 0, this.length) : { _tag: "UserMessage", payload: body }
   }
 }
