@@ -14,7 +14,7 @@ import { visible } from "./Format.ts"
  * @category constants
  * @since 0.1.0
  */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
+export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3, interrupted: 130 } as const
 
 /**
  * The exit codes as a sentence for help texts.
@@ -39,6 +39,14 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("@qp2p/cli/
     return this.reason
   }
 }
+
+/**
+ * A command has said everything itself, and nothing is left but the exit code.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Ended extends Schema.TaggedError<Ended>("@qp2p/cli/Failure/Ended")("Ended", { exitCode: Schema.Int }) {}
 
 /**
  * Folds a text into one line and makes control characters visible: a reason may quote what a peer sent.

@@ -173,6 +173,61 @@ export const externalPort: Flag.Flag<Option.Option<number>> = Flag.Int("external
 )
 
 /**
+ * Whether to have the gateway forward a port.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const forwardPort: Flag.Flag<boolean> = Flag.Boolean("forward-port").pipe(
+  Flag.withDescription(
+    "Have the router forward a port to this machine, and fail when it does not (qp2p doctor says why)"
+  ),
+  Flag.withDefault(false)
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const forwardPortOptional: Flag.Flag<boolean> = Flag.Boolean("forward-port-optional").pipe(
+  Flag.withDescription("As --forward-port, but only say so when the router does not"),
+  Flag.withDefault(false)
+)
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const lease: Flag.Flag<Option.Option<Duration.Duration>> = duration(
+  "lease",
+  "Ask the router to keep the port for this long; renewed at half of it (default 120s)"
+).pipe(Flag.optional)
+
+/**
+ * What to ask the router in: `any` is whatever it speaks.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PortMapperName = "any" | "upnp" | "nat-pmp"
+
+/**
+ * @category flags
+ * @since 0.1.0
+ */
+export const portMapper: Flag.Flag<Option.Option<PortMapperName>> = Flag.Literals("port-mapper", [
+  "any",
+  "upnp",
+  "nat-pmp"
+]).pipe(
+  Flag.withMetavar("PROTOCOL"),
+  Flag.withDescription(
+    "Ask the router in this protocol only, when it lies in another; nat-pmp is also PCP (default any, one after the other)"
+  ),
+  Flag.optional
+)
+
+/**
  * The settings of an endpoint that follow from flags.
  *
  * A keep-alive that comes later than the idle timeout would never save a connection: when only the timeout is given,

@@ -120,6 +120,7 @@ export const publicAddress = (
   endpoint: {
     readonly publicAddress: NetAddress.InetAddress
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    readonly portMapping: Option.Option<unknown>
   },
   options: { readonly contacts: ReadonlyArray<NetAddress.InetAddress>; readonly external: boolean }
 ): string => {
@@ -127,5 +128,6 @@ export const publicAddress = (
     onSome: (contact) => `verified by ${contact}`,
     onNone: () => (options.contacts.length > 0 ? "not verified: no contact answered" : "not verified: no contact given")
   })
-  return `public ${endpoint.publicAddress} (${options.external ? "set by you, " : ""}${why})`
+  const source = options.external ? "set by you, " : Option.isSome(endpoint.portMapping) ? "mapped, " : ""
+  return `public ${endpoint.publicAddress} (${source}${why})`
 }

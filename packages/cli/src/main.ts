@@ -13,11 +13,12 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import * as doctor from "./commands/doctor.ts"
 import * as node from "./commands/node.ts"
 import * as ping from "./commands/ping.ts"
 import * as receive from "./commands/receive.ts"
 import * as send from "./commands/send.ts"
-import { CommandFailed, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
+import { CommandFailed, Ended, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
 import { version } from "./version.ts"
 
 /**
@@ -29,9 +30,10 @@ import { version } from "./version.ts"
 export const command = Command.make("qp2p").pipe(
   Command.withDescription(
     "Talk to peers over QUIC, without a server in between: run a node, send messages and files, receive them, check " +
-      `whether a peer can be reached. Run qp2p COMMAND --help for the details of a command.\n\n${exitCodesHelp}`
+      "whether a peer can be reached, and whether peers can reach you. Run qp2p COMMAND --help for the details of a " +
+      `command.\n\n${exitCodesHelp}`
   ),
-  Command.withSubcommands([node.command, send.command, receive.command, ping.command]),
+  Command.withSubcommands([node.command, send.command, receive.command, ping.command, doctor.command]),
   Command.withExamples([
     { command: "qp2p node --listen 127.0.0.1:4433", description: "In one terminal: start a node" },
     { command: "qp2p node --contact 127.0.0.1:4433", description: "In another: join it, then type lines" },
@@ -69,6 +71,7 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
     yield* Console.error(`qp2p: ${error.reason}`)
     return yield* new Exited({ code: error.exitCode })
   }
+  if (error instanceof Ended) return yield* new Exited({ code: error.exitCode })
   // The presenter has said what is wrong, or has shown the help that was missing.
   if (CliError.isCliError(error)) return yield* new Exited({ code: exitCodes.usage })
   yield* Console.error(`qp2p: this is a bug: ${Cause.pretty(cause)}`)

@@ -48,7 +48,8 @@ describe("Format", () => {
   it("says why a public address can be believed", () => {
     const endpoint = {
       publicAddress: address("127.0.0.1:4433"),
-      bootstrapContact: Option.some(address("127.0.0.1:5000"))
+      bootstrapContact: Option.some(address("127.0.0.1:5000")),
+      portMapping: Option.none()
     }
     const alone = { ...endpoint, bootstrapContact: Option.none() }
     const contacts = [address("127.0.0.1:5000")]
@@ -63,6 +64,15 @@ describe("Format", () => {
     assert.strictEqual(
       Format.publicAddress(alone, { contacts, external: true }),
       "public 127.0.0.1:4433 (set by you, not verified: no contact answered)"
+    )
+    const mapped = { ...endpoint, portMapping: Option.some("a mapping") }
+    assert.strictEqual(
+      Format.publicAddress(mapped, { contacts, external: false }),
+      "public 127.0.0.1:4433 (mapped, verified by 127.0.0.1:5000)"
+    )
+    assert.strictEqual(
+      Format.publicAddress(mapped, { contacts, external: true }),
+      "public 127.0.0.1:4433 (set by you, verified by 127.0.0.1:5000)"
     )
   })
 

@@ -3,6 +3,7 @@ import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { fromAddress } from "@qp2p/core/ConnectionId"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import { IdleTimedOut, type Close } from "@qp2p/core/Close"
+import type { Mapping } from "@qp2p/core/PortMapper"
 import { ConnectionLost, NotConnected } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,7 @@ export const self = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:4433")
 
 /** An endpoint without a network: tests say who comes, goes and writes. */
 export const makeEndpoint = Effect.fnUntraced(function* (
-  options: { readonly bootstrapContact?: NetAddress.InetAddress } = {}
+  options: { readonly bootstrapContact?: NetAddress.InetAddress; readonly portMapping?: Mapping } = {}
 ) {
   const connections = yield* Queue.unbounded<Connection>()
   const messages = yield* Queue.unbounded<Endpoint.IncomingMessage>()
@@ -32,6 +33,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     localAddress: self,
     publicAddress: self,
     bootstrapContact: Option.fromUndefinedOr(options.bootstrapContact),
+    portMapping: Option.fromUndefinedOr(options.portMapping),
     nextConnection: Queue.take(connections),
     nextMessage: Queue.take(messages),
     nextDisconnection: Queue.take(disconnections),

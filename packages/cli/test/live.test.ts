@@ -2,10 +2,12 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Schema from "effect/Schema"
 import { spawn as spawnProcess } from "node:child_process"
 import { randomBytes, randomInt } from "node:crypto"
 import { createSocket } from "node:dgram"
 import { fileURLToPath } from "node:url"
+import { ReportJson } from "../src/doctor/Report.ts"
 import * as Format from "../src/Format.ts"
 import { spawn } from "../src/internal/Spawned.ts"
 
@@ -198,6 +200,48 @@ describe("qp2p, as a process", () => {
       })
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(errors, [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("a node says which port cannot be forwarded, and starts without only if that is optional", () =>
+    Effect.gen(function* () {
+      // Over IPv6 no mapper asks anybody anything.
+      const ended = yield* start("node", "--listen", "[::1]:0", "--forward-port")
+      assert.strictEqual(yield* ended.exitCode, 1)
+      assert.strictEqual(ended.lines.length, 1)
+      assert.match(ended.lines[0] ?? "", /^qp2p: no port is forwarded: .* \(see qp2p doctor, or /u)
+      const { node } = yield* startNode("--listen", "[::1]:0", "--forward-port-optional", "--port-mapper", "nat-pmp")
+      yield* node.waitFor(/^no port is forwarded: NAT-PMP and PCP map IPv4 addresses only/u)
+      yield* node.waitFor(/^public \S+ \(not verified: no contact given\)$/u)
+      assert.strictEqual(yield* node.stop(), 0)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live.each(["127.0.0.1:0", "[::1]:0"])("the doctor finds that peers on %s get through", (listen) =>
+    Effect.gen(function* () {
+      const { address } = yield* startNode("--listen", listen)
+      const text = yield* start("doctor", "--listen", listen, "--contact", address)
+      yield* text.waitFor(/^ {2}without mapping {2}gets through to \S+$/u)
+      yield* text.waitFor(/^verdict: reachable at \S+ by peers in the same network$/u)
+      assert.strictEqual(yield* text.exitCode, 0)
+      const json = yield* start("doctor", "--listen", listen, "--contact", address, "--json")
+      assert.strictEqual(yield* json.exitCode, 0)
+      assert.strictEqual(json.lines.length, 1)
+      const report = yield* Schema.decodeEffect(ReportJson)(json.lines[0] ?? "")
+      assert.strictEqual(report.verdict.name, "ReachableInThisNetwork")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("the doctor exits with 1 when the contact is silent, and at once on Ctrl-C", () =>
+    Effect.gen(function* () {
+      const nobody = yield* freeAddress
+      const silent = yield* start("doctor", "--listen", "127.0.0.1:0", "--contact", nobody)
+      const impatient = yield* start("doctor", "--listen", "127.0.0.1:0", "--contact", nobody)
+      yield* impatient.waitFor(/^looking at this machine/u)
+      assert.strictEqual(yield* impatient.stop("SIGINT"), 130)
+      assert.strictEqual(impatient.lines.length, 1)
+      yield* silent.waitFor(/^verdict: the contact does not answer$/u)
+      assert.strictEqual(yield* silent.exitCode, 1)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

@@ -17,6 +17,8 @@ const run = (...args: ReadonlyArray<string>) =>
     return { code, out: out.join("\n"), errors }
   }).pipe(Effect.provide(Layer.merge(NodeServices.layer, TestConsole.layer)))
 
+const commands = ["node", "send", "receive", "ping", "doctor"]
+
 describe("qp2p", () => {
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, RegExp]> = [
     [["node", "--listen", "nonsense"], /^qp2p node: .*"nonsense".*Expected an address.*\(see qp2p node --help\)$/u],
@@ -31,6 +33,12 @@ describe("qp2p", () => {
     [["send", "127.0.0.1:1", "--file", "no-such-file"], /no-such-file/u],
     [["send"], /Missing required argument: peer/u],
     [["receive", "--listen", "127.0.0.1:0"], /Missing required flag: --out/u],
+    [["node", "--lease", "5s"], /--lease needs --forward-port/u],
+    [["node", "--forward-port", "--lease", "0s"], /Expected a time span/u],
+    [["node", "--forward-port", "--port-mapper", "magic"], /"magic".*"any" \| "upnp" \| "nat-pmp"/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--port-mapper", "upnp"], /--port-mapper needs/u],
+    [["doctor", "--contact", "127.0.0.1"], /^qp2p doctor: .*Expected an address/u],
+    [["doctor", "--listen", "home"], /Expected an address/u],
     [["ping", "127.0.0.1:1", "--count", "0"], /Expected 1 to 10000/u],
     [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
     [["dance"], /Unknown subcommand "dance"/u]
@@ -50,11 +58,11 @@ describe("qp2p", () => {
     Effect.gen(function* () {
       const { code, out } = yield* run()
       assert.strictEqual(code, 2)
-      for (const command of ["node", "send", "receive", "ping"]) assert.include(out, command)
+      for (const command of commands) assert.include(out, command)
     })
   )
 
-  it.effect.each(["node", "send", "receive", "ping"])("explains %s", (command) =>
+  it.effect.each(commands)("explains %s", (command) =>
     Effect.gen(function* () {
       const { code, errors, out } = yield* run(command, "--help")
       assert.strictEqual(code, 0)

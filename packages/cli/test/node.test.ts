@@ -2,6 +2,9 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { ApplicationClosed } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import { Lost } from "@qp2p/core/MappingStatus"
+import { granted, type Mapping } from "@qp2p/core/PortMapper"
+import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -9,9 +12,10 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock, TestConsole } from "effect/testing"
 import * as node from "../src/commands/node.ts"
-import { makeEndpoint } from "./fakeEndpoint.ts"
+import { makeEndpoint, self } from "./fakeEndpoint.ts"
 import { alice, bob, makeStream } from "./fakeStream.ts"
 
 /** Lets everything happen that does not wait for the clock: a line goes through half a dozen fibers. */
@@ -19,9 +23,16 @@ const settle = Effect.yieldNow.pipe(Effect.repeat({ times: 200 }), Effect.andThe
 
 /** A node on an endpoint without a network, and a keyboard. */
 const startNode = Effect.fnUntraced(function* (
-  options: { readonly contacts?: ReadonlyArray<NetAddress.InetAddress>; readonly joined?: NetAddress.InetAddress } = {}
+  options: {
+    readonly contacts?: ReadonlyArray<NetAddress.InetAddress>
+    readonly joined?: NetAddress.InetAddress
+    readonly mapping?: Mapping
+  } = {}
 ) {
-  const endpoint = yield* makeEndpoint(options.joined === undefined ? {} : { bootstrapContact: options.joined })
+  const endpoint = yield* makeEndpoint({
+    ...(options.joined === undefined ? {} : { bootstrapContact: options.joined }),
+    ...(options.mapping === undefined ? {} : { portMapping: options.mapping })
+  })
   const keyboard = yield* Queue.unbounded<string>()
   yield* node
     .run({ contacts: options.contacts ?? [], external: false, out: Option.none() })
@@ -50,6 +61,26 @@ describe("qp2p node", () => {
         "public 127.0.0.1:4433 (verified by 127.0.0.1:5001)",
         "127.0.0.1:5001 connected (contact)"
       ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("says at which port of the router it is, and when that changes", () =>
+    Effect.gen(function* () {
+      const external = bob
+      const mapping = yield* granted(self, external)
+      const { out } = yield* startNode({ contacts: [alice], joined: alice, mapping })
+      assert.deepStrictEqual(yield* out, [
+        "local 127.0.0.1:4433",
+        "mapped 127.0.0.1:5002 -> 127.0.0.1:4433",
+        "public 127.0.0.1:4433 (mapped, verified by 127.0.0.1:5001)",
+        "127.0.0.1:5001 connected (contact)"
+      ])
+      yield* SubscriptionRef.set(mapping.status, Lost({ external, error: new GatewayNotFound() }))
+      yield* settle
+      assert.strictEqual(
+        (yield* out).at(-1),
+        "mapping 127.0.0.1:5002 is lost: no gateway that maps ports was found; asking for it again"
+      )
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
+import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -11,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
@@ -25,6 +27,7 @@ import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 import * as OnSignal from "../OnSignal.ts"
 import * as Peers from "../Peers.ts"
+import * as PortForwarding from "../PortForwarding.ts"
 
 /**
  * @category models
@@ -150,6 +153,7 @@ export const run = Effect.fnUntraced(function* (
 
   const scope = yield* Effect.scope
   yield* log.say(`local ${endpoint.localAddress}`)
+  yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, options))
   if (Option.isSome(endpoint.bootstrapContact)) {
     const contact = endpoint.bootstrapContact.value
@@ -182,6 +186,7 @@ export const command = Command.make(
     contacts: Flags.contacts,
     externalIp: Flags.externalIp,
     externalPort: Flags.externalPort,
+    ...PortForwarding.flags,
     idleTimeout: Flags.idleTimeout,
     keepAlive: Flags.keepAlive,
     out: Flags.outDirectory.pipe(
@@ -192,32 +197,35 @@ export const command = Command.make(
   Effect.fnUntraced(function* (input) {
     yield* OnSignal.endsWell
     if (Option.isSome(input.out)) yield* FileReceiver.ensureDirectory(input.out.value)
-    const layer = Endpoint.layerNode({
+    const layer = Endpoint.layer({
       localAddress: Option.getOrElse(input.listen, () => Flags.anyAddressFor(input.contacts[0])),
       contacts: input.contacts,
       config: {
         ...Flags.timeouts(input),
+        ...PortForwarding.config(input),
         // `redialSchedule` decides when a lost contact is tried again.
         retryDuration: 0,
         ...(Option.isSome(input.externalIp) ? { externalIp: input.externalIp.value } : {}),
         ...(Option.isSome(input.externalPort) ? { externalPort: input.externalPort.value } : {})
       }
-    })
+    }).pipe(Layer.provide([QuicheTransport.layer, PortForwarding.layer(input)]))
     // Dead contacts take a while to give up on.
     if (input.contacts.length > 0) yield* Console.log(`joining through ${input.contacts.join(", ")}`)
     const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)
     return yield* run({ contacts: input.contacts, external, out: input.out }).pipe(
       Effect.scoped,
       Effect.provide(layer),
-      Effect.mapError(fromError)
+      Effect.mapError(PortForwarding.explain)
     )
   })
 ).pipe(
+  Command.validate((input) => PortForwarding.validate(input)),
   Command.withShortDescription("Run a peer that talks to others until Ctrl-C"),
   Command.withDescription(
     "Run a peer. Prints its local and public address, who connects and disconnects, and every message. Each line of " +
       "standard input goes to every connected peer. Answers the message marco with polo. A contact that is lost is " +
-      `dialled again until it is back. Ends on Ctrl-C or SIGTERM with exit code 0.\n\n${exitCodesHelp}`
+      "dialled again until it is back. With --forward-port the router forwards a port while the node runs; what becomes " +
+      `of it is printed too. Ends on Ctrl-C or SIGTERM with exit code 0.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p node --listen 0.0.0.0:4433", description: "Start the first node of a network" },
@@ -225,6 +233,7 @@ export const command = Command.make(
       command: "qp2p node --contact 192.0.2.1:4433 --contact 192.0.2.2:4433",
       description: "Join through whichever contact answers first"
     },
+    { command: "qp2p node --listen 0.0.0.0:4433 --forward-port", description: "At home, behind a router" },
     { command: 'qp2p node --listen "[::]:4433" --out inbox', description: "Also accept files, into ./inbox" }
   ])
 )

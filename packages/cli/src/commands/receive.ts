@@ -4,11 +4,13 @@
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
+import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
@@ -20,6 +22,7 @@ import * as FileReceiver from "../FileReceiver.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as PortForwarding from "../PortForwarding.ts"
 
 /**
  * @category models
@@ -87,6 +90,7 @@ export const run = Effect.fnUntraced(function* (
   )
 
   yield* log.say(`local ${endpoint.localAddress}`)
+  yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, { contacts: options.contacts, external: false }))
 
   const serve = Effect.all(
@@ -120,21 +124,28 @@ export const command = Command.make(
       Flag.withDefault(false)
     ),
     contacts: Flags.contacts,
+    ...PortForwarding.flags,
     idleTimeout: Flags.idleTimeout,
     keepAlive: Flags.keepAlive
   },
   Effect.fnUntraced(function* (input) {
     if (!input.once) yield* OnSignal.endsWell
     yield* FileReceiver.ensureDirectory(input.out)
-    const layer = Endpoint.layerNode({
+    const layer = Endpoint.layer({
       localAddress: input.listen,
       contacts: input.contacts,
       // What waits for the disk stays small, and nobody needs a larger message than a chunk of a file.
-      config: { ...Flags.timeouts(input), messageBufferBytes: 16 * 1024 * 1024, maxMessageSize: 1024 * 1024 }
-    })
-    yield* run(input).pipe(Effect.scoped, Effect.provide(layer), Effect.mapError(fromError))
+      config: {
+        ...Flags.timeouts(input),
+        ...PortForwarding.config(input),
+        messageBufferBytes: 16 * 1024 * 1024,
+        maxMessageSize: 1024 * 1024
+      }
+    }).pipe(Layer.provide([QuicheTransport.layer, PortForwarding.layer(input)]))
+    yield* run(input).pipe(Effect.scoped, Effect.provide(layer), Effect.mapError(PortForwarding.explain))
   })
 ).pipe(
+  Command.validate((input) => PortForwarding.validate(input)),
   Command.withShortDescription("Receive files and messages"),
   Command.withDescription(
     "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
@@ -143,6 +154,10 @@ export const command = Command.make(
   ),
   Command.withExamples([
     { command: "qp2p receive --listen 0.0.0.0:4433 --out inbox", description: "Receive until Ctrl-C" },
-    { command: "qp2p receive --listen 127.0.0.1:4433 --out . --once", description: "Receive one file and end" }
+    { command: "qp2p receive --listen 127.0.0.1:4433 --out . --once", description: "Receive one file and end" },
+    {
+      command: "qp2p receive --listen 0.0.0.0:4433 --out inbox --forward-port",
+      description: "At home, behind a router"
+    }
   ])
 )

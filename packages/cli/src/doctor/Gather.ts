@@ -1,0 +1,279 @@
+/**
+ * Finds out what the verdict needs, all at once as far as it can be: the machine, its router, a mapping on trial, and what
+ * each contact sees and reaches.
+ *
+ * A contact that dials back the socket that asked it proves nothing: every router lets answers in. So the socket that is
+ * looked at never sends the contact anything, and another one asks the contact to dial it.
+ *
+ * @since 0.1.0
+ */
+import * as Bootstrap from "@qp2p/core/Bootstrap"
+import * as ConnectionPool from "@qp2p/core/ConnectionPool"
+import * as Endpoint from "@qp2p/core/Endpoint"
+import type { EndpointError } from "@qp2p/core/EndpointError"
+import { PortMapper } from "@qp2p/core/PortMapper"
+import type { Transport } from "@qp2p/core/Transport"
+import type { ControlMessage, WireMessage } from "@qp2p/core/WireMessage"
+import type * as HomeRouter from "@qp2p/upnp/HomeRouter"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { oneLine } from "../Failure.ts"
+import { reasonOf } from "../PortForwarding.ts"
+import { Machine } from "./Machine.ts"
+import { type Contact, type DialBack, type Findings, kindOf, type Mapping } from "./Report.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly listen: NetAddress.InetAddress
+  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+}
+
+/**
+ * How long each step may take. One after the other `map` and `dialBack`, or `reach`, `echo` and `dialBack`, and 3 seconds
+ * to unmap, are less than 20 seconds. A contact takes 5 of them to say that it cannot reach somebody; a dial that has
+ * failed may be noticed up to 2 seconds late.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const limits = {
+  router: Duration.seconds(6),
+  map: Duration.seconds(9),
+  dial: Duration.seconds(4),
+  reach: Duration.seconds(6),
+  echo: Duration.seconds(3),
+  dialBack: Duration.millis(6_500),
+  /** What it takes until this process has noticed what the contact knows. */
+  dialled: Duration.millis(500)
+} as const
+
+/** A mapping that nobody removes, because this was killed, is soon gone. */
+const lease = Duration.minutes(2)
+
+/** Why something did not work: the name of the error, and a line for people. */
+class Problem extends Schema.TaggedError<Problem>("@qp2p/cli/doctor/Problem")("Problem", {
+  error: Schema.String,
+  reason: Schema.String
+}) {}
+
+const problem = (error: { readonly _tag: string; readonly message: string }): Problem =>
+  new Problem({ error: error._tag, reason: oneLine(error.message === "" ? error._tag : error.message) })
+
+const within =
+  (limit: Duration.Duration, what: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(effect, {
+      duration: limit,
+      orElse: () =>
+        Effect.fail(new Problem({ error: "TimedOut", reason: `${what} within ${Duration.toSeconds(limit)} s` }))
+    })
+
+const at = (address: NetAddress.InetAddress, port: number): NetAddress.InetAddress =>
+  NetAddress.inetAddressUnsafe(address.address, port)
+
+/**
+ * Ends within `limits`, whatever the network does; fails only when `listen` cannot be listened on. The mapping is gone
+ * when this is done.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const gather = (options: Options): Effect.Effect<Findings, EndpointError, Machine | Transport | PortMapper> =>
+  Effect.scoped(gatherScoped(options))
+
+const gatherScoped = Effect.fnUntraced(function* (
+  options: Options
+): Effect.fn.Return<Findings, EndpointError, Machine | Transport | PortMapper | Scope.Scope> {
+  const machine = yield* Machine
+  const plain = yield* listenAt(options.listen)
+  const { address: listen } = plain
+  const mapping = yield* Deferred.make<Mapped>()
+  const found = yield* Effect.all(
+    {
+      interfaces: machine.interfaces,
+      outbound: machine.outbound(NetAddress.familyOf(listen)),
+      router: NetAddress.isLoopback(listen.address)
+        ? Effect.succeedNone
+        : Effect.timeoutOption(machine.router, limits.router),
+      mapped: Effect.tap(tryMapping(listen), (outcome) => Deferred.succeed(mapping, outcome)),
+      contacts: Effect.forEach(options.contacts, (contact) => examine(contact, plain, Deferred.await(mapping)), {
+        concurrency: "unbounded"
+      })
+    },
+    { concurrency: "unbounded" }
+  )
+  return {
+    listen,
+    interfaces: found.interfaces.map(({ address, name }) => ({ name, address, kind: kindOf(address) })),
+    outbound: found.outbound,
+    ...Option.match(found.router, {
+      onNone: () => ({ gateway: Option.none(), protocols: [] }),
+      onSome: routerOf
+    }),
+    mapping: found.mapped.mapping,
+    contacts: found.contacts
+  }
+})
+
+const routerOf = ({ gateway, protocols }: HomeRouter.Diagnosis): Pick<Findings, "gateway" | "protocols"> => ({
+  gateway,
+  protocols: protocols.map(({ by, outcome, protocol, version }) => ({
+    protocol,
+    by,
+    // A text of the router's choice.
+    version: Option.map(version, oneLine),
+    outcome: Result.match(outcome, {
+      onSuccess: ({ external }) => ({ _tag: "Spoken" as const, external, kind: kindOf(external) }),
+      onFailure: (error) => ({ _tag: "Failed" as const, error: error._tag, reason: oneLine(error.message) })
+    })
+  }))
+})
+
+/** A socket that is looked at. It sends nothing but answers. */
+interface Target {
+  readonly address: NetAddress.InetAddress
+  /** Done when a peer has dialled it. */
+  readonly dialled: Effect.Effect<void>
+}
+
+const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddress) {
+  const endpoint = yield* Endpoint.make({ localAddress })
+  const dialled = yield* Deferred.make<void>()
+  yield* endpoint.nextConnection.pipe(
+    Effect.andThen(Deferred.succeed(dialled, undefined)),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  return { address: endpoint.localAddress, dialled: Deferred.await(dialled) }
+})
+
+/** What became of the mapping on trial, and the socket behind it. */
+interface Mapped {
+  readonly mapping: Mapping
+  readonly target: Option.Option<Target>
+}
+
+/** Maps a socket of its own: `listen` is to be looked at as it is. The mapping stays until the scope closes. */
+const tryMapping = Effect.fnUntraced(
+  function* (listen: NetAddress.InetAddress) {
+    const reason = NetAddress.isInetAddressV6(listen)
+      ? "over IPv6 no port is mapped"
+      : NetAddress.isLoopback(listen.address)
+        ? "for a loopback address no port is mapped"
+        : undefined
+    if (reason !== undefined) return { mapping: { _tag: "Skipped", reason }, target: Option.none() } as const
+    const mapper = yield* PortMapper
+    const target = yield* Effect.mapError(listenAt(at(listen, 0)), problem)
+    const { external, internal } = yield* mapper.map({ internal: target.address, lease }).pipe(
+      Effect.mapError((error) => new Problem({ error: error._tag, reason: reasonOf(error) })),
+      within(limits.map, "the router did not map a port")
+    )
+    const mapping = { _tag: "Mapped", internal, external, kind: kindOf(external.address) } as const
+    return { mapping, target: Option.some(target) }
+  },
+  Effect.catch(({ error, reason }) =>
+    Effect.succeed<Mapped>({ mapping: { _tag: "Failed", error, reason }, target: Option.none() })
+  )
+)
+
+const examine = (
+  contact: NetAddress.InetAddress,
+  plain: Target,
+  mapping: Effect.Effect<Mapped>
+): Effect.Effect<Contact, never, Transport | PortMapper> =>
+  Effect.gen(function* () {
+    const ask = yield* reach(contact, at(plain.address, 0))
+    const seen = yield* echo(ask).pipe(within(limits.echo, "it did not tell our address"))
+    const mapped = Effect.flatMap(mapping, ({ mapping, target }) =>
+      mapping._tag === "Mapped" && Option.isSome(target)
+        ? dialBack(ask, mapping.external, target.value)
+        : Effect.succeed<DialBack>({ _tag: "NotTried", reason: "no port is mapped" })
+    )
+    const asIs = dialBack(ask, at(seen, plain.address.port), plain)
+    const dialBacks = yield* Effect.all({ asIs, mapped }, { concurrency: "unbounded" })
+    return { _tag: "Answered" as const, seen, kind: kindOf(seen.address), ...dialBacks }
+  }).pipe(
+    Effect.catch(({ error, reason }) => Effect.succeed({ _tag: "Silent" as const, error, reason })),
+    Effect.map((outcome) => ({ address: contact, outcome })),
+    Effect.scoped
+  )
+
+type Ask = (question: ControlMessage) => Effect.Effect<WireMessage, Problem>
+
+/**
+ * An endpoint's bootstrap has the asking socket itself dialled. Ours only hands out the way to ask.
+ */
+const reach = Effect.fnUntraced(function* (
+  contact: NetAddress.InetAddress,
+  localAddress: NetAddress.InetAddress
+): Effect.fn.Return<Ask, Problem, Scope.Scope | Transport | PortMapper> {
+  const { respond } = yield* Bootstrap.make
+  const reached = yield* Deferred.make<Bootstrap.Contact>()
+  const layer = Endpoint.layerWithoutDependencies({
+    localAddress,
+    config: { retryDuration: 0, handshakeTimeout: limits.dial, rpcTimeout: limits.dialBack }
+  }).pipe(
+    Layer.provide([
+      ConnectionPool.layer,
+      Layer.succeed(Bootstrap.Bootstrap, {
+        respond,
+        run: ({ localAddress: publicAddress, reachAny }, contacts) =>
+          reachAny(contacts).pipe(
+            Effect.tap((found) => (Option.isSome(found) ? Deferred.succeed(reached, found.value) : Effect.void)),
+            Effect.map((found) => ({ publicAddress, contact: Option.map(found, ({ address }) => address) }))
+          )
+      })
+    ])
+  )
+  const ask = Effect.gen(function* () {
+    const asker = Context.get(yield* Layer.build(layer), Endpoint.Endpoint)
+    // Bootstrapping does not say why a contact is not reached; dialling does, and leaves a connection for it.
+    yield* asker.connectTo(contact)
+    yield* asker.bootstrap([contact])
+    const { ask } = yield* Deferred.await(reached)
+    return (question: ControlMessage) => Effect.mapError(ask(question), problem)
+  })
+  return yield* ask.pipe(Effect.mapError(problem), within(limits.reach, "it did not answer"))
+})
+
+const unexpected = (answer: WireMessage) =>
+  new Problem({ error: "SerializationError", reason: `a ${answer._tag} answers another question` })
+
+const echo = (ask: Ask): Effect.Effect<NetAddress.InetAddress, Problem> =>
+  Effect.flatMap(ask({ _tag: "EndpointEchoReq" }), (answer) =>
+    answer._tag === "EndpointEchoResp"
+      ? Effect.succeed(NetAddress.toCanonical(answer.address))
+      : Effect.fail(unexpected(answer))
+  )
+
+const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Effect.Effect<DialBack> =>
+  ask({ _tag: "EndpointVerificationReq", address }).pipe(
+    Effect.flatMap((answer) =>
+      answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : Effect.fail(unexpected(answer))
+    ),
+    Effect.flatMap((reachable) =>
+      reachable
+        ? // The router may forward this port to another machine, where a peer answers as well.
+          Effect.map(
+            Effect.timeoutOption(target.dialled, limits.dialled),
+            Option.match({ onNone: () => "Elsewhere" as const, onSome: () => "Reached" as const })
+          )
+        : Effect.succeed("NotReached" as const)
+    ),
+    within(limits.dialBack, "it did not say whether it gets through"),
+    Effect.match({
+      onSuccess: (_tag): DialBack => ({ _tag, at: address }),
+      onFailure: ({ error, reason }): DialBack => ({ _tag: "NoAnswer", at: address, error, reason })
+    })
+  )

@@ -1,0 +1,83 @@
+/**
+ * What can be known without asking a peer: this machine's addresses, and what its router says.
+ *
+ * @since 0.1.0
+ */
+import * as HomeRouter from "@qp2p/upnp/HomeRouter"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { createSocket } from "node:dgram"
+import { networkInterfaces } from "node:os"
+
+/**
+ * An address of an interface, without a zone.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Interface {
+  readonly name: string
+  readonly address: NetAddress.IpAddress
+}
+
+/**
+ * The machine that the command runs on.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Machine extends Context.Service<
+  Machine,
+  {
+    readonly interfaces: Effect.Effect<ReadonlyArray<Interface>>
+    /** The local address that packets to the Internet leave by; none without a way there. */
+    readonly outbound: (family: NetAddress.IpFamily) => Effect.Effect<Option.Option<NetAddress.IpAddress>>
+    readonly router: Effect.Effect<HomeRouter.Diagnosis>
+  }
+>()("@qp2p/cli/doctor/Machine") {}
+
+const interfaces = Effect.sync(() =>
+  Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    addresses.flatMap(({ address }) => {
+      const parsed = NetAddress.ipFromString(address.replace(/%.*$/u, ""))
+      return Result.isSuccess(parsed) ? [{ name, address: parsed.success }] : []
+    })
+  )
+)
+
+// Addresses of the Internet's root servers (a and k): any would do, nothing is sent there.
+const somewhere = { IPv4: ["udp4", "198.41.0.4"], IPv6: ["udp6", "2001:7fd::1"] } as const
+
+/** A UDP socket that is connected knows the address it would send from; no packet leaves for that. */
+const outbound = (family: NetAddress.IpFamily): Effect.Effect<Option.Option<NetAddress.IpAddress>> => {
+  const [type, target] = somewhere[family]
+  return Effect.acquireUseRelease(
+    Effect.sync(() => createSocket(type)),
+    (socket) =>
+      Effect.callback<Option.Option<NetAddress.IpAddress>>((resume) => {
+        const none = () => resume(Effect.succeedNone)
+        socket.on("error", none)
+        // Node hands the error to the listener when it is this call that fails, whatever its types say.
+        socket.connect(53, target, (error?: unknown) =>
+          error === undefined
+            ? resume(Effect.sync(() => Result.getSuccess(NetAddress.ipFromString(socket.address().address))))
+            : none()
+        )
+      }),
+    (socket) => Effect.sync(() => socket.close())
+  )
+}
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Machine> = Layer.succeed(Machine, {
+  interfaces,
+  outbound,
+  router: HomeRouter.diagnose()
+})
