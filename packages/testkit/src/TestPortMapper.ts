@@ -4,18 +4,29 @@
  *
  * It keeps the contract of `PortMapper`: a mapping is renewed at half its lease while its scope lives and removed when the
  * scope closes. A renewal that fails is tried again at the next half; a mapping that nobody renews ends with its lease.
+ * The status of each mapping says so, and says `Lost` at once when the mapper is told to forget.
  *
  * @since 0.1.0
  */
-import { type Mapping, type MapOptions, PortMapper } from "@qp2p/core/PortMapper"
-import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import { Failed, Lost, Mapped, type MappingStatus, Remapped, Renewing } from "@qp2p/core/MappingStatus"
+import { granted, type MapOptions, PortMapper } from "@qp2p/core/PortMapper"
+import {
+  GatewayProtocolError,
+  type PortMapperError,
+  PortMapperTimedOut,
+  PortMapperUnsupported
+} from "@qp2p/core/PortMapperError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as FiberHandle from "effect/FiberHandle"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Gateway, Host } from "./Gateway.ts"
 import { ipFrom } from "./internal/network/control.ts"
 import { Nat } from "./internal/network/nat.ts"
@@ -38,6 +49,17 @@ export interface Call {
 }
 
 /**
+ * A port that the gateway forwards: packets to `external` arrive at `internal`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Forwarding {
+  readonly internal: NetAddress.InetAddress
+  readonly external: NetAddress.InetAddress
+}
+
+/**
  * @category services
  * @since 0.1.0
  */
@@ -47,12 +69,15 @@ export class TestPortMapper extends Context.Service<
     /** Oldest first; the latest 10,000. */
     readonly calls: Effect.Effect<ReadonlyArray<Call>>
     /** The mappings that the gateway has now, whoever asked for them, with the internal addresses as it knows them. */
-    readonly mappings: Effect.Effect<ReadonlyArray<Mapping>>
+    readonly mappings: Effect.Effect<ReadonlyArray<Forwarding>>
     /** The next `times` calls that map or renew fail with this; 1 by default. */
     readonly failNext: (error: PortMapperError, times?: number) => Effect.Effect<void>
     /** Whoever maps or renews waits this long for an answer; 0 by default. */
     readonly setDelay: (delay: Duration.Input) => Effect.Effect<void>
-    /** Removes every mapping, as a router does that restarts. The next renewal gets it again. */
+    /**
+     * Removes every mapping, as a router does that restarts, and says so: the statuses are `Lost`. The next renewal gets
+     * it again.
+     */
     readonly forget: Effect.Effect<void>
   }
 >()("@qp2p/testkit/TestPortMapper") {}
@@ -112,17 +137,63 @@ const make = Effect.fnUntraced(function* (router: Router) {
       return Effect.fromResult(result)
     })
 
+  /** What to do, for each mapping that somebody has, when the gateway has forgotten it. */
+  const kept = new Set<Effect.Effect<void>>()
+  const gateway = NetAddress.formatIp(nat.address)
+
   const map: PortMapper["Service"]["map"] = Effect.fnUntraced(function* (options) {
     const inner = router.placeOf(options.internal)
     yield* answer
     const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner))
-    yield* Effect.andThen(answer, ask("renew", options, inner)).pipe(
-      Effect.ignore,
-      Effect.delay(Duration.times(options.lease, 0.5)),
-      Effect.forever,
-      Effect.forkScoped
+    const mapping = yield* granted(options.internal, external)
+    const { lose, renew } = yield* keep(
+      mapping.status,
+      options.lease,
+      Effect.andThen(answer, ask("renew", options, inner))
     )
-    return { internal: options.internal, external }
+    const forgotten = lose(
+      new GatewayProtocolError({ gateway, code: Option.none(), reason: "it has forgotten its mappings" })
+    )
+    yield* Effect.acquireRelease(
+      Effect.sync(() => kept.add(forgotten)),
+      () => Effect.sync(() => kept.delete(forgotten))
+    )
+    yield* renew.pipe(Effect.delay(Duration.times(options.lease, 0.5)), Effect.forever, Effect.forkScoped)
+    return mapping
+  })
+
+  /** Publishes what becomes of a mapping that was just granted. */
+  const keep = Effect.fnUntraced(function* (
+    status: SubscriptionRef.SubscriptionRef<MappingStatus>,
+    lease: Duration.Duration,
+    again: Effect.Effect<NetAddress.InetAddress, PortMapperError>
+  ) {
+    const end = yield* FiberHandle.make<void>()
+    let before = (yield* SubscriptionRef.get(status)).external
+    let latest: PortMapperError = new PortMapperTimedOut({ gateway })
+    const publish = (next: MappingStatus) => SubscriptionRef.set(status, next)
+    const lose = (error: PortMapperError) => Effect.suspend(() => publish(Lost({ external: before, error })))
+    const runOut = FiberHandle.run(
+      end,
+      Effect.delay(
+        Effect.suspend(() => lose(latest)),
+        lease
+      )
+    )
+    const renew = Effect.suspend(() => publish(Renewing({ external: before }))).pipe(
+      Effect.andThen(again),
+      Effect.flatMap((external) => {
+        const next = Equal.equals(before, external) ? Mapped({ external }) : Remapped({ external, before })
+        before = external
+        return Effect.andThen(runOut, publish(next))
+      }),
+      Effect.catch((error) => {
+        latest = error
+        return publish(Failed({ external: before, error }))
+      })
+    )
+    yield* runOut
+    return { renew, lose: (error: PortMapperError) => Effect.andThen(FiberHandle.clear(end), lose(error)) }
   })
 
   const unmap =
@@ -149,7 +220,10 @@ const make = Effect.fnUntraced(function* (router: Router) {
       Effect.sync(() => {
         delay = Duration.fromInputUnsafe(input)
       }),
-    forget: Effect.sync(() => nat.restart())
+    forget: Effect.suspend(() => {
+      nat.restart()
+      return Effect.forEach([...kept], (forgotten) => forgotten, { discard: true })
+    })
   })
   return Context.make(PortMapper, PortMapper.of({ map })).pipe(Context.add(TestPortMapper, steering))
 })

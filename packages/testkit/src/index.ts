@@ -2,10 +2,12 @@
  * @since 0.1.0
  */
 export * as Expect from "./Expect.ts"
+export * as FakeRouter from "./FakeRouter.ts"
 export * as Gateway from "./Gateway.ts"
 export * as Latency from "./Latency.ts"
 export * as MemoryNetwork from "./MemoryNetwork.ts"
 export * as MemoryTransport from "./MemoryTransport.ts"
+export * as Misbehaviour from "./Misbehaviour.ts"
 export * as NetworkControl from "./NetworkControl.ts"
 export * as Topology from "./Topology.ts"
 export * as TrafficTrace from "./TrafficTrace.ts"

@@ -8,13 +8,16 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as http from "./internal/http.ts"
-import * as mapper from "./internal/mapper.ts"
+import * as http from "./internal/upnp/http.ts"
+import * as mapper from "./internal/upnp/mapper.ts"
 
 /**
  * How to look for the gateway and how long to wait for it. `searchTimeout` is how long the multicast search may take
  * (3 s by default), `requestTimeout` how long each HTTP request may take, answer included (1.5 s by default),
- * `description` the text that the router shows next to the mapping (`"qp2p"` by default; it is escaped).
+ * `description` the text that the router shows next to the mapping (`"qp2p"` by default; it is escaped). `onConflict` says
+ * what to do when the external port belongs to another host: `"nextPort"` (the default) tries up to eight further ports,
+ * counting up and going on with 1024 after 65535; `"fail"` does not. Either way it fails with `MappingConflict` when no
+ * port was free.
  *
  * @category models
  * @since 0.1.0
@@ -23,13 +26,17 @@ export interface Options {
   readonly searchTimeout?: Duration.Input | undefined
   readonly requestTimeout?: Duration.Input | undefined
   readonly description?: string | undefined
+  readonly onConflict?: "nextPort" | "fail" | undefined
 }
 
 /**
- * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection 2 and 1, WANPPPConnection 1). A lease is asked for
- * in whole seconds, from 1 second to a week, renewed when half of it has passed, and removed when the scope closes. On
- * a router that knows only permanent mappings the mapping is permanent until then. An unspecified internal address
- * (`0.0.0.0`) is mapped to the local address that the gateway answered to. IPv6 fails with `PortMapperUnsupported`.
+ * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection 2 and 1, WANPPPConnection 1). When several gateways
+ * answer the search they are asked one after the other, the first at once; when none maps the port the error is `NoneMapped`
+ * with what each said. A lease is asked for in whole seconds, from 1 second to a week, renewed when half of it has passed,
+ * and removed when the scope closes. A renewal that fails is tried again, with a new search, until the gateway grants the
+ * mapping again; the `status` of the mapping says so. On a router that knows only permanent mappings the mapping is
+ * permanent until the scope closes. An unspecified internal address (`0.0.0.0`) is the local address on the way to the
+ * gateway. IPv6 fails with `PortMapperUnsupported`, and so does `[::]`.
  *
  * @category layers
  * @since 0.1.0

@@ -1,6 +1,11 @@
 /**
  * @since 0.1.0
  */
+export * as HomeRouter from "./HomeRouter.ts"
+
+/**
+ * @since 0.1.0
+ */
 export * as NatPmp from "./NatPmp.ts"
 
 /**

@@ -1,11 +1,14 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import dgram from "node:dgram"
 import { once } from "node:events"
 import os from "node:os"
-import * as client from "../src/internal/client.ts"
+import * as client from "../src/internal/upnp/client.ts"
+import * as search from "../src/internal/upnp/search.ts"
+import { settle } from "./natUpnpMapper.ts"
 
 interface Sockets {
   readonly opened: ReadonlyArray<dgram.Socket>
@@ -47,8 +50,8 @@ const loopbackOnly = (addresses: ReadonlyArray<string> = ["127.0.0.1"]) =>
     ({ restore }) => Effect.sync(restore)
   ).pipe(Effect.map(({ sockets }) => sockets))
 
-/** Answers each search with `answer(target)`, on 127.0.0.1. */
-const responder = (answer: (target: string) => string | undefined) =>
+/** Answers each search with what `answer(target)` gives, on 127.0.0.1. */
+const responder = (answer: (target: string) => string | ReadonlyArray<string> | undefined) =>
   Effect.acquireRelease(
     Effect.promise(
       () =>
@@ -58,8 +61,8 @@ const responder = (answer: (target: string) => string | undefined) =>
             const asked = new Promise<void>((heard) =>
               socket.on("message", (message, remote) => {
                 heard()
-                const text = answer(/^ST: (.*)$/m.exec(message.toString())![1]!)
-                if (text !== undefined) socket.send(text, remote.port, remote.address)
+                const texts = answer(/^ST: (.*)$/m.exec(message.toString())![1]!) ?? []
+                for (const text of [texts].flat()) socket.send(text, remote.port, remote.address)
               })
             )
             socket.bind(0, "127.0.0.1", () => resolve({ socket, port: socket.address().port, asked }))
@@ -73,12 +76,15 @@ const reply = (target: string, location: string): string =>
   `HTTP/1.1 200 OK\r\nST: ${target}\r\nLOCATION: ${location}\r\n\r\n`
 
 /** The search as it is, sent to the responder instead of the multicast group. */
-const searchAt = (port: number) =>
+const searchAt = <A, E>(port: number, use: (found: Stream.Stream<search.Found>) => Effect.Effect<A, E>) =>
   client.withClient((natUpnp) => {
     natUpnp.ssdp.multicast = "127.0.0.1"
     natUpnp.ssdp.port = port
-    return client.search("3 seconds")(natUpnp)
+    return use(search.search("3 seconds")(natUpnp))
   })
+
+/** The first gateway to answer. */
+const first = (port: number) => searchAt(port, (found) => Effect.flatMap(Stream.runHead(found), Effect.fromOption))
 
 describe("discovery", () => {
   for (const version of ["1", "2"]) {
@@ -90,21 +96,21 @@ describe("discovery", () => {
             : undefined
         )
         const sockets = yield* loopbackOnly()
-        const found = yield* searchAt(port)
+        const found = yield* first(port)
         assert.deepStrictEqual(found, { location: "http://127.0.0.1:1/rootDesc.xml", localAddress: "127.0.0.1" })
         assert.deepStrictEqual(sockets.closes, [1])
       })
     )
   }
 
-  it.effect("fails with GatewayNotFound when nobody has answered in time, and closes its sockets once", () =>
+  it.effect("is over after its time when nobody answers, and closes its sockets once", () =>
     Effect.gen(function* () {
       const { asked, port } = yield* responder(() => undefined)
       const sockets = yield* loopbackOnly()
-      const fiber = yield* Effect.forkChild(Effect.flip(searchAt(port)))
+      const fiber = yield* Effect.forkChild(searchAt(port, Stream.runCollect))
       yield* Effect.promise(() => asked)
       yield* TestClock.adjust("3 seconds")
-      assert.strictEqual((yield* Fiber.join(fiber))._tag, "GatewayNotFound")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), [])
       assert.deepStrictEqual(sockets.closes, [1])
     })
   )
@@ -117,7 +123,7 @@ describe("discovery", () => {
           : reply(target, "http://127.0.0.1:1/rootDesc.xml").replace("\r\n\r\n", `\r\n${" ".repeat(4096)}\r\n\r\n`)
       )
       const sockets = yield* loopbackOnly()
-      const fiber = yield* Effect.forkChild(Effect.flip(searchAt(port)))
+      const fiber = yield* Effect.forkChild(searchAt(port, Stream.runCollect))
       const answered = () =>
         new Promise<void>((resolve) => {
           let count = 0
@@ -126,7 +132,36 @@ describe("discovery", () => {
       yield* Effect.yieldNow
       yield* Effect.promise(answered)
       yield* TestClock.adjust("3 seconds")
-      assert.strictEqual((yield* Fiber.join(fiber))._tag, "GatewayNotFound")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), [])
+    })
+  )
+
+  it.effect.each([
+    { what: "each gateway once, although it answers for both versions", count: 3, named: 3 },
+    { what: "eight gateways at most", count: 10, named: 8 }
+  ])("names $what", ({ count, named }) =>
+    Effect.gen(function* () {
+      const { asked, port } = yield* responder(() => undefined)
+      const sockets = yield* loopbackOnly()
+      const found: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        searchAt(
+          port,
+          Stream.runForEach(({ location }) => Effect.sync(() => found.push(location)))
+        )
+      )
+      yield* Effect.promise(() => asked)
+      const locations = Array.from({ length: count }, (_, i) => `http://127.0.0.1:${i + 1}/rootDesc.xml`)
+      for (const version of [1, 2]) {
+        for (const location of locations) {
+          const answer = reply(`urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`, location)
+          sockets.opened[0]!.emit("message", Buffer.from(answer), { address: "127.0.0.1", port })
+          yield* settle
+        }
+      }
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(found, locations.slice(0, named))
     })
   )
 
@@ -142,7 +177,7 @@ describe("discovery", () => {
     Effect.gen(function* () {
       const { port } = yield* responder((target) => reply(target, "http://127.0.0.1:1/rootDesc.xml"))
       const sockets = yield* loopbackOnly(["192.0.2.200", "127.0.0.1"])
-      const found = yield* searchAt(port)
+      const found = yield* first(port)
       assert.strictEqual(found.localAddress, "127.0.0.1")
       assert.deepStrictEqual(sockets.closes, [1, 1])
     })

@@ -84,7 +84,7 @@ export const make: Effect.Effect<FakeGateway, never, Scope.Scope> = Effect.gen(f
   const changed = () => listeners.forEach((listener) => listener())
   const answers = new Map<string, Array<Answer>>([
     ["description", [{ body: description() }]],
-    ["GetExternalIPAddress", [externalIp("203.0.113.7")]],
+    ["GetExternalIPAddress", [externalIp("9.8.7.6")]],
     ["AddPortMapping", [response("AddPortMapping")]],
     ["DeletePortMapping", [response("DeletePortMapping")]]
   ])

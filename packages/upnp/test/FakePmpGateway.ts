@@ -169,7 +169,7 @@ export class FakePmpGateway {
   ])
   readonly #listeners = new Set<() => void>()
   #startedAt: number
-  externalAddress = "203.0.113.7"
+  externalAddress = "9.8.7.6"
   /** Sockets in memory that are open. */
   open = 0
   /** What the next socket in memory does instead of opening. */

@@ -6,7 +6,8 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as fake from "./FakePmpGateway.ts"
-import { address, internal, lease, makeMapper, mapAt, nth, protocols, recordingLogger } from "./natPmpMapper.ts"
+import { address, internal, lease, makeMapper, mapAt, nth, protocols } from "./natPmpMapper.ts"
+import { longestWaits, recordingLogger, recordStatus } from "./support.ts"
 
 describe.each(protocols)("A mapping over $protocol", ({ before, kind, reply, speak }) => {
   const make = Effect.tap(fake.make, (gateway) => Effect.sync(() => speak(gateway)))
@@ -58,14 +59,14 @@ describe.each(protocols)("A mapping over $protocol", ({ before, kind, reply, spe
     })
   )
 
-  it.effect("tries a renewal again an eighth of the lease later, and starts over with the newer protocol", () =>
+  it.effect("tries a renewal again that failed, and starts over with the newer protocol", () =>
     Effect.gen(function* () {
       const gateway = yield* make
-      yield* mapAt(gateway)
+      yield* longestWaits(mapAt(gateway))
       gateway.answer(kind, reply({ code: 3 }), reply())
       yield* TestClock.adjust("60 seconds")
       const sent = gateway.requests.length
-      yield* TestClock.adjust("14999 millis")
+      yield* TestClock.adjust("3749 millis")
       assert.strictEqual(gateway.requests.length, sent)
       yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual(gateway.kinds().slice(sent), [...before, kind])
@@ -73,7 +74,7 @@ describe.each(protocols)("A mapping over $protocol", ({ before, kind, reply, spe
       const renewed = gateway.requests.length
       yield* TestClock.adjust("60 seconds")
       assert.isAbove(gateway.requests.length, renewed)
-      assert.strictEqual(gateway.requests.at(-1)?.at, 135_000)
+      assert.strictEqual(gateway.requests.at(-1)?.at, 123_750)
     })
   )
 
@@ -138,12 +139,12 @@ describe.each(protocols)("A mapping over $protocol", ({ before, kind, reply, spe
     const { layer, lines } = recordingLogger()
     return Effect.gen(function* () {
       const gateway = yield* make
-      yield* mapAt(gateway)
+      yield* longestWaits(mapAt(gateway))
       gateway.answer(kind, reply({ code: 3 }), reply({ code: 3 }), reply({ externalPort: 6000 }), reply())
-      yield* TestClock.adjust("75 seconds")
+      yield* TestClock.adjust("64 seconds")
       assert.deepStrictEqual(lines, Array(2).fill("the mapping of port 4433 was not renewed"))
-      yield* TestClock.adjust("15 seconds")
-      assert.deepStrictEqual(lines.slice(2), ["the gateway now maps 203.0.113.7:6000 to port 4433"])
+      yield* TestClock.adjust("8 seconds")
+      assert.deepStrictEqual(lines.slice(2), ["the gateway now maps 9.8.7.6:6000 to port 4433"])
       yield* TestClock.adjust("60 seconds")
       assert.strictEqual(lines.length, 3)
     }).pipe(Effect.provide(layer))
@@ -163,6 +164,39 @@ describe.each(protocols)("A mapping over $protocol", ({ before, kind, reply, spe
       assert.deepStrictEqual(lines, ["port 4433 was not unmapped"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("is lost when the gateway has lost its mappings, and mapped again at once", () =>
+    Effect.gen(function* () {
+      const gateway = yield* make
+      const service = makeMapper(gateway)
+      const first = yield* recordStatus(yield* service.map({ internal, lease }))
+      yield* TestClock.adjust("30 seconds")
+      const second = yield* recordStatus(yield* service.map({ internal: address("192.168.1.20:4434"), lease }))
+      gateway.restart()
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(first.seen, [
+        "Mapped 9.8.7.6:4433",
+        "Renewing 9.8.7.6:4433",
+        "Lost 9.8.7.6:4433 GatewayProtocolError",
+        "Mapped 9.8.7.6:4433"
+      ])
+      assert.deepStrictEqual(second.seen, [
+        "Mapped 9.8.7.6:4434",
+        "Lost 9.8.7.6:4434 GatewayProtocolError",
+        "Mapped 9.8.7.6:4434"
+      ])
+    })
+  )
+
+  it.effect("tells that the gateway's external address has changed", () =>
+    Effect.gen(function* () {
+      const gateway = yield* make
+      const { seen } = yield* recordStatus(yield* mapAt(gateway))
+      gateway.externalAddress = "9.8.7.7"
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(seen.slice(1), ["Renewing 9.8.7.6:4433", "Remapped 9.8.7.7:4433 before 9.8.7.6:4433"])
+    })
+  )
 
   it.effect("removes what was granted when a renewal was refused", () =>
     Effect.gen(function* () {

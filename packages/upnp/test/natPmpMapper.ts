@@ -5,7 +5,6 @@ import type { PortMapper } from "@qp2p/core/PortMapper"
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Logger from "effect/Logger"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as mapper from "../src/internal/natpmp/mapper.ts"
@@ -24,15 +23,6 @@ export const mapAt = (gateway: fake.FakePmpGateway, request?: Partial<MapOptions
   makeMapper(gateway, options).map({ internal, lease, ...request })
 
 export const failure = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.flip(Effect.scoped(effect))
-
-/** Keeps the first lines of what is logged. */
-export const recordingLogger = () => {
-  const lines: Array<string> = []
-  const logger = Logger.make((log) => {
-    lines.push(String(Array.isArray(log.message) ? log.message[0] : log.message))
-  })
-  return { lines, layer: Logger.layer([logger]) }
-}
 
 /** The first request of a kind, or the one that comes `index` after it. */
 export const nth = (gateway: fake.FakePmpGateway, kind: fake.Kind, index = 0): fake.Request => {

@@ -50,6 +50,8 @@ export interface Conversation {
   /** Its address and port, for errors. */
   readonly gateway: string
   readonly localAddress: NetAddress.Ipv4Address
+  /** The port of ours that the requests come from. */
+  readonly localPort: number
   /** Sends a request, again and again, until an answer to it comes. Packets of others than the gateway are ignored. */
   readonly ask: <A>(
     request: Uint8Array,
@@ -112,7 +114,7 @@ const open = Effect.fnUntraced(function* (
   })
   const reader = yield* Effect.mapError(socket.reader, unreachable)
   const writer = yield* socket.writer
-  const { address: localAddress } = reader.address
+  const { address: localAddress, port: localPort } = reader.address
   if (!NetAddress.isIpv4Address(localAddress)) {
     return yield* unreachable(new Error(`the socket's address is ${NetAddress.formatIp(localAddress)}`))
   }
@@ -136,6 +138,7 @@ const open = Effect.fnUntraced(function* (
   return {
     gateway,
     localAddress,
+    localPort,
     tell,
     ask: (request, read) =>
       Effect.raceAllFirst([

@@ -2,16 +2,19 @@
  * What is known of the gateways that hold mappings of ours: how far each has counted, and whom to wake when it has lost
  * its mappings.
  */
+import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Rule, Sample } from "./epoch.ts"
+import { protocolError } from "./failures.ts"
 
 /** Someone with a mapping to keep. */
 export interface Keeper {
   /** The gateway that was asked last. */
   readonly gateway: string | undefined
   /** The gateway has lost the mapping. */
-  readonly lost: () => void
+  readonly lost: (error: PortMapperError) => Effect.Effect<void>
+  readonly renewNow: () => void
 }
 
 /**
@@ -47,10 +50,18 @@ export class Gateways {
       const goesOn = previous === undefined || at - previous.lostAt < pause || rule(previous, sample)
       this.#samples.set(gateway, { ...sample, lostAt: goesOn ? (previous?.lostAt ?? -Infinity) : at })
       if (goesOn) return Effect.void
-      for (const keeper of this.#keepers) {
-        if (keeper !== asker && keeper.gateway === gateway) keeper.lost()
-      }
-      return Effect.logWarning(`the gateway at ${gateway} has lost its port mappings`)
+      const error = protocolError(gateway, "it has lost its port mappings")
+      const theirs = [...this.#keepers].filter((keeper) => keeper.gateway === gateway)
+      return Effect.logWarning(`the gateway at ${gateway} has lost its port mappings`).pipe(
+        Effect.andThen(Effect.forEach(theirs, (keeper) => keeper.lost(error), { discard: true })),
+        Effect.andThen(
+          Effect.sync(() => {
+            for (const keeper of theirs) {
+              if (keeper !== asker) keeper.renewNow()
+            }
+          })
+        )
+      )
     })
   }
 }

@@ -1,40 +1,20 @@
+import type * as PortMapper from "@qp2p/core/PortMapper"
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type * as client from "./client.ts"
+import { type Grant, type Holding, Lease, leaseOf, removeTimeout } from "../lease.ts"
+import type { Converse } from "./access.ts"
 import { fromRefusal, type Protocol } from "./failures.ts"
 import type { Gateways, Keeper } from "./gateways.ts"
 import * as pcp from "./pcp.ts"
 import * as requests from "./requests.ts"
 
-const removeTimeout = Duration.seconds(3)
-
-/** What a lease may last, in seconds: 0 removes a mapping, and past a week there is no use in having one. */
-const leaseRange = { minimum: 1, maximum: 604_800 }
-
-/** A lease that is worth having. */
-export const leaseOf = (seconds: number): Duration.Duration =>
-  Duration.seconds(Math.min(Math.max(seconds, leaseRange.minimum), leaseRange.maximum))
-
-/** Half the lease is left when a renewal is due, so that a gateway that restarts or is busy has time to come back. */
-export const renewalDelay = (lease: Duration.Duration): Duration.Duration => Duration.times(lease, 1 / 2)
-
-/** A renewal that failed is tried again while the lease still runs, and after it. */
-export const retrySchedule = (lease: Duration.Duration) => Schedule.spaced(Duration.times(lease, 1 / 8))
-
 export interface Settings {
   /** The gateway to ask. */
   readonly locate: Effect.Effect<NetAddress.InetAddressV4, PortMapperError>
-  readonly converse: <A, E>(
-    gateway: NetAddress.InetAddressV4,
-    local: NetAddress.Ipv4Address,
-    timeout: Duration.Input,
-    use: (conversation: client.Conversation) => Effect.Effect<A, E>
-  ) => Effect.Effect<A, E | client.ConversationError>
+  readonly converse: Converse
   readonly timeout: Duration.Input
   readonly gateways: Gateways
 }
@@ -49,19 +29,13 @@ export interface Wanted {
 export const keep = Effect.fnUntraced(function* (
   wanted: Wanted,
   settings: Settings
-): Effect.fn.Return<requests.Grant, PortMapperError, Scope.Scope> {
+): Effect.fn.Return<PortMapper.Mapping, PortMapperError, Scope.Scope> {
   const mapping = new KeptMapping(wanted, settings)
   yield* Effect.acquireRelease(
     Effect.sync(() => settings.gateways.add(mapping)),
-    () =>
-      Effect.ensuring(
-        mapping.remove(),
-        Effect.sync(() => settings.gateways.remove(mapping))
-      )
+    () => Effect.sync(() => settings.gateways.remove(mapping))
   )
-  const granted = yield* mapping.obtain()
-  yield* Effect.forkScoped(mapping.renew())
-  return granted
+  return yield* mapping.lease.keep()
 })
 
 /** A mapping that may be on a gateway, and how to remove it from there. */
@@ -70,11 +44,11 @@ interface Trace {
   readonly protocol: Protocol
 }
 
-class KeptMapping implements Keeper {
+class KeptMapping implements Holding, Keeper {
   readonly #wanted: Wanted
   readonly #settings: Settings
   readonly #nonce = crypto.getRandomValues(new Uint8Array(pcp.nonceLength))
-  readonly #due = Latch.makeUnsafe()
+  readonly lease = new Lease(this)
   #granted: requests.Grant | undefined
   /** Set from before a request is sent: one that was interrupted or timed out may have reached the gateway. */
   #trace: Trace | undefined
@@ -89,11 +63,23 @@ class KeptMapping implements Keeper {
     this.#settings = settings
   }
 
-  lost() {
-    this.#due.openUnsafe()
+  get internalPort() {
+    return this.#wanted.internal.port
   }
 
-  obtain(): Effect.Effect<requests.Grant, PortMapperError> {
+  get asked() {
+    return this.#wanted.lease
+  }
+
+  lost(error: PortMapperError): Effect.Effect<void> {
+    return this.lease.lost(error)
+  }
+
+  renewNow() {
+    this.lease.renewNow()
+  }
+
+  get obtain(): Effect.Effect<Grant, PortMapperError> {
     const { converse, gateways, locate, timeout } = this.#settings
     return Effect.gen({ self: this }, function* () {
       const known = this.#known ?? { gateway: yield* locate, protocol: undefined }
@@ -124,7 +110,8 @@ class KeptMapping implements Keeper {
       this.#known = { gateway, protocol: granted.protocol }
       this.#trace = { gateway, protocol: granted.protocol }
       this.#granted = granted
-      return granted
+      const { external, internal, lifetime } = granted
+      return { internal, external, lease: leaseOf(Duration.seconds(lifetime)) }
     }).pipe(Effect.tapError(() => Effect.sync(() => (this.#known = undefined))))
   }
 
@@ -138,30 +125,7 @@ class KeptMapping implements Keeper {
     }
   }
 
-  renew(): Effect.Effect<never> {
-    const port = this.#wanted.internal.port
-    const renewal = Effect.gen({ self: this }, function* () {
-      const before = this.#granted
-      const after = yield* this.obtain()
-      if (before === undefined || NetAddress.formatInet(before.external) === NetAddress.formatInet(after.external))
-        return
-      yield* Effect.logWarning(`the gateway now maps ${NetAddress.formatInet(after.external)} to port ${port}`)
-    })
-    return Effect.gen({ self: this }, function* () {
-      while (true) {
-        const lease = leaseOf(this.#granted?.lifetime ?? 0)
-        yield* Effect.raceFirst(Effect.sleep(renewalDelay(lease)), this.#due.await)
-        this.#due.closeUnsafe()
-        yield* renewal.pipe(
-          Effect.tapError((error) => Effect.logWarning(`the mapping of port ${port} was not renewed`, error)),
-          Effect.retry(retrySchedule(lease)),
-          Effect.ignore
-        )
-      }
-    })
-  }
-
-  remove(): Effect.Effect<void> {
+  get remove(): Effect.Effect<void, PortMapperError> {
     const trace = this.#trace
     if (trace === undefined) return Effect.void
     const { converse } = this.#settings
@@ -173,11 +137,8 @@ class KeptMapping implements Keeper {
         ? requests.remove(conversation, this.#ticket(), protocol)
         : requests.abandon(conversation, this.#ticket(), protocol)
     ).pipe(
-      Effect.catch((error) =>
-        Effect.logWarning(
-          `port ${this.#wanted.internal.port} was not unmapped`,
-          error._tag === "Refusal" ? fromRefusal(NetAddress.formatInet(gateway), error, 0) : error
-        )
+      Effect.catchTag("Refusal", (refusal) =>
+        Effect.fail(fromRefusal(NetAddress.formatInet(gateway), refusal, this.#ticket().external.port))
       )
     )
   }

@@ -1,7 +1,7 @@
 /**
  * What is asked of a gateway, in the protocol that it speaks.
  */
-import type { GatewayProtocolError, GatewayUnreachable } from "@qp2p/core/PortMapperError"
+import { type GatewayProtocolError, type GatewayUnreachable, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -65,6 +65,47 @@ export const obtain = Effect.fnUntraced(function* (
   yield* observer.answered(answer.epoch, epochs.natPmp)
   const { externalPort, lifetime } = yield* refused(answer)
   return yield* grant(conversation, "NAT-PMP", ticket.internalPort, address, externalPort, lifetime)
+})
+
+/** Asks for the external address, in NAT-PMP. */
+export const externalAddress = Effect.fnUntraced(function* (
+  conversation: client.Conversation
+): Effect.fn.Return<NetAddress.Ipv4Address, Failure> {
+  const { address } = yield* refused(yield* conversation.ask(pmp.externalAddressRequest(), readExternalAddress))
+  if (NetAddress.isUnicast(address)) return address
+  return yield* protocolError(conversation.gateway, `its external address is ${NetAddress.formatIp(address)}`)
+})
+
+/** Long enough to be removed in, short enough not to matter when the gateway does not hear of that. */
+const trialLifetime = 30
+
+/**
+ * Learns the external address in PCP, which has no question for it: maps the port that the conversation has, where nobody
+ * else listens, and removes the mapping again. Whatever ends it early, the gateway is told so once.
+ */
+export const trial = (
+  conversation: client.Conversation
+): Effect.Effect<NetAddress.Ipv4Address, Failure | PortMapperUnsupported> =>
+  Effect.suspend(() => {
+    const internalPort = conversation.localPort
+    const nonce = crypto.getRandomValues(new Uint8Array(pcp.nonceLength))
+    return Effect.flatMap(at(NetAddress.ipv4Unspecified, 0), (external) => {
+      const ticket: Ticket = { nonce, internalPort, external, lifetime: trialLifetime }
+      return Effect.onInterrupt(tryOut(conversation, ticket), () => Effect.ignore(abandon(conversation, ticket, "PCP")))
+    })
+  })
+
+const tryOut = Effect.fnUntraced(function* (
+  conversation: client.Conversation,
+  ticket: Ticket
+): Effect.fn.Return<NetAddress.Ipv4Address, Failure | PortMapperUnsupported> {
+  const answer = yield* askPcp(conversation, ticket)
+  if (answer === "NAT-PMP") {
+    return yield* new PortMapperUnsupported({ reason: `the gateway at ${conversation.gateway} knows NAT-PMP only` })
+  }
+  const granted = yield* Effect.result(grantOfPcp(conversation, answer))
+  if (answer.code === pcp.results.success) yield* Effect.ignore(remove(conversation, ticket, "PCP"))
+  return (yield* Effect.fromResult(granted)).external.address
 })
 
 /** Removes the mapping. */
@@ -143,7 +184,7 @@ const grant = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Grant, GatewayProtocolError> {
   const internal = yield* at(localAddress, internalPort)
   const external = yield* at(address, externalPort)
-  if (NetAddress.isUnspecified(address) || externalPort === 0 || lifetime === 0) {
+  if (!NetAddress.isUnicast(address) || externalPort === 0 || lifetime === 0) {
     return yield* protocolError(gateway, `a mapping of ${NetAddress.formatInet(external)} for ${lifetime} s`)
   }
   return { protocol, internal, external, lifetime }

@@ -35,7 +35,8 @@ const Envelope = Schema.Struct({ Envelope: Schema.Struct({ Body: Schema.Record(S
 const UpnpFault = Schema.Struct({
   detail: Schema.Struct({
     UPnPError: Schema.Struct({
-      errorCode: Schema.FiniteFromString.check(Schema.isInt()),
+      // Not as a number: an empty one would be 0.
+      errorCode: Schema.String.check(Schema.isPattern(/^\d{1,9}$/)),
       errorDescription: Schema.optional(Schema.Unknown)
     })
   })
@@ -73,7 +74,7 @@ export const call = Effect.fnUntraced(function* (
     if (Option.isNone(decoded)) return yield* malformed(control, action, answer.status)
     const { errorCode, errorDescription } = decoded.value.detail.UPnPError
     const description = typeof errorDescription === "string" ? errorDescription.slice(0, 200) : ""
-    return yield* new Fault({ code: errorCode, description })
+    return yield* new Fault({ code: Number(errorCode), description })
   }
   if (answer.status !== 200 || response === undefined) return yield* malformed(control, action, answer.status)
   return response

@@ -1,0 +1,70 @@
+/**
+ * What an InternetGatewayDevice says of itself, and where it says so.
+ *
+ * @since 0.1.0
+ */
+import type { Device } from "./device.ts"
+
+export const descriptionPath = "/rootDesc.xml"
+
+/** Another one after each start, as on routers that draw it at random. */
+export const controlPath = ({ boots }: Device) => `/ctl/${boots}/IPConn`
+
+export const serviceOf = ({ version }: Device) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
+
+export const deviceType = (version: number) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`
+
+const service = (type: string, controlUrl: string) =>
+  `<service><serviceType>${type}</serviceType><serviceId>urn:upnp-org:serviceId:${type.split(":").at(-2)}1</serviceId>` +
+  `<SCPDURL>/scpd.xml</SCPDURL><controlURL>${escape(controlUrl)}</controlURL><eventSubURL>/events</eventSubURL></service>`
+
+const device = (type: string, content: string) =>
+  `<device><deviceType>${type}</deviceType><friendlyName>Fake router</friendlyName><manufacturer>nobody</manufacturer>` +
+  `<modelName>none</modelName><UDN>uuid:00000000-0000-0000-0000-000000000000</UDN>${content}</device>`
+
+const services = (...all: ReadonlyArray<string>) => `<serviceList>${all.join("")}</serviceList>`
+
+const devices = (...all: ReadonlyArray<string>) => `<deviceList>${all.join("")}</deviceList>`
+
+/** One that maps no ports. */
+export const otherDevice = device("urn:schemas-upnp-org:device:Printer:1", "")
+
+export const describe = (router: Device): string => {
+  const { manners, version } = router
+  const control = manners.take(["ControlUrl"])?.url ?? controlPath(router)
+  const base = manners.take(["UrlBase"])?.url
+  const none = manners.take(["NoService"]) !== undefined
+  const connection = device(
+    `urn:schemas-upnp-org:device:WANConnectionDevice:${version}`,
+    none ? services() : services(service(serviceOf(router), control))
+  )
+  const depth = manners.take(["DeepDevices"])?.depth ?? 0
+  const wan = device(
+    `urn:schemas-upnp-org:device:WANDevice:${version}`,
+    services(service("urn:schemas-upnp-org:service:WANCommonInterfaceConfig:1", "/ctl/CmnIfCfg")) + devices(connection)
+  )
+  const inside = "<deviceList><device>".repeat(depth) + devices(wan) + "</device></deviceList>".repeat(depth)
+  const root = device(
+    deviceType(version),
+    services(service("urn:schemas-upnp-org:service:Layer3Forwarding:1", "/ctl/L3F")) + inside
+  )
+  return (
+    `<?xml version="1.0"?>\r\n<root xmlns="urn:schemas-upnp-org:device-1-0"><specVersion><major>1</major>` +
+    `<minor>${version === 1 ? 0 : 1}</minor></specVersion>${base === undefined ? "" : `<URLBase>${escape(base)}</URLBase>`}` +
+    `${root}</root>\r\n`
+  )
+}
+
+const entities: ReadonlyArray<readonly [char: string, entity: string]> = [
+  ["&", "&amp;"],
+  ["<", "&lt;"],
+  [">", "&gt;"],
+  ['"', "&quot;"],
+  ["'", "&apos;"]
+]
+
+export const escape = (text: string): string =>
+  entities.reduce((escaped, [char, entity]) => escaped.replaceAll(char, entity), text)
+
+export const unescape = (text: string): string =>
+  entities.reduceRight((plain, [char, entity]) => plain.replaceAll(entity, char), text)

@@ -1,0 +1,96 @@
+/**
+ * A router without its sockets: what all of its protocols share.
+ *
+ * @since 0.1.0
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import { Journal } from "./journal.ts"
+import { Manners } from "./manners.ts"
+import { type Row, Table } from "./table.ts"
+
+export type Protocol = "UPnP" | "NAT-PMP" | "PCP"
+
+export interface DeviceOptions {
+  readonly version: 1 | 2
+  readonly protocols: ReadonlyArray<Protocol>
+  readonly secure: boolean
+  readonly external: NetAddress.Ipv4Address
+  /** Milliseconds since some moment. */
+  readonly now: () => number
+  /** Milliseconds, for the journal. */
+  readonly date: () => number
+}
+
+/** Seconds that it has been up for when a test begins. */
+const upFor = 1_000
+
+/** Seconds that the epoch goes back with each answer of a router that counts backwards. */
+const backwards = 100
+
+export class Device {
+  readonly version: 1 | 2
+  readonly secure: boolean
+  readonly manners = new Manners()
+  readonly journal: Journal
+  readonly table: Table
+  /** How often it has been started. */
+  boots = 1
+  external: NetAddress.Ipv4Address
+  private readonly protocols: ReadonlyArray<Protocol>
+  private readonly now: () => number
+  private startedAt: number
+
+  constructor(options: DeviceOptions) {
+    this.version = options.version
+    this.protocols = options.protocols
+    this.secure = options.secure
+    this.external = options.external
+    this.now = options.now
+    this.journal = new Journal(options.date)
+    this.table = new Table(options.now)
+    this.startedAt = options.now() - upFor * 1_000
+  }
+
+  speaks(protocol: Protocol) {
+    return this.protocols.includes(protocol)
+  }
+
+  restart() {
+    this.table.clear()
+    this.boots++
+    this.startedAt = this.now()
+  }
+
+  /** Seconds since it was started, as it tells them. */
+  epoch(): number {
+    if (this.manners.take(["BackwardEpoch"]) !== undefined) this.startedAt += backwards * 1_000
+    return Math.max(0, Math.floor((this.now() - this.startedAt) / 1_000))
+  }
+
+  /** What it says that its external address is. */
+  externalText(): string {
+    return this.manners.take(["ExternalAddress"])?.address ?? NetAddress.formatIp(this.external)
+  }
+
+  externalIp(): NetAddress.Ipv4Address {
+    return Option.getOrElse(
+      Option.getSuccess(NetAddress.ipv4FromString(this.externalText())),
+      () => NetAddress.ipv4Unspecified
+    )
+  }
+
+  /** Makes the mapping, if it does, and says how many seconds it will last, if that is true. */
+  keep(row: Row): number {
+    const lie = this.manners.take(["LyingLease"])
+    const lease = lie?.granted ?? row.lease
+    if (this.manners.take(["Forgetful"]) === undefined) this.table.put({ ...row, lease })
+    return lie?.told ?? lease
+  }
+
+  /** Seconds that are left of a mapping, as it tells them: 0 for ever. */
+  leftOf(row: { readonly expires: number }): number {
+    const left = Math.ceil((row.expires - this.now()) / 1_000)
+    return this.manners.take(["LyingLease"])?.told ?? (Number.isFinite(left) ? left : 0)
+  }
+}

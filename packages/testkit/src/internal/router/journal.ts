@@ -1,0 +1,57 @@
+/**
+ * What the router was asked, and who waits for it to be asked.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+
+export interface Entry {
+  readonly protocol: "SSDP" | "HTTP" | "UPnP" | "NAT-PMP" | "PCP"
+  readonly name: string
+  readonly time: number
+  readonly details: Readonly<Record<string, string>>
+}
+
+const entriesKept = 10_000
+
+export class Journal {
+  readonly entries: Array<Entry> = []
+  private readonly now: () => number
+  private readonly waiting = new Set<() => void>()
+  private telling = false
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  record(protocol: Entry["protocol"], name: string, details: Entry["details"] = {}) {
+    if (this.entries.length === entriesKept) this.entries.shift()
+    this.entries.push({ protocol, name, time: this.now(), details })
+    this.changed()
+  }
+
+  /** Something happened that somebody may wait for. They are told when the router is through with it. */
+  changed() {
+    if (this.telling) return
+    this.telling = true
+    queueMicrotask(() => {
+      this.telling = false
+      for (const look of this.waiting) look()
+    })
+  }
+
+  /** Looks now and after every change, until there is something. */
+  until<A>(look: () => A | undefined): Effect.Effect<A> {
+    return Effect.callback((resume) => {
+      const again = () => {
+        const found = look()
+        if (found === undefined) return
+        this.waiting.delete(again)
+        resume(Effect.succeed(found))
+      }
+      this.waiting.add(again)
+      again()
+      return Effect.sync(() => this.waiting.delete(again))
+    })
+  }
+}

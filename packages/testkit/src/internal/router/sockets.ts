@@ -1,0 +1,155 @@
+/**
+ * The sockets of the router, on loopback: nobody else on the network sees them.
+ *
+ * @since 0.1.0
+ */
+// A fake router is a real server: it exists to be talked to through the kernel.
+// @effect-diagnostics nodeBuiltinImport:off
+import { SocketError } from "@qp2p/core/EndpointError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import * as dgram from "node:dgram"
+import * as net from "node:net"
+
+const host = "127.0.0.1"
+
+const at = (port: number) => NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port)
+
+const cannotListen = (cause: Error) => new SocketError({ address: at(0), reason: cause.message, cause })
+
+export interface Udp {
+  readonly address: NetAddress.InetAddress
+  readonly send: (payload: Uint8Array, port: number) => void
+  /** Nobody listens there any more. */
+  readonly stop: () => void
+}
+
+export interface Packet {
+  readonly payload: Uint8Array
+  readonly host: string
+  readonly port: number
+}
+
+export const udp = (onPacket: (packet: Packet) => void): Effect.Effect<Udp, SocketError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.callback<OpenUdp, SocketError>((resume) => {
+        const socket = dgram.createSocket("udp4")
+        socket.once("error", (cause) => resume(Effect.fail(cannotListen(cause))))
+        socket.bind(0, host, () => resume(Effect.succeed(opened(socket, onPacket))))
+      }),
+      ({ closed, udp }) => Effect.andThen(Effect.sync(udp.stop), Deferred.await(closed))
+    ),
+    ({ udp }) => udp
+  )
+
+interface OpenUdp {
+  readonly udp: Udp
+  readonly closed: Deferred.Deferred<void>
+}
+
+const opened = (socket: dgram.Socket, onPacket: (packet: Packet) => void): OpenUdp => {
+  const closed = Deferred.makeUnsafe<void>()
+  let open = true
+  socket.once("close", () => Deferred.doneUnsafe(closed, Effect.void))
+  // What the network reports of packets sent to whoever is gone.
+  socket.on("error", () => {})
+  socket.on("message", (payload, from) => onPacket({ payload, host: from.address, port: from.port }))
+  const udp: Udp = {
+    address: at(socket.address().port),
+    send: (payload, port) => {
+      if (open) socket.send(payload, port, host, () => {})
+    },
+    stop: () => {
+      if (open) socket.close()
+      open = false
+    }
+  }
+  return { udp, closed }
+}
+
+/** A connection as `http.ts` needs it. */
+export interface Connection {
+  readonly host: string
+  readonly isOpen: () => boolean
+  readonly onData: (take: (chunk: Uint8Array) => void) => void
+  readonly write: (bytes: Uint8Array) => void
+  /** Writes `chunk` again and again, as fast as the other side takes it. */
+  readonly writeForEver: (chunk: Uint8Array) => void
+  /** When all has been written. */
+  readonly end: () => void
+  readonly reset: () => void
+}
+
+export interface Tcp {
+  readonly address: NetAddress.InetAddress
+  readonly connections: () => number
+}
+
+export const tcp = (
+  onConnection: (connection: Connection) => void,
+  onClosed: () => void
+): Effect.Effect<Tcp, SocketError, Scope.Scope> => {
+  const sockets = new Set<net.Socket>()
+  const server = net.createServer((socket) => {
+    sockets.add(socket)
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      sockets.delete(socket)
+      onClosed()
+    })
+    onConnection(connectionOf(socket))
+  })
+  return Effect.acquireRelease(
+    Effect.callback<Tcp, SocketError>((resume) => {
+      server.once("error", (cause) => resume(Effect.fail(cannotListen(cause))))
+      server.listen(0, host, () => {
+        const bound = server.address()
+        const port = bound === null || typeof bound === "string" ? 0 : bound.port
+        resume(Effect.succeed({ address: at(port), connections: () => sockets.size }))
+      })
+    }),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        for (const socket of sockets) socket.destroy()
+      })
+  )
+}
+
+const connectionOf = (socket: net.Socket): Connection => {
+  // What nobody reads would hide that the other side has gone.
+  socket.resume()
+  socket.setNoDelay(true)
+  const isOpen = () => socket.writable
+  return {
+    host: socket.remoteAddress ?? host,
+    isOpen,
+    onData: (take) => void socket.on("data", take),
+    write: (bytes) => {
+      if (isOpen()) socket.write(bytes)
+    },
+    writeForEver: (chunk) => {
+      const more = () => {
+        if (isOpen() && socket.write(chunk)) setImmediate(more)
+      }
+      socket.on("drain", more)
+      more()
+    },
+    end: () => void socket.end(),
+    reset: () => afterTurns(turnsToRead, () => void socket.resetAndDestroy())
+  }
+}
+
+/**
+ * Bytes and a reset that come together are taken for bytes and a regular end by Node. A client in this process, which
+ * those of tests are, has read the bytes after a few turns.
+ */
+const turnsToRead = 5
+
+const afterTurns = (turns: number, then: () => void): void => {
+  if (turns === 0) then()
+  else setImmediate(() => afterTurns(turns - 1, then))
+}

@@ -1,0 +1,57 @@
+/**
+ * The search of UPnP (SSDP; UPnP Device Architecture 1.1, section 1.3), without its multicast group.
+ *
+ * @since 0.1.0
+ */
+import { deviceType } from "./description.ts"
+import type { Device } from "./device.ts"
+
+const response = (target: string, location: string | undefined) =>
+  [
+    "HTTP/1.1 200 OK",
+    "CACHE-CONTROL: max-age=120",
+    `ST: ${target}`,
+    `USN: uuid:00000000-0000-0000-0000-000000000000::${target}`,
+    "EXT:",
+    "SERVER: Fake/1.0 UPnP/1.1 FakeRouter/1.0",
+    ...(location === undefined ? [] : [`LOCATION: ${location}`]),
+    "",
+    ""
+  ].join("\r\n")
+
+/** What a packet searches for, if it is a search. */
+const targetOf = (text: string): string | undefined =>
+  text.startsWith("M-SEARCH ") ? /^ST:\s*(.*?)\s*$/imu.exec(text)?.[1] : undefined
+
+/** The datagrams that a router answers with, in order. Version 2 answers to searches for version 1 too. */
+export const answers = (router: Device, text: string, location: string): ReadonlyArray<string> => {
+  const target = targetOf(text)
+  if (target === undefined || !router.speaks("UPnP")) return []
+  router.journal.record("SSDP", "Search", { target })
+  const known = ["ssdp:all", "upnp:rootdevice", deviceType(1), ...(router.version === 2 ? [deviceType(2)] : [])]
+  if (!known.includes(target)) return []
+  const told = router.manners.take([
+    "SilentSearch",
+    "GarbageSearch",
+    "SearchWithoutLocation",
+    "SearchLocation",
+    "ManyDevices"
+  ])
+  switch (told?._tag) {
+    case undefined:
+      return [response(target, location)]
+    case "SilentSearch":
+      return []
+    case "GarbageSearch":
+      return [`\u0000\u0001${"x".repeat(1_000)}`]
+    case "SearchWithoutLocation":
+      return [response(target, undefined)]
+    case "SearchLocation":
+      return [response(target, told.url)]
+    case "ManyDevices":
+      return [
+        ...Array.from({ length: told.count }, (_, i) => response(target, new URL(`/none/${i + 1}.xml`, location).href)),
+        response(target, location)
+      ]
+  }
+}

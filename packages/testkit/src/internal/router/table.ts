@@ -1,0 +1,80 @@
+/**
+ * The mappings of a router, whatever protocol they were asked for in, and their leases.
+ *
+ * @since 0.1.0
+ */
+
+export type Transport = "UDP" | "TCP"
+
+export interface Row {
+  readonly transport: Transport
+  readonly host: string
+  readonly port: number
+  readonly externalPort: number
+  readonly by: "UPnP" | "NAT-PMP" | "PCP"
+  /** Who may change it, in PCP. */
+  readonly nonce: string
+  readonly description: string
+  /** In seconds; infinity is for ever. */
+  readonly lease: number
+}
+
+export interface Kept extends Row {
+  /** In milliseconds of the clock. */
+  readonly expires: number
+}
+
+/** Ports that are given out when the one wished for is taken. */
+const firstPort = 1024
+const lastPort = 65_535
+
+export class Table {
+  private readonly now: () => number
+  private readonly rows = new Map<string, Kept>()
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  get live(): ReadonlyArray<Kept> {
+    const time = this.now()
+    for (const [key, row] of this.rows) if (row.expires <= time) this.rows.delete(key)
+    return [...this.rows.values()]
+  }
+
+  clear() {
+    this.rows.clear()
+  }
+
+  at(transport: Transport, externalPort: number): Kept | undefined {
+    return this.live.find((row) => row.transport === transport && row.externalPort === externalPort)
+  }
+
+  /** Those of a socket inside; of the whole host with port 0. */
+  of(transport: Transport, host: string, port: number): ReadonlyArray<Kept> {
+    return this.live.filter(
+      (row) => row.transport === transport && row.host === host && (port === 0 || row.port === port)
+    )
+  }
+
+  put(row: Row) {
+    this.rows.set(keyOf(row), { ...row, expires: this.now() + row.lease * 1_000 })
+  }
+
+  remove(row: Pick<Row, "transport" | "externalPort">) {
+    this.rows.delete(keyOf(row))
+  }
+
+  /** `wanted`, or the next after it that nobody has. */
+  freePort(transport: Transport, wanted: number): number | undefined {
+    const taken = new Set(this.live.filter((row) => row.transport === transport).map((row) => row.externalPort))
+    let port = wanted === 0 ? firstPort : wanted
+    for (let tries = firstPort; tries <= lastPort + 1; tries++) {
+      if (!taken.has(port)) return port
+      port = port < firstPort || port >= lastPort ? firstPort : port + 1
+    }
+    return undefined
+  }
+}
+
+const keyOf = ({ externalPort, transport }: Pick<Row, "transport" | "externalPort">) => `${transport} ${externalPort}`

@@ -1,0 +1,126 @@
+import { GatewayNotFound, type PortMapperError, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type { Diagnosis, ProtocolReport } from "../HomeRouter.ts"
+import * as access from "./natpmp/access.ts"
+import type { Conversation } from "./natpmp/client.ts"
+import { fromRefusal, type Refusal } from "./natpmp/failures.ts"
+import * as requests from "./natpmp/requests.ts"
+import { reachOf } from "./reach.ts"
+import { Builder } from "./upnp/actions.ts"
+import * as candidates from "./upnp/candidates.ts"
+import { withClient } from "./upnp/client.ts"
+import * as externalAddress from "./upnp/externalAddress.ts"
+import { errorOf } from "./upnp/faults.ts"
+import * as gatewayDescription from "./upnp/gateway.ts"
+import * as http from "./upnp/http.ts"
+import type { InternalOptions as UpnpOptions } from "./upnp/mapper.ts"
+import * as search from "./upnp/search.ts"
+
+export interface InternalOptions {
+  readonly natPmp?: access.InternalOptions | undefined
+  readonly natUpnp?: UpnpOptions | undefined
+}
+
+/** All that is asked in UPnP together. A gateway answers a search within a second; the rest is for what it is asked then. */
+const upnpTimeout = Duration.seconds(4)
+const searchTimeout = Duration.seconds(2)
+const requestTimeout = Duration.millis(1500)
+
+/** To read the routes, and then for each of the protocols over UDP: together no longer than UPnP. */
+const locateTimeout = Duration.seconds(1)
+const udpTimeout = Duration.seconds(3)
+
+export const diagnose = (options: InternalOptions = {}): Effect.Effect<Diagnosis> =>
+  Effect.gen(function* () {
+    const [overUdp, upnp] = yield* Effect.all([askUdp(options.natPmp ?? {}), askUpnp(options.natUpnp ?? {})], {
+      concurrency: "unbounded"
+    })
+    return { gateway: overUdp.gateway, protocols: [...overUdp.protocols, upnp] }
+  })
+
+const reportOf = (
+  protocol: ProtocolReport["protocol"],
+  by: string | undefined,
+  outcome: Result.Result<NetAddress.Ipv4Address, PortMapperError>,
+  version?: string
+): ProtocolReport => ({
+  protocol,
+  by: Option.fromUndefinedOr(by),
+  version: Option.fromUndefinedOr(version),
+  outcome: Result.map(outcome, (external) => ({ external, reach: reachOf(external) }))
+})
+
+const askUdp = Effect.fnUntraced(function* (
+  options: access.InternalOptions
+): Effect.fn.Return<{ readonly gateway: Diagnosis["gateway"]; readonly protocols: ReadonlyArray<ProtocolReport> }> {
+  const located = yield* access
+    .locate(options)
+    .pipe(
+      Effect.timeoutOrElse({ duration: locateTimeout, orElse: () => Effect.fail(new GatewayNotFound()) }),
+      Effect.result
+    )
+  if (Result.isFailure(located)) {
+    const outcome = Result.fail(located.failure)
+    return {
+      gateway: Option.none(),
+      protocols: [reportOf("PCP", undefined, outcome), reportOf("NAT-PMP", undefined, outcome)]
+    }
+  }
+  const gateway = located.success
+  const name = NetAddress.formatInet(gateway)
+  const ask = (
+    protocol: "PCP" | "NAT-PMP",
+    use: (conversation: Conversation) => Effect.Effect<NetAddress.Ipv4Address, PortMapperError | Refusal>
+  ) =>
+    access
+      .converse(options)(gateway, NetAddress.ipv4Unspecified, udpTimeout, use)
+      .pipe(
+        Effect.mapError((error) => (error._tag === "Refusal" ? fromRefusal(name, error, 0) : error)),
+        Effect.result,
+        Effect.map((outcome) => reportOf(protocol, answered(outcome) ? name : undefined, outcome))
+      )
+  const protocols = yield* Effect.all([ask("PCP", requests.trial), ask("NAT-PMP", requests.externalAddress)], {
+    concurrency: "unbounded"
+  })
+  return { gateway: Option.some(gateway.address), protocols }
+})
+
+/** Whether the gateway has said anything at all. */
+const answered = (outcome: Result.Result<unknown, PortMapperError>): boolean =>
+  Result.isSuccess(outcome) ||
+  (outcome.failure._tag !== "PortMapperTimedOut" && outcome.failure._tag !== "GatewayUnreachable")
+
+const askUpnp = (options: UpnpOptions): Effect.Effect<ProtocolReport> =>
+  Effect.suspend(() => {
+    let by: string | undefined
+    let version: string | undefined
+    const discover = options.discover ?? search.search(options.searchTimeout ?? searchTimeout)
+    return withClient((client) =>
+      candidates.firstOf(
+        discover(client),
+        Effect.fnUntraced(function* (found) {
+          by = candidates.nameOf(found.location)
+          version = undefined
+          const control = yield* gatewayDescription.describe(found.location, options.requestTimeout ?? requestTimeout)
+          version = control.service
+          return yield* Effect.mapError(externalAddress.ask(control, new Builder(client).externalAddress()), (error) =>
+            errorOf(control, 0, error)
+          )
+        })
+      )
+    ).pipe(
+      Effect.provideServiceEffect(HttpClient.HttpClient, http.makeClient),
+      Effect.scoped,
+      Effect.timeoutOrElse({
+        duration: upnpTimeout,
+        orElse: () => Effect.fail(by === undefined ? new GatewayNotFound() : new PortMapperTimedOut({ gateway: by }))
+      }),
+      Effect.result,
+      Effect.map((outcome) => reportOf("UPnP", by, outcome, version))
+    )
+  })

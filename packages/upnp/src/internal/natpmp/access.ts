@@ -1,0 +1,51 @@
+/**
+ * How the gateway is found and talked to.
+ */
+import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import type { Options } from "../../NatPmp.ts"
+import * as client from "./client.ts"
+import * as finder from "./finder.ts"
+
+export interface InternalOptions extends Options {
+  readonly find?: finder.Find | undefined
+  readonly openSocket?: client.OpenSocket | undefined
+  readonly port?: number | undefined
+}
+
+/** RFC 6886, section 3; RFC 6887, section 19.5. */
+const gatewayPort = 5351
+
+const defaultRetryInterval = Duration.millis(250)
+
+/** The gateway to ask: the one that the options name, or that of the default route. */
+export const locate = (options: InternalOptions): Effect.Effect<NetAddress.InetAddressV4, PortMapperError> => {
+  const find = options.find ?? Effect.provide(finder.find(process.platform), finder.layerNode)
+  const address: Effect.Effect<NetAddress.Ipv4Address, PortMapperError> =
+    options.gateway === undefined ? find : given(options.gateway)
+  return Effect.flatMap(address, (address) =>
+    Effect.orDie(Effect.fromResult(NetAddress.inetAddressV4(address, options.port ?? gatewayPort)))
+  )
+}
+
+const given = (gateway: NetAddress.Ipv4AddressInput): Effect.Effect<NetAddress.Ipv4Address, PortMapperUnsupported> =>
+  Effect.mapError(
+    Effect.fromResult(NetAddress.ipv4FromInput(gateway)),
+    () => new PortMapperUnsupported({ reason: `not the IPv4 address of a gateway: ${String(gateway)}` })
+  )
+
+/** Talks to a gateway from `local`, the unspecified address being that of the route to it. */
+export type Converse = <A, E>(
+  gateway: NetAddress.InetAddressV4,
+  local: NetAddress.Ipv4Address,
+  timeout: Duration.Input,
+  use: (conversation: client.Conversation) => Effect.Effect<A, E>
+) => Effect.Effect<A, E | client.ConversationError>
+
+export const converse = (options: InternalOptions): Converse => {
+  const openSocket = options.openSocket ?? client.openNodeSocket
+  const retryInterval = options.retryInterval ?? defaultRetryInterval
+  return (gateway, local, timeout, use) => client.converse({ gateway, local, timeout, retryInterval, openSocket }, use)
+}

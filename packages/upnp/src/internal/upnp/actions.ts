@@ -1,0 +1,55 @@
+import * as NetAddress from "effect/net/NetAddress"
+import type { Client } from "nat-upnp"
+import type { Action } from "./soap.ts"
+
+/** What is asked of a gateway for a port, as nat-upnp builds it. */
+export interface Actions {
+  readonly add: Action
+  readonly addForEver: Action
+  readonly remove: Action
+}
+
+export interface PortMapping {
+  readonly internal: NetAddress.InetAddressV4
+  readonly externalPort: number
+  /** In seconds. */
+  readonly lease: number
+  readonly description: string
+}
+
+/**
+ * Builds actions as nat-upnp does, without the sockets that its clients have. It is handed a gateway that writes the action
+ * down instead of sending it: its own sending never ends when a router hangs, and throws where nobody can catch it when an
+ * answer is malformed.
+ */
+export class Builder {
+  readonly #client: Client
+
+  constructor(client: Client) {
+    this.#client = Object.create(Object.getPrototypeOf(client))
+  }
+
+  externalAddress(): Action {
+    return this.#record((client) => client.externalIp())
+  }
+
+  port({ description, externalPort, internal, lease }: PortMapping): Actions {
+    const ports = {
+      public: { port: externalPort },
+      private: { host: NetAddress.formatIp(internal.address), port: internal.port },
+      protocol: "UDP"
+    } as const
+    return {
+      add: this.#record((client) => client.portMapping({ ...ports, description, ttl: lease })),
+      addForEver: this.#record((client) => client.portMapping({ ...ports, description, ttl: 0 })),
+      remove: this.#record((client) => client.portUnmapping(ports))
+    }
+  }
+
+  #record(ask: (client: Client) => void): Action {
+    let action: Action = { name: "", args: [] }
+    this.#client.findGateway = (callback) => callback(null, { run: (name, args) => void (action = { name, args }) }, "")
+    ask(this.#client)
+    return action
+  }
+}

@@ -1,0 +1,66 @@
+import { GatewayNotFound } from "@qp2p/core/PortMapperError"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import natUpnp, { type Client, type Ssdp } from "nat-upnp"
+import type { Socket } from "node:dgram"
+
+interface Handle {
+  readonly client: Client
+  readonly sockets: ReadonlyArray<Socket>
+  readonly bound: Deferred.Deferred<void>
+}
+
+/**
+ * A fresh nat-upnp client for the time of `use`. It has one UDP socket for each local address of the moment; all are
+ * closed afterwards, each once.
+ */
+export const withClient = <A, E, R>(
+  use: (client: Client) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | GatewayNotFound, R> =>
+  Effect.acquireUseRelease(
+    // The list of network interfaces is not readable everywhere.
+    Effect.try({ try: open, catch: () => new GatewayNotFound() }),
+    ({ client }) => use(client),
+    // nat-upnp binds in the next tick, and binding a closed socket throws where nobody can catch it.
+    (handle) =>
+      Effect.andThen(
+        Deferred.await(handle.bound),
+        Effect.sync(() => close(handle))
+      )
+  )
+
+const open = (): Handle => {
+  const client = natUpnp.createClient()
+  // nat-upnp takes a socket that fails out of its list, and then closes it no more.
+  const sockets = [...client.ssdp.sockets]
+  const bound = Deferred.makeUnsafe<void>()
+  const unbound = new Set(sockets)
+  const settle = (socket: Socket) => {
+    unbound.delete(socket)
+    if (unbound.size === 0) Deferred.doneUnsafe(bound, Effect.void)
+  }
+  if (sockets.length === 0) Deferred.doneUnsafe(bound, Effect.void)
+  for (const socket of sockets) {
+    socket.once("listening", () => settle(socket))
+    // Stays: nat-upnp listens for one error, and the next one would end the process.
+    socket.on("error", () => settle(socket))
+  }
+  limitResponses(client.ssdp)
+  return { client, sockets, bound }
+}
+
+const close = ({ client, sockets }: Handle): void => {
+  const listed = new Set(client.ssdp.sockets)
+  client.close()
+  for (const socket of sockets) {
+    if (!listed.has(socket)) socket.close()
+  }
+}
+
+/** nat-upnp's header pattern takes time in the square of a line's length, and a datagram may be 64 KiB of one line. */
+const limitResponses = (ssdp: Ssdp): void => {
+  const parse = ssdp.parseResponse.bind(ssdp)
+  ssdp.parseResponse = (response, address, remote) => {
+    if (response.length <= 2048) parse(response, address, remote)
+  }
+}

@@ -1,0 +1,27 @@
+import * as Effect from "effect/Effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as http from "./http.ts"
+import * as soap from "./soap.ts"
+
+const decode = Schema.decodeUnknownOption(Schema.Struct({ NewExternalIPAddress: Schema.String }))
+
+/** The address that the gateway has outside. One without a connection often says `0.0.0.0`, or nothing. */
+export const ask = Effect.fnUntraced(function* (
+  control: soap.Control,
+  action: soap.Action
+): Effect.fn.Return<NetAddress.Ipv4Address, soap.CallError, HttpClient.HttpClient> {
+  const answer = yield* soap.call(control, action)
+  const text = Option.getOrElse(
+    Option.map(decode(answer), (_) => _.NewExternalIPAddress),
+    () => ""
+  )
+  const address = NetAddress.ipv4FromString(text)
+  if (Result.isFailure(address) || !NetAddress.isUnicast(address.success)) {
+    return yield* http.protocolError(control.gateway, `its external address is ${JSON.stringify(text.slice(0, 64))}`)
+  }
+  return address.success
+})

@@ -1,0 +1,27 @@
+/**
+ * What a gateway's fault means.
+ */
+import { MappingConflict, MappingNotAuthorized } from "@qp2p/core/PortMapperError"
+import type { GatewayError } from "./candidates.ts"
+import * as http from "./http.ts"
+import type * as soap from "./soap.ts"
+
+/** Fault codes of WANIPConnection 1 and 2. */
+export const faults = {
+  notAuthorized: 606,
+  noSuchEntry: 714,
+  conflict: 718,
+  samePortsRequired: 724,
+  onlyPermanentLeases: 725,
+  conflictWithOtherMechanisms: 729
+}
+
+export const isConflict = (code: number): boolean =>
+  code === faults.conflict || code === faults.conflictWithOtherMechanisms
+
+export const errorOf = ({ gateway }: soap.Control, externalPort: number, error: soap.CallError): GatewayError => {
+  if (error._tag !== "Fault") return error
+  if (isConflict(error.code)) return new MappingConflict({ gateway, externalPort })
+  if (error.code === faults.notAuthorized) return new MappingNotAuthorized({ gateway })
+  return http.protocolError(gateway, error.description || `fault ${error.code}`, error.code)
+}

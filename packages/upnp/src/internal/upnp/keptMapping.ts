@@ -1,0 +1,242 @@
+import { MappingConflict, type PortMapperError, type PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { Grant, Holding } from "../lease.ts"
+import { Builder } from "./actions.ts"
+import * as candidates from "./candidates.ts"
+import { withClient } from "./client.ts"
+import * as externalAddress from "./externalAddress.ts"
+import { errorOf, faults, isConflict } from "./faults.ts"
+import * as gateway from "./gateway.ts"
+import * as route from "./route.ts"
+import type { Discover, Found } from "./search.ts"
+import * as soap from "./soap.ts"
+
+export interface Settings {
+  readonly discover: Discover
+  readonly requestTimeout: Duration.Input
+  readonly description: string
+  readonly onConflict: "nextPort" | "fail"
+  readonly httpClient: HttpClient.HttpClient
+}
+
+export interface Wanted {
+  readonly internal: NetAddress.InetAddressV4
+  readonly externalPort: number
+  readonly lease: Duration.Duration
+}
+
+/** How many ports are tried after one that belongs to another host. */
+const furtherPorts = 8
+
+/** Ports of which nobody thinks that they belong to a service of the gateway. */
+const freePorts = { first: 1024, last: 65_535 }
+
+/** The port wished for, and those that are tried when it is taken. */
+export const portsFrom = (port: number): ReadonlyArray<number> => {
+  const ports = [port]
+  for (let i = 0; i < furtherPorts; i++) {
+    const next = ports[i]! + 1
+    ports.push(next < freePorts.first || next > freePorts.last ? freePorts.first : next)
+  }
+  return ports
+}
+
+/** A gateway that was found. */
+interface Place {
+  readonly found: Found
+  readonly builder: Builder
+  readonly control: soap.Control
+  /** It has said that it grants for ever, or not at all. */
+  permanent: boolean
+}
+
+/** A mapping that may be on a gateway, and how to remove it from there. */
+interface Trace {
+  readonly control: soap.Control
+  readonly remove: soap.Action
+  granted: boolean
+}
+
+/** Gateways come and go while an endpoint lives for months: the oldest trace is dropped then. */
+const maxTraces = 32
+
+export class KeptMapping implements Holding {
+  readonly #wanted: Wanted
+  readonly #settings: Settings
+  /** From before a request is sent: one that was interrupted or timed out may have reached the gateway. */
+  readonly #traces = new Map<string, Trace>()
+  #granted: Grant | undefined
+  /** The host that granted it last. */
+  #home: string | undefined
+  /** Where to ask next; unknown at first, and again when a request has failed. */
+  #known: Place | undefined
+  /** The gateway that was asked last. */
+  #last: soap.Control | undefined
+
+  constructor(wanted: Wanted, settings: Settings) {
+    this.#wanted = wanted
+    this.#settings = settings
+  }
+
+  get internalPort() {
+    return this.#wanted.internal.port
+  }
+
+  get asked() {
+    return this.#wanted.lease
+  }
+
+  get gateway() {
+    return this.#last?.gateway
+  }
+
+  get obtain(): Effect.Effect<Grant, PortMapperError> {
+    return Effect.suspend(() => (this.#known === undefined ? this.#search() : this.#ask(this.#known))).pipe(
+      Effect.tap((grant) => Effect.sync(() => void (this.#granted = grant))),
+      Effect.tapError(() => Effect.sync(() => void (this.#known = undefined))),
+      Effect.provideService(HttpClient.HttpClient, this.#settings.httpClient)
+    )
+  }
+
+  /** Asks those that answer, one after the other. */
+  #search(): Effect.Effect<Grant, PortMapperError, HttpClient.HttpClient> {
+    const { discover, requestTimeout } = this.#settings
+    return withClient((client) => {
+      const builder = new Builder(client)
+      return candidates.firstOf(this.#homeFirst(discover(client)), (found) =>
+        Effect.flatMap(gateway.describe(found.location, requestTimeout), (control) =>
+          this.#ask({ found, builder, control, permanent: false })
+        )
+      )
+    })
+  }
+
+  /** A gateway that granted the mapping before is preferred, wherever it serves now; the others are asked afterwards. */
+  #homeFirst(found: Stream.Stream<Found>): Stream.Stream<Found> {
+    const home = this.#home
+    if (home === undefined) return found
+    const others: Array<Found> = []
+    return found.pipe(
+      Stream.filter((each) => {
+        if (candidates.hostOf(each.location) === home) return true
+        others.push(each)
+        return false
+      }),
+      Stream.concat(Stream.suspend(() => Stream.fromIterable(others)))
+    )
+  }
+
+  #ask(place: Place): Effect.Effect<Grant, candidates.GatewayError, HttpClient.HttpClient> {
+    const { builder, control } = place
+    this.#last = control
+    return Effect.gen({ self: this }, function* () {
+      const internal = yield* this.#internal(place)
+      const address = yield* externalAddress
+        .ask(control, builder.externalAddress())
+        .pipe(Effect.mapError((error) => errorOf(control, this.#wanted.externalPort, error)))
+      const port = yield* this.#addAny(place, internal)
+      const external = yield* at(address, port)
+      this.#known = place
+      this.#home = control.url.hostname
+      return { internal, external, lease: place.permanent ? Duration.infinity : this.#wanted.lease }
+    })
+  }
+
+  /** A router cannot send to `0.0.0.0`: it gets the address of ours that it can reach. */
+  #internal({ found }: Place): Effect.Effect<NetAddress.InetAddressV4, PortMapperUnsupported> {
+    const { internal } = this.#wanted
+    if (!NetAddress.isUnspecified(internal.address)) return Effect.succeed(internal)
+    return Effect.flatMap(route.localAddress(found), (address) => at(address, internal.port))
+  }
+
+  /** Adds the mapping at the port that it has, or that is wished for, or at another if that may be. */
+  #addAny(
+    place: Place,
+    internal: NetAddress.InetAddressV4
+  ): Effect.Effect<number, candidates.GatewayError, HttpClient.HttpClient> {
+    const wished = this.#granted?.external.port ?? this.#wanted.externalPort
+    const ports = this.#settings.onConflict === "fail" ? [wished] : portsFrom(wished)
+    return Effect.gen({ self: this }, function* () {
+      for (const port of ports) {
+        const added = yield* Effect.result(this.#add(place, internal, port))
+        if (Result.isSuccess(added)) return port
+        const error = added.failure
+        if (error._tag === "Fault" && isConflict(error.code)) continue
+        // It would have to be the internal port, and that one is taken.
+        if (error._tag === "Fault" && error.code === faults.samePortsRequired && port !== wished) break
+        return yield* errorOf(place.control, port, error)
+      }
+      return yield* new MappingConflict({ gateway: place.control.gateway, externalPort: wished })
+    })
+  }
+
+  #add(
+    place: Place,
+    internal: NetAddress.InetAddressV4,
+    externalPort: number
+  ): Effect.Effect<unknown, soap.CallError, HttpClient.HttpClient> {
+    const { builder, control } = place
+    const { description } = this.#settings
+    const lease = Duration.toSeconds(this.#wanted.lease)
+    const actions = builder.port({ internal, externalPort, lease, description })
+    const key = `${control.url.href} ${externalPort}`
+    const trace: Trace = { control, remove: actions.remove, granted: this.#traces.get(key)?.granted ?? false }
+    return Effect.suspend(() => {
+      this.#remember(key, trace)
+      return soap.call(control, place.permanent ? actions.addForEver : actions.add)
+    }).pipe(
+      Effect.catchTag("Fault", (fault) => {
+        if (fault.code !== faults.onlyPermanentLeases || place.permanent) return Effect.fail(fault)
+        place.permanent = true
+        return soap.call(control, actions.addForEver)
+      }),
+      Effect.tap(() => Effect.sync(() => void (trace.granted = true))),
+      // After a clear refusal the port may be another host's, and removing that mapping would cut it off. A renewal that
+      // is refused for another reason than a conflict leaves the mapping that was granted before.
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error._tag === "Fault" && (!trace.granted || isConflict(error.code))) this.#traces.delete(key)
+        })
+      )
+    )
+  }
+
+  #remember(key: string, trace: Trace) {
+    this.#traces.delete(key)
+    this.#traces.set(key, trace)
+    const [oldest] = this.#traces.keys()
+    if (this.#traces.size > maxTraces && oldest !== undefined) this.#traces.delete(oldest)
+  }
+
+  /** From every gateway at once; what matters is the one that has the mapping now. */
+  get remove(): Effect.Effect<void, PortMapperError> {
+    return Effect.suspend(() => {
+      const traces = [...this.#traces.values()]
+      return Effect.forEach(traces, (trace) => Effect.result(unmap(trace)), { concurrency: "unbounded" })
+    }).pipe(
+      Effect.flatMap((results) => {
+        const last = results.at(-1)
+        return last === undefined || Result.isSuccess(last) ? Effect.void : Effect.fail(last.failure)
+      }),
+      Effect.provideService(HttpClient.HttpClient, this.#settings.httpClient)
+    )
+  }
+}
+
+/** Whatever the gateway no longer knows is removed. */
+const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError, HttpClient.HttpClient> =>
+  soap.call(control, remove).pipe(
+    Effect.asVoid,
+    Effect.catchTag("Fault", (fault) =>
+      fault.code === faults.noSuchEntry ? Effect.void : Effect.fail(errorOf(control, 0, fault))
+    )
+  )
+
+/** The port of a mapping is always one. */
+const at = (address: NetAddress.Ipv4Address, port: number): Effect.Effect<NetAddress.InetAddressV4> =>
+  Effect.orDie(Effect.fromResult(NetAddress.inetAddressV4(address, port)))

@@ -1,0 +1,50 @@
+import type * as PortMapper from "@qp2p/core/PortMapper"
+import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type { Options } from "../../NatUpnp.ts"
+import { Lease, leaseOf } from "../lease.ts"
+import { KeptMapping, type Settings, type Wanted } from "./keptMapping.ts"
+import * as search from "./search.ts"
+
+export interface InternalOptions extends Options {
+  readonly discover?: search.Discover | undefined
+}
+
+const defaultSearchTimeout = Duration.seconds(3)
+const defaultRequestTimeout = Duration.millis(1500)
+
+export const make = Effect.fnUntraced(function* (
+  options: InternalOptions = {}
+): Effect.fn.Return<PortMapper.PortMapper["Service"], never, HttpClient.HttpClient> {
+  const settings: Settings = {
+    discover: options.discover ?? search.search(options.searchTimeout ?? defaultSearchTimeout),
+    requestTimeout: options.requestTimeout ?? defaultRequestTimeout,
+    description: options.description ?? "qp2p",
+    onConflict: options.onConflict ?? "nextPort",
+    httpClient: yield* HttpClient.HttpClient
+  }
+  const map = Effect.fn("PortMapper.map")(function* (
+    request: PortMapper.MapOptions
+  ): Effect.fn.Return<PortMapper.Mapping, PortMapperError, Scope.Scope> {
+    return yield* new Lease(new KeptMapping(yield* validate(request), settings)).keep()
+  })
+  return { map }
+})
+
+const validate = Effect.fnUntraced(function* (
+  request: PortMapper.MapOptions
+): Effect.fn.Return<Wanted, PortMapperUnsupported> {
+  const { internal, external: externalPort = internal.port } = request
+  if (!NetAddress.isInetAddressV4(internal)) {
+    return yield* new PortMapperUnsupported({ reason: "UPnP maps IPv4 addresses only" })
+  }
+  // To a gateway port 0 is every port.
+  if (![internal.port, externalPort].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535)) {
+    return yield* new PortMapperUnsupported({ reason: `cannot map port ${internal.port} to ${externalPort}` })
+  }
+  return { internal, externalPort, lease: leaseOf(request.lease) }
+})

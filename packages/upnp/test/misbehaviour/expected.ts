@@ -1,0 +1,18 @@
+/**
+ * What the outcomes of `NatUpnp` read, with "router" for the address of the first router and "second" for the other's.
+ */
+
+/** A router that does nothing wrong says 203.0.113.1, and is asked for the internal port. */
+export const mapped = "mapped 203.0.113.1:4433"
+
+export const timedOut = "PortMapperTimedOut router"
+export const reset = "GatewayUnreachable router ECONNRESET"
+
+export const protocolError = (reason: string) => `GatewayProtocolError router ${reason}`
+
+export const unreadable = (status: number) => protocolError(`a description that cannot be read (HTTP ${status})`)
+export const noAnswerTo = (action: string, status: number) =>
+  protocolError(`no answer to ${action} that can be read (HTTP ${status})`)
+export const tooLarge = protocolError("a body that is too large")
+export const redirect = protocolError("a redirect, which is not followed")
+export const noHttp = protocolError("malformed HTTP (HPE_INVALID_CONSTANT)")
