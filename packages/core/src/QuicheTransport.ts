@@ -157,7 +157,8 @@ const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOpti
   while (true) {
     yield* Effect.sleep(interval)
     const woken = now()
-    socket.sweep(woken - last, limits)
+    // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
+    socket.sweep(Math.min(woken - last, 2 * interval), limits)
     last = woken
   }
 })

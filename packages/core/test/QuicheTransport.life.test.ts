@@ -292,6 +292,23 @@ describe("stall", () => {
     })
   )
 
+  it.live("nobody is blamed for the time in which this process did not listen", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const stallTimeout = Duration.millis(400)
+      const { near } = yield* connect({ client: { openSocket: network.openSocket, stallTimeout } })
+      network.incoming = blocked
+      const { results } = near.send(text("told"))
+      // A few looks that find it waiting, and then none for longer than the timeout.
+      yield* Effect.sleep("150 millis")
+      const end = performance.now() + 600
+      while (performance.now() < end);
+      network.incoming = open
+      yield* until("the confirmation", () => results.length === 1)
+      assert.deepStrictEqual(results, ["done"])
+    })
+  )
+
   it.live("a peer that reads a little now and then is not", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect({ client: { stallTimeout: Duration.millis(500) } })
