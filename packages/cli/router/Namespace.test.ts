@@ -7,6 +7,7 @@ import { existsSync } from "node:fs"
 import * as Daemon from "./Daemon.ts"
 import * as Home from "./Home.ts"
 import * as Namespace from "./Namespace.ts"
+import { until } from "./until.ts"
 
 /** Leaves a process behind that no scope knows. */
 const startStray = (namespace: Namespace.Namespace) =>
@@ -40,7 +41,7 @@ describe("a home in namespaces", () => {
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.live("is removed by the next run when its own was killed, and those of live runs are not", () =>
+  it.live.each(["when its run is over", "when the next run begins"])("is removed %s, and no other is", (when) =>
     Effect.gen(function* () {
       const home = yield* Home.make
       const stray = yield* startStray(home.lan)
@@ -48,11 +49,13 @@ describe("a home in namespaces", () => {
       const leftover = `${Namespace.prefixOf(killed)}lan`
       yield* Namespace.command("ip", ["netns", "add", leftover])
       const other = yield* startStray(Namespace.at(leftover))
-      assert.include(yield* Namespace.sweep(), leftover)
-      const left = yield* names
-      assert.notInclude(left, leftover)
-      assert.isFalse(isRunning(other))
-      assert.include(left, home.lan.name)
+      if (when === "when its run is over") Namespace.startReaper(Namespace.prefixOf(killed)).stdin.end()
+      else assert.include(yield* Namespace.sweep, leftover)
+      yield* until(
+        "the leftover is gone, and what ran in it",
+        Effect.map(names, (left) => !left.includes(leftover) && !isRunning(other))
+      )
+      assert.include(yield* names, home.lan.name)
       assert.isTrue(isRunning(stray))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

@@ -3,6 +3,8 @@ import * as Effect from "effect/Effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
 import { StepFailed } from "../src/internal/Spawned.ts"
 import { until } from "./until.ts"
 
@@ -93,9 +95,16 @@ export const all = Effect.map(command("ip", ["netns", "list"]), (output) =>
   })
 )
 
-/** Removes the namespaces of the run `own`, and of every run whose process is gone. Returns their names. */
-export const sweep = Effect.fnUntraced(function* (own?: number) {
-  const left = (yield* all).filter(({ run }) => run === own || !isAlive(run))
+/** Removes the namespaces of every run whose process is gone, and returns their names. */
+export const sweep = Effect.gen(function* () {
+  const left = (yield* all).filter(({ run }) => !isAlive(run))
   yield* Effect.forEach(left, ({ name }) => remove(name), { discard: true })
   return left.map(({ name }) => name)
 })
+
+const reaper = fileURLToPath(new URL("reaper.sh", import.meta.url))
+
+/** Starts what removes the namespaces with that prefix when its standard input ends, at the latest with this process. */
+export const startReaper = (prefix: string) =>
+  // In a group of its own: Ctrl-C is not meant for it.
+  spawn("sh", [reaper, prefix], { detached: true, stdio: ["pipe", "ignore", "ignore"] })

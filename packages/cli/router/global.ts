@@ -1,4 +1,4 @@
-/** Around all files: what killed runs have left is removed before, and what this one may have left, after. */
+/** Around all files: what earlier runs have left is removed, and what this one leaves will be. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import type { TestProject } from "vitest/node"
@@ -11,11 +11,9 @@ declare module "vitest" {
   }
 }
 
-const sweep = (own?: number) => Effect.runPromise(Effect.provide(Namespace.sweep(own), NodeServices.layer))
-
 export const setup = async (project: TestProject) => {
   project.provide("run", process.pid)
-  await sweep()
+  await Effect.runPromise(Effect.provide(Namespace.sweep, NodeServices.layer))
+  // Ctrl-C ends a run without a word to its tests, and so does whoever kills it.
+  Namespace.startReaper(Namespace.prefixOf(process.pid)).unref()
 }
-
-export const teardown = () => sweep(process.pid)

@@ -205,7 +205,7 @@ describe("A lease", () => {
   it.effect.each([
     { what: "port", external: "9.8.7.6:6000" },
     { what: "address", external: "9.8.7.5:4433" }
-  ])("says and logs that the external $what is another", ({ external }) => {
+  ])("says that the external $what is another", ({ external }) => {
     const { layer, lines } = recordingLogger()
     return Effect.gen(function* () {
       const { mapping } = yield* keep(grant(), grant({ external }))
@@ -218,7 +218,8 @@ describe("A lease", () => {
         `Renewing ${external}`,
         `Mapped ${external}`
       ])
-      assert.deepStrictEqual(lines, [`the gateway now maps ${external} to port 4433`])
+      // Who follows the status decides what is worth a line of the log.
+      assert.deepStrictEqual(lines, [])
       assert.strictEqual(NetAddress.formatInet(mapping.external), "9.8.7.6:4433")
     }).pipe(Effect.provide(layer))
   })
@@ -292,9 +293,7 @@ describe("An external address that is not public", () => {
       yield* keep(grant(), grant({ external: "10.1.2.3:4433" }), grant({ external: "10.1.2.3:4434" }))
       yield* TestClock.adjust("120 seconds")
       assert.deepStrictEqual(lines, [
-        "the gateway now maps 10.1.2.3:4433 to port 4433",
-        hint("10.1.2.3", "it is private, so another gateway stands between this one and the internet"),
-        "the gateway now maps 10.1.2.3:4434 to port 4433"
+        hint("10.1.2.3", "it is private, so another gateway stands between this one and the internet")
       ])
     }).pipe(Effect.provide(layer))
   })

@@ -186,8 +186,6 @@ export class Lease {
       if (Equal.equals(before, external))
         return yield* SubscriptionRef.set(kept.status, MappingStatus.Mapped({ external }))
       yield* SubscriptionRef.set(kept.status, MappingStatus.Remapped({ external, before }))
-      const port = this.#holding.internalPort
-      yield* Effect.logWarning(`the gateway now maps ${NetAddress.formatInet(external)} to port ${port}`)
       if (!Equal.equals(before.address, external.address)) yield* warnOfReach(external)
     })
   }
