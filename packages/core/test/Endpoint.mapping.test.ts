@@ -226,24 +226,22 @@ describe("the first of several mappers", () => {
     Effect.gen(function* () {
       const fails = (mappers: Parameters<typeof map>[0]) => Effect.flip(Effect.scoped(map(mappers)))
       assert.deepStrictEqual(yield* fails({ one: mapper("one", lost) }), late)
+      const expected = new NoneMapped({
+        attempts: [
+          { by: "NAT-PMP", error: new GatewayNotFound() },
+          { by: "UPnP", error: late }
+        ]
+      })
       const both = yield* fails({
         "NAT-PMP": mapper("one", Effect.fail(new GatewayNotFound())),
         UPnP: mapper("two", lost)
       })
-      assert.deepStrictEqual(
-        both,
-        new NoneMapped({
-          attempts: [
-            { by: "NAT-PMP", error: new GatewayNotFound() },
-            { by: "UPnP", error: late }
-          ]
-        })
-      )
+      assert.deepStrictEqual(both, expected)
       assert.strictEqual(
         both.message,
         "no port was mapped: NAT-PMP: no gateway that maps ports was found; UPnP: the gateway at 192.168.1.1 did not answer in time"
       )
-      const nested = yield* fails({ all: mapper("all", Effect.fail(both as NoneMapped)), UPnP: mapper("two", lost) })
+      const nested = yield* fails({ all: mapper("all", Effect.fail(expected)), UPnP: mapper("two", lost) })
       assert.deepStrictEqual(nested._tag === "NoneMapped" ? nested.attempts.map(({ by }) => by) : [], [
         "all, NAT-PMP",
         "all, UPnP",

@@ -162,7 +162,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
     return mapping
   })
 
-  /** Publishes what becomes of a mapping that was just granted. */
+  /** Publishes what becomes of a mapping that was just granted. What is lost stays so until it is granted again. */
   const keep = Effect.fnUntraced(function* (
     status: SubscriptionRef.SubscriptionRef<MappingStatus>,
     lease: Duration.Duration,
@@ -170,9 +170,17 @@ const make = Effect.fnUntraced(function* (router: Router) {
   ) {
     const end = yield* FiberHandle.make<void>()
     let before = (yield* SubscriptionRef.get(status)).external
+    let lost = false
     let latest: PortMapperError = new PortMapperTimedOut({ gateway })
-    const publish = (next: MappingStatus) => SubscriptionRef.set(status, next)
-    const lose = (error: PortMapperError) => Effect.suspend(() => publish(Lost({ external: before, error })))
+    const publish = (next: () => MappingStatus) =>
+      Effect.suspend(() => (lost ? Effect.void : SubscriptionRef.set(status, next())))
+    const lose = (error: PortMapperError) =>
+      Effect.andThen(
+        publish(() => Lost({ external: before, error })),
+        Effect.sync(() => {
+          lost = true
+        })
+      )
     const runOut = FiberHandle.run(
       end,
       Effect.delay(
@@ -180,20 +188,24 @@ const make = Effect.fnUntraced(function* (router: Router) {
         lease
       )
     )
-    const renew = Effect.suspend(() => publish(Renewing({ external: before }))).pipe(
+    const renew = publish(() => Renewing({ external: before })).pipe(
       Effect.andThen(again),
       Effect.flatMap((external) => {
         const next = Equal.equals(before, external) ? Mapped({ external }) : Remapped({ external, before })
         before = external
-        return Effect.andThen(runOut, publish(next))
+        lost = false
+        return Effect.andThen(
+          runOut,
+          publish(() => next)
+        )
       }),
       Effect.catch((error) => {
         latest = error
-        return publish(Failed({ external: before, error }))
+        return publish(() => Failed({ external: before, error }))
       })
     )
     yield* runOut
-    return { renew, lose: (error: PortMapperError) => Effect.andThen(FiberHandle.clear(end), lose(error)) }
+    return { renew, lose }
   })
 
   const unmap =

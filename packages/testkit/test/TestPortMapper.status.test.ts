@@ -70,11 +70,6 @@ describe("the status of a mapping of TestPortMapper", () => {
         "60 Renewing 4433",
         "60 Failed 4433 GatewayNotFound",
         "120 Lost 4433 GatewayNotFound",
-        "120 Renewing 4433",
-        "120 Failed 4433 GatewayNotFound",
-        "180 Renewing 4433",
-        "180 Failed 4433 GatewayNotFound",
-        "240 Renewing 4433",
         "240 Mapped 4433"
       ])
     }).pipe(onMapper)
@@ -110,12 +105,22 @@ describe("the status of a mapping of TestPortMapper", () => {
       assert.deepStrictEqual(seen, [
         "0 Mapped 4433",
         "1 Lost 4433 GatewayProtocolError",
-        "60 Renewing 4433",
         "60 Remapped 4434 from 4433",
         "64 Lost 4434 GatewayProtocolError",
-        "120 Renewing 4434",
         "120 Remapped 4433 from 4434"
       ])
+    }).pipe(onMapper)
+  )
+
+  it.effect("does not say that the lease has run out when it was forgotten before", () =>
+    Effect.gen(function* () {
+      const mapper = yield* Service
+      const { seen } = yield* follow("192.168.1.2:4433")
+      yield* mapper.forget
+      yield* mapper.forget
+      yield* mapper.failNext(new GatewayNotFound(), 2)
+      yield* TestClock.adjust("130 seconds")
+      assert.deepStrictEqual(seen, ["0 Mapped 4433", "0 Lost 4433 GatewayProtocolError"])
     }).pipe(onMapper)
   )
 
