@@ -42,8 +42,12 @@ export class Builder {
     return {
       add: this.#record((client) => client.portMapping({ ...ports, description, ttl: lease })),
       addForEver: this.#record((client) => client.portMapping({ ...ports, description, ttl: 0 })),
-      remove: this.#record((client) => client.portUnmapping(ports))
+      remove: this.remove(externalPort)
     }
+  }
+
+  remove(externalPort: number): Action {
+    return this.#record((client) => client.portUnmapping({ public: { port: externalPort }, protocol: "UDP" }))
   }
 
   #record(ask: (client: Client) => void): Action {

@@ -12,6 +12,7 @@ import { withClient } from "./client.ts"
 import * as externalAddress from "./externalAddress.ts"
 import { errorOf, faults, isConflict } from "./faults.ts"
 import * as gateway from "./gateway.ts"
+import { isOurs } from "./owner.ts"
 import * as route from "./route.ts"
 import type { Discover, Found } from "./search.ts"
 import * as soap from "./soap.ts"
@@ -166,12 +167,29 @@ export class KeptMapping implements Holding {
         const added = yield* Effect.result(this.#add(place, internal, port))
         if (Result.isSuccess(added)) return port
         const error = added.failure
-        if (error._tag === "Fault" && isConflict(error.code)) continue
+        if (error._tag === "Fault" && isConflict(error.code)) {
+          if (yield* this.#replace(place, internal, port)) return port
+          continue
+        }
         // It would have to be the internal port, and that one is taken.
         if (error._tag === "Fault" && error.code === faults.samePortsRequired && port !== wished) break
         return yield* errorOf(place.control, port, error)
       }
       return yield* new MappingConflict({ gateway: place.control.gateway, externalPort: wished })
+    })
+  }
+
+  /** Takes away a mapping that is this host's own, and makes it again. */
+  #replace(
+    place: Place,
+    internal: NetAddress.InetAddressV4,
+    externalPort: number
+  ): Effect.Effect<boolean, never, HttpClient.HttpClient> {
+    const { builder, control } = place
+    return Effect.gen({ self: this }, function* () {
+      if (!(yield* isOurs(control, internal, externalPort))) return false
+      yield* Effect.ignore(soap.call(control, builder.remove(externalPort)))
+      return yield* Effect.isSuccess(this.#add(place, internal, externalPort))
     })
   }
 
