@@ -210,8 +210,9 @@ export class Connection implements BackingConnection, Watched {
 
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
+    // It may be called for reasons of this connection's own, too.
+    if (this.native.timeout() === 0) this.outgoing.expired()
     this.native.onTimeout()
-    this.outgoing.expired()
     this.peer.retry()
     this.host.touch(this)
   }
