@@ -33,8 +33,9 @@ export interface Options {
   readonly limit?: Duration.Input | undefined
   /**
    * Whether the network loses packets. Then it is enough when most peers are told that a socket has gone; the others
-   * find out by their idle timeout. And a connection may end with `TransportClosed` after `stallTimeout` because a request
-   * to stop a stream was lost, as not every QUIC stack repeats it; the rule is tried again then. Default: false.
+   * find out by their idle timeout. And a connection may end with `TransportClosed` after `stallTimeout`, or by its idle
+   * timeout, because a request to stop a stream was lost, as not every QUIC stack repeats it; the rule is tried again
+   * then. Default: false.
    */
   readonly lossy?: boolean | undefined
 }

@@ -226,10 +226,11 @@ export const bindWith =
         {
           localAddress: address(local),
           accept: true,
-          idleTimeout: Duration.seconds(60),
-          keepAliveInterval: Duration.seconds(20),
+          // Where requests to stop may be lost, the stall timeout is how long one side takes to find out, and the idle
+          // timeout is how long the other side takes when what it is then told is lost, too.
+          idleTimeout: Duration.seconds(surroundings.lossy ? 15 : 60),
+          keepAliveInterval: Duration.seconds(surroundings.lossy ? 5 : 20),
           handshakeTimeout: Duration.seconds(60),
-          // Where requests to stop may be lost, this is how long it takes to find out.
           stallTimeout: Duration.seconds(surroundings.lossy ? 5 : 60),
           maxConnections: 10_000,
           maxConnectionsPerIp: 10_000,

@@ -49,9 +49,13 @@ export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p
 /** A request to stop a stream was lost, and its connection has ended over that: the rule is tried over another one. */
 class StopLost extends Schema.TaggedError<StopLost>("@qp2p/testkit/conformance/StopLost")("StopLost", {}) {}
 
-/** Whether that is what a write's outcome tells. */
+/** Whether that is what a write's outcome tells: the peer said that it closed, or has not been heard since. */
 export const isStopLost = (outcome: StreamFailure | "done" | undefined): Effect.Effect<boolean> =>
-  Effect.map(Surroundings, ({ lossy }) => lossy && typeof outcome === "object" && outcome._tag === "TransportClosed")
+  Effect.map(
+    Surroundings,
+    ({ lossy }) =>
+      lossy && typeof outcome === "object" && (outcome._tag === "TransportClosed" || outcome._tag === "IdleTimedOut")
+  )
 
 /** Fails where `isStopLost`, for `unlessStopLost` to begin again. */
 export const stopArrived = (outcome: StreamFailure | "done" | undefined): Effect.Effect<void, StopLost> =>
