@@ -33,7 +33,9 @@ const project = (name: string, root: string) => ({
     root,
     include: ["test/**/*.test.ts"],
     exclude: quick ? ["test/**/*.{loss,flood}.test.ts"] : [],
-    testTimeout: 30_000
+    testTimeout: 30_000,
+    // Tests that are declared to be concurrent wait for timeouts and retransmissions.
+    maxConcurrency: 10
   }
 })
 

@@ -21,7 +21,8 @@ const networks: ReadonlyArray<readonly [name: string, faults: Omit<Faults, "seed
   ["does all of it", { loss: 0.05, duplication: 0.05, reordering: 0.1, corruption: 0.05 }]
 ]
 
-describe("a network that", () => {
+// Most of what they do is to wait for the next try; each has a network of its own.
+describe.concurrent("a network that", () => {
   for (const [name, faults] of networks) {
     it.live(
       `${name}: of 2,000 streams each arrives whole and once, and none is confirmed before`,
