@@ -9,7 +9,8 @@
  * Core owns queues, framing, retries and typed effects; a transport owns bytes. The rules for both sides:
  *
  * - Callbacks never throw. They may call any method of any record: methods only take note and report later, from the
- *   transport's own turn. The one exception is `done` of `write`, which may be called from within `write`.
+ *   transport's own turn. The exceptions are `done` of `write` and what `writeWhole` is given, which may be called from
+ *   within.
  * - A chunk handed to `onData` belongs to the transport and is valid during the call only. A chunk handed to `write`
  *   must not be changed until the stream has ended.
  * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
@@ -169,6 +170,12 @@ export interface BackingSendStream {
    * `fin`, when the peer has acknowledged everything.
    */
   readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
+  /**
+   * Queues all that will ever be on a stream that nothing was written on: `bytes` is asked for it once, when the stream
+   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content, which is 1
+   * byte at least. `done` as with `fin`. Without this, each message has a stream of its own.
+   */
+  readonly writeWhole?: ((bytes: () => Uint8Array, done: (failure?: StreamFailure) => void) => void) | undefined
   /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
   readonly setPriority: (priority: number) => void
   /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */

@@ -133,16 +133,16 @@ export const checkPayload = (payload: Uint8Array, maxMessageSize: number): Seria
 const oversized = (length: number, maximum: number): string =>
   `a message of ${length} bytes is larger than the maximum of ${maximum}`
 
-const writeHeader = (into: Uint8Array, length: number, flag: 0 | 1): void => {
-  into[0] = 0
-  into[1] = version
-  into[2] = length >>> 24
-  into[3] = length >>> 16
-  into[4] = length >>> 8
-  into[5] = length
-  into[6] = flag
-  into[7] = 0
-  into[8] = 0
+const writeHeader = (into: Uint8Array, at: number, length: number, flag: 0 | 1): void => {
+  into[at] = 0
+  into[at + 1] = version
+  into[at + 2] = length >>> 24
+  into[at + 3] = length >>> 16
+  into[at + 4] = length >>> 8
+  into[at + 5] = length
+  into[at + 6] = flag
+  into[at + 7] = 0
+  into[at + 8] = 0
 }
 
 /**
@@ -154,7 +154,7 @@ const writeHeader = (into: Uint8Array, length: number, flag: 0 | 1): void => {
  */
 export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
   const header = new Uint8Array(headerLength)
-  writeHeader(header, length, flag)
+  writeHeader(header, 0, length, flag)
   return header
 }
 
@@ -168,9 +168,20 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
 export const encodeUser = (payload: Uint8Array): Uint8Array => {
   // From Node's pool: a buffer of its own costs more than the copy. Every byte of it is written below.
   const frame = Buffer.allocUnsafe(headerLength + payload.length)
-  writeHeader(frame, payload.length, userFlag)
-  frame.set(payload, headerLength)
+  encodeUserInto(payload, frame, 0)
   return frame
+}
+
+/**
+ * As `encodeUser`, into the bytes of `frames` from `at`, where there must be room. Returns the offset after it.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: number): number => {
+  writeHeader(frames, at, payload.length, userFlag)
+  frames.set(payload, at + headerLength)
+  return at + headerLength + payload.length
 }
 
 /**
@@ -183,7 +194,7 @@ export const encode = (message: WireMessage): Uint8Array => {
   if (message._tag === "UserMessage") return encodeUser(message.payload)
   const body = controlBody.encode(message)
   const frame = new Uint8Array(headerLength + body.length)
-  writeHeader(frame, body.length, controlFlag)
+  writeHeader(frame, 0, body.length, controlFlag)
   frame.set(body, headerLength)
   return frame
 }
@@ -207,12 +218,18 @@ const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: 
  * @since 0.1.0
  */
 export class Decoder {
+  /** Why messages were left out, if any were. */
+  refused: SerializationError | undefined = undefined
   private readonly maxMessageSize: number
+  private readonly leaveOut: number
   private error: SerializationError | undefined = undefined
+  private completed = 0
   private header: Uint8Array | undefined = undefined
   private headerUsed = 0
   /** Of the body under way; 0 while a header is expected. */
   private length = 0
+  /** Bytes of a message that is left out, and have not come yet. */
+  private unwanted = 0
   private flag: number = userFlag
   private received = 0
   /** The body so far, when it did not come in one chunk. Every block but the last is full. */
@@ -220,9 +237,13 @@ export class Decoder {
   private lastUsed = 0
   private held = 0
 
-  /** `maxMessageSize` is the largest payload, in bytes, that a user message may have. */
-  constructor(options: { readonly maxMessageSize: number }) {
+  /**
+   * `maxMessageSize` is the largest payload, in bytes, that a user message may have. Larger ones are an error; but those
+   * of up to `leaveOut` bytes, 0 by default, are left out, and what follows them is decoded: see `refused`.
+   */
+  constructor(options: { readonly maxMessageSize: number; readonly leaveOut?: number | undefined }) {
     this.maxMessageSize = options.maxMessageSize
+    this.leaveOut = options.leaveOut ?? 0
   }
 
   /**
@@ -231,6 +252,11 @@ export class Decoder {
    */
   get buffered(): number {
     return this.headerUsed + this.held
+  }
+
+  /** Whether a message that is left out is all that there has been. */
+  get hasOnlyRefused(): boolean {
+    return this.refused !== undefined && this.completed === 0 && this.length === 0 && this.headerUsed === 0
   }
 
   /**
@@ -244,10 +270,16 @@ export class Decoder {
     const end = chunk.length
     let offset = 0
     while (offset < end) {
+      if (this.unwanted > 0) {
+        const skipped = Math.min(this.unwanted, end - offset)
+        this.unwanted -= skipped
+        offset += skipped
+        continue
+      }
       if (this.length === 0) {
         offset = this.takeHeader(chunk, offset, end)
         if (this.error !== undefined) return this.error
-        if (this.length === 0) return undefined
+        if (this.length === 0) continue
       }
       const needed = this.length - this.received
       if (end - offset < needed) {
@@ -257,6 +289,7 @@ export class Decoder {
       const message = this.complete(chunk, offset, offset + needed)
       if (typeof message === "string") return this.fail(message)
       onto.push(message)
+      this.completed += 1
       offset += needed
       this.clear()
     }
@@ -269,6 +302,7 @@ export class Decoder {
     if (this.length > 0) {
       return this.fail(`the stream ended after ${this.received} of the ${this.length} bytes of a message`)
     }
+    if (this.unwanted > 0) return this.fail("the stream ended within a message that is too large")
     if (this.headerUsed > 0) {
       return this.fail(`the stream ended after ${this.headerUsed} of the ${headerLength} bytes of a header`)
     }
@@ -319,7 +353,11 @@ export class Decoder {
     } else if (length === 0) {
       this.fail("the length must be at least 1, got 0")
     } else if (flag === userFlag && length > this.maxMessageSize) {
-      this.fail(oversized(length, this.maxMessageSize))
+      if (length > this.leaveOut) this.fail(oversized(length, this.maxMessageSize))
+      else {
+        this.refused ??= new SerializationError({ reason: oversized(length, this.maxMessageSize) })
+        this.unwanted = length
+      }
     } else if (flag === controlFlag && (length < controlBody.shortest || length > controlBody.longest)) {
       this.fail(`a control message takes ${controlBody.shortest} to ${controlBody.longest} bytes, got ${length}`)
     } else {

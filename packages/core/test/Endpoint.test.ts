@@ -94,7 +94,7 @@ describe("many messages", () => {
         Effect.forEach(
           Array.from({ length: total }),
           (_, i) =>
-            Effect.tap(one.sendMessage(bytes(`${i} ${"x".repeat(1_000)}`), two.localAddress), () =>
+            Effect.tap(one.sendMessage(bytes(`${i} ${"x".repeat(4_000)}`), two.localAddress), () =>
               Effect.sync(() => (sent += 1))
             ),
           { concurrency: 500, discard: true }

@@ -58,7 +58,14 @@ describe("the parts that can be swapped, and what else is public", () => {
     >()
     expectTypeOf<keyof typeof Transport>().toEqualTypeOf<"Transport">()
     expectTypeOf<keyof typeof WireMessage>().toEqualTypeOf<
-      "headerLength" | "largestControlFrame" | "checkPayload" | "encode" | "encodeHeader" | "encodeUser" | "Decoder"
+      | "headerLength"
+      | "largestControlFrame"
+      | "checkPayload"
+      | "encode"
+      | "encodeHeader"
+      | "encodeUser"
+      | "encodeUserInto"
+      | "Decoder"
     >()
   })
 

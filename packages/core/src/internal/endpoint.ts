@@ -30,6 +30,7 @@ import * as address from "./address.ts"
 import { inScope } from "./inScope.ts"
 import * as portMapping from "./portMapping.ts"
 import { publicAddress } from "./publicAddress.ts"
+import type { ConnectionImpl } from "./connection/connection.ts"
 import { Connections } from "./connections.ts"
 
 type Service = Endpoint["Service"]
@@ -146,6 +147,10 @@ const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =
       )
     )
   })
+
+/** Over a connection of the pool's. */
+const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOptions | undefined) =>
+  (connection as ConnectionImpl).deliver(payload, options, true)
 
 const connectOnce = (connections: Connections, peer: Address) =>
   Effect.suspend(() => {
@@ -282,7 +287,7 @@ const serviceOf = (
       options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
     const once: Effect.Effect<void, SendError> = Effect.flatMap(
       Effect.mapError(connectOnce(connections, peer), lost),
-      (connection) => connection.send(payload, options)
+      (connection) => sendOnce(connection, payload, options)
     )
     return retrying(once, duration, isTransientLoss, lost)
   }
@@ -347,7 +352,7 @@ const serviceOf = (
         (resolved) => {
           const connection = pool.current(resolved)
           if (connection === undefined) return sendAnew(payload, resolved, options)
-          return Effect.catch(connection.send(payload, options), (error) =>
+          return Effect.catch(sendOnce(connection, payload, options), (error) =>
             isTransientLoss(error) ? sendAnew(payload, resolved, options) : Effect.fail(error)
           )
         },

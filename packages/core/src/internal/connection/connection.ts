@@ -31,7 +31,8 @@ import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
 import { malformedCode, RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
-import { SendStreamImpl, writeUserMessage } from "./sendStream.ts"
+import { OutboundMessages } from "./outboundMessages.ts"
+import { SendStreamImpl } from "./sendStream.ts"
 
 /** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
 const maxMalformedStreams = 16
@@ -64,6 +65,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   readonly id: ConnectionId
   private readonly backing: BackingConnection
   private readonly owner: ConnectionOwner
+  private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
   private reassembling = 0
@@ -73,6 +75,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     this.id = id
     this.backing = backing
     this.owner = owner
+    this.outbound = new OutboundMessages(backing)
   }
 
   get remoteAddress(): NetAddress.InetAddress {
@@ -92,17 +95,22 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   }
 
   readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> =>
-    Effect.callback<void, SendError>((resume) => {
+    this.deliver(payload, options, false)
+
+  /** As `send`; when the peer may have refused only what was sent along with it, it is sent `again`. */
+  deliver(payload: Uint8Array, options: PriorityOptions | undefined, again: boolean): Effect.Effect<void, SendError> {
+    return Effect.callback<void, SendError>((resume) => {
       const { config } = this.owner
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
-      const stream = this.backing.openUni(wholePriority(options?.priority))
-      writeUserMessage(stream, payload, true, (failure) =>
-        resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
-      )
-      return Effect.sync(() => stream.reset(0))
+      const message = this.outbound.send(payload, wholePriority(options?.priority), (failure, collateral) => {
+        if (failure === undefined) resume(Effect.void)
+        else resume(again && collateral === true ? this.send(payload, options) : Effect.fail(this.lossOf(failure)))
+      })
+      return Effect.sync(() => message.cancel())
     })
+  }
 
   readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
     Effect.suspend(() =>

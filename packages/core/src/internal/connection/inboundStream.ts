@@ -6,6 +6,7 @@ import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { malformedCode } from "./recvStream.ts"
+import { longestShared } from "./outboundMessages.ts"
 import { Reply } from "./reply.ts"
 
 /** Told to the peer when too much of its messages has arrived only in part. */
@@ -47,7 +48,8 @@ export class InboundStream implements RecvEvents {
     this.send = send
     this.reply = send === undefined ? undefined : new Reply(send)
     if (send !== undefined) this.handle = Option.some(this.reply!.watch(owner.sendStream(send)))
-    this.decoder = new WireMessage.Decoder(owner)
+    // Others may share a stream with a message that is too large.
+    this.decoder = new WireMessage.Decoder({ maxMessageSize: owner.maxMessageSize, leaveOut: longestShared })
   }
 
   /** Asked before anything is read: what the application has no room for stays with the peer. */
@@ -66,12 +68,14 @@ export class InboundStream implements RecvEvents {
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
     if (error !== undefined) {
-      this.owner.malformed(error.reason)
-      this.giveUp(malformedCode)
+      this.refuse(error.reason)
     } else if (!this.account(this.decoder.buffered)) {
       // The peer has sent no more than it may.
       this.owner.overcommitted()
       this.giveUp(overcommittedCode)
+    } else if (this.decoder.refused !== undefined) {
+      if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.reason)
+      else this.refuseSoon(this.decoder.refused.reason)
     }
     return room
   }
@@ -113,8 +117,21 @@ export class InboundStream implements RecvEvents {
   private takeUp(): void {
     this.waiting = false
     if (!this.deliver()) return
-    if (this.over) this.letGo()
-    else this.receive.resume()
+    if (this.over) return this.letGo()
+    this.receive.resume()
+    if (this.decoder.refused !== undefined) this.refuseSoon(this.decoder.refused.reason)
+  }
+
+  /** Refuses the stream once everything is delivered that has arrived: the sender may have been told of that. */
+  private refuseSoon(reason: string): void {
+    queueMicrotask(() => {
+      if (!this.over && !this.waiting) this.refuse(reason)
+    })
+  }
+
+  private refuse(reason: string): void {
+    this.owner.malformed(reason)
+    this.giveUp(malformedCode)
   }
 
   /** The sending half refers to this one: who holds the handle here would keep it from ever being forgotten. */

@@ -65,6 +65,8 @@ export class SendStream implements BackingSendStream {
   onNoId: ((failure: StreamFailure) => void) | undefined = undefined
 
   private readonly owner: SendOwner
+  /** Yields what there is to write, once the stream has its turn. */
+  private whole: (() => Uint8Array) | undefined = undefined
   private readonly chunks: Array<Uint8Array> = []
   private offset = 0
   /** Why it ended before its time, if it did. */
@@ -94,6 +96,24 @@ export class SendStream implements BackingSendStream {
     // Answering at once lets a `finish` that follows ride on these bytes: a fin that is sent alone is fragile.
     if (this.pending <= sendHighWater) return done()
     ;(this.roomWaiters ??= []).push(done)
+  }
+
+  writeWhole(bytes: () => Uint8Array, done: Done): void {
+    if (this.ended || this.finQueued) return done(this.failure ?? new StreamGone())
+    this.finQueued = true
+    this.finDone = done
+    this.whole = bytes
+    this.owner.enqueue(this)
+  }
+
+  /** Its turn has come: what it has to write is known from now on. */
+  settleContent(): void {
+    const { whole } = this
+    if (whole === undefined) return
+    this.whole = undefined
+    const bytes = whole()
+    this.chunks.push(bytes)
+    this.pending = bytes.length
   }
 
   setPriority(priority: number): void {
@@ -213,6 +233,7 @@ export class SendStream implements BackingSendStream {
     this.ended = true
     this.failure = failure
     this.answer?.release()
+    this.whole = undefined
     this.chunks.length = 0
     this.pending = 0
     const waiters = this.roomWaiters

@@ -9,7 +9,9 @@ import type { RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 export const window = 256 * 1024
 
 export interface Write {
-  readonly bytes: Uint8Array
+  bytes: Uint8Array
+  /** Yields the bytes when the stream has its turn. */
+  readonly whole?: () => Uint8Array
   readonly fin: boolean
   readonly done: (failure?: StreamFailure) => void
   offset: number

@@ -34,6 +34,8 @@ const longestBeat = 5_000
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
+const nothing = new Uint8Array(0)
+
 /** The end of a half-open connection, which nobody is told; what its owner hears is another error. */
 const unanswered = new IdleTimedOut()
 
@@ -188,16 +190,18 @@ export class MemoryConnection implements BackingConnection {
 
   private sender(channel: Channel): BackingSendStream {
     if (this.closed === undefined) this.sending.add(channel)
+    const enqueue = (write: Write) => {
+      const failure = this.closed ?? channel.failure
+      if (failure !== undefined) return write.done(failure)
+      if (channel.finQueued) return write.done(new StreamGone())
+      channel.finQueued = write.fin
+      channel.queue.push(write)
+      this.blocked.add(channel)
+      this.pump()
+    }
     return {
-      write: (bytes, fin, done) => {
-        const failure = this.closed ?? channel.failure
-        if (failure !== undefined) return done(failure)
-        if (channel.finQueued) return done(new StreamGone())
-        channel.finQueued = fin
-        channel.queue.push({ bytes, fin, done, offset: 0 })
-        this.blocked.add(channel)
-        this.pump()
-      },
+      write: (bytes, fin, done) => enqueue({ bytes, fin, done, offset: 0 }),
+      writeWhole: (whole, done) => enqueue({ bytes: nothing, whole, fin: true, done, offset: 0 }),
       setPriority: (priority) => {
         channel.priority = priority
       },
@@ -256,6 +260,7 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private sendChunk(channel: Channel, write: Write) {
+    if (write.whole !== undefined && write.bytes === nothing) write.bytes = write.whole()
     const size = Math.min(packetSize, write.bytes.length - write.offset, channel.credit - channel.sent)
     if (!channel.begun) {
       channel.begun = true

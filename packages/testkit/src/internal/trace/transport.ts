@@ -10,6 +10,7 @@ import type {
   BackingSocket,
   ConnectionEvents,
   RecvEvents,
+  StreamFailure,
   Transport
 } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
@@ -86,22 +87,40 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
     else if (fin) end.says(`${name} ${ending}`)
   }
 
+  const listening = (fin: boolean, done: (failure?: StreamFailure) => void) => {
+    // What is queued fails all at once, and is told once; what is written after that is told each time.
+    const late = over
+    return (failure?: StreamFailure) => {
+      if (failure !== undefined) {
+        if (late || !over) end.hears(`${name} failed: ${failure.message}`)
+        over = true
+      } else if (fin) {
+        end.hears(`${name} acknowledged`)
+        over = true
+      }
+      done(failure)
+    }
+  }
+
   return {
     write: (bytes, fin, done) => {
-      // What is queued fails all at once, and is told once; what is written after that is told each time.
-      const late = over
+      const heard = listening(fin, done)
       noteWrite(bytes, fin)
-      stream.write(bytes, fin, (failure) => {
-        if (failure !== undefined) {
-          if (late || !over) end.hears(`${name} failed: ${failure.message}`)
-          over = true
-        } else if (fin) {
-          end.hears(`${name} acknowledged`)
-          over = true
-        }
-        done(failure)
-      })
+      stream.write(bytes, fin, heard)
     },
+    ...(stream.writeWhole === undefined
+      ? undefined
+      : {
+          writeWhole: (bytes, done) =>
+            stream.writeWhole!(
+              () => {
+                const whole = bytes()
+                noteWrite(whole, true)
+                return whole
+              },
+              listening(true, done)
+            )
+        }),
     setPriority: (priority) => {
       end.says(`${name} priority ${priority}`)
       stream.setPriority(priority)

@@ -1,0 +1,154 @@
+/**
+ * The messages of a connection on their way to the peer.
+ *
+ * Small messages that wait for their turn at the same priority leave on one stream. A packet of quiche's carries one
+ * stream only, so that messages on streams of their own take a packet each, however small they are.
+ *
+ * Nothing waits for company: a stream takes what there is when it is its turn to send. Each message still has its own
+ * result: done when the peer has acknowledged the stream, which is over with its last message.
+ */
+import { Buffer } from "node:buffer"
+import type { BackingConnection, BackingSendStream, StreamFailure } from "../../Transport.ts"
+import * as WireMessage from "../../WireMessage.ts"
+import { writeUserMessage } from "./sendStream.ts"
+
+/** Longer messages have a stream of their own. In bytes. */
+export const longestShared = 16 << 10
+
+/** Bytes of one stream: what every peer of this library takes of a stream before it has read any of it. */
+const mostShared = 64 << 10
+
+/** `collateral` when it may be another message of the same stream that the peer refused. */
+export type Done = (failure?: StreamFailure, collateral?: boolean) => void
+
+/** A message on its way. */
+export interface OutboundMessage {
+  /** Gives up on it, as far as it is not yet sent. */
+  readonly cancel: () => void
+}
+
+export class OutboundMessages {
+  private readonly connection: BackingConnection
+  /** Shared streams that have not had their turn, by priority. */
+  private readonly waiting = new Map<number, SharedStream>()
+  private sharing = true
+
+  constructor(connection: BackingConnection) {
+    this.connection = connection
+  }
+
+  /** Sends a message that `WireMessage.checkPayload` has passed. */
+  send(payload: Uint8Array, priority: number, done: Done): OutboundMessage {
+    if (!this.sharing || payload.length > longestShared) {
+      return this.sendAlone(this.connection.openUni(priority), payload, done)
+    }
+    const waiting = this.waiting.get(priority)
+    if (waiting?.hasRoomFor(payload.length) === true) return waiting.add(payload, done)
+    const backing = this.connection.openUni(priority)
+    if (backing.writeWhole !== undefined) return this.share(backing as WritableWhole, payload, priority, done)
+    this.sharing = false
+    return this.sendAlone(backing, payload, done)
+  }
+
+  private sendAlone(backing: BackingSendStream, payload: Uint8Array, done: Done): OutboundMessage {
+    writeUserMessage(backing, payload, true, done)
+    return { cancel: () => backing.reset(0) }
+  }
+
+  private share(backing: WritableWhole, payload: Uint8Array, priority: number, done: Done): OutboundMessage {
+    const stream = new SharedStream(backing)
+    const message = stream.add(payload, done)
+    this.waiting.set(priority, stream)
+    const close = () => {
+      if (this.waiting.get(priority) === stream) this.waiting.delete(priority)
+    }
+    const write = () => {
+      close()
+      return stream.encode()
+    }
+    backing.writeWhole(write, (failure) => {
+      close()
+      // Whoever sends what the peer refuses should not spoil it for the others more than once.
+      if (stream.settle(failure)) this.sharing = false
+    })
+    return message
+  }
+}
+
+type WritableWhole = BackingSendStream & { readonly writeWhole: NonNullable<BackingSendStream["writeWhole"]> }
+
+class SharedStream {
+  private readonly backing: BackingSendStream
+  private readonly messages: Array<SharedMessage> = []
+  private bytes = 0
+  /** Messages that nobody has given up on. */
+  private left = 0
+  private over = false
+
+  constructor(backing: BackingSendStream) {
+    this.backing = backing
+  }
+
+  hasRoomFor(length: number): boolean {
+    return !this.over && this.bytes + WireMessage.headerLength + length <= mostShared
+  }
+
+  add(payload: Uint8Array, done: Done): OutboundMessage {
+    const message = new SharedMessage(this, payload, done)
+    this.messages.push(message)
+    this.bytes += WireMessage.headerLength + payload.length
+    this.left += 1
+    return message
+  }
+
+  /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
+  encode(): Uint8Array {
+    const frames = Buffer.allocUnsafe(this.bytes)
+    let at = 0
+    for (const message of this.messages) {
+      const { payload } = message
+      if (payload === undefined) continue
+      message.payload = undefined
+      at = WireMessage.encodeUserInto(payload, frames, at)
+    }
+    return frames
+  }
+
+  /** Tells everybody how it went. True when the peer has refused some message, and others with it. */
+  settle(failure: StreamFailure | undefined): boolean {
+    this.over = true
+    const refused = failure?._tag === "StreamStopped" && this.messages.length > 1
+    for (const { done } of this.messages) done?.(failure, refused)
+    return refused
+  }
+
+  cancelled(payload: Uint8Array | undefined): void {
+    if (this.over) return
+    if (payload !== undefined) this.bytes -= WireMessage.headerLength + payload.length
+    this.left -= 1
+    if (this.left > 0) return
+    this.over = true
+    this.backing.reset(0)
+  }
+}
+
+class SharedMessage implements OutboundMessage {
+  /** Undefined once it is written, or nobody wants it to be. */
+  payload: Uint8Array | undefined
+  done: Done | undefined
+  private readonly stream: SharedStream
+
+  constructor(stream: SharedStream, payload: Uint8Array, done: Done) {
+    this.stream = stream
+    this.payload = payload
+    this.done = done
+  }
+
+  cancel(): void {
+    if (this.done === undefined) return
+    const { payload } = this
+    this.done = undefined
+    this.payload = undefined
+    this.stream.cancelled(payload)
+  }
+}
