@@ -28,8 +28,9 @@ import { type BackingSocket, type BindOptions, type SocketEvents, Transport } fr
  */
 export interface Options {
   /**
-   * Largest UDP payload to send, in bytes: 1,200 to 16,383, 1,350 by default. There is no path MTU discovery: a value
-   * that the path does not carry loses every full packet. The peer's own limit applies too.
+   * Largest UDP payload to try, in bytes: 1,200 to 16,383; by default 16,383 within a machine and 1,452 elsewhere. Packets
+   * begin with 1,200 bytes, or within a machine with the largest, and grow and shrink with what gets through (RFC 9000,
+   * section 14). The peer's own limit applies too.
    */
   readonly maxUdpPayload?: number | undefined
   /** Makes the UDP socket for an address. The default is Node's; a simulated network plugs in here. */
@@ -84,7 +85,7 @@ const open = Effect.fnUntraced(function* (
   })
   const writer = yield* datagrams.writer
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
-  const maxSendPayload = Math.min(Math.max(options.maxUdpPayload ?? tunables.defaultSendPayload, 1_200), 16_383)
+  const maxUdpPayload = options.maxUdpPayload && Math.min(Math.max(options.maxUdpPayload, 1_200), 16_383)
   const clock = yield* Clock.Clock
   // Not the time of day: a clock that is set must neither end connections nor keep them.
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
@@ -92,18 +93,20 @@ const open = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(context)
   const writes = new Set<Fiber.Fiber<void>>()
 
-  const outbox = new Outbox(maxSendPayload, (batch) => {
+  const outbox = new Outbox((batch, done) => {
     // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
     const fiber = run(Effect.catch(writer.writeAll(batch), (error) => Effect.sync(() => noteWriteError(socket, error))))
     writes.add(fiber)
     fiber.addObserver(() => {
       writes.delete(fiber)
-      outbox.sent(batch.length)
+      done()
     })
   })
   const socket = new Socket({
     quiche,
-    config: nativeConfig.make(quiche, { credentials, idleTimeout, maxSendPayload }),
+    configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
+    maxPayload: ({ address }) =>
+      maxUdpPayload ?? (NetAddress.isLoopback(address) ? tunables.loopbackPayload : tunables.networkPayload),
     address: reader.address,
     bind,
     idleTimeout,

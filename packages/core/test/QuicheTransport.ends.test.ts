@@ -225,7 +225,7 @@ describe("stop", () => {
 
   it.live("is not success for a sender whose fin has left already", () =>
     Effect.gen(function* () {
-      const { far, near } = yield* connect()
+      const { far, near } = yield* connect({ client: { maxUdpPayload: 1_350 } })
       far.heed = (stream) => {
         stream.heed = () => stream.receive!.stop(3)
       }

@@ -65,7 +65,7 @@ describe("a flood", () => {
         })
         const server = yield* bind({ openSocket: network.openSocket })
         const path = yield* relay(() => server.socket.address.port)
-        const client = yield* bind()
+        const client = yield* bind({ maxUdpPayload: 1_350 })
         path.recording = true
         const near = yield* connected(client.dial(at(path.port)))
         yield* until("the acceptor", () => server.accepted.length === 1)

@@ -42,6 +42,7 @@ const setup = () => {
     native,
     dialled: false,
     touch: () => (turns += 1),
+    isClosing: () => false,
     over: () => over,
     events: () => peer,
     answer: (id) => {

@@ -6,11 +6,11 @@ import * as nativeConfig from "../../src/internal/quiche/nativeConfig.ts"
 const idleTimeout = (millis: number): unknown => {
   const told = new Map<string, unknown>()
   const config = new Proxy({}, { get: (_target, name: string) => (value: unknown) => told.set(name, value) })
-  nativeConfig.make({ Config: { withBoringSslCtx: () => config } } as unknown as Quiche, {
+  const configOf = nativeConfig.configs({ Config: { withBoringSslCtx: () => config } } as unknown as Quiche, {
     credentials: { key: new Uint8Array(1), certificate: new Uint8Array(1) },
-    idleTimeout: millis,
-    maxSendPayload: 1_200
+    idleTimeout: millis
   })
+  configOf(1_200)
   return told.get("setMaxIdleTimeout")
 }
 

@@ -14,6 +14,7 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
   let delivered = 0
   const stream = new RecvStream(
     {
+      isClosing: false,
       native: {
         streamRecv: (_id: number, room: Uint8Array): [number, boolean] | null => {
           rooms.push(room.length)

@@ -3,8 +3,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { NonEmptyReadonlyArray } from "effect/Array"
-import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
 import type { NativeConfig, Quiche } from "../../src/internal/quiche/native.ts"
 import { Outbox } from "../../src/internal/quiche/outbox.ts"
 import { Socket } from "../../src/internal/quiche/socket.ts"
@@ -172,9 +170,10 @@ export const bind = (setup: Setup = {}) => {
     ids.push(scid)
     return native
   }
-  const outbox = new Outbox(minInitialLength, (batch: NonEmptyReadonlyArray<OutgoingDatagram>) => {
-    for (const { payload } of batch) sent.push(payload as Uint8Array)
-    if (taken) outbox.sent(batch.length)
+  const outbox = new Outbox((batch, done) => {
+    // What is lent may be written over as soon as it is taken.
+    for (const { payload } of batch) sent.push((payload as Uint8Array).slice())
+    if (taken) done()
   })
   const socket = new Socket({
     quiche: {
@@ -186,7 +185,8 @@ export const bind = (setup: Setup = {}) => {
         }
       }
     } as unknown as Quiche,
-    config: {} as NativeConfig,
+    configOf: () => ({}) as NativeConfig,
+    maxPayload: () => minInitialLength,
     address: address("127.0.0.1:1"),
     bind: {
       localAddress: address("127.0.0.1:1"),

@@ -129,7 +129,9 @@ export interface Setup extends Partial<BindOptions> {
 }
 
 export const bind = Effect.fnUntraced(function* (setup: Setup = {}) {
-  const { local = "127.0.0.1:0", maxUdpPayload, onPeer, openSocket, ...overrides } = setup
+  const { local = "127.0.0.1:0", onPeer, openSocket, ...overrides } = setup
+  // On a network that is bad on purpose, packets as they are on one: more of them for what is sent.
+  const { maxUdpPayload = openSocket === undefined ? undefined : 1_350 } = setup
   const transport = QuicheTransport.make({ maxUdpPayload, openSocket })
   const accepted: Array<Peer> = []
   const note = (peers: Array<Peer>) => (connection: BackingConnection) => {

@@ -14,7 +14,7 @@ export type Configure = (config: native.NativeConfig) => void
 export const config = Effect.fnUntraced(function* (configure?: Configure) {
   const quiche = yield* Effect.orDie(native.load)
   const credentials = yield* certificate.selfSigned
-  const made = nativeConfig.make(quiche, { credentials, idleTimeout: 60_000, maxSendPayload: 1_350 })
+  const made = nativeConfig.configs(quiche, { credentials, idleTimeout: 60_000 })(1_350)
   configure?.(made)
   return { quiche, config: made }
 })

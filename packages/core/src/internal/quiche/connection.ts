@@ -25,6 +25,7 @@ import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, packetNumberOf, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
+import { type PathCounts, type PayloadSize, smallestPayload } from "./payloadSize.ts"
 import { SendAllowance } from "./sendAllowance.ts"
 import * as tunables from "./tunables.ts"
 import { Watch, type Watched } from "./watch.ts"
@@ -76,6 +77,7 @@ export class Connection implements BackingConnection, Watched {
   private lastReceived = performance.now()
   private heardCount = 0
   private heardTime = 0
+  private readonly payload: PayloadSize
   private readonly allowance: SendAllowance
   private readonly accounts: Accounts
   private packetsThisTurn = 0
@@ -93,6 +95,7 @@ export class Connection implements BackingConnection, Watched {
     readonly from: HostPort
     readonly to: HostPort
     readonly seniority: string
+    readonly payload: PayloadSize
   }) {
     this.host = options.host
     this.native = options.native
@@ -100,6 +103,7 @@ export class Connection implements BackingConnection, Watched {
     this.seniority = options.seniority
     this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
+    this.payload = options.payload
     this.allowance = new SendAllowance(this.host.sendRate)
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
@@ -118,6 +122,7 @@ export class Connection implements BackingConnection, Watched {
       dialled: this.dialled,
       touch,
       over,
+      isClosing: () => this.localClose?._tag === "LocallyClosed",
       events: () => this.events!,
       answer: (id) => this.outgoing.answer(id),
       accounts: this.accounts,
@@ -190,7 +195,10 @@ export class Connection implements BackingConnection, Watched {
       if (this.heard() === before) {
         if (elsewhere !== undefined && isLongHeader(packet)) this.peer.rumour(elsewhere, packet.length)
       } else if (elsewhere === undefined) this.peer.prove()
-      else if (this.peer.move(elsewhere, packetNumberOf(last))) this.events?.onMoved?.()
+      else if (this.peer.move(elsewhere, packetNumberOf(last))) {
+        this.payload.moved()
+        this.events?.onMoved?.()
+      }
     }
     this.host.touch(this)
   }
@@ -211,7 +219,10 @@ export class Connection implements BackingConnection, Watched {
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
     // It may be called for reasons of this connection's own, too.
-    if (this.native.timeout() === 0) this.outgoing.expired()
+    if (this.native.timeout() === 0) {
+      this.outgoing.expired()
+      this.payload.expired(performance.now())
+    }
     this.native.onTimeout()
     this.peer.retry()
     this.host.touch(this)
@@ -225,8 +236,11 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (this.phase === "established" && this.localClose === undefined) {
       const bytes = this.incoming.read(false)
-      if (packets > 0) this.outgoing.notice()
-      this.outgoing.confirm(now)
+      if (packets > 0) {
+        this.outgoing.notice()
+        if (this.payload.isUnsure) this.payload.observe(now, this.pathCounts())
+      }
+      if (this.outgoing.confirm(now)) this.payload.progressed()
       this.outgoing.pump(now)
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
@@ -288,6 +302,11 @@ export class Connection implements BackingConnection, Watched {
 
   readonly onSilence = (): void => this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
 
+  private readonly pathCounts = (): PathCounts => {
+    const { lost, lostBytes, recv, rtt } = this.native.pathStats()[0]!
+    return { lost, lostBytes, recv, rtt }
+  }
+
   // --- the turn ----------------------------------------------------------------------------------------------------
 
   private establish(): void {
@@ -298,21 +317,25 @@ export class Connection implements BackingConnection, Watched {
 
   /** Sends what is ready. */
   private flush(now: number, burst: number): Flushed {
-    const { allowance, host, native } = this
+    const { allowance, host, native, payload } = this
+    const established = this.phase === "established"
     allowance.refill(now)
-    for (let i = 0; i < burst; i++) {
+    for (let left = burst; left > 0;) {
       if (allowance.isSpent || !host.outbox.hasRoom) return "held"
       let sent: readonly [number, unknown] | null
       try {
-        sent = native.send(host.outbox.packetBuffer())
+        sent = native.send(host.outbox.packetBuffer(established ? payload.next(now) : smallestPayload))
       } catch {
         return "all"
       }
       if (sent === null) return "all"
-      allowance.spend(sent[0])
+      const length = sent[0]
+      left -= length
+      allowance.spend(length)
       this.accounts.sent()
       this.watch.active = true
-      host.outbox.addBuffered(sent[0], this.peer.targetOf(sent[0]))
+      host.outbox.addBuffered(length, this.peer.targetOf(length))
+      if (length > smallestPayload || payload.isUnsure) payload.sent(length, this.pathCounts)
     }
     // More may be ready than one turn should send.
     host.touch(this)
@@ -333,9 +356,9 @@ export class Connection implements BackingConnection, Watched {
     // What is left of the handshake goes first: the peer needs it to read the frame; and as long as some of it is to be
     // sent again, the binding would send that and not the frame. Nothing else does: it would carry acknowledgements of
     // what nobody will read.
-    if (!closing.told && !this.peerCanRead) this.flush(now, 4)
+    if (!closing.told && !this.peerCanRead) this.flush(now, 4 * smallestPayload)
     const { outbox } = this.host
-    const length = closing.write(outbox.packetBuffer())
+    const length = closing.write(outbox.packetBuffer(smallestPayload))
     if (length > 0) outbox.addBuffered(length, this.peer.target)
     else if (closing.tooLate(now)) this.terminate()
   }

@@ -16,6 +16,8 @@ export interface IncomingHost {
   readonly dialled: boolean
   readonly touch: () => void
   readonly over: () => StreamFailure | undefined
+  /** Whether its owner has closed it, and is to hear no more of what arrives. */
+  readonly isClosing: () => boolean
   readonly events: () => ConnectionEvents
   /** The sending half of a bidirectional stream that the peer opened. */
   readonly answer: (id: number) => SendStream
@@ -54,6 +56,7 @@ export class Incoming implements RecvOwner {
     let left = regardless ? Infinity : maxStreamsRead
     const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
+      if (this.isClosing) break
       if (left-- === 0 || this.bytesRead >= enough) {
         this.host.touch()
         break
@@ -68,6 +71,10 @@ export class Incoming implements RecvOwner {
       }
     }
     return this.bytesRead
+  }
+
+  get isClosing(): boolean {
+    return this.host.isClosing()
   }
 
   /** Ends every stream. */

@@ -6,19 +6,35 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
 import { maxDatagramsInFlight } from "./tunables.ts"
 
-const slabSize = 64 << 10
+const slabSize = 128 << 10
+
+/** Slabs that are kept for the next time. */
+const maxSpare = 8
+
+/** Memory that packets are written into, one behind the other. */
+interface Slab {
+  readonly bytes: Uint8Array
+  used: number
+  /** Batches that the kernel may still be reading. */
+  batches: number
+}
+
+/** What is handed over at once. */
+export type Batch = NonEmptyReadonlyArray<OutgoingDatagram>
 
 export class Outbox {
   private batch: Array<OutgoingDatagram> = []
   private inFlight = 0
-  private slab = new Uint8Array(0)
-  private used = 0
-  private readonly maxPayload: number
-  private readonly send: (batch: NonEmptyReadonlyArray<OutgoingDatagram>) => void
+  private slab: Slab
+  /** Slabs that the batch has packets in. */
+  private slabs: Array<Slab> = []
+  private readonly spare: Array<Slab> = []
+  private readonly send: (batch: Batch, done: () => void) => void
 
-  constructor(maxPayload: number, send: (batch: NonEmptyReadonlyArray<OutgoingDatagram>) => void) {
-    this.maxPayload = maxPayload
+  /** `send` calls back when the kernel has taken the batch, or refused it. */
+  constructor(send: (batch: Batch, done: () => void) => void) {
     this.send = send
+    this.slab = newSlab()
   }
 
   /** False while the kernel is behind. */
@@ -26,21 +42,18 @@ export class Outbox {
     return this.inFlight + this.batch.length < maxDatagramsInFlight
   }
 
-  /** Room for one packet. The binding sends nothing at all into less than the largest payload. */
-  packetBuffer(): Uint8Array {
-    // The kernel may still be reading earlier packets, so a slab is not used twice.
-    if (this.used + this.maxPayload > this.slab.length) {
-      // Not zeroed: only what the binding has written is ever sent.
-      this.slab = new Uint8Array(Buffer.allocUnsafeSlow(Math.max(slabSize, this.maxPayload)).buffer)
-      this.used = 0
-    }
-    return this.slab.subarray(this.used, this.used + this.maxPayload)
+  /** Room for one packet of up to `size` bytes. */
+  packetBuffer(size: number): Uint8Array {
+    if (this.slab.used + size > slabSize) this.nextSlab()
+    return this.slab.bytes.subarray(this.slab.used, this.slab.used + size)
   }
 
   /** Adds the first `length` bytes of the last `packetBuffer`. */
   addBuffered(length: number, to: NetAddress.InetAddress): void {
-    this.batch.push({ payload: this.slab.subarray(this.used, this.used + length), address: to })
-    this.used += length
+    const { slab, slabs } = this
+    if (slabs[slabs.length - 1] !== slab) slabs.push(slab)
+    this.batch.push({ payload: slab.bytes.subarray(slab.used, slab.used + length), address: to })
+    slab.used += length
   }
 
   add(packet: Uint8Array, to: NetAddress.InetAddress): void {
@@ -49,15 +62,32 @@ export class Outbox {
 
   /** Hands over what was added, without waiting for it. */
   dispatch(): void {
-    const { batch } = this
+    const { batch, slabs } = this
     if (batch.length === 0) return
     this.batch = []
+    this.slabs = []
     this.inFlight += batch.length
-    this.send(batch as unknown as NonEmptyReadonlyArray<OutgoingDatagram>)
+    for (const slab of slabs) slab.batches += 1
+    this.send(batch as unknown as Batch, () => {
+      this.inFlight -= batch.length
+      for (const slab of slabs) this.release(slab)
+    })
   }
 
-  /** The kernel has taken `count` datagrams, or refused them. */
-  sent(count: number): void {
-    this.inFlight -= count
+  private release(slab: Slab): void {
+    slab.batches -= 1
+    if (slab.batches > 0) return
+    if (slab === this.slab) slab.used = this.slabs.includes(slab) ? slab.used : 0
+    else if (this.spare.length < maxSpare && !this.slabs.includes(slab)) {
+      slab.used = 0
+      this.spare.push(slab)
+    }
+  }
+
+  private nextSlab(): void {
+    this.slab = this.spare.pop() ?? newSlab()
   }
 }
+
+// Not zeroed: only what the binding has written is ever sent.
+const newSlab = (): Slab => ({ bytes: new Uint8Array(Buffer.allocUnsafeSlow(slabSize).buffer), used: 0, batches: 0 })

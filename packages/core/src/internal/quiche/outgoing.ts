@@ -166,9 +166,10 @@ export class Outgoing implements SendOwner {
     this.settling.expired()
   }
 
-  /** Finds out which streams the peer has acknowledged to their ends. */
-  confirm(now: number): void {
-    if (this.unconfirmed.length === 0) return
+  /** Finds out which streams the peer has acknowledged to their ends. False if none. */
+  confirm(now: number): boolean {
+    if (this.unconfirmed.length === 0) return false
+    const before = this.progress
     const waiting = this.unconfirmed
     this.unconfirmed = []
     for (const stream of waiting) {
@@ -179,6 +180,7 @@ export class Outgoing implements SendOwner {
       } else if (stream.ended) this.release(stream)
       else this.unconfirmed.push(stream)
     }
+    return this.progress !== before
   }
 
   /**
@@ -301,6 +303,7 @@ export class Outgoing implements SendOwner {
       stream.id = this.nextUni
       this.nextUni += 4
     }
+    stream.settleContent()
     stream.begunAt = now
     this.sending.add(stream)
     this.opened += 1

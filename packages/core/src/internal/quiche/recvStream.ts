@@ -11,6 +11,8 @@ import { maxStreamRead } from "./tunables.ts"
 /** What a receiving half needs of its connection. */
 export interface RecvOwner {
   readonly native: NativeConnection
+  /** Whether nobody is to hear any more of anything. */
+  readonly isClosing: boolean
   readonly resumed: () => void
   readonly stopped: (half: RecvStream, code: number) => void
   /** The peer took back what it had sent: what was not read of it never will be. */
@@ -58,7 +60,7 @@ export class RecvStream implements BackingRecvStream {
   /** Reads what has arrived, until there is no more or the owner pauses. `scratch` is lent for the call. */
   read(scratch: Uint8Array, regardless: boolean): void {
     let left = regardless ? Infinity : maxStreamRead
-    while (!this.ended && (regardless || !this.paused)) {
+    while (!this.ended && !this.owner.isClosing && (regardless || !this.paused)) {
       if (left <= 0) return this.owner.resumed()
       let room = scratch
       if (!regardless && this.events!.demand !== undefined) {
@@ -83,6 +85,7 @@ export class RecvStream implements BackingRecvStream {
       this.owner.delivered(length)
       left -= length
       if (length > 0 && !this.events!.onData(room.subarray(0, length))) this.paused = true
+      if (this.owner.isClosing) return
       if (fin) return this.end(undefined)
     }
   }

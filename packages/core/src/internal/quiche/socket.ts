@@ -17,6 +17,7 @@ import { INTERNAL_ERROR } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
+import { PayloadSize } from "./payloadSize.ts"
 import { Registry } from "./registry.ts"
 import * as seniority from "./seniority.ts"
 import * as tunables from "./tunables.ts"
@@ -38,7 +39,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   readonly idleTimeout: number
 
   private readonly quiche: Quiche
-  private readonly config: NativeConfig
+  private readonly configOf: (maxPayload: number) => NativeConfig
+  private readonly maxPayload: (remote: NetAddress.InetAddress) => number
   private readonly options: BindOptions
   private readonly events: SocketEvents
   private readonly onDefect: (defect: unknown) => void
@@ -61,7 +63,9 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   constructor(options: {
     readonly quiche: Quiche
-    readonly config: NativeConfig
+    readonly configOf: (maxPayload: number) => NativeConfig
+    /** Bytes of the largest packets to a peer. */
+    readonly maxPayload: (remote: NetAddress.InetAddress) => number
     readonly address: NetAddress.InetAddress
     readonly bind: BindOptions
     readonly idleTimeout: number
@@ -72,7 +76,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly now: () => number
   }) {
     this.quiche = options.quiche
-    this.config = options.config
+    this.configOf = options.configOf
+    this.maxPayload = options.maxPayload
     this.address = options.address
     this.options = options.bind
     this.idleTimeout = options.idleTimeout
@@ -103,7 +108,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     }
     const from = { host: NetAddress.formatIp(peer.address), port: peer.port }
     const scid = seniority.connectionId(this.seniorities(from.host, peer.port))
-    const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.config)
+    const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.configFor(peer))
     const connection = this.adopt(native, peer, from, { keys: [idKey(scid)], clientScid: scid, dialled: true })
     let settled = false
     connection.onEstablished = (established) => {
@@ -194,7 +199,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     const from = { host: NetAddress.formatIp(address.address), port }
     let native: NativeConnection
     try {
-      native = this.quiche.Connection.accept(verdict.scid, verdict.originalDcid, this.to, from, this.config)
+      native = this.quiche.Connection.accept(verdict.scid, verdict.originalDcid, this.to, from, this.configFor(address))
     } catch {
       return undefined
     }
@@ -232,10 +237,15 @@ export class Socket implements BackingSocket, ConnectionHost {
       remote,
       from,
       to: this.to,
-      seniority: idKey(clientScid)
+      seniority: idKey(clientScid),
+      payload: new PayloadSize(this.maxPayload(remote), NetAddress.isLoopback(remote.address))
     })
     this.connections.add(connection, from.host, keys)
     return connection
+  }
+
+  private configFor(remote: NetAddress.InetAddress): NativeConfig {
+    return this.configOf(this.maxPayload(remote))
   }
 
   /** Of the connections that there are with one peer. */

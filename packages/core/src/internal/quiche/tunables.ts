@@ -17,8 +17,12 @@ export const minInitialLength = 1_200
 /** Largest UDP payload that we accept. */
 export const maxReceivePayload = 65_527
 
-/** Default of the largest UDP payload that we send: fits an Ethernet path with room for tunnels. */
-export const defaultSendPayload = 1_350
+/**
+ * Largest UDP payloads that we try to send, in bytes: over a network, what Ethernet carries over IPv6; within a machine,
+ * what the binding can make.
+ */
+export const networkPayload = 1_452
+export const loopbackPayload = 16_383
 
 /**
  * Streams of each kind that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit
@@ -59,8 +63,8 @@ export const sendQuantum = 64 << 10
 /** Bytes that a stream queues before `write` makes its caller wait. */
 export const sendHighWater = 64 << 10
 
-/** Packets that one connection sends in one turn of the loop; more would overrun the receiver's socket buffer. */
-export const burst = 64
+/** Bytes that one connection sends in one turn of the loop; more would overrun the receiver's socket buffer. */
+export const burst = 96 << 10
 
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
