@@ -3,7 +3,8 @@ import * as Layer from "effect/Layer"
 import * as SimulatedNetwork from "../src/SimulatedNetwork.ts"
 import * as TransportConformance from "../src/TransportConformance.ts"
 
-const bad = SimulatedNetwork.layer({ seed: "conformance", loss: 0.05, reordering: 0.1 })
+// Slow enough for what is lost to be sent again long before the bulk is through.
+const bad = SimulatedNetwork.layer({ seed: "conformance", loss: 0.05, reordering: 0.1, bandwidth: 10_000_000 })
 
 // The rules wait for timeouts more than they work.
 describe.concurrent("conformance", () => {

@@ -232,7 +232,8 @@ export const closes: Group = {
       rule(
         `keep-alive of the ${side === "client" ? "dialling" : "accepting"} side keeps a connection that nobody uses`,
         Effect.gen(function* () {
-          const idle = { idleTimeout: Duration.seconds(1), keepAliveInterval: Duration.infinity }
+          // Long enough that a process which is busy for a while does not miss it.
+          const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
           const { far, near } = yield* connect({
             client: idle,
             server: idle,
