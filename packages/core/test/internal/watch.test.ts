@@ -5,21 +5,24 @@ import { Watch, type Watched } from "../../src/internal/quiche/watch.ts"
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 
 /** A connection on which nothing happens, with a note of what its watch did to it. */
-const setup = (phase: Watched["phase"]) => {
+const setup = (phase: Watched["phase"], share = 0) => {
   const done: Array<string> = []
   const connection = { phase, received: 0, waits: false, stopped: 0 }
-  const watch = new Watch({
-    get phase() {
-      return connection.phase
+  const watch = new Watch(
+    {
+      get phase() {
+        return connection.phase
+      },
+      heard: () => connection.received,
+      stalled: () => connection.waits,
+      oldestStop: () => connection.stopped,
+      ping: () => done.push("ping"),
+      onHandshakeTimeout: () => done.push("handshake"),
+      onStall: () => done.push("stall"),
+      onSilence: () => done.push("silence")
     },
-    heard: () => connection.received,
-    stalled: () => connection.waits,
-    oldestStop: () => connection.stopped,
-    ping: () => done.push("ping"),
-    onHandshakeTimeout: () => done.push("handshake"),
-    onStall: () => done.push("stall"),
-    onSilence: () => done.push("silence")
-  })
+    share
+  )
   /** Looks every second. */
   const look = (times: number) => {
     for (let i = 0; i < times; i++) watch.look(1_000, limits)
@@ -52,6 +55,20 @@ describe("keep-alive", () => {
     assert.deepStrictEqual(done, ["ping"])
     look(1)
     assert.deepStrictEqual(done, ["ping", "ping"])
+  })
+
+  it("does so up to a quarter sooner, each connection at a time of its own", () => {
+    for (const [share, seconds] of [
+      [0.2, 19],
+      [0.6, 17],
+      [1, 15]
+    ] as const) {
+      const { done, look } = setup("established", share)
+      look(seconds)
+      assert.deepStrictEqual(done, [])
+      look(1)
+      assert.deepStrictEqual(done, ["ping"])
+    }
   })
 })
 

@@ -96,6 +96,8 @@ export class Connection implements BackingConnection, Watched {
     readonly to: HostPort
     readonly seniority: string
     readonly payload: PayloadSize
+    /** 0 to 1, as far as can be from that of others. */
+    readonly phase: number
   }) {
     this.host = options.host
     this.native = options.native
@@ -108,7 +110,7 @@ export class Connection implements BackingConnection, Watched {
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
-    this.watch = new Watch(this)
+    this.watch = new Watch(this, options.phase)
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
@@ -259,7 +261,7 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
     else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
-    this.host.wake(this.deadline)
+    this.host.wake(this)
   }
 
   /** Closes because of what the transport found; the peer sees a transport error. */

@@ -6,8 +6,8 @@ import type { Outbox } from "./outbox.ts"
 export interface ConnectionHost {
   /** Gives the connection a turn soon. */
   readonly touch: (connection: Connection) => void
-  /** Gives the connection a turn at `deadline` (`performance.now()` milliseconds) at the latest. */
-  readonly wake: (deadline: number) => void
+  /** Gives the connection a turn at its deadline at the latest. */
+  readonly wake: (connection: Connection) => void
   readonly outbox: Outbox
   /** The connection is over; it may still have to drain. */
   readonly ended: (connection: Connection) => void

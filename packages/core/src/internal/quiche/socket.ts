@@ -9,9 +9,11 @@
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
+import { Fifo } from "../fifo.ts"
 import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
+import { Deadlines } from "./deadlines.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { INTERNAL_ERROR } from "./errorCode.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
@@ -50,7 +52,9 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly to: { readonly host: string; readonly port: number }
   private readonly connections = new Registry()
   private handshakes = 0
-  private touched: Array<Connection> = []
+  private adopted = 0
+  private touched = new Fifo<Connection>()
+  private readonly deadlines = new Deadlines<Connection>()
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
@@ -230,8 +234,11 @@ export class Socket implements BackingSocket, ConnectionHost {
       keys
     }: { readonly keys: Array<string>; readonly clientScid: Uint8Array; readonly dialled: boolean }
   ): Connection {
+    this.adopted += 1
     const connection = new Connection({
       host: this,
+      // The golden section spreads any number of them evenly.
+      phase: ((this.adopted - 1) * 0.618_033_988_75) % 1,
       native,
       dialled,
       remote,
@@ -286,15 +293,24 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   private readonly turn = (): void => {
     this.immediate = undefined
-    const now = performance.now()
-    const connections = this.touched
-    this.touched = []
-    for (const connection of connections) {
+    let now = performance.now()
+    const enough = now + tunables.maxTurn
+    for (let left = this.touched.length; left > 0; left--) {
+      const connection = this.touched.shift()!
       connection.touched = false
       this.guarded(connection, () => connection.turn(now))
-      if (connection.phase === "closed") this.connections.forget(connection)
+      if (connection.phase === "closed") this.forget(connection)
+      now = performance.now()
+      if (now >= enough) break
     }
     this.outbox.dispatch()
+    // The others, after what has come in the meantime.
+    if (this.touched.length > 0 && !this.closed) this.immediate ??= setImmediate(this.turn)
+  }
+
+  private forget(connection: Connection): void {
+    this.connections.forget(connection)
+    this.deadlines.delete(connection)
   }
 
   /** A defect, a mistake of ours or of a callback, costs its connection, and no other. */
@@ -309,28 +325,33 @@ export class Socket implements BackingSocket, ConnectionHost {
         // Its end has been told to whom it could be.
         this.onDefect(another)
       }
-      this.connections.forget(connection)
+      this.forget(connection)
     }
   }
 
   // The binding keeps its timers by the system's clock, so this one cannot be on Effect's. One serves all connections.
-  readonly wake = (deadline: number): void => {
-    if (deadline >= this.timerAt || this.closed) return
+  readonly wake = (connection: Connection): void => {
+    this.deadlines.update(connection)
+    this.setTimer()
+  }
+
+  private setTimer(): void {
+    const { next } = this.deadlines
+    if (next >= this.timerAt || this.closed) return
     if (this.timer !== undefined) clearTimeout(this.timer)
-    this.timerAt = deadline
-    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, deadline - performance.now()), 0x7fffffff))
+    this.timerAt = next
+    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, next - performance.now()), 0x7fffffff))
   }
 
   private readonly alarm = (): void => {
     this.timer = undefined
     this.timerAt = Infinity
     const now = performance.now()
-    let next = Infinity
-    for (const connection of this.connections.all()) {
-      if (connection.deadline <= now) this.guarded(connection, () => connection.expire())
-      else if (connection.deadline < next) next = connection.deadline
+    for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
+      const connection = due
+      this.guarded(connection, () => connection.expire())
     }
-    if (next < Infinity) this.wake(next)
+    this.setTimer()
   }
 
   /** The network has no way to `address`: no use in waiting for a handshake. */
@@ -373,7 +394,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (this.timer !== undefined) clearTimeout(this.timer)
     for (const connection of this.connections.all()) {
       connection.abandon()
-      this.connections.forget(connection)
+      this.forget(connection)
     }
     this.outbox.dispatch()
   }

@@ -66,6 +66,9 @@ export const sendHighWater = 64 << 10
 /** Bytes that one connection sends in one turn of the loop; more would overrun the receiver's socket buffer. */
 export const burst = 96 << 10
 
+/** Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come meanwhile. */
+export const maxTurn = 5
+
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
 

@@ -31,6 +31,8 @@ export class Watch {
   /** Whether anything was sent since the last look. */
   active = true
   private readonly watched: Watched
+  /** Of the keep-alive interval, as a share. */
+  private readonly patience: number
   private idleFor = 0
   private handshakingFor: number | undefined = undefined
   private stalledFor: number | undefined = undefined
@@ -38,8 +40,13 @@ export class Watch {
   /** What had been heard when a sign of life was asked for. */
   private heardBefore: number | undefined = undefined
 
-  constructor(watched: Watched) {
+  /**
+   * Connections that began together must not all be kept alive in one go: a `phase` of 0 to 1 makes the intervals of this
+   * one up to a quarter shorter.
+   */
+  constructor(watched: Watched, phase: number) {
     this.watched = watched
+    this.patience = 1 - phase / 4
   }
 
   askForLife(): void {
@@ -57,7 +64,7 @@ export class Watch {
     } else if (watched.phase === "established") {
       this.idleFor = this.active ? 0 : this.idleFor + elapsed
       this.active = false
-      if (this.idleFor >= limits.keepAlive) watched.ping()
+      if (this.idleFor >= limits.keepAlive * this.patience) watched.ping()
       // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
       // can come to a stop for good.
       this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined
