@@ -1,0 +1,164 @@
+import type { Mode, Parameters } from "../measuring/results.ts"
+import type { Cell } from "./summary.ts"
+import { keyOf, ours } from "./summary.ts"
+import { number, ratio, table } from "./text.ts"
+
+/** A figure of a case of a workload. */
+interface Where {
+  readonly workload: string
+  readonly figure: string
+  readonly parameters: Parameters
+}
+
+/** The median of a contender; undefined where it has no samples. */
+type Lookup = (where: Where, contender: string) => number | undefined
+
+export interface Target {
+  readonly work: string
+  readonly asks: string
+  readonly measure: (lookup: Lookup) => number | undefined
+  readonly met: (value: number) => boolean
+  readonly show: (value: number) => string
+}
+
+interface Bound {
+  readonly atLeast?: number
+  readonly atMost?: number
+}
+
+const asked = ({ atLeast, atMost }: Bound): string => {
+  if (atLeast !== undefined) return `≥ ${number(atLeast)}`
+  return atMost === undefined ? "how many" : `≤ ${number(atMost)}`
+}
+
+const metBy =
+  ({ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Bound) =>
+  (value: number): boolean =>
+    value >= atLeast && value <= atMost
+
+/** Ours is so many times theirs. */
+const against = (work: string, where: Where, contender: string, bound: Bound): Target => ({
+  work,
+  asks: `${asked(bound)} × ${contender}`,
+  measure: (lookup) => {
+    const [our, their] = [lookup(where, ours), lookup(where, contender)]
+    return our === undefined || their === undefined ? undefined : our / their
+  },
+  met: metBy(bound),
+  show: ratio
+})
+
+/** A figure of ours alone. */
+const own = (work: string, where: Where, bound: Bound, unit: string, what = ""): Target => ({
+  work,
+  asks: `${asked(bound)} ${unit}${what}`,
+  measure: (lookup) => lookup(where, ours),
+  met: metBy(bound),
+  show: (value) => `${number(value)} ${unit}`
+})
+
+/** What a message costs in one case is so many times what it costs in another. */
+const growth = (work: string, of: Where, over: Where, bound: Bound): Target => ({
+  work,
+  asks: `within ${number(bound.atMost ?? Number.NaN)} ×`,
+  measure: (lookup) => {
+    const [many, few] = [lookup(of, ours), lookup(over, ours)]
+    return many === undefined || few === undefined ? undefined : many / few
+  },
+  met: metBy(bound),
+  show: ratio
+})
+
+const [KiB, MiB] = [1024, 1 << 20]
+
+const messages = (workload: string, size: number, inFlight: number, more: Parameters = {}): Where => ({
+  workload,
+  figure: "messagesPerSecond",
+  parameters: { size, inFlight, ...more }
+})
+
+const small = ["64 B, 256 in flight, confirmed", messages("messages-64b", 64, 256)] as const
+const middling = ["1 KiB, 32 in flight, confirmed", messages("messages-1k", KiB, 32)] as const
+const large = ["1 MiB, 4 in flight", messages("messages-1m", MiB, 4)] as const
+const held = (maxUdpPayload: number, named: string) =>
+  [`1 MiB, 4 in flight, payload of ${named} B`, messages("messages-1m", MiB, 4, { maxUdpPayload })] as const
+const idle = (figure: string) =>
+  [
+    "5,000 idle connections, both ends",
+    { workload: "idle", figure, parameters: { connections: 5000, seconds: 600 } }
+  ] as const
+const dials = (atOnce: number) =>
+  [`dials, ${atOnce} at once`, { workload: "dials", figure: "dialsPerSecond", parameters: { atOnce } }] as const
+const requests = [
+  "request and response, 64 B, p50",
+  { workload: "requests", figure: "p50", parameters: { size: 64 } }
+] as const
+const spread = (figure: string, connections: number): Where => ({
+  workload: "cost-connections",
+  figure,
+  parameters: { connections, size: KiB }
+})
+
+/** What was asked for before anything was measured. */
+export const targets: ReadonlyArray<Target> = [
+  against(...middling, "hyperdht", { atLeast: 1 }),
+  against(...middling, "plain-loop", { atLeast: 1.2 }),
+  against(...middling, "class-layer", { atLeast: 200 }),
+  against(...middling, "libp2p-tcp", { atLeast: 20 }),
+  against(...middling, "libp2p-quic", { atLeast: 20 }),
+  against(...small, "hyperdht", { atLeast: 0.7 }),
+  against(...small, "plain-loop", { atLeast: 4 }),
+  against(...large, "hyperdht", { atLeast: 2 }),
+  against(...held(16_000, "16,000"), "plain-loop", { atLeast: 0.9 }),
+  against(...held(1350, "1,350"), "plain-loop", { atLeast: 0.9 }),
+  against(...requests, "tcp", { atMost: 2 }),
+  against(...dials(1), "plain-loop", { atLeast: 0.7 }),
+  against(...dials(16), "plain-loop", { atLeast: 0.7 }),
+  own(...idle("perConnection"), { atMost: 80 }, "KB", " of RSS for each"),
+  own(...idle("drift"), { atMost: 2 }, "%", " growth of RSS in ten minutes"),
+  own(...idle("cpu"), { atMost: 5 }, "%", " of a core"),
+  growth(
+    "processor time of a message, 1,000 connections to 1",
+    spread("cpuPerMessage", 1000),
+    spread("cpuPerMessage", 1),
+    {
+      atMost: 1.5
+    }
+  ),
+  growth(
+    "time of a message, 1,000 connections to 1",
+    spread("microsecondsPerMessage", 1000),
+    spread("microsecondsPerMessage", 1),
+    { atMost: 1.5 }
+  ),
+  ...["qp2p-rust-0.29", "qp2p-rust-0.36"].flatMap((rust) => [
+    against(...middling, rust, {}),
+    against(...small, rust, {}),
+    against(...large, rust, {}),
+    against(...requests, rust, {}),
+    against(...dials(16), rust, {})
+  ])
+]
+
+const lookupIn =
+  (cells: ReadonlyArray<Cell>, mode: Mode): Lookup =>
+  ({ workload, figure, parameters }, contender) => {
+    const fits = (cell: Cell) =>
+      cell.workload === workload &&
+      cell.mode === mode &&
+      cell.contender === contender &&
+      keyOf(cell.parameters) === keyOf(parameters)
+    return cells.find(fits)?.figures[figure]?.middle
+  }
+
+/** What was asked, what was measured, and whether that is enough. */
+export const targetsTable = (cells: ReadonlyArray<Cell>, list: ReadonlyArray<Target> = targets): string => {
+  const verdict = (target: Target, mode: Mode) => {
+    const value = target.measure(lookupIn(cells, mode))
+    if (value === undefined) return "–"
+    if (target.asks.startsWith("how many")) return target.show(value)
+    return `${target.show(value)}, ${target.met(value) ? "met" : "**not met**"}`
+  }
+  const rows = list.map((target) => [target.work, target.asks, verdict(target, "one"), verdict(target, "two")])
+  return table(["work", "target", "one process", "two processes"], rows, 2)
+}
