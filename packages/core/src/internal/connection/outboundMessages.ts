@@ -68,8 +68,10 @@ export class OutboundMessages {
     }
     backing.writeWhole(write, (failure) => {
       close()
+      const refused = failure?._tag === "StreamStopped" && stream.isShared
       // Whoever sends what the peer refuses should not spoil it for the others more than once.
-      if (stream.settle(failure)) this.sharing = false
+      if (refused) this.sharing = false
+      stream.settle(failure, refused)
     })
     return message
   }
@@ -83,6 +85,7 @@ class SharedStream {
   private bytes = 0
   /** Messages that nobody has given up on. */
   private left = 0
+  private written = 0
   private over = false
 
   constructor(backing: BackingSendStream) {
@@ -101,8 +104,14 @@ class SharedStream {
     return message
   }
 
+  /** Whether more than one message was written. */
+  get isShared(): boolean {
+    return this.written > 1
+  }
+
   /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
   encode(): Uint8Array {
+    this.written = this.left
     const frames = Buffer.allocUnsafe(this.bytes)
     let at = 0
     for (const message of this.messages) {
@@ -114,12 +123,10 @@ class SharedStream {
     return frames
   }
 
-  /** Tells everybody how it went. True when the peer has refused some message, and others with it. */
-  settle(failure: StreamFailure | undefined): boolean {
+  /** Tells everybody how it went. */
+  settle(failure: StreamFailure | undefined, collateral: boolean): void {
     this.over = true
-    const refused = failure?._tag === "StreamStopped" && this.messages.length > 1
-    for (const { done } of this.messages) done?.(failure, refused)
-    return refused
+    for (const { done } of this.messages) done?.(failure, collateral)
   }
 
   cancelled(payload: Uint8Array | undefined): void {

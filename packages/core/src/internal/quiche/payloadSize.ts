@@ -63,11 +63,8 @@ export class PayloadSize {
   private attempt: Attempt | undefined = undefined
   private failures = 0
   private nextTry = 0
-  /** Sizes from this one on did not get through. */
-  private barrier = Infinity
   private expirations = 0
   private fallbacks = 0
-  private fellBackAt = 0
   /** Packets sent above the smallest size since the last look, and in the time before it. */
   private large = 0
   private largeBefore = 0
@@ -98,7 +95,7 @@ export class PayloadSize {
   private get step(): number | undefined {
     const above = this.trusted ? this.largest : steps.find((size) => size > this.current)
     const size = Math.min(above ?? Infinity, this.largest)
-    return size > this.current && size < this.barrier ? size : undefined
+    return size > this.current ? size : undefined
   }
 
   /** A packet of `length` bytes was sent. */
@@ -125,7 +122,6 @@ export class PayloadSize {
     this.attempt = undefined
     this.failures = 0
     this.nextTry = 0
-    this.barrier = Infinity
   }
 
   /** Something has been acknowledged. */
@@ -141,7 +137,7 @@ export class PayloadSize {
 
   private judge(attempt: Attempt, now: number, { lost, lostBytes, recv, rtt }: PathCounts): void {
     // All others were at most of the current size, so losses that are larger on average include the one that was tried.
-    if (lostBytes - attempt.lostBytes > (lost - attempt.lost) * this.current) return this.failed(attempt.size, now)
+    if (lostBytes - attempt.lostBytes > (lost - attempt.lost) * this.current) return this.failed(now)
     if (attempt.after < packetsAfter) return
     if (attempt.readyAt === 0) {
       attempt.readyAt = now
@@ -154,18 +150,15 @@ export class PayloadSize {
     }
   }
 
-  private failed(size: number, now: number): void {
+  private failed(now: number): void {
     this.attempt = undefined
     this.failures += 1
     if (this.failures < maxTries) this.nextTry = now + firstWait * 2 ** (this.failures - 1)
     else {
       this.failures = 0
-      this.barrier = size
-      this.nextTry = now
-    }
-    if (this.barrier < Infinity && this.step === undefined) {
-      this.barrier = Infinity
-      this.nextTry = now + raiseAfter
+      // Within a machine it may be that a smaller one would do.
+      this.nextTry = this.trusted ? now : now + raiseAfter
+      this.trusted = false
     }
   }
 
@@ -186,7 +179,7 @@ export class PayloadSize {
 
   private fallBack(now: number): void {
     if (this.current === smallestPayload) return
-    if (now - this.fellBackAt > raiseAfter) this.fallbacks = 0
+    if (now - this.nextTry > raiseAfter) this.fallbacks = 0
     this.current = smallestPayload
     this.attempt = undefined
     this.failures = 0
@@ -195,6 +188,5 @@ export class PayloadSize {
     this.largeBefore = 0
     this.nextTry = now + Math.min(firstWait * 2 ** this.fallbacks, raiseAfter)
     this.fallbacks += 1
-    this.fellBackAt = now
   }
 }
