@@ -5,7 +5,15 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { SerializationError } from "../src/SendError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
-import { checkPayload, Decoder, encode, encodeHeader, encodeUser, headerLength } from "../src/WireMessage.ts"
+import {
+  checkPayload,
+  Decoder,
+  encode,
+  encodeHeader,
+  encodeUser,
+  encodeUserInto,
+  headerLength
+} from "../src/WireMessage.ts"
 
 const bytes = (digits: string) => new Uint8Array(Buffer.from(digits.replace(/[\s|]/g, ""), "hex"))
 const hex = (input: Uint8Array) => Buffer.from(input).toString("hex")
@@ -265,6 +273,19 @@ describe("WireMessage", () => {
       expect(hex(second)).toBe("000100000003000000090909")
     })
 
+    it("a user frame among others leaves them as they are, and tells where the next one begins", () => {
+      const frames = new Uint8Array(30).fill(0xee)
+      const payload = new Uint8Array(258).fill(0xab)
+      expect(encodeUserInto(Uint8Array.of(1, 2), frames, 1)).toBe(12)
+      expect(encodeUserInto(Uint8Array.of(3), frames, 12)).toBe(22)
+      expect(hex(frames)).toBe(
+        hex(bytes("ee | 00010000000200 0000 0102 | 00010000000100 0000 03 | ee ee ee ee ee ee ee ee"))
+      )
+      const exact = new Uint8Array(headerLength + payload.length)
+      expect(encodeUserInto(payload, exact, 0)).toBe(exact.length)
+      expect(hex(exact)).toBe(hex(encodeUser(payload)))
+    })
+
     it("checkPayload wants 1 byte to the maximum", () => {
       expect(checkPayload(new Uint8Array(0), 10)).toStrictEqual(
         new SerializationError({ reason: "a message must have at least 1 byte" })
@@ -434,6 +455,103 @@ describe("WireMessage", () => {
           expect(error === undefined).toBe(complete)
         }),
         { numRuns: 1000 }
+      )
+    })
+
+    describe("that leaves out what is too large", () => {
+      const largest = 100
+      const leaveOut = 300
+      const makeDecoder = () => new Decoder({ maxMessageSize: largest, leaveOut })
+      const isLeftOut = (message: WireMessage) => message._tag === "UserMessage" && message.payload.length > largest
+      const ofLength = (length: number) => user(...Array.from({ length }, (_, i) => (length + i) % 251))
+      const refusal = (length: number) =>
+        new SerializationError({ reason: `a message of ${length} bytes is larger than the maximum of ${largest}` })
+
+      it("any messages, however the stream is cut", () => {
+        fc.assert(
+          fc.property(anyMessages, anyCuts, (messages, cuts) => {
+            const decoder = makeDecoder()
+            const decoded: Array<WireMessage> = []
+            for (const chunk of split(encodeAll(messages), cuts)) {
+              const lent = Uint8Array.from(chunk)
+              expect(decoder.push(lent, decoded)).toBeUndefined()
+              lent.fill(0xee)
+              // Nothing is held of what is left out.
+              expect(decoder.buffered).toBeLessThanOrEqual(bound(headerLength + largest))
+            }
+            expect(decoder.end()).toBeUndefined()
+            expect(decoded).toStrictEqual(messages.filter((message) => !isLeftOut(message)))
+            const first = messages.find(isLeftOut)
+            const length = first?._tag === "UserMessage" ? first.payload.length : 0
+            expect(decoder.refused).toStrictEqual(first === undefined ? undefined : refusal(length))
+            expect(decoder.hasOnlyRefused).toBe(messages.length > 0 && decoded.length === 0)
+          }),
+          { numRuns: 300 }
+        )
+      })
+
+      it("tells why when the header has come, and whether there has been anything else", () => {
+        const decoder = makeDecoder()
+        const messages: Array<WireMessage> = []
+        const told: Array<readonly [refused: boolean, only: boolean]> = []
+        const push = (chunk: Uint8Array) => {
+          expect(decoder.push(chunk, messages)).toBeUndefined()
+          told.push([decoder.refused !== undefined, decoder.hasOnlyRefused])
+        }
+        const frame = encode(ofLength(leaveOut))
+        const next = encode(ofLength(2))
+        push(frame.subarray(0, headerLength - 1))
+        push(frame.subarray(headerLength - 1, headerLength))
+        push(frame.subarray(headerLength))
+        push(encode(ofLength(largest + 1)))
+        // Something else begins.
+        push(next.subarray(0, 3))
+        push(next.subarray(3, headerLength + 1))
+        push(next.subarray(headerLength + 1))
+        push(encode(ofLength(largest + 2)))
+        expect(told).toStrictEqual([
+          [false, false],
+          [true, true],
+          [true, true],
+          [true, true],
+          [true, false],
+          [true, false],
+          [true, false],
+          [true, false]
+        ])
+        expect(decoder.refused).toStrictEqual(refusal(leaveOut))
+        expect(messages).toStrictEqual([ofLength(2)])
+      })
+
+      it("still takes the largest that there may be, and fails for what is larger than that", () => {
+        const { decoder, error, messages } = decode(
+          concat([largest, leaveOut, leaveOut + 1].map((length) => encode(ofLength(length)))),
+          makeDecoder()
+        )
+        expect(messages).toStrictEqual([ofLength(largest)])
+        expect(error).toStrictEqual(refusal(leaveOut + 1))
+        expect(decoder.end()).toBe(error)
+        expect(decode(encode(ofLength(leaveOut + 1)), makeDecoder()).decoder.refused).toBeUndefined()
+      })
+
+      it("fails for control messages of any wrong length", () => {
+        const { error } = decode(concat([encodeHeader(200, 1), new Uint8Array(200)]), makeDecoder())
+        expect(error).toStrictEqual(
+          new SerializationError({ reason: "a control message takes 4 to 26 bytes, got 200" })
+        )
+      })
+
+      it.each([headerLength, headerLength + 1, headerLength + 199])(
+        "fails when the stream ends within one, after %i bytes",
+        (cut) => {
+          const { decoder, error } = decode(encode(ofLength(200)).subarray(0, cut), makeDecoder())
+          expect(error).toBeUndefined()
+          const ended = decoder.end()
+          expect(ended).toStrictEqual(
+            new SerializationError({ reason: "the stream ended within a message that is too large" })
+          )
+          expect(decoder.push(encode(user(1)), [])).toBe(ended)
+        }
       )
     })
 

@@ -250,6 +250,69 @@ describe("a trace", () => {
     )
   )
 
+  it.effect("tells each message of a stream that several share, when they leave", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const network = yield* MemoryNetwork.MemoryNetwork
+        yield* Endpoint.make({ localAddress: "10.0.0.2:2" })
+        const one = yield* Endpoint.make({ localAddress: "10.0.0.1:1" })
+        const connection = yield* one.connectTo("10.0.0.2:2")
+        yield* network.setLatency("20 millis")
+        yield* note("connected")
+        const send = (message: Uint8Array) => Effect.forkChild(connection.send(message), { startImmediately: true })
+        // As much as may be under way, so that what follows waits for its turn.
+        yield* send(new Uint8Array(1 << 20))
+        const waiting = yield* Effect.forEach(["one", "two", "three"], (message) => send(text(message)))
+        waiting[1]!.interruptUnsafe()
+        yield* TestClock.adjust("1 second")
+        const trace = yield* sinceNote
+        assert.deepStrictEqual(
+          trace.filter((line) => line.includes("out2")),
+          [
+            "10.0.0.1:1 → 10.0.0.2:2  #1 out2 opened",
+            `10.0.0.1:1 → 10.0.0.2:2  #1 out2 message of 3 bytes "one"`,
+            `10.0.0.1:1 → 10.0.0.2:2  #1 out2 message of 5 bytes "three", fin`,
+            "10.0.0.1:1 ← 10.0.0.2:2  #1 out2 acknowledged"
+          ]
+        )
+        assert.isEmpty(trace.filter((line) => line.includes("out3")))
+        const from = (line: string) => trace.findIndex((other) => other.includes(line))
+        assert.isBelow(from(`in2 message of 3 bytes "one"`), from(`in2 message of 5 bytes "three"`))
+        assert.isAbove(from(`in2 message of 3 bytes "one"`), 0)
+      })
+    )
+  )
+
+  it.effect("tells how a stream that several share has failed", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const { near } = yield* connect()
+        yield* note("connected")
+        const stream = near.connection.openUni(0)
+        stream.writeWhole!(
+          () => Buffer.concat(["one", "two"].map((message) => WireMessage.encodeUser(text(message)))),
+          () => {}
+        )
+        stream.reset(7)
+        stream.writeWhole!(
+          () => new Uint8Array(1),
+          () => {}
+        )
+        yield* settle
+        assert.deepStrictEqual(
+          (yield* sinceNote).filter((line) => line.includes("out1")),
+          [
+            "10.0.0.1:1 → 10.0.0.2:2  #1 out1 opened",
+            `10.0.0.1:1 → 10.0.0.2:2  #1 out1 message of 3 bytes "one"`,
+            `10.0.0.1:1 → 10.0.0.2:2  #1 out1 message of 3 bytes "two", fin`,
+            "10.0.0.1:1 → 10.0.0.2:2  #1 out1 reset with code 7",
+            "10.0.0.1:1 ← 10.0.0.2:2  #1 out1 failed: the stream has ended"
+          ]
+        )
+      })
+    )
+  )
+
   it.effect("tells when a reader holds the peer back", () =>
     onNetwork(
       Effect.gen(function* () {

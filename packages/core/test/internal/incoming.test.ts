@@ -17,6 +17,7 @@ const setup = () => {
   let turns = 0
   let over: StreamFailure | undefined
   let shutdownFails = false
+  let closing = false
   const native = {
     isReadable: () => arrived.size > 0,
     readable: () => [...arrived.keys()],
@@ -42,7 +43,7 @@ const setup = () => {
     native,
     dialled: false,
     touch: () => (turns += 1),
-    isClosing: () => false,
+    isClosing: () => closing,
     over: () => over,
     events: () => peer,
     answer: (id) => {
@@ -61,6 +62,10 @@ const setup = () => {
     send,
     shutDown,
     turns: () => turns,
+    /** As when the owner closes the connection. */
+    close: () => {
+      closing = true
+    },
     end: (failure: StreamFailure) => {
       over = failure
     },
@@ -143,6 +148,49 @@ describe("a stream that is stopped", () => {
     assert.strictEqual(turns(), 0)
     assert.strictEqual(arrived.size, 1)
     assert.deepStrictEqual(peer.streams[0]!.ends, [])
+  })
+})
+
+describe("a connection that its owner closes", () => {
+  it.each([
+    ["when a stream is announced", 0],
+    ["at a chunk", 1_000]
+  ])("%s reads and reports nothing more of this stream or of others", (when, heard) => {
+    const { arrived, close, incoming, peer } = setup()
+    peer.heed = (stream) => {
+      if (heard === 0) close()
+      stream.heed = close
+    }
+    arrived.set(2, { bytes: 5_000, fin: true }).set(6, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), heard)
+    assert.strictEqual(incoming.read(true), 0, when)
+    assert.deepStrictEqual(
+      peer.streams.map(({ ends, length }) => [length, ends]),
+      [[heard, []]]
+    )
+    assert.deepStrictEqual([...arrived.keys()], [2, 6])
+  })
+
+  it("at the last chunk of a stream hears of no end", () => {
+    const { arrived, close, incoming, peer } = setup()
+    peer.heed = (stream) => (stream.heed = close)
+    arrived.set(2, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 5)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+    // But of that of the connection.
+    incoming.fail(new StreamGone())
+    assert.deepStrictEqual(peer.streams[0]!.ends, [new StreamGone()])
+  })
+
+  it("drops nothing more of streams that were stopped, either", () => {
+    const { arrived, close, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    arrived.set(2, { bytes: 5, fin: false })
+    close()
+    assert.strictEqual(incoming.read(false), 0)
+    assert.strictEqual(arrived.size, 1)
   })
 })
 

@@ -12,9 +12,12 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
   const rooms: Array<number> = []
   const asked: Array<string> = []
   let delivered = 0
+  let closing = false
   const stream = new RecvStream(
     {
-      isClosing: false,
+      get isClosing() {
+        return closing
+      },
       native: {
         streamRecv: (_id: number, room: Uint8Array): [number, boolean] | null => {
           rooms.push(room.length)
@@ -38,7 +41,10 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
   )
   const received = new Received()
   stream.events = received
-  return { asked, delivered: () => delivered, received, rooms, stream }
+  const close = () => {
+    closing = true
+  }
+  return { asked, close, delivered: () => delivered, received, rooms, stream }
 }
 
 describe("reading", () => {
@@ -88,6 +94,34 @@ describe("reading", () => {
     assert.deepStrictEqual(received.ends, [new StreamGone()])
     assert.deepStrictEqual(asked, [])
     assert.isTrue(stream.over)
+  })
+})
+
+describe("a connection that its owner closes", () => {
+  it.each([false, true])(
+    "from within onData reads and reports nothing more (regardless of pauses: %s)",
+    (regardless) => {
+      const { asked, close, received, rooms, stream } = setup([7, 7], "fin")
+      received.heed = close
+      stream.read(scratch, regardless)
+      stream.read(scratch, regardless)
+      assert.deepStrictEqual([rooms.length, received.length, received.ends], [1, 7, []])
+      assert.deepStrictEqual(asked, [])
+      assert.isFalse(stream.over)
+    }
+  )
+
+  it("before anything is read hears neither bytes nor an end, nor is it asked what it wants", () => {
+    const { close, received, rooms, stream } = setup([], new Error("StreamReset(12)"))
+    const asked: Array<string> = []
+    stream.events = {
+      demand: () => asked.push("demand"),
+      onData: received.onData,
+      onEnd: received.onEnd
+    }
+    close()
+    stream.read(scratch, false)
+    assert.deepStrictEqual([rooms, asked, received.ends], [[], [], []])
   })
 })
 

@@ -70,7 +70,8 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
     const members: BackingSendStream = {
       setPriority: (priority) => real.setPriority(priority),
       reset: (code) => real.reset(code),
-      write: (bytes, fin, done) => real.write(bytes, fin, within(world, "done", done))
+      write: (bytes, fin, done) => real.write(bytes, fin, within(world, "done", done)),
+      writeWhole: (bytes, done) => real.writeWhole!(bytes, within(world, "done", done))
     }
     return { ...members, ...changes.send?.(members, end) }
   }

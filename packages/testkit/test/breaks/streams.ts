@@ -271,6 +271,27 @@ export const streams: Breaks = {
       }
     }))
   ),
+  "what is asked for when its stream has its turn is not acknowledged before the peer's transport has all of it":
+    breaking(
+      "it is when it has been asked for",
+      /deeply equal \[ 1, \[\] \]/u,
+      sending(({ writeWhole }) => ({
+        writeWhole: (bytes, done) => {
+          writeWhole!(bytes, ignore)
+          done()
+        }
+      }))
+    ),
+  "what is added while a stream waits for credit goes along, and is asked for once": breaking(
+    "it is asked for when it is written",
+    /message 2499/u,
+    sending(({ writeWhole }) => ({
+      writeWhole: (bytes, done) => {
+        const early = bytes()
+        writeWhole!(() => early, done)
+      }
+    }))
+  ),
   ...all(
     ["unidirectional", "bidirectional"].map(
       (kind) => `of 2500 ${kind} streams at once, those without credit wait with their data, and all arrive`
@@ -391,6 +412,17 @@ export const streams: Breaks = {
           real.close(code, "reset")
         }
       })
+    }))
+  ),
+  "what a stream is to carry is not asked for any more once the stream has failed": breaking(
+    "it is asked for all the same",
+    /to equal/u,
+    sending(({ writeWhole }) => ({
+      writeWhole: (bytes, done) =>
+        writeWhole!(bytes, (failure) => {
+          if (failure !== undefined) bytes()
+          done(failure)
+        })
     }))
   ),
   "streams that were stopped give back what they held: others do not starve": breaking(

@@ -191,6 +191,39 @@ export const ends: Group = {
       })
     ),
     rule(
+      "what a stream is to carry is not asked for any more once the stream has failed",
+      Effect.gen(function* () {
+        const { near } = yield* connect()
+        let asked = 0
+        const content = () => {
+          asked += 1
+          return text("never mind")
+        }
+        const [reset, ended, waiting, open] = Array.from({ length: 4 }, () => near.connection.openUni(0))
+        reset!.reset(1)
+        near.write(ended!, text("the end"), true)
+        const late = [reset!, ended!].map((stream) => near.writeWhole(stream, content))
+        if (late[0] === undefined) return
+        assert.strictEqual(asked, 0)
+        const results = near.writeWhole(waiting!, content)!
+        // Its turn may have come at once.
+        const before = asked
+        waiting!.reset(2)
+        yield* until("the writes are answered", () => [...late, results].every((outcomes) => outcomes!.length > 0))
+        yield* roundTrip(near)
+        assert.deepStrictEqual(
+          [...late, results],
+          Array.from({ length: 3 }, () => [new StreamGone()])
+        )
+        assert.strictEqual(asked, before)
+        near.connection.close(0, "")
+        const closed = near.writeWhole(open!, content)!
+        yield* until("the write on a connection that is closed is answered", () => closed.length > 0)
+        assert.strictEqual(asked, before)
+        assert.notStrictEqual(closed[0], "done")
+      })
+    ),
+    rule(
       "streams that were stopped give back what they held: others do not starve",
       Effect.gen(function* () {
         const stopping = Effect.map(connect(), (pair) => {

@@ -46,8 +46,8 @@ const unwanted = (stream: Received) => {
 
 const begun = (peer: Peer) => until("the stream begins", () => peer.messages.length > 0)
 
-/** Streams whose receivers want nothing until all have been sent. */
-const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent) {
+/** Streams whose receivers want nothing until all have been sent, and what happens `meanwhile`. */
+const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent, meanwhile?: () => void) {
   const { far, near } = yield* connect()
   let demand = 0
   far.heed = (stream) => {
@@ -65,6 +65,7 @@ const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent
     return before === count
   })
   assert.isTrue(far.messages.every(({ length }) => length === 0))
+  meanwhile?.()
   demand = Infinity
   yield* until("all streams end", () => {
     for (const { ends, receive } of far.streams) if (ends.length === 0) receive!.resume()
@@ -236,6 +237,52 @@ export const flow: Group = {
         yield* until("it is acknowledged", () => results.length > 0)
         yield* until("the stream ends", () => far.messages[0]!.ends.length === 1)
         assert.deepStrictEqual(results, ["done"])
+      })
+    ),
+    rule(
+      "what is asked for when its stream has its turn is not acknowledged before the peer's transport has all of it",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        onFirst(far, unwanted)
+        let asked = 0
+        const sent = near.sendWhole(() => {
+          asked += 1
+          return pattern(much)
+        })
+        if (sent === undefined) return
+        yield* begun(far)
+        for (let i = 0; i < 5; i++) yield* roundTrip(near)
+        assert.deepStrictEqual([asked, sent.results], [1, []])
+        const received = far.messages[0]!
+        received.demand = undefined
+        received.receive!.resume()
+        yield* until("it is acknowledged", () => sent.results.length > 0)
+        yield* until("the stream ends", () => received.ends.length === 1)
+        assert.deepStrictEqual([asked, sent.results, received.ends], [1, ["done"], [undefined]])
+        assertSame(received.whole, pattern(much))
+      })
+    ),
+    rule(
+      "what is added while a stream waits for credit goes along, and is asked for once",
+      Effect.suspend(() => {
+        const last = manyStreams - 1
+        let content = "message "
+        let asked = 0
+        const growing = () => {
+          asked += 1
+          return text(content)
+        }
+        const add = () => {
+          content += `${last}`
+        }
+        const sending = crowd((near, i) => {
+          const whole = i === last ? near.sendWhole(growing) : undefined
+          return whole ?? near.send(text(`message ${i}`))
+        }, add)
+        return Effect.andThen(
+          sending,
+          Effect.sync(() => assert.isAtMost(asked, 1))
+        )
       })
     ),
     rule(

@@ -148,18 +148,37 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   /** Writes, and yields what becomes of it. */
   write(stream: BackingSendStream, bytes: Uint8Array, fin: boolean, then?: (outcome: Outcome) => void): Array<Outcome> {
     const results: Array<Outcome> = []
-    stream.write(bytes, fin, (failure) => {
+    stream.write(bytes, fin, this.answer(results, then))
+    return results
+  }
+
+  /** Writes what is asked for when the stream has its turn, where the transport does so. */
+  writeWhole(stream: BackingSendStream, bytes: () => Uint8Array): Array<Outcome> | undefined {
+    if (stream.writeWhole === undefined) return undefined
+    const results: Array<Outcome> = []
+    stream.writeWhole(bytes, this.answer(results))
+    return results
+  }
+
+  private answer(results: Array<Outcome>, then?: (outcome: Outcome) => void): (failure?: StreamFailure) => void {
+    return (failure) => {
       if (results.length > 0) this.record.faults.push("done twice")
       results.push(failure ?? "done")
       then?.(results[0]!)
-    })
-    return results
+    }
   }
 
   /** Opens a stream for one message. */
   send(bytes: Uint8Array, priority = 0): Sent {
     const stream = this.connection.openUni(priority)
     return { stream, results: this.write(stream, bytes, true) }
+  }
+
+  /** Opens a stream for what is asked for when it has its turn. */
+  sendWhole(bytes: () => Uint8Array): Sent | undefined {
+    const stream = this.connection.openUni(0)
+    const results = this.writeWhole(stream, bytes)
+    return results && { stream, results }
   }
 
   /** Opens a bidirectional stream for one question. */

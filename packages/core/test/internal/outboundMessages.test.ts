@@ -1,0 +1,292 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ApplicationClosed } from "../../src/Close.ts"
+import { longestShared, OutboundMessages } from "../../src/internal/connection/outboundMessages.ts"
+import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
+import type { StreamFailure } from "../../src/Transport.ts"
+import * as WireMessage from "../../src/WireMessage.ts"
+import { connection, payload } from "../support/outbound.ts"
+
+const setup = (whole = true) => {
+  const { backing, streams } = connection(whole)
+  const messages = new OutboundMessages(backing)
+  /** What became of each message, by its first byte: the failure, and whether it may be another's. */
+  const results: Array<readonly [first: number, failure: StreamFailure | undefined, collateral: boolean]> = []
+  const send = (first: number, options: { readonly length?: number; readonly priority?: number } = {}) =>
+    messages.send(payload(first, options.length), options.priority ?? 0, (failure, collateral) =>
+      results.push([first, failure, collateral === true])
+    )
+  return { results, send, streams }
+}
+
+describe("messages that wait for their turn", () => {
+  it("share a stream that is written at once, and takes what has been added when its turn comes", () => {
+    const { send, streams } = setup()
+    send(1)
+    assert.deepStrictEqual([streams.length, streams[0]!.waits], [1, true])
+    send(2, { length: 300 })
+    send(3)
+    streams[0]!.turn()
+    assert.deepStrictEqual(streams[0]!.messages, [
+      [1, 1],
+      [2, 300],
+      [3, 1]
+    ])
+    send(4)
+    send(5)
+    assert.strictEqual(streams.length, 2)
+    streams[1]!.turn()
+    assert.deepStrictEqual(streams[1]!.messages, [
+      [4, 1],
+      [5, 1]
+    ])
+    assert.deepStrictEqual(streams[0]!.messages.length, 3)
+  })
+
+  it("do so with those of the same priority", () => {
+    const { send, streams } = setup()
+    for (let i = 0; i < 6; i++) send(i, { priority: i % 3 })
+    for (const stream of streams) stream.turn()
+    assert.deepStrictEqual(
+      streams.map(({ messages, priority }) => [priority, messages.map(([first]) => first)]),
+      [
+        [0, [0, 3]],
+        [1, [1, 4]],
+        [2, [2, 5]]
+      ]
+    )
+  })
+
+  it("do not when they are long", () => {
+    const { results, send, streams } = setup()
+    send(1)
+    send(2, { length: longestShared + 1 })
+    send(3, { length: longestShared })
+    assert.deepStrictEqual(
+      streams.map((stream) => [stream.waits, stream.fin]),
+      [
+        [true, false],
+        [false, true]
+      ]
+    )
+    for (const stream of streams) stream.turn()
+    assert.deepStrictEqual(streams[0]!.messages, [
+      [1, 1],
+      [3, longestShared]
+    ])
+    assert.deepStrictEqual(streams[1]!.messages, [[2, longestShared + 1]])
+    streams[1]!.end(new StreamStopped({ code: 1 }))
+    assert.deepStrictEqual(results, [[2, new StreamStopped({ code: 1 }), false]])
+  })
+
+  it("fill a stream with 64 KiB, headers included", () => {
+    const { send, streams } = setup()
+    const each = (16 << 10) - WireMessage.headerLength
+    for (let i = 0; i < 4; i++) send(i, { length: each })
+    assert.strictEqual(streams.length, 1)
+    send(4)
+    assert.strictEqual(streams.length, 2)
+    send(5)
+    for (const stream of streams) stream.turn()
+    assert.deepStrictEqual(
+      streams.map(({ messages }) => messages.map(([first]) => first)),
+      [
+        [0, 1, 2, 3],
+        [4, 5]
+      ]
+    )
+    const other = setup()
+    for (let i = 0; i < 3; i++) other.send(i, { length: each })
+    other.send(3, { length: each + 1 })
+    assert.strictEqual(other.streams.length, 2)
+  })
+
+  it("make room for others when they are given up", () => {
+    const { send, streams } = setup()
+    const each = (16 << 10) - WireMessage.headerLength
+    const sent = [0, 1, 2, 3].map((i) => send(i, { length: each }))
+    sent[1]!.cancel()
+    sent[1]!.cancel()
+    send(4, { length: each })
+    assert.strictEqual(streams.length, 1)
+    send(5)
+    assert.strictEqual(streams.length, 2)
+    streams[0]!.turn()
+    assert.deepStrictEqual(
+      streams[0]!.messages.map(([first]) => first),
+      [0, 2, 3, 4]
+    )
+  })
+
+  it("have streams of their own on a transport that writes nothing whole", () => {
+    const { results, send, streams } = setup(false)
+    send(1)
+    send(2)
+    assert.deepStrictEqual(
+      streams.map(({ fin, messages }) => [messages, fin]),
+      [
+        [[[1, 1]], true],
+        [[[2, 1]], true]
+      ]
+    )
+    streams[1]!.end(new StreamStopped({ code: 1 }))
+    streams[0]!.end()
+    assert.deepStrictEqual(results, [
+      [2, new StreamStopped({ code: 1 }), false],
+      [1, undefined, false]
+    ])
+  })
+})
+
+describe("the result of a message", () => {
+  it("is that of its stream", () => {
+    const { results, send, streams } = setup()
+    send(1)
+    send(2)
+    streams[0]!.turn()
+    send(3)
+    assert.deepStrictEqual(results, [])
+    streams[0]!.end()
+    assert.deepStrictEqual(results, [
+      [1, undefined, false],
+      [2, undefined, false]
+    ])
+    const failure = new ApplicationClosed({ code: 0, reason: "" })
+    streams[1]!.fail(failure)
+    assert.deepStrictEqual(results[2], [3, failure, false])
+  })
+
+  it("of a stream that failed before its turn is a failure, and others do not wait on it", () => {
+    const { results, send, streams } = setup()
+    send(1)
+    streams[0]!.fail(new StreamGone())
+    send(2)
+    streams[1]!.end()
+    assert.deepStrictEqual(results, [
+      [1, new StreamGone(), false],
+      [2, undefined, false]
+    ])
+  })
+
+  it("that the peer refused may be another's fault when it was not alone; from then on all are", () => {
+    const { results, send, streams } = setup()
+    const refusal = new StreamStopped({ code: 1 })
+    send(1)
+    send(2)
+    streams[0]!.end(refusal)
+    send(3)
+    send(4)
+    assert.deepStrictEqual(
+      streams.map(({ fin, waits }) => [waits, fin]),
+      [
+        [false, false],
+        [false, true],
+        [false, true]
+      ]
+    )
+    streams[1]!.end(refusal)
+    streams[2]!.end()
+    assert.deepStrictEqual(results, [
+      [1, refusal, true],
+      [2, refusal, true],
+      [3, refusal, false],
+      [4, undefined, false]
+    ])
+  })
+
+  it("that the peer refused is its own fault when it was alone, and others share a stream as before", () => {
+    const { results, send, streams } = setup()
+    const refusal = new StreamStopped({ code: 1 })
+    send(1)
+    streams[0]!.end(refusal)
+    send(2)
+    send(3)
+    streams[1]!.end()
+    assert.deepStrictEqual(results, [
+      [1, refusal, false],
+      [2, undefined, false],
+      [3, undefined, false]
+    ])
+    assert.strictEqual(streams.length, 2)
+  })
+
+  it("that the peer refused is its own fault when all others were given up before its turn", () => {
+    const { results, send, streams } = setup()
+    send(1).cancel()
+    send(2)
+    send(3).cancel()
+    streams.at(-1)!.end(new StreamStopped({ code: 1 }))
+    assert.deepStrictEqual(results, [[2, new StreamStopped({ code: 1 }), false]])
+    send(4)
+    send(5)
+    assert.isTrue(streams.at(-1)!.waits)
+  })
+
+  it("of a stream that failed otherwise is nobody's fault, and others share a stream as before", () => {
+    const { results, send, streams } = setup()
+    send(1)
+    send(2)
+    streams[0]!.end(new StreamGone())
+    send(3)
+    send(4)
+    assert.strictEqual(streams.length, 2)
+    assert.deepStrictEqual(results, [
+      [1, new StreamGone(), false],
+      [2, new StreamGone(), false]
+    ])
+  })
+})
+
+describe("a message that is given up", () => {
+  it("before its turn is left out, and the others go on", () => {
+    const { results, send, streams } = setup()
+    const sent = [1, 2, 3].map((first) => send(first, { length: 10 * first }))
+    sent[1]!.cancel()
+    streams[0]!.turn()
+    assert.deepStrictEqual(streams[0]!.messages, [
+      [1, 10],
+      [3, 30]
+    ])
+    streams[0]!.end()
+    assert.deepStrictEqual(
+      results.map(([first]) => first),
+      [1, 3]
+    )
+    assert.deepStrictEqual(streams[0]!.resets, [])
+  })
+
+  it("after its turn is sent, and nobody is told", () => {
+    const { results, send, streams } = setup()
+    const sent = [1, 2].map((first) => send(first))
+    streams[0]!.turn()
+    sent[0]!.cancel()
+    assert.deepStrictEqual([streams[0]!.messages.length, streams[0]!.resets], [2, []])
+    streams[0]!.end()
+    assert.deepStrictEqual(results, [[2, undefined, false]])
+    sent[1]!.cancel()
+    assert.deepStrictEqual(streams[0]!.resets, [])
+  })
+
+  it.each([false, true])("as all others of its stream takes the stream with it (after their turn: %s)", (after) => {
+    const { results, send, streams } = setup()
+    const sent = [1, 2].map((first) => send(first))
+    if (after) streams[0]!.turn()
+    for (const message of sent) {
+      assert.deepStrictEqual(streams[0]!.resets, [])
+      message.cancel()
+      message.cancel()
+    }
+    assert.deepStrictEqual(streams[0]!.resets, [0])
+    // Nobody writes on a stream that is gone.
+    send(3)
+    assert.strictEqual(streams.length, 2)
+    streams[0]!.fail(new StreamGone())
+    streams[1]!.end()
+    assert.deepStrictEqual(results, [[3, undefined, false]])
+  })
+
+  it("and has a stream of its own takes it with it", () => {
+    const { send, streams } = setup()
+    send(1, { length: longestShared + 1 }).cancel()
+    assert.deepStrictEqual(streams[0]!.resets, [0])
+  })
+})
