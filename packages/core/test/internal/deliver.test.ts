@@ -4,8 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type { ConnectionId } from "../../src/ConnectionId.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../../src/internal/connection/connection.ts"
 import { StreamLost } from "../../src/SendError.ts"
-import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
-import type { StreamFailure } from "../../src/Transport.ts"
+import { type StreamError, StreamGone, StreamStopped } from "../../src/StreamError.ts"
 import { connection, payload } from "../support/outbound.ts"
 
 describe("a connection", () => {
@@ -54,7 +53,7 @@ describe("a connection", () => {
   it.effect("does not send again what was refused alone, or failed otherwise", () =>
     Effect.gen(function* () {
       const { connection, streams } = connected()
-      const failures: ReadonlyArray<readonly [count: number, failure: StreamFailure]> = [
+      const failures: ReadonlyArray<readonly [count: number, failure: StreamError]> = [
         [1, refusal],
         [2, new StreamGone()]
       ]
@@ -64,10 +63,7 @@ describe("a connection", () => {
         )
         streams[i]!.end(failure)
         for (const fiber of sending) {
-          assert.deepStrictEqual(
-            yield* Effect.flip(Fiber.join(fiber)),
-            new StreamLost({ error: failure as StreamGone })
-          )
+          assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new StreamLost({ error: failure }))
         }
         assert.strictEqual(streams.length, i + 1)
       }
