@@ -81,6 +81,9 @@ export class Connection implements BackingConnection, Watched {
   private readonly allowance: SendAllowance
   private readonly accounts: Accounts
   private packetsThisTurn = 0
+  private bytesThisTurn = 0
+  /** Whether packets have come since it was last read. */
+  private arrived = false
   private heardOneRtt = false
   private localClose: Close | undefined = undefined
   private drainUntil = 0
@@ -178,6 +181,7 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "draining") return this.repeatClose()
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
+    this.arrived = true
     this.peer.arrived += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
@@ -230,14 +234,26 @@ export class Connection implements BackingConnection, Watched {
     this.host.touch(this)
   }
 
-  turn(now: number): void {
+  /** Whether more has arrived than one turn reads. */
+  get isUnread(): boolean {
+    return this.arrived || this.incoming.isUnread
+  }
+
+  /** The first half of a turn: hands on what has arrived. */
+  read(now: number): void {
+    this.arrived = false
+    if (this.packetsThisTurn > 0) this.lastReceived = now
+    if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
+    if (this.phase === "established" && this.localClose === undefined) this.bytesThisTurn += this.incoming.read(false)
+  }
+
+  /** The second half: confirms what has been acknowledged, and sends. */
+  write(now: number): void {
     if (this.phase === "closed") return
     const packets = this.packetsThisTurn
-    this.packetsThisTurn = 0
-    if (packets > 0) this.lastReceived = now
-    if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
+    const bytes = this.bytesThisTurn
+    this.packetsThisTurn = this.bytesThisTurn = 0
     if (this.phase === "established" && this.localClose === undefined) {
-      const bytes = this.incoming.read(false)
       if (packets > 0) {
         this.outgoing.notice()
         if (this.payload.isUnsure) this.payload.observe(now, this.pathCounts())

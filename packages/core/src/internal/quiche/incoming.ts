@@ -28,6 +28,8 @@ export interface IncomingHost {
 
 export class Incoming implements RecvOwner {
   readonly native: NativeConnection
+  /** Whether more had arrived than one turn reads. */
+  isUnread = false
   /** Stream bytes read in the turn. */
   private bytesRead = 0
   private readonly host: IncomingHost
@@ -51,6 +53,7 @@ export class Incoming implements RecvOwner {
   /** Reads what has arrived, `regardless` of who has paused, and tells how many bytes that were. */
   read(regardless: boolean): number {
     this.bytesRead = 0
+    this.isUnread = false
     // Asking for the list costs far more than asking whether it is empty.
     if (!this.native.isReadable()) return 0
     let left = regardless ? Infinity : maxStreamsRead
@@ -58,7 +61,7 @@ export class Incoming implements RecvOwner {
     for (const id of this.native.readable()) {
       if (this.isClosing) break
       if (left-- === 0 || this.bytesRead >= enough) {
-        this.host.touch()
+        this.isUnread = true
         break
       }
       const stream = this.streams.get(id) ?? this.accept(id)
@@ -83,7 +86,14 @@ export class Incoming implements RecvOwner {
     this.streams.clear()
   }
 
-  readonly resumed = (): void => this.host.touch()
+  readonly resumed = (): void => {
+    this.isUnread = true
+    this.host.touch()
+  }
+
+  readonly unread = (): void => {
+    this.isUnread = true
+  }
 
   readonly stopped = (stream: RecvStream, code: number): void => {
     if (this.host.over() !== undefined) return

@@ -14,6 +14,8 @@ export interface RecvOwner {
   /** Whether nobody is to hear any more of anything. */
   readonly isClosing: boolean
   readonly resumed: () => void
+  /** There is more than one turn reads. */
+  readonly unread: () => void
   readonly stopped: (half: RecvStream, code: number) => void
   /** The peer took back what it had sent: what was not read of it never will be. */
   readonly wasReset: () => void
@@ -61,7 +63,7 @@ export class RecvStream implements BackingRecvStream {
   read(scratch: Uint8Array, regardless: boolean): void {
     let left = regardless ? Infinity : maxStreamRead
     while (!this.ended && !this.owner.isClosing && (regardless || !this.paused)) {
-      if (left <= 0) return this.owner.resumed()
+      if (left <= 0) return this.owner.unread()
       let room = scratch
       if (!regardless && this.events!.demand !== undefined) {
         const demand = this.events!.demand()

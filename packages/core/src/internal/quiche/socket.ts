@@ -53,7 +53,9 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly connections = new Registry()
   private handshakes = 0
   private adopted = 0
-  private touched = new Fifo<Connection>()
+  private readonly touched = new Fifo<Connection>()
+  /** Those whose turn it is. */
+  private readonly turning: Array<Connection> = []
   private readonly deadlines = new Deadlines<Connection>()
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
@@ -292,20 +294,35 @@ export class Socket implements BackingSocket, ConnectionHost {
   }
 
   private readonly turn = (): void => {
-    this.immediate = undefined
-    let now = performance.now()
-    const enough = now + tunables.maxTurn
-    for (let left = this.touched.length; left > 0; left--) {
+    const now = performance.now()
+    const enough = now + tunables.maxTurn / 2
+    while (this.touched.length > 0) {
       const connection = this.touched.shift()!
-      connection.touched = false
-      this.guarded(connection, () => connection.turn(now))
-      if (connection.phase === "closed") this.forget(connection)
-      now = performance.now()
-      if (now >= enough) break
+      this.turning.push(connection)
+      this.guarded(connection, () => connection.read(now))
+      if (performance.now() >= enough) break
     }
+    // Whoever was handed something runs first: its answer goes with the acknowledgement.
+    queueMicrotask(this.finishTurn)
+  }
+
+  private readonly finishTurn = (): void => {
+    this.immediate = undefined
+    const now = performance.now()
+    const enough = now + tunables.maxTurn / 2
+    for (const connection of this.turning.splice(0)) {
+      connection.touched = false
+      // The others, after what has come in the meantime.
+      if (performance.now() >= enough) this.touch(connection)
+      else {
+        this.guarded(connection, () => connection.write(now))
+        if (connection.isUnread) this.touch(connection)
+      }
+      if (connection.phase === "closed") this.forget(connection)
+    }
+    if (this.closed) return
     this.outbox.dispatch()
-    // The others, after what has come in the meantime.
-    if (this.touched.length > 0 && !this.closed) this.immediate ??= setImmediate(this.turn)
+    if (this.touched.length > 0) this.immediate ??= setImmediate(this.turn)
   }
 
   private forget(connection: Connection): void {
