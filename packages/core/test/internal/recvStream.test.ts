@@ -18,7 +18,7 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
       get isClosing() {
         return closing
       },
-      unread: () => asked.push("unread"),
+      unread: () => asked.push("turn"),
       native: {
         streamRecv: (_id: number, room: Uint8Array): [number, boolean] | null => {
           rooms.push(room.length)

@@ -77,7 +77,7 @@ export class Native {
   }
 
   pathStats() {
-    return this.paths
+    return this.paths.map((path) => ({ recv: this.received, ...path }))
   }
 
   sendAckEliciting(): void {

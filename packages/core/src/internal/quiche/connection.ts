@@ -75,6 +75,7 @@ export class Connection implements BackingConnection, Watched {
   private readonly incoming: Incoming
   private progressSeen = 0
   private lastReceived = performance.now()
+  private agreedIdleTimeout: number | undefined = undefined
   private heardCount = 0
   private heardTime = 0
   private readonly payload: PayloadSize
@@ -119,7 +120,7 @@ export class Connection implements BackingConnection, Watched {
       dialled: this.dialled,
       touch,
       over,
-      heardAt: () => this.heardAt(),
+      heardAt: (recv) => this.heardAt(recv),
       idleTimeout: () => this.idleTimeout()
     })
     this.incoming = new Incoming({
@@ -419,8 +420,7 @@ export class Connection implements BackingConnection, Watched {
   }
 
   /** When the last packet came that the peer did send. Only right if it is asked in every turn of the time in question. */
-  private heardAt(): number {
-    const { recv } = this.native.stats()
+  private heardAt(recv: number): number {
     if (recv !== this.heardCount) {
       this.heardCount = recv
       this.heardTime = this.lastReceived
@@ -430,8 +430,11 @@ export class Connection implements BackingConnection, Watched {
 
   /** The smaller of what both sides ask for (RFC 9000, section 10.1); 0 asks for none. */
   private idleTimeout(): number {
-    const peer = this.native.stats().peerMaxIdleTimeout
-    return peer > 0 ? Math.min(peer, this.host.idleTimeout) : this.host.idleTimeout
+    if (this.agreedIdleTimeout === undefined) {
+      const peer = this.native.stats().peerMaxIdleTimeout
+      this.agreedIdleTimeout = peer > 0 ? Math.min(peer, this.host.idleTimeout) : this.host.idleTimeout
+    }
+    return this.agreedIdleTimeout
   }
 
   private report(close: Close, established: boolean): void {

@@ -14,6 +14,9 @@ const shutdownWrite = 1
 /** Streams that are tried in one turn although the windows seem full. */
 const maxBlockedTries = 64
 
+/** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
+const answerPatience = 5
+
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {
   readonly native: NativeConnection
@@ -22,8 +25,8 @@ export interface OutgoingHost {
   readonly touch: () => void
   /** Why the connection is over, if it is. */
   readonly over: () => StreamFailure | undefined
-  /** When the peer was last heard, in `performance.now()` milliseconds. */
-  readonly heardAt: () => number
+  /** When the peer was last heard, in `performance.now()` milliseconds, `recv` packets having come. */
+  readonly heardAt: (recv: number) => number
   /** The idle timeout that both sides agreed on, in milliseconds. */
   readonly idleTimeout: () => number
 }
@@ -189,7 +192,9 @@ export class Outgoing implements SendOwner {
    */
   settle(now: number): void {
     for (const stream of this.unconfirmed) {
-      if (stream.bidirectional && !stream.ended && this.settling.settled(stream, now)) this.succeed(stream)
+      // Most are answered before this could find out anything, and the answer tells.
+      if (!stream.bidirectional || stream.ended || now - stream.finAt < answerPatience) continue
+      if (this.settling.settled(stream, now)) this.succeed(stream)
     }
     for (const stream of this.bareFins.splice(0)) {
       if (stream.ended) continue
@@ -284,7 +289,7 @@ export class Outgoing implements SendOwner {
 
   private awaitConfirmation(stream: SendStream, now: number): void {
     if (stream.bidirectional) this.unconfirmedHalves += 1
-    stream.settleFrom = now
+    stream.settleFrom = stream.finAt = now
     stream.proof = undefined
     this.unconfirmed.push(stream)
   }

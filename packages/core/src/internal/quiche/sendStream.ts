@@ -56,6 +56,8 @@ export class SendStream implements BackingSendStream {
   proof: Proof | undefined = undefined
   /** Where and with how much it counts among the long messages under way. */
   long: { readonly priority: number; readonly bytes: number } | undefined = undefined
+  /** When its fin was written. */
+  finAt = 0
   /** When it was begun. */
   begunAt = 0
   /** The other half of a bidirectional stream, once it has an id. */

@@ -41,6 +41,9 @@ export interface Proof {
 
 /** What the binding counts of a path. */
 interface Counters {
+  readonly recv: number
+  readonly rtt: number
+  readonly pmtu: number
   readonly sent: number
   readonly lost: number
   readonly sentBytes: number
@@ -51,7 +54,8 @@ interface Counters {
 export interface SettlingHost {
   readonly native: NativeConnection
   readonly touch: () => void
-  readonly heardAt: () => number
+  /** When the last packet came that the peer did send; `recv` of them have. */
+  readonly heardAt: (recv: number) => number
   readonly idleTimeout: () => number
   /** Opens an empty stream that goes before all others. */
   readonly mark: () => void
@@ -64,6 +68,8 @@ export class Settling {
   /** The latest beginning of a stream that has been acknowledged, and when that was found. */
   private provenUntil = 0
   private provenAt = 0
+  private path: Counters | undefined = undefined
+  private lookedAt = -Infinity
   private nudgedAt = 0
   private markedAt = 0
   /** Timers that have expired since the peer acknowledged something for certain: each doubles the retransmission timer. */
@@ -97,13 +103,13 @@ export class Settling {
    * this half.
    */
   settled(stream: SendStream, now: number): boolean {
-    const heardAt = this.host.heardAt()
+    const path = this.look(now)
+    if (path === undefined) return false
+    const heardAt = this.host.heardAt(path.recv)
     if (heardAt <= stream.settleFrom) {
       if (now - stream.settleFrom > nudgeInterval) this.nudge(now)
       return false
     }
-    const path = this.host.native.pathStats()[0]
-    if (path === undefined) return false
     const idle = this.host.idleTimeout()
     const silence = now - heardAt
     if (silence >= idle / 16) this.nudge(now)
@@ -131,6 +137,15 @@ export class Settling {
     proof.lost = path.lost
     stream.settleFrom = now
     return proof.losses >= maxLosses && passed(proof.since, path) >= minShare * Math.min(stream.written, path.pmtu)
+  }
+
+  /** What the binding has counted, asked once in a turn. */
+  private look(now: number): Counters | undefined {
+    if (now !== this.lookedAt) {
+      this.lookedAt = now
+      this.path = this.host.native.pathStats()[0]
+    }
+    return this.path
   }
 
   /** Has an empty stream opened, whose acknowledgement proves that what was sent before it has arrived or been found lost. */
