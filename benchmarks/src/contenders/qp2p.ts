@@ -57,6 +57,9 @@ const answer = ({ payload, reply }: IncomingMessage) =>
     onSome: (reply) => Effect.andThen(reply.sendMessage(payload), reply.finish)
   })
 
+const startAnswer = (question: IncomingMessage) =>
+  Effect.forkChild(Effect.ignore(answer(question)), { startImmediately: true })
+
 /** The application of the listening side. */
 const drain = (endpoint: Endpoint.Endpoint["Service"], counter: Counter) =>
   Stream.runForEachArray(endpoint.incomingMessages, (messages) => {
@@ -65,9 +68,7 @@ const drain = (endpoint: Endpoint.Endpoint["Service"], counter: Counter) =>
       counter.take(message.payload.length)
       if (Option.isSome(message.reply)) (questions ??= []).push(message)
     }
-    return questions === undefined
-      ? Effect.void
-      : Effect.forEach(questions, (message) => Effect.forkChild(Effect.ignore(answer(message))), { discard: true })
+    return questions === undefined ? Effect.void : Effect.forEach(questions, startAnswer, { discard: true })
   })
 
 const linkOf = (

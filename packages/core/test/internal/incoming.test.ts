@@ -15,12 +15,17 @@ const setup = () => {
   const shutDown: Array<readonly [id: number, code: number]> = []
   const finished = new Set<number>()
   let turns = 0
+  let lists = 0
   let over: StreamFailure | undefined
   let shutdownFails = false
   let closing = false
   const native = {
     isReadable: () => arrived.size > 0,
-    readable: () => [...arrived.keys()],
+    readable: () => {
+      lists += 1
+      return [...arrived.keys()]
+    },
+    streamReadable: (id: number) => arrived.has(id),
     streamRecv: (id: number, room: Uint8Array): [number, boolean] | null => {
       const it = arrived.get(id)
       if (it === undefined) return null
@@ -58,6 +63,7 @@ const setup = () => {
     arrived,
     finished,
     incoming,
+    lists: () => lists,
     peer,
     send,
     shutDown,
@@ -83,10 +89,33 @@ describe("streams of the peer", () => {
     assert.deepStrictEqual(
       peer.streams.map(({ ends, length, send }) => [length, send !== undefined, ends.length]),
       [
-        [6, false, 1],
-        [7, true, 1]
+        [7, true, 1],
+        [6, false, 1]
       ]
     )
+  })
+
+  it("that can be told beforehand are read without a list: the next ones of the peer, and the latest of ours", () => {
+    const { arrived, incoming, lists, peer } = setup()
+    const answer = new Received()
+    incoming.listen(1, answer)
+    for (const [uni, bi] of [
+      [2, 0],
+      [6, 4]
+    ] as const) {
+      arrived.set(uni, { bytes: 1, fin: true }).set(bi, { bytes: 1, fin: true }).set(1, { bytes: 2, fin: false })
+      assert.strictEqual(incoming.read(false), 4)
+    }
+    assert.strictEqual(answer.length, 4)
+    assert.strictEqual(peer.streams.length, 4)
+    assert.strictEqual(lists(), 0)
+    // Out of order, and then what was missing.
+    for (const id of [14, 10]) {
+      arrived.set(id, { bytes: 1, fin: true })
+      assert.strictEqual(incoming.read(false), 1)
+    }
+    assert.strictEqual(lists(), 2)
+    assert.strictEqual(peer.streams.length, 6)
   })
 
   it("are read so many in a turn, and the others in the next", () => {

@@ -64,6 +64,10 @@ export class Native {
     return [...this.streams.keys()]
   }
 
+  streamReadable(id: number): boolean {
+    return this.streams.has(id)
+  }
+
   streamRecv(id: number, room: Uint8Array): [number, boolean] | null {
     const bytes = this.streams.get(id)
     if (bytes === undefined) return null

@@ -270,6 +270,9 @@ export class Connection implements BackingConnection, Watched {
       else flushed = this.flush(now, tunables.burst)
     }
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
+    if (this.phase === "established" && this.localClose === undefined && this.outgoing.confirmHalves(now)) {
+      this.payload.progressed()
+    }
     if (flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.

@@ -20,6 +20,20 @@ export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): n
   return message.startsWith(`${kind}(`) ? clampCode(Number(message.slice(kind.length + 1, -1))) : undefined
 }
 
+/**
+ * Runs what is likely to throw, without a stack trace: the binding has no other way to say that a stream is no more, and
+ * the trace would cost more than the question.
+ */
+export const untraced = <A>(body: () => A): A => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return body()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 

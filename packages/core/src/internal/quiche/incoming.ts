@@ -36,10 +36,17 @@ export class Incoming implements RecvOwner {
   private readonly streams = new Map<number, RecvStream>()
   /** Streams that the peer was asked to stop and has not ended, and for how many milliseconds. */
   private readonly stopping = new Map<number, number>()
+  /** The streams that are most likely to have something: the latest that we listen to, and the next that the peer opens. */
+  private latest = 0
+  private nextUni: number
+  private nextBi: number
 
   constructor(host: IncomingHost) {
     this.host = host
     this.native = host.native
+    // RFC 9000, section 2.1.
+    this.nextBi = host.dialled ? 1 : 0
+    this.nextUni = this.nextBi + 2
   }
 
   /** The receiving half of a stream that we opened: its answers are read from now on. */
@@ -47,6 +54,7 @@ export class Incoming implements RecvOwner {
     const stream = new RecvStream(this, id)
     stream.events = events
     this.streams.set(id, stream)
+    this.latest = id
     return stream
   }
 
@@ -54,9 +62,19 @@ export class Incoming implements RecvOwner {
   read(regardless: boolean): number {
     this.bytesRead = 0
     this.isUnread = false
-    // Asking for the list costs far more than asking whether it is empty.
+    // Asking for the list costs far more than asking whether it is empty, and than asking for a stream.
     if (!this.native.isReadable()) return 0
     let left = regardless ? Infinity : maxStreamsRead
+    for (const id of [this.latest, this.nextBi, this.nextUni]) {
+      if (this.isClosing || !this.native.streamReadable(id)) continue
+      left -= 1
+      this.readStream(id, regardless)
+    }
+    if (this.native.isReadable() && !this.isUnread) this.readAll(left, regardless)
+    return this.bytesRead
+  }
+
+  private readAll(left: number, regardless: boolean): void {
     const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
       if (this.isClosing) break
@@ -64,16 +82,19 @@ export class Incoming implements RecvOwner {
         this.isUnread = true
         break
       }
-      const stream = this.streams.get(id) ?? this.accept(id)
-      if (stream.ended) {
-        if (stream.discard(this.host.scratch)) this.streams.delete(id)
-      } else if ((!stream.paused && !stream.held) || regardless) {
-        stream.read(this.host.scratch, regardless)
-        // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
-        if (stream.over) this.streams.delete(id)
-      }
+      this.readStream(id, regardless)
     }
-    return this.bytesRead
+  }
+
+  private readStream(id: number, regardless: boolean): void {
+    const stream = this.streams.get(id) ?? this.accept(id)
+    if (stream.ended) {
+      if (stream.discard(this.host.scratch)) this.streams.delete(id)
+    } else if ((!stream.paused && !stream.held) || regardless) {
+      stream.read(this.host.scratch, regardless)
+      // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
+      if (stream.over) this.streams.delete(id)
+    }
   }
 
   get isClosing(): boolean {
@@ -145,6 +166,8 @@ export class Incoming implements RecvOwner {
       stream.ended = true
       return stream
     }
+    if ((id & 0x2) === 0) this.nextBi = Math.max(this.nextBi, id + 4)
+    else this.nextUni = Math.max(this.nextUni, id + 4)
     const send = (id & 0x2) === 0 ? this.host.answer(id) : undefined
     if (send !== undefined) send.answer = stream
     stream.events = this.host.events().onStream(stream, send)

@@ -50,6 +50,7 @@ export class Outgoing implements SendOwner {
   private parked: Array<SendStream> = []
   /** Streams whose fin is written and not yet acknowledged. */
   private unconfirmed: Array<SendStream> = []
+  private halves: Array<SendStream> = []
   /** How many of them have a receiving half too. */
   private unconfirmedHalves = 0
   /** Streams whose fin has to wait until everything before it is acknowledged. */
@@ -97,7 +98,7 @@ export class Outgoing implements SendOwner {
    * window is no such thing: that is a peer whose application takes its time.
    */
   get waits(): boolean {
-    return this.creditless.length + this.unconfirmed.length > 0
+    return this.creditless.length + this.unconfirmed.length + this.halves.length > 0
   }
 
   /** Whether `settle` has something to do. */
@@ -113,6 +114,7 @@ export class Outgoing implements SendOwner {
     this.parked = []
     this.full = undefined
     this.unconfirmed = []
+    this.halves = []
     this.bareFins = []
     this.resets = []
     this.sending.clear()
@@ -169,21 +171,42 @@ export class Outgoing implements SendOwner {
     this.settling.expired()
   }
 
-  /** Finds out which streams the peer has acknowledged to their ends. False if none. */
+  /** Finds out which unidirectional streams the peer has acknowledged to their ends. False if none. */
   confirm(now: number): boolean {
     if (this.unconfirmed.length === 0) return false
     const before = this.progress
     const waiting = this.unconfirmed
     this.unconfirmed = []
+    for (const stream of waiting) if (this.isWaiting(stream, now)) this.unconfirmed.push(stream)
+    return this.progress !== before
+  }
+
+  /**
+   * The same of bidirectional streams, whose answer is what their owner waits for: asking costs as much as a packet, and
+   * can wait until what answers the answer has been sent.
+   */
+  confirmHalves(now: number): boolean {
+    if (this.halves.length === 0) return false
+    const before = this.progress
+    const waiting = this.halves
+    this.halves = []
     for (const stream of waiting) {
-      if (stream.ended) continue
-      if (stream.confirmed()) {
-        this.settling.acknowledged(stream, now)
-        this.succeed(stream)
-      } else if (stream.ended) this.release(stream)
-      else this.unconfirmed.push(stream)
+      // What has just been sent is not there yet.
+      if (stream.finAt === now || this.isWaiting(stream, now)) this.halves.push(stream)
     }
     return this.progress !== before
+  }
+
+  private isWaiting(stream: SendStream, now: number): boolean {
+    if (stream.ended) return false
+    if (!stream.confirmed()) {
+      if (!stream.ended) return true
+      this.release(stream)
+      return false
+    }
+    this.settling.acknowledged(stream, now)
+    this.succeed(stream)
+    return false
   }
 
   /**
@@ -191,9 +214,9 @@ export class Outgoing implements SendOwner {
    * been: what was found to be lost is no longer in flight, and not yet again.
    */
   settle(now: number): void {
-    for (const stream of this.unconfirmed) {
+    for (const stream of this.halves) {
       // Most are answered before this could find out anything, and the answer tells.
-      if (!stream.bidirectional || stream.ended || now - stream.finAt < answerPatience) continue
+      if (stream.ended || now - stream.finAt < answerPatience) continue
       if (this.settling.settled(stream, now)) this.succeed(stream)
     }
     for (const stream of this.bareFins.splice(0)) {
@@ -288,10 +311,11 @@ export class Outgoing implements SendOwner {
   }
 
   private awaitConfirmation(stream: SendStream, now: number): void {
-    if (stream.bidirectional) this.unconfirmedHalves += 1
     stream.settleFrom = stream.finAt = now
     stream.proof = undefined
-    this.unconfirmed.push(stream)
+    if (!stream.bidirectional) return void this.unconfirmed.push(stream)
+    this.unconfirmedHalves += 1
+    this.halves.push(stream)
   }
 
   /** Ids are given out in order, and only when the peer has credit: a skipped or refused id would use it up. */

@@ -4,7 +4,7 @@
 import { StreamGone, StreamStopped } from "../../StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
-import { codeOf } from "./errorCode.ts"
+import { codeOf, untraced } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import type { RecvStream } from "./recvStream.ts"
 import type { Proof } from "./settling.ts"
@@ -211,7 +211,7 @@ export class SendStream implements BackingSendStream {
     if (!this.bidirectional && this.written <= sendQuantum) return native.streamFinished(id)
     // Long streams are also watched for a peer that stops them, which `streamFinished` would hide.
     try {
-      native.streamWritable(id, 0)
+      untraced(() => native.streamWritable(id, 0))
       return false
     } catch (error) {
       const code = codeOf(error, "StreamStopped")
