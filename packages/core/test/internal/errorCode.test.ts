@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { clampCode } from "../../src/internal/code.ts"
-import { codeOf, decodeReason, encodeReason } from "../../src/internal/quiche/errorCode.ts"
+import { codeOf, decodeReason, encodeReason, untraced } from "../../src/internal/quiche/errorCode.ts"
 
 const largest = Number.MAX_SAFE_INTEGER
 
@@ -72,5 +72,18 @@ describe("encodeReason", () => {
 describe("decodeReason", () => {
   it("is lenient with bytes that are no text", () => {
     assert.strictEqual(decodeReason(Uint8Array.of(0x68, 0x69, 0xff)), "hi\ufffd")
+  })
+})
+
+describe("untraced", () => {
+  it("spares the errors their traces, and leaves those of others alone", () => {
+    const limit = Error.stackTraceLimit
+    assert.strictEqual(untraced(() => new Error("stopped")).stack, "Error: stopped")
+    assert.throws(() =>
+      untraced(() => {
+        throw new Error("stopped")
+      })
+    )
+    assert.strictEqual(Error.stackTraceLimit, limit)
   })
 })

@@ -6,6 +6,7 @@ import { CONNECTION_REFUSED } from "./errorCode.ts"
 import { refusal } from "./initialClose.ts"
 import type { Quiche } from "./native.ts"
 import * as packetHeader from "./packetHeader.ts"
+import { randomId } from "./randomId.ts"
 import * as retryToken from "./retryToken.ts"
 import * as tunables from "./tunables.ts"
 
@@ -62,7 +63,7 @@ export class Admission {
     // Those that are over cost memory too, for a few round trips.
     if (load.draining >= Math.max(load.maxConnections, tunables.drainingAlways)) return drop
     if (load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp) {
-      const scid = randomBytes(tunables.connectionIdLength)
+      const scid = randomId()
       return { _tag: "Answer", packet: refusal(header, scid, CONNECTION_REFUSED, "too many connections") }
     }
     if (header.token.length > 0) {
@@ -75,7 +76,7 @@ export class Admission {
     }
     // Under load a client first shows that it receives where it says it is.
     if (load.handshakes >= tunables.retryThreshold) {
-      const newScid = randomBytes(tunables.connectionIdLength)
+      const newScid = randomId()
       const token = this.tokens.issue(client, header.dcid, newScid, now)
       const buffer = new Uint8Array(tunables.minInitialLength)
       try {
@@ -87,7 +88,7 @@ export class Admission {
     }
     return {
       _tag: "Accept",
-      scid: randomBytes(tunables.connectionIdLength),
+      scid: randomId(),
       originalDcid: undefined,
       clientDcid: header.dcid.slice(),
       clientScid: header.scid.slice()

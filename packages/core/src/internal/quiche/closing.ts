@@ -52,7 +52,7 @@ export class Closing {
       if (!this.told) {
         this.told = true
         // A dial that has had no answer yet: the peer has it half open, and the binding would say nothing.
-        if (this.dialled && this.native.stats().recv === 0) {
+        if (this.dialled && !this.native.isEstablished() && this.native.stats().recv === 0) {
           this.packet = withdrawal(this.native.destinationId(), this.native.sourceId())
         }
         this.native.close(this.application, this.code, encodeReason(this.reason))

@@ -21,8 +21,8 @@ export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): n
 }
 
 /**
- * Runs what is likely to throw, without a stack trace: the binding has no other way to say that a stream is no more, and
- * the trace would cost more than the question.
+ * Without stack traces for the errors that `body` makes or throws. They would cost more than what is asked (the binding has
+ * no other way to say that a stream is no more), and lead no further than here.
  */
 export const untraced = <A>(body: () => A): A => {
   const limit = Error.stackTraceLimit

@@ -1,11 +1,13 @@
 import { ApplicationClosed, type Close, IdleTimedOut, TransportClosed } from "../../Close.ts"
 import { clampCode } from "../code.ts"
 import { statelessResetReason } from "../failures.ts"
-import { APPLICATION_ERROR, decodeReason, NO_ERROR } from "./errorCode.ts"
+import { APPLICATION_ERROR, decodeReason, NO_ERROR, untraced } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 
 /** Why a connection that this side has not closed is over, as far as the binding tells. */
-export const foundClose = (native: NativeConnection): Close => {
+export const foundClose = (native: NativeConnection): Close => untraced(() => closeOf(native))
+
+const closeOf = (native: NativeConnection): Close => {
   const peer = native.peerError()
   if (peer !== null) {
     const code = clampCode(peer.errorCode)

@@ -5,12 +5,11 @@
  * byte is one more than that of the connections which the dialling side knows with that peer (Lamport's clock), so a
  * later connection comes after an earlier one. Dials that cross have the same first byte; then the random rest decides.
  */
-import { randomBytes } from "node:crypto"
-import * as tunables from "./tunables.ts"
+import { randomId } from "./randomId.ts"
 
 /** An id for a dial that comes after those of `known`. */
 export const connectionId = (known: Iterable<string>): Uint8Array => {
-  const id = randomBytes(tunables.connectionIdLength)
+  const id = randomId()
   let rank = 0
   for (const other of known) rank = Math.max(rank, rankOf(other) + 1)
   id[0] = Math.min(rank, 0xff)
