@@ -42,7 +42,9 @@ const collect = (onMessage: (message: Uint8Array) => void): RecvEvents => {
       return true
     },
     onEnd: (failure) => {
-      if (failure === undefined) onMessage(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+      // Where packets are lost, the transport opens empty streams: their acknowledgements prove what has arrived.
+      if (failure !== undefined || chunks.length === 0) return
+      onMessage(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
     }
   }
 }
