@@ -5,7 +5,7 @@ import type { Contender, Counts, Link } from "../src/contender.ts"
 import { describeMachine } from "../src/measuring/machine.ts"
 import { measure } from "../src/measuring/processes.ts"
 import { Machine, type Omission } from "../src/measuring/results.ts"
-import { casesOf, type Runner } from "../src/measuring/run.ts"
+import { type Asked, casesOf, type Runner } from "../src/measuring/run.ts"
 import type { Context, Workload } from "../src/workload.ts"
 import { measureMessages, quantile, Tally } from "../src/workloads/load.ts"
 import { workloadOf } from "../src/workloads/registry.ts"
@@ -151,7 +151,7 @@ describe("the order of samples", () => {
       ...plan,
       rounds: 1,
       mode: "two",
-      takes: ({ size }: { readonly [name: string]: unknown }) => size === 2
+      takes: ({ contender, parameters }: Asked) => contender === "a" && parameters["size"] === 2
     } as const
     assert.deepEqual(orderOf(casesOf(asked, [runnerOf("a"), runnerOf("b")], [])), ["a2two"])
   })
@@ -162,6 +162,7 @@ describe("the order of samples", () => {
     assert.equal(count(workload), 3)
     assert.equal(count({ ...workload, rounds: () => 1 }), 1)
     assert.equal(count({ ...workload, rounds: () => undefined }), 3)
+    assert.equal(count({ ...workload, rounds: () => 9 }), 3)
   })
 })
 

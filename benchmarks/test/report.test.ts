@@ -8,7 +8,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus"
 import type { Results, Sample } from "../src/measuring/results.ts"
 import { readResults, render, writeReport } from "../src/report/report.ts"
 import { cellsOf, keyOf, summarize } from "../src/report/summary.ts"
-import { targets, targetsTable } from "../src/report/targets.ts"
+import { isForTargets, targets, targetsTable } from "../src/report/targets.ts"
 import { bytes, caseName, number, table } from "../src/report/text.ts"
 import { heldAt, slopeOf } from "../src/workloads/idle.ts"
 import { workloads } from "../src/workloads/registry.ts"
@@ -118,6 +118,16 @@ void test("targets ask for figures that a full report has", () => {
     })
     assert.equal(value, 1)
   }
+})
+
+void test("what targets are made of is told by case and contender", () => {
+  const parameters = { size: 1024, inFlight: 32 }
+  const asked = { workload: "messages-1k", parameters, contender: "hyperdht" }
+  assert.ok(isForTargets(asked))
+  assert.ok(isForTargets({ ...asked, contender: "qp2p" }))
+  assert.ok(!isForTargets({ ...asked, contender: "tcp" }))
+  assert.ok(!isForTargets({ ...asked, parameters: { size: 1024, inFlight: 1 } }))
+  assert.ok(!isForTargets({ ...asked, workload: "messages-64b" }))
 })
 
 /** What the table says about one target, when these are the medians. */

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { names } from "../contenders/registry.ts"
-import type { Plan } from "../measuring/run.ts"
-import type { Parameters } from "../measuring/results.ts"
+import type { Asked, Plan } from "../measuring/run.ts"
+import { isForTargets } from "../report/targets.ts"
 import type { Workload } from "../workload.ts"
 import { workloads } from "../workloads/registry.ts"
 
@@ -11,6 +11,7 @@ const options = {
   contenders: { type: "string" },
   mode: { type: "string" },
   with: { type: "string" },
+  targets: { type: "boolean" },
   rounds: { type: "string" },
   seconds: { type: "string" },
   out: { type: "string" },
@@ -23,6 +24,7 @@ const help = `
   --contenders a,b         only these, in this order
   --mode one|two           both ends in one process, or each in its own
   --with inFlight=32,...   only cases with these parameters
+  --targets                only what the table of targets is made of
   --rounds 5               samples of each case for each contender
   --seconds 2              about how long the measured part of a sample takes
   --out DIRECTORY          where a report goes
@@ -53,9 +55,10 @@ const known = (wanted: ReadonlyArray<string> | undefined): ReadonlyArray<string>
   return wanted ?? names
 }
 
-const takesOf = (text: string | undefined): ((parameters: Parameters) => boolean) => {
+const takesOf = (text: string | undefined, targets: boolean): ((asked: Asked) => boolean) => {
   const wanted = (listOf(text) ?? []).map((part) => part.split("="))
-  return (parameters) => wanted.every(([name = "", value]) => String(parameters[name]) === value)
+  return (asked) =>
+    wanted.every(([name = "", value]) => String(asked.parameters[name]) === value) && (!targets || isForTargets(asked))
 }
 
 const positive = (name: string, text: string | undefined): number | undefined => {
@@ -83,7 +86,7 @@ export const readArguments = (): Arguments => {
       workloads: chosen(listOf(values.workload)),
       contenders: known(listOf(values.contenders)),
       mode: modeOf(values.mode),
-      takes: takesOf(values.with),
+      takes: takesOf(values.with, values.targets === true),
       rounds: positive("rounds", values.rounds),
       seconds: positive("seconds", values.seconds),
       out: values.out

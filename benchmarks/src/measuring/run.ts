@@ -10,15 +10,21 @@ import { describeMachine } from "./machine.ts"
 import { measure } from "./processes.ts"
 import type { Figures, Mode, Omission, Parameters, Results, Sample } from "./results.ts"
 
+export interface Asked {
+  readonly workload: string
+  readonly parameters: Parameters
+  readonly contender: string
+}
+
 export interface Plan {
   readonly scale: Scale
   readonly workloads: ReadonlyArray<Workload>
   readonly contenders: ReadonlyArray<string>
   /** Of those that a workload has; all of them without it. */
   readonly mode?: Mode | undefined
-  /** Whether to run a case; all of them without it. */
-  readonly takes?: (parameters: Parameters) => boolean
-  /** Samples of each case for each contender; by scale without it. */
+  /** Whether a contender is to run a case; all of them without it. */
+  readonly takes?: (asked: Asked) => boolean
+  /** Samples of each case for each contender, or as few as the workload says; by scale without it. */
   readonly rounds?: number | undefined
   /** About how long the measured part of a sample takes; by scale without it. */
   readonly seconds?: number | undefined
@@ -117,17 +123,19 @@ export const casesOf = (
     for (const mode of workload.modes) {
       if (plan.mode !== undefined && mode !== plan.mode) continue
       for (const parameters of workload.cases(plan.scale)) {
-        if (plan.takes !== undefined && !plan.takes(parameters)) continue
         const taking = runners.filter((runner) => {
+          const asked = { workload: workload.name, parameters, contender: runner.name }
+          if (plan.takes !== undefined && !plan.takes(asked)) return false
           const reason = workload.omit?.(runner, parameters, mode, plan.scale) ?? runner.refuses(workload, mode)
           if (reason !== undefined) {
             omissions.push({ workload: workload.name, contender: runner.name, mode, parameters, reason })
           }
           return reason === undefined
         })
-        const times = plan.rounds ?? workload.rounds?.(plan.scale, parameters) ?? rounds[plan.scale]
+        const most = workload.rounds?.(plan.scale, parameters) ?? Number.POSITIVE_INFINITY
+        const times = Math.min(plan.rounds ?? rounds[plan.scale], most)
         const round = taking.map((runner) => ({ workload, mode, parameters, runner }))
-        cases.push(Array.from({ length: times }, () => round).flat())
+        if (round.length > 0) cases.push(Array.from({ length: times }, () => round).flat())
       }
     }
   }

@@ -148,7 +148,14 @@ const grown: ReadonlyArray<Grown> = [
     workload: "cost-connections",
     parameter: "connections",
     title: "Cost of a message as connections grow in number",
-    axis: "connections that the messages are spread over",
+    axis: "connections, with 32 messages in flight on each",
+    write: number
+  },
+  {
+    workload: "cost-spread",
+    parameter: "connections",
+    title: "Cost of a message as the same messages are spread over more connections",
+    axis: "connections that a thousand messages in flight are spread over",
     write: number
   },
   {

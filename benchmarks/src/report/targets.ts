@@ -1,4 +1,5 @@
 import type { Mode, Parameters } from "../measuring/results.ts"
+import type { Asked } from "../measuring/run.ts"
 import type { Cell } from "./summary.ts"
 import { keyOf, ours } from "./summary.ts"
 import { number, ratio, table } from "./text.ts"
@@ -93,11 +94,10 @@ const requests = [
   "request and response, 64 B, p50",
   { workload: "requests", figure: "p50", parameters: { size: 64 } }
 ] as const
-const spread = (figure: string, connections: number): Where => ({
-  workload: "cost-connections",
-  figure,
-  parameters: { connections, size: KiB }
-})
+const ofConnections = (figure: string, what: string, workload: string, named: string): Target => {
+  const where = (connections: number): Where => ({ workload, figure, parameters: { connections, size: KiB } })
+  return growth(`${what} of a message, 1,000 connections to 1, ${named}`, where(1000), where(1), { atMost: 1.5 })
+}
 
 /** What was asked for before anything was measured. */
 export const targets: ReadonlyArray<Target> = [
@@ -117,20 +117,10 @@ export const targets: ReadonlyArray<Target> = [
   own(...idle("perConnection"), { atMost: 80 }, "KB", " of RSS for each"),
   own(...idle("drift"), { atMost: 2 }, "%", " growth of RSS in ten minutes"),
   own(...idle("cpu"), { atMost: 5 }, "%", " of a core"),
-  growth(
-    "processor time of a message, 1,000 connections to 1",
-    spread("cpuPerMessage", 1000),
-    spread("cpuPerMessage", 1),
-    {
-      atMost: 1.5
-    }
-  ),
-  growth(
-    "time of a message, 1,000 connections to 1",
-    spread("microsecondsPerMessage", 1000),
-    spread("microsecondsPerMessage", 1),
-    { atMost: 1.5 }
-  ),
+  ofConnections("cpuPerMessage", "processor time", "cost-connections", "32 in flight on each"),
+  ofConnections("microsecondsPerMessage", "time", "cost-connections", "32 in flight on each"),
+  ofConnections("cpuPerMessage", "processor time", "cost-spread", "1,000 in flight in all"),
+  ofConnections("microsecondsPerMessage", "time", "cost-spread", "1,000 in flight in all"),
   ...["qp2p-rust-0.29", "qp2p-rust-0.36"].flatMap((rust) => [
     against(...middling, rust, {}),
     against(...small, rust, {}),
@@ -139,6 +129,19 @@ export const targets: ReadonlyArray<Target> = [
     against(...dials(16), rust, {})
   ])
 ]
+
+/** What the targets look up: the figures of these cases and contenders are all that their table is made of. */
+const lookedUp: ReadonlySet<string> = new Set(
+  targets.flatMap(({ measure }) => {
+    const keys: Array<string> = []
+    measure(({ parameters, workload }, contender) => void keys.push(`${workload} ${keyOf(parameters)} ${contender}`))
+    return keys
+  })
+)
+
+/** Whether a contender's figures of a case decide a target. */
+export const isForTargets = ({ contender, parameters, workload }: Asked): boolean =>
+  lookedUp.has(`${workload} ${keyOf(parameters)} ${contender}`)
 
 const lookupIn =
   (cells: ReadonlyArray<Cell>, mode: Mode): Lookup =>

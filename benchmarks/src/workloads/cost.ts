@@ -54,9 +54,9 @@ const byStreams: Workload = {
     }))
 }
 
-const byConnections: Workload = {
-  name: "cost-connections",
-  about: `Messages of 1 KiB spread over a growing number of connections from one socket to one listener, ${inFlightInAll} in flight in all.`,
+const overConnections = (name: string, about: string, inFlightOn: (connections: number) => number): Workload => ({
+  name,
+  about: `Messages of 1 KiB over a growing number of connections from one socket to one listener, ${about}.`,
   figures,
   modes: ["two"],
   cases: (scale) =>
@@ -72,12 +72,20 @@ const byConnections: Workload = {
     const links = await dialAll(connections, () => dialler.connect(address))
     const measured = await measureMessages(context, links, {
       size: number(context, "size"),
-      inFlight: Math.round(inFlightInAll / connections)
+      inFlight: inFlightOn(connections)
     })
     await dialler.close()
     return measured
   }
-}
+})
+
+const byConnections = overConnections("cost-connections", "32 in flight on each", () => 32)
+
+const bySpreading = overConnections(
+  "cost-spread",
+  `${inFlightInAll} in flight in all, so that a thousand connections have one each`,
+  (connections) => Math.round(inFlightInAll / connections)
+)
 
 const byPeers: Workload = {
   name: "cost-peers",
@@ -97,4 +105,4 @@ const byPeers: Workload = {
   }
 }
 
-export const cost: ReadonlyArray<Workload> = [bySize, byStreams, byConnections, byPeers]
+export const cost: ReadonlyArray<Workload> = [bySize, byStreams, byConnections, bySpreading, byPeers]
