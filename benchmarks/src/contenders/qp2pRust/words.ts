@@ -3,8 +3,9 @@ import type { Parameters } from "../../measuring/results.ts"
 /** Longest that a transfer may take, in seconds, as for the others. */
 const longestTransfer = 60
 
-/** Messages that are under way on all connections together where their number grows, as for the others. */
+/** Messages that are under way where connections or peers grow in number: on all of them together, or on each. */
 const inFlightInAll = 1000
+const inFlightOnEach = 32
 
 type Words = Readonly<Record<string, string | number | boolean>>
 
@@ -18,6 +19,15 @@ const requests: WordsOf = (parameter) => ({ workload: "requests", size: paramete
 const lossy =
   (wordsOf: WordsOf): WordsOf =>
   (parameter, seconds) => ({ ...wordsOf(parameter, seconds), seconds: seconds * 3, "warm-up": seconds * 1.5 })
+
+const overConnections =
+  (inFlightOn: (connections: number) => number): WordsOf =>
+  (parameter) => ({
+    size: parameter("size"),
+    "in-flight": inFlightOn(parameter("connections")),
+    connections: parameter("connections"),
+    "one-socket": true
+  })
 
 const workloads: { readonly [name: string]: WordsOf } = {
   "messages-64b": messages,
@@ -37,12 +47,8 @@ const workloads: { readonly [name: string]: WordsOf } = {
   "lossy-requests": lossy(requests),
   "cost-size": messages,
   "cost-streams": messages,
-  "cost-connections": (parameter) => ({
-    size: parameter("size"),
-    "in-flight": Math.round(inFlightInAll / parameter("connections")),
-    connections: parameter("connections"),
-    "one-socket": true
-  }),
+  "cost-connections": overConnections(() => inFlightOnEach),
+  "cost-spread": overConnections((connections) => Math.round(inFlightInAll / connections)),
   "cost-peers": (parameter) => ({
     size: parameter("size"),
     "in-flight": Math.round(inFlightInAll / parameter("peers")),
