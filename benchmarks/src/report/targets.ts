@@ -114,6 +114,17 @@ export const targets: ReadonlyArray<Target> = [
   against(...requests, "tcp", { atMost: 2 }),
   against(...dials(1), "plain-loop", { atLeast: 0.7 }),
   against(...dials(16), "plain-loop", { atLeast: 0.7 }),
+  ...[
+    { size: KiB, inFlight: 256 },
+    { size: MiB, inFlight: 4 }
+  ].map((parameters) =>
+    own(
+      `a question while another connection carries ${parameters.inFlight} messages of ${parameters.size} B at a time, p99`,
+      { workload: "loaded-requests", figure: "p99", parameters },
+      { atMost: 20 },
+      "ms"
+    )
+  ),
   own(...idle("perConnection"), { atMost: 80 }, "KB", " of RSS for each"),
   own(...idle("drift"), { atMost: 2 }, "%", " growth of RSS in ten minutes"),
   own(...idle("cpu"), { atMost: 5 }, "%", " of a core"),

@@ -4,6 +4,7 @@ import { dials } from "./dials.ts"
 import { fanIn } from "./fanIn.ts"
 import { firstMessage } from "./firstMessage.ts"
 import { idle } from "./idle.ts"
+import { loaded } from "./loaded.ts"
 import { lossy } from "./lossy.ts"
 import { messages } from "./messages.ts"
 import { requests } from "./requests.ts"
@@ -17,6 +18,7 @@ export const workloads: ReadonlyArray<Workload> = [
   dials,
   firstMessage,
   fanIn,
+  loaded,
   ...lossy,
   ...cost,
   idle
