@@ -2,9 +2,11 @@
  * One UDP socket with all its QUIC connections, dialled and accepted: finds the connection of each packet, admits new
  * ones, and gives each connection that something happened to a turn of the loop.
  *
- * The loop: every packet that has arrived is taken first; then, on `setImmediate`, each connection reads, confirms,
- * writes and flushes; then the packets of all of them go to the kernel as one batch that nobody waits for. Flushing
- * after each packet halves the throughput, and waiting for the batch divides it by five.
+ * The loop: every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a
+ * microtask later, so that the application has run on what it was handed, each confirms, writes and flushes, and the
+ * packets of all of them go to the kernel as one batch that nobody waits for. Flushing after each packet halves the
+ * throughput, waiting for the batch divides it by five, and writing right after reading sends an acknowledgement alone
+ * and the application's answer in the next turn.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
