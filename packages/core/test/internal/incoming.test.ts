@@ -4,7 +4,7 @@ import { Incoming } from "../../src/internal/quiche/incoming.ts"
 import { LocalRecvStream } from "../../src/internal/quiche/localRecvStream.ts"
 import type { NativeConnection } from "../../src/internal/quiche/native.ts"
 import { SendStream } from "../../src/internal/quiche/sendStream.ts"
-import { maxStreamsRead } from "../../src/internal/quiche/tunables.ts"
+import { maxStreamRead, maxStreamsRead } from "../../src/internal/quiche/tunables.ts"
 import { StreamGone } from "../../src/StreamError.ts"
 import type { StreamFailure } from "../../src/Transport.ts"
 import { Peer, Received } from "../support/quic.ts"
@@ -116,6 +116,17 @@ describe("streams of the peer", () => {
     }
     assert.strictEqual(lists(), 2)
     assert.strictEqual(peer.streams.length, 6)
+  })
+
+  it("do not wait for one of ours that always has more than its share", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(2, { bytes: 1, fin: false })
+    incoming.read(false)
+    incoming.listen(1, new Received())
+    arrived.set(1, { bytes: 4 * maxStreamRead, fin: false }).set(2, { bytes: 1, fin: true })
+    incoming.read(false)
+    assert.isTrue(incoming.isUnread)
+    assert.strictEqual(peer.streams[0]!.ends.length, 1)
   })
 
   it("are read so many in a turn, and the others in the next", () => {

@@ -65,19 +65,22 @@ export class Incoming implements RecvOwner {
     // Asking for the list costs far more than asking whether it is empty, and than asking for a stream.
     if (!this.native.isReadable()) return 0
     let left = regardless ? Infinity : maxStreamsRead
-    for (const id of [this.latest, this.nextBi, this.nextUni]) {
+    const likely = [this.latest, this.nextBi, this.nextUni]
+    for (const id of likely) {
       if (this.isClosing || !this.native.streamReadable(id)) continue
       left -= 1
       this.readStream(id, regardless)
     }
-    if (this.native.isReadable() && !this.isUnread) this.readAll(left, regardless)
+    if (this.native.isReadable()) this.readOthers(likely, left, regardless)
     return this.bytesRead
   }
 
-  private readAll(left: number, regardless: boolean): void {
+  /** All but `likely`, which have had their share. */
+  private readOthers(likely: ReadonlyArray<number>, left: number, regardless: boolean): void {
     const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
       if (this.isClosing) break
+      if (likely.includes(id)) continue
       if (left-- === 0 || this.bytesRead >= enough) {
         this.isUnread = true
         break
