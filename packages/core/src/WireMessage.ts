@@ -202,6 +202,10 @@ export const encode = (message: WireMessage): Uint8Array => {
 const smallestBlock = 64
 const largestBlock = 64 * 1024
 
+/** Room that is written before it is read. Zeroing much of it costs as much as a copy. */
+const allocate = (size: number): Uint8Array =>
+  size < 4_096 ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+
 const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
   // A view costs more than copying a few bytes by hand.
   if (end - start > 32) {
@@ -232,7 +236,9 @@ export class Decoder {
   private unwanted = 0
   private flag: number = userFlag
   private received = 0
-  /** The body so far, when it did not come in one chunk. Every block but the last is full. */
+  /** All of the body, once half of it has come. */
+  private body: Uint8Array | undefined = undefined
+  /** Before that, what has come of it. Every block but the last is full. */
   private blocks: Array<Uint8Array> = []
   private lastUsed = 0
   private held = 0
@@ -248,7 +254,7 @@ export class Decoder {
 
   /**
    * Bytes of memory held for the frame under way, for an owner who keeps accounts: what has arrived of it, and room
-   * for at most as much again (but 64 bytes when less has arrived, and 64 KiB when more).
+   * for at most as much again (but 64 bytes when less has arrived).
    */
   get buffered(): number {
     return this.headerUsed + this.held
@@ -319,6 +325,7 @@ export class Decoder {
     this.length = 0
     this.received = 0
     if (this.held > 0) {
+      this.body = undefined
       this.blocks = []
       this.held = 0
     }
@@ -370,6 +377,12 @@ export class Decoder {
   private keep(chunk: Uint8Array, offset: number, end: number, needed: number): void {
     let rest = end - offset
     if (rest === 0) return
+    if (this.body === undefined && 2 * (this.received + rest) >= this.length) this.gather()
+    if (this.body !== undefined) {
+      copy(chunk, offset, end, this.body, this.received)
+      this.received += rest
+      return
+    }
     const last = this.blocks[this.blocks.length - 1]
     if (last !== undefined) {
       const taken = Math.min(rest, last.length - this.lastUsed)
@@ -383,12 +396,26 @@ export class Decoder {
     if (rest === 0) return
     // A block has room for more than the part: many small parts would otherwise cost far more than their bytes.
     const room = Math.max(smallestBlock, Math.min(this.received, largestBlock))
-    const block = new Uint8Array(Math.min(needed, Math.max(rest, room)))
+    const block = allocate(Math.min(needed, Math.max(rest, room)))
     copy(chunk, offset, end, block, 0)
     this.blocks.push(block)
     this.lastUsed = rest
     this.received += rest
     this.held += block.length
+  }
+
+  /** Makes room for all of the body, and moves there what has come of it. */
+  private gather(): Uint8Array {
+    const body = allocate(this.length)
+    let at = 0
+    for (const block of this.blocks) {
+      const used = Math.min(block.length, this.received - at)
+      copy(block, 0, used, body, at)
+      at += used
+    }
+    this.blocks = []
+    this.held = this.length
+    return (this.body = body)
   }
 
   private complete(chunk: Uint8Array, offset: number, end: number): WireMessage | string {
@@ -398,14 +425,8 @@ export class Decoder {
         : // Not `slice`: that of a Node Buffer shares memory.
           { _tag: "UserMessage", payload: new Uint8Array(chunk.subarray(offset, end)) }
     }
-    const body = new Uint8Array(this.length)
-    let at = 0
-    for (const block of this.blocks) {
-      const used = Math.min(block.length, this.received - at)
-      copy(block, 0, used, body, at)
-      at += used
-    }
-    copy(chunk, offset, end, body, at)
+    const body = this.body ?? this.gather()
+    copy(chunk, offset, end, body, this.received)
     return this.flag === controlFlag ? controlBody.decode(body, 0, this.length) : { _tag: "UserMessage", payload: body }
   }
 }

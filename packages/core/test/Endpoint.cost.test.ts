@@ -66,4 +66,13 @@ describe("a message", () => {
       assert.isBelow(fibers, 0.03)
     }).pipe(onLoopback)
   )
+
+  it.live("of 1 MiB, 4 in flight, costs few turns once bursts have grown", () =>
+    Effect.gen(function* () {
+      const { answers, packets } = yield* carry(1 << 20, 160, 4)
+      // 64 packets carry its bytes. A turn sends one burst, and what arrives in a turn is acknowledged at once.
+      assert.isBelow(packets, 85)
+      assert.isBelow(answers, 7)
+    }).pipe(onLoopback)
+  )
 })

@@ -25,7 +25,7 @@ const maxMessageSize = 1024
 const makeDecoder = () => new Decoder({ maxMessageSize })
 
 /** The most that a decoder may hold when `arrived` bytes of a frame have come. */
-const bound = (arrived: number) => arrived + Math.min(Math.max(arrived, 64), 64 * 1024)
+const bound = (arrived: number) => arrived + Math.max(arrived, 64)
 
 const decode = (input: Uint8Array, decoder = makeDecoder()) => {
   const messages: Array<WireMessage> = []

@@ -15,6 +15,7 @@ import type {
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
+import { Burst } from "./burst.ts"
 import { Closing } from "./closing.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose } from "./foundClose.ts"
@@ -80,6 +81,7 @@ export class Connection implements BackingConnection, Watched {
   private heardTime = 0
   private readonly payload: PayloadSize
   private readonly allowance: SendAllowance
+  private readonly burst: Burst
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private bytesThisTurn = 0
@@ -111,6 +113,7 @@ export class Connection implements BackingConnection, Watched {
     this.pinned = { from: options.from, to: options.to }
     this.payload = options.payload
     this.allowance = new SendAllowance(this.host.sendRate)
+    this.burst = new Burst(options.payload.trusted)
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
@@ -204,6 +207,7 @@ export class Connection implements BackingConnection, Watched {
       } else if (elsewhere === undefined) this.peer.prove()
       else if (this.peer.move(elsewhere, packetNumberOf(last))) {
         this.payload.moved()
+        this.burst.moved()
         this.events?.onMoved?.()
       }
     }
@@ -267,7 +271,8 @@ export class Connection implements BackingConnection, Watched {
     let flushed: Flushed = "all"
     if (this.phase !== "draining") {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
-      else flushed = this.flush(now, tunables.burst)
+      else flushed = this.flush(now, this.burst.size)
+      if (flushed === "more") this.burst.spent(this.lost)
     }
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
     if (this.phase === "established" && this.localClose === undefined && this.outgoing.confirmHalves(now)) {
@@ -323,6 +328,8 @@ export class Connection implements BackingConnection, Watched {
   readonly onStall = (): void => this.fail(INTERNAL_ERROR, "stalled")
 
   readonly onSilence = (): void => this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
+
+  private readonly lost = (): number => this.native.stats().lost
 
   private readonly pathCounts = (): PathCounts => {
     const { lost, lostBytes, recv, rtt } = this.native.pathStats()[0]!

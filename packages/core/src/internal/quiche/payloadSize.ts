@@ -71,7 +71,7 @@ export class PayloadSize {
   private lookedAt = 0
   private lostBefore = 0
   private lostBytesBefore = 0
-  private trusted: boolean
+  trusted: boolean
 
   /** `trusted` paths, as those within a machine, begin with the largest size. */
   constructor(largest: number, trusted: boolean) {

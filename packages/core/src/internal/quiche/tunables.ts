@@ -63,8 +63,12 @@ export const sendQuantum = 64 << 10
 /** Bytes that a stream queues before `write` makes its caller wait. */
 export const sendHighWater = 64 << 10
 
-/** Bytes that one connection sends in one turn of the loop; more would overrun the receiver's socket buffer. */
+/**
+ * Bytes that one connection sends in one turn of the loop; more may overrun the receiver's socket buffer. Within a
+ * machine they grow, up to the largest, as long as they do not.
+ */
 export const burst = 96 << 10
+export const largestBurst = 512 << 10
 
 /** Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come meanwhile. */
 export const maxTurn = 5
