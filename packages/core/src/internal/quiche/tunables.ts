@@ -68,7 +68,7 @@ export const sendHighWater = 64 << 10
  * machine they grow, up to the largest, as long as they do not.
  */
 export const burst = 96 << 10
-export const largestBurst = 512 << 10
+export const largestBurst = 192 << 10
 
 /** Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come meanwhile. */
 export const maxTurn = 5
@@ -86,11 +86,13 @@ export const kernelBuffer = 4 << 20
 export const readChunk = 64 << 10
 
 /**
- * Bytes read in one turn, from one stream and from a whole connection, and streams read. The binding repeats a lost
- * MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS frame never. So what a
- * paused receiver left behind is read in several turns: several frames then tell of it, and reading goes on after each.
+ * Bytes read in one turn, from one stream and from a whole connection, and streams read. A turn tells a stream's sender of
+ * its new window once, and each time the window doubles: read in small shares, it grows before its sender has to wait
+ * for it. The binding repeats a lost MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS
+ * frame never. So what a paused receiver left behind is read in several turns, too: several frames then tell of it, and
+ * reading goes on after each.
  */
-export const maxStreamRead = 256 << 10
+export const maxStreamRead = 32 << 10
 export const maxConnectionRead = 512 << 10
 export const maxStreamsRead = 256
 
