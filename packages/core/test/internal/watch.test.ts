@@ -45,22 +45,46 @@ describe("a handshake", () => {
 describe("keep-alive", () => {
   it("pings when nothing was sent for its interval, and again while nothing is", () => {
     const { done, look, watch } = setup("established")
-    look(20)
+    look(18)
     assert.deepStrictEqual(done, [])
     look(1)
     assert.deepStrictEqual(done, ["ping"])
+    look(1)
+    assert.deepStrictEqual(done, ["ping", "ping"])
     // What the ping sent counts, so the interval begins anew.
     watch.active = true
-    look(20)
-    assert.deepStrictEqual(done, ["ping"])
-    look(1)
+    look(18)
     assert.deepStrictEqual(done, ["ping", "ping"])
   })
 
-  it("does so up to a quarter sooner, each connection at a time of its own", () => {
+  it("is left to the peer next time, if the peer sees to it", () => {
+    const { done, look, watch } = setup("established")
+    const sent = () => {
+      done.length = 0
+      watch.active = true
+      look(1)
+    }
+    const waits = (seconds: number) => {
+      look(seconds - 1)
+      assert.deepStrictEqual(done, [])
+      look(1)
+      assert.deepStrictEqual(done, ["ping"])
+    }
+    sent()
+    waits(18)
+    sent()
+    waits(20)
+    sent()
+    look(15)
+    // The peer has pinged, and this end has answered.
+    sent()
+    waits(18)
+  })
+
+  it("comes up to a quarter sooner, for each connection at a time of its own", () => {
     for (const [share, seconds] of [
-      [0.2, 19],
-      [0.6, 17],
+      [0, 18],
+      [0.4, 17],
       [1, 15]
     ] as const) {
       const { done, look } = setup("established", share)
@@ -136,7 +160,7 @@ describe("a sign of life", () => {
     watch.askForLife()
     look(2)
     connection.received = 8
-    look(10)
+    look(8)
     assert.notInclude(done, "silence")
     // Nobody doubts it any more, until somebody asks again.
     done.length = 0

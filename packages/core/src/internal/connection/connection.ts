@@ -154,12 +154,15 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   // --- what the transport tells ------------------------------------------------------------------------------------
 
-  readonly onStream = (receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents =>
-    new InboundStream(this, receive, send)
+  onStream(receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents {
+    return new InboundStream(this, receive, send)
+  }
 
-  readonly onMoved = (): void => this.owner.onMoved(this)
+  onMoved(): void {
+    this.owner.onMoved(this)
+  }
 
-  readonly onClosed = (close: Close): void => {
+  onClosed(close: Close): void {
     this.ending = close
     // The pool forgets the connection first: whoever waits for the end runs at once, and must not find it there.
     this.owner.onClosed(this, close)

@@ -145,24 +145,27 @@ export class Connection implements BackingConnection, Watched {
     return this.peer.current
   }
 
-  readonly openUni = (priority: number): BackingSendStream => this.outgoing.open(false, priority)
+  openUni(priority: number): BackingSendStream {
+    return this.outgoing.open(false, priority)
+  }
 
-  readonly openBi = (
+  openBi(
     priority: number,
     events: RecvEvents
-  ): { readonly send: BackingSendStream; readonly receive: BackingRecvStream } => {
+  ): { readonly send: BackingSendStream; readonly receive: BackingRecvStream } {
     const send = this.outgoing.open(true, priority)
     return { send, receive: new LocalRecvStream(this.incoming, send, events) }
   }
 
-  readonly close = (code: number, reason: string): void =>
+  close(code: number, reason: string): void {
     this.closeWith(true, clampCode(code), reason, new LocallyClosed())
+  }
 
-  readonly checkAlive = (): void => {
+  checkAlive(): void {
     if (this.phase === "established") this.watch.askForLife()
   }
 
-  readonly stats = (): ConnectionStats => {
+  stats(): ConnectionStats {
     const path = this.native.pathStats()[0]
     return {
       roundTripTime: Duration.millis(path?.rtt ?? 0),
@@ -302,32 +305,40 @@ export class Connection implements BackingConnection, Watched {
 
   // --- what is timed -----------------------------------------------------------------------------------------------
 
-  readonly heard = (): number => this.native.stats().recv
+  heard(): number {
+    return this.native.stats().recv
+  }
 
-  readonly stalled = (): boolean => {
+  stalled(): boolean {
     const moved = this.outgoing.progress !== this.progressSeen
     this.progressSeen = this.outgoing.progress
     return this.outgoing.waits && !moved
   }
 
-  readonly oldestStop = (elapsed: number): number => this.incoming.oldestStop(elapsed)
+  oldestStop(elapsed: number): number {
+    return this.incoming.oldestStop(elapsed)
+  }
 
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
-  readonly ping = (): void => {
+  ping(): void {
     this.native.sendAckEliciting()
     this.host.touch(this)
   }
 
-  readonly onHandshakeTimeout = (): void => {
+  onHandshakeTimeout(): void {
     // It is complete, and the turn that finds out is due. To close now would acknowledge what nobody has read.
     if (this.native.isEstablished()) return this.host.touch(this)
     this.handshakeTimedOut = true
     this.close(0, "")
   }
 
-  readonly onStall = (): void => this.fail(INTERNAL_ERROR, "stalled")
+  onStall(): void {
+    this.fail(INTERNAL_ERROR, "stalled")
+  }
 
-  readonly onSilence = (): void => this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
+  onSilence(): void {
+    this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
+  }
 
   private readonly lost = (): number => this.native.stats().lost
 

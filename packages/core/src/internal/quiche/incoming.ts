@@ -110,16 +110,16 @@ export class Incoming implements RecvOwner {
     this.streams.clear()
   }
 
-  readonly resumed = (): void => {
+  resumed(): void {
     this.isUnread = true
     this.host.touch()
   }
 
-  readonly unread = (): void => {
+  unread(): void {
     this.isUnread = true
   }
 
-  readonly stopped = (stream: RecvStream, code: number): void => {
+  stopped(stream: RecvStream, code: number): void {
     if (this.host.over() !== undefined) return
     if (stream.discard(this.host.scratch)) {
       this.streams.delete(stream.id)
@@ -139,7 +139,7 @@ export class Incoming implements RecvOwner {
    * For how many milliseconds the peer has gone on with a stream that it was asked to stop; asked every `elapsed`. The
    * binding does not repeat a request that was lost, and gives such a stream no more credit: its sender waits for ever.
    */
-  readonly oldestStop = (elapsed: number): number => {
+  oldestStop(elapsed: number): number {
     let oldest = 0
     for (const [id, age] of this.stopping) {
       if (this.native.streamFinished(id)) {
@@ -153,9 +153,11 @@ export class Incoming implements RecvOwner {
     return oldest
   }
 
-  readonly wasReset = (): void => this.host.accounts.wasReset()
+  wasReset(): void {
+    this.host.accounts.wasReset()
+  }
 
-  readonly delivered = (bytes: number): void => {
+  delivered(bytes: number): void {
     this.bytesRead += bytes
     this.host.accounts.read(bytes)
   }

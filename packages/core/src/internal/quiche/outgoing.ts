@@ -125,7 +125,7 @@ export class Outgoing implements SendOwner {
 
   // --- what its streams call ---------------------------------------------------------------------------------------
 
-  readonly enqueue = (stream: SendStream): void => {
+  enqueue(stream: SendStream): void {
     const over = this.host.over()
     if (over !== undefined) return stream.end(over)
     if (stream.queued) return
@@ -135,7 +135,7 @@ export class Outgoing implements SendOwner {
     this.host.touch()
   }
 
-  readonly discard = (stream: SendStream, code: number): void => {
+  discard(stream: SendStream, code: number): void {
     this.unused.delete(stream)
     if (stream.queued) this.queue.remove(stream)
     stream.queued = false
@@ -147,7 +147,7 @@ export class Outgoing implements SendOwner {
     this.host.touch()
   }
 
-  readonly reprioritize = (stream: SendStream, priority: number): void => {
+  reprioritize(stream: SendStream, priority: number): void {
     const listed = stream.queued && !this.parked.includes(stream) && !this.creditless.includes(stream)
     if (listed) this.queue.remove(stream)
     stream.priority = priority
