@@ -20,6 +20,7 @@
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { Buffer } from "node:buffer"
+import { Body } from "./internal/body.ts"
 import * as controlBody from "./internal/controlBody.ts"
 import { SerializationError } from "./SendError.ts"
 
@@ -199,22 +200,6 @@ export const encode = (message: WireMessage): Uint8Array => {
   return frame
 }
 
-const smallestBlock = 64
-const largestBlock = 64 * 1024
-
-/** Room that is written before it is read. Zeroing much of it costs as much as a copy. */
-const allocate = (size: number): Uint8Array =>
-  size < 4_096 ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
-
-const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
-  // A view costs more than copying a few bytes by hand.
-  if (end - start > 32) {
-    to.set(from.subarray(start, end), at)
-  } else {
-    for (let i = start; i < end; i++) to[at++] = from[i]!
-  }
-}
-
 /**
  * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
  *
@@ -235,13 +220,8 @@ export class Decoder {
   /** Bytes of a message that is left out, and have not come yet. */
   private unwanted = 0
   private flag: number = userFlag
-  private received = 0
-  /** All of the body, once half of it has come. */
-  private body: Uint8Array | undefined = undefined
-  /** Before that, what has come of it. Every block but the last is full. */
-  private blocks: Array<Uint8Array> = []
-  private lastUsed = 0
-  private held = 0
+  /** What has come of it, when that was not all in one chunk. */
+  private body: Body | undefined = undefined
 
   /**
    * `maxMessageSize` is the largest payload, in bytes, that a user message may have. Larger ones are an error; but those
@@ -257,7 +237,7 @@ export class Decoder {
    * for at most as much again (but 64 bytes when less has arrived).
    */
   get buffered(): number {
-    return this.headerUsed + this.held
+    return this.headerUsed + (this.body?.held ?? 0)
   }
 
   /** Whether a message that is left out is all that there has been. */
@@ -289,7 +269,8 @@ export class Decoder {
       }
       const needed = this.length - this.received
       if (end - offset < needed) {
-        this.keep(chunk, offset, end, needed)
+        this.body ??= new Body()
+        this.body.keep(chunk, offset, end, this.length)
         return undefined
       }
       const message = this.complete(chunk, offset, offset + needed)
@@ -321,14 +302,13 @@ export class Decoder {
     return (this.error = new SerializationError({ reason }))
   }
 
+  private get received(): number {
+    return this.body?.received ?? 0
+  }
+
   private clear(): void {
     this.length = 0
-    this.received = 0
-    if (this.held > 0) {
-      this.body = undefined
-      this.blocks = []
-      this.held = 0
-    }
+    this.body?.clear()
   }
 
   /** Returns the offset after what it took. */
@@ -373,60 +353,14 @@ export class Decoder {
     }
   }
 
-  /** Copies a part of a body that lacks `needed` bytes, which is more than the part has. */
-  private keep(chunk: Uint8Array, offset: number, end: number, needed: number): void {
-    let rest = end - offset
-    if (rest === 0) return
-    if (this.body === undefined && 2 * (this.received + rest) >= this.length) this.gather()
-    if (this.body !== undefined) {
-      copy(chunk, offset, end, this.body, this.received)
-      this.received += rest
-      return
-    }
-    const last = this.blocks[this.blocks.length - 1]
-    if (last !== undefined) {
-      const taken = Math.min(rest, last.length - this.lastUsed)
-      copy(chunk, offset, offset + taken, last, this.lastUsed)
-      this.lastUsed += taken
-      this.received += taken
-      needed -= taken
-      offset += taken
-      rest -= taken
-    }
-    if (rest === 0) return
-    // A block has room for more than the part: many small parts would otherwise cost far more than their bytes.
-    const room = Math.max(smallestBlock, Math.min(this.received, largestBlock))
-    const block = allocate(Math.min(needed, Math.max(rest, room)))
-    copy(chunk, offset, end, block, 0)
-    this.blocks.push(block)
-    this.lastUsed = rest
-    this.received += rest
-    this.held += block.length
-  }
-
-  /** Makes room for all of the body, and moves there what has come of it. */
-  private gather(): Uint8Array {
-    const body = allocate(this.length)
-    let at = 0
-    for (const block of this.blocks) {
-      const used = Math.min(block.length, this.received - at)
-      copy(block, 0, used, body, at)
-      at += used
-    }
-    this.blocks = []
-    this.held = this.length
-    return (this.body = body)
-  }
-
   private complete(chunk: Uint8Array, offset: number, end: number): WireMessage | string {
-    if (this.received === 0) {
+    if (this.body === undefined || this.body.received === 0) {
       return this.flag === controlFlag
         ? controlBody.decode(chunk, offset, this.length)
         : // Not `slice`: that of a Node Buffer shares memory.
           { _tag: "UserMessage", payload: new Uint8Array(chunk.subarray(offset, end)) }
     }
-    const body = this.body ?? this.gather()
-    copy(chunk, offset, end, body, this.received)
+    const body = this.body.complete(chunk, offset, end, this.length)
     return this.flag === controlFlag ? controlBody.decode(body, 0, this.length) : { _tag: "UserMessage", payload: body }
   }
 }

@@ -15,7 +15,6 @@ import type {
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
-import { Burst } from "./burst.ts"
 import { Closing } from "./closing.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose } from "./foundClose.ts"
@@ -26,8 +25,8 @@ import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, packetNumberOf, splitDatagram } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
-import { type PathCounts, type PayloadSize, smallestPayload } from "./payloadSize.ts"
-import { SendAllowance } from "./sendAllowance.ts"
+import { type Flushed, PacketSender } from "./packetSender.ts"
+import { type PayloadSize, smallestPayload } from "./payloadSize.ts"
 import * as tunables from "./tunables.ts"
 import { Watch, type Watched } from "./watch.ts"
 
@@ -43,9 +42,6 @@ export type Phase =
   | "draining"
   /** Gone. */
   | "closed"
-
-/** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
-type Flushed = "all" | "more" | "held"
 
 export class Connection implements BackingConnection, Watched {
   readonly native: NativeConnection
@@ -79,9 +75,7 @@ export class Connection implements BackingConnection, Watched {
   private agreedIdleTimeout: number | undefined = undefined
   private heardCount = 0
   private heardTime = 0
-  private readonly payload: PayloadSize
-  private readonly allowance: SendAllowance
-  private readonly burst: Burst
+  private readonly sender: PacketSender
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private bytesThisTurn = 0
@@ -111,13 +105,12 @@ export class Connection implements BackingConnection, Watched {
     this.seniority = options.seniority
     this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
-    this.payload = options.payload
-    this.allowance = new SendAllowance(this.host.sendRate)
-    this.burst = new Burst(options.payload.trusted)
     const touch = () => this.host.touch(this)
     const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
+    const { accounts, host, native, peer, watch } = this
+    this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, watch })
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
@@ -209,8 +202,7 @@ export class Connection implements BackingConnection, Watched {
         if (elsewhere !== undefined && isLongHeader(packet)) this.peer.rumour(elsewhere, packet.length)
       } else if (elsewhere === undefined) this.peer.prove()
       else if (this.peer.move(elsewhere, packetNumberOf(last))) {
-        this.payload.moved()
-        this.burst.moved()
+        this.sender.moved()
         this.events?.onMoved?.()
       }
     }
@@ -235,7 +227,7 @@ export class Connection implements BackingConnection, Watched {
     // It may be called for reasons of this connection's own, too.
     if (this.native.timeout() === 0) {
       this.outgoing.expired()
-      this.payload.expired(performance.now())
+      this.sender.payload.expired(performance.now())
     }
     this.native.onTimeout()
     this.peer.retry()
@@ -264,9 +256,9 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "established" && this.localClose === undefined) {
       if (packets > 0) {
         this.outgoing.notice()
-        if (this.payload.isUnsure) this.payload.observe(now, this.pathCounts())
+        this.sender.observe(now)
       }
-      if (this.outgoing.confirm(now)) this.payload.progressed()
+      if (this.outgoing.confirm(now)) this.sender.payload.progressed()
       this.outgoing.pump(now)
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
@@ -274,12 +266,11 @@ export class Connection implements BackingConnection, Watched {
     let flushed: Flushed = "all"
     if (this.phase !== "draining") {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
-      else flushed = this.flush(now, this.burst.size)
-      if (flushed === "more") this.burst.spent(this.lost)
+      else flushed = this.flush(now)
     }
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
     if (this.phase === "established" && this.localClose === undefined && this.outgoing.confirmHalves(now)) {
-      this.payload.progressed()
+      this.sender.payload.progressed()
     }
     if (flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
     const timeout = this.native.timeout()
@@ -340,13 +331,6 @@ export class Connection implements BackingConnection, Watched {
     this.giveUp(NO_ERROR, "no sign of life", new IdleTimedOut())
   }
 
-  private readonly lost = (): number => this.native.stats().lost
-
-  private readonly pathCounts = (): PathCounts => {
-    const { lost, lostBytes, recv, rtt } = this.native.pathStats()[0]!
-    return { lost, lostBytes, recv, rtt }
-  }
-
   // --- the turn ----------------------------------------------------------------------------------------------------
 
   private establish(): void {
@@ -355,31 +339,12 @@ export class Connection implements BackingConnection, Watched {
     this.onEstablished = undefined
   }
 
-  /** Sends what is ready. */
-  private flush(now: number, burst: number): Flushed {
-    const { allowance, host, native, payload } = this
-    const established = this.phase === "established"
-    allowance.refill(now)
-    for (let left = burst; left > 0;) {
-      if (allowance.isSpent || !host.outbox.hasRoom) return "held"
-      let sent: readonly [number, unknown] | null
-      try {
-        sent = native.send(host.outbox.packetBuffer(established ? payload.next(now) : smallestPayload))
-      } catch {
-        return "all"
-      }
-      if (sent === null) return "all"
-      const length = sent[0]
-      left -= length
-      allowance.spend(length)
-      this.accounts.sent()
-      this.watch.active = true
-      host.outbox.addBuffered(length, this.peer.targetOf(length))
-      if (length > smallestPayload || payload.isUnsure) payload.sent(length, this.pathCounts)
-    }
-    // More may be ready than one turn should send.
-    host.touch(this)
-    return "more"
+  /** Sends what is ready: up to `most` bytes, or what one turn may send. */
+  private flush(now: number, most?: number): Flushed {
+    const flushed = this.sender.flush(now, this.phase === "established", most)
+    // The rest has the next turn.
+    if (flushed === "more") this.host.touch(this)
+    return flushed
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------

@@ -71,13 +71,18 @@ export class PayloadSize {
   private lookedAt = 0
   private lostBefore = 0
   private lostBytesBefore = 0
-  trusted: boolean
+  private trusted: boolean
 
   /** `trusted` paths, as those within a machine, begin with the largest size. */
   constructor(largest: number, trusted: boolean) {
     this.largest = Math.max(largest, smallestPayload)
     this.trusted = trusted
     this.current = trusted ? this.largest : smallestPayload
+  }
+
+  /** Whether it leads to this machine, as far as is known. */
+  get isTrusted(): boolean {
+    return this.trusted
   }
 
   /** Bytes that the next packet may have. */

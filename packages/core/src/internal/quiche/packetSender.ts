@@ -1,0 +1,88 @@
+/**
+ * Puts a connection's packets on their way: as large as the path takes, as many as one turn may send, and no faster than
+ * the rate to one peer.
+ */
+import type { Accounts } from "./accounts.ts"
+import { Burst } from "./burst.ts"
+import type { ConnectionHost } from "./connectionHost.ts"
+import type { NativeConnection } from "./native.ts"
+import { type PathCounts, type PayloadSize, smallestPayload } from "./payloadSize.ts"
+import type { PeerAddress } from "./peerAddress.ts"
+import { SendAllowance } from "./sendAllowance.ts"
+import type { Watch } from "./watch.ts"
+
+/** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
+export type Flushed = "all" | "more" | "held"
+
+export class PacketSender {
+  readonly payload: PayloadSize
+  private readonly native: NativeConnection
+  private readonly host: ConnectionHost
+  private readonly peer: PeerAddress
+  private readonly accounts: Accounts
+  private readonly watch: Watch
+  private readonly allowance: SendAllowance
+  private readonly burst: Burst
+
+  constructor(options: {
+    readonly native: NativeConnection
+    readonly host: ConnectionHost
+    readonly peer: PeerAddress
+    readonly payload: PayloadSize
+    readonly accounts: Accounts
+    readonly watch: Watch
+  }) {
+    this.native = options.native
+    this.host = options.host
+    this.peer = options.peer
+    this.payload = options.payload
+    this.accounts = options.accounts
+    this.watch = options.watch
+    this.allowance = new SendAllowance(options.host.sendRate)
+    this.burst = new Burst(options.payload.isTrusted)
+  }
+
+  /** Sends what is ready, up to `most` bytes: one turn's, unless told. Before the handshake is over packets are small. */
+  flush(now: number, established: boolean, most?: number): Flushed {
+    const { accounts, allowance, native, payload, peer, watch } = this
+    const { outbox } = this.host
+    allowance.refill(now)
+    for (let left = most ?? this.burst.size; left > 0;) {
+      if (allowance.isSpent || !outbox.hasRoom) return "held"
+      let sent: readonly [number, unknown] | null
+      try {
+        sent = native.send(outbox.packetBuffer(established ? payload.next(now) : smallestPayload))
+      } catch {
+        return "all"
+      }
+      if (sent === null) return "all"
+      const length = sent[0]
+      left -= length
+      allowance.spend(length)
+      accounts.sent()
+      watch.active = true
+      outbox.addBuffered(length, peer.targetOf(length))
+      if (length > smallestPayload || payload.isUnsure) payload.sent(length, this.pathCounts)
+    }
+    if (most === undefined) this.burst.spent(this.lost)
+    return "more"
+  }
+
+  /** Packets have come: what do they tell of the path? */
+  observe(now: number): void {
+    if (this.payload.isUnsure) this.payload.observe(now, this.pathCounts())
+  }
+
+  /** The peer is reached by another path now. */
+  moved(): void {
+    this.payload.moved()
+    this.burst.moved()
+  }
+
+  private readonly lost = (): number => this.native.stats().lost
+
+  private readonly pathCounts = (): PathCounts => {
+    const { lost, lostBytes, recv, rtt } = this.native.pathStats()[0]!
+    return { lost, lostBytes, recv, rtt }
+  }
+}
