@@ -109,13 +109,17 @@ describe("streams of the peer", () => {
     assert.strictEqual(answer.length, 4)
     assert.strictEqual(peer.streams.length, 4)
     assert.strictEqual(lists(), 0)
+    // As many as have come, if they have come in order.
+    for (const id of [10, 14, 18]) arrived.set(id, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), 3)
+    assert.strictEqual(lists(), 0)
     // Out of order, and then what was missing.
-    for (const id of [14, 10]) {
+    for (const id of [26, 22]) {
       arrived.set(id, { bytes: 1, fin: true })
       assert.strictEqual(incoming.read(false), 1)
     }
     assert.strictEqual(lists(), 2)
-    assert.strictEqual(peer.streams.length, 6)
+    assert.strictEqual(peer.streams.length, 9)
   })
 
   it("do not wait for one of ours that always has more than its share", () => {
@@ -127,6 +131,19 @@ describe("streams of the peer", () => {
     incoming.read(false)
     assert.isTrue(incoming.isUnread)
     assert.strictEqual(peer.streams[0]!.ends.length, 1)
+  })
+
+  it("do not wait for ever newer ones, however many and long", () => {
+    for (const bytes of [1, maxStreamRead]) {
+      const { arrived, incoming, peer } = setup()
+      arrived.set(0, { bytes: 1, fin: false })
+      incoming.read(false)
+      for (let i = 0; i < maxStreamsRead; i++) arrived.set(2 + 4 * i, { bytes, fin: true })
+      arrived.set(0, { bytes: 1, fin: true })
+      incoming.read(false)
+      assert.isTrue(incoming.isUnread)
+      assert.strictEqual(peer.streams[0]!.ends.length, 1)
+    }
   })
 
   it("are read so many in a turn, and the others in the next", () => {

@@ -58,9 +58,8 @@ describe("messages that wait for their turn", () => {
 
   it("do not when they are long", () => {
     const { results, send, streams } = setup()
-    send(1)
-    send(2, { length: longestShared + 1 })
     send(3, { length: longestShared })
+    send(2, { length: longestShared + 1 })
     assert.deepStrictEqual(
       streams.map((stream) => [stream.waits, stream.fin]),
       [
@@ -69,18 +68,15 @@ describe("messages that wait for their turn", () => {
       ]
     )
     for (const stream of streams) stream.turn()
-    assert.deepStrictEqual(streams[0]!.messages, [
-      [1, 1],
-      [3, longestShared]
-    ])
+    assert.deepStrictEqual(streams[0]!.messages, [[3, longestShared]])
     assert.deepStrictEqual(streams[1]!.messages, [[2, longestShared + 1]])
     streams[1]!.end(new StreamStopped({ code: 1 }))
     assert.deepStrictEqual(results, [[2, new StreamStopped({ code: 1 }), false]])
   })
 
-  it("fill a stream with 64 KiB, headers included", () => {
+  it("fill a stream with what one packet within a machine holds, headers included", () => {
     const { send, streams } = setup()
-    const each = (16 << 10) - WireMessage.headerLength
+    const each = 4_080 - WireMessage.headerLength
     for (let i = 0; i < 4; i++) send(i, { length: each })
     assert.strictEqual(streams.length, 1)
     send(4)
@@ -100,9 +96,26 @@ describe("messages that wait for their turn", () => {
     assert.strictEqual(other.streams.length, 2)
   })
 
+  it("fill larger streams the more is under way: half as much, and 64 KiB at most", () => {
+    const { send, streams } = setup()
+    const each = 1_020 - WireMessage.headerLength
+    /** How many messages the streams hold, once `count` more are sent. */
+    const lengths = (count: number) => {
+      for (let i = 0; i < count; i++) send(0, { length: each })
+      for (const stream of streams) if (stream.waits) stream.turn()
+      return streams.map(({ messages }) => messages.length)
+    }
+    assert.deepStrictEqual(lengths(16 + 16 + 16 + 24 + 36 + 54), [16, 16, 16, 24, 36, 54])
+    assert.deepStrictEqual(lengths(100).slice(6), [64, 36])
+    for (const stream of streams.slice(0, 7)) stream.end()
+    assert.deepStrictEqual(lengths(20).slice(8), [18, 2])
+    for (const stream of streams.slice(7)) stream.end(new StreamGone())
+    assert.deepStrictEqual(lengths(20).slice(10), [16, 4])
+  })
+
   it("make room for others when they are given up", () => {
     const { send, streams } = setup()
-    const each = (16 << 10) - WireMessage.headerLength
+    const each = 4_080 - WireMessage.headerLength
     const sent = [0, 1, 2, 3].map((i) => send(i, { length: each }))
     sent[1]!.cancel()
     sent[1]!.cancel()

@@ -26,6 +26,7 @@ const setup = () => {
   const told: Array<string> = []
   /** Streams that go before all others, marks too. */
   const hurried: Array<number> = []
+  let touched = 0
   const throwIfStopped = (id: number) => {
     const code = peer.stopped.get(id)
     if (code !== undefined) throw new Error(`StreamStopped(${code})`)
@@ -62,7 +63,7 @@ const setup = () => {
   const outgoing = new Outgoing({
     native,
     dialled: true,
-    touch: () => {},
+    touch: () => (touched += 1),
     over: () => undefined,
     heardAt: () => peer.heardAt,
     idleTimeout: () => 60_000
@@ -72,8 +73,38 @@ const setup = () => {
     stream.write(bytes, fin, done)
     return results
   }
-  return { outgoing, hurried, peer, sent, told, write }
+  return { outgoing, hurried, peer, sent, told, touches: () => touched, write }
 }
+
+describe("streams that are acknowledged at once", () => {
+  const rows: ReadonlyArray<readonly [count: number, bytes: number, confirmed: ReadonlyArray<number>]> = [
+    [3, 16_320, [1, 2, 3]],
+    [8, 16_320, [2, 4, 5, 6, 7, 8]],
+    [20, 1_024, [12, 20]],
+    [4, 60_000, [1, 2, 3, 4]],
+    [12, 1_000, [12]],
+    [1, 1, [1]]
+  ]
+  it.each(rows)("%i of %i bytes are confirmed in turns: %j", (count, bytes, confirmed) => {
+    const { outgoing, peer, touches, write } = setup()
+    const results = Array.from({ length: count }, () => write(outgoing.open(false, 0), new Uint8Array(bytes), true))
+    outgoing.pump(0)
+    assert.isFalse(outgoing.confirm(0))
+    for (let i = 0; i < count; i++) peer.acknowledged.add(2 + 4 * i)
+    const done = () => results.filter(([result]) => result === "done").length
+    const seen: Array<number> = []
+    for (let turns = 0; done() < count; turns++) {
+      const before = touches()
+      assert.isTrue(outgoing.confirm(1))
+      seen.push(done())
+      // It asks for another turn as long as there may be more.
+      assert.strictEqual(touches() - before, done() < count ? 1 : 0)
+      assert.isBelow(turns, 20)
+    }
+    assert.deepStrictEqual(seen, confirmed)
+    assert.isFalse(outgoing.waits)
+  })
+})
 
 describe("a stream that the peer has stopped", () => {
   it("ends when its turn to write comes, and leaves the others theirs", () => {

@@ -21,6 +21,10 @@ class Path {
     return this.size.next(this.now)
   }
 
+  get isUnsure(): boolean {
+    return this.size.isUnsure(this.now)
+  }
+
   private readonly counted = (): PathCounts => ({ ...this.counts })
 
   /** Sends packets, each as long as it may be if nothing else is said. */
@@ -111,12 +115,12 @@ describe("packets", () => {
     const path = new Path(1_452)
     path.send(3, 500)
     path.send(1, 1_200)
-    assert.deepStrictEqual([path.next, path.size.isUnsure], [1_350, false])
+    assert.deepStrictEqual([path.next, path.isUnsure], [1_350, false])
     // What there was to send did not fill it.
     path.send(1, 1_300)
-    assert.deepStrictEqual([path.next, path.size.isUnsure], [1_200, true])
+    assert.deepStrictEqual([path.next, path.isUnsure], [1_200, true])
     path.attempt()
-    assert.deepStrictEqual([path.size.current, path.next, path.size.isUnsure], [1_300, 1_350, false])
+    assert.deepStrictEqual([path.size.current, path.next, path.isUnsure], [1_300, 1_350, false])
   })
 })
 

@@ -18,6 +18,9 @@ export const longestShared = 16 << 10
 /** Bytes of one stream: what every peer of this library takes of a stream before it has read any of it. */
 const mostShared = 64 << 10
 
+/** What a packet within a machine has room for. Streams take more when that is little of what is under way. */
+const leastShared = 16_320
+
 /** `collateral` when it may be another message of the same stream that the peer refused. */
 export type Done = (failure?: StreamFailure, collateral?: boolean) => void
 
@@ -32,6 +35,8 @@ export class OutboundMessages {
   /** Shared streams that have not had their turn, by priority. */
   private readonly waiting = new Map<number, SharedStream>()
   private sharing = true
+  /** Bytes of shared streams that take no more messages and are not acknowledged yet. */
+  private underWay = 0
 
   constructor(connection: BackingConnection) {
     this.connection = connection
@@ -43,9 +48,10 @@ export class OutboundMessages {
       return this.sendAlone(this.connection.openUni(priority), payload, done)
     }
     const waiting = this.waiting.get(priority)
-    if (waiting?.hasRoomFor(payload.length) === true) return waiting.add(payload, done)
+    if (waiting?.hasRoomFor(payload.length, this.share) === true) return waiting.add(payload, done)
+    if (waiting !== undefined) this.depart(waiting, priority)
     const backing = this.connection.openUni(priority)
-    if (backing.writeWhole !== undefined) return this.share(backing as WritableWhole, payload, priority, done)
+    if (backing.writeWhole !== undefined) return this.sendShared(backing as WritableWhole, payload, priority, done)
     this.sharing = false
     return this.sendAlone(backing, payload, done)
   }
@@ -55,19 +61,25 @@ export class OutboundMessages {
     return { cancel: () => backing.reset(0) }
   }
 
-  private share(backing: WritableWhole, payload: Uint8Array, priority: number, done: Done): OutboundMessage {
+  /**
+   * How many bytes a stream takes. It is acknowledged as a whole: were all that is under way one stream, the peer would be
+   * idle until it is there, and this side until it is acknowledged.
+   */
+  private get share(): number {
+    return Math.min(Math.max(leastShared, this.underWay / 2), mostShared)
+  }
+
+  private sendShared(backing: WritableWhole, payload: Uint8Array, priority: number, done: Done): OutboundMessage {
     const stream = new SharedStream(backing)
     const message = stream.add(payload, done)
     this.waiting.set(priority, stream)
-    const close = () => {
-      if (this.waiting.get(priority) === stream) this.waiting.delete(priority)
-    }
     const write = () => {
-      close()
+      this.depart(stream, priority)
       return stream.encode()
     }
     backing.writeWhole(write, (failure) => {
-      close()
+      this.depart(stream, priority)
+      this.underWay -= stream.underWay
       const refused = failure?._tag === "StreamStopped" && stream.isShared
       // Whoever sends what the peer refuses should not spoil it for the others more than once.
       if (refused) this.sharing = false
@@ -75,14 +87,25 @@ export class OutboundMessages {
     })
     return message
   }
+
+  /** It takes no more messages. */
+  private depart(stream: SharedStream, priority: number): void {
+    if (this.waiting.get(priority) !== stream) return
+    this.waiting.delete(priority)
+    stream.underWay = stream.bytes
+    this.underWay += stream.underWay
+  }
 }
 
 type WritableWhole = BackingSendStream & { readonly writeWhole: NonNullable<BackingSendStream["writeWhole"]> }
 
 class SharedStream {
+  /** Of the messages that nobody has given up on, headers included. */
+  bytes = 0
+  /** How many bytes of it count as under way. */
+  underWay = 0
   private readonly backing: BackingSendStream
   private readonly messages: Array<SharedMessage> = []
-  private bytes = 0
   /** Messages that nobody has given up on. */
   private left = 0
   private written = 0
@@ -92,8 +115,8 @@ class SharedStream {
     this.backing = backing
   }
 
-  hasRoomFor(length: number): boolean {
-    return !this.over && this.bytes + WireMessage.headerLength + length <= mostShared
+  hasRoomFor(length: number, most: number): boolean {
+    return !this.over && this.bytes + WireMessage.headerLength + length <= most
   }
 
   add(payload: Uint8Array, done: Done): OutboundMessage {

@@ -71,6 +71,14 @@ export class Incoming implements RecvOwner {
       left -= 1
       this.readStream(id, regardless)
     }
+    // And those after it, as long as they come in their order; half of the turn is for the others.
+    while (left > maxStreamsRead / 2 && this.bytesRead < maxConnectionRead / 2 && !this.isClosing) {
+      const id = this.nextUni
+      if (!this.native.streamReadable(id)) break
+      left -= 1
+      likely.push(id)
+      this.readStream(id, regardless)
+    }
     if (this.native.isReadable()) this.readOthers(likely, left, regardless)
     return this.bytesRead
   }

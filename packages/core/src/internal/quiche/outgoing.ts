@@ -7,7 +7,7 @@ import type { NativeConnection } from "./native.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { Settling } from "./settling.ts"
-import { maxOpenStreams } from "./tunables.ts"
+import { confirmTurns, leastConfirmed, maxOpenStreams } from "./tunables.ts"
 
 const shutdownWrite = 1
 
@@ -171,13 +171,23 @@ export class Outgoing implements SendOwner {
     this.settling.expired()
   }
 
-  /** Finds out which unidirectional streams the peer has acknowledged to their ends. False if none. */
+  /**
+   * Finds out which unidirectional streams the peer has acknowledged to their ends, up to a turn's share of all that are
+   * under way: what their owners send next leaves before others are told. False if none.
+   */
   confirm(now: number): boolean {
     if (this.unconfirmed.length === 0) return false
     const before = this.progress
     const waiting = this.unconfirmed
     this.unconfirmed = []
-    for (const stream of waiting) if (this.isWaiting(stream, now)) this.unconfirmed.push(stream)
+    let all = 0
+    for (const stream of waiting) all += stream.written
+    let left = Math.max(leastConfirmed, all / confirmTurns)
+    for (const stream of waiting) {
+      if (left <= 0 || this.isWaiting(stream, now)) this.unconfirmed.push(stream)
+      else left -= stream.written
+    }
+    if (left <= 0 && this.unconfirmed.length > 0) this.host.touch()
     return this.progress !== before
   }
 

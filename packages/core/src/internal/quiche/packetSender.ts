@@ -62,7 +62,7 @@ export class PacketSender {
       accounts.sent()
       watch.active = true
       outbox.addBuffered(length, peer.targetOf(length))
-      if (length > smallestPayload || payload.isUnsure) payload.sent(length, this.pathCounts)
+      if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)
     }
     if (most === undefined) this.burst.spent(this.lost)
     return "more"
@@ -70,7 +70,7 @@ export class PacketSender {
 
   /** Packets have come: what do they tell of the path? */
   observe(now: number): void {
-    if (this.payload.isUnsure) this.payload.observe(now, this.pathCounts())
+    if (this.payload.isUnsure(now)) this.payload.observe(now, this.pathCounts())
   }
 
   /** The peer is reached by another path now. */

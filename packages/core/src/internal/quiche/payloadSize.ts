@@ -91,9 +91,14 @@ export class PayloadSize {
     return this.step ?? this.current
   }
 
+  /** Whether a packet of a size that is not yet known to get through is under way. */
+  get isTrying(): boolean {
+    return this.attempt !== undefined
+  }
+
   /** Whether `observe` may have something to find out. */
-  get isUnsure(): boolean {
-    return this.attempt !== undefined || this.large >= sample
+  isUnsure(now: number): boolean {
+    return this.attempt !== undefined || (this.large >= sample && now - this.lookedAt >= minLook)
   }
 
   /** The next size to try. */

@@ -60,6 +60,14 @@ export const maxLongBytes = 32 << 20
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
 
+/**
+ * What a peer has acknowledged at once is confirmed in so many turns, though never less than so many bytes in one. Whoever
+ * waits for it sends again as soon as it is confirmed, and that leaves at the end of the turn: the peer takes it in while
+ * the next share is confirmed. All in one turn, and the two of them would take turns, too, with one always idle.
+ */
+export const confirmTurns = 4
+export const leastConfirmed = 12 << 10
+
 /** Bytes that a stream queues before `write` makes its caller wait. */
 export const sendHighWater = 64 << 10
 
