@@ -4,7 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
-import { type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "../../Close.ts"
+import { type Close, IdleTimedOut, TransportClosed } from "../../Close.ts"
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -16,13 +16,14 @@ import type {
 import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
 import { Closing } from "./closing.ts"
+import { Coalesced } from "./coalesced.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
-import { foundClose } from "./foundClose.ts"
+import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
 import { Incoming } from "./incoming.ts"
 import { Outgoing } from "./outgoing.ts"
-import { isLongHeader, packetNumberOf, splitDatagram } from "./packetHeader.ts"
+import { isLongHeader, packetNumberOf } from "./packetHeader.ts"
 import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import { type Flushed, PacketSender } from "./packetSender.ts"
@@ -76,6 +77,7 @@ export class Connection implements BackingConnection, Watched {
   private heardCount = 0
   private heardTime = 0
   private readonly sender: PacketSender
+  private readonly coalesced = new Coalesced()
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private bytesThisTurn = 0
@@ -151,7 +153,7 @@ export class Connection implements BackingConnection, Watched {
   }
 
   close(code: number, reason: string): void {
-    this.closeWith(true, clampCode(code), reason, new LocallyClosed())
+    this.closeWith(true, clampCode(code), reason, locallyClosed())
   }
 
   checkAlive(): void {
@@ -189,7 +191,7 @@ export class Connection implements BackingConnection, Watched {
     const before = tells ? this.heard() : 0
     let last = packet
     if (isLongHeader(packet)) {
-      for (const part of splitDatagram(packet)) {
+      for (const part of this.coalesced.parts(packet, tells)) {
         this.takeIn(part)
         last = part
       }
@@ -227,6 +229,7 @@ export class Connection implements BackingConnection, Watched {
     // It may be called for reasons of this connection's own, too.
     if (this.native.timeout() === 0) {
       this.outgoing.expired()
+      this.coalesced.expired()
       this.sender.payload.expired(performance.now())
     }
     this.native.onTimeout()
@@ -398,7 +401,7 @@ export class Connection implements BackingConnection, Watched {
   abandon(): void {
     if (this.phase === "draining" || this.phase === "closed") return
     const established = this.phase === "established"
-    this.closeWith(true, NO_ERROR, "", new LocallyClosed())
+    this.closeWith(true, NO_ERROR, "", locallyClosed())
     this.closing?.hurry()
     if (this.closing !== undefined) this.sendClose(this.closing, performance.now(), true)
     this.phase = "closed"

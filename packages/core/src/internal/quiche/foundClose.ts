@@ -1,4 +1,4 @@
-import { ApplicationClosed, type Close, IdleTimedOut, TransportClosed } from "../../Close.ts"
+import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "../../Close.ts"
 import { clampCode } from "../code.ts"
 import { statelessResetReason } from "../failures.ts"
 import { APPLICATION_ERROR, decodeReason, NO_ERROR, untraced } from "./errorCode.ts"
@@ -6,6 +6,9 @@ import type { NativeConnection } from "./native.ts"
 
 /** Why a connection that this side has not closed is over, as far as the binding tells. */
 export const foundClose = (native: NativeConnection): Close => untraced(() => closeOf(native))
+
+/** Every connection ends, and most of them so. */
+export const locallyClosed = (): LocallyClosed => untraced(() => new LocallyClosed())
 
 const closeOf = (native: NativeConnection): Close => {
   const peer = native.peerError()

@@ -6,7 +6,7 @@ import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
-import { Settling } from "./settling.ts"
+import { Settling, type SettlingStreams } from "./settling.ts"
 import { confirmTurns, leastConfirmed, maxOpenStreams } from "./tunables.ts"
 
 const shutdownWrite = 1
@@ -31,7 +31,7 @@ export interface OutgoingHost {
   readonly idleTimeout: () => number
 }
 
-export class Outgoing implements SendOwner {
+export class Outgoing implements SendOwner, SettlingStreams {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
@@ -71,11 +71,7 @@ export class Outgoing implements SendOwner {
     // RFC 9000, section 2.1: the two low bits tell who opened a stream and which kind it is.
     this.nextBi = host.dialled ? 0 : 1
     this.nextUni = host.dialled ? 2 : 3
-    this.settling = new Settling({
-      ...host,
-      mark: () => this.open(false, Infinity).write(new Uint8Array(0), true, () => {}),
-      hurry: (stream) => this.tellUrgency(stream, 0, false)
-    })
+    this.settling = new Settling(host, this)
   }
 
   open(bidirectional: boolean, priority: number): SendStream {
@@ -153,6 +149,16 @@ export class Outgoing implements SendOwner {
     stream.priority = priority
     if (listed) this.queue.push(stream)
     if (stream.id !== undefined) this.tellPriority(stream)
+  }
+
+  // --- what settling calls -----------------------------------------------------------------------------------------
+
+  mark(): void {
+    this.open(false, Infinity).write(new Uint8Array(0), true, () => {})
+  }
+
+  hurry(stream: SendStream): void {
+    this.tellUrgency(stream, 0, false)
   }
 
   // --- the turn ----------------------------------------------------------------------------------------------------

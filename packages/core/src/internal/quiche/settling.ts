@@ -57,6 +57,10 @@ export interface SettlingHost {
   /** When the last packet came that the peer did send; `recv` of them have. */
   readonly heardAt: (recv: number) => number
   readonly idleTimeout: () => number
+}
+
+/** What it needs of the sending side. */
+export interface SettlingStreams {
   /** Opens an empty stream that goes before all others. */
   readonly mark: () => void
   /** Lets what is left of a stream go before all others, marks too. */
@@ -65,6 +69,7 @@ export interface SettlingHost {
 
 export class Settling {
   private readonly host: SettlingHost
+  private readonly streams: SettlingStreams
   /** The latest beginning of a stream that has been acknowledged, and when that was found. */
   private provenUntil = 0
   private provenAt = 0
@@ -75,8 +80,9 @@ export class Settling {
   /** Timers that have expired since the peer acknowledged something for certain: each doubles the retransmission timer. */
   private expirations = 0
 
-  constructor(host: SettlingHost) {
+  constructor(host: SettlingHost, streams: SettlingStreams) {
     this.host = host
+    this.streams = streams
   }
 
   /** The binding says that the peer has acknowledged all of this stream. */
@@ -121,7 +127,7 @@ export class Settling {
     }
     if (stream.proof === undefined) {
       // What is left of it, and what of it is sent again, goes before any stream that is begun later.
-      this.host.hurry(stream)
+      this.streams.hurry(stream)
       stream.proof = { since: path, lost: path.lost, losses: 0 }
       stream.settleFrom = now
     }
@@ -152,7 +158,7 @@ export class Settling {
   private mark(now: number): void {
     if (now - this.markedAt < markInterval) return
     this.markedAt = now
-    this.host.mark()
+    this.streams.mark()
   }
 
   private nudge(now: number): void {
