@@ -83,7 +83,7 @@ export class SendStream implements BackingSendStream {
   }
 
   write(bytes: Uint8Array, fin: boolean, done: Done): void {
-    if (this.ended || this.finQueued) return done(this.failure ?? new StreamGone())
+    if (this.ended || this.finQueued) return done(this.failure ?? gone())
     if (bytes.length > 0) {
       this.chunks.push(bytes)
       this.pending += bytes.length
@@ -101,7 +101,7 @@ export class SendStream implements BackingSendStream {
   }
 
   writeWhole(bytes: () => Uint8Array, done: Done): void {
-    if (this.ended || this.finQueued) return done(this.failure ?? new StreamGone())
+    if (this.ended || this.finQueued) return done(this.failure ?? gone())
     this.finQueued = true
     this.finDone = done
     this.whole = bytes
@@ -127,7 +127,7 @@ export class SendStream implements BackingSendStream {
     const { onNoId } = this
     // Its owner is in the midst of this call; what follows from it is told after.
     this.onNoId = onNoId && ((failure) => queueMicrotask(() => onNoId(failure)))
-    this.end(new StreamGone())
+    this.end(gone())
     this.owner.discard(this, clampCode(code))
   }
 
@@ -293,7 +293,9 @@ export class SendStream implements BackingSendStream {
   }
 }
 
+const gone = (): StreamGone => untraced(() => new StreamGone())
+
 const failureOf = (error: unknown): StreamFailure => {
   const code = codeOf(error, "StreamStopped")
-  return code === undefined ? new StreamGone() : new StreamStopped({ code })
+  return code === undefined ? gone() : new StreamStopped({ code })
 }

@@ -1,23 +1,16 @@
 /**
  * One UDP socket with all its QUIC connections, dialled and accepted: finds the connection of each packet, admits new
- * ones, and gives each connection that something happened to a turn of the loop.
- *
- * The loop: every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a
- * microtask later, so that the application has run on what it was handed, each confirms, writes and flushes, and the
- * packets of all of them go to the kernel as one batch that nobody waits for. Flushing after each packet halves the
- * throughput, waiting for the batch divides it by five, and writing right after reading sends an acknowledgement alone
- * and the application's answer in the next turn.
+ * ones, and has each connection that something happened to take its turn.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
-import { Fifo } from "../fifo.ts"
 import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
-import { Deadlines } from "./deadlines.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { INTERNAL_ERROR } from "./errorCode.ts"
+import { Loop } from "./loop.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
@@ -55,13 +48,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly connections = new Registry()
   private handshakes = 0
   private adopted = 0
-  private readonly touched = new Fifo<Connection>()
-  /** Those whose turn it is. */
-  private readonly turning: Array<Connection> = []
-  private readonly deadlines = new Deadlines<Connection>()
-  private immediate: NodeJS.Immediate | undefined = undefined
-  private timer: NodeJS.Timeout | undefined = undefined
-  private timerAt = Infinity
+  private readonly loop: Loop
   private closing = false
   private closed = false
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
@@ -94,6 +81,11 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.outbox = options.outbox
     this.onDefect = options.onDefect
     this.now = options.now
+    this.loop = new Loop({
+      dispatch: () => this.outbox.dispatch(),
+      onOver: (connection) => this.connections.forget(connection),
+      onDefect: options.onDefect
+    })
     this.admission = new Admission(options.quiche)
     // The binding parses hosts as bare literals: no brackets, no zone.
     this.to = { host: NetAddress.formatIp(options.address.address), port: options.address.port }
@@ -281,96 +273,15 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   // --- the loop ----------------------------------------------------------------------------------------------------
 
-  readonly touch = (connection: Connection): void => {
-    if (connection.touched) return
-    connection.touched = true
-    this.touched.push(connection)
-    if (this.immediate === undefined && !this.closed) this.immediate = setImmediate(this.turn)
-  }
+  readonly touch = (connection: Connection): void => this.loop.touch(connection)
+
+  readonly wake = (connection: Connection): void => this.loop.wake(connection)
 
   /** Sends a packet that belongs to no turn. */
   readonly answer = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
     if (this.closed || !this.outbox.hasRoom) return
     this.outbox.add(packet, to)
-    this.immediate ??= setImmediate(this.turn)
-  }
-
-  private readonly turn = (): void => {
-    const now = performance.now()
-    const enough = now + tunables.maxTurn / 2
-    while (this.touched.length > 0) {
-      const connection = this.touched.shift()!
-      this.turning.push(connection)
-      this.guarded(connection, () => connection.read(now))
-      if (performance.now() >= enough) break
-    }
-    // Whoever was handed something runs first: its answer goes with the acknowledgement.
-    queueMicrotask(this.finishTurn)
-  }
-
-  private readonly finishTurn = (): void => {
-    this.immediate = undefined
-    const now = performance.now()
-    const enough = now + tunables.maxTurn / 2
-    for (const connection of this.turning.splice(0)) {
-      connection.touched = false
-      // The others, after what has come in the meantime.
-      if (performance.now() >= enough) this.touch(connection)
-      else {
-        this.guarded(connection, () => connection.write(now))
-        if (connection.isUnread) this.touch(connection)
-      }
-      if (connection.phase === "closed") this.forget(connection)
-    }
-    if (this.closed) return
-    this.outbox.dispatch()
-    if (this.touched.length > 0) this.immediate ??= setImmediate(this.turn)
-  }
-
-  private forget(connection: Connection): void {
-    this.connections.forget(connection)
-    this.deadlines.delete(connection)
-  }
-
-  /** A defect, a mistake of ours or of a callback, costs its connection, and no other. */
-  private guarded(connection: Connection, body: () => void): void {
-    try {
-      body()
-    } catch (defect) {
-      this.onDefect(defect)
-      try {
-        connection.abandon()
-      } catch (another) {
-        // Its end has been told to whom it could be.
-        this.onDefect(another)
-      }
-      this.forget(connection)
-    }
-  }
-
-  // The binding keeps its timers by the system's clock, so this one cannot be on Effect's. One serves all connections.
-  readonly wake = (connection: Connection): void => {
-    this.deadlines.update(connection)
-    this.setTimer()
-  }
-
-  private setTimer(): void {
-    const { next } = this.deadlines
-    if (next >= this.timerAt || this.closed) return
-    if (this.timer !== undefined) clearTimeout(this.timer)
-    this.timerAt = next
-    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, next - performance.now()), 0x7fffffff))
-  }
-
-  private readonly alarm = (): void => {
-    this.timer = undefined
-    this.timerAt = Infinity
-    const now = performance.now()
-    for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
-      const connection = due
-      this.guarded(connection, () => connection.expire())
-    }
-    this.setTimer()
+    this.loop.turnSoon()
   }
 
   /** The network has no way to `address`: no use in waiting for a handshake. */
@@ -388,7 +299,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
   sweep(elapsed: number, limits: Limits): void {
     for (const connection of this.connections.all()) {
-      this.guarded(connection, () => connection.watch.look(elapsed, limits))
+      this.loop.guarded(connection, () => connection.watch.look(elapsed, limits))
     }
   }
 
@@ -409,11 +320,10 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (this.closed) return
     this.closing = true
     this.closed = true
-    if (this.immediate !== undefined) clearImmediate(this.immediate)
-    if (this.timer !== undefined) clearTimeout(this.timer)
+    this.loop.stop()
     for (const connection of this.connections.all()) {
       connection.abandon()
-      this.forget(connection)
+      this.loop.forget(connection)
     }
     this.outbox.dispatch()
   }
