@@ -106,6 +106,20 @@ describe("streams that are acknowledged at once", () => {
   })
 })
 
+describe("a connection that ends", () => {
+  it("has confirmed what was acknowledged, though it was more than a turn's share", () => {
+    const { outgoing, peer, write } = setup()
+    const results = [1, 2, 3, 4].map(() => write(outgoing.open(false, 0), new Uint8Array(16_320), true))
+    outgoing.pump(0)
+    for (const id of [2, 6, 14]) peer.acknowledged.add(id)
+    outgoing.confirm(1)
+    assert.deepStrictEqual(results, [["done"], [], [], []])
+    outgoing.fail(new StreamGone())
+    assert.deepStrictEqual(results, [["done"], ["done"], [new StreamGone()], ["done"]])
+    assert.isFalse(outgoing.waits)
+  })
+})
+
 describe("a stream that the peer has stopped", () => {
   it("ends when its turn to write comes, and leaves the others theirs", () => {
     const { outgoing, peer, sent, write } = setup()

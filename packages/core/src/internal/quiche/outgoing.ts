@@ -102,8 +102,9 @@ export class Outgoing implements SendOwner, SettlingStreams {
     return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0
   }
 
-  /** Ends every stream. */
+  /** Ends every stream. What the peer has acknowledged is done, though its turn to be confirmed has not come. */
   fail(failure: StreamFailure): void {
+    for (const stream of this.unconfirmed) if (!stream.ended && stream.confirmed()) this.succeed(stream)
     const streams = [...this.unused, ...this.queue.drain(), ...this.creditless, ...this.parked, ...this.sending]
     this.unused.clear()
     this.creditless = []
