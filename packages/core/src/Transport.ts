@@ -126,6 +126,11 @@ export interface BackingConnection {
    */
   readonly seniority?: string | undefined
   /**
+   * Whether enough other connections send at the same time to keep both ends busy. What is sent together then need not be
+   * split so that one part is under way while another is acknowledged. Without, it is.
+   */
+  readonly isInCompany?: boolean | undefined
+  /**
    * Asks the peer for a sign of life. Without one within a few seconds the connection ends with `IdleTimedOut`. Asked
    * when the peer dials although this connection is there: it may have lost it.
    */

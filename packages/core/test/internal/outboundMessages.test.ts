@@ -6,8 +6,8 @@ import type { StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 import { connection, payload } from "../support/outbound.ts"
 
-const setup = (whole = true) => {
-  const { backing, streams } = connection(whole)
+const setup = (whole = true, isInCompany = false) => {
+  const { backing, streams } = connection(whole, isInCompany)
   const messages = new OutboundMessages(backing)
   /** What became of each message, by its first byte: the failure, and whether it may be another's. */
   const results: Array<readonly [first: number, failure: StreamFailure | undefined, collateral: boolean]> = []
@@ -111,6 +111,15 @@ describe("messages that wait for their turn", () => {
     assert.deepStrictEqual(lengths(20).slice(8), [18, 2])
     for (const stream of streams.slice(7)) stream.end(new StreamGone())
     assert.deepStrictEqual(lengths(20).slice(10), [16, 4])
+  })
+
+  it("fill streams of 64 KiB at once when other connections keep both ends busy", () => {
+    const { send, streams } = setup(true, true)
+    const each = (16 << 10) - WireMessage.headerLength
+    for (let i = 0; i < 4; i++) send(i, { length: each })
+    assert.strictEqual(streams.length, 1)
+    send(4)
+    assert.strictEqual(streams.length, 2)
   })
 
   it("make room for others when they are given up", () => {

@@ -89,13 +89,13 @@ describe("streams that are acknowledged at once", () => {
     const { outgoing, peer, touches, write } = setup()
     const results = Array.from({ length: count }, () => write(outgoing.open(false, 0), new Uint8Array(bytes), true))
     outgoing.pump(0)
-    assert.isFalse(outgoing.confirm(0))
+    assert.isFalse(outgoing.confirm(0, false))
     for (let i = 0; i < count; i++) peer.acknowledged.add(2 + 4 * i)
     const done = () => results.filter(([result]) => result === "done").length
     const seen: Array<number> = []
     for (let turns = 0; done() < count; turns++) {
       const before = touches()
-      assert.isTrue(outgoing.confirm(1))
+      assert.isTrue(outgoing.confirm(1, false))
       seen.push(done())
       // It asks for another turn as long as there may be more.
       assert.strictEqual(touches() - before, done() < count ? 1 : 0)
@@ -103,6 +103,17 @@ describe("streams that are acknowledged at once", () => {
     }
     assert.deepStrictEqual(seen, confirmed)
     assert.isFalse(outgoing.waits)
+  })
+
+  it("are confirmed in one turn when others keep both ends busy", () => {
+    const { outgoing, peer, touches, write } = setup()
+    const results = Array.from({ length: 8 }, () => write(outgoing.open(false, 0), new Uint8Array(16_320), true))
+    outgoing.pump(0)
+    for (let i = 0; i < 8; i++) peer.acknowledged.add(2 + 4 * i)
+    const before = touches()
+    assert.isTrue(outgoing.confirm(1, true))
+    assert.isTrue(results.every(([result]) => result === "done"))
+    assert.strictEqual(touches(), before)
   })
 })
 
@@ -112,7 +123,7 @@ describe("a connection that ends", () => {
     const results = [1, 2, 3, 4].map(() => write(outgoing.open(false, 0), new Uint8Array(16_320), true))
     outgoing.pump(0)
     for (const id of [2, 6, 14]) peer.acknowledged.add(id)
-    outgoing.confirm(1)
+    outgoing.confirm(1, false)
     assert.deepStrictEqual(results, [["done"], [], [], []])
     outgoing.fail(new StreamGone())
     assert.deepStrictEqual(results, [["done"], ["done"], [new StreamGone()], ["done"]])
@@ -130,7 +141,7 @@ describe("a stream that the peer has stopped", () => {
     assert.deepStrictEqual(stopped, [new StreamStopped({ code: 8 })])
     assert.deepStrictEqual(sent, [[6, 1, true]])
     peer.acknowledged.add(6)
-    outgoing.confirm(1)
+    outgoing.confirm(1, false)
     assert.deepStrictEqual(other, ["done"])
     assert.isFalse(outgoing.waits)
   })
@@ -166,7 +177,7 @@ describe("a stream that the peer has stopped", () => {
     const { outgoing, peer, write } = setup()
     const results = write(outgoing.open(true, 0), byte, true)
     outgoing.pump(0)
-    outgoing.confirm(0)
+    outgoing.confirm(0, false)
     peer.stopped.set(0, 8)
     // Not asked for in the turn in which it was sent.
     outgoing.confirmHalves(0)
@@ -330,7 +341,7 @@ describe("a connection whose window is full", () => {
       [6, 10]
     )
     peer.acknowledged.add(6).add(10)
-    outgoing.confirm(2)
+    outgoing.confirm(2, false)
     assert.deepStrictEqual(results.slice(1), [["done"], ["done"]])
     assert.isFalse(outgoing.waits)
   })
@@ -394,7 +405,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     ])
     peer.acknowledged.add(6)
     peer.heardAt = 1_040
-    outgoing.confirm(1_040)
+    outgoing.confirm(1_040, false)
     outgoing.settle(1_050)
     assert.strictEqual(sent.length, 2)
     outgoing.settle(1_100)
@@ -413,7 +424,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     assert.deepStrictEqual(sent.slice(1), [[6, 0, true]])
     peer.acknowledged.add(6)
     peer.heardAt = 1_102
-    outgoing.confirm(1_102)
+    outgoing.confirm(1_102, false)
     outgoing.settle(1_103)
     assert.deepStrictEqual(sent[2], fin)
   })
@@ -449,7 +460,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
       outgoing.settle(now)
       outgoing.pump(now + 1)
       for (const [id] of sent) if (id !== stream.id) peer.acknowledged.add(id)
-      outgoing.confirm(now + 2)
+      outgoing.confirm(now + 2, false)
       assert.deepStrictEqual(results, [], `after ${round}`)
       path.sent += 20
       path.lost += 10
@@ -501,7 +512,7 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     outgoing.settle(1_100)
     assert.deepStrictEqual(sent.slice(2), [[6, 0, true]])
     peer.acknowledged.add(6)
-    outgoing.confirm(1_200)
+    outgoing.confirm(1_200, false)
     assert.deepStrictEqual(results, [[new StreamGone()], ["done"]])
   })
 })
@@ -568,7 +579,7 @@ describe("long messages", () => {
     for (let now = 50; now < 2_000; now++) outgoing.pump(now)
     assert.strictEqual(begun(sent), 1)
     peer.acknowledged.add(2)
-    outgoing.confirm(2_000)
+    outgoing.confirm(2_000, false)
     peer.heardAt = 2_000
     for (let now = 2_001; now < 2_010; now++) outgoing.pump(now)
     assert.deepStrictEqual(results[0], ["done"])

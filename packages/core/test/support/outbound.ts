@@ -76,9 +76,10 @@ export class FakeStream implements BackingSendStream {
 }
 
 /** A connection that opens such streams, which write `whole` messages or not. */
-export const connection = (whole: boolean) => {
+export const connection = (whole: boolean, isInCompany = false) => {
   const streams: Array<FakeStream> = []
   const backing = {
+    isInCompany,
     openUni: (priority: number) => {
       const stream = new FakeStream(priority, whole)
       streams.push(stream)

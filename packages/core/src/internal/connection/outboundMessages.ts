@@ -63,9 +63,10 @@ export class OutboundMessages {
 
   /**
    * How many bytes a stream takes. It is acknowledged as a whole: were all that is under way one stream, the peer would be
-   * idle until it is there, and this side until it is acknowledged.
+   * idle until it is there, and this side until it is acknowledged. Unless other connections keep them busy.
    */
   private get share(): number {
+    if (this.connection.isInCompany === true) return mostShared
     return Math.min(Math.max(leastShared, this.underWay / 2), mostShared)
   }
 

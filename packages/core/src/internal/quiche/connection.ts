@@ -49,6 +49,7 @@ export class Connection implements BackingConnection, Watched {
   readonly dialled: boolean
   readonly seniority: string
   phase: Phase = "handshaking"
+  isInCompany = false
   /** When the binding wants to be called next, in `performance.now()` milliseconds. */
   deadline = Infinity
   /** Whether the socket has it listed for a turn. */
@@ -250,9 +251,10 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "established" && this.localClose === undefined) this.bytesThisTurn += this.incoming.read(false)
   }
 
-  /** The second half: confirms what has been acknowledged, and sends. */
-  write(now: number): void {
+  /** The second half: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */
+  write(now: number, company: boolean): void {
     if (this.phase === "closed") return
+    this.isInCompany = company
     const packets = this.packetsThisTurn
     const bytes = this.bytesThisTurn
     this.packetsThisTurn = this.bytesThisTurn = 0
@@ -261,7 +263,7 @@ export class Connection implements BackingConnection, Watched {
         this.outgoing.notice()
         this.sender.observe(now)
       }
-      if (this.outgoing.confirm(now)) this.sender.payload.progressed()
+      if (this.outgoing.confirm(now, company)) this.sender.payload.progressed()
       this.outgoing.pump(now)
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)

@@ -10,7 +10,7 @@
 import { Fifo } from "../fifo.ts"
 import type { Connection } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
-import { maxTurn } from "./tunables.ts"
+import * as tunables from "./tunables.ts"
 
 export class Loop {
   private readonly touched = new Fifo<Connection>()
@@ -89,7 +89,7 @@ export class Loop {
 
   private readonly turn = (): void => {
     const now = performance.now()
-    const enough = now + maxTurn / 2
+    const enough = now + tunables.maxTurn / 2
     while (this.touched.length > 0) {
       const connection = this.touched.shift()!
       this.turning.push(connection)
@@ -103,13 +103,15 @@ export class Loop {
   private readonly finishTurn = (): void => {
     this.immediate = undefined
     const now = performance.now()
-    const enough = now + maxTurn / 2
-    for (const connection of this.turning.splice(0)) {
+    const enough = now + tunables.maxTurn / 2
+    const turning = this.turning.splice(0)
+    const company = turning.length >= tunables.company
+    for (const connection of turning) {
       connection.touched = false
       // The others, after what has come in the meantime.
       if (performance.now() >= enough) this.touch(connection)
       else {
-        this.guarded(connection, () => connection.write(now))
+        this.guarded(connection, () => connection.write(now, company))
         if (connection.isUnread) this.touch(connection)
       }
       if (connection.phase === "closed") this.forget(connection)

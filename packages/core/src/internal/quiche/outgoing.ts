@@ -180,16 +180,17 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   /**
    * Finds out which unidirectional streams the peer has acknowledged to their ends, up to a turn's share of all that are
-   * under way: what their owners send next leaves before others are told. False if none.
+   * under way: what their owners send next leaves before others are told. False if none. In `company`, that of other
+   * connections whose turn it is too, all of them: the others keep both ends busy.
    */
-  confirm(now: number): boolean {
+  confirm(now: number, company: boolean): boolean {
     if (this.unconfirmed.length === 0) return false
     const before = this.progress
     const waiting = this.unconfirmed
     this.unconfirmed = []
     let all = 0
     for (const stream of waiting) all += stream.written
-    let left = Math.max(leastConfirmed, all / confirmTurns)
+    let left = company ? Infinity : Math.max(leastConfirmed, all / confirmTurns)
     for (const stream of waiting) {
       if (left <= 0 || this.isWaiting(stream, now)) this.unconfirmed.push(stream)
       else left -= stream.written

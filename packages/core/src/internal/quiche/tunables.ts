@@ -68,6 +68,9 @@ export const sendQuantum = 64 << 10
 export const confirmTurns = 4
 export const leastConfirmed = 12 << 10
 
+/** Connections with a turn at the same time that are enough to keep both ends busy, so that each confirms all at once. */
+export const company = 12
+
 /** Bytes that a stream queues before `write` makes its caller wait. */
 export const sendHighWater = 64 << 10
 
