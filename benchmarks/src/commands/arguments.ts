@@ -74,7 +74,7 @@ const modeOf = (text: string | undefined) => {
 }
 
 /** What the command line asks for; ends the process with an explanation when it cannot be understood, or asks for one. */
-export const readArguments = (): Arguments => {
+export const readArguments = (usual: { readonly contenders?: string } = {}): Arguments => {
   try {
     const { values } = parseArgs({ options })
     if (values.help === true) {
@@ -84,7 +84,7 @@ export const readArguments = (): Arguments => {
     return {
       scale: values.quick === true ? "quick" : "full",
       workloads: chosen(listOf(values.workload)),
-      contenders: known(listOf(values.contenders)),
+      contenders: known(listOf(values.contenders ?? usual.contenders)),
       mode: modeOf(values.mode),
       takes: takesOf(values.with, values.targets === true),
       rounds: positive("rounds", values.rounds),

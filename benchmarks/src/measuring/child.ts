@@ -6,7 +6,8 @@ import type { Contender, Counts, Listener } from "../contender.ts"
 import { loadContender } from "../contenders/registry.ts"
 import type { Context, Resources, Side } from "../workload.ts"
 import { workloadOf } from "../workloads/registry.ts"
-import type { Answer, FromChild, FromParent, Question, Task } from "./protocol.ts"
+import { Profiler } from "./profiler.ts"
+import { type Answer, type FromChild, type FromParent, profileOf, type Question, type Task } from "./protocol.ts"
 
 const task = JSON.parse(process.argv[2] ?? "") as Task
 
@@ -22,7 +23,15 @@ const fail = (error: unknown): void => {
 }
 process.on("uncaughtException", fail)
 process.on("unhandledRejection", fail)
-process.on("disconnect", () => process.exit(0))
+
+let profiler: Profiler | undefined
+const profile = () => {
+  if (task.profileTo !== undefined) profiler = new Profiler()
+}
+process.on("disconnect", () => {
+  if (task.profileTo !== undefined) profiler?.write(profileOf(task.profileTo, task))
+  process.exit(0)
+})
 
 const resources = async ({ collect = false }: { readonly collect?: boolean } = {}): Promise<Resources> => {
   if (collect) {
@@ -72,6 +81,7 @@ const untilToldToDial = (): Promise<string> =>
 const run = async (contender: Contender, address: string, far: Context["far"]): Promise<void> => {
   const { mode, options, parameters, scale, seconds } = task
   const context = { contender, address, options, parameters, mode, scale, seconds, near, far }
+  if (task.role === "dialler") profile()
   const figures = await workloadOf(task.workload).run(context)
   await tell({ kind: "figures", figures })
 }
@@ -93,6 +103,7 @@ const main = async (): Promise<void> => {
         .catch(fail)
     })
   }
+  profile()
   await tell({ kind: "listening", address: listener.address })
   if (task.role === "both") await run(contender, await told, { resources, counts: async () => listener.counts() })
 }

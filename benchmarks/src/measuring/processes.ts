@@ -9,6 +9,9 @@ import type { Figures } from "./results.ts"
 
 const program = fileURLToPath(new URL("child.js", import.meta.url))
 
+/** Longest that a process may need to leave its profile, in milliseconds. */
+const profilePatience = 30_000
+
 /** What is kept of what a process wrote to stderr, in characters. */
 const keptErrors = 2000
 
@@ -16,10 +19,12 @@ class Child {
   private readonly process: ChildProcess
   private readonly role: Task["role"]
   private readonly exited: Promise<unknown>
+  private readonly profiled: boolean
   private errors = ""
 
   constructor(task: Task) {
     this.role = task.role
+    this.profiled = task.profileTo !== undefined
     this.process = fork(program, [JSON.stringify(task)], {
       execArgv: ["--expose-gc"],
       stdio: ["ignore", "ignore", "pipe", "ipc"]
@@ -59,10 +64,17 @@ class Child {
     })
 
   async end(): Promise<void> {
-    if (this.process.exitCode === null && this.process.signalCode === null) {
-      this.process.kill("SIGKILL")
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return
+    if (this.profiled && this.process.connected) {
+      // It leaves its profile then, and ends by itself.
+      this.process.disconnect()
+      const timer = setTimeout(() => this.process.kill("SIGKILL"), profilePatience)
       await this.exited
+      clearTimeout(timer)
+      return
     }
+    this.process.kill("SIGKILL")
+    await this.exited
   }
 }
 

@@ -1,4 +1,5 @@
 /** What the parent and the processes that it measures say to each other. */
+import { join } from "node:path"
 import type { Counts, Options } from "../contender.ts"
 import type { Resources, Scale } from "../workload.ts"
 import type { Figures, Mode, Parameters } from "./results.ts"
@@ -12,7 +13,21 @@ export interface Task {
   readonly seconds: number
   readonly parameters: Parameters
   readonly options: Options
+  /** The folder where the process leaves a profile of itself, from when it can be dialled or is told to dial. */
+  readonly profileTo?: string | undefined
 }
+
+/** Where a process leaves its profile. */
+export const profileOf = (folder: string, { contender, mode, parameters, role, workload }: ProfiledEnd): string => {
+  const parts = [workload, ...Object.entries(parameters).flat(), mode, contender, role]
+  return join(folder, `${parts.join("-")}.cpuprofile`)
+}
+
+type ProfiledEnd = Pick<Task, "contender" | "mode" | "parameters" | "role" | "workload">
+
+/** The processes of a sample. */
+export const rolesOf = (mode: Mode): ReadonlyArray<Task["role"]> =>
+  mode === "one" ? ["both"] : ["dialler", "listener"]
 
 /** About the listener's side. */
 export type Question = { readonly about: "counts" } | { readonly about: "resources"; readonly collect: boolean }

@@ -30,6 +30,8 @@ export interface Plan {
   readonly seconds?: number | undefined
   /** Samples at the same time: only where their figures do not matter. */
   readonly atOnce?: number
+  /** Where the processes leave profiles of themselves; a program in another language leaves none. */
+  readonly profileTo?: string | undefined
 }
 
 export interface Progress {
@@ -54,7 +56,7 @@ export interface Runner extends Named {
     workload: Workload,
     mode: Mode,
     parameters: Parameters,
-    plan: { readonly scale: Scale; readonly seconds: number }
+    plan: { readonly scale: Scale; readonly seconds: number; readonly profileTo?: string | undefined }
   ) => Promise<Figures>
 }
 
@@ -64,12 +66,12 @@ const runnerOf = (contender: Contender): Runner => ({
   carrier: contender.carrier,
   overQuic: contender.overQuic,
   refuses: () => undefined,
-  sample: (workload, mode, parameters, { scale, seconds }) => {
+  sample: (workload, mode, parameters, { profileTo, scale, seconds }) => {
     const network = workload.network?.(parameters)
     const maxUdpPayload = parameters["maxUdpPayload"]
     const options = typeof maxUdpPayload === "number" ? { maxUdpPayload } : {}
     return measure(
-      { contender: contender.name, workload: workload.name, mode, scale, seconds, parameters, options },
+      { contender: contender.name, workload: workload.name, mode, scale, seconds, parameters, options, profileTo },
       network === undefined ? undefined : { ...network, carrier: contender.carrier },
       workload.limit(scale, parameters)
     )
@@ -172,6 +174,7 @@ export const run = async (plan: Plan, progress: Progress): Promise<Results> => {
     try {
       const figures = await runner.sample(workload, mode, parameters, {
         scale: plan.scale,
+        profileTo: plan.profileTo,
         seconds: plan.seconds ?? seconds[plan.scale]
       })
       const sample = { ...what, figures }

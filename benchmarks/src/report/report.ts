@@ -11,7 +11,7 @@ import { targetsTable } from "./targets.ts"
 import { caseName, number, table } from "./text.ts"
 import { modeName, workloadSection } from "./workloadSection.ts"
 
-const machineSection = (machine: Machine): ReadonlyArray<string> => [
+export const machineSection = (machine: Machine): ReadonlyArray<string> => [
   "## The machine",
   table(
     ["", ""],

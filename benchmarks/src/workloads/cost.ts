@@ -1,7 +1,7 @@
 /** How the cost of a message grows with its size, and with how much else there is. */
 import type { Workload } from "../workload.ts"
 import { dialAll, measurePeers } from "./fanIn.ts"
-import { byScale, figures as loadFigures, measureMessages, number, tooSlow } from "./load.ts"
+import { byScale, figures as loadFigures, measureMessages, number, tooMany, tooSlow } from "./load.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -64,6 +64,7 @@ const overConnections = (name: string, about: string, inFlightOn: (connections: 
       connections,
       size: KiB
     })),
+  omit: (contender, parameters) => tooMany(contender, Number(parameters["connections"])),
   limit,
   run: async (context) => {
     const { address, contender, options } = context
@@ -94,10 +95,10 @@ const byPeers: Workload = {
   modes: ["two"],
   cases: (scale) =>
     byScale(scale, { full: [1, 10, 100, 1000], quick: [1, 100], smoke: [1, 5] }).map((peers) => ({ peers, size: KiB })),
-  omit: ({ name }, { peers }) =>
-    name === "hyperdht" && Number(peers) > 100
+  omit: (contender, { peers }) =>
+    contender.name === "hyperdht" && Number(peers) > 100
       ? "a thousand nodes in one process are more than it is made for"
-      : undefined,
+      : tooMany(contender, Number(peers)),
   limit,
   run: (context) => {
     const peers = number(context, "peers")

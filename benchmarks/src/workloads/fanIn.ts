@@ -1,6 +1,6 @@
 import type { Link } from "../contender.ts"
 import type { Context, Workload } from "../workload.ts"
-import { byScale, figures, measureMessages, number } from "./load.ts"
+import { byScale, figures, measureMessages, number, tooMany } from "./load.ts"
 
 /** Sockets that are opened at a time. */
 const opening = 10
@@ -36,6 +36,7 @@ export const fanIn: Workload = {
   figures,
   modes: ["one", "two"],
   cases: (scale) => [{ peers: byScale(scale, { full: 100, quick: 100, smoke: 5 }), size: 1024, inFlight: 4 }],
+  omit: (contender, { peers }) => tooMany(contender, Number(peers)),
   limit: () => 180_000,
   run: (context) => measurePeers(context, number(context, "peers"), number(context, "inFlight"))
 }

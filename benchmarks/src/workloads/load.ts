@@ -121,6 +121,12 @@ export const quantile = (sorted: Float64Array, share: number): number =>
 /** `pick(scale)` with one name for each. */
 export const byScale = <A>(scale: Scale, choices: { readonly [K in Scale]: A }): A => choices[scale]
 
+/** Why many connections at once are left out for those that need minutes for a first message on each. */
+export const tooMany = ({ name }: Named, connections: number): string | undefined =>
+  name === "class-layer" && connections >= 100
+    ? "with a hundred connections that are busy at once its warm-up alone takes more than three minutes"
+    : undefined
+
 /** Why long messages are left out for those that would need minutes for what others do in a second. */
 export const tooSlow = ({ name }: Named, bytesInFlight: number): string | undefined =>
   name === "class-layer" && bytesInFlight > 8 << 20
