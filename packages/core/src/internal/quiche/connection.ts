@@ -82,6 +82,8 @@ export class Connection implements BackingConnection, Watched {
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private bytesThisTurn = 0
+  /** What came of sending in this turn. */
+  private flushed: Flushed = "all"
   /** Whether packets have come since it was last read. */
   private arrived = false
   private heardOneRtt = false
@@ -243,7 +245,7 @@ export class Connection implements BackingConnection, Watched {
     return this.arrived || this.incoming.isUnread
   }
 
-  /** The first half of a turn: hands on what has arrived. */
+  /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
     this.arrived = false
     if (this.packetsThisTurn > 0) this.lastReceived = now
@@ -251,7 +253,7 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "established" && this.localClose === undefined) this.bytesThisTurn += this.incoming.read(false)
   }
 
-  /** The second half: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */
+  /** The second part: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */
   write(now: number, company: boolean): void {
     if (this.phase === "closed") return
     this.isInCompany = company
@@ -268,11 +270,17 @@ export class Connection implements BackingConnection, Watched {
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
     }
-    let flushed: Flushed = "all"
+    this.flushed = "all"
     if (this.phase !== "draining") {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
-      else flushed = this.flush(now)
+      else this.flushed = this.flush(now)
     }
+  }
+
+  /** The third: what can wait until the packets are on their way, so that they do not wait for it. */
+  conclude(now: number): void {
+    if (this.phase === "closed") return
+    const { flushed } = this
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
     if (this.phase === "established" && this.localClose === undefined && this.outgoing.confirmHalves(now)) {
       this.sender.payload.progressed()

@@ -2,8 +2,8 @@
  * Gives each connection of a socket that something happened to, or whose deadline has come, a turn.
  *
  * Every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a microtask later, so
- * that the application has run on what it was handed, each confirms, writes and flushes, and the packets of all of them go
- * to the kernel as one batch that nobody waits for. Flushing after each packet halves the throughput, waiting for the batch
+ * that the application has run on what it was handed, each confirms, writes and flushes; the packets of all of them go to
+ * the kernel as one batch that nobody waits for; and what does not change them comes after that. Flushing after each packet halves the throughput, waiting for the batch
  * divides it by five, and writing right after reading sends an acknowledgement alone and the application's answer in the
  * next turn.
  */
@@ -16,6 +16,8 @@ export class Loop {
   private readonly touched = new Fifo<Connection>()
   /** Those whose turn it is. */
   private readonly turning: Array<Connection> = []
+  /** Those that have written in this turn. */
+  private readonly concluding: Array<Connection> = []
   private readonly deadlines = new Deadlines<Connection>()
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
@@ -112,12 +114,16 @@ export class Loop {
       if (performance.now() >= enough) this.touch(connection)
       else {
         this.guarded(connection, () => connection.write(now, company))
+        this.concluding.push(connection)
         if (connection.isUnread) this.touch(connection)
       }
+    }
+    if (!this.stopped) this.dispatch()
+    for (const connection of this.concluding.splice(0)) {
+      this.guarded(connection, () => connection.conclude(now))
       if (connection.phase === "closed") this.forget(connection)
     }
     if (this.stopped) return
-    this.dispatch()
     if (this.touched.length > 0) this.turnSoon()
   }
 
