@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import { foreignOf } from "../contenders/registry.ts"
 import { profileOf, rolesOf } from "../measuring/protocol.ts"
 import type { Results } from "../measuring/results.ts"
 import { run } from "../measuring/run.ts"
@@ -37,6 +38,11 @@ const markdownOf = async (results: Results, folder: string): Promise<string> => 
 }
 
 const { out, ...plan } = readArguments({ contenders: ours })
+const program = plan.contenders.find((name) => foreignOf(name) !== undefined)
+if (program !== undefined) {
+  console.error(`${program} is a program of its own, which leaves no profile`)
+  process.exit(2)
+}
 const folder = mkdtempSync(join(tmpdir(), "profiles-"))
 const results = await run({ ...plan, rounds: 1, profileTo: folder }, printProgress)
 const markdown = await markdownOf(results, folder)
