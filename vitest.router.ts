@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config"
-import workspace from "./vitest.workspace.ts"
+import workspace, { failingOnIdleTurns } from "./vitest.workspace.ts"
 
 const conditions = ["@qp2p/source"]
 
@@ -16,6 +16,7 @@ export default defineConfig({
           name: "router",
           root: "packages/cli/router",
           include: ["*.test.ts"],
+          ...failingOnIdleTurns,
           globalSetup: ["global.ts"],
           testTimeout: 60_000
         }

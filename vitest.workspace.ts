@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Vitest 5 prints failures with `Map.groupBy`, which Node 20 does not have: without this, a failed test there shows that
@@ -25,6 +26,14 @@ const conditions = ["@qp2p/source"]
  */
 const quick = process.env["QP2P_QUICK"] === "1"
 
+const failOnIdleTurns = new URL("scripts/fail-on-idle-turns.mjs", import.meta.url)
+
+/** What a project needs for that, in its own processes and in the programs that its tests start. */
+export const failingOnIdleTurns = {
+  setupFiles: [fileURLToPath(failOnIdleTurns)],
+  env: { NODE_OPTIONS: `--import=${failOnIdleTurns.href}` }
+}
+
 const project = (name: string, root: string) => ({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
@@ -32,6 +41,7 @@ const project = (name: string, root: string) => ({
     name,
     root,
     include: ["test/**/*.test.ts"],
+    ...failingOnIdleTurns,
     exclude: quick ? ["test/**/*.{loss,flood}.test.ts"] : [],
     testTimeout: 30_000,
     // Tests that are declared to be concurrent wait for timeouts and retransmissions.

@@ -6,7 +6,7 @@ import { randomFillSync } from "node:crypto"
 import { maxLongBytes } from "../src/internal/quiche/tunables.ts"
 import { bytes, textOf } from "./endpoint-support/common.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
-import { joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
+import { eventually, joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
 import { assertSame, until } from "./support/quic.ts"
 
 const MiB = 2 ** 20
@@ -239,6 +239,38 @@ describe("what is not read", () => {
       )
       yield* exchange(one, two)
       for (const receive of unread) assert.strictEqual((yield* receive.next).length, 200_000)
+    }).pipe(onLoopback)
+  )
+
+  it.live("on hundreds of streams keeps no question of this endpoint's waiting, and no answer to one", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined({}, { messageBuffer: 1 })
+      // More than a turn reads, each with something left.
+      const sending = yield* Effect.forEach(Array.from({ length: 700 }), (_, i) =>
+        Effect.gen(function* () {
+          const stream = yield* near.openUni()
+          yield* stream.sendMessage(new Uint8Array(100).fill(i))
+          yield* stream.finish
+        }).pipe(Effect.forkChild)
+      )
+      yield* eventually(
+        "all are there",
+        Effect.map(near.stats, ({ packetsSent }) => packetsSent >= 700)
+      )
+      // Not only the answer on the latest stream.
+      const asked = yield* Effect.forEach(Array.from({ length: 8 }), (_, i) =>
+        Effect.gen(function* () {
+          const stream = yield* two.openBidirectionalStream(one.localAddress)
+          yield* stream.send.sendMessage(new Uint8Array(10).fill(i))
+          return { receive: stream.receive, reply: Option.getOrThrow((yield* one.nextMessage).reply) }
+        })
+      )
+      for (const [i, { receive, reply }] of asked.entries()) {
+        yield* reply.sendMessage(new Uint8Array(10).fill(i))
+        assert.strictEqual((yield* receive.next)[0], i)
+      }
+      for (const _ of sending) assert.strictEqual((yield* two.nextMessage).payload.length, 100)
+      yield* Effect.forEach(sending, Fiber.join)
     }).pipe(onLoopback)
   )
 })

@@ -89,6 +89,48 @@ describe("a connection that is closed", () => {
   }
 })
 
+const idleSoon: EndpointConfig.Input = { idleTimeout: "1 second" }
+
+describe("a connection that ends while a reply on it is being finished", () => {
+  /** Long enough for thousands of turns, and for the peer's draining to end. */
+  const aWhile = Effect.sleep("400 millis")
+
+  for (const how of ["a reply that was finished", "a reply with an answer that was finished", "no reply"] as const) {
+    it.live(`leaves the node idle: the peer closed it at once, and the node sent ${how}`, () =>
+      Effect.gen(function* () {
+        const { near, one, two } = yield* joined()
+        const { send } = yield* near.openBi()
+        yield* send.sendMessage(bytes("a question"))
+        const reply = Option.getOrThrow((yield* two.nextMessage).reply)
+        if (how === "a reply with an answer that was finished") yield* Effect.forkChild(reply.sendMessage(bytes("aye")))
+        const finishing = how === "no reply" ? undefined : yield* Effect.forkChild(reply.finish)
+        // In the very turn in which the reply leaves, before anything of it is acknowledged.
+        yield* one.disconnectFrom(two.localAddress)
+        assert.strictEqual((yield* two.nextDisconnection).reason._tag, "ApplicationClosed")
+        if (finishing !== undefined) yield* Fiber.await(finishing)
+        // Turns without work fail the run: see scripts/fail-on-idle-turns.mjs.
+        yield* aWhile
+      }).pipe(onLoopback)
+    )
+  }
+
+  it.live("leaves the node idle: the peer died, and the node let go of the reply or finished it", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const one = yield* endpointBehind(network, { ...idleSoon, keepAliveInterval: "Infinity" })
+      const two = yield* endpoint(idleSoon)
+      const { send } = yield* one.openBidirectionalStream(two.localAddress)
+      yield* send.sendMessage(bytes("a question"))
+      const reply = Option.getOrThrow((yield* two.nextMessage).reply)
+      network.outgoing = blocked
+      network.incoming = blocked
+      yield* Effect.forkChild(reply.finish)
+      assert.strictEqual((yield* two.nextDisconnection).reason._tag, "IdleTimedOut")
+      yield* aWhile
+    }).pipe(onLoopback)
+  )
+})
+
 describe("a peer behind a NAT", () => {
   it.live("is followed from port to port, while messages go both ways and none is lost", () =>
     Effect.gen(function* () {

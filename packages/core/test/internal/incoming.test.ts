@@ -157,6 +157,74 @@ describe("streams of the peer", () => {
   })
 })
 
+describe("streams that their owners do not read yet", () => {
+  /** So many streams of the peer's that have been announced and paused, and have more. */
+  const paused = (count: number) => {
+    const world = setup()
+    const { arrived, incoming, peer } = world
+    peer.heed = (stream) => (stream.pausing = true)
+    for (let i = 0; i < count; i++) arrived.set(2 + 4 * i, { bytes: 2_000, fin: true })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    assert.strictEqual(peer.streams.length, count)
+    peer.heed = undefined
+    return world
+  }
+
+  it("ask for no turn, however many they are", () => {
+    const { incoming } = paused(3 * maxStreamsRead)
+    const { work } = incoming
+    assert.strictEqual(incoming.read(false), 0)
+    assert.isFalse(incoming.isUnread)
+    assert.strictEqual(incoming.work, work)
+  })
+
+  it("take nothing of the turn of those that are read: answers, new streams, and streams that were begun before", () => {
+    const { arrived, incoming, peer } = setup()
+    // These stand behind all others in the list.
+    const answer = new Received()
+    incoming.listen(1, answer)
+    incoming.listen(5, new Received())
+    peer.heed = (stream) => (stream.pausing = true)
+    const waiting = 3 * maxStreamsRead
+    for (let i = 0; i < waiting; i++) arrived.set(2 + 4 * i, { bytes: 2_000, fin: true })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    peer.heed = undefined
+    arrived.set(1, { bytes: 3, fin: true }).set(4, { bytes: 4, fin: true }).set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 12)
+    assert.isFalse(incoming.isUnread)
+    assert.deepStrictEqual(answer.ends, [undefined])
+    assert.strictEqual(peer.streams.length, waiting + 2)
+  })
+
+  it("are read when they are resumed, so many in a turn", () => {
+    const { arrived, incoming, peer } = paused(2 * maxStreamsRead)
+    for (const stream of peer.streams) stream.resume()
+    let turns = 0
+    while (incoming.isUnread) {
+      turns += 1
+      assert.isAtMost(incoming.read(false), maxStreamsRead * 2_000)
+    }
+    assert.strictEqual(turns, 2)
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("are read at the end all the same", () => {
+    const { arrived, incoming } = paused(2 * maxStreamsRead)
+    incoming.read(true)
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("that are let go of when the connection is over ask for no turn", () => {
+    const { end, incoming, peer, turns } = paused(2)
+    end(new StreamGone())
+    for (const stream of peer.streams) stream.resume()
+    assert.isFalse(incoming.isUnread)
+    assert.strictEqual(turns(), 0)
+  })
+})
+
 describe("a stream that is stopped", () => {
   it("has what arrives later dropped, up to its end, and its id is then forgotten", () => {
     const { arrived, incoming, peer, shutDown } = setup()

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { Connection } from "../../src/internal/quiche/connection.ts"
+import { idleTurnsChannel } from "../../src/internal/quiche/idleTurns.ts"
 import { Loop } from "../../src/internal/quiche/loop.ts"
 
 /** A loop whose connections only say what they are asked for; those in `broken` have a defect there. */
@@ -22,14 +24,29 @@ const makeLoop = (broken: ReadonlyArray<string> = []) => {
       isUnread: false,
       phase: "established",
       deadline: Infinity,
-      read: (_now: number) => say(`${name} read`),
+      remoteAddress: undefined,
+      asksForTurn: false,
+      turnIsOwn: false,
+      workSeen: 0,
+      wasIdle: false,
+      work: 0,
+      /** Whether what it is asked to read is work. */
+      works: true,
+      get isOver(): boolean {
+        return connection.phase === "draining" || connection.phase === "closed"
+      },
+      expire: () => say(`${name} expire`),
+      read: (_now: number) => {
+        if (connection.works) connection.work += 1
+        say(`${name} read`)
+      },
       write: (_now: number) => say(`${name} write`),
       conclude: (_now: number) => say(`${name} conclude`),
       abandon: () => {
         connection.phase = "closed"
       }
     }
-    return connection as typeof connection & Connection
+    return connection as unknown as Omit<typeof connection, "remoteAddress"> & Connection
   }
   return { loop, log, defects, makeConnection }
 }
@@ -100,5 +117,94 @@ describe("a turn", () => {
     await turn()
     await turn()
     assert.deepStrictEqual(log, ["a read", "a conclude"])
+  })
+})
+
+describe("a connection that is over", () => {
+  for (const phase of ["draining", "closed"]) {
+    it(`gets no turn, whatever asks for one (${phase})`, async () => {
+      const { log, loop, makeConnection } = makeLoop()
+      const a = makeConnection("a")
+      a.isUnread = true
+      a.conclude = () => {
+        a.phase = phase
+        loop.touch(a)
+      }
+      loop.touch(a)
+      for (let i = 0; i < 5; i++) await turn()
+      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
+      loop.touch(a)
+      for (let i = 0; i < 5; i++) await turn()
+      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
+    })
+  }
+
+  it("ends its draining at its deadline, without a turn", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    a.phase = "draining"
+    a.deadline = performance.now()
+    a.expire = () => {
+      log.push("a expire")
+      a.phase = "closed"
+    }
+    loop.wake(a)
+    while (!log.includes("a over")) await turn()
+    assert.deepStrictEqual(log, ["a expire", "a over"])
+  })
+})
+
+describe("a connection that asks for turns in which it does nothing", () => {
+  /** The connections that were published in the meantime, and by nobody heard who would fail the test for it. */
+  const heard = async (body: () => Promise<void>): Promise<number> => {
+    const idleTurns = channel(idleTurnsChannel)
+    const { publish } = idleTurns
+    let count = 0
+    idleTurns.publish = () => (count += 1)
+    const nobody = () => {}
+    subscribe(idleTurnsChannel, nobody)
+    try {
+      await body()
+    } finally {
+      idleTurns.publish = publish
+      unsubscribe(idleTurnsChannel, nobody)
+    }
+    return count
+  }
+
+  it("is published with the second, and has to wait for the third", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    a.works = false
+    a.isUnread = true
+    const count = await heard(async () => {
+      loop.touch(a)
+      for (let i = 0; i < 20; i++) await turn()
+    })
+    assert.strictEqual(count, 1)
+    assert.strictEqual(log.filter((line) => line === "a write").length, 2)
+    // It is not forgotten: should it have something to do after all, that is soon.
+    assert.isBelow(a.deadline, Infinity)
+    while (!log.includes("a expire")) await turn()
+    loop.stop()
+  })
+
+  it("is not one that others ask turns for, nor one that works in every other turn", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const asked = makeConnection("asked")
+    asked.works = false
+    const works = makeConnection("works")
+    works.isUnread = true
+    const count = await heard(async () => {
+      loop.touch(works)
+      for (let i = 0; i < 20; i++) {
+        works.works = i % 2 === 0
+        loop.touch(asked)
+        await turn()
+      }
+    })
+    assert.strictEqual(count, 0)
+    assert.isAbove(log.filter((line) => line === "asked write").length, 10)
+    loop.stop()
   })
 })

@@ -21,6 +21,7 @@ import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
+import type { Turning } from "./idleTurns.ts"
 import { Incoming } from "./incoming.ts"
 import { Outgoing } from "./outgoing.ts"
 import { isLongHeader, packetNumberOf } from "./packetHeader.ts"
@@ -44,7 +45,7 @@ export type Phase =
   /** Gone. */
   | "closed"
 
-export class Connection implements BackingConnection, Watched {
+export class Connection implements BackingConnection, Watched, Turning {
   readonly native: NativeConnection
   readonly dialled: boolean
   readonly seniority: string
@@ -52,8 +53,12 @@ export class Connection implements BackingConnection, Watched {
   isInCompany = false
   /** When the binding wants to be called next, in `performance.now()` milliseconds. */
   deadline = Infinity
-  /** Whether the socket has it listed for a turn. */
+  /** Whether the socket has it listed for a turn; and whether it asked for that turn, and for the one it has, itself. */
   touched = false
+  asksForTurn = false
+  turnIsOwn = false
+  workSeen = 0
+  wasIdle = false
   readonly watch: Watch
   handshakeTimedOut = false
   versionMismatch = false
@@ -89,6 +94,8 @@ export class Connection implements BackingConnection, Watched {
   private heardOneRtt = false
   private localClose: Close | undefined = undefined
   private drainUntil = 0
+  /** Packets that have come, timers that have expired, and turns that something else than the peer held back. */
+  private occasions = 0
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
 
@@ -111,7 +118,7 @@ export class Connection implements BackingConnection, Watched {
     this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
     const touch = () => this.host.touch(this)
-    const over = () => (this.phase === "draining" || this.phase === "closed" ? this.localClose : undefined)
+    const over = () => (this.isOver ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
     const { accounts, host, native, peer, watch } = this
@@ -186,6 +193,7 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase === "draining") return this.repeatClose()
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
+    this.occasions += 1
     this.arrived = true
     this.peer.arrived += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
@@ -229,6 +237,13 @@ export class Connection implements BackingConnection, Watched {
 
   /** The binding's own timers: loss detection, idle timeout, draining. They run on the system's clock, as it does. */
   expire(): void {
+    this.occasions += 1
+    if (this.isOver) {
+      this.native.onTimeout()
+      this.terminate()
+      this.flushed = "all"
+      return this.updateDeadline(performance.now())
+    }
     // It may be called for reasons of this connection's own, too.
     if (this.native.timeout() === 0) {
       this.outgoing.expired()
@@ -240,17 +255,33 @@ export class Connection implements BackingConnection, Watched {
     this.host.touch(this)
   }
 
+  /** Over and reported; no turn of it does anything any more. */
+  get isOver(): boolean {
+    return this.phase === "draining" || this.phase === "closed"
+  }
+
+  /** Whether its turns still read what arrives. */
+  private get isReading(): boolean {
+    return this.phase === "established" && this.localClose === undefined
+  }
+
   /** Whether more has arrived than one turn reads. */
   get isUnread(): boolean {
-    return this.arrived || this.incoming.isUnread
+    return this.arrived || (this.incoming.isUnread && this.isReading)
+  }
+
+  get work(): number {
+    return this.occasions + this.incoming.work + this.outgoing.work + this.sender.packets
   }
 
   /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
+    // Without news there is nothing to read but what nobody wants yet.
+    const news = this.arrived || this.incoming.isUnread
     this.arrived = false
     if (this.packetsThisTurn > 0) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
-    if (this.phase === "established" && this.localClose === undefined) this.bytesThisTurn += this.incoming.read(false)
+    if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
   }
 
   /** The second part: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */
@@ -260,7 +291,7 @@ export class Connection implements BackingConnection, Watched {
     const packets = this.packetsThisTurn
     const bytes = this.bytesThisTurn
     this.packetsThisTurn = this.bytesThisTurn = 0
-    if (this.phase === "established" && this.localClose === undefined) {
+    if (this.isReading) {
       if (packets > 0) {
         this.outgoing.notice()
         this.sender.observe(now)
@@ -274,18 +305,21 @@ export class Connection implements BackingConnection, Watched {
     if (this.phase !== "draining") {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
       else this.flushed = this.flush(now)
+      if (this.flushed === "held") this.occasions += 1
     }
   }
 
   /** The third: what can wait until the packets are on their way, so that they do not wait for it. */
   conclude(now: number): void {
     if (this.phase === "closed") return
-    const { flushed } = this
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
-    if (this.phase === "established" && this.localClose === undefined && this.outgoing.confirmHalves(now)) {
-      this.sender.payload.progressed()
-    }
-    if (flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
+    if (this.isReading && this.outgoing.confirmHalves(now)) this.sender.payload.progressed()
+    if (this.flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
+    this.updateDeadline(now)
+  }
+
+  private updateDeadline(now: number): void {
+    const { flushed } = this
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
@@ -363,7 +397,7 @@ export class Connection implements BackingConnection, Watched {
   // --- the end -----------------------------------------------------------------------------------------------------
 
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
-    if (this.localClose !== undefined || this.phase === "draining" || this.phase === "closed") return
+    if (this.localClose !== undefined || this.isOver) return
     this.localClose = close
     this.closing = new Closing(this.native, this.dialled, application, code, reason)
     this.host.touch(this)
@@ -409,7 +443,7 @@ export class Connection implements BackingConnection, Watched {
 
   /** Ends it here and now, with no time to drain: the socket is closing. */
   abandon(): void {
-    if (this.phase === "draining" || this.phase === "closed") return
+    if (this.isOver) return
     const established = this.phase === "established"
     this.closeWith(true, NO_ERROR, "", locallyClosed())
     this.closing?.hurry()

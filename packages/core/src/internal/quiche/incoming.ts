@@ -30,6 +30,8 @@ export class Incoming implements RecvOwner {
   readonly native: NativeConnection
   /** Whether more had arrived than one turn reads. */
   isUnread = false
+  /** Counts what was handed on or dropped. */
+  work = 0
   /** Stream bytes read in the turn. */
   private bytesRead = 0
   private readonly host: IncomingHost
@@ -40,6 +42,8 @@ export class Incoming implements RecvOwner {
   private latest = 0
   private nextUni: number
   private nextBi: number
+  /** The number of the read, so that no stream gets more than one share of it. */
+  private pass = 0
 
   constructor(host: IncomingHost) {
     this.host = host
@@ -64,48 +68,61 @@ export class Incoming implements RecvOwner {
     this.isUnread = false
     // Asking for the list costs far more than asking whether it is empty, and than asking for a stream.
     if (!this.native.isReadable()) return 0
+    this.pass += 1
     let left = regardless ? Infinity : maxStreamsRead
-    const likely = [this.latest, this.nextBi, this.nextUni]
-    for (const id of likely) {
+    for (const id of [this.latest, this.nextBi, this.nextUni]) {
       if (this.isClosing || !this.native.streamReadable(id)) continue
-      left -= 1
-      this.readStream(id, regardless)
+      if (this.readStream(id, regardless)) left -= 1
     }
     // And those after it, as long as they come in their order; half of the turn is for the others.
     while (left > maxStreamsRead / 2 && this.bytesRead < maxConnectionRead / 2 && !this.isClosing) {
       const id = this.nextUni
       if (!this.native.streamReadable(id)) break
-      left -= 1
-      likely.push(id)
-      this.readStream(id, regardless)
+      if (this.readStream(id, regardless)) left -= 1
     }
-    if (this.native.isReadable()) this.readOthers(likely, left, regardless)
+    if (this.native.isReadable()) this.readOthers(left, regardless)
     return this.bytesRead
   }
 
-  /** All but `likely`, which have had their share. */
-  private readOthers(likely: ReadonlyArray<number>, left: number, regardless: boolean): void {
+  /** All but those that have had their share. Streams that their owners do not read yet take none of it. */
+  private readOthers(left: number, regardless: boolean): void {
     const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
       if (this.isClosing) break
-      if (likely.includes(id)) continue
-      if (left-- === 0 || this.bytesRead >= enough) {
-        this.isUnread = true
-        break
-      }
-      this.readStream(id, regardless)
+      if (left <= 0 || this.bytesRead >= enough) {
+        // Only a stream that would be read asks for another turn.
+        if (this.isWanted(this.streams.get(id))) {
+          this.isUnread = true
+          break
+        }
+      } else if (this.readStream(id, regardless)) left -= 1
     }
   }
 
-  private readStream(id: number, regardless: boolean): void {
+  /** Whether a turn would read the stream, which has something; one that is not known yet is new. */
+  private isWanted(stream: RecvStream | undefined): boolean {
+    if (stream === undefined) return true
+    return stream.pass !== this.pass && (stream.ended || (!stream.paused && !stream.held))
+  }
+
+  /** Gives the stream its share of the read, if it takes one. */
+  private readStream(id: number, regardless: boolean): boolean {
     const stream = this.streams.get(id) ?? this.accept(id)
+    if (stream.pass === this.pass) return false
+    stream.pass = this.pass
     if (stream.ended) {
+      this.work += 1
       if (stream.discard(this.host.scratch)) this.streams.delete(id)
-    } else if ((!stream.paused && !stream.held) || regardless) {
-      stream.read(this.host.scratch, regardless)
-      // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
-      if (stream.over) this.streams.delete(id)
+      return true
     }
+    if ((stream.paused || stream.held) && !regardless) return false
+    stream.read(this.host.scratch, regardless)
+    // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
+    if (stream.over) {
+      this.work += 1
+      this.streams.delete(id)
+    }
+    return true
   }
 
   get isClosing(): boolean {
@@ -119,6 +136,8 @@ export class Incoming implements RecvOwner {
   }
 
   resumed(): void {
+    // What ends with its connection is let go of, too: there is nothing to read then.
+    if (this.host.over() !== undefined) return
     this.isUnread = true
     this.host.touch()
   }
@@ -166,11 +185,13 @@ export class Incoming implements RecvOwner {
   }
 
   delivered(bytes: number): void {
+    this.work += 1
     this.bytesRead += bytes
     this.host.accounts.read(bytes)
   }
 
   private accept(id: number): RecvStream {
+    this.work += 1
     const stream = new RecvStream(this, id)
     this.streams.set(id, stream)
     // RFC 9000, section 2.1: the first bit is set for streams that the acceptor opened, the second for those that go one

@@ -10,6 +10,7 @@
 import { Fifo } from "../fifo.ts"
 import type { Connection } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
+import { isIdleAgain, reportIdleTurns } from "./idleTurns.ts"
 import * as tunables from "./tunables.ts"
 
 export class Loop {
@@ -19,6 +20,8 @@ export class Loop {
   /** Those that have written in this turn. */
   private readonly concluding: Array<Connection> = []
   private readonly deadlines = new Deadlines<Connection>()
+  /** The connection whose turn is running. */
+  private running: Connection | undefined = undefined
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
@@ -39,10 +42,11 @@ export class Loop {
     this.onDefect = options.onDefect
   }
 
-  /** Gives the connection a turn soon. */
+  /** Gives the connection a turn soon. One that is over never gets another: its deadline is what ends its draining. */
   touch(connection: Connection): void {
-    if (connection.touched) return
+    if (connection.touched || connection.isOver) return
     connection.touched = true
+    connection.asksForTurn = this.running === connection
     this.touched.push(connection)
     this.turnSoon()
   }
@@ -83,6 +87,13 @@ export class Loop {
     }
   }
 
+  /** A part of the connection's turn. */
+  private inTurn(connection: Connection, body: () => void): void {
+    this.running = connection
+    this.guarded(connection, body)
+    this.running = undefined
+  }
+
   stop(): void {
     this.stopped = true
     if (this.immediate !== undefined) clearImmediate(this.immediate)
@@ -94,8 +105,9 @@ export class Loop {
     const enough = now + tunables.maxTurn / 2
     while (this.touched.length > 0) {
       const connection = this.touched.shift()!
+      connection.turnIsOwn = connection.asksForTurn
       this.turning.push(connection)
-      this.guarded(connection, () => connection.read(now))
+      this.inTurn(connection, () => connection.read(now))
       if (performance.now() >= enough) break
     }
     // Whoever was handed something runs first: its answer goes with the acknowledgement.
@@ -113,18 +125,30 @@ export class Loop {
       // The others, after what has come in the meantime.
       if (performance.now() >= enough) this.touch(connection)
       else {
-        this.guarded(connection, () => connection.write(now, company))
+        this.inTurn(connection, () => connection.write(now, company))
         this.concluding.push(connection)
-        if (connection.isUnread) this.touch(connection)
+        if (connection.isUnread) this.inTurn(connection, () => this.touch(connection))
       }
     }
     if (!this.stopped) this.dispatch()
     for (const connection of this.concluding.splice(0)) {
-      this.guarded(connection, () => connection.conclude(now))
+      this.inTurn(connection, () => connection.conclude(now))
       if (connection.phase === "closed") this.forget(connection)
+      else if (isIdleAgain(connection)) this.slowDown(connection)
     }
     if (this.stopped) return
     if (this.touched.length > 0) this.turnSoon()
+  }
+
+  /** A connection asks for turns in which it does nothing: a mistake of ours, which must not cost a whole processor. */
+  private slowDown(connection: Connection): void {
+    reportIdleTurns(connection.remoteAddress)
+    if (connection.touched) {
+      connection.touched = false
+      this.touched.remove(connection)
+    }
+    connection.deadline = Math.min(connection.deadline, performance.now() + tunables.idleTurnPause)
+    this.wake(connection)
   }
 
   private setTimer(): void {
@@ -142,6 +166,7 @@ export class Loop {
     for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
       const connection = due
       this.guarded(connection, () => connection.expire())
+      if (connection.phase === "closed") this.forget(connection)
     }
     this.setTimer()
   }

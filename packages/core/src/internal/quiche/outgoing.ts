@@ -35,6 +35,8 @@ export class Outgoing implements SendOwner, SettlingStreams {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
+  /** Counts streams that were begun, ended or taken back, too. */
+  work = 0
   /** Whether the windows were full when there last was something to write. */
   congested = false
   private readonly host: OutgoingHost
@@ -126,6 +128,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     const over = this.host.over()
     if (over !== undefined) return stream.end(over)
     if (stream.queued) return
+    this.work += 1
     if (stream.bidirectional) this.unused.delete(stream)
     stream.queued = true
     this.queue.push(stream)
@@ -241,6 +244,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
       if (stream.ended) continue
       if (this.settling.settled(stream, now)) {
         stream.writeFin()
+        this.work += 1
         if (stream.ended) this.release(stream)
         else this.awaitConfirmation(stream, now)
         this.host.touch()
@@ -259,6 +263,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
   }
 
   private shutdown(stream: SendStream, code: number): void {
+    this.work += 1
     try {
       this.native.streamShutdown(stream.id!, shutdownWrite, code)
       this.host.touch()
@@ -284,6 +289,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
       if (stream.pending < before) stream.settleFrom = now
       if (stream.pending < before || result === "drained") {
         this.progress += 1
+        this.work += 1
         // Others got through after these had not: it is their own windows that are full, not the congestion window.
         if (failed.length > 0) this.parked.push(...failed.splice(0))
       }
@@ -383,6 +389,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
   }
 
   private release(stream: SendStream): void {
+    this.work += 1
     this.long.end(stream)
     if (stream.bidirectional && stream.finWritten && this.sending.has(stream)) this.unconfirmedHalves -= 1
     const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)

@@ -16,6 +16,8 @@ export type Flushed = "all" | "more" | "held"
 
 export class PacketSender {
   readonly payload: PayloadSize
+  /** Sent in all. */
+  packets = 0
   private readonly native: NativeConnection
   private readonly host: ConnectionHost
   private readonly peer: PeerAddress
@@ -60,6 +62,7 @@ export class PacketSender {
       left -= length
       allowance.spend(length)
       accounts.sent()
+      this.packets += 1
       watch.active = true
       outbox.addBuffered(length, peer.targetOf(length))
       if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)

@@ -32,6 +32,8 @@ export class RecvStream implements BackingRecvStream {
   held = false
   /** Its end has been read. */
   over = false
+  /** The last read of the connection in which it had its share. */
+  pass = 0
   /** Set by the connection as soon as the owner of the events is known. */
   events: RecvEvents | undefined = undefined
   private readonly owner: RecvOwner

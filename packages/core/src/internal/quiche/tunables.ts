@@ -84,6 +84,9 @@ export const largestBurst = 192 << 10
 /** Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come meanwhile. */
 export const maxTurn = 5
 
+/** Milliseconds until a connection gets its next turn that has asked for two turns in a row and did nothing in either. */
+export const idleTurnPause = 10
+
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
 
