@@ -121,7 +121,7 @@ describe("a turn", () => {
 })
 
 describe("a connection that is over", () => {
-  for (const phase of ["draining", "closed"]) {
+  for (const phase of ["draining", "closed"] as const) {
     it(`gets no turn, whatever asks for one (${phase})`, async () => {
       const { log, loop, makeConnection } = makeLoop()
       const a = makeConnection("a")
