@@ -164,6 +164,18 @@ export interface ConnectionEvents {
 export type StreamFailure = StreamError | Close
 
 /**
+ * All that is ever on a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamContent {
+  readonly bytes: Uint8Array
+  /** What the peer keeps of it until its application reads it, in bytes: those, and something for each message. */
+  readonly weight: number
+}
+
+/**
  * The sending half of a stream.
  *
  * @category models
@@ -176,11 +188,15 @@ export interface BackingSendStream {
    */
   readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
   /**
-   * Queues all that will ever be on a stream that nothing was written on: `bytes` is asked for it once, when the stream
+   * Queues all that will ever be on a stream that nothing was written on: `content` is asked for it once, when the stream
    * gets its turn to send, and never when it fails before that. Until then its owner may add to the content, which is 1
-   * byte at least. `done` as with `fin`. Without this, each message has a stream of its own.
+   * byte at least. `most` is what it should weigh at most, so that a peer whose application reads nothing is not sent more
+   * than a bound; a single message may weigh more. `done` as with `fin`. Without this, each message has a stream of its
+   * own.
    */
-  readonly writeWhole?: ((bytes: () => Uint8Array, done: (failure?: StreamFailure) => void) => void) | undefined
+  readonly writeWhole?:
+    | ((content: (most: number) => StreamContent, done: (failure?: StreamFailure) => void) => void)
+    | undefined
   /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
   readonly setPriority: (priority: number) => void
   /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */

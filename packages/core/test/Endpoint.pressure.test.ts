@@ -6,7 +6,8 @@ import { randomFillSync } from "node:crypto"
 import { maxLongBytes } from "../src/internal/quiche/tunables.ts"
 import { bytes, textOf } from "./endpoint-support/common.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
-import { eventually, joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
+import { endpointBehind, eventually, joined, nothing, type Service, standstill } from "./endpoint-support/quic.ts"
+import { blocked, Network, open } from "./support/impaired.ts"
 import { assertSame, until } from "./support/quic.ts"
 
 const MiB = 2 ** 20
@@ -82,6 +83,117 @@ describe("a receiver that reads nothing", () => {
         assert.isTrue(yield* nothing(two.nextMessage))
       }).pipe(onLoopback),
     300_000
+  )
+})
+
+describe("messages that nobody takes", () => {
+  /** What one connection may have of them: see the promise in docs/guarantees.md. */
+  const most = { messages: 32_768, bytes: 8 * MiB }
+  const buffered = { messageBuffer: 10, messageBufferBytes: MiB }
+
+  /** Sends on and on, by many fibers, until the peer takes no more; `confirmed` counts. */
+  const flood = Effect.fnUntraced(function* (self: Service, peer: Service, size: number, fibers: number) {
+    const state = { confirmed: 0, begun: 0, over: false }
+    const sending = yield* Effect.forEach(Array.from({ length: fibers }), () =>
+      Effect.forkChild(
+        Effect.whileLoop({
+          while: () => !state.over,
+          body: () => {
+            state.begun += 1
+            return self.sendMessage(new Uint8Array(size).fill(state.begun), peer.localAddress)
+          },
+          step: () => {
+            state.confirmed += 1
+          }
+        })
+      )
+    )
+    let before = -1
+    while (state.confirmed > before || state.confirmed === 0) {
+      before = state.confirmed
+      yield* Effect.sleep("700 millis")
+    }
+    return { state, sending }
+  })
+
+  /** Takes all of it: every message arrives, and the sender goes on. */
+  const takeAll = Effect.fnUntraced(function* (
+    { sending, state }: Effect.Success<ReturnType<typeof flood>>,
+    peer: Service,
+    size: number
+  ) {
+    state.over = true
+    for (let i = 0; i < state.begun; i++) assert.strictEqual((yield* peer.nextMessage).payload.length, size)
+    yield* Effect.forEach(sending, Fiber.join)
+    assert.strictEqual(state.confirmed, state.begun)
+    assert.isTrue(yield* nothing(peer.nextMessage))
+  })
+
+  for (const [size, fibers] of [
+    [3, 2_000],
+    [1_000, 500],
+    [17_000, 200],
+    [60_000, 200]
+  ] as const) {
+    it.live(
+      `are confirmed up to a bound in messages and in bytes, ${size} bytes each, and all arrive when they are`,
+      () =>
+        Effect.gen(function* () {
+          const { one, two } = yield* joined({}, buffered)
+          const flooding = yield* flood(one, two, size, fibers)
+          const { confirmed } = flooding.state
+          assert.isBelow(confirmed, most.messages + buffered.messageBuffer)
+          assert.isBelow(confirmed * size, most.bytes + buffered.messageBufferBytes + size)
+          // It is the peer that they wait for, and not the network.
+          assert.isAbove(confirmed * Math.max(size, 256), most.bytes / 2)
+          yield* takeAll(flooding, two, size)
+        }).pipe(onLoopback)
+    )
+  }
+
+  it.live("are bounded one by one, too, and an answer does not wait for them", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined({}, buffered)
+      const flooding = yield* flood(one, two, 1, 1)
+      assert.isBelow(flooding.state.confirmed, 1_024 + buffered.messageBuffer)
+      const question = yield* two.openBidirectionalStream(one.localAddress)
+      yield* question.send.sendMessage(bytes("who?"))
+      const reply = Option.getOrThrow((yield* one.nextMessage).reply)
+      yield* reply.sendMessage(bytes("I"))
+      assert.strictEqual(textOf(yield* question.receive.next), "I")
+      yield* takeAll(flooding, two, 1)
+      assert.isTrue((yield* one.connectTo(two.localAddress)) === near)
+    }).pipe(onLoopback)
+  )
+
+  it.live("are waited for as long as that takes: that is no stall", () =>
+    Effect.gen(function* () {
+      const { near, one, two } = yield* joined({ stallTimeout: "1 second" }, buffered)
+      const flooding = yield* flood(one, two, 1_000, 500)
+      yield* Effect.sleep("2500 millis")
+      yield* takeAll(flooding, two, 1_000)
+      assert.isTrue((yield* one.connectTo(two.localAddress)) === near)
+    }).pipe(onLoopback)
+  )
+
+  it.live("are followed by others though the credit for those was lost on the way", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const one = yield* endpoint()
+      const two = yield* endpointBehind(network, buffered)
+      const near = yield* one.connectTo(two.localAddress)
+      const flooding = yield* flood(one, two, 1_000, 500)
+      flooding.state.over = true
+      // All that has come is taken, and no packet gets back that says so.
+      network.outgoing = blocked
+      const { confirmed } = flooding.state
+      for (let i = 0; i < confirmed; i++) yield* two.nextMessage
+      yield* Effect.sleep("300 millis")
+      network.outgoing = open
+      for (let i = confirmed; i < flooding.state.begun; i++) yield* two.nextMessage
+      yield* Effect.forEach(flooding.sending, Fiber.join)
+      assert.isTrue((yield* one.connectTo(two.localAddress)) === near)
+    }).pipe(onLoopback)
   )
 })
 

@@ -115,6 +115,37 @@ describe("incoming messages", () => {
     }).pipe(onNetwork)
   )
 
+  it.effect(
+    "hold the sender of small ones back, too: in messages and in bytes, and all arrive when they are taken",
+    () =>
+      Effect.gen(function* () {
+        const [one, two] = yield* pair({}, { messageBuffer: 10 })
+        const total = 60_000
+        let sent = 0
+        const sends = yield* Effect.forEach(Array.from({ length: total / 100 }), () =>
+          Effect.forkChild(
+            Effect.forEach(
+              Array.from({ length: 100 }),
+              () =>
+                Effect.andThen(
+                  one.sendMessage(new Uint8Array(3), "10.0.0.2:2"),
+                  Effect.sync(() => (sent += 1))
+                ),
+              { discard: true }
+            )
+          )
+        )
+        for (let before = -1; sent > before || sent === 0;) {
+          before = sent
+          for (let i = 0; i < 20; i++) yield* settle
+        }
+        assert.isBelow(sent, 32_768 + 10)
+        for (let i = 0; i < total; i++) assert.strictEqual((yield* two.nextMessage).payload.length, 3)
+        yield* Fiber.awaitAll(sends)
+        assert.strictEqual(sent, total)
+      }).pipe(onNetwork)
+  )
+
   it.effect("held back of one peer do not hold back another peer's for ever", () =>
     Effect.gen(function* () {
       const two = yield* endpoint("10.0.0.2:2", { messageBuffer: 1 })

@@ -207,6 +207,24 @@ describe("room", () => {
     })
   )
 
+  it.effect("is given first to who waits for it first of all", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox<number>({ capacity: 1 })
+      inbox.offer(0)
+      const order: Array<string> = []
+      const waits = (name: string, first: boolean) =>
+        inbox.onRoom(() => {
+          order.push(name)
+          inbox.offer(1)
+        }, first)
+      waits("a", false)
+      waits("b", false)
+      waits("c", true)
+      for (let i = 0; i < 3; i++) yield* inbox.take
+      assert.deepStrictEqual(order, ["c", "a", "b"])
+    })
+  )
+
   it.effect("is called for once, and again by whoever waits again", () =>
     Effect.gen(function* () {
       const box = inbox({ capacity: 1 })

@@ -289,13 +289,14 @@ describe("a trace", () => {
         const { near } = yield* connect()
         yield* note("connected")
         const stream = near.connection.openUni(0)
+        const content = Buffer.concat(["one", "two"].map((message) => WireMessage.encodeUser(text(message))))
         stream.writeWhole!(
-          () => Buffer.concat(["one", "two"].map((message) => WireMessage.encodeUser(text(message)))),
+          () => ({ bytes: content, weight: content.length }),
           () => {}
         )
         stream.reset(7)
         stream.writeWhole!(
-          () => new Uint8Array(1),
+          () => ({ bytes: new Uint8Array(1), weight: 1 }),
           () => {}
         )
         yield* settle

@@ -56,9 +56,10 @@ export class Inbox<A> {
     return this.roomWaiters.length
   }
 
-  /** Calls back once, when there is room. */
-  onRoom(callback: () => void): void {
-    this.roomWaiters.push(callback)
+  /** Calls back once, when there is room; before all others that wait when it is `first`. */
+  onRoom(callback: () => void, first = false): void {
+    if (first) this.roomWaiters.unshift(callback)
+    else this.roomWaiters.push(callback)
   }
 
   /** Takes back an item that nobody has taken. */

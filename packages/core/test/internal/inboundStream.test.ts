@@ -18,6 +18,8 @@ const setup = (
   let room = options.room ?? Infinity
   let partial = 0
   const waiting: Array<() => void> = []
+  /** Of each time that it waited: whether before all others. */
+  const firsts: Array<boolean> = []
   const taken: Array<string> = []
   const happened: Array<string> = []
   const send: BackingSendStream = {
@@ -30,7 +32,10 @@ const setup = (
     {
       maxMessageSize: 1_000,
       hasRoom: () => taken.length < room,
-      onRoom: (callback) => waiting.push(callback),
+      onRoom: (callback, first) => {
+        waiting.push(callback)
+        firsts.push(first)
+      },
       user: (payload, reply) => {
         taken.push(`${new TextDecoder().decode(payload)}${Option.isSome(reply) ? "?" : ""}`)
       },
@@ -56,7 +61,8 @@ const setup = (
       room += more
       for (const callback of waiting.splice(0)) callback()
     },
-    waiting
+    waiting,
+    firsts
   }
 }
 
@@ -92,6 +98,17 @@ describe("while there is no room", () => {
     assert.deepStrictEqual(taken, ["a", "b", "c", "d"])
     // There is nothing left to resume.
     assert.deepStrictEqual(happened, [])
+  })
+
+  it("what has been read goes before what has not", () => {
+    const { firsts, make, stream } = setup({ room: 0 })
+    assert.strictEqual(stream.demand(), 0)
+    make(1)
+    stream.onData(frames(user("a"), user("b"), user("c")))
+    make(1)
+    make(1)
+    assert.strictEqual(stream.demand(), 0)
+    assert.deepStrictEqual(firsts, [false, true, true, false])
   })
 
   it("reading goes on only when all that has been read is taken", () => {

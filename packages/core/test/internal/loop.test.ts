@@ -24,7 +24,7 @@ const makeLoop = (broken: ReadonlyArray<string> = []) => {
       isUnread: false,
       phase: "established",
       deadline: Infinity,
-      remoteAddress: undefined,
+      remoteAddress: undefined as never,
       asksForTurn: false,
       turnIsOwn: false,
       workSeen: 0,
@@ -46,7 +46,7 @@ const makeLoop = (broken: ReadonlyArray<string> = []) => {
         connection.phase = "closed"
       }
     }
-    return connection as unknown as Omit<typeof connection, "remoteAddress"> & Connection
+    return connection as typeof connection & Connection
   }
   return { loop, log, defects, makeConnection }
 }
@@ -158,7 +158,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
   /** The connections that were published in the meantime, and by nobody heard who would fail the test for it. */
   const heard = async (body: () => Promise<void>): Promise<number> => {
     const idleTurns = channel(idleTurnsChannel)
-    const { publish } = idleTurns
+    const publish = idleTurns.publish.bind(idleTurns)
     let count = 0
     idleTurns.publish = () => (count += 1)
     const nobody = () => {}

@@ -312,3 +312,73 @@ describe("a message that is given up", () => {
     assert.deepStrictEqual(streams[0]!.resets, [0])
   })
 })
+
+describe("messages that weigh more than their stream may carry", () => {
+  const weightOf = (streams: ReadonlyArray<{ readonly weight: number }>) => streams.map(({ weight }) => weight)
+
+  it("follow on streams of their own, in order, as many on each as may be, and one at least", () => {
+    const { results, send, streams } = setup()
+    for (let i = 0; i < 7; i++) send(i, { length: 100 })
+    const two = 2 * (256 + WireMessage.headerLength + 100)
+    streams[0]!.turn(two)
+    streams[1]!.turn(two + 1)
+    streams[2]!.turn(1)
+    streams[3]!.turn()
+    assert.deepStrictEqual(
+      streams.map(({ messages }) => messages.map(([first]) => first)),
+      [[0, 1], [2, 3], [4], [5, 6]]
+    )
+    assert.deepStrictEqual(weightOf(streams), [two, two, two / 2, two])
+    for (const stream of streams) stream.end()
+    assert.deepStrictEqual(
+      results.map(([first, failure]) => [first, failure]),
+      Array.from({ length: 7 }, (_, i) => [i, undefined])
+    )
+  })
+
+  it("can be given up on afterwards, and those that were before are not carried over", () => {
+    const { results, send, streams } = setup()
+    const messages = [0, 1, 2, 3].map((first) => send(first))
+    messages[1]!.cancel()
+    streams[0]!.turn(1)
+    messages[2]!.cancel()
+    streams[1]!.turn(Infinity)
+    assert.deepStrictEqual(
+      streams.map((stream) => stream.messages.map(([first]) => first)),
+      [[0], [3]]
+    )
+    for (const stream of streams) stream.end()
+    assert.deepStrictEqual(
+      results.map(([first]) => first),
+      [0, 3]
+    )
+  })
+
+  it("reset their stream when all of them are given up on", () => {
+    const { send, streams } = setup()
+    const messages = [0, 1, 2].map((first) => send(first))
+    streams[0]!.turn(1)
+    messages[1]!.cancel()
+    assert.deepStrictEqual(streams[1]!.resets, [])
+    messages[2]!.cancel()
+    assert.deepStrictEqual(streams[1]!.resets, [0])
+    assert.deepStrictEqual(streams[0]!.resets, [])
+  })
+
+  it("are told apart when the peer refuses a stream", () => {
+    const { results, send, streams } = setup()
+    for (let i = 0; i < 3; i++) send(i)
+    streams[0]!.turn(1)
+    streams[1]!.turn(Infinity)
+    streams[0]!.fail(new StreamStopped({ code: 1 }))
+    streams[1]!.fail(new StreamStopped({ code: 1 }))
+    assert.deepStrictEqual(
+      results.map(([first, , collateral]) => [first, collateral]),
+      [
+        [0, false],
+        [1, true],
+        [2, true]
+      ]
+    )
+  })
+})

@@ -2,7 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../src/internal/quiche/native.ts"
 import { Outgoing } from "../../src/internal/quiche/outgoing.ts"
 import type { SendStream } from "../../src/internal/quiche/sendStream.ts"
-import { maxLongBytes, maxLongStreams, maxOpenStreams, sendQuantum } from "../../src/internal/quiche/tunables.ts"
+import {
+  initialStreamWindow,
+  maxLongBytes,
+  maxLongStreams,
+  maxOpenStreams,
+  mostUnreadWeight,
+  sendQuantum
+} from "../../src/internal/quiche/tunables.ts"
 import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
 import { outcomes } from "../support/quic.ts"
 
@@ -592,5 +599,123 @@ describe("long messages", () => {
     for (let i = 0; i < 2 * maxLongStreams; i++) write(outgoing.open(true, 0), long, true)
     for (let now = 0; now < 50; now++) outgoing.pump(now)
     assert.strictEqual(begun(sent), 2 * maxLongStreams)
+  })
+})
+
+describe("a peer whose application reads nothing", () => {
+  const first = 1_024
+
+  /** Nothing more can be begun, and `count` streams wait for the peer to read. */
+  const heldBack = (count: number) => {
+    const world = setup()
+    const { outgoing, peer, write } = world
+    peer.credit = { uni: first, bidi: first }
+    for (let i = 0; i * initialStreamWindow < mostUnreadWeight; i++) {
+      write(outgoing.open(false, 0), new Uint8Array(initialStreamWindow), true)
+      outgoing.pump(0)
+    }
+    const waiting = Array.from({ length: count }, (_, i) => {
+      const stream = outgoing.open(false, i % 3)
+      return { stream, results: write(stream, byte, true) }
+    })
+    outgoing.pump(0)
+    const begun = () => waiting.filter(({ stream }) => stream.id !== undefined).length
+    assert.strictEqual(begun(), 0)
+    return { ...world, begun, waiting }
+  }
+
+  /** The peer has read all that was sent, and says so. */
+  const readAll = ({ peer }: ReturnType<typeof heldBack>) => {
+    peer.credit.uni = first
+  }
+
+  it("is sent no more messages, is not said to have stalled, and answers and questions go on", () => {
+    const { begun, outgoing, peer, sent, write } = heldBack(3)
+    for (const [id] of sent) peer.acknowledged.add(id)
+    do outgoing.confirm(1, true)
+    while (outgoing.confirm(1, true))
+    outgoing.confirmHalves(1)
+    assert.isFalse(outgoing.waits)
+    const question = outgoing.open(true, 0)
+    write(question, byte, true)
+    const answer = outgoing.answer(5)
+    write(answer, byte, true)
+    outgoing.pump(1)
+    assert.isTrue(sent.some(([id]) => id === question.id))
+    assert.isTrue(sent.some(([id]) => id === 5))
+    assert.strictEqual(begun(), 0)
+  })
+
+  it("is sent the others once it has read, those of the highest priority first", () => {
+    const world = heldBack(30)
+    const { begun, outgoing, sent, waiting } = world
+    readAll(world)
+    outgoing.pump(1)
+    assert.strictEqual(begun(), 30)
+    const order = sent.map(([id]) => waiting.find(({ stream }) => stream.id === id)?.stream.priority)
+    assert.deepStrictEqual(
+      order.filter((priority) => priority !== undefined),
+      [2, 1, 0].flatMap((priority) => Array.from({ length: 10 }, () => priority))
+    )
+  })
+
+  it("is sent so many in a turn, and others in the next", () => {
+    const world = heldBack(120)
+    const { begun, outgoing, touches } = world
+    readAll(world)
+    const before = touches()
+    outgoing.pump(1)
+    assert.isBelow(begun(), 120)
+    assert.isAbove(touches(), before)
+    for (let i = 0; i < 4; i++) outgoing.pump(2 + i)
+    assert.strictEqual(begun(), 120)
+  })
+
+  it("is sent what has become more urgent first, and nothing of what was given up", () => {
+    const world = heldBack(6)
+    const { outgoing, sent, waiting } = world
+    waiting[5]!.stream.reset(1)
+    waiting[0]!.stream.setPriority(9)
+    readAll(world)
+    const before = sent.length
+    outgoing.pump(1)
+    assert.strictEqual(sent[before]![0], waiting[0]!.stream.id)
+    assert.isUndefined(waiting[5]!.stream.id)
+    assert.strictEqual(sent.length - before, 5)
+  })
+
+  it("is asked for its credit with an empty stream now and then, since the frame may have been lost", () => {
+    const { outgoing, peer, sent } = heldBack(1)
+    /** A turn in which everything is acknowledged, too. */
+    const turn = (now: number) => {
+      outgoing.pump(now)
+      for (const [id] of sent) peer.acknowledged.add(id)
+      while (outgoing.confirm(now, true)) continue
+    }
+    const probes = () => sent.filter(([, length]) => length === 0).length
+    // Of its first streams it need not have told yet.
+    const atOnce = probes()
+    assert.isAbove(atOnce, 0)
+    const asked: Array<number> = []
+    for (let now = 0; now < 3_000; now += 50) {
+      const before = probes()
+      if (now >= outgoing.deadline) turn(now)
+      if (probes() > before) asked.push(now)
+    }
+    assert.deepStrictEqual(asked, [100, 300, 700, 1_500])
+    // For hours, and no credit is taken that is not there.
+    for (let now = 3_000; now < 10 * 3_600_000; now += 60_000) turn(now)
+    assert.isAtLeast(peer.credit.uni, 1)
+    assert.isBelow(probes() - atOnce, first)
+  })
+
+  it("fails all that waits when the connection ends", () => {
+    const { outgoing, waiting } = heldBack(3)
+    outgoing.fail(new StreamGone())
+    assert.deepStrictEqual(
+      waiting.map(({ results }) => results),
+      Array.from({ length: 3 }, () => [new StreamGone()])
+    )
+    assert.strictEqual(outgoing.deadline, Infinity)
   })
 })

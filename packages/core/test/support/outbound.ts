@@ -2,7 +2,7 @@
  * Streams that have their turn, and end, when the test says so.
  */
 import { assert } from "@effect/vitest"
-import type { BackingConnection, BackingSendStream, StreamFailure } from "../../src/Transport.ts"
+import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 
 type Finish = (failure?: StreamFailure) => void
@@ -23,7 +23,9 @@ export class FakeStream implements BackingSendStream {
   readonly priority: number
   readonly writeWhole: BackingSendStream["writeWhole"]
   readonly resets: Array<number> = []
-  private bytes: (() => Uint8Array) | undefined
+  /** What its content weighed. */
+  weight = 0
+  private content: ((most: number) => StreamContent) | undefined
   private finished: Finish | undefined
   private written: Array<Uint8Array> = []
   fin = false
@@ -31,8 +33,8 @@ export class FakeStream implements BackingSendStream {
   constructor(priority: number, whole: boolean) {
     this.priority = priority
     this.writeWhole = whole
-      ? (bytes, done) => {
-          this.bytes = bytes
+      ? (content, done) => {
+          this.content = content
           this.finished = done
         }
       : undefined
@@ -51,13 +53,16 @@ export class FakeStream implements BackingSendStream {
   }
 
   get waits(): boolean {
-    return this.bytes !== undefined
+    return this.content !== undefined
   }
 
-  /** It has its turn, if it has not had it. */
-  turn(): void {
-    if (this.bytes !== undefined) this.written.push(this.bytes())
-    this.bytes = undefined
+  /** It has its turn, if it has not had it, with content that should weigh `most`. */
+  turn(most = Infinity): void {
+    const content = this.content?.(most)
+    this.content = undefined
+    if (content === undefined) return
+    this.written.push(content.bytes)
+    this.weight = content.weight
   }
 
   end(failure?: StreamFailure): void {

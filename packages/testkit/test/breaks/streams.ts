@@ -287,7 +287,7 @@ export const streams: Breaks = {
     /message 2499/u,
     sending(({ writeWhole }) => ({
       writeWhole: (bytes, done) => {
-        const early = bytes()
+        const early = bytes(Infinity)
         writeWhole!(() => early, done)
       }
     }))
@@ -420,7 +420,7 @@ export const streams: Breaks = {
     sending(({ writeWhole }) => ({
       writeWhole: (bytes, done) =>
         writeWhole!(bytes, (failure) => {
-          if (failure !== undefined) bytes()
+          if (failure !== undefined) bytes(Infinity)
           done(failure)
         })
     }))

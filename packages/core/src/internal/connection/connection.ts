@@ -179,8 +179,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return this.owner.messages.hasRoom
   }
 
-  onRoom(callback: () => void): void {
-    this.owner.messages.onRoom(callback)
+  onRoom(callback: () => void, first: boolean): void {
+    this.owner.messages.onRoom(callback, first)
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {

@@ -16,7 +16,8 @@ export const overcommittedCode = 2
 export interface InboundOwner {
   readonly maxMessageSize: number
   readonly hasRoom: () => boolean
-  readonly onRoom: (callback: () => void) => void
+  /** Calls back when there is room; before all others when `first`. */
+  readonly onRoom: (callback: () => void, first: boolean) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
   /** Accounts for bytes of messages in part; false when that is too much. */
@@ -109,9 +110,13 @@ export class InboundStream implements RecvEvents {
     return true
   }
 
+  /**
+   * A stream with messages that are decoded goes before those that are still in their windows: so no more than one chunk
+   * is ever decoded and has no room, however many streams wait.
+   */
   private waitForRoom(): void {
     this.waiting = true
-    this.owner.onRoom(() => this.takeUp())
+    this.owner.onRoom(() => this.takeUp(), this.delivered < this.decoded.length)
   }
 
   private takeUp(): void {

@@ -8,7 +8,7 @@
  * result: done when the peer has acknowledged the stream, which is over with its last message.
  */
 import { Buffer } from "node:buffer"
-import type { BackingConnection, BackingSendStream, StreamFailure } from "../../Transport.ts"
+import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { writeUserMessage } from "./sendStream.ts"
 
@@ -20,6 +20,9 @@ const mostShared = 64 << 10
 
 /** What a packet within a machine has room for. Streams take more when that is little of what is under way. */
 const leastShared = 16_320
+
+/** What a receiver keeps of a message beside its payload, in bytes, about: an object or two, and a place in a queue. */
+const messageWeight = 256
 
 /** `collateral` when it may be another message of the same stream that the peer refused. */
 export type Done = (failure?: StreamFailure, collateral?: boolean) => void
@@ -74,11 +77,17 @@ export class OutboundMessages {
     const stream = new SharedStream(backing)
     const message = stream.add(payload, done)
     this.waiting.set(priority, stream)
-    const write = () => {
+    this.begin(stream, priority)
+    return message
+  }
+
+  private begin(stream: SharedStream, priority: number): void {
+    const content = (most: number) => {
       this.depart(stream, priority)
+      if (stream.weight > most) this.carryOver(stream, priority, most)
       return stream.encode()
     }
-    backing.writeWhole(write, (failure) => {
+    stream.backing.writeWhole(content, (failure) => {
       this.depart(stream, priority)
       this.underWay -= stream.underWay
       const refused = failure?._tag === "StreamStopped" && stream.isShared
@@ -86,7 +95,15 @@ export class OutboundMessages {
       if (refused) this.sharing = false
       stream.settle(failure, refused)
     })
-    return message
+  }
+
+  /** Leaves on the stream what may weigh `most`; the others follow on a stream of their own. */
+  private carryOver(stream: SharedStream, priority: number, most: number): void {
+    const rest = stream.split(most, () => this.connection.openUni(priority) as WritableWhole)
+    if (rest === undefined) return
+    stream.underWay = stream.bytes
+    rest.underWay = rest.bytes
+    this.begin(rest, priority)
   }
 
   /** It takes no more messages. */
@@ -101,19 +118,23 @@ export class OutboundMessages {
 type WritableWhole = BackingSendStream & { readonly writeWhole: NonNullable<BackingSendStream["writeWhole"]> }
 
 class SharedStream {
+  readonly backing: WritableWhole
   /** Of the messages that nobody has given up on, headers included. */
   bytes = 0
   /** How many bytes of it count as under way. */
   underWay = 0
-  private readonly backing: BackingSendStream
-  private readonly messages: Array<SharedMessage> = []
+  private messages: Array<SharedMessage> = []
   /** Messages that nobody has given up on. */
   private left = 0
   private written = 0
   private over = false
 
-  constructor(backing: BackingSendStream) {
+  constructor(backing: WritableWhole) {
     this.backing = backing
+  }
+
+  get weight(): number {
+    return this.bytes + messageWeight * this.left
   }
 
   hasRoomFor(length: number, most: number): boolean {
@@ -128,13 +149,39 @@ class SharedStream {
     return message
   }
 
+  /**
+   * Keeps the first messages, at least one and as many as weigh `most`, and yields a stream with the others: on `open` if
+   * there are any.
+   */
+  split(most: number, open: () => WritableWhole): SharedStream | undefined {
+    let weight = 0
+    const end = this.messages.findIndex(({ payload }, i) => {
+      if (payload !== undefined) weight += messageWeight + WireMessage.headerLength + payload.length
+      return i > 0 && weight > most
+    })
+    const others = end === -1 ? [] : this.messages.splice(end).filter(({ payload }) => payload !== undefined)
+    if (others.length === 0) return undefined
+    const rest = new SharedStream(open())
+    rest.messages = others
+    for (const message of others) {
+      const bytes = WireMessage.headerLength + message.payload!.length
+      this.bytes -= bytes
+      this.left -= 1
+      rest.bytes += bytes
+      rest.left += 1
+      message.stream = rest
+    }
+    return rest
+  }
+
   /** Whether more than one message was written. */
   get isShared(): boolean {
     return this.written > 1
   }
 
   /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
-  encode(): Uint8Array {
+  encode(): StreamContent {
+    const { weight } = this
     this.written = this.left
     const frames = Buffer.allocUnsafe(this.bytes)
     let at = 0
@@ -144,7 +191,7 @@ class SharedStream {
       message.payload = undefined
       at = WireMessage.encodeUserInto(payload, frames, at)
     }
-    return frames
+    return { bytes: frames, weight }
   }
 
   /** Tells everybody how it went. */
@@ -167,7 +214,8 @@ class SharedMessage implements OutboundMessage {
   /** Undefined once it is written, or nobody wants it to be. */
   payload: Uint8Array | undefined
   done: Done | undefined
-  private readonly stream: SharedStream
+  /** The one that carries it. */
+  stream: SharedStream
 
   constructor(stream: SharedStream, payload: Uint8Array, done: Done) {
     this.stream = stream

@@ -327,6 +327,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
     else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
+    if (this.isReading) this.deadline = Math.min(this.deadline, this.outgoing.deadline)
     this.host.wake(this)
   }
 

@@ -4,15 +4,26 @@
 import type { StreamFailure } from "../../Transport.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
+import { PeerBacklog } from "./peerBacklog.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { Settling, type SettlingStreams } from "./settling.ts"
-import { confirmTurns, leastConfirmed, maxOpenStreams } from "./tunables.ts"
+import {
+  confirmTurns,
+  firstCreditProbe,
+  initialStreamWindow,
+  leastConfirmed,
+  longestCreditProbe,
+  maxOpenStreams
+} from "./tunables.ts"
 
 const shutdownWrite = 1
 
 /** Streams that are tried in one turn although the windows seem full. */
 const maxBlockedTries = 64
+
+/** Streams that a turn lets go on for which the peer has made room. */
+const maxReleased = 64
 
 /** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
 const answerPatience = 5
@@ -31,6 +42,8 @@ export interface OutgoingHost {
   readonly idleTimeout: () => number
 }
 
+const always = () => true
+
 export class Outgoing implements SendOwner, SettlingStreams {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
@@ -48,6 +61,12 @@ export class Outgoing implements SendOwner, SettlingStreams {
   private readonly long = new LongMessages()
   /** Streams of kinds that the peer has no credit for. */
   private creditless: Array<SendStream> = []
+  /** Unidirectional streams that wait for the peer's application to read others, and what it may have unread. */
+  private readonly held = new SendQueue()
+  private readonly backlog = new PeerBacklog()
+  /** When credit that the peer may have given is asked for, and how long after the time before. */
+  private probeAt = Infinity
+  private probeInterval = firstCreditProbe
   /** Streams whose own window is full while the congestion window is not. */
   private parked: Array<SendStream> = []
   /** Streams whose fin is written and not yet acknowledged. */
@@ -107,9 +126,11 @@ export class Outgoing implements SendOwner, SettlingStreams {
   /** Ends every stream. What the peer has acknowledged is done, though its turn to be confirmed has not come. */
   fail(failure: StreamFailure): void {
     for (const stream of this.unconfirmed) if (!stream.ended && stream.confirmed()) this.succeed(stream)
-    const streams = [...this.unused, ...this.queue.drain(), ...this.creditless, ...this.parked, ...this.sending]
+    const queued = [...this.queue.drain(), ...this.held.drain()]
+    const streams = [...this.unused, ...queued, ...this.creditless, ...this.parked, ...this.sending]
     this.unused.clear()
     this.creditless = []
+    this.probeAt = Infinity
     this.parked = []
     this.full = undefined
     this.unconfirmed = []
@@ -137,7 +158,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   discard(stream: SendStream, code: number): void {
     this.unused.delete(stream)
-    if (stream.queued) this.queue.remove(stream)
+    if (stream.queued) (stream.isHeld ? this.held : this.queue).remove(stream)
     stream.queued = false
     this.release(stream)
     // With the fin on its way there is nothing left to take back.
@@ -149,16 +170,19 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   reprioritize(stream: SendStream, priority: number): void {
     const listed = stream.queued && !this.parked.includes(stream) && !this.creditless.includes(stream)
-    if (listed) this.queue.remove(stream)
+    const queue = stream.isHeld ? this.held : this.queue
+    if (listed) queue.remove(stream)
     stream.priority = priority
-    if (listed) this.queue.push(stream)
+    if (listed) queue.push(stream)
     if (stream.id !== undefined) this.tellPriority(stream)
   }
 
   // --- what settling calls -----------------------------------------------------------------------------------------
 
   mark(): void {
-    this.open(false, Infinity).write(new Uint8Array(0), true, () => {})
+    const stream = this.open(false, Infinity)
+    stream.isProbe = true
+    stream.write(new Uint8Array(0), true, () => {})
   }
 
   hurry(stream: SendStream): void {
@@ -276,6 +300,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
   pump(now: number): void {
     if (this.isFull()) return
     if (this.creditless.length > 0) this.requeueCredited()
+    if (this.held.size > 0) this.releaseHeld(now)
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
@@ -286,7 +311,10 @@ export class Outgoing implements SendOwner, SettlingStreams {
       const before = stream.pending
       const result = stream.writeSome()
       if (result !== "ended") stream.begun()
-      if (stream.pending < before) stream.settleFrom = now
+      if (stream.pending < before) {
+        stream.settleFrom = now
+        if (stream.unread !== undefined) this.backlog.grown(stream.unread, stream.written)
+      }
       if (stream.pending < before || result === "drained") {
         this.progress += 1
         this.work += 1
@@ -350,19 +378,69 @@ export class Outgoing implements SendOwner, SettlingStreams {
       return false
     }
     if (stream.bidirectional) {
+      stream.settleContent(Infinity)
       stream.id = this.nextBi
       this.nextBi += 4
     } else {
+      this.backlog.observe(left)
+      if (!stream.isProbe && !this.backlog.hasRoom(left)) {
+        this.hold(stream, now, left)
+        return false
+      }
+      const weight = stream.settleContent(this.backlog.share)
+      stream.unread = this.backlog.begin(Math.min(weight, initialStreamWindow))
       stream.id = this.nextUni
       this.nextUni += 4
     }
-    stream.settleContent()
     stream.begunAt = now
     this.sending.add(stream)
     this.opened += 1
     this.long.begin(stream)
     if (stream.priority !== 0) this.tellPriority(stream)
     return true
+  }
+
+  /** Has a stream wait until the peer's application has read others. */
+  private hold(stream: SendStream, now: number, left: number): void {
+    stream.isHeld = true
+    this.held.push(stream)
+    if (this.probeAt < Infinity) return
+    this.probeInterval = firstCreditProbe
+    this.probeAt = now + this.probeInterval
+    for (let i = this.backlog.untold(left); i > 0; i--) this.mark()
+  }
+
+  /** Lets streams go on that were held, the highest priority first, as far as the peer has made room. */
+  private releaseHeld(now: number): void {
+    const left = this.native.peerStreamsLeftUni()
+    this.backlog.observe(left)
+    if (!this.backlog.hasRoom(left)) return this.probe(now, left)
+    for (let i = 0; i < maxReleased; i++) {
+      const stream = this.held.take(true, always)
+      if (stream === undefined) break
+      stream.isHeld = false
+      this.queue.push(stream)
+    }
+    this.probeAt = Infinity
+    // As many again in the next turn; those for which there is no room after all are held anew.
+    if (this.held.size > 0) this.host.touch()
+  }
+
+  /**
+   * The peer has given no credit for a while. Either its application reads nothing; or the frame was lost that gave it,
+   * which the peer's QUIC need not repeat. It gives more when it has read further streams: empty ones will do.
+   */
+  private probe(now: number, left: number): void {
+    if (now < this.probeAt) return
+    this.probeInterval = Math.min(2 * this.probeInterval, longestCreditProbe)
+    const count = Math.min(this.backlog.lost, left - 1)
+    this.probeAt = count > 0 ? now + this.probeInterval : Infinity
+    for (let i = 0; i < count; i++) this.mark()
+  }
+
+  /** When it wants its next turn at the latest, in `performance.now()` milliseconds. */
+  get deadline(): number {
+    return this.probeAt
   }
 
   private requeueCredited(): void {

@@ -2,10 +2,11 @@
  * The sending half of a stream: what is queued on it, and who waits for what.
  */
 import { StreamGone, StreamStopped } from "../../StreamError.ts"
-import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
+import type { BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { codeOf, untraced } from "./errorCode.ts"
 import type { NativeConnection } from "./native.ts"
+import type { Entry } from "./peerBacklog.ts"
 import type { RecvStream } from "./recvStream.ts"
 import type { Proof } from "./settling.ts"
 import { sendHighWater, sendQuantum } from "./tunables.ts"
@@ -49,8 +50,13 @@ export class SendStream implements BackingSendStream {
   finQueued = false
   finWritten = false
   ended = false
-  /** Whether the connection's queue holds it. */
+  /** Whether the connection's queue holds it; or the other queue, of those that wait for the peer to read. */
   queued = false
+  isHeld = false
+  /** Sent to learn something of the peer, and so not held. */
+  isProbe = false
+  /** What it counts among those that the peer may not have read. */
+  unread: Entry | undefined = undefined
   /** Since when it is to be found out whether its bytes were lost, and what is known of that: see `Settling.settled`. */
   settleFrom = 0
   proof: Proof | undefined = undefined
@@ -68,7 +74,7 @@ export class SendStream implements BackingSendStream {
 
   private readonly owner: SendOwner
   /** Yields what there is to write, once the stream has its turn. */
-  private whole: (() => Uint8Array) | undefined = undefined
+  private whole: ((most: number) => StreamContent) | undefined = undefined
   private readonly chunks: Array<Uint8Array> = []
   private offset = 0
   /** Why it ended before its time, if it did. */
@@ -100,22 +106,23 @@ export class SendStream implements BackingSendStream {
     ;(this.roomWaiters ??= []).push(done)
   }
 
-  writeWhole(bytes: () => Uint8Array, done: Done): void {
+  writeWhole(content: (most: number) => StreamContent, done: Done): void {
     if (this.ended || this.finQueued) return done(this.failure ?? gone())
     this.finQueued = true
     this.finDone = done
-    this.whole = bytes
+    this.whole = content
     this.owner.enqueue(this)
   }
 
-  /** Its turn has come: what it has to write is known from now on. */
-  settleContent(): void {
+  /** Its turn has come: what it has to write is known from now on, and what that weighs, `most` if that can be. */
+  settleContent(most: number): number {
     const { whole } = this
-    if (whole === undefined) return
+    if (whole === undefined) return this.pending
     this.whole = undefined
-    const bytes = whole()
+    const { bytes, weight } = whole(most)
     this.chunks.push(bytes)
     this.pending = bytes.length
+    return weight
   }
 
   setPriority(priority: number): void {

@@ -57,6 +57,20 @@ export const connectionCredit = 2 ** 50
 export const maxLongStreams = 16
 export const maxLongBytes = 32 << 20
 
+/**
+ * What a peer may have of messages and not have read, in weight: bytes, and what it keeps of each message and stream beside
+ * them. Without it a peer whose application takes nothing would be sent, and would confirm, all that its windows hold: a
+ * million messages of a few bytes, or 64 MiB.
+ */
+export const mostUnreadWeight = 8 << 20
+
+/**
+ * How long to wait, at first and at most, before asking for credit that may have been lost, in milliseconds; the waits
+ * double.
+ */
+export const firstCreditProbe = 100
+export const longestCreditProbe = 60_000
+
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
 

@@ -156,7 +156,11 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   writeWhole(stream: BackingSendStream, bytes: () => Uint8Array): Array<Outcome> | undefined {
     if (stream.writeWhole === undefined) return undefined
     const results: Array<Outcome> = []
-    stream.writeWhole(bytes, this.answer(results))
+    const content = () => {
+      const all = bytes()
+      return { bytes: all, weight: all.length }
+    }
+    stream.writeWhole(content, this.answer(results))
     return results
   }
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { RecvEvents, StreamFailure } from "@qp2p/core/Transport"
+import type { RecvEvents, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 
 /** Bytes that a stream may be ahead of its reader, and that a connection may have under way. */
 export const window = 256 * 1024
@@ -11,7 +11,7 @@ export const window = 256 * 1024
 export interface Write {
   bytes: Uint8Array
   /** Yields the bytes when the stream has its turn. */
-  readonly whole?: () => Uint8Array
+  readonly content?: (most: number) => StreamContent
   readonly fin: boolean
   readonly done: (failure?: StreamFailure) => void
   offset: number
@@ -22,7 +22,10 @@ export class Channel {
   /** Tells the accepting side of the stream; every packet of the stream that arrives there does. */
   readonly announce: () => void
 
+  readonly bidirectional: boolean
   priority: number
+  /** What the peer keeps of it until it has read it. */
+  weight = 0
   queue: Array<Write> = []
   sent = 0
   credit = window
@@ -37,8 +40,9 @@ export class Channel {
   paused = false
   finished = false
 
-  constructor(priority: number, announce: () => void) {
+  constructor(priority: number, bidirectional: boolean, announce: () => void) {
     this.priority = priority
+    this.bidirectional = bidirectional
     this.announce = announce
   }
 

@@ -25,6 +25,12 @@ import type { MemoryPort, MemoryWire } from "./port.ts"
 /** Streams that one side may have open at once, until the other has read them to their ends. */
 const streamCredit = 1_024
 
+/** What a peer may have of messages and not have read, in the weight that they say: as over QUIC. */
+const mostUnreadWeight = 8 << 20
+
+/** The share of what is left of that for one stream. */
+const unreadShare = 1 / 128
+
 /** How long a connection in doubt may take to show a sign of life, in milliseconds. */
 const lifeSign = 3_000
 
@@ -62,6 +68,8 @@ export class MemoryConnection implements BackingConnection {
   /** Streams opened, and how far the peer lets that go. */
   private opened = 0
   private openCredit = streamCredit
+  /** What the peer has not read of the unidirectional streams. */
+  private unreadWeight = 0
   /** Streams of the peer's that this side has read to their ends. */
   private closedStreams = 0
   private pumping = false
@@ -179,8 +187,8 @@ export class MemoryConnection implements BackingConnection {
       peer.receiving.add(out)
       out.events = peer.events!.onStream(peer.receiver(out), send)
     }
-    const out = new Channel(priority, announce)
-    const back = events && new Channel(0, announce)
+    const out = new Channel(priority, events !== undefined, announce)
+    const back = events && new Channel(0, true, announce)
     if (back !== undefined && this.closed === undefined) {
       back.events = events
       this.receiving.add(back)
@@ -201,7 +209,7 @@ export class MemoryConnection implements BackingConnection {
     }
     return {
       write: (bytes, fin, done) => enqueue({ bytes, fin, done, offset: 0 }),
-      writeWhole: (whole, done) => enqueue({ bytes: nothing, whole, fin: true, done, offset: 0 }),
+      writeWhole: (content, done) => enqueue({ bytes: nothing, content, fin: true, done, offset: 0 }),
       setPriority: (priority) => {
         channel.priority = priority
       },
@@ -249,7 +257,7 @@ export class MemoryConnection implements BackingConnection {
       let next: Channel | undefined
       for (const channel of this.blocked) {
         const { bytes, offset } = channel.queue[0]!
-        if (!channel.begun && this.opened >= this.openCredit) continue
+        if (!channel.begun && (this.opened >= this.openCredit || this.isHeld(channel))) continue
         const sendable = offset === bytes.length || channel.sent < channel.credit
         if (sendable && (next === undefined || channel.priority > next.priority)) next = channel
       }
@@ -259,12 +267,23 @@ export class MemoryConnection implements BackingConnection {
     this.pumping = false
   }
 
+  /** Whether it waits for the peer to read what it has. */
+  private isHeld(channel: Channel): boolean {
+    return !channel.bidirectional && this.unreadWeight >= mostUnreadWeight
+  }
+
   private sendChunk(channel: Channel, write: Write) {
-    if (write.whole !== undefined && write.bytes === nothing) write.bytes = write.whole()
+    let weight: number | undefined
+    if (write.content !== undefined && write.bytes === nothing) {
+      const content = write.content((mostUnreadWeight - this.unreadWeight) * unreadShare)
+      write.bytes = content.bytes
+      weight = content.weight
+    }
     const size = Math.min(packetSize, write.bytes.length - write.offset, channel.credit - channel.sent)
     if (!channel.begun) {
       channel.begun = true
       this.opened += 1
+      if (!channel.bidirectional) this.unreadWeight += channel.weight = Math.min(weight ?? write.bytes.length, window)
     }
     const chunk = new Uint8Array(write.bytes.subarray(write.offset, write.offset + size))
     write.offset += size
@@ -327,7 +346,12 @@ export class MemoryConnection implements BackingConnection {
   private allowance(channel: Channel): (peer: MemoryConnection) => void {
     const { closedStreams } = this
     const { taken } = channel
+    const read = !this.receiving.has(channel)
     return (peer) => {
+      if (read) {
+        peer.unreadWeight -= channel.weight
+        channel.weight = 0
+      }
       channel.credit = Math.max(channel.credit, taken + window)
       peer.openCredit = Math.max(peer.openCredit, closedStreams + streamCredit)
       peer.pump()

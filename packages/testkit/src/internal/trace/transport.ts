@@ -111,11 +111,11 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
     ...(stream.writeWhole === undefined
       ? undefined
       : {
-          writeWhole: (bytes, done) =>
+          writeWhole: (content, done) =>
             stream.writeWhole!(
-              () => {
-                const whole = bytes()
-                noteWrite(whole, true)
+              (most) => {
+                const whole = content(most)
+                noteWrite(whole.bytes, true)
                 return whole
               },
               listening(true, done)
