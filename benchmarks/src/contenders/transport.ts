@@ -28,7 +28,8 @@ const bindOptions = (accept: boolean): BindOptions => ({
   stallTimeout: Duration.seconds(60),
   maxConnections: 50_000,
   maxConnectionsPerIp: 50_000,
-  maxSendRate: 2 ** 30
+  maxSendRate: 2 ** 30,
+  unreadBuffer: 2 ** 30
 })
 
 const nothing = () => {}

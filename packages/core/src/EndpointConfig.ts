@@ -44,6 +44,11 @@ export const EndpointConfig = Schema.Struct({
   messageBufferBytes: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 64 * 2 ** 20),
   /** Bytes of messages that have arrived in part, per connection; the stream that goes over it is stopped. Default 128 MiB. */
   reassemblyBuffer: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 128 * 2 ** 20),
+  /**
+   * Bytes that peers have sent and nobody has read, over all connections. Over half of it peers that dial are refused; over
+   * all of it the connection with the most is closed with code 3. Default 512 MiB.
+   */
+  unreadBuffer: setting.withDefault(setting.integer(2 ** 20, Number.MAX_SAFE_INTEGER), 512 * 2 ** 20),
   /** Connections at once, incoming and outgoing. Default 10,000. */
   maxConnections: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
   /** Connections at once with one IP address. Default 1,000. */

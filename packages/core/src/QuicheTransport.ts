@@ -112,6 +112,12 @@ const open = Effect.fnUntraced(function* (
     idleTimeout,
     events,
     onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),
+    onOverload: (peer, unread) =>
+      void run(
+        Effect.logWarning("closed the connection with the most unread bytes: the application does not keep up").pipe(
+          Effect.annotateLogs({ peer: NetAddress.formatInet(peer), unread })
+        )
+      ),
     now,
     outbox
   })

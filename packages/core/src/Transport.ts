@@ -46,6 +46,11 @@ export interface BindOptions {
   readonly maxConnectionsPerIp: number
   /** Bytes per second to one peer. */
   readonly maxSendRate: number
+  /**
+   * Bytes that may wait to be read, on all connections. Over it the connection with the most is closed with code 3, and
+   * dials are refused while much waits.
+   */
+  readonly unreadBuffer: number
 }
 
 /**

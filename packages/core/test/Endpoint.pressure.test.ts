@@ -166,6 +166,33 @@ describe("messages that nobody takes", () => {
     }).pipe(onLoopback)
   )
 
+  it.live(
+    "are bounded on all connections together: one of three peers is closed, and gets the rest through later",
+    () =>
+      Effect.gen(function* () {
+        const two = yield* endpoint({ ...buffered, unreadBuffer: 20 * MiB })
+        const senders = yield* Effect.forEach([0, 1, 2], () => endpoint({ retryDuration: "1 minute" }))
+        const payload = new Uint8Array(60_000)
+        let confirmed = 0
+        const sending = yield* Effect.forEach(senders, (one) =>
+          Effect.forEach(Array.from({ length: 200 }), () =>
+            Effect.forkChild(
+              Effect.tap(one.sendMessage(payload, two.localAddress), () => Effect.sync(() => (confirmed += 1)))
+            )
+          )
+        )
+        // All three of them would have 24 MiB confirmed and unread.
+        const { reason } = yield* two.nextDisconnection
+        assert.strictEqual(reason._tag, "LocallyClosed")
+        assert.isBelow(confirmed * payload.length, 22 * MiB)
+        // What is sent again may have arrived before.
+        const taking = yield* Effect.forkChild(Effect.forever(two.nextMessage))
+        yield* Effect.forEach(sending.flat(), Fiber.join)
+        assert.strictEqual(confirmed, 600)
+        yield* Fiber.interrupt(taking)
+      }).pipe(onLoopback)
+  )
+
   it.live("are waited for as long as that takes: that is no stall", () =>
     Effect.gen(function* () {
       const { near, one, two } = yield* joined({ stallTimeout: "1 second" }, buffered)

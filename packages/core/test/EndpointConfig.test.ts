@@ -251,6 +251,11 @@ describe("what is not acceptable is named, with the reason", () => {
     messageBuffer: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
     messageBufferBytes: { reason: bytes, inputs: [...notWhole, 2 ** 53], accepted: [1, 2 ** 53 - 1] },
     reassemblyBuffer: { reason: bytes, inputs: [...notWhole, 2 ** 53], accepted: [1, 2 ** 53 - 1] },
+    unreadBuffer: {
+      reason: "must be an integer between 1048576 and 9007199254740991",
+      inputs: [...notWhole, 2 ** 20 - 1, 2 ** 53],
+      accepted: [2 ** 20, 2 ** 53 - 1]
+    },
     maxConnections: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
     maxConnectionsPerIp: { reason: count, inputs: [...notWhole, 1_000_001], accepted: [1, 1_000_000] },
     handshakeTimeout: { reason: positive, inputs: [...notTime, 0], accepted: [1] },

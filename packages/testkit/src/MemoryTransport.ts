@@ -63,7 +63,8 @@ const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionErro
 }
 
 /** Whether a socket with these limits has no room for another connection with this host. */
-const isFull = ({ connections, options }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
+const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
+  if (unread > options.unreadBuffer / 2) return true
   let fromThere = 0
   for (const { remoteAddress } of connections) if (Equal.equals(remoteAddress.address, remote)) fromThere++
   return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
@@ -84,6 +85,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
         realm: host.realm,
         options,
         connections: new Set(),
+        unread: 0,
         knock: (dialler, source, answered) => {
           if (!options.accept) return
           if (isFull(port, source.address.address)) return refuse(wire, dialler, port.realm, source)

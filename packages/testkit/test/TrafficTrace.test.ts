@@ -502,7 +502,8 @@ describe("tracing", () => {
     stallTimeout: Duration.infinity,
     maxConnections: 1,
     maxConnectionsPerIp: 1,
-    maxSendRate: 1
+    maxSendRate: 1,
+    unreadBuffer: 1
   }
 
   const traced = (fake: ReturnType<typeof backing>) => Effect.provide(Layer.provide(TrafficTrace.layer, fake.layer))

@@ -10,3 +10,6 @@ export const clampCode = (code: number): number =>
 /** A priority as transports take it: a whole number. */
 export const wholePriority = (priority: number | undefined): number =>
   priority === undefined || !Number.isFinite(priority) ? 0 : Math.trunc(priority)
+
+/** The close code of a connection whose messages or whose end there would be no room for. */
+export const overloadedCode = 3

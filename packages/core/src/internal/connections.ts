@@ -20,12 +20,10 @@ import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
 import type { BackingConnection, BackingSocket, ConnectionEvents } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
+import { overloadedCode } from "./code.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
 import type { Reply } from "./connection/reply.ts"
 import { Inbox } from "./inbox.ts"
-
-/** The close code of a connection whose messages or whose end there would be no room for. */
-const overloadedCode = 3
 
 export class Connections implements ConnectionOwner {
   readonly config: EndpointConfig

@@ -39,7 +39,8 @@ export const raw = Effect.fnUntraced(function* (
       stallTimeout: Duration.seconds(60),
       maxConnections: 100,
       maxConnectionsPerIp: 100,
-      maxSendRate: 2 ** 30
+      maxSendRate: 2 ** 30,
+      unreadBuffer: 2 ** 30
     },
     {
       onConnection: (connection) => {

@@ -33,7 +33,15 @@ const initial = (
   return packet
 }
 
-const idle: Load = { connections: 0, maxConnections: 10, draining: 0, fromIp: 0, maxFromIp: 5, handshakes: 0 }
+const idle: Load = {
+  connections: 0,
+  maxConnections: 10,
+  draining: 0,
+  fromIp: 0,
+  maxFromIp: 5,
+  handshakes: 0,
+  isBehind: false
+}
 
 /** `retries` keeps the tokens that clients were sent. */
 const setup = (fails = false) => {
@@ -89,7 +97,7 @@ describe("a stranger's packet", () => {
   })
 
   it("is refused when there is no place, or none for its address", () => {
-    for (const load of [{ connections: 10 }, { fromIp: 5 }]) {
+    for (const load of [{ connections: 10 }, { fromIp: 5 }, { isBehind: true }]) {
       const verdict = setup().judge(initial(), load)
       if (verdict._tag !== "Answer") return assert.fail(verdict._tag)
       assert.isTrue(parseLongHeader(verdict.packet)?.initial)

@@ -10,15 +10,15 @@ import {
   maxDatagramsInFlight,
   unexplainedBytes
 } from "../../src/internal/quiche/tunables.ts"
-import { bind, initial, negotiation, shortHeader, turns } from "../support/binding.ts"
+import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../support/binding.ts"
 import { address, type Dial, outcomes, until } from "../support/quic.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 const peer = address("127.0.0.1:2")
 
 /** A socket with so many connections that it has dialled. */
-const dialled = Effect.fnUntraced(function* (count: number) {
-  const it = bind()
+const dialled = Effect.fnUntraced(function* (count: number, setup: Setup = {}) {
+  const it = bind(setup)
   const dials = Array.from({ length: count }, () => it.dial())
   for (const native of it.natives) {
     native.established = true
@@ -26,6 +26,57 @@ const dialled = Effect.fnUntraced(function* (count: number) {
   }
   yield* turns
   return { ...it, peers: dials.map((dial: Dial) => dial.connected[0]!) }
+})
+
+describe("what nobody reads", () => {
+  it.live("over the limit costs the connection with the most of it, and the others go on", () =>
+    Effect.gen(function* () {
+      const { ids, natives, overloads, peers, receive, socket } = yield* dialled(3, { unreadBuffer: 10_000 })
+      const arrive = (i: number, packets: number) => {
+        natives[i]!.streams.set(3, packets * 1_000)
+        for (let n = 0; n < packets; n++) receive(shortHeader(ids[i]!, 1_000))
+        return turns
+      }
+      for (const peer of peers) peer.heed = (stream) => (stream.demand = () => 0)
+      yield* arrive(0, 2)
+      yield* arrive(1, 5)
+      assert.deepStrictEqual(overloads, [])
+      yield* arrive(2, 4)
+      assert.deepStrictEqual(overloads, [["127.0.0.1:2", 5_000]])
+      assert.deepStrictEqual(
+        peers.map(({ closes }) => closes),
+        [[], [new LocallyClosed()], []]
+      )
+      assert.deepStrictEqual(natives[1]!.closes, [[true, 3, "the application does not keep up"]])
+      // What it had counts no more.
+      yield* arrive(0, 3)
+      assert.strictEqual(overloads.length, 1)
+      yield* arrive(0, 2)
+      assert.strictEqual(overloads.length, 2)
+      socket.close()
+    })
+  )
+
+  it.live("keeps further peers out, until some of it is read", () =>
+    Effect.gen(function* () {
+      const { accepted, ids, natives, peers, receive, sent, socket } = yield* dialled(1, { unreadBuffer: 10_000 })
+      peers[0]!.heed = (stream) => (stream.demand = () => 0)
+      natives[0]!.streams.set(3, 6_000)
+      for (let n = 0; n < 6; n++) receive(shortHeader(ids[0]!, 1_000))
+      yield* turns
+      receive(initial(), 3)
+      yield* turns
+      assert.strictEqual(natives.length, 1)
+      assert.strictEqual(sent.length, 1)
+      peers[0]!.streams[0]!.demand = undefined
+      peers[0]!.streams[0]!.resume()
+      yield* turns
+      receive(initial(), 3)
+      assert.strictEqual(natives.length, 2)
+      assert.deepStrictEqual(accepted, [])
+      socket.close()
+    })
+  )
 })
 
 describe("a defect", () => {

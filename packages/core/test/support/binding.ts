@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
 import type { NativeConfig, Quiche } from "../../src/internal/quiche/native.ts"
 import { Outbox } from "../../src/internal/quiche/outbox.ts"
 import { Socket } from "../../src/internal/quiche/socket.ts"
@@ -165,6 +166,8 @@ export const bind = (setup: Setup = {}) => {
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
   const defects: Array<unknown> = []
+  /** Connections that were closed for what waited on them. */
+  const overloads: Array<readonly [peer: string, unread: number]> = []
   const accepted: Array<Peer> = []
   let acceptError: Error | undefined
   let taken = true
@@ -202,6 +205,7 @@ export const bind = (setup: Setup = {}) => {
       maxConnections: 100,
       maxConnectionsPerIp: 100,
       maxSendRate: 2 ** 30,
+      unreadBuffer: 2 ** 30,
       ...overrides
     },
     idleTimeout: 60_000,
@@ -215,6 +219,7 @@ export const bind = (setup: Setup = {}) => {
     },
     outbox,
     onDefect: (defect) => defects.push(defect),
+    onOverload: (peer, unread) => overloads.push([NetAddress.formatInet(peer), unread]),
     now: () => 0
   })
   const receive = (payload: Uint8Array, port = 2) => socket.receive({ payload, address: address(`127.0.0.1:${port}`) })
@@ -240,6 +245,7 @@ export const bind = (setup: Setup = {}) => {
     ids,
     sent,
     defects,
+    overloads,
     accepted,
     failAccept: (error: Error) => {
       acceptError = error

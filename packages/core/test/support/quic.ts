@@ -30,6 +30,7 @@ export class Received implements RecvEvents {
   length = 0
   /** Whether `onData` answers false. */
   pausing = false
+  demand: (() => number) | undefined = undefined
   receive: BackingRecvStream | undefined
   send: BackingSendStream | undefined
   heed: ((chunk: Uint8Array) => void) | undefined
@@ -151,6 +152,7 @@ export const bind = Effect.fnUntraced(function* (setup: Setup = {}) {
       maxConnections: 10_000,
       maxConnectionsPerIp: 10_000,
       maxSendRate: 2 ** 30,
+      unreadBuffer: 2 ** 30,
       ...overrides
     },
     { onConnection: note(accepted) }

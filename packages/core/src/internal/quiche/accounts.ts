@@ -15,6 +15,8 @@ const perByteRead = 1.5
 
 export class Accounts {
   private readonly native: NativeConnection
+  /** What has come and waits for streams to be read, in bytes, about: as of the last audit. */
+  unread = 0
   private bytesIn = 0
   private bytesRead = 0
   private explained = 0
@@ -59,6 +61,7 @@ export class Accounts {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
+    this.unread = this.bytesIn - this.bytesRead - this.overhead
     // With nothing to read, what has come and was not read waits for what was lost before it, or is no data.
     const waiting = readable ? tunables.mostUnread : tunables.mostOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting

@@ -37,6 +37,8 @@ export interface Load {
   readonly maxFromIp: number
   /** Incoming handshakes under way. */
   readonly handshakes: number
+  /** Whether too much waits to be read on the connections that there are. */
+  readonly isBehind: boolean
 }
 
 export class Admission {
@@ -62,9 +64,10 @@ export class Admission {
     if (!header.initial || header.dcid.length < 8) return drop
     // Those that are over cost memory too, for a few round trips.
     if (load.draining >= Math.max(load.maxConnections, tunables.drainingAlways)) return drop
-    if (load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp) {
-      const scid = randomId()
-      return { _tag: "Answer", packet: refusal(header, scid, CONNECTION_REFUSED, "too many connections") }
+    const isFull = load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp
+    if (isFull || load.isBehind) {
+      const reason = isFull ? "too many connections" : "too much is unread"
+      return { _tag: "Answer", packet: refusal(header, randomId(), CONNECTION_REFUSED, reason) }
     }
     if (header.token.length > 0) {
       const originalDcid = this.tokens.verify(client, header.token, header.dcid, now)

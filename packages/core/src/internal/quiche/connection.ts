@@ -87,6 +87,8 @@ export class Connection implements BackingConnection, Watched, Turning {
   private readonly accounts: Accounts
   private packetsThisTurn = 0
   private bytesThisTurn = 0
+  /** What of `accounts.unread` the socket has been told. */
+  private unreadTold = 0
   /** What came of sending in this turn. */
   private flushed: Flushed = "all"
   /** Whether packets have come since it was last read. */
@@ -300,6 +302,7 @@ export class Connection implements BackingConnection, Watched, Turning {
       this.outgoing.pump(now)
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
+      this.tellUnread(this.accounts.unread)
     }
     this.flushed = "all"
     if (this.phase !== "draining") {
@@ -334,6 +337,18 @@ export class Connection implements BackingConnection, Watched, Turning {
   /** Closes because of what the transport found; the peer sees a transport error. */
   fail(code: number, reason: string): void {
     this.giveUp(code, reason, new TransportClosed({ code, reason }))
+  }
+
+  /** What waits to be read, in bytes, about. */
+  get unread(): number {
+    return this.isReading ? this.unreadTold : 0
+  }
+
+  private tellUnread(unread: number): void {
+    const change = unread - this.unreadTold
+    if (change === 0) return
+    this.unreadTold = unread
+    this.host.unread(change)
   }
 
   private giveUp(code: number, reason: string, close: Close): void {
@@ -400,6 +415,7 @@ export class Connection implements BackingConnection, Watched, Turning {
   private closeWith(application: boolean, code: number, reason: string, close: Close): void {
     if (this.localClose !== undefined || this.isOver) return
     this.localClose = close
+    this.tellUnread(0)
     this.closing = new Closing(this.native, this.dialled, application, code, reason)
     this.host.touch(this)
   }
@@ -473,6 +489,7 @@ export class Connection implements BackingConnection, Watched, Turning {
 
   private report(close: Close, established: boolean): void {
     this.localClose ??= close
+    this.tellUnread(0)
     this.host.ended(this)
     const { events, onOver } = this
     this.outgoing.fail(close)

@@ -11,6 +11,8 @@ export interface ConnectionHost {
   readonly outbox: Outbox
   /** The connection is over; it may still have to drain. */
   readonly ended: (connection: Connection) => void
+  /** So many bytes more, or fewer, wait on the connection until they are read. */
+  readonly unread: (change: number) => void
   /** Sends a packet that belongs to no turn. */
   readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   readonly scratch: Uint8Array

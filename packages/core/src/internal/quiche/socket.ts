@@ -4,6 +4,7 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
+import { overloadedCode } from "../code.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
 import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
@@ -41,6 +42,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly options: BindOptions
   private readonly events: SocketEvents
   private readonly onDefect: (defect: unknown) => void
+  private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   private readonly now: () => number
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
@@ -49,6 +51,8 @@ export class Socket implements BackingSocket, ConnectionHost {
   private handshakes = 0
   private adopted = 0
   private readonly loop: Loop
+  /** Bytes that wait to be read, on all connections. */
+  private unreadBytes = 0
   private closing = false
   private closed = false
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
@@ -67,6 +71,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly events: SocketEvents
     readonly outbox: Outbox
     readonly onDefect: (defect: unknown) => void
+    /** The connection with this peer is closed, because too many bytes wait to be read. */
+    readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
     /** Milliseconds of Effect's clock. */
     readonly now: () => number
   }) {
@@ -80,6 +86,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.events = options.events
     this.outbox = options.outbox
     this.onDefect = options.onDefect
+    this.onOverload = options.onOverload
     this.now = options.now
     this.loop = new Loop({
       dispatch: () => this.outbox.dispatch(),
@@ -188,7 +195,8 @@ export class Socket implements BackingSocket, ConnectionHost {
       maxConnections: this.options.maxConnections,
       fromIp: this.connections.withIp(host).size,
       maxFromIp: this.options.maxConnectionsPerIp,
-      handshakes: this.handshakes
+      handshakes: this.handshakes,
+      isBehind: this.unreadBytes > this.options.unreadBuffer * tunables.admitBelow
     })
     if (verdict._tag === "Drop") return undefined
     const address = this.addressOf(host, port, datagram)
@@ -269,6 +277,19 @@ export class Socket implements BackingSocket, ConnectionHost {
       this.lastAddress = datagram.address
     }
     return this.lastAddress
+  }
+
+  /** Over the limit, the connection with the most is given up: the others go on, and it has to be made anew. */
+  readonly unread = (change: number): void => {
+    this.unreadBytes += change
+    if (change < 0 || this.unreadBytes <= this.options.unreadBuffer) return
+    let largest: Connection | undefined
+    for (const connection of this.connections.all()) {
+      if (connection.unread > (largest?.unread ?? 0)) largest = connection
+    }
+    if (largest === undefined) return
+    this.onOverload(largest.remoteAddress, largest.unread)
+    largest.close(overloadedCode, "the application does not keep up")
   }
 
   // --- the loop ----------------------------------------------------------------------------------------------------

@@ -82,6 +82,9 @@ export const sendQuantum = 64 << 10
 export const confirmTurns = 4
 export const leastConfirmed = 12 << 10
 
+/** Share of `unreadBuffer` over which no further connections are accepted. */
+export const admitBelow = 0.5
+
 /** Connections with a turn at the same time that are enough to keep both ends busy, so that each confirms all at once. */
 export const company = 12
 

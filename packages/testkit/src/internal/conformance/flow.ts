@@ -7,8 +7,11 @@ import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import {
   assertSame,
+  bind,
   connect,
   connected,
+  dialledAtLast,
+  failed,
   pattern,
   type Peer,
   type Received,
@@ -260,6 +263,46 @@ export const flow: Group = {
         yield* until("the stream ends", () => received.ends.length === 1)
         assert.deepStrictEqual([asked, sent.results, received.ends], [1, ["done"], [undefined]])
         assertSame(received.whole, pattern(much))
+      })
+    ),
+    rule(
+      "over unreadBuffer the connection with the most unread is closed with code 3, and over half of it dials are refused",
+      Effect.gen(function* () {
+        const server = yield* bind({ unreadBuffer: 2 * much })
+        const nears = yield* Effect.forEach([0, 1, 2], () =>
+          Effect.flatMap(bind(), (client) => connected(client.dial(server.socket.address)))
+        )
+        yield* until("all are accepted", () => server.accepted.length === 3)
+        for (const peer of server.accepted) peer.heed = unwanted
+        const [largest, ...others] = nears
+        const send = (near: Peer, messages: number) =>
+          Array.from({ length: messages }, (_, i) => near.send(pattern(much / 32, i)))
+        send(largest!, 40)
+        const stranger = yield* bind()
+        yield* until("that has come", () => server.accepted.some(({ streams }) => streams.length >= 36))
+        yield* roundTrip(largest!)
+        const refused = yield* failed(stranger.dial(server.socket.address))
+        assert.deepInclude(refused, { _tag: "TransportError", code: 2 })
+        assert.deepStrictEqual(
+          nears.map(({ closes }) => closes),
+          [[], [], []]
+        )
+        const sent = others.flatMap((near) => send(near, 16))
+        yield* until("the one with the most is closed", () => largest!.closes.length > 0)
+        assert.deepInclude(largest!.closes[0], { _tag: "ApplicationClosed", code: 3 })
+        for (const near of others) assert.deepStrictEqual(near.closes, [])
+        // The others go on, and there is room again.
+        for (const peer of server.accepted) {
+          for (const stream of peer.streams) stream.demand = undefined
+          peer.heed = undefined
+        }
+        yield* until("all of theirs is acknowledged", () => {
+          for (const { ends, receive } of server.accepted.flatMap(({ streams }) => streams)) {
+            if (ends.length === 0) receive!.resume()
+          }
+          return sent.every(({ results }) => results[0] === "done")
+        })
+        yield* dialledAtLast(stranger, server.socket.address)
       })
     ),
     rule(

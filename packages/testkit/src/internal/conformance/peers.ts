@@ -258,6 +258,7 @@ export const bindWith =
           maxConnections: 10_000,
           maxConnectionsPerIp: 10_000,
           maxSendRate: 2 ** 30,
+          unreadBuffer: 2 ** 30,
           ...overrides
         },
         { onConnection: (connection) => note(connection, accepted) }

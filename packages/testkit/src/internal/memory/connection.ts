@@ -45,6 +45,15 @@ const nothing = new Uint8Array(0)
 /** The end of a half-open connection, which nobody is told; what its owner hears is another error. */
 const unanswered = new IdleTimedOut()
 
+/** Too much waits to be read: the connection with the most is given up, and the others go on. */
+const closeLargest = (port: MemoryPort) => {
+  let largest: MemoryConnection | undefined
+  for (const connection of port.connections) {
+    if (connection.unread > (largest?.unread ?? 0)) largest = connection
+  }
+  largest?.close(3, "the application does not keep up")
+}
+
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection {
   readonly port: MemoryPort
@@ -68,6 +77,8 @@ export class MemoryConnection implements BackingConnection {
   /** Streams opened, and how far the peer lets that go. */
   private opened = 0
   private openCredit = streamCredit
+  /** Bytes that wait to be read. */
+  unread = 0
   /** What the peer has not read of the unidirectional streams. */
   private unreadWeight = 0
   /** Streams of the peer's that this side has read to their ends. */
@@ -128,6 +139,7 @@ export class MemoryConnection implements BackingConnection {
     if (this.ended) return
     this.ended = true
     const reason = (this.closed ??= close)
+    this.waits(0)
     this.cancelTimer()
     this.link.close()
     this.port.connections.delete(this)
@@ -147,6 +159,7 @@ export class MemoryConnection implements BackingConnection {
   readonly close = (code: number, reason: string) => {
     if (this.closed !== undefined) return
     const local = (this.closed = new LocallyClosed())
+    this.waits(0)
     const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
     this.link.close((_, source) => this.peer?.receive(source, 0, notice))
     this.wire.timeline.schedule(0, () => this.finish(local))
@@ -313,8 +326,17 @@ export class MemoryConnection implements BackingConnection {
   private take(channel: Channel, chunk: Uint8Array, fin: boolean) {
     if (!this.receiving.has(channel)) return
     if (chunk.length > 0) channel.chunks.push(chunk)
+    this.waits(chunk.length)
     channel.finished = fin
     this.drain(channel)
+    if (this.port.unread > this.port.options.unreadBuffer) closeLargest(this.port)
+  }
+
+  /** So many bytes more, or fewer, wait to be read. On a connection that is over, none do. */
+  private waits(change: number) {
+    const unread = this.closed === undefined ? this.unread + change : 0
+    this.port.unread += unread - this.unread
+    this.unread = unread
   }
 
   private drain(channel: Channel) {
@@ -324,7 +346,9 @@ export class MemoryConnection implements BackingConnection {
         channel.paused = true
         return
       }
+      const { taken } = channel
       channel.offer(demand)
+      this.waits(taken - channel.taken)
       // The fin came with the last bytes: the owner need not resume to hear of it.
       if (channel.finished && channel.chunks.length === 0) return this.end(channel)
     }
@@ -338,6 +362,7 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private forget(channel: Channel) {
+    for (const chunk of channel.chunks) this.waits(-chunk.length)
     channel.chunks = []
     this.closedStreams += 1
   }

@@ -14,6 +14,8 @@ import type { Link } from "./link.ts"
 export interface MemoryPort extends Port {
   readonly options: BindOptions
   readonly connections: Set<MemoryConnection>
+  /** Bytes that wait to be read, on all connections. */
+  unread: number
   /**
    * Takes a dial that has arrived and seems to come from `source`; calls `answered` when its answer is back with the
    * dialler.
