@@ -691,6 +691,8 @@ describe("a peer whose application reads nothing", () => {
       outgoing.pump(now)
       for (const [id] of sent) peer.acknowledged.add(id)
       while (outgoing.confirm(now, true)) continue
+      // What only so many open streams held back.
+      outgoing.pump(now)
     }
     const probes = () => sent.filter(([, length]) => length === 0).length
     // Of its first streams it need not have told yet.

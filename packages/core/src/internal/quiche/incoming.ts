@@ -30,7 +30,7 @@ export class Incoming implements RecvOwner {
   readonly native: NativeConnection
   /** Whether more had arrived than one turn reads. */
   isUnread = false
-  /** Counts what was handed on or dropped. */
+  /** Counts what was handed on or dropped, and streams that their owners took up again. */
   work = 0
   /** Stream bytes read in the turn. */
   private bytesRead = 0
@@ -138,6 +138,8 @@ export class Incoming implements RecvOwner {
   resumed(): void {
     // What ends with its connection is let go of, too: there is nothing to read then.
     if (this.host.over() !== undefined) return
+    // Others may have taken the room by the time that it is read.
+    this.work += 1
     this.isUnread = true
     this.host.touch()
   }

@@ -300,7 +300,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
   pump(now: number): void {
     if (this.isFull()) return
     if (this.creditless.length > 0) this.requeueCredited()
-    if (this.held.size > 0) this.releaseHeld(now)
+    if (this.held.size > 0 && this.queue.size < maxReleased) this.releaseHeld(now)
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
@@ -335,7 +335,11 @@ export class Outgoing implements SendOwner, SettlingStreams {
       }
     }
     this.congested = failed.length > 0
-    if (!this.congested) return
+    if (!this.congested) {
+      // As many again in the next turn, unless they wait for the peer.
+      if (this.held.size > 0 && this.probeAt === Infinity) this.host.touch()
+      return
+    }
     // So many that only their own windows hold must not keep the head of the queue for ever.
     if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
     else for (const stream of failed.toReversed()) this.queue.putBack(stream)
@@ -420,10 +424,10 @@ export class Outgoing implements SendOwner, SettlingStreams {
       if (stream === undefined) break
       stream.isHeld = false
       this.queue.push(stream)
+      this.work += 1
     }
+    // Those for which there is no room after all are held anew.
     this.probeAt = Infinity
-    // As many again in the next turn; those for which there is no room after all are held anew.
-    if (this.held.size > 0) this.host.touch()
   }
 
   /**
