@@ -16,3 +16,4 @@ export const noAnswerTo = (action: string, status: number) =>
 export const tooLarge = protocolError("a body that is too large")
 export const redirect = protocolError("a redirect, which is not followed")
 export const noHttp = protocolError("malformed HTTP (HPE_INVALID_CONSTANT)")
+export const endsEarly = protocolError("an answer that ends before the length that it states")

@@ -210,6 +210,8 @@ const outcomeOf = (result: Result.Result<Mapping, PortMapperError>, names: Names
 export interface Told {
   readonly options?: FakeRouter.Options
   readonly told: ReadonlyArray<Misbehaviour.Misbehaviour>
+  /** How often it does that; for ever if it is not given. */
+  readonly times?: number
 }
 
 /** What a case is about. */
@@ -228,10 +230,10 @@ export const makeRouters = Effect.fnUntraced(function* (
   tolds: ReadonlyArray<Told>
 ): Effect.fn.Return<Scene, SceneError, Scope.Scope> {
   const segment = yield* FakeRouter.makeSegment
-  const routers = yield* Effect.forEach(tolds, ({ options, told }) =>
+  const routers = yield* Effect.forEach(tolds, ({ options, times, told }) =>
     Effect.gen(function* () {
       const router = yield* FakeRouter.make({ segment, ...options })
-      yield* Effect.forEach(told, (each) => router.misbehave(each))
+      yield* Effect.forEach(told, (each) => router.misbehave(each, times))
       return router
     })
   )

@@ -7,10 +7,19 @@ import type { Device } from "./device.ts"
 
 export const descriptionPath = "/rootDesc.xml"
 
+/** It is found in any directory: what its URLs are relative to is up to the client. */
+export const isDescriptionPath = (path: string): boolean => path.endsWith(descriptionPath)
+
 /** Another one after each start, as on routers that draw it at random. */
 export const controlPath = ({ boots }: Device) => `/ctl/${boots}/IPConn`
 
-export const serviceOf = ({ version }: Device) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
+/** Where the service is controlled whose connection is down. */
+export const idlePath = ({ boots }: Device) => `/ctl/${boots}/Idle`
+
+export const serviceType = (version: number) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
+
+/** The type of the service that maps ports, as the description has it. */
+export const serviceOf = ({ manners, version }: Device) => manners.peek("ServiceType")?.type ?? serviceType(version)
 
 export const deviceType = (version: number) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`
 
@@ -34,9 +43,13 @@ export const describe = (router: Device): string => {
   const control = manners.take(["ControlUrl"])?.url ?? controlPath(router)
   const base = manners.take(["UrlBase"])?.url
   const none = manners.take(["NoService"]) !== undefined
+  const type = serviceOf(router)
+  const idle = manners.peek("IdleService") === undefined ? [] : [service(type, idlePath(router))]
+  const mapping = [...idle, service(type, control)]
+  const atRoot = manners.take(["ServiceAtRoot"]) !== undefined
   const connection = device(
     `urn:schemas-upnp-org:device:WANConnectionDevice:${version}`,
-    none ? services() : services(service(serviceOf(router), control))
+    none || atRoot ? services() : services(...mapping)
   )
   const depth = manners.take(["DeepDevices"])?.depth ?? 0
   const wan = device(
@@ -46,7 +59,8 @@ export const describe = (router: Device): string => {
   const inside = "<deviceList><device>".repeat(depth) + devices(wan) + "</device></deviceList>".repeat(depth)
   const root = device(
     deviceType(version),
-    services(service("urn:schemas-upnp-org:service:Layer3Forwarding:1", "/ctl/L3F")) + inside
+    services(service("urn:schemas-upnp-org:service:Layer3Forwarding:1", "/ctl/L3F"), ...(atRoot ? mapping : [])) +
+      inside
   )
   return (
     `<?xml version="1.0"?>\r\n<root xmlns="urn:schemas-upnp-org:device-1-0"><specVersion><major>1</major>` +

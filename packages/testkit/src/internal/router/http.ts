@@ -5,16 +5,19 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Misbehaviour, Page } from "../../Misbehaviour.ts"
-import { controlPath, describe, descriptionPath, otherDevice } from "./description.ts"
+import type { Misbehaviour, Moment, Page } from "../../Misbehaviour.ts"
+import { framed, utf8, written } from "./bodies.ts"
+import { describe, isDescriptionPath, otherDevice } from "./description.ts"
 import type { Device } from "./device.ts"
-import { argumentsOf, carryOut, isAction, type Reply } from "./soap.ts"
+import { styled } from "./heads.ts"
+import { argumentsOf, carryOut, isAction, type Reply, serviceAt } from "./soap.ts"
 import type { Connection } from "./sockets.ts"
 
 /** More than a request to map a port takes. */
 const longestRequest = 64 * 1024
 
-const encode = (text: string) => new TextEncoder().encode(text)
+/** Bodies are bytes here, as characters of ISO 8859-1. */
+const encode = (bytes: string): Uint8Array => Buffer.from(bytes, "latin1")
 
 interface Request {
   readonly method: string
@@ -39,6 +42,10 @@ export const serve = (router: Device, connection: Connection, run: (effect: Effe
     if (answered) return
     text += decoder.decode(chunk, { stream: true })
     const request = parse(text)
+    if (request === undefined && text.includes("\r\n\r\n") && router.manners.take(["OneSegment"]) !== undefined) {
+      answered = true
+      return connection.end()
+    }
     if (request === undefined && text.length <= longestRequest) return
     answered = true
     if (request === undefined) return connection.reset()
@@ -76,30 +83,32 @@ const answer = (
 ): void => {
   const { journal } = router
   if (!router.speaks("UPnP")) return send(connection, page(404))
-  if (request.method === "GET" && request.path === descriptionPath) {
+  if (request.method === "GET" && isDescriptionPath(request.path)) {
     journal.record("HTTP", "Description")
     return reply(router, "Description", { status: 200, body: describe(router) }, connection, run)
   }
   const [service = "", name = ""] = (request.headers.get("soapaction") ?? "").replaceAll('"', "").split("#")
-  if (request.method === "POST" && request.path === controlPath(router)) {
-    const asked = { name, service, arguments: argumentsOf(request.body), from: connection.host }
+  const at = serviceAt(router, request.path)
+  if (request.method === "POST" && at !== undefined) {
+    const asked = { name, service, at, arguments: argumentsOf(request.body), from: connection.host }
     journal.record("UPnP", name, asked.arguments)
     const made = carryOut(router, asked)
-    return isAction(name) ? reply(router, name, made, connection, run) : send(connection, made)
+    if (isAction(name)) return reply(router, name, made, connection, run)
+    return send(connection, { ...made, body: utf8(made.body) })
   }
   journal.record("HTTP", request.path)
   return send(connection, page(404))
 }
 
-const head = (status: number, headers: Readonly<Record<string, string | number>>) =>
-  `HTTP/1.1 ${status} ${status === 200 ? "OK" : "Other"}\r\nServer: FakeRouter/1.0\r\nConnection: close\r\n` +
+const head = (status: number, headers: Readonly<Record<string, string | number>>, version = "1.1") =>
+  `HTTP/${version} ${status} ${status === 200 ? "OK" : "Other"}\r\nServer: FakeRouter/1.0\r\nConnection: close\r\n` +
   `Content-Type: text/xml; charset="utf-8"\r\n` +
   Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("") +
   "\r\n"
 
-const headOf = ({ body, status }: Reply) => head(status, { "Content-Length": encode(body).length })
+const headOf = ({ body, status }: Reply) => head(status, { "Content-Length": body.length })
 
 const halfOf = (reply: Reply) => headOf(reply) + reply.body.slice(0, reply.body.length / 2)
 
@@ -120,16 +129,20 @@ const tags = [
   "EntityBomb",
   "HugeBody",
   "EndlessBody",
-  "Redirect"
+  "Redirect",
+  "Head",
+  "Framed",
+  "WrongLength"
 ] as const satisfies ReadonlyArray<Misbehaviour["_tag"]>
 
 const reply = (
   router: Device,
   at: Page,
-  right: Reply,
+  made: Reply,
   connection: Connection,
   run: (effect: Effect.Effect<void>) => void
 ): void => {
+  const right = { ...made, body: written(router, at, made.body) }
   const told = router.manners.take(tags, (misbehaviour) => misbehaviour.at === at)
   switch (told?._tag) {
     case undefined:
@@ -162,12 +175,31 @@ const reply = (
     case "Redirect":
       connection.write(encode(head(302, { Location: told.url, "Content-Length": 0 })))
       return connection.end()
+    case "Head":
+      connection.write(encode(styled(headOf(right), told.style) + right.body))
+      return connection.end()
+    case "Framed": {
+      const { body, closes, headers, version } = framed(right.body, told.as)
+      connection.write(encode(head(right.status, headers, version) + body))
+      return closes ? connection.end() : undefined
+    }
+    case "WrongLength":
+      connection.write(encode(head(right.status, { "Content-Length": right.body.length + told.by }) + right.body))
+      return connection.end()
   }
 }
 
-const until = (moment: "Request" | "Head" | "HalfBody", right: Reply): string => {
-  if (moment === "Request") return ""
-  return moment === "Head" ? headOf(right) : halfOf(right)
+const until = (moment: Moment, right: Reply): string => {
+  switch (moment) {
+    case "Request":
+      return ""
+    case "Head":
+      return headOf(right)
+    case "HalfBody":
+      return halfOf(right)
+    case "Body":
+      return headOf(right) + right.body
+  }
 }
 
 const trickle = (bytes: Uint8Array, interval: Duration.Input, connection: Connection): Effect.Effect<void> =>
@@ -202,7 +234,4 @@ const endless = (at: Page, right: Reply, connection: Connection): void => {
   connection.writeForEver(chunkOf(filler))
 }
 
-const chunkOf = (text: string): Uint8Array => {
-  const bytes = encode(text)
-  return encode(`${bytes.length.toString(16)}\r\n${text}\r\n`)
-}
+const chunkOf = (text: string): Uint8Array => encode(`${text.length.toString(16)}\r\n${text}\r\n`)

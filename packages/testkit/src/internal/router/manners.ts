@@ -23,6 +23,12 @@ export class Manners {
     this.told.length = 0
   }
 
+  /** What it was told to be like, which counts as nothing done: the latest that has this tag. */
+  peek<T extends Tag>(tag: T) {
+    const found = this.told.findLast(({ left, misbehaviour }) => left > 0 && isOneOf(misbehaviour, [tag]))
+    return found?.misbehaviour as Of<T> | undefined
+  }
+
   /** What to do wrong now, which counts as done: of what was told the latest that has one of these tags and matches. */
   take<T extends Tag>(tags: ReadonlyArray<T>, matches: (misbehaviour: Of<T>) => boolean = () => true) {
     const found = this.told.findLast(

@@ -54,6 +54,10 @@ export const answer = (router: Device, packet: Uint8Array, from: string): Uint8A
   // An answer is nothing to answer to.
   if (version === undefined || opcode === undefined || opcode >= answerBit) return undefined
   const view = new DataView(bytes.buffer)
+  if (router.manners.take(["DeafToVersion"], (deaf) => deaf.version === version) !== undefined) {
+    router.journal.record(version === 0 ? "NAT-PMP" : "PCP", "UnknownVersion", { version: String(version) })
+    return undefined
+  }
   if (version === 0 && router.speaks("NAT-PMP")) return answerNatPmp(router, view, opcode, from)
   if (version === pcpVersion && router.speaks("PCP")) return answerPcp(router, bytes, view, opcode, from)
   router.journal.record(version === 0 ? "NAT-PMP" : "PCP", "UnknownVersion", { version: String(version) })
@@ -99,8 +103,9 @@ const answerNatPmp = (router: Device, request: DataView, opcode: number, from: s
   })
   const reply = (code: number, externalPort = 0, granted = 0) =>
     natPmpHeader(router, opcode, code, 16, (view) => {
-      view.setUint16(8, port)
-      view.setUint16(10, externalPort)
+      const cut = router.manners.take(["ShortPorts"]) === undefined ? 0xffff : 0xff
+      view.setUint16(8, port & cut)
+      view.setUint16(10, externalPort & cut)
       view.setUint32(12, granted)
     })
   if (lifetime === 0) {

@@ -6,7 +6,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { Action } from "../../Misbehaviour.ts"
-import { escape, serviceOf, unescape } from "./description.ts"
+import { controlPath, escape, idlePath, serviceOf, unescape } from "./description.ts"
 import type { Device } from "./device.ts"
 import type { Kept, Transport } from "./table.ts"
 
@@ -64,8 +64,8 @@ const answer = (router: Device, action: Action, values: Readonly<Record<string, 
   )
 })
 
-const fault = (code: number | string, text = faultText.get(Number(code)) ?? "Error"): Reply => ({
-  status: 500,
+const fault = (code: number | string, text = faultText.get(Number(code)) ?? "Error", status = 500): Reply => ({
+  status,
   body: envelope(
     `<s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail>` +
       `<UPnPError xmlns="urn:schemas-upnp-org:control-1-0"><errorCode>${code}</errorCode>` +
@@ -73,29 +73,51 @@ const fault = (code: number | string, text = faultText.get(Number(code)) ?? "Err
   )
 })
 
+/** The service that maps ports, and one like it whose connection is down. */
+export type Service = "Connected" | "Idle"
+
+export const serviceAt = (router: Device, path: string): Service | undefined => {
+  if (path === controlPath(router)) return "Connected"
+  return path === idlePath(router) && router.manners.peek("IdleService") !== undefined ? "Idle" : undefined
+}
+
 /** Whoever asks for an action, from the address that the packets came from. */
 export interface Asked {
   readonly name: string
   readonly service: string
+  /** Which of its services is asked. */
+  readonly at: Service
   readonly arguments: Readonly<Record<string, string>>
   readonly from: string
 }
 
 export const carryOut = (router: Device, asked: Asked): Reply => {
   const { name } = asked
-  if (!isAction(name) || asked.service !== serviceOf(router)) return fault(401)
+  if (!isAction(name) || asked.service !== serviceOf(router).trim()) return fault(401)
   const { manners } = router
   const port = Number(asked.arguments["NewExternalPort"])
   const told = manners.take(
     ["Fault"],
     (misbehaviour) => misbehaviour.at === name && (misbehaviour.port === undefined || misbehaviour.port === port)
   )
-  if (told !== undefined) return fault(told.code)
+  if (told !== undefined) return fault(told.code, undefined, told.status)
+  const broken = manners.take(["BrokenFault"], ({ at }) => at === name)
+  if (broken !== undefined) {
+    const { body, status } = fault(broken.code)
+    return { status, body: body.replace("</errorDescription>", "<\u0000\u0007rrorDescription>") }
+  }
+  if (asked.at === "Idle") return answerIdle(router, name)
   if (manners.take(["FaultWithoutCode"], ({ at }) => at === name) !== undefined) return fault("")
   const reply = handlers[name](router, asked)
   if (manners.take(["WrongAnswer"], ({ at }) => at === name) === undefined) return reply
   return answer(router, name === "AddPortMapping" ? "DeletePortMapping" : "AddPortMapping")
 }
+
+/** It is asked for its address and tells none that can be reached, and what it is to map it does not. */
+const answerIdle = (router: Device, name: Action): Reply =>
+  name === "GetExternalIPAddress"
+    ? answer(router, name, { NewExternalIPAddress: router.manners.peek("IdleService")?.address ?? "0.0.0.0" })
+    : fault(501)
 
 const transports = new Set(["UDP", "TCP"])
 
@@ -119,11 +141,15 @@ const addPortMapping = (router: Device, asked: Asked): Reply => {
   if (key === undefined || !isPort(port) || !isHost(host) || !Number.isInteger(wanted) || wanted < 0) return fault(402)
   if (router.secure && host !== asked.from) return fault(606)
   if (wanted > 0 && router.manners.take(["OnlyPermanentLeases"]) !== undefined) return fault(725)
+  const refused = wanted > 0 ? router.manners.take(["LeaseRefused"]) : undefined
+  if (refused !== undefined) return fault(refused.code)
+  const description = given["NewPortMappingDescription"] ?? ""
+  const tooLong = router.manners.take(["DescriptionLimit"], ({ length }) => description.length > length)
+  if (tooLong !== undefined) return fault(tooLong.code)
   const known = router.table.at(key.transport, key.externalPort)
-  if (known !== undefined && known.host !== host) return fault(718)
+  if (known !== undefined && known.host !== host) return fault(router.manners.take(["ConflictCode"])?.code ?? 718)
   const limited = wanted === 0 || wanted > longestLease ? longestLease : wanted
   const lease = router.version === 1 ? wanted || Infinity : limited
-  const description = given["NewPortMappingDescription"] ?? ""
   router.keep({ ...key, host, port, lease, description, by: "UPnP", nonce: "" })
   return answer(router, "AddPortMapping")
 }

@@ -3,15 +3,17 @@
  *
  * @since 0.1.0
  */
-import { deviceType } from "./description.ts"
+import { deviceType, serviceOf, serviceType } from "./description.ts"
 import type { Device } from "./device.ts"
+import { styled } from "./heads.ts"
 
-const response = (target: string, location: string | undefined) =>
+const response = (target: string | undefined, location: string | undefined) =>
   [
     "HTTP/1.1 200 OK",
     "CACHE-CONTROL: max-age=120",
-    `ST: ${target}`,
-    `USN: uuid:00000000-0000-0000-0000-000000000000::${target}`,
+    ...(target === undefined
+      ? ["USN: uuid:00000000-0000-0000-0000-000000000000"]
+      : [`ST: ${target}`, `USN: uuid:00000000-0000-0000-0000-000000000000::${target}`]),
     "EXT:",
     "SERVER: Fake/1.0 UPnP/1.1 FakeRouter/1.0",
     ...(location === undefined ? [] : [`LOCATION: ${location}`]),
@@ -28,14 +30,22 @@ export const answers = (router: Device, text: string, location: string): Readonl
   const target = targetOf(text)
   if (target === undefined || !router.speaks("UPnP")) return []
   router.journal.record("SSDP", "Search", { target })
-  const known = ["ssdp:all", "upnp:rootdevice", deviceType(1), ...(router.version === 2 ? [deviceType(2)] : [])]
+  const known = router.manners.take(["SearchTargets"])?.targets ?? [
+    "ssdp:all",
+    "upnp:rootdevice",
+    deviceType(1),
+    serviceOf(router),
+    ...(router.version === 2 ? [deviceType(2), serviceType(1)] : [])
+  ]
   if (!known.includes(target)) return []
   const told = router.manners.take([
     "SilentSearch",
     "GarbageSearch",
     "SearchWithoutLocation",
     "SearchLocation",
-    "ManyDevices"
+    "ManyDevices",
+    "SearchType",
+    "SearchStyle"
   ])
   switch (told?._tag) {
     case undefined:
@@ -48,6 +58,10 @@ export const answers = (router: Device, text: string, location: string): Readonl
       return [response(target, undefined)]
     case "SearchLocation":
       return [response(target, told.url)]
+    case "SearchType":
+      return [response(told.type, location)]
+    case "SearchStyle":
+      return [styled(response(target, location), told.style)]
     case "ManyDevices":
       return [
         ...Array.from({ length: told.count }, (_, i) => response(target, new URL(`/none/${i + 1}.xml`, location).href)),
