@@ -5,10 +5,7 @@
  */
 import { PortMapper } from "@qp2p/core/PortMapper"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
-import * as http from "./internal/upnp/http.ts"
 import * as mapper from "./internal/upnp/mapper.ts"
 
 /**
@@ -41,5 +38,4 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<PortMapper> =>
-  Layer.effect(PortMapper, Effect.provideServiceEffect(mapper.make(options), HttpClient.HttpClient, http.makeClient))
+export const layer = (options?: Options): Layer.Layer<PortMapper> => Layer.sync(PortMapper, () => mapper.make(options))

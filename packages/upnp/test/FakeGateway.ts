@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
@@ -17,6 +18,8 @@ export interface Request {
   readonly name: string
   readonly body: string
   readonly headers: Http.IncomingHttpHeaders
+  /** When it came, in milliseconds of Effect's clock. */
+  readonly time: number
 }
 
 export interface FakeGateway {
@@ -78,6 +81,7 @@ export const fault = (code: number, text: string): Reply => ({
 
 /** A gateway on 127.0.0.1 that grants everything until it is told otherwise. */
 export const make: Effect.Effect<FakeGateway, never, Scope.Scope> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
   const requests: Array<Request> = []
   const sockets = new Set<Socket>()
   const listeners = new Set<() => void>()
@@ -95,7 +99,12 @@ export const make: Effect.Effect<FakeGateway, never, Scope.Scope> = Effect.gen(f
     incoming.on("end", () => {
       const action = /#(\w+)"$/.exec(String(incoming.headers["soapaction"] ?? ""))?.[1]
       const name = incoming.url === "/description.xml" ? "description" : (action ?? String(incoming.url))
-      requests.push({ name, body: Buffer.concat(chunks).toString(), headers: incoming.headers })
+      requests.push({
+        name,
+        body: Buffer.concat(chunks).toString(),
+        headers: incoming.headers,
+        time: clock.currentTimeMillisUnsafe()
+      })
       const queue = answers.get(name) ?? []
       const answer = (queue.length > 1 ? queue.shift() : queue[0]) ?? { status: 404 }
       if (answer !== "hang") outgoing.writeHead(answer.status ?? 200, answer.headers).end(answer.body ?? "")

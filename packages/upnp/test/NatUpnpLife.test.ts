@@ -16,13 +16,12 @@ import {
   mapThrough,
   names,
   portsAsked,
-  recordingClient,
   settle
 } from "./natUpnpMapper.ts"
 import { longestWaits, recordingLogger, recordStatus } from "./support.ts"
 
 const ok = FakeGateway.response("AddPortMapping")
-const failed = FakeGateway.fault(501, "Action Failed")
+const failed = FakeGateway.fault(899, "out of order")
 const conflict = FakeGateway.fault(718, "ConflictInMappingEntry")
 
 /** A gateway that somebody switches off. */
@@ -35,16 +34,16 @@ describe("NatUpnp.map, for as long as its scope lives", () => {
   it.effect("renews at half the lease, and asks for the external address again", () =>
     Effect.gen(function* () {
       const gateway = yield* FakeGateway.make
-      const sent = yield* recordingClient
-      yield* mapAt(gateway.location, { client: sent.client })
-      const before = sent.times.length
+      const times = () => gateway.requests.map(({ time }) => time)
+      yield* mapAt(gateway.location)
+      const before = times().length
       yield* TestClock.adjust("60 seconds")
       yield* gateway.received("AddPortMapping", 2)
       yield* gateway.idle
       yield* settle
       yield* TestClock.adjust("60 seconds")
       const third = yield* gateway.received("AddPortMapping", 3)
-      assert.deepStrictEqual(sent.times.slice(before), [60_000, 60_000, 120_000, 120_000])
+      assert.deepStrictEqual(times().slice(before), [60_000, 60_000, 120_000, 120_000])
       assert.deepStrictEqual(names(gateway).slice(-2), ["GetExternalIPAddress", "AddPortMapping"])
       assert.strictEqual(argument(third, "NewLeaseDuration"), "120")
     })
@@ -65,19 +64,19 @@ describe("NatUpnp.map, for as long as its scope lives", () => {
     const log = recordingLogger()
     return Effect.gen(function* () {
       const gateway = yield* FakeGateway.make
-      const sent = yield* recordingClient
+      const times = () => gateway.requests.map(({ time }) => time)
       gateway.answer("AddPortMapping", ok, failed, ok)
-      yield* longestWaits(mapAt(gateway.location, { client: sent.client }))
+      yield* longestWaits(mapAt(gateway.location))
       yield* TestClock.adjust("60 seconds")
       yield* log.logged(1)
       assert.deepStrictEqual(log.lines, ["the mapping of port 4433 was not renewed"])
-      const before = sent.times.length
+      const before = times().length
       yield* settle
       yield* TestClock.adjust("3749 millis")
-      assert.lengthOf(sent.times, before)
+      assert.lengthOf(times(), before)
       yield* TestClock.adjust("1 millis")
       yield* gateway.received("AddPortMapping", 3)
-      assert.deepStrictEqual(sent.times.slice(before), [63_750, 63_750, 63_750])
+      assert.deepStrictEqual(times().slice(before), [63_750, 63_750, 63_750])
       assert.deepStrictEqual(names(gateway).slice(-3), ["description", "GetExternalIPAddress", "AddPortMapping"])
     }).pipe(Effect.provide(log.layer))
   })

@@ -2,15 +2,12 @@
  * Mappers whose gateways are on loopback and need no search, for the tests of `NatUpnp`.
  */
 import type { PortMapper } from "@qp2p/core/PortMapper"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as http from "../src/internal/upnp/http.ts"
 import * as mapper from "../src/internal/upnp/mapper.ts"
 import type * as search from "../src/internal/upnp/search.ts"
 import type * as FakeGateway from "./FakeGateway.ts"
@@ -23,7 +20,6 @@ type MapOptions = Parameters<PortMapper["Service"]["map"]>[0]
 
 interface TestOptions extends Partial<MapOptions> {
   readonly mapper?: mapper.InternalOptions
-  readonly client?: HttpClient.HttpClient
 }
 
 /** A search that is over at once, in which these gateways answer. */
@@ -33,15 +29,11 @@ export const foundAt = (...locations: ReadonlyArray<string>): Stream.Stream<sear
 /** Maps through the gateway at `location`, without a search. */
 export const mapAt = (location: string, options?: TestOptions) => mapThrough(() => foundAt(location), options)
 
-export const mapThrough = Effect.fnUntraced(function* (discover: search.Discover, options?: TestOptions) {
-  const client = options?.client ?? (yield* http.makeClient)
-  const service = yield* Effect.provideService(
-    mapper.make({ ...options?.mapper, discover }),
-    HttpClient.HttpClient,
-    client
-  )
-  return yield* service.map({ internal, lease, ...options })
-})
+export const mapThrough = (discover: search.Discover, options?: TestOptions) =>
+  Effect.suspend(() => {
+    const { map } = mapper.make({ ...options?.mapper, discover })
+    return map({ internal, lease, ...options })
+  })
 
 /** The arguments of an action, in the order in which they were sent. */
 export const argumentsOf = (request: FakeGateway.Request): ReadonlyArray<readonly [string, string]> =>
@@ -66,13 +58,3 @@ export const protocolCode = (error: { readonly _tag: string }): number | undefin
 export const settle = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))).pipe(
   Effect.repeat({ times: 20 })
 )
-
-/** Records when, on Effect's clock, each request was sent. */
-export const recordingClient = Effect.gen(function* () {
-  const clock = yield* Clock.Clock
-  const times: Array<number> = []
-  const client = HttpClient.tapRequest(yield* http.makeClient, () =>
-    Effect.sync(() => times.push(clock.currentTimeMillisUnsafe()))
-  )
-  return { times, client }
-})

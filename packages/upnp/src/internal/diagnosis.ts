@@ -1,7 +1,6 @@
 import { GatewayNotFound, type PortMapperError, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -14,12 +13,9 @@ import { reachOf } from "./reach.ts"
 import { Builder } from "./upnp/actions.ts"
 import * as candidates from "./upnp/candidates.ts"
 import { withClient } from "./upnp/client.ts"
-import * as externalAddress from "./upnp/externalAddress.ts"
-import { errorOf } from "./upnp/faults.ts"
-import * as gatewayDescription from "./upnp/gateway.ts"
-import * as http from "./upnp/http.ts"
 import type { InternalOptions as UpnpOptions } from "./upnp/mapper.ts"
 import * as search from "./upnp/search.ts"
+import * as services from "./upnp/services.ts"
 
 export interface InternalOptions {
   readonly natPmp?: access.InternalOptions | undefined
@@ -104,18 +100,20 @@ const askUpnp = (options: UpnpOptions): Effect.Effect<ProtocolReport> =>
       candidates.firstOf(
         discover(client),
         Effect.fnUntraced(function* (found) {
+          if (!found.isUnsure) {
+            by = candidates.nameOf(found.location)
+            version = undefined
+          }
+          const all = yield* candidates.describe(found, options.requestTimeout ?? requestTimeout)
           by = candidates.nameOf(found.location)
-          version = undefined
-          const control = yield* gatewayDescription.describe(found.location, options.requestTimeout ?? requestTimeout)
-          version = control.service
-          return yield* Effect.mapError(externalAddress.ask(control, new Builder(client).externalAddress()), (error) =>
-            errorOf(control, 0, error)
-          )
+          version = all[0]?.[0].service
+          return yield* services.firstOf(all, new Builder(client).externalAddress(), (control, address) => {
+            version = control.service
+            return Effect.succeed(address)
+          })
         })
       )
     ).pipe(
-      Effect.provideServiceEffect(HttpClient.HttpClient, http.makeClient),
-      Effect.scoped,
       Effect.timeoutOrElse({
         duration: upnpTimeout,
         orElse: () => Effect.fail(by === undefined ? new GatewayNotFound() : new PortMapperTimedOut({ gateway: by }))

@@ -230,7 +230,7 @@ describe.concurrent("NatUpnp, at routers that refuse with the wrong code", () =>
           yield* map({ internal, lease })
           const [mapping] = yield* router.mappings
           assert.strictEqual(mapping?.description, "My scial pr")
-          assert.isTrue(Duration.isFinite(mapping.left))
+          assert.isTrue(Duration.isFinite(mapping!.left))
         }).pipe(Effect.scoped)
       }).pipe(quiet)
     )

@@ -9,7 +9,6 @@ import type * as Misbehaviour from "@qp2p/testkit/Misbehaviour"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as HttpClient from "effect/http/HttpClient"
 import * as Logger from "effect/Logger"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -19,7 +18,6 @@ import { createServer } from "node:net"
 import os from "node:os"
 import { performance } from "node:perf_hooks"
 import * as natPmpMapper from "../../src/internal/natpmp/mapper.ts"
-import * as http from "../../src/internal/upnp/http.ts"
 import * as natUpnpMapper from "../../src/internal/upnp/mapper.ts"
 import { search } from "../../src/internal/upnp/search.ts"
 
@@ -66,20 +64,13 @@ export const searchOnLoopback = () => {
 }
 
 /** Searches on the segment of the router, over UDP as always. */
-export const upnp = (
-  { segment }: Router,
-  options?: natUpnpMapper.InternalOptions
-): Effect.Effect<Mapper, never, Scope.Scope> => {
+export const upnp = ({ segment }: Router, options?: natUpnpMapper.InternalOptions): Effect.Effect<Mapper> => {
   const discover: natUpnpMapper.InternalOptions["discover"] = (client) => {
     client.ssdp.multicast = NetAddress.formatIp(segment.address.address)
     client.ssdp.port = segment.address.port
     return search(options?.searchTimeout ?? defaults.search)(client)
   }
-  return Effect.provideServiceEffect(
-    natUpnpMapper.make({ ...options, discover }),
-    HttpClient.HttpClient,
-    http.makeClient
-  )
+  return Effect.sync(() => natUpnpMapper.make({ ...options, discover }))
 }
 
 export const pmp = ({ natPmp }: Router, options?: natPmpMapper.InternalOptions): Effect.Effect<Mapper> =>

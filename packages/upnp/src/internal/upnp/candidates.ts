@@ -1,11 +1,28 @@
 import { GatewayNotFound, NoneMapped, type PortMapperError } from "@qp2p/core/PortMapperError"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as gateway from "./gateway.ts"
+import type { WanService } from "./gateway.ts"
 import type { Found } from "./search.ts"
 
 /** What one gateway can fail with. */
 export type GatewayError = Exclude<PortMapperError, NoneMapped>
+
+/** Somebody answered the search, and is no gateway, or none that can be talked to. */
+export class NoGateway extends Schema.TaggedError<NoGateway>("@qp2p/upnp/internal/candidates/NoGateway")(
+  "NoGateway",
+  {}
+) {}
+
+/** What becomes of one who answered. One who never said that it is a gateway has failed in nothing. */
+export const describe = (
+  found: Found,
+  timeout: Duration.Input
+): Effect.Effect<ReadonlyArray<WanService>, GatewayError | NoGateway> =>
+  Effect.mapError(gateway.describe(found, timeout), (error) => (found.isUnsure ? new NoGateway() : error))
 
 /** The host and port of a gateway, for errors. */
 export const nameOf = (location: string): string =>
@@ -20,14 +37,16 @@ export const hostOf = (location: string): string | undefined =>
  */
 export const firstOf = <A, R>(
   found: Stream.Stream<Found>,
-  ask: (found: Found) => Effect.Effect<A, GatewayError, R>
+  ask: (found: Found) => Effect.Effect<A, GatewayError | NoGateway, R>
 ): Effect.Effect<A, PortMapperError, R> =>
   Effect.suspend(() => {
     const attempts: Array<{ readonly by: string; readonly error: GatewayError }> = []
     return found.pipe(
       Stream.mapEffect((each) =>
         Effect.map(Effect.result(ask(each)), (result) => {
-          if (Result.isFailure(result)) attempts.push({ by: nameOf(each.location), error: result.failure })
+          if (Result.isFailure(result) && result.failure._tag !== "NoGateway") {
+            attempts.push({ by: nameOf(each.location), error: result.failure })
+          }
           return result
         })
       ),

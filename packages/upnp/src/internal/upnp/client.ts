@@ -1,8 +1,9 @@
 import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import natUpnp, { type Client, type Ssdp } from "nat-upnp"
+import natUpnp, { type Client } from "nat-upnp"
 import type { Socket } from "node:dgram"
+import * as ssdp from "./ssdp.ts"
 
 interface Handle {
   readonly client: Client
@@ -45,7 +46,7 @@ const open = (): Handle => {
     // Stays: nat-upnp listens for one error, and the next one would end the process.
     socket.on("error", () => settle(socket))
   }
-  limitResponses(client.ssdp)
+  client.ssdp.parseResponse = ssdp.ignore
   return { client, sockets, bound }
 }
 
@@ -54,13 +55,5 @@ const close = ({ client, sockets }: Handle): void => {
   client.close()
   for (const socket of sockets) {
     if (!listed.has(socket)) socket.close()
-  }
-}
-
-/** nat-upnp's header pattern takes time in the square of a line's length, and a datagram may be 64 KiB of one line. */
-const limitResponses = (ssdp: Ssdp): void => {
-  const parse = ssdp.parseResponse.bind(ssdp)
-  ssdp.parseResponse = (response, address, remote) => {
-    if (response.length <= 2048) parse(response, address, remote)
   }
 }

@@ -1,5 +1,4 @@
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -7,16 +6,16 @@ import * as Schema from "effect/Schema"
 import * as http from "./http.ts"
 import * as soap from "./soap.ts"
 
-const decode = Schema.decodeUnknownOption(Schema.Struct({ NewExternalIPAddress: Schema.String }))
+const decode = Schema.decodeUnknownOption(Schema.Struct({ newexternalipaddress: Schema.String }))
 
 /** The address that the gateway has outside. One without a connection often says `0.0.0.0`, or nothing. */
 export const ask = Effect.fnUntraced(function* (
   control: soap.Control,
   action: soap.Action
-): Effect.fn.Return<NetAddress.Ipv4Address, soap.CallError, HttpClient.HttpClient> {
+): Effect.fn.Return<NetAddress.Ipv4Address, soap.CallError> {
   const answer = yield* soap.call(control, action)
   const text = Option.getOrElse(
-    Option.map(decode(answer), (_) => _.NewExternalIPAddress),
+    Option.map(decode(answer), (_) => _.newexternalipaddress),
     () => ""
   )
   const address = NetAddress.ipv4FromString(text)

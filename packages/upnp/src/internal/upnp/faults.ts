@@ -6,8 +6,12 @@ import type { GatewayError } from "./candidates.ts"
 import * as http from "./http.ts"
 import type * as soap from "./soap.ts"
 
-/** Fault codes of WANIPConnection 1 and 2. */
+/** Fault codes of WANIPConnection 1 and 2, and of UPnP's Device Architecture. */
 export const faults = {
+  invalidArgs: 402,
+  actionFailed: 501,
+  argumentInvalid: 600,
+  textTooLong: 605,
   notAuthorized: 606,
   noSuchEntry: 714,
   conflict: 718,
@@ -20,6 +24,7 @@ export const isConflict = (code: number): boolean =>
   code === faults.conflict || code === faults.conflictWithOtherMechanisms
 
 export const errorOf = ({ gateway }: soap.Control, externalPort: number, error: soap.CallError): GatewayError => {
+  if (error._tag === "Unreadable") return http.protocolError(gateway, error.reason)
   if (error._tag !== "Fault") return error
   if (isConflict(error.code)) return new MappingConflict({ gateway, externalPort })
   if (error.code === faults.notAuthorized) return new MappingNotAuthorized({ gateway })

@@ -1,29 +1,28 @@
-import type { GatewayProtocolError } from "@qp2p/core/PortMapperError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as http from "./http.ts"
+import * as locations from "./locations.ts"
+import type { Found } from "./search.ts"
 import type * as soap from "./soap.ts"
 import * as xml from "./xml.ts"
 
-/** In the order in which they are preferred. */
-const serviceTypes = [
-  "urn:schemas-upnp-org:service:WANIPConnection:2",
-  "urn:schemas-upnp-org:service:WANIPConnection:1",
-  "urn:schemas-upnp-org:service:WANPPPConnection:1"
-]
+/** A service that maps ports, at every URL that its control URL may stand for; the likelier ones first. */
+export type WanService = readonly [soap.Control, ...ReadonlyArray<soap.Control>]
+
+/** No gateway has more connections than a few. */
+const maxServices = 4
 
 const Description = Schema.Struct({
-  root: Schema.Struct({ device: Schema.Unknown, URLBase: Schema.optional(Schema.String) })
+  root: Schema.Struct({ device: Schema.Unknown, urlbase: Schema.optional(Schema.Unknown) })
 })
 const Device = Schema.Struct({
-  deviceList: Schema.optional(Schema.Unknown),
-  serviceList: Schema.optional(Schema.Unknown)
+  devicelist: Schema.optional(Schema.Unknown),
+  servicelist: Schema.optional(Schema.Unknown)
 })
-const Service = Schema.Struct({ serviceType: Schema.String, controlURL: Schema.NonEmptyString })
+const Service = Schema.Struct({ servicetype: Schema.String, controlurl: Schema.NonEmptyString })
 
 type Service = typeof Service.Type
 
@@ -31,38 +30,70 @@ const decodeDescription = Schema.decodeUnknownOption(Description)
 const decodeDevice = Schema.decodeUnknownOption(Device)
 const decodeService = Schema.decodeUnknownOption(Service)
 
-/** Reads the gateway's description and finds the service that maps ports. */
+/** Reads the gateway's description and finds the services that map ports, in the order in which they are preferred. */
 export const describe = Effect.fnUntraced(function* (
-  location: string,
+  found: Found,
   timeout: Duration.Input
-): Effect.fn.Return<soap.Control, http.HttpError, HttpClient.HttpClient> {
-  const url = yield* httpUrl(location, location)
-  const gateway = url.host
-  const answer = yield* http.send(HttpClientRequest.get(url), { gateway, timeout })
-  const description = Option.flatMap(xml.parse(answer.body), decodeDescription)
-  if (answer.status !== 200 || Option.isNone(description)) {
-    return yield* http.protocolError(gateway, `a description that cannot be read (HTTP ${answer.status})`)
+): Effect.fn.Return<ReadonlyArray<WanService>, http.HttpError> {
+  const [first, ...others] = yield* locations.of(found)
+  const read = yield* Effect.result(describeAt(first, timeout))
+  if (Result.isSuccess(read)) return read.success
+  for (const url of others) {
+    const again = yield* Effect.result(describeAt(url, timeout))
+    if (Result.isSuccess(again)) return again.success
   }
-  const { device, URLBase } = description.value.root
-  const found = servicesOf(device)
-  const service = serviceTypes.flatMap((type) => found.filter((_) => _.serviceType === type))[0]
-  if (service === undefined) return yield* http.protocolError(gateway, "it has no service that maps ports")
-  const base = URLBase ? yield* httpUrl(URLBase, gateway, url) : url
-  const control = yield* httpUrl(service.controlURL, gateway, base)
-  // Else whoever answers a search could make this process send requests to any host that it can reach.
-  if (control.hostname !== url.hostname) {
-    return yield* http.protocolError(gateway, `its control URL is on another host, ${control.host}`)
-  }
-  return { gateway, url: control, service: service.serviceType, timeout }
+  return yield* read.failure
 })
 
-const httpUrl = (input: string, gateway: string, base?: URL): Effect.Effect<URL, GatewayProtocolError> =>
-  Effect.suspend(() => {
-    const url = URL.canParse(input, base?.href) ? new URL(input, base) : undefined
-    return url?.protocol === "http:"
-      ? Effect.succeed(url)
-      : Effect.fail(http.protocolError(gateway, `not an http URL: ${input.slice(0, 200)}`))
-  })
+const describeAt = Effect.fnUntraced(function* (
+  url: URL,
+  timeout: Duration.Input
+): Effect.fn.Return<ReadonlyArray<WanService>, http.HttpError> {
+  const gateway = url.host
+  const answer = yield* http.send({ method: "GET", url }, { gateway, timeout })
+  const description = Option.flatMap(xml.parse(answer.body), decodeDescription)
+  if (answer.status !== 200 || Option.isNone(description)) {
+    const reason = answer.shortfall ?? `a description that cannot be read (HTTP ${answer.status})`
+    return yield* http.protocolError(gateway, reason)
+  }
+  const { device, urlbase } = description.value.root
+  const services = servicesOf(device)
+    .flatMap((service) => {
+      const rank = rankOf(service.servicetype)
+      return rank === undefined ? [] : [{ rank, service }]
+    })
+    .toSorted((a, b) => a.rank - b.rank)
+    .slice(0, maxServices)
+  if (services.length === 0) return yield* http.protocolError(gateway, "it has no service that maps ports")
+  const base = typeof urlbase === "string" ? urlbase : undefined
+  const controls = services.map(({ service }) =>
+    Result.map(locations.controlUrls(service.controlurl, url, base), (urls) => {
+      const control = (url: URL): soap.Control => ({ gateway, url, service: service.servicetype, timeout })
+      const [first, ...others] = urls
+      return [control(first), ...others.map(control)] as const
+    })
+  )
+  const usable = controls.filter(Result.isSuccess).map(({ success }) => success)
+  const [refused] = controls.filter(Result.isFailure)
+  return usable.length === 0 && refused !== undefined ? yield* http.protocolError(gateway, refused.failure) : usable
+})
+
+/**
+ * How much a type of service is preferred, the least the most; none if it maps no ports. Types are compared without regard
+ * to their case, their version or who defined them: old routers name the DSL Forum.
+ */
+const rankOf = (type: string): number | undefined => {
+  const [, kind = "", version] =
+    /^urn:[^:]{1,64}:service:(WANIPConnection|WANPPPConnection)(?::(\d{1,3}))?$/i.exec(type) ?? []
+  switch (kind.toLowerCase()) {
+    case "wanipconnection":
+      return version === "2" ? 0 : 1
+    case "wanpppconnection":
+      return 2
+    default:
+      return undefined
+  }
+}
 
 /** All services of a device and of the devices in it, wherever the gateway put them. */
 const servicesOf = (root: unknown): ReadonlyArray<Service> => {
@@ -71,8 +102,8 @@ const servicesOf = (root: unknown): ReadonlyArray<Service> => {
   for (let device = devices.pop(); device !== undefined; device = devices.pop()) {
     const decoded = decodeDevice(device)
     if (Option.isNone(decoded)) continue
-    devices.push(...children(decoded.value.deviceList, "device"))
-    for (const service of children(decoded.value.serviceList, "service")) {
+    devices.push(...children(decoded.value.devicelist, "device").toReversed())
+    for (const service of children(decoded.value.servicelist, "service")) {
       found.push(...Option.toArray(decodeService(service)))
     }
   }

@@ -1,80 +1,86 @@
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { GatewayProtocolError, GatewayUnreachable, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
-import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Socket from "effect/socket/Socket"
+import { type Answer, AnswerReader } from "./answer.ts"
+
+export type { Answer } from "./answer.ts"
 
 export type HttpError = GatewayUnreachable | GatewayProtocolError | PortMapperTimedOut
 
-export interface Answer {
-  readonly status: number
-  readonly body: string
+export interface Request {
+  readonly method: "GET" | "POST"
+  readonly url: URL
+  readonly headers?: ReadonlyArray<readonly [name: string, value: string]>
+  readonly body?: string
 }
 
-/** Descriptions of real routers are 2 to 40 KiB. */
-export const maxBodySize = 256 * 1024
+/** How long an answer is waited for that came whole, although what it says of itself is that there is more, or less. */
+const linger = Duration.millis(250)
 
 export const protocolError = (gateway: string, reason: string, code?: number): GatewayProtocolError =>
   new GatewayProtocolError({ gateway, reason, code: Option.fromUndefinedOr(code) })
 
 /**
- * A client whose every request has a socket of its own, and which follows no redirects. It is not `fetch`, because that
- * opens a second connection for each request that is given up, and not a layer, because one that the program built
- * elsewhere, with another agent, would be shared with ours.
- */
-export const makeClient: Effect.Effect<HttpClient.HttpClient, never, Scope.Scope> = Effect.provideServiceEffect(
-  NodeHttpClient.makeNodeHttp,
-  NodeHttpClient.HttpAgent,
-  NodeHttpClient.makeAgent({ keepAlive: false })
-)
-
-/**
- * One request to the gateway, answer included, within `timeout`. Whatever ends it early (time, interruption, a body over
- * the cap) closes its socket.
+ * One request to the gateway on a connection of its own, answer included, within `timeout`. Redirects are not followed.
+ * Whatever ends it early (time, interruption, a body over the cap) closes its socket. It is not Node's HTTP, which refuses
+ * what many routers send, and tells a length that lies as a connection that was reset.
  */
 export const send = (
-  request: HttpClientRequest.HttpClientRequest,
+  request: Request,
   options: { readonly gateway: string; readonly timeout: Duration.Input }
-): Effect.Effect<Answer, HttpError, HttpClient.HttpClient> => {
+): Effect.Effect<Answer, HttpError> => {
   const { gateway, timeout } = options
-  return Effect.gen(function* () {
-    const client = HttpClient.withScope(yield* HttpClient.HttpClient)
-    const response = yield* client.execute(request)
-    if (response.status >= 300 && response.status < 400) {
-      return yield* protocolError(gateway, "a redirect, which is not followed")
-    }
-    const body = yield* response.stream.pipe(
-      Stream.runFoldEffect(
-        () => ({ size: 0, chunks: Array<Uint8Array>() }),
-        (read, chunk) => {
-          read.size += chunk.length
-          if (read.size > maxBodySize) return Effect.fail(protocolError(gateway, "a body that is too large"))
-          read.chunks.push(chunk)
-          return Effect.succeed(read)
-        }
-      ),
-      Effect.map((read) => new TextDecoder().decode(Buffer.concat(read.chunks)))
-    )
-    return { status: response.status, body }
-  }).pipe(
+  return exchange(request, gateway).pipe(
     Effect.scoped,
-    Effect.provideService(HttpClient.TracerPropagationEnabled, false),
-    Effect.catchTag("HttpClientError", (error) => Effect.fail(fromClientError(gateway, error))),
     Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new PortMapperTimedOut({ gateway })) })
   )
 }
 
-const fromClientError = (gateway: string, error: HttpClientError.HttpClientError): HttpError => {
-  const code = errorCode(error.reason.cause)
-  // Codes of Node's HTTP parser: something answered, and it was not HTTP.
-  if (code?.startsWith("HPE_")) return protocolError(gateway, `malformed HTTP (${code})`)
-  return new GatewayUnreachable({ gateway, cause: error.reason.cause })
-}
+const exchange = Effect.fnUntraced(function* (
+  request: Request,
+  gateway: string
+): Effect.fn.Return<Answer, GatewayUnreachable | GatewayProtocolError, Scope.Scope> {
+  const { hostname, port } = request.url
+  const socket = yield* NodeSocket.makeNet({ host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port || 80) })
+  const unreachable = ({ reason }: Socket.SocketError) => new GatewayUnreachable({ gateway, cause: causeOf(reason) })
+  const reader = yield* Effect.mapError(socket.reader, unreachable)
+  const writer = yield* socket.writer
+  const answer = new AnswerReader()
 
-const errorCode = (cause: unknown): string | undefined =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+  const readAll = Effect.gen(function* () {
+    // In one piece: some routers do not wait for a body that comes after its head.
+    yield* writer.write(encode(request))
+    while (answer.refused === undefined && !(answer.isFramed && answer.hasDocument)) {
+      const mayBeAll = answer.isFramed || answer.hasDocument
+      const chunks = mayBeAll ? yield* Effect.timeoutOption(reader.pull, linger) : Option.some(yield* reader.pull)
+      if (Option.isNone(chunks)) break
+      for (const chunk of chunks.value) answer.feed(typeof chunk === "string" ? Buffer.from(chunk) : chunk)
+    }
+    return "closed" as const
+  })
+  const ended = yield* Effect.catch(readAll, ({ reason }) => Effect.succeed(endOf(reason)))
+  const result = answer.result(ended)
+  return "reason" in result ? yield* protocolError(gateway, result.reason) : result
+})
+
+const causeOf = (reason: Socket.SocketError["reason"]): unknown => ("cause" in reason ? reason.cause : reason)
+
+const endOf = (reason: Socket.SocketError["reason"]): "closed" | "reset" =>
+  reason._tag === "SocketCloseError" && reason.code === 1000 ? "closed" : "reset"
+
+/** Names are written as miniupnpc writes them: some routers know no other case, and want the action before the last line. */
+const encode = ({ body = "", headers = [], method, url }: Request): string => {
+  const content = method === "GET" ? [] : [["Content-Length", String(Buffer.byteLength(body))] as const]
+  const lines = [
+    ["Host", url.host] as const,
+    ["User-Agent", "Node.js/1 UPnP/1.1 qp2p/1"] as const,
+    ...content,
+    ...headers,
+    ["Connection", "close"] as const
+  ].map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${method} ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join("")}\r\n${body}`
+}

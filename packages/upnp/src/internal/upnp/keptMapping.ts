@@ -1,7 +1,6 @@
 import { MappingConflict, type PortMapperError, type PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -11,10 +10,11 @@ import * as candidates from "./candidates.ts"
 import { withClient } from "./client.ts"
 import * as externalAddress from "./externalAddress.ts"
 import { errorOf, faults, isConflict } from "./faults.ts"
-import * as gateway from "./gateway.ts"
-import { isOurs } from "./owner.ts"
+import { type Form, type Manner, plainOf, request } from "./forms.ts"
+import { ownerOf } from "./owner.ts"
 import * as route from "./route.ts"
 import type { Discover, Found } from "./search.ts"
+import * as services from "./services.ts"
 import * as soap from "./soap.ts"
 
 export interface Settings {
@@ -22,7 +22,6 @@ export interface Settings {
   readonly requestTimeout: Duration.Input
   readonly description: string
   readonly onConflict: "nextPort" | "fail"
-  readonly httpClient: HttpClient.HttpClient
 }
 
 export interface Wanted {
@@ -52,8 +51,8 @@ interface Place {
   readonly found: Found
   readonly builder: Builder
   readonly control: soap.Control
-  /** It has said that it grants for ever, or not at all. */
-  permanent: boolean
+  /** How it wants to be asked, as far as that has turned out. */
+  manner: Manner
 }
 
 /** A mapping that may be on a gateway, and how to remove it from there. */
@@ -99,20 +98,22 @@ export class KeptMapping implements Holding {
   get obtain(): Effect.Effect<Grant, PortMapperError> {
     return Effect.suspend(() => (this.#known === undefined ? this.#search() : this.#ask(this.#known))).pipe(
       Effect.tap((grant) => Effect.sync(() => void (this.#granted = grant))),
-      Effect.tapError(() => Effect.sync(() => void (this.#known = undefined))),
-      Effect.provideService(HttpClient.HttpClient, this.#settings.httpClient)
+      Effect.tapError(() => Effect.sync(() => void (this.#known = undefined)))
     )
   }
 
   /** Asks those that answer, one after the other. */
-  #search(): Effect.Effect<Grant, PortMapperError, HttpClient.HttpClient> {
+  #search(): Effect.Effect<Grant, PortMapperError> {
     const { discover, requestTimeout } = this.#settings
     return withClient((client) => {
       const builder = new Builder(client)
       return candidates.firstOf(this.#homeFirst(discover(client)), (found) =>
-        Effect.flatMap(gateway.describe(found.location, requestTimeout), (control) =>
-          this.#ask({ found, builder, control, permanent: false })
-        )
+        Effect.flatMap(candidates.describe(found, requestTimeout), (all) => {
+          this.#last = all[0]?.[0]
+          return services.firstOf(all, builder.externalAddress(), (control, address) =>
+            this.#mapAt({ found, builder, control, manner: { permanent: false, plain: false } }, address)
+          )
+        })
       )
     })
   }
@@ -132,34 +133,37 @@ export class KeptMapping implements Holding {
     )
   }
 
-  #ask(place: Place): Effect.Effect<Grant, candidates.GatewayError, HttpClient.HttpClient> {
+  #ask(place: Place): Effect.Effect<Grant, candidates.GatewayError> {
     const { builder, control } = place
+    this.#last = control
+    return externalAddress.ask(control, builder.externalAddress()).pipe(
+      Effect.mapError((error) => errorOf(control, this.#wanted.externalPort, error)),
+      Effect.flatMap((address) => this.#mapAt(place, address))
+    )
+  }
+
+  #mapAt(place: Place, address: NetAddress.Ipv4Address): Effect.Effect<Grant, candidates.GatewayError> {
+    const { control } = place
     this.#last = control
     return Effect.gen({ self: this }, function* () {
       const internal = yield* this.#internal(place)
-      const address = yield* externalAddress
-        .ask(control, builder.externalAddress())
-        .pipe(Effect.mapError((error) => errorOf(control, this.#wanted.externalPort, error)))
       const port = yield* this.#addAny(place, internal)
       const external = yield* at(address, port)
       this.#known = place
       this.#home = control.url.hostname
-      return { internal, external, lease: place.permanent ? Duration.infinity : this.#wanted.lease }
+      return { internal, external, lease: place.manner.permanent ? Duration.infinity : this.#wanted.lease }
     })
   }
 
   /** A router cannot send to `0.0.0.0`: it gets the address of ours that it can reach. */
-  #internal({ found }: Place): Effect.Effect<NetAddress.InetAddressV4, PortMapperUnsupported> {
+  #internal({ control, found }: Place): Effect.Effect<NetAddress.InetAddressV4, PortMapperUnsupported> {
     const { internal } = this.#wanted
     if (!NetAddress.isUnspecified(internal.address)) return Effect.succeed(internal)
-    return Effect.flatMap(route.localAddress(found), (address) => at(address, internal.port))
+    return Effect.flatMap(route.localAddress(found, control.url.hostname), (address) => at(address, internal.port))
   }
 
   /** Adds the mapping at the port that it has, or that is wished for, or at another if that may be. */
-  #addAny(
-    place: Place,
-    internal: NetAddress.InetAddressV4
-  ): Effect.Effect<number, candidates.GatewayError, HttpClient.HttpClient> {
+  #addAny(place: Place, internal: NetAddress.InetAddressV4): Effect.Effect<number, candidates.GatewayError> {
     const wished = this.#granted?.external.port ?? this.#wanted.externalPort
     const ports = this.#settings.onConflict === "fail" ? [wished] : portsFrom(wished)
     return Effect.gen({ self: this }, function* () {
@@ -180,47 +184,51 @@ export class KeptMapping implements Holding {
   }
 
   /** Takes away a mapping that is this host's own, and makes it again. */
-  #replace(
-    place: Place,
-    internal: NetAddress.InetAddressV4,
-    externalPort: number
-  ): Effect.Effect<boolean, never, HttpClient.HttpClient> {
+  #replace(place: Place, internal: NetAddress.InetAddressV4, externalPort: number): Effect.Effect<boolean> {
     const { builder, control } = place
     return Effect.gen({ self: this }, function* () {
-      if (!(yield* isOurs(control, internal, externalPort))) return false
+      if ((yield* ownerOf(control, internal, externalPort)) !== "Ours") return false
       yield* Effect.ignore(soap.call(control, builder.remove(externalPort)))
       return yield* Effect.isSuccess(this.#add(place, internal, externalPort))
     })
   }
 
-  #add(
-    place: Place,
-    internal: NetAddress.InetAddressV4,
-    externalPort: number
-  ): Effect.Effect<unknown, soap.CallError, HttpClient.HttpClient> {
+  #add(place: Place, internal: NetAddress.InetAddressV4, externalPort: number): Effect.Effect<void, soap.CallError> {
     const { builder, control } = place
     const { description } = this.#settings
     const lease = Duration.toSeconds(this.#wanted.lease)
-    const actions = builder.port({ internal, externalPort, lease, description })
+    const actionOf = ({ permanent, plain }: Manner): soap.Action => {
+      const text = plain ? plainOf(description) : description
+      const { add, addForEver } = builder.port({ internal, externalPort, lease, description: text })
+      return permanent ? addForEver : add
+    }
     const key = `${control.url.href} ${externalPort}`
-    const trace: Trace = { control, remove: actions.remove, granted: this.#traces.get(key)?.granted ?? false }
+    const remove = builder.remove(externalPort)
+    const trace: Trace = { control, remove, granted: this.#traces.get(key)?.granted ?? false }
+    const form: Form = {
+      manner: place.manner,
+      hasPlain: plainOf(description) !== description,
+      send: (manner) => soap.call(control, actionOf(manner)),
+      owner: ownerOf(control, internal, externalPort)
+    }
     return Effect.suspend(() => {
       this.#remember(key, trace)
-      return soap.call(control, place.permanent ? actions.addForEver : actions.add)
+      return request(form)
     }).pipe(
-      Effect.catchTag("Fault", (fault) => {
-        if (fault.code !== faults.onlyPermanentLeases || place.permanent) return Effect.fail(fault)
-        place.permanent = true
-        return soap.call(control, actions.addForEver)
-      }),
-      Effect.tap(() => Effect.sync(() => void (trace.granted = true))),
+      Effect.tap((manner) =>
+        Effect.sync(() => {
+          place.manner = manner
+          trace.granted = true
+        })
+      ),
       // After a clear refusal the port may be another host's, and removing that mapping would cut it off. A renewal that
       // is refused for another reason than a conflict leaves the mapping that was granted before.
       Effect.tapError((error) =>
         Effect.sync(() => {
           if (error._tag === "Fault" && (!trace.granted || isConflict(error.code))) this.#traces.delete(key)
         })
-      )
+      ),
+      Effect.asVoid
     )
   }
 
@@ -240,19 +248,22 @@ export class KeptMapping implements Holding {
       Effect.flatMap((results) => {
         const last = results.at(-1)
         return last === undefined || Result.isSuccess(last) ? Effect.void : Effect.fail(last.failure)
-      }),
-      Effect.provideService(HttpClient.HttpClient, this.#settings.httpClient)
+      })
     )
   }
 }
 
-/** Whatever the gateway no longer knows is removed. */
-const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError, HttpClient.HttpClient> =>
+/** Whatever the gateway no longer knows is removed, and so is what it says that it has done, in whatever words. */
+const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError> =>
   soap.call(control, remove).pipe(
     Effect.asVoid,
-    Effect.catchTag("Fault", (fault) =>
-      fault.code === faults.noSuchEntry ? Effect.void : Effect.fail(errorOf(control, 0, fault))
-    )
+    Effect.catchIf(
+      (error) =>
+        (error._tag === "Fault" && error.code === faults.noSuchEntry) ||
+        (error._tag === "Unreadable" && error.status === 200),
+      () => Effect.void
+    ),
+    Effect.mapError((error) => errorOf(control, 0, error))
   )
 
 /** The port of a mapping is always one. */

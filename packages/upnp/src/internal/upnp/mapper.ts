@@ -2,7 +2,6 @@ import type * as PortMapper from "@qp2p/core/PortMapper"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { Options } from "../../NatUpnp.ts"
@@ -17,15 +16,12 @@ export interface InternalOptions extends Options {
 const defaultSearchTimeout = Duration.seconds(3)
 const defaultRequestTimeout = Duration.millis(1500)
 
-export const make = Effect.fnUntraced(function* (
-  options: InternalOptions = {}
-): Effect.fn.Return<PortMapper.PortMapper["Service"], never, HttpClient.HttpClient> {
+export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Service"] => {
   const settings: Settings = {
     discover: options.discover ?? search.search(options.searchTimeout ?? defaultSearchTimeout),
     requestTimeout: options.requestTimeout ?? defaultRequestTimeout,
     description: options.description ?? "qp2p",
-    onConflict: options.onConflict ?? "nextPort",
-    httpClient: yield* HttpClient.HttpClient
+    onConflict: options.onConflict ?? "nextPort"
   }
   const map = Effect.fn("PortMapper.map")(function* (
     request: PortMapper.MapOptions
@@ -33,7 +29,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* new Lease(new KeptMapping(yield* validate(request), settings)).keep()
   })
   return { map }
-})
+}
 
 const validate = Effect.fnUntraced(function* (
   request: PortMapper.MapOptions

@@ -7,11 +7,11 @@ declare module "nat-upnp" {
     run(action: string, args: ReadonlyArray<readonly [string, string | number | undefined]>, callback: unknown): void
   }
 
-  export interface Ssdp {
+  export interface Ssdp extends EventEmitter {
     sockets: Array<Socket>
     multicast: string
     port: number
-    parseResponse(response: string, address: string, remote: unknown): void
+    parseResponse(response: string, address: string, remote?: { readonly address: string }): void
     search(target: string): EventEmitter
   }
 

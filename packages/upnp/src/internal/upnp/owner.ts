@@ -1,23 +1,27 @@
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as soap from "./soap.ts"
 
 const decode = Schema.decodeUnknownOption(
-  Schema.Struct({ NewInternalClient: Schema.String, NewInternalPort: Schema.String })
+  Schema.Struct({ newinternalclient: Schema.String, newinternalport: Schema.String })
 )
+
+/** Whom a port of the gateway leads to, as it says. One that does not say, or nothing that can be, is unknown. */
+export type Owner = "Ours" | "Others" | "Unknown"
 
 /**
  * Whether a port of the gateway leads to `internal` already. Some gateways refuse to map again what they have mapped, also
- * when the same host asks; and a host that was killed finds what it left behind. One that does not say counts as no.
+ * when the same host asks; a host that was killed finds what it left behind; and there are gateways that do not say what
+ * became of a mapping, or why not.
  */
-export const isOurs = (
+export const ownerOf = (
   control: soap.Control,
   internal: NetAddress.InetAddressV4,
   externalPort: number
-): Effect.Effect<boolean, never, HttpClient.HttpClient> =>
+): Effect.Effect<Owner> =>
   soap
     .call(control, {
       name: "GetSpecificPortMappingEntry",
@@ -29,11 +33,15 @@ export const isOurs = (
     })
     .pipe(
       Effect.map((answer) =>
-        Option.exists(
-          decode(answer),
-          ({ NewInternalClient, NewInternalPort }) =>
-            `${NewInternalClient.trim()}:${Number(NewInternalPort)}` === NetAddress.formatInet(internal)
-        )
+        Option.match(decode(answer), {
+          onNone: (): Owner => "Unknown",
+          onSome: ({ newinternalclient, newinternalport }) => {
+            const client = newinternalclient.trim()
+            if (`${client}:${Number(newinternalport)}` === NetAddress.formatInet(internal)) return "Ours"
+            const address = NetAddress.ipv4FromString(client)
+            return Result.isSuccess(address) && NetAddress.isUnicast(address.success) ? "Others" : "Unknown"
+          }
+        })
       ),
-      Effect.orElseSucceed(() => false)
+      Effect.orElseSucceed((): Owner => "Unknown")
     )

@@ -10,13 +10,14 @@ import type { Found } from "./search.ts"
 const discardPort = 9
 
 /**
- * The local address on the way to a gateway. A host with several networks hears the answer to its search on one of them, and
+ * The local address on the way to a gateway, which is asked at `hostname`. A host with several networks hears the answer to its search on one of them, and
  * that need not be the one that its packets take.
  */
 export const localAddress = Effect.fnUntraced(function* (
-  found: Found
+  found: Found,
+  hostname: string
 ): Effect.fn.Return<NetAddress.Ipv4Address, PortMapperUnsupported> {
-  const onRoute = yield* Effect.option(Effect.scoped(addressTo(new URL(found.location).hostname)))
+  const onRoute = yield* Effect.option(Effect.scoped(addressTo(hostname)))
   if (Option.isSome(onRoute)) return onRoute.value
   return yield* Effect.mapError(
     Effect.fromResult(NetAddress.ipv4FromString(found.localAddress)),

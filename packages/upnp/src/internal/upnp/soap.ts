@@ -1,8 +1,5 @@
-import type { GatewayProtocolError } from "@qp2p/core/PortMapperError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as http from "./http.ts"
@@ -28,16 +25,22 @@ export class Fault extends Schema.TaggedError<Fault>("@qp2p/upnp/internal/soap/F
   description: Schema.String
 }) {}
 
-export type CallError = Fault | http.HttpError
+/** The gateway answered, and what it means is not known but for the status. `reason` follows "answered:". */
+export class Unreadable extends Schema.TaggedError<Unreadable>("@qp2p/upnp/internal/soap/Unreadable")("Unreadable", {
+  status: Schema.Int,
+  reason: Schema.String
+}) {}
 
-const Envelope = Schema.Struct({ Envelope: Schema.Struct({ Body: Schema.Record(Schema.String, Schema.Unknown) }) })
+export type CallError = Fault | Unreadable | http.HttpError
+
+const Envelope = Schema.Struct({ envelope: Schema.Struct({ body: Schema.Record(Schema.String, Schema.Unknown) }) })
 
 const UpnpFault = Schema.Struct({
   detail: Schema.Struct({
-    UPnPError: Schema.Struct({
-      // Not as a number: an empty one would be 0.
-      errorCode: Schema.String.check(Schema.isPattern(/^\d{1,9}$/)),
-      errorDescription: Schema.optional(Schema.Unknown)
+    upnperror: Schema.Struct({
+      // Not as a number: an empty one would be 0. Vendors have codes below zero.
+      errorcode: Schema.String.check(Schema.isPattern(/^-?\d{1,9}$/)),
+      errordescription: Schema.optional(Schema.Unknown)
     })
   })
 })
@@ -54,31 +57,44 @@ const envelope = (service: string, { name, args }: Action): string =>
   `</u:${name}></s:Body></s:Envelope>\r\n`
 
 /**
- * Asks for an action and gives the content of its response element: an object, or an empty string if it has none. Only
- * a well-formed fault is a `Fault`; every other answer is a protocol error.
+ * Asks for an action and gives the content of its response element: an object with names in lower case, or an empty string
+ * if it has none. Namespaces and the HTTP status of a fault do not matter: routers differ in both.
  */
 export const call = Effect.fnUntraced(function* (
   control: Control,
   action: Action
-): Effect.fn.Return<unknown, CallError, HttpClient.HttpClient> {
-  const request = HttpClientRequest.post(control.url).pipe(
-    HttpClientRequest.setHeader("soapaction", `"${control.service}#${action.name}"`),
-    HttpClientRequest.bodyText(envelope(control.service, action), 'text/xml; charset="utf-8"')
+): Effect.fn.Return<unknown, CallError> {
+  const answer = yield* http.send(
+    {
+      method: "POST",
+      url: control.url,
+      headers: [
+        ["Content-Type", 'text/xml; charset="utf-8"'],
+        ["SOAPAction", `"${control.service}#${action.name}"`]
+      ],
+      body: envelope(control.service, action)
+    },
+    control
   )
-  const answer = yield* http.send(request, control)
   const body = Option.flatMap(xml.parse(answer.body), decodeEnvelope)
-  if (Option.isNone(body)) return yield* malformed(control, action, answer.status)
-  const { Fault: fault, [`${action.name}Response`]: response } = body.value.Envelope.Body
+  if (Option.isNone(body)) return yield* codeInPieces(answer.body) ?? unreadable(action, answer)
+  const { fault, [`${action.name.toLowerCase()}response`]: response } = body.value.envelope.body
   if (fault !== undefined) {
     const decoded = decodeFault(fault)
-    if (Option.isNone(decoded)) return yield* malformed(control, action, answer.status)
-    const { errorCode, errorDescription } = decoded.value.detail.UPnPError
-    const description = typeof errorDescription === "string" ? errorDescription.slice(0, 200) : ""
-    return yield* new Fault({ code: Number(errorCode), description })
+    if (Option.isNone(decoded)) return yield* unreadable(action, answer)
+    const { errorcode, errordescription } = decoded.value.detail.upnperror
+    const description = typeof errordescription === "string" ? errordescription.slice(0, 200) : ""
+    return yield* new Fault({ code: Number(errorcode), description })
   }
-  if (answer.status !== 200 || response === undefined) return yield* malformed(control, action, answer.status)
+  if (answer.status !== 200 || response === undefined) return yield* unreadable(action, answer)
   return response
 })
 
-const malformed = (control: Control, action: Action, status: number): GatewayProtocolError =>
-  http.protocolError(control.gateway, `no answer to ${action.name} that can be read (HTTP ${status})`)
+const unreadable = (action: Action, { shortfall, status }: http.Answer): Unreadable =>
+  new Unreadable({ status, reason: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
+
+/** The code in a fault that breaks off or is garbled after it. */
+const codeInPieces = (text: string): Fault | undefined => {
+  const code = /<(?:[\w-]{1,20}:)?errorCode>\s{0,20}(-?\d{1,9})\s{0,20}<\//i.exec(text)?.[1]
+  return code === undefined ? undefined : new Fault({ code: Number(code), description: "" })
+}

@@ -6,20 +6,58 @@ const parser = new XMLParser({
   ignoreDeclaration: true,
   ignorePiTags: true,
   removeNSPrefix: true,
+  // Some routers write names in another case than UPnP does.
+  transformTagName: (name) => name.toLowerCase(),
   // Text stays text: a port or a code that looks like a number is decoded by a schema, where it is used.
   parseTagValue: false
 })
 
 /**
- * The document as nested objects without prefixes and attributes, or none if it is not well-formed. A document type is
- * refused: no gateway needs one, and it is the door to entity expansion.
+ * The document as nested objects whose names are in lower case, without prefixes and attributes, or none if it is not
+ * well-formed. What routers are known to do wrong is repaired. A document type is refused: no gateway needs one, and it is
+ * the door to entity expansion.
  */
 export const parse = (text: string): Option.Option<unknown> => {
   if (/<!DOCTYPE/i.test(text)) return Option.none()
+  return Option.orElse(strict(text.trim()), () => strict(repaired(text)))
+}
+
+const strict = (text: string): Option.Option<unknown> => {
   try {
-    return Option.some(parser.parse(text.trim(), true))
+    return Option.some(parser.parse(text, true))
   } catch {
     return Option.none()
+  }
+}
+
+/**
+ * Without what XML has no place for: whatever stands before and after the document, and control characters. An ampersand
+ * that begins no reference stands for itself.
+ */
+const repaired = (text: string): string => {
+  const start = Math.max(text.indexOf("<"), 0)
+  const root = /<([A-Za-z_][\w.:-]*)/.exec(text)?.[1]
+  const last = root === undefined ? -1 : text.lastIndexOf(`</${root}`)
+  const end = last < 0 ? -1 : text.indexOf(">", last)
+  const document = end < 0 ? text.slice(start) : text.slice(start, end + 1)
+  return withReferences(document.replace(controls, ""))
+}
+
+// oxlint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
+
+const bareAmpersand = /&(?!(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});)/gi
+
+/** Character data (CDATA) is left as it is. */
+const withReferences = (document: string): string => {
+  let out = ""
+  let at = 0
+  for (;;) {
+    const start = document.indexOf("<![CDATA[", at)
+    const end = start < 0 ? -1 : document.indexOf("]]>", start)
+    if (end < 0) return out + document.slice(at).replace(bareAmpersand, "&amp;")
+    out += document.slice(at, start).replace(bareAmpersand, "&amp;") + document.slice(start, end)
+    at = end
   }
 }
 
