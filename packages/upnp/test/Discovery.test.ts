@@ -97,7 +97,12 @@ describe("discovery", () => {
         )
         const sockets = yield* loopbackOnly()
         const found = yield* first(port)
-        assert.deepStrictEqual(found, { location: "http://127.0.0.1:1/rootDesc.xml", localAddress: "127.0.0.1" })
+        assert.deepStrictEqual(found, {
+          location: "http://127.0.0.1:1/rootDesc.xml",
+          responder: "127.0.0.1",
+          localAddress: "127.0.0.1",
+          isUnsure: false
+        })
         assert.deepStrictEqual(sockets.closes, [1])
       })
     )
@@ -162,6 +167,108 @@ describe("discovery", () => {
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(found, locations.slice(0, named))
+    })
+  )
+
+  /** Real packets do not know of the test's clock. */
+  const until = (condition: () => boolean): Effect.Effect<void> =>
+    TestClock.withLive(
+      Effect.gen(function* () {
+        for (let tries = 0; tries < 2_000; tries++) {
+          if (condition()) return
+          yield* Effect.sleep("10 millis")
+        }
+        return yield* Effect.die(new Error("in vain"))
+      })
+    )
+
+  it.effect("asks for what miniupnpc asks for, in its order, and asks everything more than once", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const { port } = yield* responder((target) => {
+        heard.push(target)
+        return undefined
+      })
+      yield* loopbackOnly()
+      const fiber = yield* Effect.forkChild(searchAt(port, Stream.runCollect))
+      const [igd, igd2] = [1, 2].map((version) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`)
+      const [ip, ppp] = ["IP", "PPP"].map((kind) => `urn:schemas-upnp-org:service:WAN${kind}Connection:1`)
+      const first = [igd!, ip!, ppp!, igd2!]
+      yield* until(() => heard.length === 4)
+      assert.deepStrictEqual(heard, first)
+      yield* TestClock.adjust("499 millis")
+      yield* settle
+      assert.lengthOf(heard, 4)
+      yield* TestClock.adjust("1 millis")
+      yield* until(() => heard.length === 9)
+      const again = [igd!, ip!, ppp!, "upnp:rootdevice", igd2!]
+      assert.deepStrictEqual(heard, [...first, ...again])
+      yield* TestClock.adjust("1 second")
+      yield* until(() => heard.length === 14)
+      assert.deepStrictEqual(heard, [...first, ...again, ...again])
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.join(fiber)
+      assert.lengthOf(heard, 14)
+    })
+  )
+
+  it.effect("names those who do not say that they are gateways when there is time for them, and says so", () =>
+    Effect.gen(function* () {
+      const { asked, port } = yield* responder((target) =>
+        target.endsWith("Device:1")
+          ? [
+              reply("upnp:rootdevice", "http://127.0.0.1:1/television.xml"),
+              reply("uuid:1", "http://127.0.0.1:2/both.xml"),
+              reply("urn:Schemas-UPnP-org:device:internetgatewaydevice:9", "http://127.0.0.1:2/both.xml")
+            ]
+          : undefined
+      )
+      yield* loopbackOnly()
+      const found: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        searchAt(
+          port,
+          Stream.runForEach(({ isUnsure, location }) =>
+            Effect.sync(() => found.push(`${isUnsure ? "unsure" : "sure"} ${location}`))
+          )
+        )
+      )
+      yield* Effect.promise(() => asked)
+      const sure = "sure http://127.0.0.1:2/both.xml"
+      yield* until(() => found.length === 1)
+      yield* TestClock.adjust("1999 millis")
+      yield* settle
+      assert.deepStrictEqual(found, [sure])
+      yield* TestClock.adjust("1 millis")
+      yield* until(() => found.length === 2)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(found, [sure, "unsure http://127.0.0.1:1/television.xml"])
+    })
+  )
+
+  it.effect("takes answers from any port, and neither farewells nor failures", () =>
+    Effect.gen(function* () {
+      const { asked, port } = yield* responder(() => undefined)
+      const sockets = yield* loopbackOnly()
+      const found: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        searchAt(
+          port,
+          Stream.runForEach(({ location, responder }) => Effect.sync(() => found.push(`${responder} ${location}`)))
+        )
+      )
+      yield* Effect.promise(() => asked)
+      const igd = "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
+      const say = (text: string) =>
+        sockets.opened[0]!.emit("message", Buffer.from(text), { address: "192.0.2.1", port: 55_618 })
+      say(reply(igd, "http://192.0.2.1/1.xml").replace("200 OK", "404 Not Found"))
+      say(reply(igd, "http://192.0.2.1/2.xml").replace("\r\n\r\n", "\r\nNTS: ssdp:byebye\r\n\r\n"))
+      say(reply(igd, "http://192.0.2.1/3.xml").replace("HTTP/1.1 200 OK", "M-SEARCH * HTTP/1.1"))
+      say(reply(igd, "http://192.0.2.1/4.xml"))
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(found, ["192.0.2.1 http://192.0.2.1/4.xml"])
     })
   )
 

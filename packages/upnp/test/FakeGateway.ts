@@ -16,6 +16,7 @@ export type Answer = Reply | "hang"
 export interface Request {
   /** `description` or the name of the action. */
   readonly name: string
+  readonly url: string
   readonly body: string
   readonly headers: Http.IncomingHttpHeaders
   /** When it came, in milliseconds of Effect's clock. */
@@ -38,6 +39,8 @@ export const description = (options?: {
   readonly service?: string
   readonly controlUrl?: string
   readonly base?: string
+  /** Without another service beside it. */
+  readonly isAlone?: boolean
 }): string => `<?xml version="1.0"?>
 <root xmlns="urn:schemas-upnp-org:device-1-0">
   ${options?.base === undefined ? "" : `<URLBase>${options.base}</URLBase>`}
@@ -47,7 +50,7 @@ export const description = (options?: {
     <deviceList><device>
       <deviceList><device>
         <serviceList>
-          <service><serviceType>urn:schemas-upnp-org:service:WANPPPConnection:1</serviceType><controlURL>/ppp</controlURL></service>
+          ${options?.isAlone ? "" : "<service><serviceType>urn:schemas-upnp-org:service:WANPPPConnection:1</serviceType><controlURL>/ppp</controlURL></service>"}
           <service>
             <serviceType>${options?.service ?? "urn:schemas-upnp-org:service:WANIPConnection:1"}</serviceType>
             <controlURL>${options?.controlUrl ?? "/control?a=1&amp;b=2"}</controlURL>
@@ -101,6 +104,7 @@ export const make: Effect.Effect<FakeGateway, never, Scope.Scope> = Effect.gen(f
       const name = incoming.url === "/description.xml" ? "description" : (action ?? String(incoming.url))
       requests.push({
         name,
+        url: String(incoming.url),
         body: Buffer.concat(chunks).toString(),
         headers: incoming.headers,
         time: clock.currentTimeMillisUnsafe()

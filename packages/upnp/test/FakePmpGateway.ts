@@ -201,8 +201,9 @@ export class FakePmpGateway {
     return this.requests.map((request) => request.kind)
   }
 
-  times(): ReadonlyArray<number> {
-    return this.requests.map((request) => request.at)
+  /** When it was asked, all of it or one kind. */
+  times(kind?: Kind): ReadonlyArray<number> {
+    return this.requests.filter((request) => kind === undefined || request.kind === kind).map((request) => request.at)
   }
 
   receive(payload: Uint8Array): ReadonlyArray<Reply> {

@@ -101,15 +101,16 @@ describe("NatPmp.map", () => {
     Effect.gen(function* () {
       const gateway = yield* fake.make
       gateway.answer("PcpMap", fake.silent)
+      gateway.answer("ExternalAddress", fake.silent)
       const fiber = yield* Effect.forkChild(failure(mapAt(gateway)))
       yield* TestClock.adjust("2999 millis")
-      assert.deepStrictEqual(gateway.times(), [0, 250, 750, 1_750])
+      assert.deepStrictEqual(gateway.times("PcpMap"), [0, 250, 750, 1_750])
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 millis")
       const error = yield* Fiber.join(fiber)
       assert.deepInclude(error, { _tag: "PortMapperTimedOut", gateway: "192.168.1.1:5351" })
       // What may have been mapped is removed, but a gateway that has never said anything is not waited for.
-      assert.deepStrictEqual(gateway.times(), [0, 250, 750, 1_750, 3_000])
+      assert.deepStrictEqual(gateway.times("PcpMap"), [0, 250, 750, 1_750, 3_000])
       assert.strictEqual(gateway.requests.at(-1)?.lifetime, 0)
       assert.strictEqual(gateway.open, 0)
     })
@@ -119,9 +120,42 @@ describe("NatPmp.map", () => {
     Effect.gen(function* () {
       const gateway = yield* fake.make
       gateway.answer("PcpMap", fake.silent)
+      gateway.answer("ExternalAddress", fake.silent)
       yield* Effect.forkChild(failure(mapAt(gateway, {}, { requestTimeout: "1 hour" })))
       yield* TestClock.adjust("30 minutes")
-      assert.deepStrictEqual(gateway.times(), [0, 250, 750, 1_750, 3_750, 7_750, 15_750, 31_750, 63_750])
+      assert.deepStrictEqual(gateway.times("PcpMap"), [0, 250, 750, 1_750, 3_750, 7_750, 15_750, 31_750, 63_750])
+    })
+  )
+
+  it.effect("asks in NAT-PMP, too, a gateway that says nothing to the third packet of PCP", () =>
+    Effect.gen(function* () {
+      const gateway = yield* fake.make
+      gateway.answer("PcpMap", fake.silent)
+      const fiber = yield* Effect.forkChild(mapAt(gateway))
+      yield* TestClock.adjust("749 millis")
+      assert.deepStrictEqual(gateway.kinds(), ["PcpMap", "PcpMap"])
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(fiber)).external.port, 4433)
+      assert.deepStrictEqual(gateway.kinds(), [
+        "PcpMap",
+        "PcpMap",
+        "PcpMap",
+        "ExternalAddress",
+        "ExternalAddress",
+        "PmpMap"
+      ])
+    })
+  )
+
+  it.effect("takes what a gateway refuses in NAT-PMP for the answer of one that speaks it", () =>
+    Effect.gen(function* () {
+      const gateway = yield* fake.make
+      gateway.answer("PcpMap", fake.silent)
+      gateway.answer("ExternalAddress", fake.addressReply({ code: 3 }))
+      const fiber = yield* Effect.forkChild(failure(mapAt(gateway)))
+      yield* TestClock.adjust("750 millis")
+      const error = yield* Fiber.join(fiber)
+      assert.deepInclude(error, { _tag: "GatewayProtocolError", reason: "it has no connection to the network outside" })
     })
   )
 

@@ -41,6 +41,7 @@ describe("NatPmp.map", () => {
     Effect.gen(function* () {
       const gateway = yield* fake.make
       gateway.answer("PcpMap", behaviour)
+      gateway.answer("ExternalAddress", fake.silent)
       const fiber = yield* Effect.forkChild(failure(mapAt(gateway)))
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual((yield* Fiber.join(fiber))._tag, "GatewayProtocolError")

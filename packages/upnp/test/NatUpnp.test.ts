@@ -105,6 +105,85 @@ describe("NatUpnp.map", () => {
   )
 })
 
+describe("NatUpnp.map, at a gateway with several services", () => {
+  const servicesAsked = (gateway: FakeGateway.FakeGateway, name: string) =>
+    gateway.requests
+      .filter((request) => request.name === name)
+      .map(({ headers }) => /service:(\w+):/.exec(String(headers["soapaction"]))?.[1])
+
+  it.effect("asks the next for its address when the first has none, and maps there", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("GetExternalIPAddress", FakeGateway.externalIp("0.0.0.0"), FakeGateway.externalIp("9.8.7.7"))
+      const mapping = yield* mapAt(gateway.location)
+      assert.strictEqual(NetAddress.formatInet(mapping.external), "9.8.7.7:4433")
+      assert.deepStrictEqual(servicesAsked(gateway, "AddPortMapping"), ["WANPPPConnection"])
+    })
+  )
+
+  it.effect("prefers one with an address of the internet to one without", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("GetExternalIPAddress", FakeGateway.externalIp("10.0.0.1"), FakeGateway.externalIp("9.8.7.7"))
+      const mapping = yield* mapAt(gateway.location)
+      assert.strictEqual(NetAddress.formatInet(mapping.external), "9.8.7.7:4433")
+      assert.deepStrictEqual(servicesAsked(gateway, "AddPortMapping"), ["WANPPPConnection"])
+    })
+  )
+
+  it.effect("asks no other when the first maps the port", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      yield* mapAt(gateway.location)
+      assert.deepStrictEqual(servicesAsked(gateway, "GetExternalIPAddress"), ["WANIPConnection"])
+    })
+  )
+
+  it.effect("asks the next when the first does not know the action", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("AddPortMapping", FakeGateway.fault(401, "Invalid Action"), FakeGateway.response("AddPortMapping"))
+      yield* mapAt(gateway.location)
+      assert.deepStrictEqual(servicesAsked(gateway, "AddPortMapping"), ["WANIPConnection", "WANPPPConnection"])
+    })
+  )
+
+  it.effect("asks no other when the first forbids it", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("AddPortMapping", FakeGateway.fault(606, ""))
+      assert.strictEqual((yield* failure(mapAt(gateway.location)))._tag, "MappingNotAuthorized")
+      assert.deepStrictEqual(servicesAsked(gateway, "AddPortMapping"), ["WANIPConnection"])
+    })
+  )
+
+  it.effect("says why the first has no address when none has", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("GetExternalIPAddress", FakeGateway.externalIp("0.0.0.0"), FakeGateway.fault(501, ""))
+      assert.match((yield* failure(mapAt(gateway.location))).message, /its external address is "0\.0\.0\.0"/)
+    })
+  )
+
+  it.effect("leaves out one whose control URL is on another host", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("description", { body: FakeGateway.description({ controlUrl: "http://192.0.2.1/control" }) })
+      yield* mapAt(gateway.location)
+      assert.deepStrictEqual(servicesAsked(gateway, "AddPortMapping"), ["WANPPPConnection"])
+    })
+  )
+
+  it.effect("finds the control URL in which ampersands are not escaped", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      gateway.answer("description", { body: FakeGateway.description({ controlUrl: "/control?a=1&b=2&lt=3" }) })
+      yield* mapAt(gateway.location)
+      assert.strictEqual((yield* gateway.received("AddPortMapping")).url, "/control?a=1&b=2&lt=3")
+    })
+  )
+})
+
 describe("NatUpnp.map, refused", () => {
   const conflicts = [
     { code: 718, text: "ConflictInMappingEntry" },
@@ -211,6 +290,7 @@ describe("NatUpnp.map, refused", () => {
   it.effect("gives up when permanent mappings are refused with the same code", () =>
     Effect.gen(function* () {
       const gateway = yield* FakeGateway.make
+      gateway.answer("description", { body: FakeGateway.description({ isAlone: true }) })
       gateway.answer("AddPortMapping", FakeGateway.fault(725, "OnlyPermanentLeasesSupported"))
       const error = yield* failure(mapAt(gateway.location))
       assert.strictEqual(protocolCode(error), 725)

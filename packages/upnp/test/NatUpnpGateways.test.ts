@@ -109,6 +109,21 @@ describe("NatUpnp.map, when several gateways answer", () => {
     })
   )
 
+  it.effect("passes over those who never said that they are gateways, and are none", () =>
+    Effect.gen(function* () {
+      const { first, found, second } = yield* two
+      const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnsure: true })))
+      first.answer("description", { body: "<root><device><serviceList/></device></root>" })
+      const mapping = yield* Effect.scoped(mapThrough(() => unsure))
+      assert.strictEqual(NetAddress.formatInet(mapping.external), "9.8.7.7:4433")
+      second.answer("description", { status: 404 })
+      assert.strictEqual((yield* failure(mapThrough(() => unsure)))._tag, "GatewayNotFound")
+      second.answer("description", { body: FakeGateway.description() })
+      second.answer("AddPortMapping", FakeGateway.fault(606, ""))
+      assert.strictEqual((yield* failure(mapThrough(() => unsure)))._tag, "MappingNotAuthorized")
+    })
+  )
+
   it.effect("says that there is none when none answers", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* failure(mapThrough(() => foundAt())))._tag, "GatewayNotFound")

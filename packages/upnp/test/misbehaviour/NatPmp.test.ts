@@ -9,12 +9,14 @@ import { cases, makeRouters, makeTable, pmp, watchProcess } from "./support.ts"
 const {
   BackwardEpoch,
   ClosedPort,
+  DeafToVersion,
   ExternalAddress,
   Forgetful,
   GarbageDatagram,
   LyingLease,
   OtherSource,
   Refusal,
+  ShortPorts,
   SilentPort,
   TruncatedAnswer,
   WrongNonce,
@@ -40,6 +42,9 @@ describe.concurrent("NatPmp, at a router that does nothing wrong", () => {
   for (const protocol of ["PCP", "NAT-PMP"] as const) {
     run(`nothing, ${protocol}`, makeRouters([{ options: { protocols: [protocol] }, told: [] }]), mapped)
   }
+  at("NAT-PMP")("PCP is not answered, not even with a refusal", DeafToVersion({ version: 2 }), mapped)
+  at("PCP")("NAT-PMP is not answered", DeafToVersion({ version: 0 }), mapped)
+  at("NAT-PMP")("ports that are cut to eight bits", ShortPorts(), unreadable)
   run("nothing, UPnP only", makeRouters([{ options: { protocols: ["UPnP"] }, told: [] }]), timedOut)
 })
 

@@ -6,7 +6,6 @@
 export const mapped = "mapped 203.0.113.1:4433"
 
 export const timedOut = "PortMapperTimedOut router"
-export const reset = "GatewayUnreachable router ECONNRESET"
 
 export const protocolError = (reason: string) => `GatewayProtocolError router ${reason}`
 
@@ -15,5 +14,7 @@ export const noAnswerTo = (action: string, status: number) =>
   protocolError(`no answer to ${action} that can be read (HTTP ${status})`)
 export const tooLarge = protocolError("a body that is too large")
 export const redirect = protocolError("a redirect, which is not followed")
-export const noHttp = protocolError("malformed HTTP (HPE_INVALID_CONSTANT)")
+export const noHttp = protocolError("something that is not HTTP")
+export const reset = protocolError("nothing, and then the connection was reset")
+export const resetWithin = protocolError("a part of an answer, and then the connection was reset")
 export const endsEarly = protocolError("an answer that ends before the length that it states")

@@ -33,6 +33,9 @@ export const openNodeSocket: OpenSocket = ({ gateway, local, onError }) =>
 /** There is one request at a time, and each is answered once for each time that it was sent. */
 const receiveQueue = 64
 
+/** The time that another question is asked, too. */
+const patience = 3
+
 /** What a packet from the gateway is to a request. */
 export type Reading<A> =
   | { readonly _tag: "Answer"; readonly value: A }
@@ -52,10 +55,14 @@ export interface Conversation {
   readonly localAddress: NetAddress.Ipv4Address
   /** The port of ours that the requests come from. */
   readonly localPort: number
-  /** Sends a request, again and again, until an answer to it comes. Packets of others than the gateway are ignored. */
+  /**
+   * Sends a request, again and again, until an answer to it comes. Packets of others than the gateway are ignored. When
+   * nothing has come by the third time, `also` is sent with it, for gateways that do not know what they are asked.
+   */
   readonly ask: <A>(
     request: Uint8Array,
-    read: (payload: Uint8Array) => Reading<A>
+    read: (payload: Uint8Array) => Reading<A>,
+    also?: Uint8Array
   ) => Effect.Effect<A, GatewayUnreachable>
   /** Sends a request once and waits for nothing. */
   readonly tell: (request: Uint8Array) => Effect.Effect<void, GatewayUnreachable>
@@ -140,11 +147,16 @@ const open = Effect.fnUntraced(function* (
     localAddress,
     localPort,
     tell,
-    ask: (request, read) =>
-      Effect.raceAllFirst([
+    ask: (request, read, also) => {
+      let sent = 0
+      const send = Effect.suspend(() =>
+        ++sent < patience || also === undefined ? tell(request) : Effect.andThen(tell(request), tell(also))
+      )
+      return Effect.raceAllFirst([
         receive(read),
         Deferred.await(reported),
-        tell(request).pipe(Effect.repeat(resendSchedule(options.retryInterval)), Effect.andThen(Effect.never))
+        send.pipe(Effect.repeat(resendSchedule(options.retryInterval)), Effect.andThen(Effect.never))
       ])
+    }
   }
 })

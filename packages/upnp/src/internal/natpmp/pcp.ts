@@ -107,3 +107,7 @@ export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
       : Option.none()
   })
 }
+
+/** How a gateway that knows no NAT-PMP answers its question for the external address, whose opcode is 0. */
+export const refusesNatPmp = (bytes: Uint8Array): boolean =>
+  bytes.length >= headerLength && bytes[0] !== 0 && bytes[1] === answerBit && bytes[3] === results.unsupportedVersion

@@ -90,3 +90,14 @@ export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
 /** How a gateway that knows nothing newer than NAT-PMP answers a request of PCP (RFC 6887, appendix A). */
 export const refusesVersion = (bytes: Uint8Array): boolean =>
   Option.exists(decode(bytes), (answer) => answer._tag === "Refused" && answer.code === results.unsupportedVersion)
+
+/** Whether it answers to the question for the external address, well or not: then it speaks NAT-PMP. */
+export const answersExternalAddress = (bytes: Uint8Array): boolean =>
+  Option.exists(
+    decode(bytes),
+    (answer) =>
+      answer._tag === "ExternalAddress" ||
+      (answer._tag === "Refused" &&
+        answer.opcode === opcodes.externalAddress &&
+        answer.code !== results.unsupportedVersion)
+  )

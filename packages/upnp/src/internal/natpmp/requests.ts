@@ -50,7 +50,7 @@ export const obtain = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Grant, Failure> {
   if (protocol !== "NAT-PMP") {
     observer.asking("PCP")
-    const answer = yield* askPcp(conversation, ticket)
+    const answer = yield* askPcp(conversation, ticket, pmp.externalAddressRequest())
     if (answer !== "NAT-PMP") {
       yield* observer.answered(answer.epoch, epochs.pcp)
       return yield* grantOfPcp(conversation, answer)
@@ -142,22 +142,30 @@ const pcpRequest = (conversation: client.Conversation, ticket: Ticket): Uint8Arr
 const natPmpRequest = ({ external, internalPort, lifetime }: Ticket): Uint8Array =>
   pmp.mapRequest({ internalPort, externalPort: lifetime === 0 ? 0 : external.port, lifetime })
 
+/** With `natPmp`, a question of NAT-PMP, a gateway is asked that in the end that does not say that it knows no PCP. */
 const askPcp = (
   conversation: client.Conversation,
-  ticket: Ticket
+  ticket: Ticket,
+  natPmp?: Uint8Array
 ): Effect.Effect<pcp.Answer | "NAT-PMP", GatewayUnreachable> =>
-  conversation.ask(pcpRequest(conversation, ticket), (payload): client.Reading<pcp.Answer | "NAT-PMP"> => {
-    if (pmp.refusesVersion(payload)) return client.answer("NAT-PMP")
-    const answer = pcp.decode(payload)
-    if (Option.isNone(answer)) return client.malformed
-    // A refusal may be too short to say which request it refuses.
-    const same = Option.match(answer.value.assignment, {
-      onNone: () => true,
-      onSome: ({ internalPort, nonce }) =>
-        internalPort === ticket.internalPort && nonce.every((byte, index) => byte === ticket.nonce[index])
-    })
-    return same ? client.answer(answer.value) : client.stranger
-  })
+  conversation.ask(
+    pcpRequest(conversation, ticket),
+    (payload): client.Reading<pcp.Answer | "NAT-PMP"> => {
+      if (pmp.refusesVersion(payload)) return client.answer("NAT-PMP")
+      if (natPmp !== undefined && pmp.answersExternalAddress(payload)) return client.answer("NAT-PMP")
+      if (natPmp !== undefined && pcp.refusesNatPmp(payload)) return client.stranger
+      const answer = pcp.decode(payload)
+      if (Option.isNone(answer)) return client.malformed
+      // A refusal may be too short to say which request it refuses.
+      const same = Option.match(answer.value.assignment, {
+        onNone: () => true,
+        onSome: ({ internalPort, nonce }) =>
+          internalPort === ticket.internalPort && nonce.every((byte, index) => byte === ticket.nonce[index])
+      })
+      return same ? client.answer(answer.value) : client.stranger
+    },
+    natPmp
+  )
 
 const grantOfPcp = Effect.fnUntraced(function* (
   conversation: client.Conversation,
@@ -202,9 +210,11 @@ const readExternalAddress = (payload: Uint8Array): client.Reading<pmp.ExternalAd
 const readMapped =
   (ticket: Ticket) =>
   (payload: Uint8Array): client.Reading<pmp.Mapped | pmp.Refused> =>
-    readNatPmp(payload, pmp.opcodes.mapUdp, (answer) =>
-      answer._tag === "Mapped" && answer.internalPort === ticket.internalPort ? client.answer(answer) : client.stranger
-    )
+    readNatPmp(payload, pmp.opcodes.mapUdp, (answer) => {
+      if (answer._tag !== "Mapped") return client.stranger
+      // No other port was asked for here. Some gateways cut ports to eight bits, and what they mapped is not known then.
+      return answer.internalPort === ticket.internalPort ? client.answer(answer) : client.malformed
+    })
 
 const readNatPmp = <A>(
   payload: Uint8Array,

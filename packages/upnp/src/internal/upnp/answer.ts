@@ -85,14 +85,17 @@ export class AnswerReader {
     this.#head = (this.#head + Buffer.from(bytes).toString("latin1")).replace(/^\s+/, "")
     const head = this.#head
     if (!"HTTP/".startsWith(head.slice(0, 5).toUpperCase())) return this.#refuse("something that is not HTTP")
-    const end = /\r*\n\r*\n/.exec(head)
+    // Not everything again for each byte of a head that comes in bytes.
+    const from = Math.max(head.length - bytes.length - 6, 0)
+    const end = /\r{0,2}\n\r{0,2}\n/.exec(head.slice(from))
     if (end === null) {
       if (head.length > maxHeadSize) this.#refuse("a head that is too large")
       return
     }
-    const [first = "", ...lines] = head.slice(0, end.index).split(/\r*\n/)
+    const endsAt = from + end.index
+    const [first = "", ...lines] = head.slice(0, endsAt).split(/\r{0,2}\n/)
     const status = Number(/^HTTP\/[\d.]+\s+(\d{3})(?!\d)/i.exec(first)?.[1] ?? 0)
-    const rest = Buffer.from(head.slice(end.index + end[0].length), "latin1")
+    const rest = Buffer.from(head.slice(endsAt + end[0].length), "latin1")
     this.#head = ""
     if (status === 0) return this.#refuse("something that is not HTTP")
     // An interim answer, and what counts comes after it.
@@ -172,9 +175,10 @@ export class AnswerReader {
 
   #shortfall(ended: "closed" | "reset"): string | undefined {
     if (this.isFramed) return undefined
+    if (ended === "reset") return "a part of an answer, and then the connection was reset"
     switch (this.#framing._tag) {
       case "UntilClosed":
-        return ended === "reset" ? "a part of an answer, and then the connection was reset" : undefined
+        return undefined
       case "Length":
         return "an answer that ends before the length that it states"
       case "Chunks":

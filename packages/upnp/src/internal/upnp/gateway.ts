@@ -74,7 +74,7 @@ const describeAt = Effect.fnUntraced(function* (
     })
   )
   const usable = controls.filter(Result.isSuccess).map(({ success }) => success)
-  const [refused] = controls.filter(Result.isFailure)
+  const refused = controls.find(Result.isFailure)
   return usable.length === 0 && refused !== undefined ? yield* http.protocolError(gateway, refused.failure) : usable
 })
 

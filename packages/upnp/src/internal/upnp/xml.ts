@@ -19,7 +19,8 @@ const parser = new XMLParser({
  */
 export const parse = (text: string): Option.Option<unknown> => {
   if (/<!DOCTYPE/i.test(text)) return Option.none()
-  return Option.orElse(strict(text.trim()), () => strict(repaired(text)))
+  const plain = text.replace(controls, "").trim()
+  return Option.orElse(strict(plain), () => strict(repaired(plain)))
 }
 
 const strict = (text: string): Option.Option<unknown> => {
@@ -30,20 +31,17 @@ const strict = (text: string): Option.Option<unknown> => {
   }
 }
 
-/**
- * Without what XML has no place for: whatever stands before and after the document, and control characters. An ampersand
- * that begins no reference stands for itself.
- */
+/** Without whatever stands before and after the document. An ampersand that begins no reference stands for itself. */
 const repaired = (text: string): string => {
   const start = Math.max(text.indexOf("<"), 0)
   const root = /<([A-Za-z_][\w.:-]*)/.exec(text)?.[1]
   const last = root === undefined ? -1 : text.lastIndexOf(`</${root}`)
   const end = last < 0 ? -1 : text.indexOf(">", last)
   const document = end < 0 ? text.slice(start) : text.slice(start, end + 1)
-  return withReferences(document.replace(controls, ""))
+  return withReferences(document)
 }
 
-// oxlint-disable-next-line no-control-regex
+/** What XML has no place for. */
 const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
 
 const bareAmpersand = /&(?!(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});)/gi
