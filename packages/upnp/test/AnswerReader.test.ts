@@ -99,9 +99,9 @@ describe("AnswerReader", () => {
   )
 
   it.effect.each([
-    ["an answer that ends before the length that it states", "closed", "Content-Length: 9"],
-    ["an answer that ends before its last chunk", "closed", "Transfer-Encoding: chunked"],
-    ["a part of an answer, and then the connection was reset", "reset", "X: y"],
+    ["less than the length that it states", "closed", "Content-Length: 9"],
+    ["chunks without their end", "closed", "Transfer-Encoding: chunked"],
+    ["a part of it, and then the connection was reset", "reset", "X: y"],
     [undefined, "closed", "X: y"]
   ] as const)("tells of %s", ([shortfall, ended, header]) =>
     Effect.sync(() => {

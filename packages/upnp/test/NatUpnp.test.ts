@@ -287,6 +287,20 @@ describe("NatUpnp.map, refused", () => {
     })
   )
 
+  it.effect("asks for a permanent mapping when a lease is refused as an invalid argument", () =>
+    Effect.gen(function* () {
+      const gateway = yield* FakeGateway.make
+      const ok = FakeGateway.response("AddPortMapping")
+      gateway.answer("AddPortMapping", FakeGateway.fault(402, "Invalid Args"), ok)
+      yield* Effect.scoped(mapAt(gateway.location))
+      const adds = gateway.requests.filter((request) => request.name === "AddPortMapping")
+      assert.deepStrictEqual(
+        adds.map((add) => argument(add, "NewLeaseDuration")),
+        ["120", "0"]
+      )
+    })
+  )
+
   it.effect("gives up when permanent mappings are refused with the same code", () =>
     Effect.gen(function* () {
       const gateway = yield* FakeGateway.make

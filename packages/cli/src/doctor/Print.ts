@@ -41,7 +41,7 @@ const router = ({ gateway, protocols }: Findings): ReadonlyArray<string> => [
       const external = `${NetAddress.formatIp(outcome.external)} (${kinds[outcome.kind]})`
       const service = Option.match(version, {
         onNone: () => "",
-        onSome: (urn) => ` (${urn.replace(/^urn:.*:service:/u, "")})`
+        onSome: (urn) => ` (${urn.replace(/^urn:.*:service:/iu, "")})`
       })
       return [protocol, `spoken${who}${service}, external address ${external}`] as const
     })

@@ -48,6 +48,14 @@ describe("a report", () => {
     ])
   })
 
+  it("names the service of a router that writes its type in another case", () => {
+    const odd = { ...spoken("1.2.3.1"), version: Option.some("URN:Schemas-UPnP-Org:Service:wanipconnection:1") }
+    assert.include(
+      Print.lines(reportOf({ protocols: [odd] })),
+      "  UPnP  spoken by 192.168.1.1:5000 (wanipconnection:1), external address 1.2.3.1 (public)"
+    )
+  })
+
   it("says what there is not", () => {
     const lines = Print.lines(
       reportOf({

@@ -175,14 +175,14 @@ export class AnswerReader {
 
   #shortfall(ended: "closed" | "reset"): string | undefined {
     if (this.isFramed) return undefined
-    if (ended === "reset") return "a part of an answer, and then the connection was reset"
+    if (ended === "reset") return "a part of it, and then the connection was reset"
     switch (this.#framing._tag) {
       case "UntilClosed":
         return undefined
       case "Length":
-        return "an answer that ends before the length that it states"
+        return "less than the length that it states"
       case "Chunks":
-        return "an answer that ends before its last chunk"
+        return "chunks without their end"
     }
   }
 }

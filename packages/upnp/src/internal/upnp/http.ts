@@ -51,9 +51,10 @@ const exchange = Effect.fnUntraced(function* (
   const writer = yield* socket.writer
   const answer = new AnswerReader()
 
+  // In one piece: some routers do not wait for a body that comes after its head. What goes wrong with it the reader tells,
+  // and before that perhaps an answer.
+  const ask = Effect.andThen(Effect.ignore(writer.write(encode(request))), Effect.never)
   const readAll = Effect.gen(function* () {
-    // In one piece: some routers do not wait for a body that comes after its head.
-    yield* writer.write(encode(request))
     while (answer.refused === undefined && !(answer.isFramed && answer.hasDocument)) {
       const mayBeAll = answer.isFramed || answer.hasDocument
       const chunks = mayBeAll ? yield* Effect.timeoutOption(reader.pull, linger) : Option.some(yield* reader.pull)
@@ -62,7 +63,7 @@ const exchange = Effect.fnUntraced(function* (
     }
     return "closed" as const
   })
-  const ended = yield* Effect.catch(readAll, ({ reason }) => Effect.succeed(endOf(reason)))
+  const ended = yield* Effect.catch(Effect.raceFirst(readAll, ask), ({ reason }) => Effect.succeed(endOf(reason)))
   const result = answer.result(ended)
   return "reason" in result ? yield* protocolError(gateway, result.reason) : result
 })
