@@ -27,7 +27,7 @@ export interface Options {
 }
 
 /**
- * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection 2 and 1, WANPPPConnection 1). When several gateways
+ * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection and WANPPPConnection of any version). When several gateways
  * answer the search they are asked one after the other, the first at once; when none maps the port the error is `NoneMapped`
  * with what each said. A lease is asked for in whole seconds, from 1 second to a week, renewed when half of it has passed,
  * and removed when the scope closes. A renewal that fails is tried again, with a new search, until the gateway grants the

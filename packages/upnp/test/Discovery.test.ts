@@ -200,15 +200,41 @@ describe("discovery", () => {
       yield* settle
       assert.lengthOf(heard, 4)
       yield* TestClock.adjust("1 millis")
-      yield* until(() => heard.length === 9)
-      const again = [igd!, ip!, ppp!, "upnp:rootdevice", igd2!]
+      yield* until(() => heard.length === 10)
+      const again = [igd!, ip!, ppp!, "upnp:rootdevice", igd2!, "ssdp:all"]
       assert.deepStrictEqual(heard, [...first, ...again])
       yield* TestClock.adjust("1 second")
-      yield* until(() => heard.length === 14)
+      yield* until(() => heard.length === 16)
       assert.deepStrictEqual(heard, [...first, ...again, ...again])
       yield* TestClock.adjust("1500 millis")
       yield* Fiber.join(fiber)
-      assert.lengthOf(heard, 14)
+      assert.lengthOf(heard, 16)
+    })
+  )
+
+  it.effect("does not ask everybody when a gateway has answered", () =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const { port } = yield* responder((target) => {
+        heard.push(target)
+        return reply(target, "http://127.0.0.1:1/rootDesc.xml")
+      })
+      yield* loopbackOnly()
+      const found: Array<string> = []
+      const fiber = yield* Effect.forkChild(
+        searchAt(
+          port,
+          Stream.runForEach(({ location }) => Effect.sync(() => found.push(location)))
+        )
+      )
+      yield* until(() => found.length === 1)
+      yield* TestClock.adjust("1500 millis")
+      yield* until(() => heard.length === 12)
+      yield* TestClock.adjust("1500 millis")
+      yield* Fiber.join(fiber)
+      assert.lengthOf(heard, 12)
+      assert.notInclude(heard, "upnp:rootdevice")
+      assert.notInclude(heard, "ssdp:all")
     })
   )
 

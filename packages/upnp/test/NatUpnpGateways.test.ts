@@ -124,6 +124,26 @@ describe("NatUpnp.map, when several gateways answer", () => {
     })
   )
 
+  it.effect(
+    "does not wait long for one who never said that it is a gateway, and waits as long as ever if it is one",
+    () =>
+      Effect.gen(function* () {
+        const { first, found, second } = yield* two
+        first.answer("description", "hang")
+        second.answer("AddPortMapping", "hang")
+        const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnsure: true })))
+        const fiber = yield* Effect.forkChild(failure(mapThrough(() => unsure)))
+        yield* first.received("description")
+        yield* TestClock.adjust("1 second")
+        yield* second.received("AddPortMapping")
+        yield* TestClock.adjust("1499 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        const error = yield* Fiber.join(fiber)
+        assert.deepInclude(error, { _tag: "PortMapperTimedOut", gateway: second.host })
+      })
+  )
+
   it.effect("says that there is none when none answers", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* failure(mapThrough(() => foundAt())))._tag, "GatewayNotFound")

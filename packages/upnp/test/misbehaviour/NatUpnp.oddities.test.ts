@@ -99,7 +99,7 @@ for (const at of ["Description", "GetExternalIPAddress", "AddPortMapping"] as co
   describe.concurrent(`NatUpnp, at ${at}, in HTTP`, () => {
     for (const style of headStyles) odd(`${at}: head: ${style}`, Head({ at, style }))
     for (const as of framings) odd(`${at}: body: ${as}`, Framed({ at, as }))
-    for (const by of [2, 1_000, -2, -100_000]) {
+    for (const by of [2, 1_000, -2, -20, -100_000]) {
       odd(`${at}: a length that is wrong by ${by}, then it closes`, WrongLength({ at, by }))
     }
     odd(`${at}: a connection that stays open`, Hang({ at, after: "Body" }))
@@ -129,7 +129,8 @@ describe.concurrent("NatUpnp, searching for odd routers", () => {
     "urn:schemas-upnp-org:device:InternetGatewayDevice:2",
     "urn:schemas-upnp-org:service:WANIPConnection:1",
     "urn:schemas-upnp-org:service:WANPPPConnection:1",
-    "upnp:rootdevice"
+    "upnp:rootdevice",
+    "ssdp:all"
   ]) {
     odd(`answers to searches for ${target} only`, SearchTargets({ targets: [target] }))
   }

@@ -1,5 +1,5 @@
 import { GatewayNotFound, NoneMapped, type PortMapperError } from "@qp2p/core/PortMapperError"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -17,12 +17,21 @@ export class NoGateway extends Schema.TaggedError<NoGateway>("@qp2p/upnp/interna
   {}
 ) {}
 
-/** What becomes of one who answered. One who never said that it is a gateway has failed in nothing. */
+/** There may be many of them, and a television that sleeps is not waited for. */
+const unsureTimeout = Duration.seconds(1)
+
+/** What one who answered has to offer. One who never said that it is a gateway has failed in nothing. */
 export const describe = (
   found: Found,
   timeout: Duration.Input
-): Effect.Effect<ReadonlyArray<WanService>, GatewayError | NoGateway> =>
-  Effect.mapError(gateway.describe(found, timeout), (error) => (found.isUnsure ? new NoGateway() : error))
+): Effect.Effect<ReadonlyArray<WanService>, GatewayError | NoGateway> => {
+  const described = gateway.describe(found, timeout)
+  if (!found.isUnsure) return described
+  return described.pipe(
+    Effect.timeout(unsureTimeout),
+    Effect.mapError(() => new NoGateway())
+  )
+}
 
 /** The host and port of a gateway, for errors. */
 export const nameOf = (location: string): string =>

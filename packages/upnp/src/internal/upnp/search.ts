@@ -19,20 +19,24 @@ export interface Found {
 /** How gateways are searched for: each as it answers, until the search is over. Tests replace it. */
 export type Discover = (client: Client) => Stream.Stream<Found>
 
-/** What miniupnpc asks for, in its order; most routers were tried with that. And gateways of version 2, which may know no other. */
-const targets = [
-  "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
+const gatewayDevice = "urn:schemas-upnp-org:device:InternetGatewayDevice"
+
+/** What miniupnpc asks for, in its order: most routers were tried with that. Everybody answers to the last of it. */
+const miniupnpc = [
+  `${gatewayDevice}:1`,
   "urn:schemas-upnp-org:service:WANIPConnection:1",
   "urn:schemas-upnp-org:service:WANPPPConnection:1",
-  "urn:schemas-upnp-org:device:InternetGatewayDevice:2"
+  "upnp:rootdevice"
 ]
 
-/** Which everybody answers, gateway or not: it is asked last, as miniupnpc does. */
-const everybody = "upnp:rootdevice"
+/** What a gateway answers to that says what it is; of version 2 it may answer to nothing else. */
+const gateways = [...miniupnpc.slice(0, 3), `${gatewayDevice}:2`]
+
+const everybody = [...miniupnpc, `${gatewayDevice}:2`, "ssdp:all"]
 
 /**
  * When all of it is asked, in parts of the time that there is: a datagram may be lost, and some routers drop all but a few
- * of those that come at once. `upnp:rootdevice` is not asked in the first round.
+ * of those that come at once. Not everybody is asked in the first round, nor when a gateway has answered.
  */
 const rounds = [0, 1 / 6, 1 / 2]
 
@@ -42,8 +46,8 @@ const unsureFrom = 2 / 3
 /** A home has one gateway, or a few; whoever claims to be more of them is not listened to. */
 const maxGateways = 8
 
-/** Other devices that answer to `upnp:rootdevice`. */
-const maxUnsure = 16
+/** Other devices that answer when everybody is asked. */
+const maxUnsure = 12
 
 /** Asks the local network for gateways, for as long as `timeout`. Each that names its description comes once. */
 export const search =
@@ -64,7 +68,7 @@ export const search =
           )
           const ask = (round: number) =>
             Effect.sync(() => {
-              for (const target of round === 0 ? targets : [...targets.slice(0, 3), everybody, ...targets.slice(3)]) {
+              for (const target of round === 0 || answers.hasGateway ? gateways : everybody) {
                 searches.push(client.ssdp.search(target))
               }
             })
@@ -93,6 +97,10 @@ class Answers {
 
   constructor(found: (found: Found) => void) {
     this.#found = found
+  }
+
+  get hasGateway(): boolean {
+    return this.#gateways.size > 0
   }
 
   take(answer: Found): void {
