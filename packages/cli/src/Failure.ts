@@ -6,6 +6,7 @@
 import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { getSystemErrorMap } from "node:util"
 import { visible } from "./Format.ts"
 
 /**
@@ -14,7 +15,7 @@ import { visible } from "./Format.ts"
  * @category constants
  * @since 0.1.0
  */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3, interrupted: 130 } as const
+export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3 } as const
 
 /**
  * The exit codes as a sentence for help texts.
@@ -23,7 +24,8 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3, interrupted: 
  * @since 0.1.0
  */
 export const exitCodesHelp =
-  "Exit codes: 0 done; 1 it did not work (unreachable, lost, refused, hash mismatch); 2 wrong usage or settings."
+  "Exit codes: 0 done; 1 it did not work (unreachable, lost, refused, hash mismatch); 2 wrong usage or settings; 128 and " +
+  "the number of the signal when one ends it too early (130 for Ctrl-C)."
 
 /**
  * A command could not do what it was asked. `reason` is one line.
@@ -56,25 +58,62 @@ export class Ended extends Schema.TaggedError<Ended>("@qp2p/cli/Failure/Ended")(
  */
 export const oneLine = (text: string): string => visible(text.replace(/\s+/gu, " ").trim())
 
+const problems: Record<string, string> = {
+  ENOENT: "there is no such file or directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EEXIST: "something of that name is there already",
+  EISDIR: "it is a directory",
+  ENOTDIR: "a part of the path is no directory",
+  ENAMETOOLONG: "the name is too long",
+  ENOSPC: "no space is left on the device",
+  EDQUOT: "the quota is used up",
+  EFBIG: "the file is too large",
+  EROFS: "the file system is read-only",
+  ELOOP: "there are too many symbolic links",
+  EMFILE: "too many files are open",
+  ENFILE: "too many files are open",
+  EBUSY: "it is in use",
+  ETXTBSY: "it is in use",
+  EPIPE: "nobody reads it",
+  EIO: "the device failed"
+}
+
+const problemTags: Partial<Record<PlatformError.PlatformError["reason"]["_tag"], string>> = {
+  NotFound: problems["ENOENT"]!,
+  PermissionDenied: problems["EACCES"]!,
+  AlreadyExists: problems["EEXIST"]!
+}
+
+const unnamedProblem = "the system reported an error"
+
+const systemProblem = (error: unknown): string | undefined => {
+  if (!Predicate.isError(error)) return undefined
+  const { code, errno } = error as NodeJS.ErrnoException
+  const known = code === undefined ? undefined : problems[code]
+  return known ?? (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1])
+}
+
 /**
- * Says in a few words what is wrong with a file. `path` is the one the user gave.
+ * What the operating system says is wrong, in a few words that name no path: a peer may read them.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const describeFileError = (path: string, error: PlatformError.PlatformError): string => {
-  switch (error.reason._tag) {
-    case "NotFound":
-      return `${path}: no such file or directory`
-    case "PermissionDenied":
-      return `${path}: permission denied`
-    case "AlreadyExists":
-      return `${path}: already exists`
-    default: {
-      const cause = error.reason.cause
-      return `${path}: ${Predicate.isError(cause) ? cause.message : error.message}`
-    }
-  }
+export const fileProblem = (error: PlatformError.PlatformError): string =>
+  systemProblem(error.reason.cause) ?? problemTags[error.reason._tag] ?? unnamedProblem
+
+/**
+ * Says what could not be done, and why: `cannot read a.bin: permission denied`. For this side of the connection only:
+ * `what` names a path, and so may the reason.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const describeFileError = (what: string, error: PlatformError.PlatformError): string => {
+  const problem = fileProblem(error)
+  const { cause } = error.reason
+  return `${what}: ${problem === unnamedProblem && Predicate.isError(cause) ? cause.message : problem}`
 }
 
 /**

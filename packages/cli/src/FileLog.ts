@@ -5,6 +5,8 @@
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import type { FileEvent } from "./FileReceiver.ts"
 import * as Format from "./Format.ts"
@@ -18,41 +20,53 @@ export interface FileLog {
   readonly onEvent: (event: FileEvent) => Effect.Effect<void>
   /** Prints a line on standard output, not through the middle of a progress bar. */
   readonly say: (line: string) => Effect.Effect<void>
+  /** Prints a line on standard error, the same way. */
+  readonly warn: (line: string) => Effect.Effect<void>
 }
 
 /**
+ * A log that ends the line of its progress bars when the scope closes. With `quiet` nothing goes to standard output, which
+ * is something else then: a file, say.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<FileLog, never, Stdio.Stdio> = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* (
+  options: { readonly quiet?: boolean } = {}
+): Effect.fn.Return<FileLog, never, Stdio.Stdio | Scope.Scope> {
   const context = yield* Effect.context<Stdio.Stdio>()
   const bars = new Map<string, Progress.Progress>()
   const clear = Effect.suspend(() => Effect.forEach(Array.from(bars.values()), (bar) => bar.clear, { discard: true }))
-  const say = (line: string) => Effect.andThen(clear, Console.log(line))
+  const print = options.quiet === true ? Console.error : Console.log
+  const say = (line: string) => Effect.andThen(clear, print(Format.visible(line)))
+  const warn = (line: string) => Effect.andThen(clear, Console.error(Format.visible(line)))
+
+  yield* Effect.addFinalizer(() => Effect.forEach(Array.from(bars.values()), (bar) => bar.end, { discard: true }))
 
   const onEvent = Effect.fnUntraced(function* (event: FileEvent) {
     const key = `${event.peer} ${event.name}`
     switch (event._tag) {
       case "Started": {
-        yield* say(`${event.peer} sends ${event.name} (${Format.bytes(event.size)})`)
+        const size = Option.match(event.size, { onNone: () => "size unknown", onSome: Format.bytes })
+        yield* say(`${event.peer} sends ${event.name} (${size})`)
         bars.set(key, yield* Progress.make(event.name, event.size).pipe(Effect.provideContext(context)))
         return
       }
       case "Progress":
         return yield* bars.get(key)?.update(event.received) ?? Effect.void
       case "Received": {
-        const rate = Format.throughput(event.size, event.elapsed)
-        yield* say(`received ${event.path} (${Format.bytes(event.size)}) in ${Format.duration(event.elapsed)}, ${rate}`)
+        const took = Format.took(event.size, event.elapsed)
+        yield* say(`received ${event.path} (${Format.bytes(event.size)}) ${took}`)
         bars.delete(key)
         return yield* say(`sha256 ${event.sha256}`)
       }
       case "Failed": {
-        yield* clear
+        yield* bars.get(key)?.end ?? Effect.void
         bars.delete(key)
-        return yield* Console.error(`${event.peer}: ${event.name} was not received: ${Format.visible(event.reason)}`)
+        return yield* warn(`${event.peer}: ${event.name} was not received: ${event.reason}`)
       }
     }
   })
 
-  return { onEvent, say }
+  return { onEvent, say, warn }
 })

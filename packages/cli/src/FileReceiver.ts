@@ -16,29 +16,37 @@ import * as FiberSet from "effect/FiberSet"
 import * as FileSystem from "effect/FileSystem"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { createHash, randomUUID, type Hash } from "node:crypto"
-import { CommandFailed, describeFileError, exitCodes } from "./Failure.ts"
-import { numbered, safeName } from "./FileName.ts"
+import { createHash, type Hash } from "node:crypto"
+import { CommandFailed, describeFileError, exitCodes, fileProblem } from "./Failure.ts"
+import { safeName } from "./FileName.ts"
+import * as FileStore from "./FileStore.ts"
 import * as FileTransfer from "./FileTransfer.ts"
+import * as Format from "./Format.ts"
 
 /**
- * What becomes of an incoming file. `name` is already safe to show and to create.
+ * What becomes of an incoming file. `name` is already safe to show and to create; `size` is none when the sender knows it
+ * only at the end. A `reason` may quote what the peer sent, and name a path of this side.
  *
  * @category models
  * @since 0.1.0
  */
 export type FileEvent =
-  | { readonly _tag: "Started"; readonly peer: NetAddress.InetAddress; readonly name: string; readonly size: number }
+  | {
+      readonly _tag: "Started"
+      readonly peer: NetAddress.InetAddress
+      readonly name: string
+      readonly size: Option.Option<number>
+    }
   | {
       readonly _tag: "Progress"
       readonly peer: NetAddress.InetAddress
       readonly name: string
-      readonly size: number
+      readonly size: Option.Option<number>
       readonly received: number
     }
   | {
@@ -84,6 +92,8 @@ export interface FileReceiver {
 export interface Options {
   /** Where files go. Without one every file is refused. */
   readonly directory: Option.Option<string>
+  /** Where files go instead: standard output, say. */
+  readonly store?: FileStore.FileStore | undefined
   readonly onEvent: (event: FileEvent) => Effect.Effect<void>
   /** Transfers open at one time, 16 by default; further ones are refused. */
   readonly maxTransfers?: number | undefined
@@ -92,34 +102,42 @@ export interface Options {
 }
 
 /**
- * Creates the directory if need be.
+ * Creates the directory if need be, and fails when nothing can be received into it.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
-  yield* fs
-    .makeDirectory(directory, { recursive: true })
-    .pipe(
-      Effect.mapError(
-        (error) => new CommandFailed({ reason: describeFileError(directory, error), exitCode: exitCodes.failed })
-      )
-    )
+  const failed = (reason: string) => new CommandFailed({ reason, exitCode: exitCodes.failed })
+  const existing = yield* Effect.option(fs.stat(directory))
+  if (Option.isSome(existing) && existing.value.type !== "Directory") {
+    return yield* failed(`cannot receive into ${directory}: it is no directory`)
+  }
+  yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), (error) =>
+    failed(describeFileError(`cannot create the directory ${directory}`, error))
+  )
+  yield* Effect.mapError(fs.access(directory, { writable: true }), (error) =>
+    failed(describeFileError(`cannot receive into ${directory}`, error))
+  )
 })
 
-/** The reason for dropping a transfer: it is told to the sender and to `onEvent`. */
+/** The reason for dropping a transfer, for people on this side, and what the sender is told, which names no path of ours. */
 class Rejected extends Schema.TaggedError<Rejected>("@qp2p/cli/FileReceiver/Rejected")("Rejected", {
-  reason: Schema.String
+  reason: Schema.String,
+  told: Schema.String
 }) {}
+
+const rejection = (reason: string) => new Rejected({ reason, told: reason })
 
 interface Transfer {
   readonly peer: NetAddress.InetAddress
   readonly reply: SendStream
   readonly name: string
-  readonly size: number
-  readonly file: FileSystem.File
-  readonly temporary: string
+  readonly size: Option.Option<number>
+  /** What the trailer names. */
+  readonly end: string | undefined
+  readonly file: FileStore.OpenFile
   readonly scope: Scope.Closeable
   readonly hash: Hash
   readonly startedAt: bigint
@@ -145,8 +163,9 @@ const resetCode = 1
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<FileReceiver, never, FileSystem.FileSystem | Path.Path | Scope.Scope> {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
+  const store =
+    options.store ??
+    (Option.isSome(options.directory) ? yield* FileStore.directory(options.directory.value) : undefined)
   const parentScope = yield* Effect.scope
   const maxTransfers = options.maxTransfers ?? 16
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout ?? FileTransfer.defaultStallTimeout)
@@ -174,105 +193,110 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const rejected = (file: string) =>
-    Effect.mapError((error: PlatformError.PlatformError) => new Rejected({ reason: describeFileError(file, error) }))
+  const rejected = Effect.mapError(
+    (error: PlatformError.PlatformError) =>
+      new Rejected({
+        reason: describeFileError(`cannot write to ${store?.name}`, error),
+        told: `the receiver cannot store it: ${fileProblem(error)}`
+      })
+  )
 
-  const drop = Effect.fnUntraced(function* (transfer: Transfer, reason: string) {
+  const drop = Effect.fnUntraced(function* (transfer: Transfer, { reason, told }: Rejected) {
     transfers.delete(transfer.reply)
     yield* Scope.close(transfer.scope, Exit.void)
-    yield* answer(transfer.reply, { ok: false, error: reason })
+    yield* answer(transfer.reply, { ok: false, error: told })
     yield* options.onEvent({ _tag: "Failed", peer: transfer.peer, name: transfer.name, reason })
   })
 
-  const refuse = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, name: string, reason: string) {
-    yield* answer(reply, { ok: false, error: reason })
+  const refuse = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, name: string, why: Rejected) {
+    const { reason, told } = why
+    yield* answer(reply, { ok: false, error: told })
     yield* options.onEvent({ _tag: "Failed", peer: message.peer, name, reason })
   })
 
   const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileTransfer.Header) {
     const name = safeName(header.name)
-    if (Option.isNone(options.directory)) {
-      return yield* refuse(message, reply, name, "this node takes no files")
+    if (store === undefined) {
+      return yield* refuse(message, reply, name, rejection("this node takes no files"))
+    }
+    if (header.size === undefined && header.end === undefined) {
+      return yield* refuse(message, reply, name, rejection("nothing announces where the file ends"))
     }
     if (transfers.size >= maxTransfers) {
-      return yield* refuse(message, reply, name, `busy with ${transfers.size} other files`)
+      const others = transfers.size === 1 ? "another file" : `${transfers.size} other files`
+      return yield* refuse(message, reply, name, rejection(`busy with ${others}`))
     }
-    const directory = options.directory.value
     const scope = yield* Scope.fork(parentScope)
-    const opened = yield* Effect.gen(function* () {
-      const temporary = path.join(directory, `.qp2p-${randomUUID()}.part`)
-      // Registered before the file is opened: finalizers run in reverse, so it is closed before it is removed.
-      yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
-      const file = yield* fs.open(temporary, { flag: "wx" })
-      return { temporary, file }
-    }).pipe(Scope.provide(scope), rejected(directory), Effect.result)
+    const opened = yield* store.open(name).pipe(Scope.provide(scope), rejected, Effect.result)
     if (opened._tag === "Failure") {
       yield* Scope.close(scope, Exit.void)
-      return yield* refuse(message, reply, name, opened.failure.reason)
+      return yield* refuse(message, reply, name, opened.failure)
     }
     const now = yield* Clock.monotonicTimeNanos
+    const size = Option.fromUndefinedOr(header.size)
     transfers.set(reply, {
       peer: message.peer,
       reply,
       name,
-      size: header.size,
-      ...opened.success,
+      size,
+      end: header.end,
+      file: opened.success,
       scope,
       hash: createHash("sha256"),
       startedAt: now,
       received: 0,
       lastHeard: now
     })
-    yield* options.onEvent({ _tag: "Started", peer: message.peer, name, size: header.size })
+    yield* options.onEvent({ _tag: "Started", peer: message.peer, name, size })
   })
 
-  // Creating the final name exclusively reserves it, so the rename can only replace our own empty file.
-  const place = Effect.fnUntraced(function* (transfer: Transfer, directory: string) {
-    for (let attempt = 0; ; attempt++) {
-      const target = path.join(directory, numbered(transfer.name, attempt))
-      const reserved = yield* Effect.result(Effect.scoped(fs.open(target, { flag: "wx" })))
-      if (reserved._tag === "Success") {
-        yield* fs
-          .rename(transfer.temporary, target)
-          .pipe(Effect.onError(() => Effect.ignore(fs.remove(target, { force: true }))))
-        return target
-      }
-      if (reserved.failure.reason._tag !== "AlreadyExists" || attempt >= 10_000) {
-        return yield* Effect.fail(reserved.failure)
-      }
-    }
-  })
-
-  const complete = Effect.fnUntraced(function* (transfer: Transfer, payload: Uint8Array) {
-    const trailer = FileTransfer.trailerCodec.decode(payload)
-    if (Option.isNone(trailer)) {
-      return yield* new Rejected({ reason: `more than the announced ${transfer.size} bytes, or no hash after them` })
+  const complete = Effect.fnUntraced(function* (transfer: Transfer, trailer: FileTransfer.Trailer) {
+    const { name, peer, received, size } = transfer
+    if (Option.isSome(size) && received !== size.value) {
+      return yield* rejection(`it ended after ${received} of the announced ${size.value} bytes`)
     }
     const sha256 = transfer.hash.digest("hex")
-    if (trailer.value.sha256 !== sha256) {
-      return yield* new Rejected({ reason: `hash mismatch: announced ${trailer.value.sha256}, received ${sha256}` })
+    if (trailer.sha256 !== sha256) {
+      return yield* rejection(`hash mismatch: announced ${trailer.sha256}, received ${sha256}`)
     }
-    const directory = Option.getOrThrow(options.directory)
-    yield* rejected(directory)(transfer.file.sync)
-    const target = yield* rejected(directory)(place(transfer, directory))
+    const target = yield* rejected(transfer.file.commit)
     const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - transfer.startedAt)
     transfers.delete(transfer.reply)
     yield* Scope.close(transfer.scope, Exit.void)
     yield* answer(transfer.reply, { ok: true, sha256 })
-    const { name, peer, size } = transfer
-    yield* options.onEvent({ _tag: "Received", peer, name, size, path: target, sha256, elapsed })
+    yield* options.onEvent({ _tag: "Received", peer, name, size: received, path: target, sha256, elapsed })
   })
 
+  /** Whether a message is the last one of its transfer, and which kind of it. */
+  const lastOf = (transfer: Transfer, payload: Uint8Array) => {
+    const { end } = transfer
+    if (end !== undefined && payload.length <= FileTransfer.maxControlSize) {
+      const trailer = FileTransfer.trailerCodec.decode(payload)
+      if (Option.isSome(trailer) && trailer.value.end === end) return trailer.value
+      const abandonment = FileTransfer.abandonmentCodec.decode(payload)
+      if (Option.isSome(abandonment) && abandonment.value.end === end) return abandonment.value
+    }
+    return Option.contains(transfer.size, transfer.received)
+      ? Option.getOrUndefined(FileTransfer.trailerCodec.decode(payload))
+      : undefined
+  }
+
   const append = Effect.fnUntraced(function* (transfer: Transfer, payload: Uint8Array) {
-    if (transfer.received === transfer.size) return yield* complete(transfer, payload)
-    if (transfer.received + payload.length > transfer.size) {
-      return yield* new Rejected({ reason: `more than the announced ${transfer.size} bytes` })
+    const last = lastOf(transfer, payload)
+    if (last !== undefined) {
+      return "error" in last ? yield* rejection(`the sender gave up: ${last.error}`) : yield* complete(transfer, last)
+    }
+    const { name, peer, size } = transfer
+    if (Option.isSome(size) && transfer.received + payload.length > size.value) {
+      return yield* rejection(
+        `more than the announced ${size.value} bytes` +
+          (transfer.received === size.value ? ", or no hash after them" : "")
+      )
     }
     transfer.hash.update(payload)
-    yield* rejected(transfer.name)(transfer.file.writeAll(payload))
+    yield* rejected(transfer.file.write(payload))
     transfer.received += payload.length
-    const { name, peer, received, size } = transfer
-    yield* options.onEvent({ _tag: "Progress", peer, name, size, received })
+    yield* options.onEvent({ _tag: "Progress", peer, name, size, received: transfer.received })
     transfer.lastHeard = yield* Clock.monotonicTimeNanos
   })
 
@@ -281,9 +305,7 @@ export const make = Effect.fnUntraced(function* (
     const reply = message.reply.value
     const transfer = transfers.get(reply)
     if (transfer !== undefined) {
-      yield* append(transfer, message.payload).pipe(
-        Effect.catchTag("Rejected", (error) => drop(transfer, error.reason))
-      )
+      yield* append(transfer, message.payload).pipe(Effect.catchTag("Rejected", (error) => drop(transfer, error)))
       return true
     }
     if (over.has(reply)) return true
@@ -294,7 +316,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const dropWhere = (condition: (transfer: Transfer) => boolean, reason: string) =>
-    Effect.forEach(Array.from(transfers.values()).filter(condition), (transfer) => drop(transfer, reason), {
+    Effect.forEach(Array.from(transfers.values()).filter(condition), (transfer) => drop(transfer, rejection(reason)), {
       discard: true
     })
 
@@ -305,7 +327,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.suspend(() =>
           dropWhere(
             (transfer) => now - transfer.lastHeard >= stallNanos,
-            `nothing arrived for ${Duration.toSeconds(stallTimeout)} s`
+            `nothing arrived for ${Format.duration(stallTimeout)}`
           )
         )
       )

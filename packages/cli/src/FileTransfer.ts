@@ -3,12 +3,19 @@
  *
  * The sender opens the stream and sends messages in this order:
  *
- * 1. a header, JSON: `{ "qp2p": "file/1", "name": "photo.jpg", "size": 123456 }`;
+ * 1. a header, JSON: `{ "qp2p": "file/1", "name": "photo.jpg", "size": 123456, "end": "<32 hexadecimal digits>" }`. The
+ *    size is left out when it is not known, as of standard input. `end` is chosen at random for each transfer; it may be
+ *    left out when there is a size;
  * 2. the content in messages of any length (`chunkSize` here), `size` bytes in all; none when the file is empty;
- * 3. a trailer, JSON: `{ "sha256": "<64 hexadecimal digits>" }`.
+ * 3. a trailer, JSON: `{ "end": "<that of the header>", "sha256": "<64 hexadecimal digits>" }`. A message of at most
+ *    `maxControlSize` bytes that names `end` is the trailer wherever it comes; without `end`, it is the message after
+ *    `size` bytes.
+ *
+ * Instead of the trailer, and at any time, the sender may say that nothing more comes, and why: `{ "end": "…", "error": "…" }`.
  *
  * The receiver answers once, with a result, JSON: `{ "ok": true, "sha256": "…" }` when the file is in place under
- * its final name, or `{ "ok": false, "error": "…" }`. A refusal may come at any time; the sender then stops.
+ * its final name, or `{ "ok": false, "error": "…" }`. A refusal may come at any time; the sender then stops. No text
+ * that one side sends the other names a path of its own.
  *
  * Nothing is retried and nothing is resumed: a transfer works as a whole or leaves nothing behind.
  *
@@ -22,12 +29,14 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
-import { describeFileError } from "./Failure.ts"
+import type * as Stdio from "effect/Stdio"
+import { createHash, randomBytes } from "node:crypto"
+import * as FileSource from "./FileSource.ts"
+import * as Format from "./Format.ts"
 
 /**
  * Bytes of content in a message. Large enough that a message costs nothing, small enough that a few of them do not
@@ -36,7 +45,7 @@ import { describeFileError } from "./Failure.ts"
  * @category constants
  * @since 0.1.0
  */
-export const chunkSize = 256 * 1024
+export const chunkSize = FileSource.chunkSize
 
 /**
  * Bytes that a header, trailer or result may take.
@@ -54,6 +63,8 @@ export const maxControlSize = 8 * 1024
  */
 export const defaultStallTimeout: Duration.Duration = Duration.seconds(30)
 
+const End = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{32}$/u)))
+
 const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/u)))
 
 /**
@@ -65,7 +76,10 @@ const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/
 export const Header = Schema.Struct({
   qp2p: Schema.Literal("file/1"),
   name: Schema.String,
-  size: Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })))
+  size: Schema.optionalKey(
+    Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })))
+  ),
+  end: Schema.optionalKey(End)
 })
 
 /**
@@ -74,7 +88,15 @@ export const Header = Schema.Struct({
  * @category schemas
  * @since 0.1.0
  */
-export const Trailer = Schema.Struct({ sha256: Sha256 })
+export const Trailer = Schema.Struct({ end: Schema.optionalKey(End), sha256: Sha256 })
+
+/**
+ * The last message of a sender that gives up. `error` is its text: untrusted.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Abandonment = Schema.Struct({ end: End, error: Schema.String })
 
 /**
  * The receiver's answer.
@@ -98,6 +120,12 @@ export type Header = typeof Header.Type
  * @since 0.1.0
  */
 export type Trailer = typeof Trailer.Type
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Abandonment = typeof Abandonment.Type
 
 /**
  * @category models
@@ -134,22 +162,25 @@ export const trailerCodec = codec(Trailer)
  * @category codecs
  * @since 0.1.0
  */
+export const abandonmentCodec = codec(Abandonment)
+
+/**
+ * @category codecs
+ * @since 0.1.0
+ */
 export const resultCodec = codec(Result)
 
 /**
- * The local file cannot be sent: it cannot be read, is no regular file, or changed while it was being sent.
- *
  * @category errors
  * @since 0.1.0
  */
-export class FileUnusable extends Schema.TaggedError<FileUnusable>("@qp2p/cli/FileTransfer/FileUnusable")(
-  "FileUnusable",
-  { path: Schema.String, reason: Schema.String }
-) {
-  override get message() {
-    return this.reason
-  }
-}
+export const FileUnusable = FileSource.FileUnusable
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type FileUnusable = FileSource.FileUnusable
 
 /**
  * The receiver answered that it did not take the file. `reason` is its text: untrusted.
@@ -177,7 +208,7 @@ export class TransferStalled extends Schema.TaggedError<TransferStalled>("@qp2p/
   { seconds: Schema.Number }
 ) {
   override get message() {
-    return `the receiver did nothing for ${this.seconds} s`
+    return `the receiver did nothing for ${Format.duration(Duration.seconds(this.seconds))}`
   }
 }
 
@@ -228,6 +259,7 @@ export interface Sent {
  * @since 0.1.0
  */
 export interface SendOptions {
+  /** A file, a named pipe, or `-` for standard input. */
   readonly path: string
   /** Opens the stream. Called after the file was opened, so a missing file costs no connection. */
   readonly open: Effect.Effect<BidirectionalStream, ConnectionError>
@@ -238,12 +270,16 @@ export interface SendOptions {
   readonly stallTimeout?: Duration.Input | undefined
 }
 
+/** A receiver that does not hear why nothing more comes sees that soon enough. */
+const abandonTimeout = Duration.seconds(5)
+
 /** Reset code for a transfer that this side gave up. */
 const abandoned = 1
 
 /**
  * Sends a file and waits until the receiver has confirmed its SHA-256. Holds a few chunks in memory, whatever the size
- * of the file: reading waits for the stream. A failure or an interruption resets the stream, so that the receiver
+ * of the file: reading waits for the stream. A file that becomes shorter or longer in the meantime, or cannot be read to
+ * its end, fails on both sides: the receiver is told. A failure or an interruption resets the stream, so that the receiver
  * does not keep half a file.
  *
  * @category sending
@@ -251,12 +287,8 @@ const abandoned = 1
  */
 export const send = Effect.fnUntraced(function* (
   options: SendOptions
-): Effect.fn.Return<Sent, TransferError, FileSystem.FileSystem | Path.Path> {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
+): Effect.fn.Return<Sent, TransferError, FileSystem.FileSystem | Path.Path | Stdio.Stdio> {
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout ?? defaultStallTimeout)
-
-  const unusable = (reason: string) => new FileUnusable({ path: options.path, reason })
   const orStalled = Effect.timeoutOrElse({
     duration: stallTimeout,
     orElse: () => Effect.fail(new TransferStalled({ seconds: Duration.toSeconds(stallTimeout) }))
@@ -264,35 +296,34 @@ export const send = Effect.fnUntraced(function* (
 
   return yield* Effect.scoped(
     Effect.gen(function* () {
-      const fileError = Effect.mapError((error: Parameters<typeof describeFileError>[1]) =>
-        unusable(describeFileError(options.path, error))
-      )
-      // Opening a pipe would wait for a writer, so the kind is checked first.
-      const info = yield* fileError(fs.stat(options.path))
-      if (info.type !== "File") return yield* unusable(`${options.path}: not a regular file`)
-      const file = yield* fileError(fs.open(options.path, { flag: "r" }))
-      const size = Number((yield* fileError(file.stat)).size)
-      const header: Header = { qp2p: "file/1", name: path.basename(options.path), size }
+      const source = yield* FileSource.open(options.path)
+      const end = randomBytes(16).toString("hex")
+      const header: Header = {
+        qp2p: "file/1",
+        name: source.name,
+        ...(Option.isSome(source.size) ? { size: source.size.value } : {}),
+        end
+      }
 
       const stream = yield* options.open
       yield* Effect.addFinalizer((exit) => (exit._tag === "Success" ? Effect.void : stream.send.reset(abandoned)))
       if (options.onStart !== undefined) yield* options.onStart(header)
       const startedAt = yield* Clock.monotonicTimeNanos
+      let sent = 0
 
       const upload = Effect.gen(function* () {
         const hash = createHash("sha256")
         yield* orStalled(stream.send.sendMessage(headerCodec.encode(header)))
-        let sent = 0
-        while (sent < size) {
-          const chunk = yield* fileError(file.readAlloc(Math.min(chunkSize, size - sent)))
-          if (Option.isNone(chunk)) return yield* unusable(`${options.path}: became shorter while it was being sent`)
+        for (;;) {
+          const chunk = yield* source.next
+          if (Option.isNone(chunk)) break
           hash.update(chunk.value)
           yield* orStalled(stream.send.sendMessage(chunk.value))
           sent += chunk.value.length
           if (options.onProgress !== undefined) yield* options.onProgress(sent)
         }
         const digest = hash.digest("hex")
-        yield* orStalled(stream.send.sendMessage(trailerCodec.encode({ sha256: digest })))
+        yield* orStalled(stream.send.sendMessage(trailerCodec.encode({ end, sha256: digest })))
         return digest
       })
 
@@ -308,7 +339,14 @@ export const send = Effect.fnUntraced(function* (
           ? Effect.fail(new TransferRefused({ reason: result.value.error }))
           : Effect.never
       )
-      const digest = yield* Effect.raceFirst(upload, refused)
+      const digest = yield* Effect.raceFirst(upload, refused).pipe(
+        // What is reset may never arrive, so this waits until the receiver has it.
+        Effect.tapErrorTag("FileUnusable", ({ told }) =>
+          stream.send
+            .sendMessage(abandonmentCodec.encode({ end, error: told }))
+            .pipe(Effect.andThen(stream.send.finish), Effect.timeoutOption(abandonTimeout), Effect.ignore)
+        )
+      )
       const result = yield* orStalled(answer)
       if (Option.isNone(result)) return yield* new TransferMismatch({ sent: digest, confirmed: Option.none() })
       if (!result.value.ok) return yield* new TransferRefused({ reason: result.value.error })
@@ -318,7 +356,7 @@ export const send = Effect.fnUntraced(function* (
       const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
       // Everything has arrived; this only ends the stream in good order.
       yield* stream.send.finish.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
-      return { name: header.name, size, sha256: digest, elapsed }
+      return { name: header.name, size: sent, sha256: digest, elapsed }
     })
   )
 })

@@ -50,6 +50,28 @@ export const parseDuration = (input: string): Option.Option<Duration.Duration> =
   )
 }
 
+/**
+ * A flag for a whole number in decimal digits, from `min` to `max`.
+ *
+ * @category flags
+ * @since 0.1.0
+ */
+export const wholeNumber = (
+  name: string,
+  options: { readonly description: string; readonly min: number; readonly max: number; readonly metavar?: string }
+): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(options.metavar ?? "NUMBER"),
+    Flag.withDescription(options.description),
+    Flag.filterMap(
+      (input) => {
+        const value = /^-?\d{1,15}$/u.test(input) ? Number(input) : Number.NaN
+        return value >= options.min && value <= options.max ? Option.some(value) : Option.none()
+      },
+      () => `Expected a whole number, ${options.min} to ${options.max}`
+    )
+  )
+
 const durationHelp = "Expected a time span such as 500ms, 2s or 1m"
 
 /** As `parseDuration`; `off` is forever. */
@@ -83,7 +105,9 @@ export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").p
  */
 export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.String("contact").pipe(
   Flag.withMetavar("ADDRESS"),
-  Flag.withDescription("A peer to join through; may be given several times, the first one to answer wins"),
+  Flag.withDescription(
+    "A peer to join through; may be given several times, the first one to answer wins (default: none)"
+  ),
   Flag.filterMap(parsePeer, () => addressHelp),
   Flag.atLeast(0)
 )
@@ -150,7 +174,7 @@ export const keepAlive: Flag.Flag<Option.Option<Duration.Duration>> = Flag.Strin
  */
 export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.String("external-ip").pipe(
   Flag.withMetavar("IP"),
-  Flag.withDescription("Announce this address instead of the one a contact sees"),
+  Flag.withDescription("Announce this address (default: the one a contact sees)"),
   Flag.filterMap(
     Schema.decodeUnknownOption(Schema.IpAddressFromString),
     () => "Expected an IP address, such as 203.0.113.7 or 2001:db8::7"
@@ -162,11 +186,14 @@ export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.S
  * @category flags
  * @since 0.1.0
  */
-export const externalPort: Flag.Flag<Option.Option<number>> = Flag.Int("external-port").pipe(
+export const externalPort: Flag.Flag<Option.Option<number>> = Flag.String("external-port").pipe(
   Flag.withMetavar("PORT"),
-  Flag.withDescription("Announce this port instead of the one a contact sees"),
-  Flag.filter(
-    (port) => port >= 1 && port <= 65_535,
+  Flag.withDescription("Announce this port (default: the one a contact sees)"),
+  Flag.filterMap(
+    (input) => {
+      const port = /^\d{1,5}$/u.test(input) ? Number(input) : 0
+      return port >= 1 && port <= 65_535 ? Option.some(port) : Option.none()
+    },
     () => "Expected a port, 1 to 65535"
   ),
   Flag.optional

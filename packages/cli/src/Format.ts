@@ -8,10 +8,10 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
 
-const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const
+const units = ["B", "kB", "MB", "GB", "TB", "PB"] as const
 
 /**
- * A number of bytes in binary units, such as `64.0 MiB`.
+ * A number of bytes in decimal units, such as `64.0 MB`. Sizes and rates are counted in the same ones.
  *
  * @category formatting
  * @since 0.1.0
@@ -19,36 +19,50 @@ const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const
 export const bytes = (count: number): string => {
   let value = count
   let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
+  // What would be rounded to 1000.0 belongs to the next unit.
+  while (value >= (unit === 0 ? 1_000 : 999.95) && unit < units.length - 1) {
+    value /= 1_000
     unit++
   }
-  return unit === 0 ? `${value} B` : `${value.toFixed(1)} ${units[unit]}`
+  return unit === 0 ? `${Math.round(value)} B` : `${value.toFixed(1)} ${units[unit]}`
 }
 
+const digits = (value: number, decimals: number): string =>
+  Number.isInteger(value) ? String(value) : value.toFixed(decimals)
+
 /**
- * A time span with as many digits as are worth reading: `0.42 ms`, `12.3 ms`, `1.20 s`, `2 min 5 s`.
+ * A time span with as many digits as are worth reading: `0.42 ms`, `12.3 ms`, `1.20 s`, `30 s`, `2 min 5 s`.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const duration = (span: Duration.Duration): string => {
   const millis = Duration.toMillis(span)
-  if (millis < 10) return `${millis.toFixed(2)} ms`
-  if (millis < 1_000) return `${millis.toFixed(1)} ms`
-  if (millis < 60_000) return `${(millis / 1_000).toFixed(2)} s`
+  if (millis < 9.995) return `${digits(millis, 2)} ms`
+  if (millis < 999.95) return `${digits(millis, 1)} ms`
+  if (millis < 59_995) return `${digits(millis / 1_000, 2)} s`
   const seconds = Math.round(millis / 1_000)
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  const minutes = `${Math.floor(seconds / 60)} min`
+  return seconds % 60 === 0 ? minutes : `${minutes} ${seconds % 60} s`
 }
 
 /**
- * Bytes over a time span in decimal megabytes per second, such as `71.3 MB/s`.
+ * Bytes over a time span, in the units of `bytes`: `71.3 MB/s`, `5.7 kB/s`.
  *
  * @category formatting
  * @since 0.1.0
  */
 export const throughput = (count: number, span: Duration.Duration): string =>
-  `${(count / 1_000 / Math.max(Duration.toMillis(span), 0.001)).toFixed(1)} MB/s`
+  `${bytes((count * 1_000) / Math.max(Duration.toMillis(span), 0.001))}/s`
+
+/**
+ * How long a transfer took, and its rate: `in 1.20 s, 71.3 MB/s`. No bytes have no rate.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const took = (count: number, span: Duration.Duration): string =>
+  count === 0 ? `in ${duration(span)}` : `in ${duration(span)}, ${throughput(count, span)}`
 
 /**
  * SHA-256 as 64 lowercase hexadecimal digits.
@@ -107,7 +121,7 @@ export const asText = (payload: Uint8Array): Option.Option<string> => {
  */
 export const message = (payload: Uint8Array): string => {
   const text = payload.length <= longestText ? asText(payload) : Option.none()
-  return Option.isSome(text) ? visible(text.value) : `[${payload.length} bytes, sha256 ${sha256(payload)}]`
+  return Option.isSome(text) ? visible(text.value) : `[${bytes(payload.length)}, sha256 ${sha256(payload)}]`
 }
 
 /**

@@ -20,6 +20,8 @@ import type * as Scope from "effect/Scope"
 export interface Peers {
   /** Takes a peer in, unless it is in already. */
   readonly add: (peer: NetAddress.InetAddress) => Effect.Effect<void>
+  /** Whether a peer is in. */
+  readonly has: (peer: NetAddress.InetAddress) => boolean
   /** Forgets a peer and what waits for it. */
   readonly remove: (peer: NetAddress.InetAddress) => Effect.Effect<void>
   /** Queues a payload for everyone and says for how many; waits while a queue is full. */
@@ -75,6 +77,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     add,
+    has: (peer) => queues.has(`${peer}`),
     remove,
     broadcast: (payload) =>
       Effect.map(

@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Format from "./Format.ts"
@@ -19,31 +20,76 @@ export interface Progress {
   readonly update: (done: number) => Effect.Effect<void>
   /** Removes the bar, so that other lines can be printed. The next update draws it again. */
   readonly clear: Effect.Effect<void>
+  /** Leaves the bar as it is and ends its line, so that what comes next, a prompt say, has one of its own. */
+  readonly end: Effect.Effect<void>
 }
 
 const barWidth = 20
 
-/** A line that wraps cannot be redrawn in place, and the narrowest common terminal has 80 columns. */
+/** A line that wraps cannot be redrawn in place. */
 const lineWidth = 79
 const redrawNanos = 100_000_000n
 
+/** Whether a character takes two columns: East Asian ones and most pictures do. */
+const isWide = (character: string): boolean =>
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(
+    character
+  )
+
+const columnsOf = (text: string): number =>
+  Array.from(text).reduce((columns, character) => columns + (isWide(character) ? 2 : 1), 0)
+
+/** As much of a text as has room, and dots for the rest. */
+const fitted = (text: string, room: number): string => {
+  if (columnsOf(text) <= room) return text
+  let out = ""
+  let columns = 0
+  for (const character of text) {
+    columns += isWide(character) ? 2 : 1
+    if (columns > room - 3) break
+    out += character
+  }
+  return `${out}...`
+}
+
 /**
- * The bar itself, in 79 columns at most: `big.bin [##########..........]  50 % 32.0 MiB of 64.0 MiB 71.3 MB/s`.
+ * The bar itself, in 79 columns at most: `big.bin [##########..........]  50 % 32.0 MB of 64.0 MB 71.3 MB/s`. Where the
+ * terminal is narrower, it loses the bar, then the size, then the rate; without a total there is only what is done.
  *
  * @category formatting
  * @since 0.1.0
  */
-export const bar = (name: string, done: number, total: number, elapsed: Duration.Duration): string => {
-  const share = total === 0 ? 1 : done / total
-  const filled = Math.floor(share * barWidth)
-  const percent = String(Math.floor(share * 100)).padStart(3, " ")
-  const rest =
-    `[${"#".repeat(filled)}${".".repeat(barWidth - filled)}] ${percent} % ` +
-    `${Format.bytes(done)} of ${Format.bytes(total)} ${Format.throughput(done, elapsed)}`
-  const room = Math.max(lineWidth - rest.length - 1, 8)
-  const label = name.length <= room ? name : `${name.slice(0, room - 3)}...`
-  return `${label} ${rest}`
+export const bar = (
+  name: string,
+  done: number,
+  total: Option.Option<number>,
+  elapsed: Duration.Duration,
+  columns: number = lineWidth
+): string => {
+  const width = Math.min(columns, lineWidth)
+  const rate = done === 0 ? "" : ` ${Format.throughput(done, elapsed)}`
+  const forms = Option.match(total, {
+    onNone: () => [`${Format.bytes(done)}${rate}`, Format.bytes(done)],
+    onSome: (size) => {
+      const share = size === 0 ? 1 : done / size
+      const filled = Math.floor(share * barWidth)
+      const percent = `${String(Math.floor(share * 100)).padStart(3, " ")} %`
+      const amount = `${Format.bytes(done)} of ${Format.bytes(size)}`
+      return [
+        `[${"#".repeat(filled)}${".".repeat(barWidth - filled)}] ${percent} ${amount}${rate}`,
+        `${percent} ${amount}${rate}`,
+        `${percent}${rate}`,
+        percent
+      ]
+    }
+  })
+  const form = forms.find((each) => each.length + shortestLabel < width) ?? forms.at(-1)!
+  const room = width - form.length - 1
+  return room < shortestLabel ? fitted(form, width) : `${fitted(name, room)} ${form}`
 }
+
+/** A name is not shortened to less than this. */
+const shortestLabel = 8
 
 /**
  * @category constructors
@@ -51,42 +97,60 @@ export const bar = (name: string, done: number, total: number, elapsed: Duration
  */
 export const make = Effect.fnUntraced(function* (
   name: string,
-  total: number
+  total: Option.Option<number>
 ): Effect.fn.Return<Progress, never, Stdio.Stdio> {
   const stdio = yield* Stdio.Stdio
   const terminal = yield* stdio.stderrIsTerminal
+  // Such a terminal cannot go back in its line.
+  const dumb = process.env["TERM"] === "dumb"
   const startedAt = yield* Clock.monotonicTimeNanos
   // A progress display that cannot be written must not fail the transfer.
   const write = (text: string) => Effect.ignore(Stream.run(Stream.succeed(text), stdio.stderr()))
 
   let drawnAt = 0n
   let drawn = false
-  let quarter = 0
+  let reported = 0
 
   const redraw = Effect.fnUntraced(function* (done: number) {
     const now = yield* Clock.monotonicTimeNanos
     if (drawn && now - drawnAt < redrawNanos) return
     drawnAt = now
     drawn = true
-    yield* write(`\r\u001b[2K${bar(name, done, total, Duration.nanos(now - startedAt))}`)
+    const columns = process.stderr.columns as number | undefined
+    // The last column is left free: some terminals wrap when it is filled.
+    const width = columns === undefined || columns === 0 ? lineWidth : columns - 1
+    yield* write(`\r\u001b[2K${bar(name, done, total, Duration.nanos(now - startedAt), width)}`)
   })
 
+  const quarter = (done: number, size: number) => {
+    const reached = size === 0 ? 4 : Math.floor((done / size) * 4)
+    // The summary follows the last quarter at once, so that one needs no line of its own.
+    if (reached <= reported || reached === 4) return Effect.void
+    reported = reached
+    return write(`${name}: ${reached * 25} % (${Format.bytes(done)} of ${Format.bytes(size)})\n`)
+  }
+
+  /** A tenfold, where there are no quarters. */
+  const tenfold = (done: number) => {
+    const reached = done < 1_000_000 ? 0 : Math.floor(Math.log10(done))
+    if (reached <= reported) return Effect.void
+    reported = reached
+    return write(`${name}: ${Format.bytes(done)}\n`)
+  }
+
   const line = (done: number) =>
+    Effect.suspend(() => Option.match(total, { onNone: () => tenfold(done), onSome: (size) => quarter(done, size) }))
+
+  const leave = (text: string) =>
     Effect.suspend(() => {
-      const reached = total === 0 ? 4 : Math.floor((done / total) * 4)
-      if (reached <= quarter) return Effect.void
-      quarter = reached
-      // The summary follows at once, so the last quarter needs no line of its own.
-      if (reached === 4) return Effect.void
-      return write(`${name}: ${reached * 25} % (${Format.bytes(done)} of ${Format.bytes(total)})\n`)
+      if (!drawn) return Effect.void
+      drawn = false
+      return write(text)
     })
 
   return {
-    update: terminal ? redraw : line,
-    clear: Effect.suspend(() => {
-      if (!drawn) return Effect.void
-      drawn = false
-      return write("\r\u001b[2K")
-    })
+    update: terminal && !dumb ? redraw : line,
+    clear: leave("\r\u001b[2K"),
+    end: leave("\n")
   }
 })

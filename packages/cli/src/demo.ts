@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -19,7 +18,9 @@ import { createSocket } from "node:dgram"
 import { fileURLToPath } from "node:url"
 import { oneLine } from "./Failure.ts"
 import * as Format from "./Format.ts"
+import { runMain } from "./internal/runMain.ts"
 import { spawn, StepFailed, type Spawned } from "./internal/Spawned.ts"
+import * as OnSignal from "./OnSignal.ts"
 
 const bin = fileURLToPath(new URL("./bin.js", import.meta.url))
 const fileSize = 64 * 1024 * 1024
@@ -82,7 +83,7 @@ const sendFile = Effect.gen(function* () {
 
   const receiver = yield* start("receive", ["receive", "--listen", "127.0.0.1:0", "--out", inbox, "--once"])
   const sender = yield* start("send", ["send", yield* localAddress(receiver), "--file", original])
-  const sent = yield* sender.waitFor(/^sent .* in (.+), (.+ MB\/s), confirmed$/u)
+  const sent = yield* sender.waitFor(/^sent .* in (.+), (\S+ [kMG]?B\/s), confirmed$/u)
   const sentHash = (yield* sender.waitFor(/^sha256 ([0-9a-f]{64})$/u))[1]
   const receivedHash = (yield* receiver.waitFor(/^sha256 ([0-9a-f]{64})$/u))[1]
   const stored = yield* hashFile(path.join(inbox, "random.bin"))
@@ -161,13 +162,15 @@ class DemoFailed extends StepFailed {
   override readonly [Runtime.errorExitCode] = 1
 }
 
-demo.pipe(
-  Effect.catch((error) =>
-    Effect.andThen(
-      Console.error(`qp2p demo failed: ${oneLine(error.message)}`),
-      Effect.fail(new DemoFailed({ step: "demo", reason: error.message }))
-    )
+runMain(
+  demo.pipe(
+    Effect.catch((error) =>
+      Effect.andThen(
+        Console.error(`qp2p demo failed: ${oneLine(error.message)}`),
+        Effect.fail(new DemoFailed({ step: "demo", reason: error.message }))
+      )
+    ),
+    Effect.provide(NodeServices.layer)
   ),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+  { ending: OnSignal.make() }
 )

@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
@@ -19,6 +20,7 @@ import * as ping from "./commands/ping.ts"
 import * as receive from "./commands/receive.ts"
 import * as send from "./commands/send.ts"
 import { CommandFailed, Ended, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
+import * as Usage from "./Usage.ts"
 import { version } from "./version.ts"
 
 /**
@@ -52,13 +54,15 @@ export class Exited extends Schema.TaggedError<Exited>("@qp2p/cli/main/Exited")(
 }
 
 // Wrong usage is one line on standard error, not a page of help through which the reason scrolls away.
+const wrongUsage = (commandPath: ReadonlyArray<string>, reason: string) => {
+  const name = commandPath.join(" ")
+  return Console.error(`${name}: ${oneLine(reason)} (see ${name} --help)`)
+}
+
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Console.error(
-          `${event.commandPath.join(" ")}: ${oneLine(event.errors.map((error) => error.message).join("; "))} ` +
-            `(see ${event.commandPath.join(" ")} --help)`
-        )
+      ? wrongUsage(event.commandPath, event.errors.map((error) => error.message).join("; "))
       : event._tag === "Version"
         ? Console.log(`${event.name} ${event.version}`)
         : CliOutput.defaultPresenter.present(event)
@@ -78,6 +82,17 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   return yield* new Exited({ code: exitCodes.failed })
 })
 
+const checked = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
+  // Whether there is a terminal is looked at only when it matters: that opens standard input.
+  const canPrompt = args.some((arg) => arg.startsWith("--wizard"))
+    ? (yield* TerminalCapabilities.TerminalCapabilities).canPrompt
+    : true
+  const mistake = Usage.mistake(command, args, { canPrompt })
+  if (mistake === undefined) return
+  yield* wrongUsage(mistake.commandPath, mistake.reason)
+  return yield* new Ended({ exitCode: exitCodes.usage })
+})
+
 /**
  * Runs the command line `args`. Whatever goes wrong is printed as one line on standard error and becomes an `Exited`;
  * only an interruption stays one. Logs go to standard error, from level `Error` on unless `--log-level` says otherwise.
@@ -86,7 +101,8 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
  * @since 0.1.0
  */
 export const main = (args: ReadonlyArray<string>): Effect.Effect<void, Exited, Command.Environment> =>
-  Command.runWith(command, { version })(args).pipe(
+  checked(args).pipe(
+    Effect.andThen(Command.runWith(command, { version })(args)),
     Effect.catchCause(report),
     Effect.provide(CliOutput.layerPresenter(presenter)),
     Effect.provideService(References.MinimumLogLevel, "Error"),

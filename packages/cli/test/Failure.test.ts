@@ -25,13 +25,13 @@ describe("Failure", () => {
   })
 
   it.each([
-    ["NotFound", "a.bin: no such file or directory"],
-    ["PermissionDenied", "a.bin: permission denied"],
-    ["AlreadyExists", "a.bin: already exists"],
-    ["Busy", "a.bin: the disk is on fire"]
+    ["NotFound", "cannot read a.bin: there is no such file or directory"],
+    ["PermissionDenied", "cannot read a.bin: permission denied"],
+    ["AlreadyExists", "cannot read a.bin: something of that name is there already"],
+    ["Busy", "cannot read a.bin: the disk is on fire"]
   ] as const)("says what %s means for a file", (_tag, expected) => {
     const cause = new Error("the disk is on fire")
     const error = PlatformError.systemError({ module: "FileSystem", method: "open", _tag, cause })
-    assert.strictEqual(describeFileError("a.bin", error), expected)
+    assert.strictEqual(describeFileError("cannot read a.bin", error), expected)
   })
 })

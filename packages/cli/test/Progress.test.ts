@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stdio from "effect/Stdio"
 import { TestClock } from "effect/testing"
@@ -18,7 +19,7 @@ describe("Progress", () => {
   it.effect("prints a line per quarter where there is no terminal", () => {
     const { layer, written } = capture(false)
     return Effect.gen(function* () {
-      const progress = yield* Progress.make("a.bin", 400)
+      const progress = yield* Progress.make("a.bin", Option.some(400))
       for (let done = 10; done <= 400; done += 10) yield* progress.update(done)
       yield* progress.clear
       assert.deepStrictEqual(written, [
@@ -32,7 +33,7 @@ describe("Progress", () => {
   it.effect("redraws one line on a terminal, ten times a second at most", () => {
     const { layer, written } = capture(true)
     return Effect.gen(function* () {
-      const progress = yield* Progress.make("a.bin", 400)
+      const progress = yield* Progress.make("a.bin", Option.some(400))
       yield* progress.update(100)
       yield* progress.update(101)
       yield* TestClock.adjust("100 millis")

@@ -39,7 +39,7 @@ describe("qp2p", () => {
     [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--port-mapper", "upnp"], /--port-mapper needs/u],
     [["doctor", "--contact", "127.0.0.1"], /^qp2p doctor: .*Expected an address/u],
     [["doctor", "--listen", "home"], /Expected an address/u],
-    [["ping", "127.0.0.1:1", "--count", "0"], /Expected 1 to 10000/u],
+    [["ping", "127.0.0.1:1", "--count", "0"], /Expected a whole number, 1 to 10000/u],
     [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
     [["dance"], /Unknown subcommand "dance"/u]
   ]

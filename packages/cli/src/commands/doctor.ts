@@ -69,11 +69,13 @@ export const command = Command.make(
   "doctor",
   {
     contacts: Flags.contacts.pipe(
-      Flag.withDescription("A peer to ask what it sees and whether it gets through; may be given several times")
+      Flag.withDescription(
+        "A peer to ask what it sees and whether it gets through; may be given several times (default: none)"
+      )
     ),
     listen: Flags.listen.pipe(
       Flag.withDescription(
-        "Look at this address and UDP port, as for node --listen; by default at a port that is free"
+        "Look at this address and UDP port, as for node --listen (default 0.0.0.0:0, a port that is free)"
       ),
       Flag.optional
     ),

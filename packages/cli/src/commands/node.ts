@@ -20,12 +20,13 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { exitCodesHelp, fromError, oneLine, type CommandFailed } from "../Failure.ts"
+import { describeFileError, exitCodesHelp, fromError, oneLine, type CommandFailed } from "../Failure.ts"
 import * as FileLog from "../FileLog.ts"
 import * as FileReceiver from "../FileReceiver.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as PartialFiles from "../PartialFiles.ts"
 import * as Peers from "../Peers.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
@@ -71,10 +72,16 @@ export const run = Effect.fnUntraced(function* (
 > {
   const endpoint = yield* Endpoint.Endpoint
   const stdio = yield* Stdio.Stdio
-  const log = yield* FileLog.make
+  const log = yield* FileLog.make()
+  if (Option.isSome(options.out)) {
+    const directory = options.out.value
+    yield* PartialFiles.cleanTelling(directory, ({ name, size }) =>
+      log.warn(`removed ${name} (${Format.bytes(size)}), which a receiver left behind in ${directory}`)
+    )
+  }
   const files = yield* FileReceiver.make({ directory: options.out, onEvent: log.onEvent })
   const peers = yield* Peers.make(endpoint, (peer, reason) =>
-    Console.error(`${peer} did not get a message: ${oneLine(reason)}`)
+    log.warn(`${peer} did not get a message: ${oneLine(reason)}`)
   )
   const redials = yield* FiberMap.make<string>()
   const isContact = (peer: NetAddress.InetAddress) => options.contacts.some((contact) => `${contact}` === `${peer}`)
@@ -95,7 +102,7 @@ export const run = Effect.fnUntraced(function* (
         }),
         Effect.matchEffect({
           onSuccess: () => Effect.andThen(peers.add(contact), log.say(`${contact} connected (contact)`)),
-          onFailure: (error) => Console.error(oneLine(error.message))
+          onFailure: (error) => log.warn(oneLine(error.message))
         })
       ),
       { onlyIfMissing: true }
@@ -107,8 +114,15 @@ export const run = Effect.fnUntraced(function* (
     yield* FiberMap.remove(redials, `${peer}`)
   })
 
-  const onConnection = Effect.flatMap(endpoint.nextConnection, ({ remoteAddress }) =>
-    Effect.andThen(log.say(`${remoteAddress} connected`), connected(remoteAddress))
+  const onConnection = Effect.flatMap(
+    endpoint.nextConnection,
+    Effect.fnUntraced(function* ({ remoteAddress }) {
+      // A peer that pings, and a contact that verifies our address, does so over connections beside the one it holds.
+      yield* peers.has(remoteAddress)
+        ? Effect.logDebug(`${remoteAddress} connected (another connection with it is open)`)
+        : log.say(`${remoteAddress} connected`)
+      yield* connected(remoteAddress)
+    })
   )
 
   const onDisconnection = Effect.flatMap(
@@ -148,7 +162,7 @@ export const run = Effect.fnUntraced(function* (
   const onLine = Effect.fnUntraced(function* (line: string) {
     const text = line.trimEnd()
     if (text === "") return
-    if ((yield* peers.broadcast(encoder.encode(text))) === 0) yield* Console.error("nobody is connected: not sent")
+    if ((yield* peers.broadcast(encoder.encode(text))) === 0) yield* log.warn("nobody is connected: not sent")
   })
 
   const scope = yield* Effect.scope
@@ -167,7 +181,7 @@ export const run = Effect.fnUntraced(function* (
     Stream.decodeText(),
     Stream.splitLines,
     Stream.runForEach(onLine),
-    Effect.catch((error) => Console.error(`standard input: ${oneLine(error.message)}`)),
+    Effect.catch((error) => log.warn(describeFileError("cannot read standard input", error))),
     Effect.forkIn(scope)
   )
   return yield* Effect.all([Effect.forever(onConnection), Effect.forever(onDisconnection), Effect.forever(onMessage)], {
@@ -182,7 +196,13 @@ export const run = Effect.fnUntraced(function* (
 export const command = Command.make(
   "node",
   {
-    listen: Flags.listen.pipe(Flag.optional),
+    listen: Flags.listen.pipe(
+      Flag.withDescription(
+        "Address and UDP port to listen on; port 0 lets the system choose one (default 0.0.0.0:0, or [::]:0 when the " +
+          "first --contact is an IPv6 address)"
+      ),
+      Flag.optional
+    ),
     contacts: Flags.contacts,
     externalIp: Flags.externalIp,
     externalPort: Flags.externalPort,
@@ -190,7 +210,7 @@ export const command = Command.make(
     idleTimeout: Flags.idleTimeout,
     keepAlive: Flags.keepAlive,
     out: Flags.outDirectory.pipe(
-      Flag.withDescription("Accept files from peers into this directory; without it they are refused"),
+      Flag.withDescription("Accept files from peers into this directory (default: none, they are refused)"),
       Flag.optional
     )
   },
@@ -225,7 +245,7 @@ export const command = Command.make(
     "Run a peer. Prints its local and public address, who connects and disconnects, and every message. Each line of " +
       "standard input goes to every connected peer. Answers the message marco with polo. A contact that is lost is " +
       "dialled again until it is back. With --forward-port the router forwards a port while the node runs; what becomes " +
-      `of it is printed too. Ends on Ctrl-C or SIGTERM with exit code 0.\n\n${exitCodesHelp}`
+      `of it is printed too. Ends on Ctrl-C, SIGTERM or SIGHUP with exit code 0.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p node --listen 0.0.0.0:4433", description: "Start the first node of a network" },

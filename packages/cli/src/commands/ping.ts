@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Connection } from "@qp2p/core/Connection"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as Command from "effect/cli/Command"
@@ -55,6 +56,9 @@ export const spread = (
  * Asks a peer several times whether it is there, each time over a fresh connection, then looks at the round-trip time
  * that QUIC measures on a connection that stays open.
  *
+ * That one is there all the time: a peer that tells its user who comes and goes tells of one that came and went, and of
+ * none of the connections beside it.
+ *
  * @category running
  * @since 0.1.0
  */
@@ -65,23 +69,26 @@ export const run = Effect.fnUntraced(function* (
   const endpoint = yield* Endpoint.Endpoint
   const answers: Array<Duration.Duration> = []
   let lastError = ""
+  let last: Option.Option<Connection> = Option.none()
+
+  const inTime = Effect.timeoutOrElse({
+    duration: options.timeout,
+    orElse: () => Effect.fail({ message: `no answer within ${Format.duration(options.timeout)}` })
+  })
 
   for (let attempt = 1; attempt <= options.count; attempt++) {
     if (attempt > 1) yield* Effect.sleep(options.interval)
-    const result = yield* endpoint.isReachable(peer).pipe(
-      Effect.mapError((error) => error.message),
-      Effect.timeoutOrElse({
-        duration: options.timeout,
-        orElse: () => Effect.fail(`no answer within ${Format.duration(options.timeout)}`)
-      }),
-      Effect.timed,
+    const result = yield* endpoint.connectTo(peer).pipe(
+      inTime,
+      Effect.tap((connection) => Effect.sync(() => (last = Option.some(connection)))),
+      Effect.andThen(Effect.timed(inTime(endpoint.isReachable(peer)))),
       Effect.result
     )
     if (Result.isSuccess(result)) {
       answers.push(result.success[0])
       yield* Console.log(`${peer} answered a new connection in ${Format.duration(result.success[0])}`)
     } else {
-      lastError = oneLine(result.failure)
+      lastError = oneLine(result.failure.message)
       yield* Console.log(`${peer} did not answer: ${lastError}`)
     }
   }
@@ -95,12 +102,9 @@ export const run = Effect.fnUntraced(function* (
     `${answers.length} of ${options.count} answered, connect and answer: ` +
       `min ${Format.duration(min)}, median ${Format.duration(median)}, max ${Format.duration(max)}`
   )
-  const stats = yield* endpoint.connectTo(peer).pipe(
-    Effect.flatMap((connection) => connection.stats),
-    Effect.timeoutOption(options.timeout),
-    Effect.mapError(fromError)
-  )
-  if (Option.isSome(stats)) yield* Console.log(`round-trip time ${Format.duration(stats.value.roundTripTime)}`)
+  if (Option.isNone(last)) return
+  const { roundTripTime } = yield* last.value.stats
+  yield* Console.log(`round-trip time ${Format.duration(roundTripTime)}`)
 })
 
 /**
@@ -111,13 +115,7 @@ export const command = Command.make(
   "ping",
   {
     peer: Flags.peer,
-    count: Flag.Int("count").pipe(
-      Flag.withMetavar("NUMBER"),
-      Flag.withDescription("How often to ask"),
-      Flag.filter(
-        (count) => count >= 1 && count <= 10_000,
-        () => "Expected 1 to 10000"
-      ),
+    count: Flags.wholeNumber("count", { description: "How often to ask (default 4)", min: 1, max: 10_000 }).pipe(
       Flag.withDefault(4)
     ),
     interval: Flags.duration("interval", "Time between two questions (default 1s)").pipe(
@@ -128,9 +126,11 @@ export const command = Command.make(
     )
   },
   Effect.fnUntraced(function* (input) {
-    const layer = Endpoint.layerClient({ localAddress: Flags.anyAddressFor(input.peer) }).pipe(
-      Layer.provide(QuicheTransport.layer)
-    )
+    const layer = Endpoint.layerClient({
+      localAddress: Flags.anyAddressFor(input.peer),
+      // The next question is the next try.
+      config: { handshakeTimeout: input.timeout, retryDuration: 0 }
+    }).pipe(Layer.provide(QuicheTransport.layer))
     yield* run(input.peer, input).pipe(Effect.provide(layer), Effect.mapError(fromError))
   })
 ).pipe(

@@ -19,9 +19,11 @@ import type * as Stdio from "effect/Stdio"
 import { CommandFailed, exitCodes, exitCodesHelp, fromError } from "../Failure.ts"
 import * as FileLog from "../FileLog.ts"
 import * as FileReceiver from "../FileReceiver.ts"
+import * as FileStore from "../FileStore.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as PartialFiles from "../PartialFiles.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
 /**
@@ -30,13 +32,18 @@ import * as PortForwarding from "../PortForwarding.ts"
  */
 export interface ReceiveOptions {
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  /** A directory, or `-` for standard output. */
   readonly out: string
-  /** Whether to end after the first file or message. */
+  /** Whether to end after the first file or message. Standard output takes one file, so it ends after that. */
   readonly once: boolean
 }
 
+/** As `--out`: one file goes to standard output, and everything that is said to standard error. */
+const toOutput = "-"
+
 /**
- * Receives on the endpoint in context: for ever, or until one file or message has come when `once` is set.
+ * Receives on the endpoint in context: for ever, or until one file or message has come when `once` is set, or one file when
+ * it goes to standard output.
  *
  * @category running
  * @since 0.1.0
@@ -51,10 +58,17 @@ export const run = Effect.fnUntraced(function* (
   const endpoint = yield* Endpoint.Endpoint
   const first = yield* Deferred.make<NetAddress.InetAddress, CommandFailed>()
   const gone = yield* Deferred.make<void>()
-  const log = yield* FileLog.make
+  const piped = options.out === toOutput
+  const log = yield* FileLog.make({ quiet: piped })
+  if (!piped) {
+    yield* PartialFiles.cleanTelling(options.out, ({ name, size }) =>
+      log.warn(`removed ${name} (${Format.bytes(size)}), which a receiver left behind in ${options.out}`)
+    )
+  }
 
   const files = yield* FileReceiver.make({
     directory: Option.some(options.out),
+    ...(piped ? { store: FileStore.standardOutput, maxTransfers: 1 } : {}),
     onEvent: (event) =>
       Effect.andThen(
         log.onEvent(event),
@@ -77,7 +91,7 @@ export const run = Effect.fnUntraced(function* (
       if (Option.isSome(message.reply)) {
         yield* message.reply.value.finish.pipe(Effect.ignore, Effect.forkScoped)
       }
-      yield* Deferred.succeed(first, message.peer)
+      if (!piped) yield* Deferred.succeed(first, message.peer)
     })
   )
   const onDisconnection = Effect.flatMap(
@@ -98,7 +112,7 @@ export const run = Effect.fnUntraced(function* (
     { concurrency: "unbounded" }
   ).pipe(Effect.mapError(fromError), Effect.andThen(Effect.never))
 
-  if (!options.once) return yield* serve
+  if (!options.once && !piped) return yield* serve
 
   const finished = Effect.gen(function* () {
     const outcome = yield* Effect.exit(Deferred.await(first))
@@ -118,7 +132,11 @@ export const command = Command.make(
   "receive",
   {
     listen: Flags.listen,
-    out: Flags.outDirectory,
+    out: Flags.outDirectory.pipe(
+      Flag.withDescription(
+        "Directory for received files, created when missing; or - to write one file to standard output, and end"
+      )
+    ),
     once: Flag.Boolean("once").pipe(
       Flag.withDescription("End after the first file or message: exit code 0 when it arrived, 1 when it did not"),
       Flag.withDefault(false)
@@ -129,8 +147,10 @@ export const command = Command.make(
     keepAlive: Flags.keepAlive
   },
   Effect.fnUntraced(function* (input) {
-    if (!input.once) yield* OnSignal.endsWell
-    yield* FileReceiver.ensureDirectory(input.out)
+    const piped = input.out === toOutput
+    if (!input.once && !piped) yield* OnSignal.endsWell
+    else yield* OnSignal.outputIs(piped ? "Content" : "OutlivesReader")
+    if (!piped) yield* FileReceiver.ensureDirectory(input.out)
     const layer = Endpoint.layer({
       localAddress: input.listen,
       contacts: input.contacts,
@@ -149,12 +169,15 @@ export const command = Command.make(
   Command.withShortDescription("Receive files and messages"),
   Command.withDescription(
     "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
-      "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. Runs until Ctrl-C, or until the " +
-      `first file or message with --once.\n\n${exitCodesHelp}`
+      "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. With --out - the content goes to " +
+      "standard output as it comes, and only the exit code says whether the SHA-256 was right. Partial files that killed " +
+      "receivers left behind in the directory are removed. Runs until Ctrl-C, SIGTERM or SIGHUP, or until the first file " +
+      `or message with --once.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p receive --listen 0.0.0.0:4433 --out inbox", description: "Receive until Ctrl-C" },
     { command: "qp2p receive --listen 127.0.0.1:4433 --out . --once", description: "Receive one file and end" },
+    { command: "qp2p receive --listen 0.0.0.0:4433 --out - | tar x", description: "Unpack what comes" },
     {
       command: "qp2p receive --listen 0.0.0.0:4433 --out inbox --forward-port",
       description: "At home, behind a router"

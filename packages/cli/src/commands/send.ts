@@ -12,17 +12,19 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as FileSystem from "effect/FileSystem"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import type * as Stdio from "effect/Stdio"
-import { exitCodesHelp, fromError, type CommandFailed } from "../Failure.ts"
+import { describeFileError, exitCodesHelp, fromError, type CommandFailed } from "../Failure.ts"
 import { safeName } from "../FileName.ts"
+import * as FileSource from "../FileSource.ts"
 import * as FileTransfer from "../FileTransfer.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
+import * as OnSignal from "../OnSignal.ts"
 import * as Progress from "../Progress.ts"
 
 /**
@@ -58,23 +60,36 @@ export const sendFile = Effect.fnUntraced(function* (
   const endpoint = yield* Endpoint.Endpoint
   const stdio = yield* Effect.context<Stdio.Stdio>()
   let progress: Progress.Progress | undefined
-  const clear = Effect.suspend(() => progress?.clear ?? Effect.void)
 
   const sent = yield* FileTransfer.send({
     path,
     open: endpoint.openBidirectionalStream(peer, { priority }),
     onStart: Effect.fnUntraced(function* ({ name, size }) {
-      yield* Console.log(`sending ${safeName(name)} (${Format.bytes(size)}) to ${peer}`)
-      progress = yield* Progress.make(safeName(name), size).pipe(Effect.provideContext(stdio))
+      yield* Console.log(
+        `sending ${safeName(name)} (${size === undefined ? "size unknown" : Format.bytes(size)}) to ${peer}`
+      )
+      progress = yield* Progress.make(safeName(name), Option.fromUndefinedOr(size)).pipe(Effect.provideContext(stdio))
     }),
     onProgress: (done) => progress?.update(done) ?? Effect.void
-  }).pipe(Effect.ensuring(clear), Effect.mapError(fromError))
-
-  const rate = Format.throughput(sent.size, sent.elapsed)
-  yield* Console.log(
-    `sent ${safeName(sent.name)} (${Format.bytes(sent.size)}) in ${Format.duration(sent.elapsed)}, ${rate}, confirmed`
+  }).pipe(
+    Effect.onExit((exit) => (exit._tag === "Success" ? progress?.clear : progress?.end) ?? Effect.void),
+    Effect.mapError(fromError)
   )
+
+  const took = Format.took(sent.size, sent.elapsed)
+  yield* Console.log(`sent ${safeName(sent.name)} (${Format.bytes(sent.size)}) ${took}, confirmed`)
   yield* Console.log(`sha256 ${sent.sha256}`)
+})
+
+/** What is wrong with a path on the command line, before anything is dialled for it. */
+const pathProblem = Effect.fnUntraced(function* (path: string) {
+  if (FileSource.isStandardInput(path)) return undefined
+  if (path === "") return "--file needs a path"
+  if (path.includes("\0")) return "a path with a NUL character names no file"
+  const fs = yield* FileSystem.FileSystem
+  const info = yield* Effect.result(fs.stat(path))
+  if (info._tag === "Failure") return describeFileError(`cannot read ${path}`, info.failure)
+  return info.success.type === "Directory" ? `cannot send ${path}: it is a directory` : undefined
 })
 
 /**
@@ -85,22 +100,30 @@ export const command = Command.make(
   "send",
   {
     peer: Flags.peer,
-    text: Argument.String("text").pipe(Argument.withDescription("The message"), Argument.optional),
-    file: Flag.File("file", { mustExist: true }).pipe(
+    text: Argument.String("text").pipe(
+      Argument.withDescription("The message; one that begins with a dash is given after --"),
+      Argument.optional
+    ),
+    file: Flag.String("file").pipe(
       Flag.withMetavar("PATH"),
-      Flag.withDescription("Send this file instead of a message; the peer must run qp2p receive, or node with --out"),
+      Flag.withDescription(
+        "Send this file instead of a message, or standard input with -; the peer must run qp2p receive, or node with " +
+          "--out (default: none)"
+      ),
       Flag.optional
     ),
-    priority: Flag.Int("priority").pipe(
-      Flag.withMetavar("NUMBER"),
-      Flag.withDescription("Higher goes first, 0 is usual; write a negative one as --priority=-1"),
-      Flag.withDefault(0)
-    ),
+    priority: Flags.wholeNumber("priority", {
+      description: "Higher goes first (default 0)",
+      min: -1_000_000,
+      max: 1_000_000
+    }).pipe(Flag.withDefault(0)),
     timeout: Flags.duration("timeout", "Give up when the peer does not answer for this long (default 10s)").pipe(
       Flag.withDefault(Duration.seconds(10))
     )
   },
   Effect.fnUntraced(function* (input) {
+    // What is sent arrives, whoever reads the report.
+    yield* OnSignal.outputIs("OutlivesReader")
     const layer = Endpoint.layerClient({
       localAddress: Flags.anyAddressFor(input.peer),
       // A dial repeats its packets by itself, so one that lasts as long as we want to wait is all it takes.
@@ -116,20 +139,26 @@ export const command = Command.make(
     yield* send.pipe(Effect.provide(layer), Effect.mapError(fromError))
   })
 ).pipe(
-  Command.validate(({ file, text }) => {
-    const fail = (message: string) => Effect.fail(new CliError.ValidationError({ message }))
-    if (Option.isSome(file) && Option.isSome(text)) return fail("give a text or --file, not both")
-    if (Option.isNone(file) && Option.isNone(text)) return fail("give a text, or a file with --file")
-    return Option.exists(text, (value) => value === "") ? fail("an empty message cannot be sent") : Effect.void
-  }),
+  Command.validate(
+    Effect.fnUntraced(function* ({ file, text }) {
+      const fail = (message: string) => Effect.fail(new CliError.ValidationError({ message }))
+      if (Option.isSome(file) && Option.isSome(text)) return yield* fail("give a text or --file, not both")
+      if (Option.isNone(file) && Option.isNone(text)) return yield* fail("give a text, or a file with --file")
+      if (Option.contains(text, "")) return yield* fail("an empty message cannot be sent")
+      const problem = Option.isSome(file) ? yield* pathProblem(file.value) : undefined
+      if (problem !== undefined) return yield* fail(problem)
+    })
+  ),
   Command.withShortDescription("Send a message or a file to a peer"),
   Command.withDescription(
     "Send a text message or a file to a peer and wait until it is confirmed. A file is confirmed when the receiver " +
-      `has stored it and found the same SHA-256.\n\n${exitCodesHelp}`
+      "has stored it and found the same SHA-256. A file that grows or becomes shorter in the meantime is not taken. A " +
+      `text that begins with a dash is given after --.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: 'qp2p send 127.0.0.1:4433 "hello there"', description: "Send a message" },
     { command: "qp2p send [::1]:4433 --file photo.jpg", description: "Send a file" },
+    { command: "tar c photos | qp2p send [::1]:4433 --file -", description: "Send what another command writes" },
     { command: "qp2p send 127.0.0.1:4433 -- --not-a-flag", description: "Send a text that starts with a dash" }
   ])
 )

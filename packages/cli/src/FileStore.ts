@@ -1,0 +1,123 @@
+/**
+ * Where received content goes.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as PlatformError from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
+import { numbered } from "./FileName.ts"
+import * as PartialFiles from "./PartialFiles.ts"
+
+/**
+ * A file that is being received.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenFile {
+  readonly write: (chunk: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>
+  /** Says that everything has come, and where it is now. */
+  readonly commit: Effect.Effect<string, PlatformError.PlatformError>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface FileStore {
+  /** Names the place in a message to people on this side. */
+  readonly name: string
+  /** What has been written and is not committed by the end of the scope is removed, where that can be done. */
+  readonly open: (name: string) => Effect.Effect<OpenFile, PlatformError.PlatformError, Scope.Scope>
+}
+
+/** File systems that know no hard links. */
+const cannotLink = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EXDEV", "EINVAL"])
+
+const codeOf = (error: PlatformError.PlatformError): unknown =>
+  (error.reason.cause as { readonly code?: unknown } | undefined)?.code
+
+const maxAttempts = 10_000
+
+/**
+ * Files in a directory. Content is written under the name of a partial file, and appears under its own when it is complete:
+ * at once, and never in place of another file.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const directory = Effect.fnUntraced(function* (
+  at: string
+): Effect.fn.Return<FileStore, never, FileSystem.FileSystem | Path.Path> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+
+  // A link fails where something is, and nothing is there when the process is killed in between.
+  const link = (temporary: string, target: string) =>
+    fs
+      .link(temporary, target)
+      .pipe(
+        Effect.catch((error) =>
+          cannotLink.has(String(codeOf(error))) ? reserve(temporary, target) : Effect.fail(error)
+        )
+      )
+
+  // Creating the final name exclusively reserves it, so the rename can only replace our own empty file.
+  const reserve = (temporary: string, target: string) =>
+    Effect.andThen(
+      Effect.scoped(fs.open(target, { flag: "wx" })),
+      fs.rename(temporary, target).pipe(Effect.onError(() => Effect.ignore(fs.remove(target, { force: true }))))
+    )
+
+  const place = Effect.fnUntraced(function* (temporary: string, name: string) {
+    for (let attempt = 0; ; attempt++) {
+      const target = path.join(at, numbered(name, attempt))
+      const placed = yield* Effect.result(link(temporary, target))
+      if (placed._tag === "Success") return target
+      if (placed.failure.reason._tag !== "AlreadyExists" || attempt >= maxAttempts) {
+        return yield* Effect.fail(placed.failure)
+      }
+    }
+  })
+
+  return {
+    name: at,
+    open: Effect.fnUntraced(function* (name) {
+      const temporary = path.join(at, PartialFiles.makeName())
+      // Registered before the file is opened: finalizers run in reverse, so it is closed before it is removed.
+      yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
+      const file = yield* fs.open(temporary, { flag: "wx" })
+      return {
+        write: (chunk) => file.writeAll(chunk),
+        commit: Effect.andThen(file.sync, place(temporary, name))
+      }
+    })
+  }
+})
+
+/**
+ * Standard output. What is written there cannot be taken back: whether it was right, the exit code says.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const standardOutput: FileStore = {
+  name: "standard output",
+  open: () =>
+    Effect.succeed({
+      write: (chunk) =>
+        Effect.callback((resume) => {
+          process.stdout.write(chunk, (cause) =>
+            resume(
+              cause == null
+                ? Effect.void
+                : Effect.fail(PlatformError.systemError({ module: "Stdio", method: "stdout", _tag: "Unknown", cause }))
+            )
+          )
+        }),
+      commit: Effect.succeed("standard output")
+    })
+}
