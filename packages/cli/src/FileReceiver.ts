@@ -16,7 +16,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as FileSystem from "effect/FileSystem"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -102,6 +102,29 @@ export interface Options {
 }
 
 /**
+ * As `makeDirectory` with `recursive`, which never ends where a directory can be neither found nor created, as in `/proc`.
+ */
+const makeDirectories: (
+  directory: string
+) => Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
+  function* (directory) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    if (Option.exists(yield* Effect.option(fs.stat(directory)), ({ type }) => type === "Directory")) return
+    const parent = path.dirname(path.resolve(directory))
+    if (parent !== path.resolve(directory)) yield* makeDirectories(parent)
+    yield* fs.makeDirectory(directory).pipe(
+      // Another receiver that starts now has made it.
+      Effect.catchIf(
+        (error) => error.reason._tag === "AlreadyExists",
+        (error) =>
+          Effect.flatMap(fs.stat(directory), ({ type }) => (type === "Directory" ? Effect.void : Effect.fail(error)))
+      )
+    )
+  }
+)
+
+/**
  * Creates the directory if need be, and fails when nothing can be received into it.
  *
  * @category constructors
@@ -114,7 +137,7 @@ export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
   if (Option.isSome(existing) && existing.value.type !== "Directory") {
     return yield* failed(`cannot receive into ${directory}: it is no directory`)
   }
-  yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), (error) =>
+  yield* Effect.mapError(makeDirectories(directory), (error) =>
     failed(describeFileError(`cannot create the directory ${directory}`, error))
   )
   yield* Effect.mapError(fs.access(directory, { writable: true }), (error) =>

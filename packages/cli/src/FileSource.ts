@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { closeSync, constants, openSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync } from "node:fs"
 import { Socket } from "node:net"
 import { describeFileError } from "./Failure.ts"
 
@@ -66,6 +66,14 @@ const standardInput = new Set(["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"
  */
 export const isStandardInput = (path: string): boolean => standardInput.has(path)
 
+const isDirectoryInput = (): boolean => {
+  try {
+    return fstatSync(0).isDirectory()
+  } catch {
+    return false
+  }
+}
+
 /** Of standard input, which has none of its own. */
 const inputName = "stdin"
 
@@ -101,6 +109,8 @@ export const open = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   if (isStandardInput(input)) {
     const stdio = yield* Stdio.Stdio
+    // Node takes a directory for an empty input.
+    if (yield* Effect.sync(isDirectoryInput)) return yield* unsendable("standard input", "it is a directory")
     return yield* fromStream(input, inputName, stdio.stdin)
   }
   // Opening what is not a file can wait for ever, so the kind is looked at first.

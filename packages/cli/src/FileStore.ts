@@ -19,7 +19,7 @@ import * as PartialFiles from "./PartialFiles.ts"
  */
 export interface OpenFile {
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>
-  /** Says that everything has come, and where it is now. */
+  /** Says that everything has come, and what it is called now. */
   readonly commit: Effect.Effect<string, PlatformError.PlatformError>
 }
 
@@ -106,7 +106,7 @@ export const directory = Effect.fnUntraced(function* (
  */
 export const standardOutput: FileStore = {
   name: "standard output",
-  open: () =>
+  open: (name) =>
     Effect.succeed({
       write: (chunk) =>
         Effect.callback((resume) => {
@@ -118,6 +118,6 @@ export const standardOutput: FileStore = {
             )
           )
         }),
-      commit: Effect.succeed("standard output")
+      commit: Effect.succeed(`${name}, written to standard output`)
     })
 }

@@ -340,11 +340,12 @@ export const send = Effect.fnUntraced(function* (
           : Effect.never
       )
       const digest = yield* Effect.raceFirst(upload, refused).pipe(
-        // What is reset may never arrive, so this waits until the receiver has it.
+        // What is reset may never arrive, and what has arrived is forgotten when the connection ends: the receiver's answer
+        // says that it has understood.
         Effect.tapErrorTag("FileUnusable", ({ told }) =>
           stream.send
             .sendMessage(abandonmentCodec.encode({ end, error: told }))
-            .pipe(Effect.andThen(stream.send.finish), Effect.timeoutOption(abandonTimeout), Effect.ignore)
+            .pipe(Effect.andThen(answer), Effect.timeoutOption(abandonTimeout), Effect.ignore)
         )
       )
       const result = yield* orStalled(answer)

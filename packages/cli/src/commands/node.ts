@@ -5,6 +5,7 @@
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -239,7 +240,11 @@ export const command = Command.make(
     )
   })
 ).pipe(
-  Command.validate((input) => PortForwarding.validate(input)),
+  Command.validate((input) =>
+    Option.contains(input.out, "-")
+      ? Effect.fail(new CliError.ValidationError({ message: "--out - is for qp2p receive: a node has more to print" }))
+      : PortForwarding.validate(input)
+  ),
   Command.withShortDescription("Run a peer that talks to others until Ctrl-C"),
   Command.withDescription(
     "Run a peer. Prints its local and public address, who connects and disconnects, and every message. Each line of " +

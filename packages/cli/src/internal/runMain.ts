@@ -118,9 +118,10 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
     interrupt = () => fiber.interruptUnsafe(fiber.id)
     fiber.addObserver((exit) => {
       over = true
-      const code = codeOf(exit)
       // Without a signal a good end waits until everything is written.
-      if (signal !== undefined || code !== exitCodes.ok) host.exit(code)
+      if (signal === undefined && codeOf(exit) === exitCodes.ok) return
+      // That the last line could not be written is told in a later turn.
+      setImmediate(() => host.exit(codeOf(exit)))
     })
   })(main, { disableErrorReporting: true })
 }
