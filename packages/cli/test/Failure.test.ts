@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigError, Unreachable } from "@qp2p/core/EndpointError"
 import * as PlatformError from "effect/PlatformError"
-import { CommandFailed, describeFileError, fromError, oneLine } from "../src/Failure.ts"
+import { CommandFailed, describeFileError, fileProblem, fromError, oneLine } from "../src/Failure.ts"
 import { alice } from "./fakeStream.ts"
 
 describe("Failure", () => {
@@ -33,5 +33,24 @@ describe("Failure", () => {
     const cause = new Error("the disk is on fire")
     const error = PlatformError.systemError({ module: "FileSystem", method: "open", _tag, cause })
     assert.strictEqual(describeFileError("cannot read a.bin", error), expected)
+  })
+
+  it.each([
+    ["ENOSPC", "no space is left on the device"],
+    ["EACCES", "permission denied"],
+    ["EROFS", "the file system is read-only"],
+    ["ENAMETOOLONG", "the name is too long"],
+    ["EISDIR", "it is a directory"],
+    ["EXDEV", "the system reported an error"]
+  ])("tells a peer what %s means without a path", (code, expected) => {
+    const cause = Object.assign(new Error(`${code}: failed, open '/home/alice/inbox/a.bin'`), { code })
+    const error = PlatformError.systemError({
+      module: "FileSystem",
+      method: "open",
+      _tag: "Unknown",
+      pathOrDescriptor: "/home/alice/inbox/a.bin",
+      cause
+    })
+    assert.strictEqual(fileProblem(error), expected)
   })
 })

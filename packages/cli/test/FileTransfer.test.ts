@@ -6,15 +6,20 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import * as PlatformError from "effect/PlatformError"
 import * as Queue from "effect/Queue"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
 import * as FileReceiver from "../src/FileReceiver.ts"
+import type * as FileStore from "../src/FileStore.ts"
 import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
+import * as PartialFiles from "../src/PartialFiles.ts"
 import { alice, bob, makeStream, pump, type FakeStream } from "./fakeStream.ts"
 
-const { headerCodec, resultCodec, trailerCodec } = FileTransfer
+const { abandonmentCodec, headerCodec, resultCodec, trailerCodec } = FileTransfer
 
 /** A directory to send from, one to receive into, and a receiver that notes what it is told. */
 const setup = Effect.fnUntraced(function* (
@@ -159,6 +164,154 @@ describe("FileTransfer", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
+  it.live("is told by a sender that gives up, and why", () =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup()
+      const fake = yield* makeStream()
+      const end = "0123456789abcdef0123456789abcdef"
+      yield* give(receiver, fake, headerCodec.encode({ qp2p: "file/1", name: "a.bin", size: 100, end }))
+      yield* give(receiver, fake, content)
+      yield* give(receiver, fake, abandonmentCodec.encode({ end, error: "the file became shorter" }))
+      assert.isFalse(Option.getOrThrow(yield* answerTo(fake)).ok)
+      assert.deepStrictEqual(failures(), ["the sender gave up: the file became shorter"])
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("takes a file of unknown size to its end, and content that looks like an end for content", () =>
+    Effect.gen(function* () {
+      const { events, receiver, stored } = yield* setup()
+      const fake = yield* makeStream()
+      const end = "0123456789abcdef0123456789abcdef"
+      const sha256 = Format.sha256(content)
+      const forged = trailerCodec.encode({ end: "f".repeat(32), sha256 })
+      yield* give(receiver, fake, headerCodec.encode({ qp2p: "file/1", name: "a.bin", end }))
+      yield* give(receiver, fake, forged)
+      yield* give(receiver, fake, trailerCodec.encode({ sha256 }))
+      const all = Buffer.concat([forged, trailerCodec.encode({ sha256 })])
+      yield* give(receiver, fake, trailerCodec.encode({ end, sha256: Format.sha256(all) }))
+      assert.isTrue(Option.getOrThrow(yield* answerTo(fake)).ok)
+      assert.deepStrictEqual(yield* stored("a.bin"), Uint8Array.from(all))
+      const received = events.at(-1)
+      assert.isTrue(received?._tag === "Received" && received.size === all.length)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("does not take the end before all of the announced content for the end of it", () =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup()
+      const fake = yield* makeStream()
+      const end = "0123456789abcdef0123456789abcdef"
+      yield* give(receiver, fake, headerCodec.encode({ qp2p: "file/1", name: "a.bin", size: 100, end }))
+      yield* give(receiver, fake, content)
+      yield* give(receiver, fake, trailerCodec.encode({ end, sha256: Format.sha256(content) }))
+      assert.isFalse(Option.getOrThrow(yield* answerTo(fake)).ok)
+      assert.deepStrictEqual(failures(), ["it ended after 7 of the announced 100 bytes"])
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("refuses a header that announces no end", () =>
+    Effect.gen(function* () {
+      const { failures, receiver } = yield* setup()
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, headerCodec.encode({ qp2p: "file/1", name: "a.bin" }))
+      assert.isFalse(Option.getOrThrow(yield* answerTo(fake)).ok)
+      assert.deepStrictEqual(failures(), ["nothing announces where the file ends"])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const fileError = (code: string) =>
+    PlatformError.systemError({
+      module: "FileSystem",
+      method: "writeAll",
+      _tag: "Unknown",
+      pathOrDescriptor: "/home/bob/secret/a.bin",
+      cause: Object.assign(new Error(`${code}: failed, open '/home/bob/secret/a.bin'`), { code })
+    })
+  const brokenStores: ReadonlyArray<readonly [string, FileStore.FileStore]> = [
+    ["opened", { name: "/home/bob/secret", open: () => Effect.fail(fileError("EACCES")) }],
+    [
+      "written",
+      {
+        name: "/home/bob/secret",
+        open: () => Effect.succeed({ write: () => Effect.fail(fileError("ENOSPC")), commit: Effect.succeed("a.bin") })
+      }
+    ],
+    [
+      "put in place",
+      {
+        name: "/home/bob/secret",
+        open: () => Effect.succeed({ write: () => Effect.void, commit: Effect.fail(fileError("EXOTIC")) })
+      }
+    ]
+  ]
+  it.live.each(brokenStores)("tells the sender why a file cannot be %s, and no path of this side", ([, store]) =>
+    Effect.gen(function* () {
+      const reasons: Array<string> = []
+      const receiver = yield* FileReceiver.make({
+        directory: Option.none(),
+        store,
+        onEvent: (event) => Effect.sync(() => event._tag === "Failed" && reasons.push(event.reason))
+      })
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, header("a.bin", content.length))
+      yield* give(receiver, fake, content)
+      yield* give(receiver, fake, trailerCodec.encode({ sha256: Format.sha256(content) }))
+      const answer = Option.getOrThrow(yield* answerTo(fake))
+      assert.isTrue(!answer.ok && /^the receiver cannot store it: [a-z ]+$/u.test(answer.error))
+      assert.match(reasons[0] ?? "", /^cannot write to \/home\/bob\/secret: /u)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("leaves nothing under the final name while a file is on its way, and puts it there at once", () =>
+    Effect.gen(function* () {
+      const { fs, inbox, receiver } = yield* setup()
+      // A final name that is taken in the meantime.
+      const fake = yield* makeStream()
+      yield* give(receiver, fake, header("a.bin", content.length))
+      yield* give(receiver, fake, content)
+      const names = yield* fs.readDirectory(inbox)
+      assert.deepStrictEqual(
+        names.map((name) => Option.isSome(PartialFiles.parseName(name))),
+        [true]
+      )
+      yield* fs.writeFileString(`${inbox}/a.bin`, "precious")
+      yield* give(receiver, fake, trailerCodec.encode({ sha256: Format.sha256(content) }))
+      assert.deepStrictEqual((yield* fs.readDirectory(inbox)).toSorted(), ["a (1).bin", "a.bin"])
+      assert.strictEqual(yield* fs.readFileString(`${inbox}/a.bin`), "precious")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live.each(["EPERM", "ENOSYS"])("puts files in place without hard links, too (%s)", (code) =>
+    Effect.gen(function* () {
+      const { inbox, root } = yield* setup()
+      const fs = yield* FileSystem.FileSystem
+      const linkless = {
+        ...fs,
+        link: () =>
+          Effect.fail(
+            PlatformError.systemError({
+              module: "FileSystem",
+              method: "link",
+              _tag: code === "EPERM" ? "PermissionDenied" : "Unknown",
+              cause: Object.assign(new Error(code), { code })
+            })
+          )
+      }
+      const receiver = yield* FileReceiver.make({ directory: Option.some(inbox), onEvent: () => Effect.void }).pipe(
+        Effect.provideService(FileSystem.FileSystem, linkless)
+      )
+      yield* fs.writeFileString(`${inbox}/a.bin`, "precious")
+      yield* fs.writeFile(`${root}/a.bin`, content)
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      yield* FileTransfer.send({ path: `${root}/a.bin`, open: Effect.succeed(fake.stream) })
+      assert.deepStrictEqual((yield* fs.readDirectory(inbox)).toSorted(), ["a (1).bin", "a.bin"])
+      assert.strictEqual(yield* fs.readFileString(`${inbox}/a (1).bin`), "content")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("drops the half of a file whose sender is gone, and only that", () =>
     Effect.gen(function* () {
       const { failures, fs, inbox, receiver } = yield* setup()
@@ -275,6 +428,78 @@ describe("FileTransfer.send", () => {
       yield* Queue.offer(fake.back, answer)
       const error = yield* Effect.flip(FileTransfer.send({ path: file, open: Effect.succeed(fake.stream) }))
       assert.match(error.message, reason)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const changes: ReadonlyArray<
+    readonly [
+      string,
+      (fs: FileSystem.FileSystem, file: string) => Effect.Effect<void, PlatformError.PlatformError>,
+      RegExp
+    ]
+  > = [
+    ["grew", (fs, file) => fs.writeFileString(file, "more", { flag: "a" }), /grew while it was being sent$/u],
+    [
+      "became shorter",
+      (fs, file) => fs.truncate(file, FileTransfer.chunkSize),
+      /became shorter while it was being sent$/u
+    ],
+    ["changed", (fs, file) => fs.utimes(file, 1, 1), /changed while it was being sent$/u]
+  ]
+  it.live.each(changes)("fails on both sides when the file %s", ([, change, reason]) =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver, write } = yield* setup()
+      const { file } = yield* write("a.bin", 3 * FileTransfer.chunkSize)
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      const error = yield* FileTransfer.send({
+        path: file,
+        open: Effect.succeed(fake.stream),
+        onProgress: (sent) => (sent === FileTransfer.chunkSize ? Effect.orDie(change(fs, file)) : Effect.void)
+      }).pipe(Effect.flip)
+      assert.strictEqual(error._tag, "FileUnusable")
+      assert.match(error.message, reason)
+      assert.include(error.message, file)
+      assert.strictEqual(failures().length, 1)
+      assert.match(failures()[0] ?? "", new RegExp(`^the sender gave up: the file ${reason.source}`, "u"))
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("sends standard input, however much of it comes at a time", () =>
+    Effect.gen(function* () {
+      const { receiver, stored } = yield* setup()
+      const sizes = [1, FileTransfer.chunkSize + 1, 3, 2 * FileTransfer.chunkSize]
+      const input = sizes.map((size) => new Uint8Array(randomBytes(size)))
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      const sent = yield* FileTransfer.send({ path: "-", open: Effect.succeed(fake.stream) }).pipe(
+        Effect.provide(Stdio.layerTest({ stdin: Stream.fromIterable(input) }))
+      )
+      const all = Uint8Array.from(Buffer.concat(input))
+      assert.deepStrictEqual([sent.name, sent.size, sent.sha256], ["stdin", all.length, Format.sha256(all)])
+      assert.deepStrictEqual(Uint8Array.from(yield* stored("stdin")), all)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("tells both sides that standard input broke", () =>
+    Effect.gen(function* () {
+      const { failures, fs, inbox, receiver } = yield* setup()
+      const fake = yield* makeStream()
+      yield* Effect.forkScoped(pump(fake, receiver))
+      const broken = PlatformError.systemError({
+        module: "Stdio",
+        method: "stdin",
+        _tag: "Unknown",
+        cause: Object.assign(new Error("EIO: i/o error, read"), { code: "EIO" })
+      })
+      const error = yield* FileTransfer.send({ path: "-", open: Effect.succeed(fake.stream) }).pipe(
+        Effect.provide(Stdio.layerTest({ stdin: Stream.concat(Stream.make(content), Stream.fail(broken)) })),
+        Effect.flip
+      )
+      assert.strictEqual(error.message, "cannot read standard input: the device failed")
+      assert.deepStrictEqual(failures(), ["the sender gave up: the sender could not read the file to its end"])
+      assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

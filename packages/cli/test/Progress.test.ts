@@ -46,4 +46,26 @@ describe("Progress", () => {
       assert.strictEqual(written[2], "\r\u001b[2K")
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("ends the line of a bar that stays, once, and starts a new one", () => {
+    const { layer, written } = capture(true)
+    return Effect.gen(function* () {
+      const progress = yield* Progress.make("a.bin", Option.some(400))
+      yield* progress.end
+      assert.deepStrictEqual(written, [])
+      yield* progress.update(100)
+      yield* progress.end
+      yield* progress.end
+      assert.deepStrictEqual(written.slice(1), ["\n"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("prints a line per tenfold when the size is unknown", () => {
+    const { layer, written } = capture(false)
+    return Effect.gen(function* () {
+      const progress = yield* Progress.make("stdin", Option.none())
+      for (let done = 0; done <= 12_000_000; done += 500_000) yield* progress.update(done)
+      assert.deepStrictEqual(written, ["stdin: 1.0 MB\n", "stdin: 10.0 MB\n"])
+    }).pipe(Effect.provide(layer))
+  })
 })

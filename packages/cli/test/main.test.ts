@@ -1,8 +1,10 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { TestConsole } from "effect/testing"
+import { tmpdir } from "node:os"
 import { main } from "../src/main.ts"
 import { version } from "../src/version.ts"
 
@@ -15,7 +17,13 @@ const run = (...args: ReadonlyArray<string>) =>
     const out = (yield* TestConsole.logLines).map(String)
     const errors = (yield* TestConsole.errorLines).map(String)
     return { code, out: out.join("\n"), errors }
-  }).pipe(Effect.provide(Layer.merge(NodeServices.layer, TestConsole.layer)))
+  }).pipe(
+    Effect.provide(Layer.merge(NodeServices.layer, TestConsole.layer)),
+    Effect.provideService(TerminalCapabilities.TerminalCapabilities, nobody)
+  )
+
+/** Neither input nor output is a terminal. */
+const nobody = { canColor: false, canAnimate: false, canPrompt: false }
 
 const commands = ["node", "send", "receive", "ping", "doctor"]
 
@@ -41,7 +49,61 @@ describe("qp2p", () => {
     [["doctor", "--listen", "home"], /Expected an address/u],
     [["ping", "127.0.0.1:1", "--count", "0"], /Expected a whole number, 1 to 10000/u],
     [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
-    [["dance"], /Unknown subcommand "dance"/u]
+    [["dance"], /Unknown subcommand "dance"/u],
+    // The parser takes the letters of these for flags, -h among them.
+    [
+      ["send", "127.0.0.1:1", "-hello"],
+      /^qp2p send: -hello is no flag; a text that begins with a dash is given after --/u
+    ],
+    [["send", "127.0.0.1:1", "-5h"], /-5h is no flag; a text that begins/u],
+    [["send", "127.0.0.1:1", "-5"], /-5 is no flag; a text that begins/u],
+    [["send", "127.0.0.1:1", "--=h"], /--=h is no flag; a text that begins/u],
+    [["send", "127.0.0.1:1", "--hello"], /Unrecognized flag: --hello/u],
+    [["send", "-vacation", "127.0.0.1:1"], /-vacation is no flag/u],
+    [["send", "127.0.0.1:1", "--file", "-holiday.jpg"], /--file needs a value; .* written as --file=-holiday\.jpg/u],
+    [["send", "127.0.0.1:1", "--file", "--help"], /--file needs a value; .* written as --file=--help/u],
+    [["send", "127.0.0.1:1", "--file", "--", "-h"], /--file needs a value \(see/u],
+    [["send", "127.0.0.1:1", "hello", "--timeout", "-5h"], /--timeout needs a value; .* written as --timeout=-5h/u],
+    [["send", "127.0.0.1:1", "hello", "--timeout=-5h"], /"-5h".*Expected a time span/u],
+    [["send", "127.0.0.1:1", "hello", "--timeout", "-5"], /"-5".*Expected a time span/u],
+    [["node", "--forward-port", "--lease", "-5h"], /--lease needs a value/u],
+    [["node", "-h", "--keep-alive", "-h"], /^qp2p node: --keep-alive needs a value/u],
+    [["node", "-hl"], /^qp2p node: -hl is no flag \(see/u],
+    [["ping", "127.0.0.1:1", "-help"], /^qp2p ping: -help is no flag \(see/u],
+    [["ping", "127.0.0.1:1", "-c4"], /-c4 is no flag/u],
+    [["doctor", "-version"], /^qp2p doctor: -version is no flag/u],
+    [["-hv"], /^qp2p: -hv is no flag \(see qp2p --help\)$/u],
+    [["--log-level", "-h"], /--log-level needs a value/u],
+    [["--completions", "-h"], /--completions needs a value/u],
+    [["--log-level", "loud", "node"], /Invalid value for flag --log-level: "loud"/u],
+    [["--completions"], /Missing value for flag --completions/u],
+    [["--wizard"], /^qp2p: --wizard asks questions, and standard input and output are no terminal/u],
+    [["send", "--wizard=true"], /^qp2p send: --wizard asks questions/u],
+    [["send", "127.0.0.1:1", "one", "two"], /Unexpected positional argument: "two"/u],
+    [["send", "127.0.0.1:1", "--", "-a", "-b"], /Unexpected positional argument: "-b"/u],
+    [["send", "127.0.0.1:1", "--file="], /--file needs a path/u],
+    [["send", "127.0.0.1:1", "--file", "no-such-file"], /^qp2p send: cannot read no-such-file: there is no such file/u],
+    [["send", "127.0.0.1:1", "--file", tmpdir()], /^qp2p send: cannot send \S+: it is a directory \(see/u],
+    [
+      ["send", "127.0.0.1:1", "--file", "package.json/x"],
+      /cannot read package\.json\/x: a part of the path is no dir/u
+    ],
+    [["send", "127.0.0.1:1", "--file", "x".repeat(300)], /: the name is too long \(see/u],
+    [["send", "127.0.0.1:1", "--file", "a\nb\u001b[2J"], /cannot read a b\\u001b\[2J: there is no such file/u],
+    [["send", "127.0.0.1:1", "hello", "--priority", "0x10"], /Expected a whole number/u],
+    [["send", "127.0.0.1:1", "hello", "--priority", "1.5"], /Expected a whole number/u],
+    [["ping", "127.0.0.1:1", "--count", "-1"], /"-1".*Expected a whole number, 1 to 10000/u],
+    [["ping", "127.0.0.1:1", "--count", "1e9"], /"1e9".*Expected a whole number, 1 to 10000/u],
+    [["ping", "127.0.0.1:1", "--count="], /--count\. Expected a whole number/u],
+    [["ping", "127.0.0.1:1", "--count", "1", "--count", "2"], /--count/u],
+    [["ping", "127.0.0.1:1", "--interval", "0s"], /Expected a time span/u],
+    [["node", "--external-port", "-1"], /Expected a port, 1 to 65535/u],
+    [["node", "--external-port", "1e3"], /Expected a port, 1 to 65535/u],
+    [["node", "--contact="], /Expected an address/u],
+    [["node", "--out", "-"], /^qp2p node: --out - is for qp2p receive/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", ""], /Expected a directory/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--once=maybe"], /Invalid value for flag --once: "maybe"/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", ".", "extra"], /Unexpected positional argument: "extra"/u]
   ]
   it.effect.each(wrong)("%j is wrong usage: one line, exit code 2", ([args, reason]) =>
     Effect.gen(function* () {
@@ -69,6 +131,33 @@ describe("qp2p", () => {
       assert.deepStrictEqual(errors, [])
       assert.include(out, "Exit codes: 0")
       assert.include(out, `qp2p ${command} `)
+    })
+  )
+
+  it.effect.each([
+    ["-h"],
+    ["node", "-h"],
+    ["send", "127.0.0.1:1", "-h"],
+    ["send", "127.0.0.1:1", "--priority", "-3", "-h"]
+  ])("shows the help that %j asks for", (args) =>
+    Effect.gen(function* () {
+      const { code, errors, out } = yield* run(...args)
+      assert.deepStrictEqual([code, errors], [0, []])
+      assert.include(out, "USAGE")
+    })
+  )
+
+  it.effect.each(commands)("tells the default of every flag of %s that has a value and can be left out", (command) =>
+    Effect.gen(function* () {
+      const { out } = yield* run(command, "--help")
+      const flags =
+        out.slice(out.indexOf("\nFLAGS"), out.indexOf("\nGLOBAL FLAGS")).match(/^ {2}--\S+ [A-Z]+ .*$/gmu) ?? []
+      const required = command === "receive" ? /^ {2}--(?:listen|out) / : /^(?!)/u
+      assert.isAbove(flags.length, 1)
+      assert.deepStrictEqual(
+        flags.filter((flag) => !required.test(flag) && !/\(default:? \S/u.test(flag)),
+        []
+      )
     })
   )
 

@@ -207,6 +207,30 @@ describe("qp2p node", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
+  it.effect("tells once of a peer that opens and closes connections beside the one it holds, as a ping does", () =>
+    Effect.gen(function* () {
+      const { comes, goes, out } = yield* startNode()
+      const orderly = new ApplicationClosed({ code: 0, reason: "" })
+      yield* comes(alice)
+      yield* settle
+      for (let i = 0; i < 10; i++) {
+        yield* comes(alice)
+        yield* settle
+        yield* goes(alice, { last: false, reason: orderly })
+        yield* settle
+      }
+      yield* goes(alice, { reason: orderly })
+      yield* settle
+      yield* comes(alice)
+      yield* settle
+      assert.deepStrictEqual((yield* out).slice(2), [
+        "127.0.0.1:5001 connected",
+        `127.0.0.1:5001 disconnected: ${orderly.message}`,
+        "127.0.0.1:5001 connected"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
   it.effect("dials a contact that it lost until it is back", () =>
     Effect.gen(function* () {
       const { dialled, goes, out, reachable, sent, type } = yield* startNode({

@@ -30,8 +30,8 @@ export interface Spawned {
   readonly waitFor: (pattern: RegExp, from?: number) => Effect.Effect<RegExpExecArray, StepFailed>
   /** Waits for the process to end by itself. */
   readonly exitCode: Effect.Effect<number, StepFailed>
-  /** Asks the process to end, as Ctrl-C or a service manager would, and returns its exit code. */
-  readonly stop: (signal?: "SIGINT" | "SIGTERM") => Effect.Effect<number, StepFailed>
+  /** Asks the process to end, as Ctrl-C, a service manager or a terminal would, and returns its exit code. */
+  readonly stop: (signal?: "SIGINT" | "SIGTERM" | "SIGHUP") => Effect.Effect<number, StepFailed>
   /** Ends the process without a chance to say goodbye. */
   readonly kill: Effect.Effect<void>
 }

@@ -8,6 +8,8 @@ import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import { closeSync, openSync } from "node:fs"
+import { isatty } from "node:tty"
 import { getSystemErrorMap } from "node:util"
 import { exitCodes } from "../Failure.ts"
 import type { Ending } from "../OnSignal.ts"
@@ -59,9 +61,30 @@ export interface Options {
   readonly now?: (() => bigint) | undefined
 }
 
+/**
+ * Node puts terminals back as it found them when it exits, and aborts when one has been closed: these descriptors then
+ * stand for something else.
+ */
+const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
+  for (const fd of terminals) {
+    if (isatty(fd)) continue
+    try {
+      closeSync(fd)
+      openSync("/dev/null", "r+")
+    } catch {
+      // Nothing is left to be told, and nobody to tell it.
+    }
+  }
+}
+
 /** Runs `main` as the process, and exits with its code. Whatever fails has been told by then. */
 export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void => {
   const { ending, host = process as Host, now = process.hrtime.bigint } = options
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd))
+  const exit = (code: number) => {
+    letGoOfTerminals(terminals)
+    host.exit(code)
+  }
   let interrupt: (() => void) | undefined
   let over = false
   let signal: Signal | undefined
@@ -99,29 +122,29 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
       if (each === "SIGHUP" || now() - signalledAt < echoNanos) return
       // The cursor may stand behind a progress bar.
       if (host.stderr.isTTY === true) host.stderr.write("\n")
-      host.exit(128 + signalNumbers[each])
+      exit(128 + signalNumbers[each])
     })
   }
 
-  const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  const codeOf = (outcome: Exit.Exit<unknown, unknown>): number => {
     if (outputFailed) return exitCodes.failed
-    if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) {
+    if (Exit.isFailure(outcome) && Cause.hasInterruptsOnly(outcome.cause)) {
       if (signal !== undefined) return codeOfSignal(signal)
       if (unread) return ending.exitCode ?? unreadCode
     }
     let code: number = exitCodes.failed
-    Runtime.defaultTeardown(exit, (given) => (code = given))
+    Runtime.defaultTeardown(outcome, (given) => (code = given))
     return code
   }
 
   Runtime.makeRunMain(({ fiber }) => {
     interrupt = () => fiber.interruptUnsafe(fiber.id)
-    fiber.addObserver((exit) => {
+    fiber.addObserver((outcome) => {
       over = true
-      // Without a signal a good end waits until everything is written.
-      if (signal === undefined && codeOf(exit) === exitCodes.ok) return
+      // A good end waits until everything is written.
+      if (signal === undefined && !unread && codeOf(outcome) === exitCodes.ok) return
       // That the last line could not be written is told in a later turn.
-      setImmediate(() => host.exit(codeOf(exit)))
+      setImmediate(() => exit(codeOf(outcome)))
     })
   })(main, { disableErrorReporting: true })
 }
