@@ -112,7 +112,10 @@ const makeDirectories: (
     const path = yield* Path.Path
     if (Option.exists(yield* Effect.option(fs.stat(directory)), ({ type }) => type === "Directory")) return
     const parent = path.dirname(path.resolve(directory))
-    if (parent !== path.resolve(directory)) yield* makeDirectories(parent)
+    const above = yield* Effect.result(fs.stat(parent))
+    if (above._tag === "Failure" && above.failure.reason._tag === "NotFound" && parent !== path.resolve(directory)) {
+      yield* makeDirectories(parent)
+    }
     yield* fs.makeDirectory(directory).pipe(
       // Another receiver that starts now has made it.
       Effect.catchIf(

@@ -85,7 +85,7 @@ const unreadable = (path: string) =>
       new FileUnusable({
         path,
         reason: describeFileError(cannotRead(path), error),
-        told: "the sender could not read the file to its end"
+        told: "it could not read the file to its end"
       })
   )
 
@@ -122,7 +122,7 @@ export const open = Effect.fnUntraced(function* (
 })
 
 const unsendable = (path: string, reason: string) =>
-  new FileUnusable({ path, reason: `cannot send ${path}: ${reason}`, told: "the sender has no such file" })
+  new FileUnusable({ path, reason: `cannot send ${path}: ${reason}`, told: "it has no such file" })
 
 /**
  * A thread that waits in `open` or `read` for somebody to write cannot be interrupted, and keeps the process from ending.

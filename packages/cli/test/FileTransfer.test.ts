@@ -383,6 +383,39 @@ describe("FileTransfer", () => {
   )
 })
 
+describe("FileReceiver.ensureDirectory", () => {
+  it.live("makes a directory and its parents, and takes one that is there", () =>
+    Effect.gen(function* () {
+      const { fs, root } = yield* setup()
+      for (let i = 0; i < 2; i++) yield* FileReceiver.ensureDirectory(`${root}/a/b/c`)
+      assert.strictEqual((yield* fs.stat(`${root}/a/b/c`)).type, "Directory")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  const long = "x".repeat(300)
+  it.live.each([
+    ["taken", "cannot receive into taken: it is no directory"],
+    ["taken/x", "cannot create the directory taken/x: a part of the path is no directory"],
+    ["taken/x/y", "cannot create the directory taken/x/y: a part of the path is no directory"],
+    [long, `cannot create the directory ${long}: the name is too long`]
+  ])("says in a sentence why nothing can be received into %s", ([name, expected]) =>
+    Effect.gen(function* () {
+      const { fs, root } = yield* setup()
+      yield* fs.writeFileString(`${root}/taken`, "")
+      const error = yield* Effect.flip(FileReceiver.ensureDirectory(`${root}/${name}`))
+      assert.strictEqual(error.message.replaceAll(`${root}/`, ""), expected)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  // Node's own recursive `mkdir` never ends there.
+  it.live.skipIf(process.platform !== "linux")("ends where nothing can be created", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(FileReceiver.ensureDirectory("/proc/qp2p/x"))
+      assert.strictEqual(error.message, "cannot create the directory /proc/qp2p/x: there is no such file or directory")
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+})
+
 describe("FileTransfer.send", () => {
   it.live("stops at a refusal, and resets the stream", () =>
     Effect.gen(function* () {
@@ -498,7 +531,7 @@ describe("FileTransfer.send", () => {
         Effect.flip
       )
       assert.strictEqual(error.message, "cannot read standard input: the device failed")
-      assert.deepStrictEqual(failures(), ["the sender gave up: the sender could not read the file to its end"])
+      assert.deepStrictEqual(failures(), ["the sender gave up: it could not read the file to its end"])
       assert.deepStrictEqual(yield* fs.readDirectory(inbox), [])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

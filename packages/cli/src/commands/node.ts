@@ -109,33 +109,29 @@ export const run = Effect.fnUntraced(function* (
       { onlyIfMissing: true }
     )
 
-  const connected = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
-    if (!(yield* isConnected(peer))) return
+  // Tells of the first connection with a peer, and not of those that a peer that pings, or a contact that verifies our
+  // address, opens and closes beside the one it holds.
+  const connected = Effect.fnUntraced(function* (peer: NetAddress.InetAddress, suffix = "") {
+    if (!(yield* isConnected(peer))) return yield* Effect.logDebug(`${peer} connected, and is gone`)
+    if (peers.has(peer)) return yield* Effect.logDebug(`${peer} connected (another connection with it is open)`)
     yield* peers.add(peer)
+    yield* log.say(`${peer} connected${suffix}`)
     yield* FiberMap.remove(redials, `${peer}`)
   })
 
-  const onConnection = Effect.flatMap(
-    endpoint.nextConnection,
-    Effect.fnUntraced(function* ({ remoteAddress }) {
-      // A peer that pings, and a contact that verifies our address, does so over connections beside the one it holds.
-      yield* peers.has(remoteAddress)
-        ? Effect.logDebug(`${remoteAddress} connected (another connection with it is open)`)
-        : log.say(`${remoteAddress} connected`)
-      yield* connected(remoteAddress)
-    })
-  )
+  const onConnection = Effect.flatMap(endpoint.nextConnection, ({ remoteAddress }) => connected(remoteAddress))
 
   const onDisconnection = Effect.flatMap(
     endpoint.nextDisconnection,
     Effect.fnUntraced(function* ({ peer, reason }) {
       if (yield* isConnected(peer)) {
-        // A contact that verifies our address does so over a connection of its own; that this one ends is no news.
         const orderly = reason._tag === "LocallyClosed" || reason._tag === "ApplicationClosed"
         const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
         return yield* orderly ? Effect.logDebug(line) : log.say(line)
       }
-      yield* log.say(`${peer} disconnected: ${oneLine(reason.message)}`)
+      // Who is not in has come and gone unseen, or this was the last but one of its connections, both over by now.
+      const line = `${peer} disconnected: ${oneLine(reason.message)}`
+      yield* peers.has(peer) ? log.say(line) : Effect.logDebug(line)
       yield* peers.remove(peer)
       yield* files.forget(peer)
       if (isContact(peer)) yield* redial(peer)
@@ -146,8 +142,8 @@ export const run = Effect.fnUntraced(function* (
     endpoint.nextMessage,
     Effect.fnUntraced(function* (message) {
       if (yield* files.handle(message)) return
-      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
       yield* connected(message.peer)
+      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
       const called = Option.exists(Format.asText(message.payload), (text) => text.trim().toLowerCase() === marco)
       if (Option.isSome(message.reply)) {
         // The peer opened a stream for its question: answer there, and close our half either way.
@@ -172,8 +168,7 @@ export const run = Effect.fnUntraced(function* (
   yield* log.say(Format.publicAddress(endpoint, options))
   if (Option.isSome(endpoint.bootstrapContact)) {
     const contact = endpoint.bootstrapContact.value
-    yield* log.say(`${contact} connected (contact)`)
-    yield* connected(contact)
+    yield* connected(contact, " (contact)")
   } else {
     yield* Effect.forEach(options.contacts, redial, { discard: true })
   }
