@@ -52,7 +52,7 @@ export const mistake = (
 ): Mistake | undefined => {
   let current: Completions.CommandDescriptor = Completions.fromCommand(command)
   let waiting: string | undefined
-  let commandPath: ReadonlyArray<string> = [current.name]
+  const commandPath = [current.name]
   let named = false
   const wrong = (reason: string): Mistake => ({ commandPath, reason })
 
@@ -77,7 +77,7 @@ export const mistake = (
       named = true
       if (next !== undefined) {
         current = next
-        commandPath = [...commandPath, next.name]
+        commandPath.push(next.name)
         named = next.subcommands.length === 0
       }
       continue

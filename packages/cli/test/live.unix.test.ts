@@ -158,7 +158,7 @@ describe.skipIf(process.platform !== "linux")("qp2p among other processes", () =
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live.each([
+  const printing: ReadonlyArray<readonly [ReadonlyArray<string>]> = [
     [["ping", "ADDRESS", "--count", "1"]],
     [["send", "ADDRESS", "hello"]],
     [["send", "ADDRESS", "--file", bin]],
@@ -166,7 +166,8 @@ describe.skipIf(process.platform !== "linux")("qp2p among other processes", () =
     [["receive", "--listen", "127.0.0.1:0", "--out", "."]],
     [["doctor", "--listen", "127.0.0.1:0", "--json"]],
     [["send", "--help"]]
-  ])("standard output on a full disk is an error: %j", ([args]) =>
+  ]
+  it.live.each(printing)("standard output on a full disk is an error: %j", ([args]) =>
     Effect.gen(function* () {
       const needsPeer = args.includes("ADDRESS")
       const address = needsPeer ? (yield* (yield* inRoot).receive()).address : ""

@@ -134,12 +134,13 @@ describe("qp2p", () => {
     })
   )
 
-  it.effect.each([
+  const helps: ReadonlyArray<readonly [ReadonlyArray<string>]> = [
     [["-h"]],
     [["node", "-h"]],
     [["send", "127.0.0.1:1", "-h"]],
     [["send", "127.0.0.1:1", "--priority", "-3", "-h"]]
-  ])("shows the help that %j asks for", ([args]) =>
+  ]
+  it.effect.each(helps)("shows the help that %j asks for", ([args]) =>
     Effect.gen(function* () {
       const { code, errors, out } = yield* run(...args)
       assert.deepStrictEqual([code, errors], [0, []])

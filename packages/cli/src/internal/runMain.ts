@@ -79,7 +79,7 @@ const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
 
 /** Runs `main` as the process, and exits with its code. Whatever fails has been told by then. */
 export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void => {
-  const { ending, host = process as Host, now = process.hrtime.bigint } = options
+  const { ending, host = process, now = () => process.hrtime.bigint() } = options
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   const exit = (code: number) => {
     letGoOfTerminals(terminals)
