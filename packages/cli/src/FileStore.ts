@@ -112,7 +112,7 @@ export const standardOutput: FileStore = {
         Effect.callback((resume) => {
           process.stdout.write(chunk, (cause) =>
             resume(
-              cause == null
+              cause === null || cause === undefined
                 ? Effect.void
                 : Effect.fail(PlatformError.systemError({ module: "Stdio", method: "stdout", _tag: "Unknown", cause }))
             )
