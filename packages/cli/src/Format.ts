@@ -73,7 +73,7 @@ export const took = (count: number, span: Duration.Duration): string =>
 export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex")
 
 // Control characters (C0, DEL, C1), line separators, and those that reverse the direction of what follows.
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 

@@ -21,6 +21,7 @@ import * as receive from "./commands/receive.ts"
 import * as send from "./commands/send.ts"
 import { CommandFailed, Ended, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
 import * as Usage from "./Usage.ts"
+import { visible } from "./Format.ts"
 import { version } from "./version.ts"
 
 /**
@@ -72,7 +73,7 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(Cause.interrupt())
   const error = Cause.squash(cause)
   if (error instanceof CommandFailed) {
-    yield* Console.error(`qp2p: ${error.reason}`)
+    yield* Console.error(`qp2p: ${visible(error.reason)}`)
     return yield* new Exited({ code: error.exitCode })
   }
   if (error instanceof Ended) return yield* new Exited({ code: error.exitCode })

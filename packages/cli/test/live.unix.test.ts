@@ -60,7 +60,7 @@ const fullDisk = Effect.acquireRelease(
   (fd) => Effect.sync(() => closeSync(fd))
 )
 
-describe.skipIf(process.platform !== "linux")("qp2p among other processes", () => {
+describe.skipIf(process.platform !== "linux")("qp2p among other processes", { timeout: 90_000 }, () => {
   it.live.each(["SIGHUP", "SIGINT", "SIGTERM"] as const)(
     "a receiver that gets %s tells the sender, removes the partial file and exits with 0; the sender exits with 1",
     (signal) =>
