@@ -23,7 +23,8 @@ import { spawn, StepFailed, type Spawned } from "./internal/Spawned.ts"
 import * as OnSignal from "./OnSignal.ts"
 
 const bin = fileURLToPath(new URL("./bin.js", import.meta.url))
-const fileSize = 64 * 1024 * 1024
+const fileSize = 64_000_000
+const blockSize = 1_000_000
 
 const start = (name: string, args: ReadonlyArray<string>) =>
   spawn({ bin, args, onLine: (line) => Console.log(`[${name}] ${line}`), patience: "15 seconds" })
@@ -48,8 +49,8 @@ const writeRandomFile = Effect.fnUntraced(function* (target: string) {
   const fs = yield* FileSystem.FileSystem
   const file = yield* fs.open(target, { flag: "wx" })
   const hash = createHash("sha256")
-  for (let written = 0; written < fileSize; written += 1024 * 1024) {
-    const block = randomBytes(1024 * 1024)
+  for (let written = 0; written < fileSize; written += blockSize) {
+    const block = randomBytes(blockSize)
     hash.update(block)
     yield* file.writeAll(block)
   }
