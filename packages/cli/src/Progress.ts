@@ -88,6 +88,9 @@ export const bar = (
   return room < shortestLabel ? fitted(form, width) : `${fitted(name, room)} ${form}`
 }
 
+/** Such a terminal cannot go back in its line. */
+const isDumb = (): boolean => process.env["TERM"] === "dumb"
+
 /** A name is not shortened to less than this. */
 const shortestLabel = 8
 
@@ -101,8 +104,6 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Progress, never, Stdio.Stdio> {
   const stdio = yield* Stdio.Stdio
   const terminal = yield* stdio.stderrIsTerminal
-  // Such a terminal cannot go back in its line.
-  const dumb = process.env["TERM"] === "dumb"
   const startedAt = yield* Clock.monotonicTimeNanos
   // A progress display that cannot be written must not fail the transfer.
   const write = (text: string) => Effect.ignore(Stream.run(Stream.succeed(text), stdio.stderr()))
@@ -149,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
   return {
-    update: terminal && !dumb ? redraw : line,
+    update: terminal && !isDumb() ? redraw : line,
     clear: leave("\r\u001b[2K"),
     end: leave("\n")
   }

@@ -14,12 +14,15 @@ const elsewhere = "0123456789ab"
 /** The number of a process that has ended. */
 const endedPid = spawnSync(process.execPath, ["-e", ""]).pid
 
+/** The disk is not on the test's clock. */
+const secondsBefore = (age: Duration.Input) => Date.now() / 1_000 - Duration.toSeconds(Duration.fromInputUnsafe(age))
+
 const setup = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const directory = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
   const write = Effect.fnUntraced(function* (name: string, age: Duration.Input = "1 second") {
     yield* fs.writeFileString(`${directory}/${name}`, "half of it")
-    const time = Date.now() / 1_000 - Duration.toSeconds(Duration.fromInputUnsafe(age))
+    const time = secondsBefore(age)
     utimesSync(`${directory}/${name}`, time, time)
     return name
   })

@@ -37,9 +37,7 @@ const makeProcess = (isTTY = false) => {
 /** Lets what runs in a later turn run. */
 const settle = Effect.promise(() => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve))))
 
-class Failed extends Error {
-  override readonly [Runtime.errorExitCode] = 3
-}
+const failed = { [Runtime.errorExitCode]: 3 }
 
 describe("runMain", () => {
   it.live.each([
@@ -95,7 +93,7 @@ describe("runMain", () => {
   it.live("exits with the code of an error, and not at all when it ends well", () =>
     Effect.gen(function* () {
       const failing = makeProcess()
-      failing.start(Effect.fail(new Failed()))
+      failing.start(Effect.fail(failed))
       const good = makeProcess()
       good.start(Effect.void)
       yield* settle
@@ -165,7 +163,7 @@ describe("runMain", () => {
       yield* settle
       assert.deepStrictEqual([good.exits, good.host.exitCode, good.told.length], [[], 1, 1])
       const bad = makeProcess()
-      bad.start(Effect.fail(new Failed()))
+      bad.start(Effect.fail(failed))
       bad.stdout.emit("error", full)
       yield* settle
       assert.deepStrictEqual([bad.exits, bad.told.length], [[1], 1])
