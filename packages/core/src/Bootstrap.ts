@@ -56,7 +56,10 @@ export interface Node {
  * @since 0.1.0
  */
 export interface Contact {
+  /** As it was named. */
   readonly address: NetAddress.InetAddress
+  /** Where it answers from, which is not always where it was dialled. */
+  readonly remoteAddress: NetAddress.InetAddress
   readonly ask: (question: ControlMessage) => Effect.Effect<WireMessage, RpcError>
 }
 
@@ -68,6 +71,7 @@ export interface Contact {
  */
 export interface Outcome {
   readonly publicAddress: NetAddress.InetAddress
+  /** As it was named, wherever it answered from. */
   readonly contact: Option.Option<NetAddress.InetAddress>
 }
 
@@ -158,9 +162,10 @@ const run = Effect.fnUntraced(function* (
     }
     const contact = reached.value
     const seen = yield* echo(contact)
-    const rest = others.filter((each) => !(same(seen, contact.address) && same(each, contact.address)))
-    if (rest.length === others.length) return yield* verified(node, contact, seen)
     // Whoever sees us at its own address is this endpoint, by one of its other addresses.
+    const isMyself = same(seen, contact.address) || same(seen, contact.remoteAddress)
+    const rest = others.filter((each) => !(isMyself && same(each, contact.address)))
+    if (rest.length === others.length) return yield* verified(node, contact, seen)
     others = rest
   }
   return { publicAddress: publicAddressOf(node, node.known), contact: Option.none() }

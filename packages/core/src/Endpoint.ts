@@ -103,7 +103,7 @@ export class Endpoint extends Context.Service<
      * latest bootstrap has found.
      */
     readonly publicAddress: NetAddress.InetAddress
-    /** The contact that answered first when the endpoint was bootstrapped last, if any did. */
+    /** The contact that answered first when the endpoint was bootstrapped last, if any did: as it was named. */
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
     /**
      * The port on the gateway, if `forwardPort` asked for one and it was granted. Its `status` tells what becomes of it;
@@ -138,9 +138,11 @@ export class Endpoint extends Context.Service<
     readonly bootstrap: (
       contacts?: ReadonlyArray<Address>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
-    /** Closes every connection with `peer`. */
+    /** Closes every connection with `peer`: those whose peer is there now, and those that were dialled there. */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
+    /** The id of the connection with `peer`, which is there now, or was dialled there and answers from elsewhere. */
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
+    /** Where the peer with this id is now. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
     readonly openBidirectionalStream: (
       peer: Address,

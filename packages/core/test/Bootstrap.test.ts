@@ -27,6 +27,8 @@ const nodeWith = (
     readonly localAddress?: string
     /** Who wins the race; `contact` otherwise. */
     readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
+    /** Where the winner is, if not where it was dialled. */
+    readonly answersFrom?: NetAddress.InetAddress
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -46,8 +48,10 @@ const nodeWith = (
         Effect.sync(() => {
           reached.push(contacts)
           if (options.unreached === true) return Option.none()
+          const winner = options.winner?.(contacts) ?? contact
           return Option.some({
-            address: options.winner?.(contacts) ?? contact,
+            address: winner,
+            remoteAddress: options.answersFrom ?? winner,
             ask: (question: ControlMessage) =>
               Effect.sync(() => {
                 asked.push(question)
@@ -264,7 +268,7 @@ describe("a start fails", () => {
       const timedOut = new RpcTimedOut({ peer: contact })
       const mute: Bootstrap.Node = {
         ...node,
-        reachAny: () => Effect.succeedSome({ address: contact, ask: () => Effect.fail(timedOut) })
+        reachAny: () => Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
       assert.deepInclude(error, { _tag: "EndpointEchoError", error: timedOut })

@@ -122,7 +122,7 @@ const open = Effect.fnUntraced(function* (
     contacts,
     connections,
     retrySchedule: yield* RetrySchedule,
-    connectToAny: (peers) => connectToAny(connections, peers)
+    connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection)
   }
 })
 
@@ -131,19 +131,23 @@ const resolve = (input: Address) => Effect.fromResult(address.resolve(input))
 const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
   Effect.mapError(resolve(input), (error) => new ConfigError({ path, reason: `${error.input}: ${error.reason}` }))
 
-const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =>
-  Effect.suspend(() => {
+/** The first to answer, and which of `peers` that was. */
+const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
+  Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
     const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
     let failed = 0
     if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
     return Effect.raceAllFirst(
       peers.map((peer, i) =>
-        Effect.catch(connectOnce(connections, peer), (error) => {
-          attempts[i] = { peer, error }
-          failed += 1
-          // The last to fail speaks for all; until then the others may still get through.
-          return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
-        })
+        connectOnce(connections, peer).pipe(
+          Effect.map((connection) => ({ peer, connection })),
+          Effect.catch((error) => {
+            attempts[i] = { peer, error }
+            failed += 1
+            // The last to fail speaks for all; until then the others may still get through.
+            return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
+          })
+        )
       )
     )
   })
@@ -157,7 +161,7 @@ const connectOnce = (connections: Connections, peer: Address) =>
     const resolved = address.resolve(peer)
     if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
     if (connections.stopped()) return Effect.fail(new EndpointStopped())
-    return connections.pool.connect(resolved.success, connections.dial(resolved.success))
+    return connections.connect(resolved.success)
   })
 
 /** Finds the endpoint's place: `known` is the public address that was found before. */
@@ -177,9 +181,12 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
   const { connections } = node
 
   const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
-    Effect.map(node.connectToAny(contacts), (connection) =>
+    Effect.map(firstToAnswer(connections, contacts), ({ connection, peer }) =>
       Option.some<Bootstrap.Contact>({
-        address: connection.remoteAddress,
+        address: peer,
+        get remoteAddress() {
+          return connection.remoteAddress
+        },
         ask: (question) => connections.ask(connection, question)
       })
     )
@@ -267,7 +274,7 @@ const serviceOf = (
     withAddress<Connection, ConnectionError>(
       peer,
       (resolved) => {
-        const connection = pool.current(resolved)
+        const connection = connections.current(resolved)
         return connection === undefined
           ? retrying(connectOnce(connections, resolved), config.retryDuration, isTransient, identity)
           : Effect.succeed(connection)
@@ -275,9 +282,25 @@ const serviceOf = (
       Effect.fail
     )
 
+  /**
+   * A connection in place of `lost`. What was dialled may be where new connections are taken, and what answered not, as
+   * with a virtual address; so that goes first, and the address that was asked for second.
+   */
+  const redial = (
+    peer: NetAddress.InetAddress,
+    lost?: Connection
+  ): Effect.Effect<Connection, ConnectionError> => {
+    const dialled = Option.getOrElse(lost?.dialledAddress ?? Option.none(), () => peer)
+    return Equal.equals(dialled, peer)
+      ? connectOnce(connections, peer)
+      : Effect.catch(connectOnce(connections, dialled), (error) =>
+          isTransient(error) ? connectOnce(connections, peer) : Effect.fail(error)
+        )
+  }
+
   const sendAnew = (
     payload: Uint8Array,
-    peer: NetAddress.InetAddress,
+    connect: Effect.Effect<Connection, ConnectionError>,
     options: SendOptions | undefined
   ): Effect.Effect<void, SendError> => {
     // No dial for a message that no connection would take.
@@ -286,7 +309,7 @@ const serviceOf = (
     const duration =
       options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
     const once: Effect.Effect<void, SendError> = Effect.flatMap(
-      Effect.mapError(connectOnce(connections, peer), lost),
+      Effect.mapError(connect, lost),
       (connection) => sendOnce(connection, payload, options)
     )
     return retrying(once, duration, isTransientLoss, lost)
@@ -320,7 +343,7 @@ const serviceOf = (
       withAddress(
         peer,
         (resolved) =>
-          Effect.forEach(pool.all(resolved), (connection) => connection.close, {
+          Effect.forEach(connections.all(resolved), (connection) => connection.close, {
             concurrency: "unbounded",
             discard: true
           }),
@@ -329,7 +352,7 @@ const serviceOf = (
     connectionId: (peer) =>
       withAddress(
         peer,
-        (resolved) => Effect.sync(() => Option.fromUndefinedOr(pool.current(resolved)?.id)),
+        (resolved) => Effect.sync(() => Option.fromUndefinedOr(connections.current(resolved)?.id)),
         () => Effect.succeedNone
       ),
     addressOf: (id) => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress)),
@@ -339,7 +362,7 @@ const serviceOf = (
       withAddress<void, NotConnected | SendError>(
         peer,
         (resolved) => {
-          const connection = pool.current(resolved)
+          const connection = connections.current(resolved)
           return connection === undefined
             ? Effect.fail(new NotConnected({ peer: resolved }))
             : connection.send(payload, options)
@@ -350,10 +373,10 @@ const serviceOf = (
       withAddress<void, SendError>(
         peer,
         (resolved) => {
-          const connection = pool.current(resolved)
-          if (connection === undefined) return sendAnew(payload, resolved, options)
+          const connection = connections.current(resolved)
+          if (connection === undefined) return sendAnew(payload, redial(resolved), options)
           return Effect.catch(sendOnce(connection, payload, options), (error) =>
-            isTransientLoss(error) ? sendAnew(payload, resolved, options) : Effect.fail(error)
+            isTransientLoss(error) ? sendAnew(payload, redial(resolved, connection), options) : Effect.fail(error)
           )
         },
         (error) => Effect.fail(lost(error))
