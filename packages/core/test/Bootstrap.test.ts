@@ -268,7 +268,8 @@ describe("a start fails", () => {
       const timedOut = new RpcTimedOut({ peer: contact })
       const mute: Bootstrap.Node = {
         ...node,
-        reachAny: () => Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
+        reachAny: () =>
+          Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
       assert.deepInclude(error, { _tag: "EndpointEchoError", error: timedOut })

@@ -286,10 +286,7 @@ const serviceOf = (
    * A connection in place of `lost`. What was dialled may be where new connections are taken, and what answered not, as
    * with a virtual address; so that goes first, and the address that was asked for second.
    */
-  const redial = (
-    peer: NetAddress.InetAddress,
-    lost?: Connection
-  ): Effect.Effect<Connection, ConnectionError> => {
+  const redial = (peer: NetAddress.InetAddress, lost?: Connection): Effect.Effect<Connection, ConnectionError> => {
     const dialled = Option.getOrElse(lost?.dialledAddress ?? Option.none(), () => peer)
     return Equal.equals(dialled, peer)
       ? connectOnce(connections, peer)
@@ -308,9 +305,8 @@ const serviceOf = (
     if (invalid !== undefined) return Effect.fail(invalid)
     const duration =
       options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
-    const once: Effect.Effect<void, SendError> = Effect.flatMap(
-      Effect.mapError(connect, lost),
-      (connection) => sendOnce(connection, payload, options)
+    const once: Effect.Effect<void, SendError> = Effect.flatMap(Effect.mapError(connect, lost), (connection) =>
+      sendOnce(connection, payload, options)
     )
     return retrying(once, duration, isTransientLoss, lost)
   }
