@@ -1,13 +1,13 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ApplicationClosed } from "@qp2p/core/Close"
+import { ApplicationClosed, IdleTimedOut } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import { Lost } from "@qp2p/core/MappingStatus"
 import { granted, type Mapping } from "@qp2p/core/PortMapper"
 import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as NetAddress from "effect/net/NetAddress"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stdio from "effect/Stdio"
@@ -27,11 +27,13 @@ const startNode = Effect.fnUntraced(function* (
     readonly contacts?: ReadonlyArray<NetAddress.InetAddress>
     readonly joined?: NetAddress.InetAddress
     readonly mapping?: Mapping
+    readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
   } = {}
 ) {
   const endpoint = yield* makeEndpoint({
     ...(options.joined === undefined ? {} : { bootstrapContact: options.joined }),
-    ...(options.mapping === undefined ? {} : { portMapping: options.mapping })
+    ...(options.mapping === undefined ? {} : { portMapping: options.mapping }),
+    ...(options.places === undefined ? {} : { places: options.places })
   })
   const keyboard = yield* Queue.unbounded<string>()
   yield* node
@@ -227,6 +229,39 @@ describe("qp2p node", () => {
       assert.deepStrictEqual(sent, [`${alice} welcome back`])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
+
+  describe("with a contact that answers from another address than it is dialled at", () => {
+    const elsewhere = NetAddress.inetAddressFromStringUnsafe("127.0.0.9:5001")
+    const start = startNode({ contacts: [alice], joined: alice, places: new Map([[`${alice}`, elsewhere]]) })
+
+    it.effect("sends it a line once, and calls it what it was called", () =>
+      Effect.gen(function* () {
+        const { out, sent, type, writes } = yield* start
+        yield* writes(alice, "marco")
+        yield* settle
+        assert.strictEqual((yield* out).at(-1), `${alice}: marco`)
+        yield* type("hello\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} polo`, `${elsewhere} hello`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+
+    it.effect("dials it again where it was dialled", () =>
+      Effect.gen(function* () {
+        const { dialled, goes, out, reachable, sent, type } = yield* start
+        yield* goes(alice)
+        yield* settle
+        assert.strictEqual((yield* out).at(-1), `${alice} disconnected: ${new IdleTimedOut({}).message}`)
+        assert.deepStrictEqual(dialled, [`${alice}`])
+        reachable.add(`${alice}`)
+        yield* TestClock.adjust("15 seconds")
+        assert.strictEqual((yield* out).at(-1), `${alice} connected (contact)`)
+        yield* type("welcome back\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} welcome back`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+  })
 
   it.effect("stops dialling a contact that comes by itself", () =>
     Effect.gen(function* () {

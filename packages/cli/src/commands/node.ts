@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ConnectionId } from "@qp2p/core/ConnectionId"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as Command from "effect/cli/Command"
@@ -83,6 +84,25 @@ export const run = Effect.fnUntraced(function* (
   // something happened: what is true now is what the endpoint says.
   const isConnected = (peer: NetAddress.InetAddress) => Effect.map(endpoint.connectionId(peer), Option.isSome)
 
+  /**
+   * The peer that is reached at an address, once it is taken in. It may be known by several addresses, and by the
+   * connections that were made with each: by its place now, which is one, there is one connection that is used.
+   */
+  const peerAt = Effect.fnUntraced(function* (address: NetAddress.InetAddress) {
+    const id = yield* endpoint.connectionId(address)
+    const place = Option.isSome(id) ? yield* endpoint.addressOf(id.value) : Option.none()
+    const peer = Option.isSome(place) ? yield* endpoint.connectionId(place.value) : Option.none()
+    if (Option.isSome(peer)) yield* peers.add(peer.value)
+    return peer
+  })
+
+  /** What to call who is at an address: a contact as it was named, wherever it answers from. */
+  const nameOf = (id: ConnectionId, place: NetAddress.InetAddress) =>
+    Effect.map(
+      Effect.filter(options.contacts, (contact) => Effect.map(endpoint.connectionId(contact), Option.contains(id))),
+      ([contact]) => contact ?? place
+    )
+
   const redial = (contact: NetAddress.InetAddress) =>
     FiberMap.run(
       redials,
@@ -94,7 +114,7 @@ export const run = Effect.fnUntraced(function* (
           schedule: redialSchedule
         }),
         Effect.matchEffect({
-          onSuccess: () => Effect.andThen(peers.add(contact), log.say(`${contact} connected (contact)`)),
+          onSuccess: () => Effect.andThen(peerAt(contact), log.say(`${contact} connected (contact)`)),
           onFailure: (error) => Console.error(oneLine(error.message))
         })
       ),
@@ -102,9 +122,9 @@ export const run = Effect.fnUntraced(function* (
     )
 
   const connected = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
-    if (!(yield* isConnected(peer))) return
-    yield* peers.add(peer)
-    yield* FiberMap.remove(redials, `${peer}`)
+    const known = yield* peerAt(peer)
+    if (Option.isSome(known)) yield* FiberMap.remove(redials, `${peer}`)
+    return known
   })
 
   const onConnection = Effect.flatMap(endpoint.nextConnection, ({ remoteAddress }) =>
@@ -113,16 +133,19 @@ export const run = Effect.fnUntraced(function* (
 
   const onDisconnection = Effect.flatMap(
     endpoint.nextDisconnection,
-    Effect.fnUntraced(function* ({ peer, reason }) {
-      if (yield* isConnected(peer)) {
+    Effect.fnUntraced(function* ({ connectionId, dialledAddress, peer: place, reason }) {
+      // A contact answers from where it likes, and is dialled again where it was dialled before.
+      const peer = Option.getOrElse(dialledAddress, () => place)
+      if (Option.isNone(yield* endpoint.addressOf(connectionId))) yield* peers.remove(connectionId)
+      if ((yield* isConnected(peer)) || (yield* isConnected(place))) {
+        yield* peerAt(place)
         // A contact that verifies our address does so over a connection of its own; that this one ends is no news.
         const orderly = reason._tag === "LocallyClosed" || reason._tag === "ApplicationClosed"
         const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
         return yield* orderly ? Effect.logDebug(line) : log.say(line)
       }
       yield* log.say(`${peer} disconnected: ${oneLine(reason.message)}`)
-      yield* peers.remove(peer)
-      yield* files.forget(peer)
+      yield* files.forget(place)
       if (isContact(peer)) yield* redial(peer)
     })
   )
@@ -131,16 +154,17 @@ export const run = Effect.fnUntraced(function* (
     endpoint.nextMessage,
     Effect.fnUntraced(function* (message) {
       if (yield* files.handle(message)) return
-      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
-      yield* connected(message.peer)
+      const name = yield* nameOf(message.connectionId, message.peer)
+      yield* log.say(`${name}: ${Format.message(message.payload)}`)
+      const peer = yield* connected(message.peer)
       const called = Option.exists(Format.asText(message.payload), (text) => text.trim().toLowerCase() === marco)
       if (Option.isSome(message.reply)) {
         // The peer opened a stream for its question: answer there, and close our half either way.
         const reply = message.reply.value
         const answer = called ? reply.sendMessage(polo) : Effect.void
         yield* answer.pipe(Effect.andThen(reply.finish), Effect.ignore, Effect.forkIn(scope))
-      } else if (called) {
-        yield* peers.tell(message.peer, polo)
+      } else if (called && Option.isSome(peer)) {
+        yield* peers.tell(peer.value, polo)
       }
     })
   )
