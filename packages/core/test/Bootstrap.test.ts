@@ -27,6 +27,7 @@ const nodeWith = (
     readonly localAddress?: string
     /** Who wins the race; `contact` otherwise. */
     readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<string>
     /** Where the winner is, if not where it was dialled. */
     readonly answersFrom?: NetAddress.InetAddress
   } = {}
@@ -42,6 +43,7 @@ const nodeWith = (
     const node: Bootstrap.Node = {
       config,
       localAddress: address(options.localAddress ?? "10.0.0.1:1"),
+      localAddresses: [address(options.localAddress ?? "10.0.0.1:1"), ...(options.interfaces ?? []).map(address)],
       mapped: Option.fromUndefinedOr(options.mapped),
       known: Option.fromUndefinedOr(options.known),
       reachAny: (contacts) =>

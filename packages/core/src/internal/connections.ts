@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import { undiallable } from "../Address.ts"
 import type * as Bootstrap from "../Bootstrap.ts"
 import type { Close } from "../Close.ts"
 import type { Connection } from "../Connection.ts"
-import { type ConnectionError, EndpointStopped, TooManyConnections } from "../ConnectionError.ts"
+import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../ConnectionError.ts"
 import type { ConnectionId } from "../ConnectionId.ts"
 import type { Pool } from "../ConnectionPool.ts"
 import type { Disconnection } from "../Disconnection.ts"
@@ -18,8 +19,9 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type { BackingConnection, BackingSocket, ConnectionEvents } from "../Transport.ts"
+import type { BackingConnection, BackingSocket, ConnectionEvents, NetworkInterface } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
+import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
 import type { Reply } from "./connection/reply.ts"
@@ -43,9 +45,12 @@ export class Connections implements ConnectionOwner {
   private readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   private readonly background: (effect: Effect.Effect<unknown>) => void
+  readonly interfaces: () => ReadonlyArray<NetworkInterface>
 
   constructor(options: {
     readonly config: EndpointConfig
+    /** Those of the machine, as far as the transport tells. */
+    readonly interfaces: () => ReadonlyArray<NetworkInterface>
     readonly pool: Pool
     readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
@@ -54,6 +59,7 @@ export class Connections implements ConnectionOwner {
   }) {
     const { config } = options
     this.config = config
+    this.interfaces = options.interfaces
     this.pool = options.pool
     this.nameOf = options.nameOf
     this.respond = options.respond
@@ -83,6 +89,9 @@ export class Connections implements ConnectionOwner {
     this.incoming.end()
     this.disconnections.end()
   }
+
+  /** An address as a caller writes it. */
+  readonly resolve = (input: NetAddress.InetAddress | string) => address.resolve(input, this.interfaces)
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
@@ -152,6 +161,8 @@ export class Connections implements ConnectionOwner {
   private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
+      const reason = undiallable(peer, this.interfaces)
+      if (reason !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), reason })))
       const giveUp = this.socket.dial(peer, {
         onConnected: (backing) => {
           const connection = this.wrap(backing, Option.some(peer))

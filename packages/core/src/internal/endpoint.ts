@@ -12,22 +12,24 @@ import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { undiallable, unbindable } from "../Address.ts"
 import * as Bootstrap from "../Bootstrap.ts"
 import type { ClientEndpointError } from "../ClientEndpointError.ts"
 import type { Connection } from "../Connection.ts"
-import { type ConnectionError, EndpointStopped, type InvalidAddress, NoneReachable } from "../ConnectionError.ts"
+import { type ConnectionError, EndpointStopped, InvalidAddress, NoneReachable } from "../ConnectionError.ts"
 import { ConnectionId } from "../ConnectionId.ts"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
 import * as EndpointConfig from "../EndpointConfig.ts"
-import { ConfigError, type EndpointError, type SocketError } from "../EndpointError.ts"
+import { ConfigError, type EndpointError, SocketError } from "../EndpointError.ts"
 import type { Mapping, PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
-import { Transport } from "../Transport.ts"
+import { type NetworkInterface, Transport } from "../Transport.ts"
 import * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { inScope } from "./inScope.ts"
+import { localAddresses } from "./localAddresses.ts"
 import * as portMapping from "./portMapping.ts"
 import { publicAddress } from "./publicAddress.ts"
 import type { ConnectionImpl } from "./connection/connection.ts"
@@ -57,7 +59,7 @@ export const makeClient = (
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
         return yield* bootstrapped(node, close, Option.none(), (contacts, _, reachAny) =>
           Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
-            publicAddress: node.localAddress,
+            publicAddress: localAddresses(node.localAddress, node.connections.interfaces)[0],
             contact: Option.map(contact, ({ address }) => address)
           }))
         )
@@ -73,10 +75,20 @@ const start = (
   inScope((close) =>
     Effect.gen(function* () {
       const node = yield* open(options, pools, bootstrap, true)
-      const { config, localAddress } = node
+      const { config, connections, localAddress } = node
       const mapping = yield* portMapping.open(config, localAddress)
       return yield* bootstrapped(node, close, mapping, (contacts, known, reachAny) =>
-        bootstrap.run({ config, localAddress, mapped: portMapping.externalOf(mapping), known, reachAny }, contacts)
+        bootstrap.run(
+          {
+            config,
+            localAddress,
+            localAddresses: localAddresses(localAddress, connections.interfaces),
+            mapped: portMapping.externalOf(mapping),
+            known,
+            reachAny
+          },
+          contacts
+        )
       )
     })
   )
@@ -99,12 +111,18 @@ const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const config = yield* EndpointConfig.decode(options.config ?? {})
-  const localAddress = yield* option("localAddress", options.localAddress ?? defaultLocalAddress)
-  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) => option(`contacts.${i}`, contact))
   const transport = yield* Transport
+  const interfaces = transport.interfaces ?? (() => [])
+  const localAddress = yield* option("localAddress", resolve(options.localAddress ?? defaultLocalAddress, interfaces))
+  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) =>
+    option(`contacts.${i}`, resolvePeer(contact, interfaces))
+  )
+  const reason = unbindable(localAddress)
+  if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
   const run = Effect.runForkWith(yield* Effect.context())
   const connections = new Connections({
     config,
+    interfaces,
     pool: yield* pools.open,
     nameOf: yield* ConnectionId,
     respond: bootstrap.respond,
@@ -126,10 +144,23 @@ const open = Effect.fnUntraced(function* (
   }
 })
 
-const resolve = (input: Address) => Effect.fromResult(address.resolve(input))
+const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.fromResult(address.resolve(input, interfaces))
 
-const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Effect.mapError(resolve(input), (error) => new ConfigError({ path, reason: `${error.input}: ${error.reason}` }))
+/** One that can be dialled. */
+const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.flatMap(resolve(input, interfaces), (peer) => {
+    const reason = undiallable(peer, interfaces)
+    return reason === undefined
+      ? Effect.succeed(peer)
+      : Effect.fail(new InvalidAddress({ input: String(input), reason }))
+  })
+
+const option = (
+  path: string,
+  resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
+): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
+  Effect.mapError(resolved, ({ input, reason }) => new ConfigError({ path, reason: `${input}: ${reason}` }))
 
 /** The first to answer, and which of `peers` that was. */
 const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
@@ -158,7 +189,7 @@ const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOpti
 
 const connectOnce = (connections: Connections, peer: Address) =>
   Effect.suspend(() => {
-    const resolved = address.resolve(peer)
+    const resolved = connections.resolve(peer)
     if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
     if (connections.stopped()) return Effect.fail(new EndpointStopped())
     return connections.connect(resolved.success)
@@ -214,7 +245,10 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
 
   const bootstrap = Effect.fnUntraced(function* (contacts?: ReadonlyArray<Address>) {
     if (connections.stopped()) return yield* new EndpointStopped()
-    const resolved = contacts === undefined ? node.contacts : yield* Effect.forEach(contacts, resolve)
+    const resolved =
+      contacts === undefined
+        ? node.contacts
+        : yield* Effect.forEach(contacts, (contact) => resolvePeer(contact, connections.interfaces))
     return yield* Effect.raceFirst(turns.withPermit(again(resolved)), connections.untilStopped)
   })
 
@@ -223,10 +257,14 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
     yield* Effect.forkScoped(
       portMapping.follow(mapping.value, (external) => {
         const { latest } = place
-        // The endpoint moves with its port, if that is what its address is.
-        const moved = Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+        // The endpoint moves with its port, if that is what its address is, or there was none to be had elsewhere.
+        const moved =
+          undiallable(before) === undefined
+            ? Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+            : Option.isNone(latest.contact)
         before = external
-        if (moved) place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
+        if (moved && undiallable(external) === undefined)
+          place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
       })
     )
   }
@@ -250,7 +288,7 @@ const serviceOf = (
     otherwise: (error: InvalidAddress) => Effect.Effect<A, E>
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const resolved = address.resolve(peer)
+      const resolved = connections.resolve(peer)
       return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
     })
 
@@ -313,6 +351,9 @@ const serviceOf = (
 
   return {
     localAddress: node.localAddress,
+    get localAddresses() {
+      return localAddresses(node.localAddress, connections.interfaces)
+    },
     get publicAddress() {
       return place.latest.publicAddress
     },

@@ -167,7 +167,13 @@ export const dialling: Breaks = {
   ),
 
   ...all(
-    ["port 0", "an address of another family", "the unspecified address"].map(
+    [
+      "port 0",
+      "an address of another family",
+      "the unspecified address",
+      "a multicast address",
+      "the broadcast address"
+    ].map(
       (what) => `a dial to ${what} fails with an InvalidAddress that names it`
     ),
     breaking("it names something else", /expected 'elsewhere'/u, () => ({
