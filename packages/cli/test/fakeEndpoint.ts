@@ -18,6 +18,8 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   options: {
     readonly bootstrapContact?: NetAddress.InetAddress
     readonly portMapping?: Mapping
+    readonly listen?: NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<NetAddress.InetAddress>
     /** Where peers are that answer from elsewhere than they are dialled at. */
     readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
   } = {}
@@ -43,7 +45,8 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     ({ id: fromAddress(peer), remoteAddress: peer }) as unknown as Connection
 
   const service = {
-    localAddress: self,
+    localAddress: options.listen ?? self,
+    localAddresses: options.interfaces ?? [self],
     publicAddress: self,
     bootstrapContact: Option.fromUndefinedOr(options.bootstrapContact),
     portMapping: Option.fromUndefinedOr(options.portMapping),

@@ -28,12 +28,16 @@ const startNode = Effect.fnUntraced(function* (
     readonly joined?: NetAddress.InetAddress
     readonly mapping?: Mapping
     readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
+    readonly listen?: NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<NetAddress.InetAddress>
   } = {}
 ) {
   const endpoint = yield* makeEndpoint({
     ...(options.joined === undefined ? {} : { bootstrapContact: options.joined }),
     ...(options.mapping === undefined ? {} : { portMapping: options.mapping }),
-    ...(options.places === undefined ? {} : { places: options.places })
+    ...(options.places === undefined ? {} : { places: options.places }),
+    ...(options.listen === undefined ? {} : { listen: options.listen }),
+    ...(options.interfaces === undefined ? {} : { interfaces: options.interfaces })
   })
   const keyboard = yield* Queue.unbounded<string>()
   yield* node
@@ -227,6 +231,15 @@ describe("qp2p node", () => {
       yield* type("welcome back\n")
       yield* settle
       assert.deepStrictEqual(sent, [`${alice} welcome back`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("says at which addresses of its interfaces it is, and not that it is at every one", () =>
+    Effect.gen(function* () {
+      const interfaces = ["192.168.0.2:4433", "127.0.0.1:4433"].map(NetAddress.inetAddressFromStringUnsafe)
+      const listen = NetAddress.inetAddressFromStringUnsafe("0.0.0.0:4433")
+      const { out } = yield* startNode({ listen, interfaces })
+      assert.deepStrictEqual((yield* out).slice(0, 2), ["local 192.168.0.2:4433", "local 127.0.0.1:4433"])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 

@@ -176,7 +176,7 @@ export const run = Effect.fnUntraced(function* (
   })
 
   const scope = yield* Effect.scope
-  yield* log.say(`local ${endpoint.localAddress}`)
+  yield* Effect.forEach(Format.localAddresses(endpoint), log.say, { discard: true })
   yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, options))
   if (Option.isSome(endpoint.bootstrapContact)) {
