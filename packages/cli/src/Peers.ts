@@ -84,13 +84,19 @@ export const make = Effect.fnUntraced(function* (
   return {
     add,
     remove,
-    broadcast: (payload) =>
-      Effect.map(
-        Effect.forEach(Array.from(queues.values()), (queue) => Queue.offer(queue, payload), {
-          concurrency: "unbounded"
-        }),
-        (offered) => offered.filter(Boolean).length
-      ),
+    broadcast: Effect.fnUntraced(function* (payload) {
+      // A peer that has dialled and was dialled has two connections, which may have two ids, and gets it once.
+      const places = new Map<string, Queue.Queue<Uint8Array>>()
+      for (const [peer, queue] of queues) {
+        const place = yield* endpoint.addressOf(peer)
+        const key = Option.isSome(place) ? `${place.value}` : peer
+        if (!places.has(key)) places.set(key, queue)
+      }
+      const offered = yield* Effect.forEach(Array.from(places.values()), (queue) => Queue.offer(queue, payload), {
+        concurrency: "unbounded"
+      })
+      return offered.filter(Boolean).length
+    }),
     tell: (peer, payload) =>
       Effect.sync(() => {
         const queue = queues.get(peer)

@@ -259,6 +259,22 @@ describe("qp2p node", () => {
       }).pipe(Effect.scoped, Effect.provide(platform))
     )
 
+    it.effect("sends it a line once when it has dialled as well, and still when one of the connections has ended", () =>
+      Effect.gen(function* () {
+        const { comes, goes, sent, type } = yield* start
+        yield* comes(elsewhere)
+        yield* settle
+        yield* type("to one\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} to one`])
+        yield* goes(alice)
+        yield* settle
+        yield* type("to the other\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} to one`, `${elsewhere} to the other`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+
     it.effect("dials it again where it was dialled", () =>
       Effect.gen(function* () {
         const { dialled, goes, out, reachable, sent, type } = yield* start

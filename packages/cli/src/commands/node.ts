@@ -84,14 +84,9 @@ export const run = Effect.fnUntraced(function* (
   // something happened: what is true now is what the endpoint says.
   const isConnected = (peer: NetAddress.InetAddress) => Effect.map(endpoint.connectionId(peer), Option.isSome)
 
-  /**
-   * The peer that is reached at an address, once it is taken in. It may be known by several addresses, and by the
-   * connections that were made with each: by its place now, which is one, there is one connection that is used.
-   */
+  /** The peer that is reached at an address, which is taken in. */
   const peerAt = Effect.fnUntraced(function* (address: NetAddress.InetAddress) {
-    const id = yield* endpoint.connectionId(address)
-    const place = Option.isSome(id) ? yield* endpoint.addressOf(id.value) : Option.none()
-    const peer = Option.isSome(place) ? yield* endpoint.connectionId(place.value) : Option.none()
+    const peer = yield* endpoint.connectionId(address)
     if (Option.isSome(peer)) yield* peers.add(peer.value)
     return peer
   })
