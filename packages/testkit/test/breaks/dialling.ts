@@ -173,9 +173,7 @@ export const dialling: Breaks = {
       "the unspecified address",
       "a multicast address",
       "the broadcast address"
-    ].map(
-      (what) => `a dial to ${what} fails with an InvalidAddress that names it`
-    ),
+    ].map((what) => `a dial to ${what} fails with an InvalidAddress that names it`),
     breaking("it names something else", /expected 'elsewhere'/u, () => ({
       socket: ({ dial }) => ({
         dial: (peer, { onConnected, onFailed }) =>
