@@ -81,11 +81,21 @@ const make = Effect.fnUntraced(function* (
 
   const meet = (address: Endpoint.Address, isContact: boolean) => {
     const name = String(address)
-    const isMyself = [endpoint.localAddress, endpoint.publicAddress].some((mine) => String(mine) === name)
+    const isMyself = [...endpoint.localAddresses, endpoint.publicAddress].some((mine) => String(mine) === name)
     if (isMyself || peers.has(name) || peers.size >= maxPeers) return
     const untold = new Set(rumours.all.map(({ id }) => id))
     peers.set(name, { address, isContact, failures: 0, untold, isBeingTold: false })
   }
+
+  /** What the peer at this place is called: a contact may answer from elsewhere than it is dialled at. */
+  const nameAt = Effect.fnUntraced(function* (place: Endpoint.Address) {
+    for (const [name, { address }] of peers) {
+      const id = yield* endpoint.connectionId(address)
+      const now = Option.isSome(id) ? yield* endpoint.addressOf(id.value) : Option.none()
+      if (Option.isSome(now) && String(now.value) === String(place)) return name
+    }
+    return String(place)
+  })
 
   /** Tells `peer` what it has not been told. The endpoint tries again for a while; after that there are exchanges. */
   const tell = Effect.fnUntraced(function* (peer: Peer) {
@@ -143,7 +153,7 @@ const make = Effect.fnUntraced(function* (
   const receive = (message: Endpoint.IncomingMessage) =>
     Effect.gen(function* () {
       const received = yield* decode(message.payload)
-      if (received._tag === "Tell") yield* learn(received.rumours, String(message.peer))
+      if (received._tag === "Tell") yield* learn(received.rumours, yield* nameAt(message.peer))
       if (received._tag === "Digest") yield* answer(message, received)
     }).pipe(Effect.catch((error) => Effect.logDebug(`${message.peer}: ${error.message}`)))
 
@@ -186,7 +196,12 @@ const make = Effect.fnUntraced(function* (
 
   for (const contact of options.contacts ?? []) meet(contact, true)
   yield* endpoint.incomingConnections.pipe(
-    Stream.runForEach(({ remoteAddress }) => Effect.suspend(() => (meet(remoteAddress, false), spread([])))),
+    Stream.runForEach(({ remoteAddress }) =>
+      Effect.flatMap(nameAt(remoteAddress), (name) => {
+        if (!peers.has(name)) meet(remoteAddress, false)
+        return spread([])
+      })
+    ),
     Effect.forkScoped
   )
   yield* endpoint.incomingMessages.pipe(

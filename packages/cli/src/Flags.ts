@@ -3,32 +3,54 @@
  *
  * @since 0.1.0
  */
+import * as Address from "@qp2p/core/Address"
+import { InvalidAddress } from "@qp2p/core/ConnectionError"
+import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-const addressFromString = Schema.decodeUnknownOption(Schema.InetAddressFromString)
-const addressHelp = "Expected an address with a port, such as 127.0.0.1:4433 or [::1]:4433"
+/** Zones may have the names of this machine's interfaces. */
+const { interfaces } = QuicheTransport.make()
+
+const readAddress = (input: string) => Address.fromString(input.trim(), interfaces)
+
+/** Reads an address of which `refuse` has no reason not to take it. */
+const readUnless = (refuse: (address: NetAddress.InetAddress) => string | undefined) => (input: string) =>
+  Result.flatMap(readAddress(input), (address) => {
+    const reason = refuse(address)
+    return reason === undefined ? Result.succeed(address) : Result.fail(new InvalidAddress({ input, reason }))
+  })
+
+const readPeer = readUnless((peer) => Address.undiallable(peer, interfaces))
+const readListen = readUnless(Address.unbindable)
 
 /**
- * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`.
+ * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`, `[fe80::1%eth0]:4433`.
  *
  * @category parsing
  * @since 0.1.0
  */
-export const parseAddress = (input: string): Option.Option<NetAddress.InetAddress> => addressFromString(input.trim())
+export const parseAddress = (input: string): Option.Option<NetAddress.InetAddress> =>
+  Result.getSuccess(readAddress(input))
 
 /**
- * Reads the address of a peer: as `parseAddress`, but port 0 names nobody.
+ * Reads the address of a peer: as `parseAddress`, but it has to be one that can be dialled.
  *
  * @category parsing
  * @since 0.1.0
  */
-export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> =>
-  Option.filter(parseAddress(input), (address) => address.port !== 0)
+export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> => Result.getSuccess(readPeer(input))
+
+/** Why not, as a sentence. */
+const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress>) => (input: string) =>
+  Result.match(read(input), { onSuccess: () => "", onFailure: ({ reason }) => capitalised(reason) })
+
+const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
 
@@ -86,7 +108,7 @@ const parseInterval = (input: string): Option.Option<Duration.Duration> =>
  */
 export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("peer").pipe(
   Argument.withDescription("Address of the peer, such as 127.0.0.1:4433 or [::1]:4433"),
-  Argument.filterMap(parsePeer, () => addressHelp)
+  Argument.filterMap(parsePeer, reasonOf(readPeer))
 )
 
 /**
@@ -96,7 +118,7 @@ export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("
 export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").pipe(
   Flag.withMetavar("ADDRESS"),
   Flag.withDescription("Address and UDP port to listen on; port 0 lets the system choose one"),
-  Flag.filterMap(parseAddress, () => addressHelp)
+  Flag.filterMap((input) => Result.getSuccess(readListen(input)), reasonOf(readListen))
 )
 
 /**
@@ -108,7 +130,7 @@ export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.S
   Flag.withDescription(
     "A peer to join through; may be given several times, the first one to answer wins (default: none)"
   ),
-  Flag.filterMap(parsePeer, () => addressHelp),
+  Flag.filterMap(parsePeer, reasonOf(readPeer)),
   Flag.atLeast(0)
 )
 
@@ -176,8 +198,12 @@ export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.S
   Flag.withMetavar("IP"),
   Flag.withDescription("Announce this address (default: the one a contact sees)"),
   Flag.filterMap(
-    Schema.decodeUnknownOption(Schema.IpAddressFromString),
-    () => "Expected an IP address, such as 203.0.113.7 or 2001:db8::7"
+    (input) =>
+      Option.filter(
+        Schema.decodeUnknownOption(Schema.IpAddressFromString)(input),
+        (ip) => Address.notOneHost(NetAddress.toCanonical(ip)) === undefined
+      ),
+    () => "Expected the IP address of one host, such as 203.0.113.7 or 2001:db8::7"
   ),
   Flag.optional
 )

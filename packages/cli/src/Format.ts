@@ -125,6 +125,17 @@ export const message = (payload: Uint8Array): string => {
 }
 
 /**
+ * The lines that say where an endpoint is reached from near by: a wildcard address is nobody's, so those are the
+ * interfaces'.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const localAddresses = (endpoint: {
+  readonly localAddresses: ReadonlyArray<NetAddress.InetAddress>
+}): ReadonlyArray<string> => endpoint.localAddresses.map((address) => `local ${address}`)
+
+/**
  * The public address of an endpoint, and why it can be believed or not.
  *
  * @category formatting

@@ -1,15 +1,18 @@
 /**
- * Who is connected now, and what is on its way to them.
+ * Who is connected now, and what is on its way to them. Peers are known by the ids of their connections: their addresses
+ * change when they move, and one may be known by several.
  *
  * Each peer has a short queue of its own and one fiber that empties it, so lines arrive in the order they were typed
  * and a peer that does not answer holds nobody else back until its queue is full.
  *
  * @since 0.1.0
  */
+import type { ConnectionId } from "@qp2p/core/ConnectionId"
 import type { Endpoint } from "@qp2p/core/Endpoint"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
@@ -19,15 +22,15 @@ import type * as Scope from "effect/Scope"
  */
 export interface Peers {
   /** Takes a peer in, unless it is in already. */
-  readonly add: (peer: NetAddress.InetAddress) => Effect.Effect<void>
+  readonly add: (peer: ConnectionId) => Effect.Effect<void>
   /** Whether a peer is in. */
-  readonly has: (peer: NetAddress.InetAddress) => boolean
+  readonly has: (peer: ConnectionId) => boolean
   /** Forgets a peer and what waits for it. */
-  readonly remove: (peer: NetAddress.InetAddress) => Effect.Effect<void>
+  readonly remove: (peer: ConnectionId) => Effect.Effect<void>
   /** Queues a payload for everyone and says for how many; waits while a queue is full. */
   readonly broadcast: (payload: Uint8Array) => Effect.Effect<number>
   /** Queues a payload for one peer; drops it when the peer's queue is full, or the peer is unknown. */
-  readonly tell: (peer: NetAddress.InetAddress, payload: Uint8Array) => Effect.Effect<boolean>
+  readonly tell: (peer: ConnectionId, payload: Uint8Array) => Effect.Effect<boolean>
 }
 
 const queueLength = 64
@@ -37,58 +40,69 @@ const queueLength = 64
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (
-  endpoint: Pick<Endpoint["Service"], "trySendMessage">,
+  endpoint: Pick<Endpoint["Service"], "addressOf" | "trySendMessage">,
   onLost: (peer: NetAddress.InetAddress, reason: string) => Effect.Effect<void>
 ): Effect.fn.Return<Peers, never, Scope.Scope> {
-  const queues = new Map<string, Queue.Queue<Uint8Array>>()
-  const senders = yield* FiberMap.make<string>()
+  const queues = new Map<ConnectionId, Queue.Queue<Uint8Array>>()
+  const senders = yield* FiberMap.make<ConnectionId>()
 
-  const add = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
-    const key = `${peer}`
-    if (queues.has(key)) return
+  const add = Effect.fnUntraced(function* (peer: ConnectionId) {
+    const known = yield* endpoint.addressOf(peer)
+    if (Option.isNone(known) || queues.has(peer)) return
+    let address = known.value
     const queue = yield* Queue.bounded<Uint8Array>(queueLength)
-    queues.set(key, queue)
+    queues.set(peer, queue)
+    const send = (payload: Uint8Array) =>
+      Effect.flatMap(endpoint.addressOf(peer), (now) => {
+        address = Option.getOrElse(now, () => address)
+        return endpoint.trySendMessage(payload, address)
+      })
     yield* FiberMap.run(
       senders,
-      key,
+      peer,
       Queue.take(queue).pipe(
         Effect.flatMap((payload) =>
           // A peer that was killed and is back may have a new connection beside the dead one: once that one has timed
           // out, the message can still get through.
-          Effect.retry(endpoint.trySendMessage(payload, peer), {
+          Effect.retry(send(payload), {
             times: 1,
             while: (error) => error._tag === "ConnectionLost"
           })
         ),
-        Effect.catch((error) => onLost(peer, error.message)),
+        Effect.catch((error) => onLost(address, error.message)),
         Effect.forever
       )
     )
   })
 
-  const remove = Effect.fnUntraced(function* (peer: NetAddress.InetAddress) {
-    const key = `${peer}`
-    const queue = queues.get(key)
+  const remove = Effect.fnUntraced(function* (peer: ConnectionId) {
+    const queue = queues.get(peer)
     if (queue === undefined) return
-    queues.delete(key)
+    queues.delete(peer)
     yield* Queue.shutdown(queue)
-    yield* FiberMap.remove(senders, key)
+    yield* FiberMap.remove(senders, peer)
   })
 
   return {
     add,
-    has: (peer) => queues.has(`${peer}`),
+    has: (peer) => queues.has(peer),
     remove,
-    broadcast: (payload) =>
-      Effect.map(
-        Effect.forEach(Array.from(queues.values()), (queue) => Queue.offer(queue, payload), {
-          concurrency: "unbounded"
-        }),
-        (offered) => offered.filter(Boolean).length
-      ),
+    broadcast: Effect.fnUntraced(function* (payload) {
+      // A peer that has dialled and was dialled has two connections, which may have two ids, and gets it once.
+      const places = new Map<string, Queue.Queue<Uint8Array>>()
+      for (const [peer, queue] of queues) {
+        const place = yield* endpoint.addressOf(peer)
+        const key = Option.isSome(place) ? `${place.value}` : peer
+        if (!places.has(key)) places.set(key, queue)
+      }
+      const offered = yield* Effect.forEach(Array.from(places.values()), (queue) => Queue.offer(queue, payload), {
+        concurrency: "unbounded"
+      })
+      return offered.filter(Boolean).length
+    }),
     tell: (peer, payload) =>
       Effect.sync(() => {
-        const queue = queues.get(`${peer}`)
+        const queue = queues.get(peer)
         return queue !== undefined && !Queue.isFullUnsafe(queue) && Queue.offerUnsafe(queue, payload)
       })
   }

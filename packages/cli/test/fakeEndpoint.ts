@@ -1,6 +1,6 @@
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
-import { fromAddress } from "@qp2p/core/ConnectionId"
+import { type ConnectionId, fromAddress } from "@qp2p/core/ConnectionId"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import { IdleTimedOut, type Close } from "@qp2p/core/Close"
 import type { Mapping } from "@qp2p/core/PortMapper"
@@ -15,7 +15,14 @@ export const self = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:4433")
 
 /** An endpoint without a network: tests say who comes, goes and writes. */
 export const makeEndpoint = Effect.fnUntraced(function* (
-  options: { readonly bootstrapContact?: NetAddress.InetAddress; readonly portMapping?: Mapping } = {}
+  options: {
+    readonly bootstrapContact?: NetAddress.InetAddress
+    readonly portMapping?: Mapping
+    readonly listen?: NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<NetAddress.InetAddress>
+    /** Where peers are that answer from elsewhere than they are dialled at. */
+    readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
+  } = {}
 ) {
   const connections = yield* Queue.unbounded<Connection>()
   const messages = yield* Queue.unbounded<Endpoint.IncomingMessage>()
@@ -26,11 +33,20 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const sent: Array<string> = []
   const dialled: Array<string> = []
 
+  const places = options.places ?? new Map<string, NetAddress.InetAddress>()
+  /** The address by which the connection was made that is found at `address`. */
+  const named = (address: NetAddress.InetAddress): NetAddress.InetAddress | undefined => {
+    if (connected.has(`${address}`)) return address
+    const [name] = [...places].find(([name, place]) => connected.has(name) && `${place}` === `${address}`) ?? []
+    return name === undefined ? undefined : NetAddress.inetAddressFromStringUnsafe(name)
+  }
+
   const connection = (peer: NetAddress.InetAddress) =>
     ({ id: fromAddress(peer), remoteAddress: peer }) as unknown as Connection
 
   const service = {
-    localAddress: self,
+    localAddress: options.listen ?? self,
+    localAddresses: options.interfaces ?? [self],
     publicAddress: self,
     bootstrapContact: Option.fromUndefinedOr(options.bootstrapContact),
     portMapping: Option.fromUndefinedOr(options.portMapping),
@@ -38,7 +54,13 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     nextMessage: Queue.take(messages),
     nextDisconnection: Queue.take(disconnections),
     connectionId: (peer: NetAddress.InetAddress) =>
-      Effect.sync(() => (connected.has(`${peer}`) ? Option.some(fromAddress(peer)) : Option.none())),
+      Effect.sync(() => Option.map(Option.fromUndefinedOr(named(peer)), fromAddress)),
+    addressOf: (id: ConnectionId) =>
+      Effect.sync(() =>
+        Option.fromUndefinedOr(
+          Array.from(connected, NetAddress.inetAddressFromStringUnsafe).find((peer) => fromAddress(peer) === id)
+        ).pipe(Option.map((peer) => places.get(`${peer}`) ?? peer))
+      ),
     connectTo: (peer: NetAddress.InetAddress) =>
       Effect.suspend(() => {
         dialled.push(`${peer}`)
@@ -48,7 +70,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       }),
     trySendMessage: (payload: Uint8Array, peer: NetAddress.InetAddress) =>
       Effect.suspend((): Effect.Effect<void, ConnectionLost | NotConnected> => {
-        if (!connected.has(`${peer}`)) {
+        if (named(peer) === undefined) {
           return Effect.fail(new NotConnected({ peer }))
         }
         if (stale.delete(`${peer}`)) {
@@ -77,11 +99,17 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       if (how.last !== false) connected.delete(`${peer}`)
       if (how.reported === false) return Effect.succeed(true)
       const reason = how.reason ?? new IdleTimedOut({})
-      return Queue.offer(disconnections, { peer, connectionId: fromAddress(peer), reason })
+      const place = places.get(`${peer}`)
+      return Queue.offer(disconnections, {
+        peer: place ?? peer,
+        dialledAddress: place === undefined ? Option.none() : Option.some(peer),
+        connectionId: fromAddress(peer),
+        reason
+      })
     },
     writes: (peer: NetAddress.InetAddress, text: string, reply?: SendStream) =>
       Queue.offer(messages, {
-        peer,
+        peer: places.get(`${peer}`) ?? peer,
         connectionId: fromAddress(peer),
         payload: new TextEncoder().encode(text),
         reply: Option.fromUndefinedOr(reply)

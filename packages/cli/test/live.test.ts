@@ -75,6 +75,36 @@ describe("qp2p, as a process", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
+  // Linux has all of 127.0.0.0/8 without being told; others have one address of it.
+  it.live.runIf(process.platform === "linux")(
+    "a contact that answers from another address than it is dialled at gets each line once, and is dialled again",
+    () =>
+      Effect.gen(function* () {
+        const timeout = ["--idle-timeout", "1s"]
+        const port = (yield* freeAddress).split(":")[1]
+        const name = `127.0.0.2:${port}`
+        const killed = yield* startNode("--listen", `0.0.0.0:${port}`, ...timeout)
+        const survivor = yield* startNode("--listen", "0.0.0.0:0", "--contact", name, ...timeout)
+        yield* survivor.node.waitFor(line(name, " connected \\(contact\\)$"))
+        yield* survivor.node.type("first")
+        yield* killed.node.waitFor(/: first$/u)
+        yield* killed.node.type("marco")
+        yield* survivor.node.waitFor(line(name, ": marco$"))
+        yield* killed.node.waitFor(/: polo$/u)
+        yield* survivor.node.type("second")
+        yield* survivor.node.type("third")
+        yield* killed.node.waitFor(/: third$/u)
+        assert.strictEqual(killed.node.lines.filter((each) => each.endsWith(": second")).length, 1)
+        yield* killed.node.kill
+        yield* survivor.node.waitFor(line(name, " disconnected: "))
+        const from = survivor.node.lines.length
+        const back = yield* startNode("--listen", `0.0.0.0:${port}`, ...timeout)
+        yield* survivor.node.waitFor(line(name, " connected \\(contact\\)$"), from)
+        yield* survivor.node.type("welcome back")
+        yield* back.node.waitFor(/: welcome back$/u)
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("a node is found again by a killed peer that dials", () =>
     Effect.gen(function* () {
       const timeout = ["--idle-timeout", "1s"]

@@ -1,13 +1,13 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { ApplicationClosed } from "@qp2p/core/Close"
+import { ApplicationClosed, IdleTimedOut } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import { Lost } from "@qp2p/core/MappingStatus"
 import { granted, type Mapping } from "@qp2p/core/PortMapper"
 import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as NetAddress from "effect/net/NetAddress"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stdio from "effect/Stdio"
@@ -27,11 +27,17 @@ const startNode = Effect.fnUntraced(function* (
     readonly contacts?: ReadonlyArray<NetAddress.InetAddress>
     readonly joined?: NetAddress.InetAddress
     readonly mapping?: Mapping
+    readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
+    readonly listen?: NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<NetAddress.InetAddress>
   } = {}
 ) {
   const endpoint = yield* makeEndpoint({
     ...(options.joined === undefined ? {} : { bootstrapContact: options.joined }),
-    ...(options.mapping === undefined ? {} : { portMapping: options.mapping })
+    ...(options.mapping === undefined ? {} : { portMapping: options.mapping }),
+    ...(options.places === undefined ? {} : { places: options.places }),
+    ...(options.listen === undefined ? {} : { listen: options.listen }),
+    ...(options.interfaces === undefined ? {} : { interfaces: options.interfaces })
   })
   const keyboard = yield* Queue.unbounded<string>()
   yield* node
@@ -251,6 +257,64 @@ describe("qp2p node", () => {
       assert.deepStrictEqual(sent, [`${alice} welcome back`])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
+
+  it.effect("says at which addresses of its interfaces it is, and not that it is at every one", () =>
+    Effect.gen(function* () {
+      const interfaces = ["192.168.0.2:4433", "127.0.0.1:4433"].map(NetAddress.inetAddressFromStringUnsafe)
+      const listen = NetAddress.inetAddressFromStringUnsafe("0.0.0.0:4433")
+      const { out } = yield* startNode({ listen, interfaces })
+      assert.deepStrictEqual((yield* out).slice(0, 2), ["local 192.168.0.2:4433", "local 127.0.0.1:4433"])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  describe("with a contact that answers from another address than it is dialled at", () => {
+    const elsewhere = NetAddress.inetAddressFromStringUnsafe("127.0.0.9:5001")
+    const start = startNode({ contacts: [alice], joined: alice, places: new Map([[`${alice}`, elsewhere]]) })
+
+    it.effect("sends it a line once, and calls it what it was called", () =>
+      Effect.gen(function* () {
+        const { out, sent, type, writes } = yield* start
+        yield* writes(alice, "marco")
+        yield* settle
+        assert.strictEqual((yield* out).at(-1), `${alice}: marco`)
+        yield* type("hello\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} polo`, `${elsewhere} hello`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+
+    it.effect("sends it a line once when it has dialled as well, and still when one of the connections has ended", () =>
+      Effect.gen(function* () {
+        const { comes, goes, sent, type } = yield* start
+        yield* comes(elsewhere)
+        yield* settle
+        yield* type("to one\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} to one`])
+        yield* goes(alice)
+        yield* settle
+        yield* type("to the other\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} to one`, `${elsewhere} to the other`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+
+    it.effect("dials it again where it was dialled", () =>
+      Effect.gen(function* () {
+        const { dialled, goes, out, reachable, sent, type } = yield* start
+        yield* goes(alice)
+        yield* settle
+        assert.strictEqual((yield* out).at(-1), `${alice} disconnected: ${new IdleTimedOut({}).message}`)
+        assert.deepStrictEqual(dialled, [`${alice}`])
+        reachable.add(`${alice}`)
+        yield* TestClock.adjust("15 seconds")
+        assert.strictEqual((yield* out).at(-1), `${alice} connected (contact)`)
+        yield* type("welcome back\n")
+        yield* settle
+        assert.deepStrictEqual(sent, [`${elsewhere} welcome back`])
+      }).pipe(Effect.scoped, Effect.provide(platform))
+    )
+  })
 
   it.effect("stops dialling a contact that comes by itself", () =>
     Effect.gen(function* () {

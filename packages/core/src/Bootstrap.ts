@@ -11,8 +11,10 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { undiallable } from "./Address.ts"
 import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
+import { withScope } from "./internal/localAddresses.ts"
 import { publicAddress } from "./internal/publicAddress.ts"
 import type { RpcError } from "./RpcError.ts"
 import { SerializationError } from "./SendError.ts"
@@ -41,6 +43,8 @@ export type BootstrapError = typeof BootstrapError.Type
 export interface Node {
   readonly config: EndpointConfig
   readonly localAddress: NetAddress.InetAddress
+  /** Where the socket is reached from near by: those of the interfaces when it is bound to a wildcard. The best comes first. */
+  readonly localAddresses: readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>]
   /** The gateway's mapping, if one was asked for. */
   readonly mapped: Option.Option<NetAddress.InetAddress>
   /** The public address that was found before, if this is not the first time. */
@@ -56,7 +60,10 @@ export interface Node {
  * @since 0.1.0
  */
 export interface Contact {
+  /** As it was named. */
   readonly address: NetAddress.InetAddress
+  /** Where it answers from, which is not always where it was dialled. */
+  readonly remoteAddress: NetAddress.InetAddress
   readonly ask: (question: ControlMessage) => Effect.Effect<WireMessage, RpcError>
 }
 
@@ -68,6 +75,7 @@ export interface Contact {
  */
 export interface Outcome {
   readonly publicAddress: NetAddress.InetAddress
+  /** As it was named, wherever it answered from. */
   readonly contact: Option.Option<NetAddress.InetAddress>
 }
 
@@ -113,9 +121,10 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
   const verifications = yield* Semaphore.make(maxVerifications)
 
   const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<boolean> => {
-    const claimed = NetAddress.toCanonical(named)
+    // On the wire there are no zones: an address of the asker's link is in the zone that it is seen in.
+    const claimed = inZoneOf(NetAddress.toCanonical(named), asker.remoteAddress)
     // Never dial what a stranger names: it may only have itself verified, at the address that it is seen at.
-    if (!sameIp(asker.remoteAddress, claimed) || claimed.port === 0) return Effect.succeed(false)
+    if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeed(false)
     return Effect.map(
       verifications.withPermitsIfAvailable(1)(asker.isReachable(claimed)),
       Option.getOrElse(() => false)
@@ -157,10 +166,11 @@ const run = Effect.fnUntraced(function* (
       break
     }
     const contact = reached.value
-    const seen = yield* echo(contact)
-    const rest = others.filter((each) => !(same(seen, contact.address) && same(each, contact.address)))
-    if (rest.length === others.length) return yield* verified(node, contact, seen)
+    const seen = inZoneOf(yield* echo(contact), node.localAddress)
     // Whoever sees us at its own address is this endpoint, by one of its other addresses.
+    const isMyself = same(seen, contact.address) || same(seen, contact.remoteAddress)
+    const rest = others.filter((each) => !(isMyself && same(each, contact.address)))
+    if (rest.length === others.length) return yield* verified(node, contact, seen)
     others = rest
   }
   return { publicAddress: publicAddressOf(node, node.known), contact: Option.none() }
@@ -168,16 +178,20 @@ const run = Effect.fnUntraced(function* (
 
 /** Every node of a network may be given the same list of contacts. Asking oneself would prove nothing. */
 const withoutSelf = (node: Node, contacts: ReadonlyArray<NetAddress.InetAddress>) => {
-  const own = [node.localAddress, ...Option.toArray(node.mapped), ...Option.toArray(node.known)]
+  const own = [node.localAddress, ...node.localAddresses, ...Option.toArray(node.mapped), ...Option.toArray(node.known)]
   return contacts.filter((contact) => !own.some((each) => same(each, contact)))
 }
 
 /** The address that a contact sees this endpoint at. */
 const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAddress, EndpointEchoError> =>
   ask({ _tag: "EndpointEchoReq" }).pipe(
-    Effect.flatMap((answer) =>
-      answer._tag === "EndpointEchoResp" ? Effect.succeed(NetAddress.toCanonical(answer.address)) : unexpected(answer)
-    ),
+    Effect.flatMap((answer) => {
+      if (answer._tag !== "EndpointEchoResp") return unexpected(answer)
+      const reason = undiallable(answer.address)
+      return reason === undefined
+        ? Effect.succeed(NetAddress.toCanonical(answer.address))
+        : Effect.fail(new SerializationError({ reason: `it says ${answer.address}, but ${reason}` }))
+    }),
     Effect.mapError((error) => new EndpointEchoError({ peer, error }))
   )
 
@@ -202,16 +216,25 @@ const verified = Effect.fnUntraced(function* (
 
 /** What the operator says wins over what the gateway says, over what the contact sees, over what the socket says. */
 const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>): NetAddress.InetAddress => {
-  const { config, localAddress, mapped } = node
+  const { config, localAddresses, mapped } = node
   const found = Option.getOrElse(
     Option.orElse(mapped, () => seen),
-    () => localAddress
+    () => localAddresses[0]
   )
   return publicAddress(config, found)
 }
 
 const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>
   Effect.fail(new SerializationError({ reason: `a ${answer._tag} answers another question` }))
+
+/** A link-local address that does not say its zone has that of `other`, if it has one. */
+const inZoneOf = (address: NetAddress.InetAddress, other: NetAddress.InetAddress): NetAddress.InetAddress =>
+  NetAddress.isInetAddressV6(address) &&
+  NetAddress.isInetAddressV6(other) &&
+  NetAddress.isLinkLocal(address.address) &&
+  address.scopeId === 0
+    ? withScope(address, other.scopeId)
+    : address
 
 const same = (a: NetAddress.InetAddress, b: NetAddress.InetAddress): boolean =>
   NetAddress.formatInet(a) === NetAddress.formatInet(b)

@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
 import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
@@ -31,8 +32,16 @@ export interface PriorityOptions {
  */
 export interface Connection {
   readonly id: ConnectionId
-  /** Where the peer is now. It changes when a NAT on the way rebinds. */
+  /**
+   * Where the peer is now. It changes when a NAT on the way rebinds, and right after the dial when the peer answers from
+   * another of its addresses.
+   */
   readonly remoteAddress: NetAddress.InetAddress
+  /**
+   * Where this side dialled the peer; none when the peer dialled. It stays the same wherever the peer goes, and the
+   * endpoint finds the connection by it, too.
+   */
+  readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   /**
    * Sends one message. Done when the peer has acknowledged all of it. The payload must not be changed before. Interruption
    * gives up on what is not yet sent. Messages of up to 16 KiB that wait for their turn together share a stream.

@@ -36,7 +36,8 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
 }
 
 /**
- * The address cannot be dialled from here: it does not parse, its port is 0, or its family is not the socket's.
+ * The address cannot be dialled from here: it does not parse, its port is 0, its family is not the socket's, or it is not
+ * that of one host (unspecified, multicast, broadcast).
  *
  * @category errors
  * @since 0.1.0

@@ -9,8 +9,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import { createHash } from "node:crypto"
 
 /**
- * A name for the peer at the other end of a connection, derived from its address. Every connection with one address
- * has the same id.
+ * A name for the peer at the other end of a connection, derived from the address at which this side dialled it, or from
+ * which it dialled. It stays the connection's when the peer moves or answers from elsewhere: `connectionId` finds it by
+ * either address, and `addressOf` tells where the peer is now.
  *
  * @category models
  * @since 0.1.0
@@ -34,7 +35,8 @@ export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
 }
 
 /**
- * The generator that an endpoint calls once for each connection. Provide another to name peers differently.
+ * The generator that an endpoint calls once for each connection, with the address that was dialled, or dialled from.
+ * Provide another to name peers differently.
  *
  * @category references
  * @since 0.1.0

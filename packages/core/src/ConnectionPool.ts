@@ -9,16 +9,19 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
 import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import { addressKey as keyOf } from "./internal/addressKey.ts"
 
 /**
- * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used,
- * and by their seniority both sides agree on which that is.
+ * Incoming and outgoing connections alike, by where their peers are now. There may be several with one address; the
+ * oldest is the one that is used, and by their seniority both sides agree on which that is. A connection whose peer is
+ * elsewhere than it was dialled at is found under `dialledAddress`, too: that is the endpoint's doing, and it uses the
+ * connection for as long as the pool has it.
  *
  * @category models
  * @since 0.1.0
@@ -159,15 +162,6 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
  * @since 0.1.0
  */
 export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
-
-const formatted = new WeakMap<NetAddress.InetAddress, string>()
-
-/** Addresses as map keys. Most calls are with an address seen before, and formatting costs more than a message should. */
-const keyOf = (address: NetAddress.InetAddress): string => {
-  let key = formatted.get(address)
-  if (key === undefined) formatted.set(address, (key = NetAddress.formatInet(address)))
-  return key
-}
 
 /** Nobody but the closing of the pool's scope interrupts a dial that somebody waits for. */
 const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>

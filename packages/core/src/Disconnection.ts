@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as NetAddress from "effect/net/NetAddress"
+import type * as Option from "effect/Option"
 import type { Close } from "./Close.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 
@@ -14,7 +15,10 @@ import type { ConnectionId } from "./ConnectionId.ts"
  * @since 0.1.0
  */
 export interface Disconnection {
+  /** Where the peer was. */
   readonly peer: NetAddress.InetAddress
+  /** Where this side had dialled the peer, which is where to dial it again; none when the peer had dialled. */
+  readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   readonly connectionId: ConnectionId
   readonly reason: Close
 }

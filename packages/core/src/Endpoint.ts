@@ -12,7 +12,6 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { BidirectionalStream } from "./BidirectionalStream.ts"
@@ -26,6 +25,7 @@ import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
 import type { EndpointError } from "./EndpointError.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
+import * as addressSetting from "./internal/addressSetting.ts"
 import * as internal from "./internal/endpoint.ts"
 import * as PortMapper from "./PortMapper.ts"
 import * as QuicheTransport from "./QuicheTransport.ts"
@@ -37,7 +37,7 @@ export type { Disconnection } from "./Disconnection.ts"
 export type { IncomingMessage } from "./IncomingMessage.ts"
 
 /**
- * An address, or text such as `"127.0.0.1:4433"` or `"[::1]:4433"`.
+ * An address, or text such as `"127.0.0.1:4433"`, `"[::1]:4433"` or `"[fe80::1%eth0]:4433"`.
  *
  * @category models
  * @since 0.1.0
@@ -74,14 +74,12 @@ export interface Options {
  */
 export const config = (path?: string): Config.Config<Options> => {
   const options = Config.all({
-    localAddress: setting(Config.schema(AddressText, "localAddress")),
-    contacts: setting(Config.Array(AddressText, "contacts")),
+    localAddress: setting(Config.schema(addressSetting.AddressText, "localAddress")),
+    contacts: setting(Config.Array(addressSetting.AddressText, "contacts")),
     config: EndpointConfig.config()
   })
   return path === undefined ? options : Config.nested(options, path)
 }
-
-const AddressText = Schema.Trim.pipe(Schema.decodeTo(Schema.InetAddressFromString))
 
 const setting = <A>(from: Config.Config<A>): Config.Config<A | undefined> => Config.withDefault(from, undefined)
 
@@ -96,14 +94,20 @@ const setting = <A>(from: Config.Config<A>): Config.Config<A | undefined> => Con
 export class Endpoint extends Context.Service<
   Endpoint,
   {
-    /** The bound UDP address. */
+    /** The bound UDP address, which may be a wildcard. That is no address to dial: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress
     /**
-     * Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or local. What the
-     * latest bootstrap has found.
+     * Where this endpoint is reached by peers near by: the bound address, or those of the interfaces behind a wildcard, as
+     * they are now. The ones that most peers can reach come first, loopback addresses last. A transport that knows no
+     * interfaces leaves the loopback address.
+     */
+    readonly localAddresses: readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>]
+    /**
+     * Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or else the first of
+     * `localAddresses`, which is never a wildcard. What the latest bootstrap has found.
      */
     readonly publicAddress: NetAddress.InetAddress
-    /** The contact that answered first when the endpoint was bootstrapped last, if any did. */
+    /** The contact that answered first when the endpoint was bootstrapped last, if any did: as it was named. */
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
     /**
      * The port on the gateway, if `forwardPort` asked for one and it was granted. Its `status` tells what becomes of it;
@@ -138,9 +142,11 @@ export class Endpoint extends Context.Service<
     readonly bootstrap: (
       contacts?: ReadonlyArray<Address>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
-    /** Closes every connection with `peer`. */
+    /** Closes every connection with `peer`: those whose peer is there now, and those that were dialled there. */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
+    /** The id of the connection with `peer`, which is there now, or was dialled there and answers from elsewhere. */
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
+    /** Where the peer with this id is now. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
     readonly openBidirectionalStream: (
       peer: Address,

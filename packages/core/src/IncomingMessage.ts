@@ -16,6 +16,7 @@ import type { SendStream } from "./SendStream.ts"
  * @since 0.1.0
  */
 export interface IncomingMessage {
+  /** Where the peer was when the message arrived. */
   readonly peer: NetAddress.InetAddress
   readonly connectionId: ConnectionId
   readonly payload: Uint8Array

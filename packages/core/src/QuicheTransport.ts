@@ -12,15 +12,23 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
+import { unbindable } from "./Address.ts"
 import { SocketError } from "./EndpointError.ts"
 import * as certificate from "./internal/quiche/certificate.ts"
+import { interfaces } from "./internal/quiche/interfaces.ts"
 import { farewell } from "./internal/quiche/farewell.ts"
 import * as native from "./internal/quiche/native.ts"
 import * as nativeConfig from "./internal/quiche/nativeConfig.ts"
 import { Outbox } from "./internal/quiche/outbox.ts"
 import { Socket } from "./internal/quiche/socket.ts"
 import * as tunables from "./internal/quiche/tunables.ts"
-import { type BackingSocket, type BindOptions, type SocketEvents, Transport } from "./Transport.ts"
+import {
+  type BackingSocket,
+  type BindOptions,
+  type NetworkInterface,
+  type SocketEvents,
+  Transport
+} from "./Transport.ts"
 
 /**
  * @category models
@@ -35,6 +43,8 @@ export interface Options {
   readonly maxUdpPayload?: number | undefined
   /** Makes the UDP socket for an address. The default is Node's; a simulated network plugs in here. */
   readonly openSocket?: ((address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>) | undefined
+  /** The interfaces that `openSocket` binds to. The default is those of this machine. */
+  readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
 }
 
 /**
@@ -45,7 +55,8 @@ export interface Options {
  */
 export const make = (options: Options = {}): Transport["Service"] =>
   Transport.of({
-    bind: (bind, events) => open(bind, events, options)
+    bind: (bind, events) => open(bind, events, options),
+    interfaces: options.interfaces ?? interfaces
   })
 
 /**
@@ -76,6 +87,8 @@ const open = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
   const address = bind.localAddress
+  const reason = unbindable(address)
+  if (reason !== undefined) return yield* new SocketError({ address, reason, cause: new Error(reason) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
   const credentials = yield* certificate.selfSigned
   const datagrams = yield* (options.openSocket ?? openNodeSocket)(address)

@@ -76,6 +76,21 @@ export interface DialEvents {
 }
 
 /**
+ * An address of an interface of the machine.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NetworkInterface {
+  /** Such as `"eth0"`. An interface with several addresses is there several times. */
+  readonly name: string
+  readonly address: NetAddress.IpAddress
+  readonly prefixLength: number
+  /** The number of the zone of link-local IPv6 addresses (RFC 4007); 0 where there is none. */
+  readonly scopeId: number
+}
+
+/**
  * A bound socket. It lives as long as the scope of the `bind` that made it; closing that scope closes every
  * connection, tells the peers, and frees the port.
  *
@@ -250,5 +265,10 @@ export class Transport extends Context.Service<
       options: BindOptions,
       events: SocketEvents
     ) => Effect.Effect<BackingSocket, SocketError, Scope.Scope>
+    /**
+     * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses. Without
+     * it, nothing is known of them.
+     */
+    readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
   }
 >()("@qp2p/core/Transport") {}

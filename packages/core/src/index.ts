@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Address from "./Address.ts"
 export * as BidirectionalStream from "./BidirectionalStream.ts"
 export * as Bootstrap from "./Bootstrap.ts"
 export * as ClientEndpointError from "./ClientEndpointError.ts"

@@ -27,6 +27,9 @@ const nodeWith = (
     readonly localAddress?: string
     /** Who wins the race; `contact` otherwise. */
     readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
+    readonly interfaces?: ReadonlyArray<string>
+    /** Where the winner is, if not where it was dialled. */
+    readonly answersFrom?: NetAddress.InetAddress
   } = {}
 ) =>
   Effect.gen(function* () {
@@ -40,14 +43,17 @@ const nodeWith = (
     const node: Bootstrap.Node = {
       config,
       localAddress: address(options.localAddress ?? "10.0.0.1:1"),
+      localAddresses: [address(options.localAddress ?? "10.0.0.1:1"), ...(options.interfaces ?? []).map(address)],
       mapped: Option.fromUndefinedOr(options.mapped),
       known: Option.fromUndefinedOr(options.known),
       reachAny: (contacts) =>
         Effect.sync(() => {
           reached.push(contacts)
           if (options.unreached === true) return Option.none()
+          const winner = options.winner?.(contacts) ?? contact
           return Option.some({
-            address: options.winner?.(contacts) ?? contact,
+            address: winner,
+            remoteAddress: options.answersFrom ?? winner,
             ask: (question: ControlMessage) =>
               Effect.sync(() => {
                 asked.push(question)
@@ -184,6 +190,26 @@ describe("the endpoint's own address among the contacts", () => {
     })
   )
 
+  it.effect("is not dialled at any of its interfaces either", () =>
+    Effect.gen(function* () {
+      const { node, reached } = yield* nodeWith({ interfaces: ["10.0.0.3:1", "127.0.0.1:1"] })
+      yield* run(node, [address("127.0.0.1:1"), contact, address("10.0.0.3:1")])
+      assert.deepStrictEqual(reached, [[contact]])
+    })
+  )
+
+  it.effect("is told by an echo of the address that the contact answers from, too", () =>
+    Effect.gen(function* () {
+      const { asked, node } = yield* nodeWith({ answersFrom: seen })
+      const outcome = yield* run(node, [contact])
+      assert.isTrue(Option.isNone(outcome.contact))
+      assert.deepStrictEqual(
+        asked.map(({ _tag }) => _tag),
+        ["EndpointEchoReq"]
+      )
+    })
+  )
+
   it.effect("is told by an echo that comes from the address that it names, and the others are asked", () =>
     Effect.gen(function* () {
       // Bound to every address, it does not know which ones are its own.
@@ -250,6 +276,18 @@ describe("a start fails", () => {
     })
   )
 
+  for (const nobodys of ["0.0.0.0:1", "224.0.0.1:1", "255.255.255.255:1", "192.0.2.1:0", "[::ffff:224.0.0.1]:1"]) {
+    it.effect(
+      `with EndpointEchoError when the contact says that it sees ${nobodys}, which is no address of a host`,
+      () =>
+        Effect.gen(function* () {
+          const error = yield* fails(() => ({ _tag: "EndpointEchoResp", address: address(nobodys) }))
+          assert.deepInclude(error, { _tag: "EndpointEchoError", peer: contact })
+          if (error._tag === "EndpointEchoError") assert.strictEqual(error.error._tag, "SerializationError")
+        })
+    )
+  }
+
   it.effect("with EndpointVerificationError when the contact answers another question", () =>
     Effect.gen(function* () {
       const error = yield* fails(() => echo)
@@ -264,7 +302,8 @@ describe("a start fails", () => {
       const timedOut = new RpcTimedOut({ peer: contact })
       const mute: Bootstrap.Node = {
         ...node,
-        reachAny: () => Effect.succeedSome({ address: contact, ask: () => Effect.fail(timedOut) })
+        reachAny: () =>
+          Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
       assert.deepInclude(error, { _tag: "EndpointEchoError", error: timedOut })
@@ -322,8 +361,17 @@ describe("a peer's questions", () => {
     })
   )
 
+  it.effect("a link-local address is in the zone that the peer is seen in, since the wire knows none", () =>
+    Effect.gen(function* () {
+      const peer = asker("[fe80::1%2]:1")
+      yield* respond(peer, verification("[fe80::1]:5000"))
+      assert.deepStrictEqual(peer.dialled, ["[fe80::1%2]:5000"])
+    })
+  )
+
   for (const claimed of [
     "192.0.2.2:1",
+    "224.0.0.1:1",
     "127.0.0.1:1",
     "0.0.0.0:1",
     "255.255.255.255:1",

@@ -16,6 +16,7 @@ import { settle } from "./endpoint-support/memory.ts"
 class Fake implements Connection {
   readonly id: ConnectionId
   remoteAddress: NetAddress.InetAddress
+  readonly dialledAddress = Option.none<NetAddress.InetAddress>()
   readonly send = () => Effect.never
   readonly openUni = () => Effect.never
   readonly openBi = () => Effect.never

@@ -205,6 +205,10 @@ describe("retries", () => {
     ["an address that does not parse", "nowhere", { _tag: "InvalidAddress", input: "nowhere" }],
     ["an address without a port", "10.0.0.2", { _tag: "InvalidAddress", input: "10.0.0.2" }],
     ["port 0", "10.0.0.2:0", { _tag: "InvalidAddress", input: "10.0.0.2:0" }],
+    ["a multicast address", "224.0.0.1:2", { _tag: "InvalidAddress", input: "224.0.0.1:2" }],
+    ["a multicast address in IPv6 form", "[::ffff:224.0.0.1]:2", { _tag: "InvalidAddress", input: "224.0.0.1:2" }],
+    ["the broadcast address", "255.255.255.255:2", { _tag: "InvalidAddress", input: "255.255.255.255:2" }],
+    ["the unspecified address", "0.0.0.0:2", { _tag: "InvalidAddress", input: "0.0.0.0:2" }],
     ["another family", "[::1]:1", { _tag: "InvalidAddress", input: "[::1]:1" }],
     ["a full endpoint", "10.0.0.3:3", { _tag: "TooManyConnections", limit: 1 }]
   ]
@@ -321,7 +325,8 @@ describe("connectToAny", () => {
             [peers[3], "InvalidAddress"]
           ]
         )
-        assert.strictEqual(dials.peers.length, 3)
+        // What nobody can be dialled at is not handed to the transport.
+        assert.deepStrictEqual(dials.peers, ["10.0.0.8:8", "10.0.0.9:9"])
       })
     ).pipe(onNetwork)
   )

@@ -96,9 +96,13 @@ describe("an endpoint's options from Config", () => {
   it.effect("fail the layer with Config's ConfigError, which names the place and the reason", () =>
     Effect.gen(function* () {
       for (const [source, place, reason] of [
-        [{ node: { localAddress: "nowhere" } }, `["node"]["localAddress"]`, "expected host:port or [IPv6]:port"],
+        [
+          { node: { localAddress: "nowhere" } },
+          `["node"]["localAddress"]`,
+          "expected host:port such as 127.0.0.1:4433 or [::1]:4433; nowhere is no IP address"
+        ],
         [{ node: { contacts: "10.0.0.2:2,nowhere" } }, `["node"]["contacts"][1]`, "expected host:port"],
-        [{ node: { contacts: ["10.0.0.2:2", "[::1]:0x50"] } }, `["node"]["contacts"][1]`, "port must be"],
+        [{ node: { contacts: ["10.0.0.2:2", "[::1]:0x50"] } }, `["node"]["contacts"][1]`, "the port 0x50 is no number"],
         [{ node: { messageBuffer: 0 } }, `["node"]["messageBuffer"]`, "must be an integer between"]
       ] as const) {
         for (const layer of [

@@ -206,6 +206,8 @@ const shown = (input: unknown): string =>
 describe("what is not acceptable is named, with the reason", () => {
   const never = [null, true, "soon", "", {}, [], Number.NaN, -1, -Infinity]
   const notWhole = [...never, 0, 1.5, Infinity, "5"]
+  // Addresses of no single host.
+  const nobodys = ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1", "::ffff:0.0.0.0", "::ffff:239.1.2.3"]
   const notTime = [...never, "5", "5 parsecs", "-1 seconds", { minutes: Number.NaN }, { fortnights: 1 }, [1], ["1", 0]]
   const positive = `must be more than 0, as a duration such as "30 seconds" or in milliseconds`
   const bytes = "must be an integer between 1 and 9007199254740991"
@@ -226,8 +228,22 @@ describe("what is not acceptable is named, with the reason", () => {
       accepted: [true, false]
     },
     externalIp: {
-      reason: `must be an IP address, such as "203.0.113.7" or "2001:db8::1"`,
-      inputs: [null, true, 5, "", "somewhere", "10.0.0.1:1", "[::1]", "10.0.0", "10.0.0.256", " 10.0.0.1", {}, []],
+      reason: `must be the IP address of one host, such as "203.0.113.7" or "2001:db8::1"`,
+      inputs: [
+        null,
+        true,
+        5,
+        "",
+        "somewhere",
+        "10.0.0.1:1",
+        "[::1]",
+        "10.0.0",
+        "10.0.0.256",
+        " 10.0.0.1",
+        {},
+        [],
+        ...nobodys
+      ],
       accepted: ["203.0.113.7", "2001:db8::1"]
     },
     externalPort: {

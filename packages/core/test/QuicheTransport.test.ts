@@ -176,7 +176,10 @@ describe("dial", () => {
     ["an IPv6 address from an IPv4 socket", "127.0.0.1:0", "[::1]:4433"],
     ["an IPv4 address from an IPv6 socket", "[::1]:0", "127.0.0.1:4433"],
     ["the unspecified IPv4 address", "127.0.0.1:0", "0.0.0.0:4433"],
-    ["the unspecified IPv6 address", "[::1]:0", "[::]:4433"]
+    ["the unspecified IPv6 address", "[::1]:0", "[::]:4433"],
+    ["an IPv4 multicast address", "127.0.0.1:0", "224.0.0.1:4433"],
+    ["an IPv6 multicast address", "[::1]:0", "[ff02::1]:4433"],
+    ["the broadcast address", "127.0.0.1:0", "255.255.255.255:4433"]
   ] as const) {
     it.live(`of ${what} fails with InvalidAddress`, () =>
       Effect.gen(function* () {

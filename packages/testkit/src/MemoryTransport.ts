@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import { unbindable, undiallable } from "@qp2p/core/Address"
 import { LocallyClosed, TransportClosed } from "@qp2p/core/Close"
 import {
   type ConnectionError,
@@ -27,7 +28,7 @@ import type { Host } from "./Gateway.ts"
 import { MemoryConnection } from "./internal/memory/connection.ts"
 import { Link } from "./internal/memory/link.ts"
 import type { MemoryPort, MemoryWire } from "./internal/memory/port.ts"
-import { anyHost, hostOf, type NetworkHost, vacancy } from "./internal/network/host.ts"
+import { anyHost, hostOf, interfacesOf, type NetworkHost, vacancy } from "./internal/network/host.ts"
 import { type Place, placeOf } from "./internal/network/place.ts"
 import type { Realm } from "./internal/network/realm.ts"
 import * as MemoryNetwork from "./MemoryNetwork.ts"
@@ -53,11 +54,11 @@ const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, sourc
 /** Why `peer` cannot be dialled from `port`, if so. */
 const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
-  if (peer.port === 0) return new InvalidAddress({ input, reason: "its port is 0" })
+  const reason = undiallable(peer)
+  if (reason !== undefined) return new InvalidAddress({ input, reason })
   if (peer._tag !== port.place.address._tag) {
     return new InvalidAddress({ input, reason: "its family is not the socket's" })
   }
-  if (NetAddress.isUnspecified(peer.address)) return new InvalidAddress({ input, reason: "its address is nobody's" })
   const { maxConnections } = port.options
   return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
 }
@@ -72,7 +73,12 @@ const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress
 
 const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] =>
   Transport.of({
+    interfaces: interfacesOf(host),
     bind: Effect.fnUntraced(function* (options, events) {
+      const unfit = unbindable(options.localAddress)
+      if (unfit !== undefined) {
+        return yield* new SocketError({ address: options.localAddress, reason: unfit, cause: new Error(unfit) })
+      }
       const vacant = vacancy(host, options.localAddress)
       if (Result.isFailure(vacant)) {
         const reason = refusals[vacant.failure]

@@ -64,6 +64,15 @@ export interface NetworkControl {
   readonly mend: (a: Places, b: Places) => Effect.Effect<void, NetAddress.NetAddressError>
   /** Undoes every `partition` and `blackhole`, and whatever else was cut. */
   readonly heal: Effect.Effect<void>
+  /**
+   * Gives a host in the public part of the network a further address. Its sockets are reached there, too, and answer from
+   * the address that they are bound to, as a host with several addresses does whose sockets are bound to the wildcard
+   * address.
+   */
+  readonly addAddress: (
+    host: string | NetAddress.IpAddress,
+    address: string | NetAddress.IpAddress
+  ) => Effect.Effect<void, NetAddress.NetAddressError>
   /** Adds a gateway. Hosts are put behind it by `layerHost` of the transport. */
   readonly gateway: (options: Gateway.Options) => Effect.Effect<Gateway.Gateway, NetAddress.NetAddressError>
 }

@@ -22,7 +22,7 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import type { Host } from "./Gateway.ts"
 import * as control from "./internal/network/control.ts"
-import { anyHost, hostOf } from "./internal/network/host.ts"
+import { anyHost, hostOf, interfacesOf } from "./internal/network/host.ts"
 import * as Timeline from "./internal/network/timeline.ts"
 import { SimulatedWire } from "./internal/simulated/port.ts"
 import * as socket from "./internal/simulated/socket.ts"
@@ -162,7 +162,9 @@ export const layer = (options?: Options): Layer.Layer<SimulatedNetwork> => Layer
  */
 export const layerTransport: Layer.Layer<Transport, never, SimulatedNetwork> = Layer.effect(
   Transport,
-  Effect.map(SimulatedNetwork, ({ openSocket }) => QuicheTransport.make({ openSocket }))
+  Effect.map(SimulatedNetwork, ({ openSocket, wire }) =>
+    QuicheTransport.make({ openSocket, interfaces: interfacesOf(anyHost(wire)) })
+  )
 )
 
 /**
@@ -178,6 +180,9 @@ export const layerHost = (host: Host): Layer.Layer<Transport, NetAddress.NetAddr
     Effect.gen(function* () {
       const { wire } = yield* SimulatedNetwork
       const found = yield* hostOf(wire, host)
-      return QuicheTransport.make({ openSocket: (address) => socket.make(wire, found, address) })
+      return QuicheTransport.make({
+        openSocket: (address) => socket.make(wire, found, address),
+        interfaces: interfacesOf(found)
+      })
     })
   )

@@ -158,7 +158,7 @@ const accepting = Effect.fnUntraced(function* (options: Options, index: number, 
         return owner
       }
     })
-  const made = yield* Effect.provideService(endpoint(options, index), Transport, Transport.of({ bind }))
+  const made = yield* Effect.provideService(endpoint(options, index), Transport, Transport.of({ ...transport, bind }))
   return { endpoint: made, everyone: everyone.await }
 })
 

@@ -38,6 +38,11 @@ export interface Options {
    * then. Default: false.
    */
   readonly lossy?: boolean | undefined
+  /**
+   * Where a socket can be bound, with port 0, and an IP address at which it can be dialled then and does not answer from,
+   * such as `{ bind: "0.0.0.0:0", dial: "127.0.0.2" }` on Linux. Without it, the rules about such peers are left out.
+   */
+  readonly multihomed?: { readonly bind: string; readonly dial: string } | undefined
 }
 
 /**
@@ -49,20 +54,20 @@ export interface Options {
  */
 export const suite = <E>(name: string, layer: Layer.Layer<Transport, E>, options: Options = {}): void => {
   const limit = Duration.fromInputUnsafe(options.limit ?? "20 seconds")
-  const { address = "127.0.0.1:0", lossy = false } = options
+  const { address = "127.0.0.1:0", lossy = false, multihomed } = options
   // Rules await several conditions; each has its own limit.
   const timeout = Math.max(30_000, 5 * Duration.toMillis(limit))
   describe(`${name} as a Transport`, () => {
     for (const { rules, title } of groups) {
       describe(`rules about ${title}`, () => {
-        for (const { run, title } of rules) {
+        for (const { run, title } of rules.filter((rule) => multihomed !== undefined || rule.multihomed !== true)) {
           it.live(
             title,
             () =>
               run.pipe(
                 Effect.scoped,
                 Effect.provide(layer),
-                Effect.provideService(Surroundings, { address, limit, lossy })
+                Effect.provideService(Surroundings, { address, limit, lossy, multihomed })
               ),
             timeout
           )

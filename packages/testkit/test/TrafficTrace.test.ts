@@ -142,7 +142,7 @@ describe("a trace", () => {
           "10.0.0.1:1  bound, for dialling only",
           "10.0.0.1:1  not bound: cannot listen on 10.0.0.1:1: the address is in use",
           "10.0.0.1:1 → 10.0.0.9:0  dial 1",
-          "10.0.0.1:1 ← 10.0.0.9:0  dial 1 failed: cannot dial 10.0.0.9:0: its port is 0",
+          "10.0.0.1:1 ← 10.0.0.9:0  dial 1 failed: cannot dial 10.0.0.9:0: port 0 cannot be dialled",
           "10.0.0.1:1 → 10.0.0.9:9  dial 2",
           "10.0.0.1:1 → 10.0.0.9:9  dial 3",
           "10.0.0.1:1 → 10.0.0.9:9  dial 3 given up",

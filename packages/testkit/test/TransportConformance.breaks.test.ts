@@ -9,10 +9,11 @@ import { type Rule, Surroundings } from "../src/internal/conformance/rule.ts"
 import { groups } from "../src/internal/conformance/rules.ts"
 import { broken, type Changes } from "./breaks/brokenTransport.ts"
 import { breaks } from "./breaks/breaks.ts"
+import { multihomed } from "./multihomed.ts"
 
 /** On the test's clock, so that no rule is broken because the machine is busy. */
 const outcome = Effect.fnUntraced(function* (rule: Rule, changes: Changes) {
-  const surroundings: Surroundings = { address: "127.0.0.1:0", limit: Duration.seconds(10), lossy: false }
+  const surroundings: Surroundings = { address: "127.0.0.1:0", limit: Duration.seconds(10), lossy: false, multihomed }
   const fiber = yield* Effect.forkChild(
     rule.run.pipe(
       Effect.scoped,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { ConnectionId } from "@qp2p/core/ConnectionId"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import * as CliError from "effect/cli/CliError"
@@ -91,6 +92,20 @@ export const run = Effect.fnUntraced(function* (
   // something happened: what is true now is what the endpoint says.
   const isConnected = (peer: NetAddress.InetAddress) => Effect.map(endpoint.connectionId(peer), Option.isSome)
 
+  /** The peer that is reached at an address, which is taken in. */
+  const peerAt = Effect.fnUntraced(function* (address: NetAddress.InetAddress) {
+    const peer = yield* endpoint.connectionId(address)
+    if (Option.isSome(peer)) yield* peers.add(peer.value)
+    return peer
+  })
+
+  /** What to call who is at an address: a contact as it was named, wherever it answers from. */
+  const nameOf = (id: ConnectionId, place: NetAddress.InetAddress) =>
+    Effect.map(
+      Effect.filter(options.contacts, (contact) => Effect.map(endpoint.connectionId(contact), Option.contains(id))),
+      ([contact]) => contact ?? place
+    )
+
   const redial = (contact: NetAddress.InetAddress) =>
     FiberMap.run(
       redials,
@@ -102,7 +117,7 @@ export const run = Effect.fnUntraced(function* (
           schedule: redialSchedule
         }),
         Effect.matchEffect({
-          onSuccess: () => Effect.andThen(peers.add(contact), log.say(`${contact} connected (contact)`)),
+          onSuccess: () => Effect.andThen(peerAt(contact), log.say(`${contact} connected (contact)`)),
           onFailure: (error) => log.warn(oneLine(error.message))
         })
       ),
@@ -111,29 +126,40 @@ export const run = Effect.fnUntraced(function* (
 
   // Tells of the first connection with a peer, and not of those that a peer that pings, or a contact that verifies our
   // address, opens and closes beside the one it holds.
-  const connected = Effect.fnUntraced(function* (peer: NetAddress.InetAddress, suffix = "") {
-    if (!(yield* isConnected(peer))) return yield* Effect.logDebug(`${peer} connected, and is gone`)
-    if (peers.has(peer)) return yield* Effect.logDebug(`${peer} connected (another connection with it is open)`)
-    yield* peers.add(peer)
-    yield* log.say(`${peer} connected${suffix}`)
-    yield* FiberMap.remove(redials, `${peer}`)
+  const connected = Effect.fnUntraced(function* (address: NetAddress.InetAddress, suffix = "") {
+    const peer = yield* endpoint.connectionId(address)
+    if (Option.isNone(peer)) {
+      yield* Effect.logDebug(`${address} connected, and is gone`)
+      return peer
+    }
+    if (peers.has(peer.value)) yield* Effect.logDebug(`${address} connected (another connection with it is open)`)
+    else {
+      yield* peers.add(peer.value)
+      yield* log.say(`${address} connected${suffix}`)
+    }
+    yield* FiberMap.remove(redials, `${address}`)
+    return peer
   })
 
   const onConnection = Effect.flatMap(endpoint.nextConnection, ({ remoteAddress }) => connected(remoteAddress))
 
   const onDisconnection = Effect.flatMap(
     endpoint.nextDisconnection,
-    Effect.fnUntraced(function* ({ peer, reason }) {
-      if (yield* isConnected(peer)) {
+    Effect.fnUntraced(function* ({ connectionId, dialledAddress, peer: place, reason }) {
+      // A contact answers from where it likes, and is dialled again where it was dialled before.
+      const peer = Option.getOrElse(dialledAddress, () => place)
+      const wasIn = peers.has(connectionId)
+      if (Option.isNone(yield* endpoint.addressOf(connectionId))) yield* peers.remove(connectionId)
+      if ((yield* isConnected(peer)) || (yield* isConnected(place))) {
+        yield* peerAt(place)
         const orderly = reason._tag === "LocallyClosed" || reason._tag === "ApplicationClosed"
         const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
         return yield* orderly ? Effect.logDebug(line) : log.say(line)
       }
       // Who is not in has come and gone unseen, or this was the last but one of its connections, both over by now.
       const line = `${peer} disconnected: ${oneLine(reason.message)}`
-      yield* peers.has(peer) ? log.say(line) : Effect.logDebug(line)
-      yield* peers.remove(peer)
-      yield* files.forget(peer)
+      yield* wasIn ? log.say(line) : Effect.logDebug(line)
+      yield* files.forget(place)
       if (isContact(peer)) yield* redial(peer)
     })
   )
@@ -142,16 +168,17 @@ export const run = Effect.fnUntraced(function* (
     endpoint.nextMessage,
     Effect.fnUntraced(function* (message) {
       if (yield* files.handle(message)) return
-      yield* connected(message.peer)
-      yield* log.say(`${message.peer}: ${Format.message(message.payload)}`)
+      const peer = yield* connected(message.peer)
+      const name = yield* nameOf(message.connectionId, message.peer)
+      yield* log.say(`${name}: ${Format.message(message.payload)}`)
       const called = Option.exists(Format.asText(message.payload), (text) => text.trim().toLowerCase() === marco)
       if (Option.isSome(message.reply)) {
         // The peer opened a stream for its question: answer there, and close our half either way.
         const reply = message.reply.value
         const answer = called ? reply.sendMessage(polo) : Effect.void
         yield* answer.pipe(Effect.andThen(reply.finish), Effect.ignore, Effect.forkIn(scope))
-      } else if (called) {
-        yield* peers.tell(message.peer, polo)
+      } else if (called && Option.isSome(peer)) {
+        yield* peers.tell(peer.value, polo)
       }
     })
   )
@@ -163,7 +190,7 @@ export const run = Effect.fnUntraced(function* (
   })
 
   const scope = yield* Effect.scope
-  yield* log.say(`local ${endpoint.localAddress}`)
+  yield* Effect.forEach(Format.localAddresses(endpoint), log.say, { discard: true })
   yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, options))
   if (Option.isSome(endpoint.bootstrapContact)) {

@@ -103,7 +103,7 @@ export const run = Effect.fnUntraced(function* (
     })
   )
 
-  yield* log.say(`local ${endpoint.localAddress}`)
+  yield* Effect.forEach(Format.localAddresses(endpoint), log.say, { discard: true })
   yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, { contacts: options.contacts, external: false }))
 

@@ -7,6 +7,7 @@
  *
  * @since 0.1.0
  */
+import * as Address from "@qp2p/core/Address"
 import * as Bootstrap from "@qp2p/core/Bootstrap"
 import * as ConnectionPool from "@qp2p/core/ConnectionPool"
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -80,7 +81,11 @@ const within =
     })
 
 const at = (address: NetAddress.InetAddress, port: number): NetAddress.InetAddress =>
-  NetAddress.inetAddressUnsafe(address.address, port)
+  NetAddress.inetAddressFromInputUnsafe({
+    address: address.address,
+    port,
+    scopeId: NetAddress.isInetAddressV6(address) ? address.scopeId : 0
+  })
 
 /**
  * Ends within `limits`, whatever the network does; fails only when `listen` cannot be listened on. The mapping is gone
@@ -251,11 +256,13 @@ const unexpected = (answer: WireMessage) =>
   new Problem({ error: "SerializationError", reason: `a ${answer._tag} answers another question` })
 
 const echo = (ask: Ask): Effect.Effect<NetAddress.InetAddress, Problem> =>
-  Effect.flatMap(ask({ _tag: "EndpointEchoReq" }), (answer) =>
-    answer._tag === "EndpointEchoResp"
+  Effect.flatMap(ask({ _tag: "EndpointEchoReq" }), (answer) => {
+    if (answer._tag !== "EndpointEchoResp") return Effect.fail(unexpected(answer))
+    const reason = Address.undiallable(answer.address)
+    return reason === undefined
       ? Effect.succeed(NetAddress.toCanonical(answer.address))
-      : Effect.fail(unexpected(answer))
-  )
+      : Effect.fail(new Problem({ error: "SerializationError", reason: `it says ${answer.address}, but ${reason}` }))
+  })
 
 const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Effect.Effect<DialBack> =>
   ask({ _tag: "EndpointVerificationReq", address }).pipe(

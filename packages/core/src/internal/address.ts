@@ -3,23 +3,28 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import { InvalidAddress } from "../ConnectionError.ts"
+import * as Address from "../Address.ts"
+import type { InvalidAddress } from "../ConnectionError.ts"
+import type { NetworkInterface } from "../Transport.ts"
 
 /** Texts parsed before: programs keep naming the same peers, and parsing costs more than a message should. */
 const parsed = new Map<string, NetAddress.InetAddress>()
 const maxParsed = 4_096
 
+/** What stands for the name of an interface may be another number tomorrow. */
+const mayNameInterface = /%(?!\d+\])/u
+
 /** An IPv4-mapped IPv6 address becomes the IPv4 address that it stands for, so that a peer has one name only. */
 export const resolve = (
-  input: NetAddress.InetAddress | string
+  input: NetAddress.InetAddress | string,
+  interfaces?: () => ReadonlyArray<NetworkInterface>
 ): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
   if (typeof input !== "string") return Result.succeed(NetAddress.toCanonical(input))
   const known = parsed.get(input)
   if (known !== undefined) return Result.succeed(known)
-  const result = NetAddress.inetAddressFromString(input)
-  if (Result.isFailure(result)) return Result.fail(new InvalidAddress({ input, reason: result.failure.message }))
-  const address = NetAddress.toCanonical(result.success)
+  const result = Address.fromString(input, interfaces)
+  if (Result.isFailure(result) || mayNameInterface.test(input)) return result
   if (parsed.size >= maxParsed) parsed.clear()
-  parsed.set(input, address)
-  return Result.succeed(address)
+  parsed.set(input, result.success)
+  return result
 }

@@ -7,10 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import { undiallable } from "../Address.ts"
 import type * as Bootstrap from "../Bootstrap.ts"
 import type { Close } from "../Close.ts"
 import type { Connection } from "../Connection.ts"
-import { type ConnectionError, EndpointStopped, TooManyConnections } from "../ConnectionError.ts"
+import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../ConnectionError.ts"
 import type { ConnectionId } from "../ConnectionId.ts"
 import type { Pool } from "../ConnectionPool.ts"
 import type { Disconnection } from "../Disconnection.ts"
@@ -18,11 +19,13 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type { BackingConnection, BackingSocket, ConnectionEvents } from "../Transport.ts"
+import type { BackingConnection, BackingSocket, ConnectionEvents, NetworkInterface } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
+import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
 import type { Reply } from "./connection/reply.ts"
+import { DialledConnections } from "./dialledConnections.ts"
 import { Inbox } from "./inbox.ts"
 
 export class Connections implements ConnectionOwner {
@@ -38,12 +41,16 @@ export class Connections implements ConnectionOwner {
   private warned = false
   /** Connections that the application has been or will be told of. */
   private readonly announced = new Set<Connection>()
+  private readonly dialled = new DialledConnections<ConnectionImpl>()
   private readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   private readonly background: (effect: Effect.Effect<unknown>) => void
+  readonly interfaces: () => ReadonlyArray<NetworkInterface>
 
   constructor(options: {
     readonly config: EndpointConfig
+    /** Those of the machine, as far as the transport tells. */
+    readonly interfaces: () => ReadonlyArray<NetworkInterface>
     readonly pool: Pool
     readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
@@ -52,6 +59,7 @@ export class Connections implements ConnectionOwner {
   }) {
     const { config } = options
     this.config = config
+    this.interfaces = options.interfaces
     this.pool = options.pool
     this.nameOf = options.nameOf
     this.respond = options.respond
@@ -82,17 +90,49 @@ export class Connections implements ConnectionOwner {
     this.disconnections.end()
   }
 
+  /** An address as a caller writes it. */
+  readonly resolve = (input: NetAddress.InetAddress | string) => address.resolve(input, this.interfaces)
+
+  // --- finding connections -----------------------------------------------------------------------------------------
+
+  /**
+   * The connection to use with `peer`: one whose peer is there now, or else one that was dialled there and whose peer is
+   * elsewhere.
+   */
+  current(peer: NetAddress.InetAddress): Connection | undefined {
+    return this.pool.current(peer) ?? this.dialled.all(peer).find(this.isPooled)
+  }
+
+  /** Every connection with `peer`, the one to use first. */
+  all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
+    const there = this.pool.all(peer)
+    const elsewhere = this.dialled.all(peer).filter((connection) => !there.includes(connection))
+    return [...there, ...elsewhere.filter(this.isPooled)]
+  }
+
+  /** The connection to use with `peer`, or a new one. */
+  readonly connect = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
+    Effect.suspend(() => {
+      const elsewhere = this.pool.current(peer) === undefined ? this.current(peer) : undefined
+      return elsewhere === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(elsewhere)
+    })
+
+  /** What the pool has given up must not be found by another name. */
+  private readonly isPooled = (connection: Connection): boolean =>
+    this.pool.current(connection.remoteAddress) === connection ||
+    this.pool.all(connection.remoteAddress).includes(connection)
+
   // --- making connections ------------------------------------------------------------------------------------------
 
   /** A peer dialled us. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
-    const connection = this.wrap(backing)
+    const connection = this.wrap(backing, Option.none())
     if (!this.mayDisconnect || !this.makeRoom() || this.messages.waiting > this.config.messageBuffer) {
       backing.close(overloadedCode, "the application does not keep up")
       return connection
     }
     // A peer that dials may have lost the connections it had, as after a crash: those are not to be used for long.
-    for (const other of this.pool.all(connection.remoteAddress)) (other as ConnectionImpl).checkAlive()
+    for (const other of this.all(connection.remoteAddress)) (other as ConnectionImpl).checkAlive()
     this.announce(connection)
     this.incoming.offer(connection)
     return connection
@@ -121,9 +161,11 @@ export class Connections implements ConnectionOwner {
   private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
+      const reason = undiallable(peer, this.interfaces)
+      if (reason !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), reason })))
       const giveUp = this.socket.dial(peer, {
         onConnected: (backing) => {
-          const connection = this.wrap(backing)
+          const connection = this.wrap(backing, Option.some(peer))
           resume(Effect.succeed(connection))
           return connection
         },
@@ -168,14 +210,16 @@ export class Connections implements ConnectionOwner {
       )
     })
 
-  private wrap(backing: BackingConnection): ConnectionImpl {
-    return new ConnectionImpl(this.nameOf(backing.remoteAddress), backing, this)
+  private wrap(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
+    const id = this.nameOf(Option.getOrElse(dialled, () => backing.remoteAddress))
+    return new ConnectionImpl(id, backing, this, dialled)
   }
 
   private announce(connection: ConnectionImpl): void {
     if (!connection.isOpen) return
     this.announced.add(connection)
     this.pool.add(connection, connection.seniority)
+    this.dialled.add(connection)
   }
 
   // --- what connections tell ---------------------------------------------------------------------------------------
@@ -204,14 +248,20 @@ export class Connections implements ConnectionOwner {
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
 
-  readonly onLost = (connection: ConnectionImpl): void => this.pool.remove(connection)
+  readonly onLost = (connection: ConnectionImpl): void => this.forget(connection)
+
+  private forget(connection: ConnectionImpl): void {
+    this.pool.remove(connection)
+    this.dialled.remove(connection)
+  }
 
   readonly onClosed = (connection: ConnectionImpl, reason: Close): void => {
-    this.pool.remove(connection)
+    this.forget(connection)
     if (!this.announced.delete(connection)) return
     // An application that does not follow connections must not be made to keep those that have ended.
     if (!this.incoming.everAsked) this.incoming.remove(connection)
-    this.report({ peer: connection.remoteAddress, connectionId: connection.id, reason })
+    const { dialledAddress, id, remoteAddress } = connection
+    this.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason })
   }
 
   private report(disconnection: Disconnection): void {

@@ -12,22 +12,24 @@ import * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { undiallable, unbindable } from "../Address.ts"
 import * as Bootstrap from "../Bootstrap.ts"
 import type { ClientEndpointError } from "../ClientEndpointError.ts"
 import type { Connection } from "../Connection.ts"
-import { type ConnectionError, EndpointStopped, type InvalidAddress, NoneReachable } from "../ConnectionError.ts"
+import { type ConnectionError, EndpointStopped, InvalidAddress, NoneReachable } from "../ConnectionError.ts"
 import { ConnectionId } from "../ConnectionId.ts"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
 import * as EndpointConfig from "../EndpointConfig.ts"
-import { ConfigError, type EndpointError, type SocketError } from "../EndpointError.ts"
+import { ConfigError, type EndpointError, SocketError } from "../EndpointError.ts"
 import type { Mapping, PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
-import { Transport } from "../Transport.ts"
+import { type NetworkInterface, Transport } from "../Transport.ts"
 import * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { inScope } from "./inScope.ts"
+import { localAddresses } from "./localAddresses.ts"
 import * as portMapping from "./portMapping.ts"
 import { publicAddress } from "./publicAddress.ts"
 import type { ConnectionImpl } from "./connection/connection.ts"
@@ -57,7 +59,7 @@ export const makeClient = (
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
         return yield* bootstrapped(node, close, Option.none(), (contacts, _, reachAny) =>
           Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
-            publicAddress: node.localAddress,
+            publicAddress: localAddresses(node.localAddress, node.connections.interfaces)[0],
             contact: Option.map(contact, ({ address }) => address)
           }))
         )
@@ -73,10 +75,20 @@ const start = (
   inScope((close) =>
     Effect.gen(function* () {
       const node = yield* open(options, pools, bootstrap, true)
-      const { config, localAddress } = node
+      const { config, connections, localAddress } = node
       const mapping = yield* portMapping.open(config, localAddress)
       return yield* bootstrapped(node, close, mapping, (contacts, known, reachAny) =>
-        bootstrap.run({ config, localAddress, mapped: portMapping.externalOf(mapping), known, reachAny }, contacts)
+        bootstrap.run(
+          {
+            config,
+            localAddress,
+            localAddresses: localAddresses(localAddress, connections.interfaces),
+            mapped: portMapping.externalOf(mapping),
+            known,
+            reachAny
+          },
+          contacts
+        )
       )
     })
   )
@@ -99,12 +111,18 @@ const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const config = yield* EndpointConfig.decode(options.config ?? {})
-  const localAddress = yield* option("localAddress", options.localAddress ?? defaultLocalAddress)
-  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) => option(`contacts.${i}`, contact))
   const transport = yield* Transport
+  const interfaces = transport.interfaces ?? (() => [])
+  const localAddress = yield* option("localAddress", resolve(options.localAddress ?? defaultLocalAddress, interfaces))
+  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) =>
+    option(`contacts.${i}`, resolvePeer(contact, interfaces))
+  )
+  const reason = unbindable(localAddress)
+  if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
   const run = Effect.runForkWith(yield* Effect.context())
   const connections = new Connections({
     config,
+    interfaces,
     pool: yield* pools.open,
     nameOf: yield* ConnectionId,
     respond: bootstrap.respond,
@@ -122,28 +140,45 @@ const open = Effect.fnUntraced(function* (
     contacts,
     connections,
     retrySchedule: yield* RetrySchedule,
-    connectToAny: (peers) => connectToAny(connections, peers)
+    connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection)
   }
 })
 
-const resolve = (input: Address) => Effect.fromResult(address.resolve(input))
+const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.fromResult(address.resolve(input, interfaces))
 
-const option = (path: string, input: Address): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Effect.mapError(resolve(input), (error) => new ConfigError({ path, reason: `${error.input}: ${error.reason}` }))
+/** One that can be dialled. */
+const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.flatMap(resolve(input, interfaces), (peer) => {
+    const reason = undiallable(peer, interfaces)
+    return reason === undefined
+      ? Effect.succeed(peer)
+      : Effect.fail(new InvalidAddress({ input: String(input), reason }))
+  })
 
-const connectToAny = (connections: Connections, peers: ReadonlyArray<Address>) =>
-  Effect.suspend(() => {
+const option = (
+  path: string,
+  resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
+): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
+  Effect.mapError(resolved, ({ input, reason }) => new ConfigError({ path, reason: `${input}: ${reason}` }))
+
+/** The first to answer, and which of `peers` that was. */
+const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
+  Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
     const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
     let failed = 0
     if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
     return Effect.raceAllFirst(
       peers.map((peer, i) =>
-        Effect.catch(connectOnce(connections, peer), (error) => {
-          attempts[i] = { peer, error }
-          failed += 1
-          // The last to fail speaks for all; until then the others may still get through.
-          return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
-        })
+        connectOnce(connections, peer).pipe(
+          Effect.map((connection) => ({ peer, connection })),
+          Effect.catch((error) => {
+            attempts[i] = { peer, error }
+            failed += 1
+            // The last to fail speaks for all; until then the others may still get through.
+            return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
+          })
+        )
       )
     )
   })
@@ -154,10 +189,10 @@ const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOpti
 
 const connectOnce = (connections: Connections, peer: Address) =>
   Effect.suspend(() => {
-    const resolved = address.resolve(peer)
+    const resolved = connections.resolve(peer)
     if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
     if (connections.stopped()) return Effect.fail(new EndpointStopped())
-    return connections.pool.connect(resolved.success, connections.dial(resolved.success))
+    return connections.connect(resolved.success)
   })
 
 /** Finds the endpoint's place: `known` is the public address that was found before. */
@@ -177,9 +212,12 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
   const { connections } = node
 
   const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
-    Effect.map(node.connectToAny(contacts), (connection) =>
+    Effect.map(firstToAnswer(connections, contacts), ({ connection, peer }) =>
       Option.some<Bootstrap.Contact>({
-        address: connection.remoteAddress,
+        address: peer,
+        get remoteAddress() {
+          return connection.remoteAddress
+        },
         ask: (question) => connections.ask(connection, question)
       })
     )
@@ -207,7 +245,10 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
 
   const bootstrap = Effect.fnUntraced(function* (contacts?: ReadonlyArray<Address>) {
     if (connections.stopped()) return yield* new EndpointStopped()
-    const resolved = contacts === undefined ? node.contacts : yield* Effect.forEach(contacts, resolve)
+    const resolved =
+      contacts === undefined
+        ? node.contacts
+        : yield* Effect.forEach(contacts, (contact) => resolvePeer(contact, connections.interfaces))
     return yield* Effect.raceFirst(turns.withPermit(again(resolved)), connections.untilStopped)
   })
 
@@ -216,10 +257,14 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
     yield* Effect.forkScoped(
       portMapping.follow(mapping.value, (external) => {
         const { latest } = place
-        // The endpoint moves with its port, if that is what its address is.
-        const moved = Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+        // The endpoint moves with its port, if that is what its address is, or there was none to be had elsewhere.
+        const moved =
+          undiallable(before) === undefined
+            ? Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+            : Option.isNone(latest.contact)
         before = external
-        if (moved) place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
+        if (moved && undiallable(external) === undefined)
+          place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
       })
     )
   }
@@ -243,7 +288,7 @@ const serviceOf = (
     otherwise: (error: InvalidAddress) => Effect.Effect<A, E>
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
-      const resolved = address.resolve(peer)
+      const resolved = connections.resolve(peer)
       return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
     })
 
@@ -267,7 +312,7 @@ const serviceOf = (
     withAddress<Connection, ConnectionError>(
       peer,
       (resolved) => {
-        const connection = pool.current(resolved)
+        const connection = connections.current(resolved)
         return connection === undefined
           ? retrying(connectOnce(connections, resolved), config.retryDuration, isTransient, identity)
           : Effect.succeed(connection)
@@ -275,9 +320,22 @@ const serviceOf = (
       Effect.fail
     )
 
+  /**
+   * A connection in place of `lost`. What was dialled may be where new connections are taken, and what answered not, as
+   * with a virtual address; so that goes first, and the address that was asked for second.
+   */
+  const redial = (peer: NetAddress.InetAddress, lost?: Connection): Effect.Effect<Connection, ConnectionError> => {
+    const dialled = Option.getOrElse(lost?.dialledAddress ?? Option.none(), () => peer)
+    return Equal.equals(dialled, peer)
+      ? connectOnce(connections, peer)
+      : Effect.catch(connectOnce(connections, dialled), (error) =>
+          isTransient(error) ? connectOnce(connections, peer) : Effect.fail(error)
+        )
+  }
+
   const sendAnew = (
     payload: Uint8Array,
-    peer: NetAddress.InetAddress,
+    connect: Effect.Effect<Connection, ConnectionError>,
     options: SendOptions | undefined
   ): Effect.Effect<void, SendError> => {
     // No dial for a message that no connection would take.
@@ -285,15 +343,17 @@ const serviceOf = (
     if (invalid !== undefined) return Effect.fail(invalid)
     const duration =
       options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
-    const once: Effect.Effect<void, SendError> = Effect.flatMap(
-      Effect.mapError(connectOnce(connections, peer), lost),
-      (connection) => sendOnce(connection, payload, options)
+    const once: Effect.Effect<void, SendError> = Effect.flatMap(Effect.mapError(connect, lost), (connection) =>
+      sendOnce(connection, payload, options)
     )
     return retrying(once, duration, isTransientLoss, lost)
   }
 
   return {
     localAddress: node.localAddress,
+    get localAddresses() {
+      return localAddresses(node.localAddress, connections.interfaces)
+    },
     get publicAddress() {
       return place.latest.publicAddress
     },
@@ -320,7 +380,7 @@ const serviceOf = (
       withAddress(
         peer,
         (resolved) =>
-          Effect.forEach(pool.all(resolved), (connection) => connection.close, {
+          Effect.forEach(connections.all(resolved), (connection) => connection.close, {
             concurrency: "unbounded",
             discard: true
           }),
@@ -329,7 +389,7 @@ const serviceOf = (
     connectionId: (peer) =>
       withAddress(
         peer,
-        (resolved) => Effect.sync(() => Option.fromUndefinedOr(pool.current(resolved)?.id)),
+        (resolved) => Effect.sync(() => Option.fromUndefinedOr(connections.current(resolved)?.id)),
         () => Effect.succeedNone
       ),
     addressOf: (id) => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress)),
@@ -339,7 +399,7 @@ const serviceOf = (
       withAddress<void, NotConnected | SendError>(
         peer,
         (resolved) => {
-          const connection = pool.current(resolved)
+          const connection = connections.current(resolved)
           return connection === undefined
             ? Effect.fail(new NotConnected({ peer: resolved }))
             : connection.send(payload, options)
@@ -350,10 +410,10 @@ const serviceOf = (
       withAddress<void, SendError>(
         peer,
         (resolved) => {
-          const connection = pool.current(resolved)
-          if (connection === undefined) return sendAnew(payload, resolved, options)
+          const connection = connections.current(resolved)
+          if (connection === undefined) return sendAnew(payload, redial(resolved), options)
           return Effect.catch(sendOnce(connection, payload, options), (error) =>
-            isTransientLoss(error) ? sendAnew(payload, resolved, options) : Effect.fail(error)
+            isTransientLoss(error) ? sendAnew(payload, redial(resolved, connection), options) : Effect.fail(error)
           )
         },
         (error) => Effect.fail(lost(error))

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { undiallable } from "../Address.ts"
 import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { MappingStatus } from "../MappingStatus.ts"
 import { type Mapping, PortMapper } from "../PortMapper.ts"
@@ -24,6 +25,12 @@ export const open = (
   return Effect.flatMap(PortMapper, (mapper) =>
     inScope(() => mapper.map({ internal, external: externalPort, lease: upnpLeaseDuration }))
   ).pipe(
+    Effect.tap(({ external }) => {
+      const reason = undiallable(external)
+      return reason === undefined
+        ? Effect.void
+        : Effect.logWarning(`the gateway says that it maps ${external}, which is not announced: ${reason}`)
+    }),
     Effect.asSome,
     Effect.catch((error) =>
       forwardPortRequired
@@ -33,9 +40,12 @@ export const open = (
   )
 }
 
-/** The address that the gateway grants now. */
+/** The address that the gateway grants now, if it is one: a gateway that is offline may say that it is at 0.0.0.0. */
 export const externalOf = (mapping: Option.Option<Mapping>): Option.Option<NetAddress.InetAddress> =>
-  Option.map(mapping, ({ status }) => SubscriptionRef.getUnsafe(status).external)
+  Option.filter(
+    Option.map(mapping, ({ status }) => SubscriptionRef.getUnsafe(status).external),
+    (external) => undiallable(external) === undefined
+  )
 
 /** Says what becomes of the mapping, and tells `onExternal` each address that it is granted. */
 export const follow = (

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { notOneHost } from "../Address.ts"
 
 interface Kind<T, E> {
   readonly schema: Schema.Codec<T, E>
@@ -44,7 +45,7 @@ const parsed = <A, B>(message: string, parse: (input: A) => Option.Option<B>): S
     Effect.mapError(Effect.fromOption(parse(input)), () => new SchemaIssue.InvalidValue({ message }, input, options))
   )
 
-const ipMessage = `must be an IP address, such as "203.0.113.7" or "2001:db8::1"`
+const ipMessage = `must be the IP address of one host, such as "203.0.113.7" or "2001:db8::1"`
 
 /** As one declaration: a union would give the reasons of its members. */
 const IpInput = Schema.declare(
@@ -56,7 +57,10 @@ export const ip = {
   schema: IpInput.pipe(
     Schema.decodeTo(Schema.IpAddress, {
       decode: parsed(ipMessage, (input) =>
-        typeof input === "string" ? Result.getSuccess(NetAddress.ipFromString(input)) : Option.some(input)
+        Option.filter(
+          typeof input === "string" ? Result.getSuccess(NetAddress.ipFromString(input)) : Option.some(input),
+          (address) => notOneHost(NetAddress.toCanonical(address)) === undefined
+        )
       ),
       encode: SchemaGetter.transform(NetAddress.formatIp)
     })

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
 import { ApplicationClosed, Close } from "../../src/Close.ts"
 import { ConnectionClosed, ConnectionError, NoneReachable } from "../../src/ConnectionError.ts"
 import { EndpointError } from "../../src/EndpointError.ts"
@@ -72,11 +72,11 @@ export const assertFails = <A, R>(
     })
   )
 
-/** What the parser says of `text`, which is no address. */
-export const unreadable = (text: string): string => {
-  const parsed = NetAddress.inetAddressFromString(text)
-  return parsed._tag === "Failure" ? parsed.failure.message : assert.fail(`${text} is an address`)
-}
+/** What is said of a text that is no address. */
+export const unreadable = (text: string): string =>
+  `expected host:port such as 127.0.0.1:4433 or [::1]:4433; ${
+    /^[\d.]+$/u.test(text) ? "the port is missing" : `${text} is no IP address`
+  }`
 
 export const lost = (error: ConnectionError) => new ConnectionLost({ error })
 

@@ -75,7 +75,7 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
           }
         }
       }))
-    return yield* Effect.provideService(body(dials), Transport, Transport.of({ bind }))
+    return yield* Effect.provideService(body(dials), Transport, Transport.of({ ...transport, bind }))
   })
 
 /** Turns enough of the scheduler for everything that takes no time to have happened. */

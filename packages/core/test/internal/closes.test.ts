@@ -118,10 +118,17 @@ describe("a dial that is not tried", () => {
   const refused = (to: string, live = 0) => refuseDial(address(to), address("127.0.0.1:1"), live, 3)
 
   it("is one to an address that nobody can have from here", () => {
-    for (const to of ["192.0.2.7:0", "[2001:db8::1]:443", "0.0.0.0:443"]) {
+    for (const to of [
+      "192.0.2.7:0",
+      "[2001:db8::1]:443",
+      "0.0.0.0:443",
+      "224.0.0.1:443",
+      "239.255.255.255:443",
+      "255.255.255.255:443"
+    ]) {
       assert.instanceOf(refused(to), InvalidAddress, to)
     }
-    assert.isUndefined(refused("192.0.2.7:443"))
+    for (const to of ["192.0.2.7:443", "223.255.255.255:443", "240.0.0.1:443"]) assert.isUndefined(refused(to), to)
   })
 
   it("is one too many", () => {

@@ -444,3 +444,82 @@ describe("a connection", () => {
     })
   )
 })
+
+describe("a peer that answers from elsewhere than it was dialled at", () => {
+  const local = address("0.0.0.0:1")
+  const name = "127.0.0.2:2"
+
+  /** Dialled at `name`, it answers from 127.0.0.1:2. */
+  const elsewhere = Effect.gen(function* () {
+    const it = bind({ localAddress: local })
+    const dial = it.dial(name)
+    it.natives[0]!.established = true
+    it.natives[0]!.authenticates = true
+    yield* turns
+    it.receiveFrom(shortHeader(it.ids[0]!), "127.0.0.1", 2)
+    yield* turns
+    const peer = dial.connected[0]!
+    assert.strictEqual(String(peer.connection.remoteAddress), "127.0.0.1:2")
+    return { ...it, peer }
+  })
+
+  it.live("is given a stateless reset that it sends from there, and none from where it was dialled", () =>
+    Effect.gen(function* () {
+      const { natives, receiveFrom } = yield* elsewhere
+      const before = natives[0]!.taken
+      const unknown = shortHeader(new Uint8Array(20).fill(7))
+      receiveFrom(unknown, "127.0.0.2", 2)
+      receiveFrom(unknown, "127.0.0.1", 3)
+      assert.strictEqual(natives[0]!.taken, before)
+      receiveFrom(unknown, "127.0.0.1", 2)
+      assert.strictEqual(natives[0]!.taken, before + 1)
+    })
+  )
+
+  for (const again of [name, "127.0.0.1:2"]) {
+    it.live(`ranks a later dial of ${again} after the connection that there is`, () =>
+      Effect.gen(function* () {
+        const { dial, natives, peer } = yield* elsewhere
+        const later = dial(again)
+        natives[1]!.established = true
+        yield* turns
+        const { seniority } = later.connected[0]!.connection
+        assert.strictEqual(seniority!.charCodeAt(0), peer.connection.seniority!.charCodeAt(0) + 1)
+      })
+    )
+  }
+})
+
+describe("a link-local peer", () => {
+  const local = address("[fe80::1%2]:1")
+
+  it.live("is where it is, whether its zone comes as a name or as a number", () =>
+    Effect.gen(function* () {
+      const { dial, ids, natives, receiveFrom } = bind({ localAddress: local })
+      const near = dial("[fe80::2%2]:2")
+      natives[0]!.established = true
+      natives[0]!.authenticates = true
+      yield* turns
+      for (const zone of ["eth0", "2"]) receiveFrom(shortHeader(ids[0]!), `fe80::2%${zone}`, 2)
+      yield* turns
+      assert.strictEqual(near.connected[0]!.moves, 0)
+      receiveFrom(shortHeader(ids[0]!), "fe80::3%eth0", 2)
+      assert.strictEqual(near.connected[0]!.moves, 1)
+      receiveFrom(shortHeader(ids[0]!), "fe80::3%2", 2)
+      assert.strictEqual(near.connected[0]!.moves, 1)
+    })
+  )
+
+  it.live("counts by its address and zone", () =>
+    Effect.gen(function* () {
+      const { accepted, natives, receiveFrom } = bind({ localAddress: local, maxConnectionsPerIp: 1 })
+      receiveFrom(initial(), "fe80::2%eth0", 2)
+      receiveFrom(initial(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1)), "fe80::2%eth0", 3)
+      receiveFrom(initial(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 2)), "fe80::2%2", 4)
+      assert.strictEqual(natives.length, 1)
+      receiveFrom(initial(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 3)), "fe80::2%3", 2)
+      assert.strictEqual(natives.length, 2)
+      assert.deepStrictEqual(accepted, [])
+    })
+  )
+})

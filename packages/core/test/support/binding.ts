@@ -26,19 +26,26 @@ export class Native {
   readonly closes: Array<readonly [application: boolean, code: number, reason: string]> = []
   over = false
   pings = 0
+  /** Packets that were handed to it. */
+  taken = 0
   expired = 0
   /** Thrown by `send`, `isReadable`, `close` and `stats`, as long as they are there. */
   sendError: Error | undefined = undefined
   readError: Error | undefined = undefined
   closeError: Error | undefined = undefined
   statsError: Error | undefined = undefined
+  authenticates = false
   paths: Array<{ readonly rtt: number }> = []
   /** In how many milliseconds the binding's timers are due, one after the other. */
   readonly timers: Array<number> = []
   /** Streams that were written to their ends. */
   readonly finished: Array<number> = []
 
-  recv(): void {}
+  recv(): void {
+    this.taken += 1
+    // One that it has authenticated, if a test says so.
+    if (this.authenticates) this.received += 1
+  }
 
   send(buffer: Uint8Array): [number, unknown] | null {
     if (this.sendError !== undefined) throw this.sendError
@@ -159,8 +166,9 @@ export interface Setup extends Partial<BindOptions> {
   readonly onPeer?: (peer: Peer) => void
 }
 
-/** A socket at 127.0.0.1:1. */
+/** A socket at 127.0.0.1:1, or another address. */
 export const bind = (setup: Setup = {}) => {
+  const local = setup.localAddress ?? address("127.0.0.1:1")
   const { onPeer, ...overrides } = setup
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
@@ -194,9 +202,9 @@ export const bind = (setup: Setup = {}) => {
     } as unknown as Quiche,
     configOf: () => ({}) as NativeConfig,
     maxPayload: () => minInitialLength,
-    address: address("127.0.0.1:1"),
+    address: local,
     bind: {
-      localAddress: address("127.0.0.1:1"),
+      localAddress: local,
       accept: true,
       idleTimeout: Duration.seconds(60),
       keepAliveInterval: Duration.seconds(20),
@@ -223,6 +231,16 @@ export const bind = (setup: Setup = {}) => {
     now: () => 0
   })
   const receive = (payload: Uint8Array, port = 2) => socket.receive({ payload, address: address(`127.0.0.1:${port}`) })
+  /** As Node does it: hosts may have zones with the names of interfaces, of which "eth0" is number 2. */
+  const receiveFrom = (payload: Uint8Array, host: string, port: number) =>
+    socket.receive({
+      payload,
+      host,
+      port,
+      get address() {
+        return NetAddress.inetAddressFromNativeUnsafe(host, port, new Map([["eth0", 2]]))
+      }
+    })
   const dial = (to = "127.0.0.1:2"): Dial => {
     const connected: Array<Peer> = []
     const failed: Dial["failed"] = []
@@ -240,6 +258,7 @@ export const bind = (setup: Setup = {}) => {
     socket,
     dial,
     receive,
+    receiveFrom,
     /** What the binding was asked for, in order: its connections, and the ids that the driver gave them. */
     natives,
     ids,

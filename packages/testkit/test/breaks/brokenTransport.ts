@@ -14,7 +14,7 @@ import {
 } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as MemoryTransport from "../../src/MemoryTransport.ts"
+import { layerNetwork } from "../multihomed.ts"
 
 type Bind = Transport["Service"]["bind"]
 
@@ -162,5 +162,5 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
   return Layer.effect(
     Transport,
     Effect.map(Transport, ({ bind }) => Transport.of({ bind: changes.bind?.(change(bind)) ?? change(bind) }))
-  ).pipe(Layer.provide(MemoryTransport.layerNetwork))
+  ).pipe(Layer.provide(layerNetwork))
 }

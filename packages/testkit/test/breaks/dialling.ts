@@ -55,6 +55,23 @@ export const dialling: Breaks = {
         dialled ? {} : { remoteAddress: withPort(remoteAddress, remoteAddress.port - 1_000) }
     })
   ),
+  "a peer that answers from another address than it was dialled at is connected, and said to be where it answers from":
+    breaking(
+      "a dialler takes the peer to be where it was dialled",
+      never("it is known to answer from elsewhere"),
+      () => ({
+        socket: ({ dial }) => ({
+          dial: (peer, events) =>
+            dial(peer, {
+              ...events,
+              onConnected: (connection) => {
+                Object.defineProperty(connection, "remoteAddress", { value: peer })
+                return events.onConnected(connection)
+              }
+            })
+        })
+      })
+    ),
   "one socket dials many at once, and each message comes to the peer that it was for": breaking(
     "a dial goes to whom the one before it went",
     /deeply equal/u,
@@ -150,9 +167,13 @@ export const dialling: Breaks = {
   ),
 
   ...all(
-    ["port 0", "an address of another family", "the unspecified address"].map(
-      (what) => `a dial to ${what} fails with an InvalidAddress that names it`
-    ),
+    [
+      "port 0",
+      "an address of another family",
+      "the unspecified address",
+      "a multicast address",
+      "the broadcast address"
+    ].map((what) => `a dial to ${what} fails with an InvalidAddress that names it`),
     breaking("it names something else", /expected 'elsewhere'/u, () => ({
       socket: ({ dial }) => ({
         dial: (peer, { onConnected, onFailed }) =>

@@ -4,7 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { Connection, PriorityOptions } from "../../Connection.ts"
@@ -63,6 +63,7 @@ export interface Question {
 
 export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwner {
   readonly id: ConnectionId
+  readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   private readonly backing: BackingConnection
   private readonly owner: ConnectionOwner
   private readonly outbound: OutboundMessages
@@ -71,8 +72,14 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   private reassembling = 0
   private malformedStreams = 0
 
-  constructor(id: ConnectionId, backing: BackingConnection, owner: ConnectionOwner) {
+  constructor(
+    id: ConnectionId,
+    backing: BackingConnection,
+    owner: ConnectionOwner,
+    dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none()
+  ) {
     this.id = id
+    this.dialledAddress = dialledAddress
     this.backing = backing
     this.owner = owner
     this.outbound = new OutboundMessages(backing)

@@ -218,6 +218,7 @@ export class Connection implements BackingConnection, Watched, Turning {
       } else if (elsewhere === undefined) this.peer.prove()
       else if (this.peer.move(elsewhere, packetNumberOf(last))) {
         this.sender.moved()
+        this.host.moved(this)
         this.events?.onMoved?.()
       }
     }

@@ -9,6 +9,8 @@ export interface ConnectionHost {
   /** Gives the connection a turn at its deadline at the latest. */
   readonly wake: (connection: Connection) => void
   readonly outbox: Outbox
+  /** The connection's `remoteAddress` has changed. */
+  readonly moved: (connection: Connection) => void
   /** The connection is over; it may still have to drain. */
   readonly ended: (connection: Connection) => void
   /** So many bytes more, or fewer, wait on the connection until they are read. */

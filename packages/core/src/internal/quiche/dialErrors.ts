@@ -2,6 +2,7 @@
  * Why a dial is not tried, and why it failed.
  */
 import * as NetAddress from "effect/net/NetAddress"
+import { undiallable } from "../../Address.ts"
 import type { Close } from "../../Close.ts"
 import {
   ConnectionClosed,
@@ -25,13 +26,11 @@ export const refuseDial = (
   maxConnections: number
 ): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
-  if (peer.port === 0) return new InvalidAddress({ input, reason: "port 0 cannot be dialled" })
+  const reason = undiallable(peer)
+  if (reason !== undefined) return new InvalidAddress({ input, reason })
   const family = NetAddress.familyOf(local)
   if (NetAddress.familyOf(peer) !== family) {
     return new InvalidAddress({ input, reason: `this endpoint is bound to an ${family} address` })
-  }
-  if (NetAddress.isUnspecified(peer.address)) {
-    return new InvalidAddress({ input, reason: "the unspecified address is nobody's" })
   }
   return live >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
 }

@@ -1,11 +1,19 @@
 /**
- * Which connections a socket has: by the ids that packets carry, and by the IP address that they count against.
+ * Which connections a socket has: by the ids that packets carry, by the IP address that they count against, and by where
+ * their peers are.
+ *
+ * A connection counts against the address that it was made with, wherever its peer goes: it was admitted there, and
+ * could otherwise be moved out of the way of the next.
  */
 import type { Connection } from "./connection.ts"
 
 interface Entry {
   readonly keys: ReadonlyArray<string>
   readonly ip: string
+  /** Where it was dialled, or dialled from. */
+  readonly origin: string
+  /** Where its peer is. */
+  place: string
 }
 
 const none: ReadonlySet<Connection> = new Set()
@@ -16,6 +24,7 @@ export class Registry {
   private readonly entries = new Map<Connection, Entry>()
   private readonly byId = new Map<string, Connection>()
   private readonly byIp = new Map<string, Set<Connection>>()
+  private readonly byPlace = new Map<string, Set<Connection>>()
 
   /** Those that are over included, while late packets may come. */
   get size(): number {
@@ -35,13 +44,27 @@ export class Registry {
     return this.byIp.get(ip) ?? none
   }
 
-  add(connection: Connection, ip: string, keys: ReadonlyArray<string>): void {
-    this.entries.set(connection, { keys, ip })
+  /** Those that are not over and whose peer is there, or was when they were made. */
+  at(host: string, port: number): ReadonlySet<Connection> {
+    return this.byPlace.get(placeOf(host, port)) ?? none
+  }
+
+  add(connection: Connection, host: string, port: number, keys: ReadonlyArray<string>): void {
+    const place = placeOf(host, port)
+    this.entries.set(connection, { keys, ip: host, origin: place, place })
     this.live += 1
     for (const key of keys) this.byId.set(key, connection)
-    const sameIp = this.byIp.get(ip)
-    if (sameIp === undefined) this.byIp.set(ip, new Set([connection]))
-    else sameIp.add(connection)
+    insert(this.byIp, host, connection)
+    insert(this.byPlace, place, connection)
+  }
+
+  /** Its peer is there now. */
+  move(connection: Connection, host: string, port: number): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined || !this.byPlace.get(entry.place)?.has(connection)) return
+    if (entry.place !== entry.origin) drop(this.byPlace, entry.place, connection)
+    entry.place = placeOf(host, port)
+    insert(this.byPlace, entry.place, connection)
   }
 
   /** It is over, and no longer counts. */
@@ -49,9 +72,9 @@ export class Registry {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
     this.live -= 1
-    const sameIp = this.byIp.get(entry.ip)
-    sameIp?.delete(connection)
-    if (sameIp?.size === 0) this.byIp.delete(entry.ip)
+    drop(this.byIp, entry.ip, connection)
+    drop(this.byPlace, entry.origin, connection)
+    drop(this.byPlace, entry.place, connection)
   }
 
   /** Nothing of it is expected any more. */
@@ -61,4 +84,18 @@ export class Registry {
     this.entries.delete(connection)
     for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
   }
+}
+
+const placeOf = (host: string, port: number): string => `${host} ${port}`
+
+const insert = (map: Map<string, Set<Connection>>, key: string, connection: Connection): void => {
+  const connections = map.get(key)
+  if (connections === undefined) map.set(key, new Set([connection]))
+  else connections.add(connection)
+}
+
+const drop = (map: Map<string, Set<Connection>>, key: string, connection: Connection): void => {
+  const connections = map.get(key)
+  connections?.delete(connection)
+  if (connections?.size === 0) map.delete(key)
 }

@@ -114,7 +114,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       }
     }
     const from = { host: NetAddress.formatIp(peer.address), port: peer.port }
-    const scid = seniority.connectionId(this.seniorities(from.host, peer.port))
+    const scid = seniority.connectionId(this.seniorities(peer))
     const native = this.quiche.Connection.connect(tunables.serverName, scid, this.to, from, this.configFor(peer))
     const connection = this.adopt(native, peer, from, { keys: [idKey(scid)], clientScid: scid, dialled: true })
     let settled = false
@@ -152,7 +152,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private sort(datagram: IncomingDatagram): void {
     const packet = datagram.payload
     if (packet.length === 0 || this.closed) return
-    const host = datagram.host ?? NetAddress.formatHost(datagram.address)
+    const host = hostOf(datagram)
     const port = datagram.port ?? datagram.address.port
     let connection: Connection | undefined
     if (packetHeader.isLongHeader(packet)) {
@@ -182,7 +182,7 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** A stateless reset carries no id of ours, only a token at its end, which the binding knows (RFC 9000, section 10.3). */
   private mayBeReset(packet: Uint8Array, host: string, port: number): void {
-    for (const connection of this.connections.withIp(host)) {
+    for (const connection of this.connections.at(host, port)) {
       if (connection.dialled && !connection.moved(host, port)) connection.receive(packet.slice(), undefined)
     }
   }
@@ -251,7 +251,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       seniority: idKey(clientScid),
       payload: new PayloadSize(this.maxPayload(remote), NetAddress.isLoopback(remote.address))
     })
-    this.connections.add(connection, from.host, keys)
+    this.connections.add(connection, NetAddress.formatHost(remote), remote.port, keys)
     return connection
   }
 
@@ -259,13 +259,18 @@ export class Socket implements BackingSocket, ConnectionHost {
     return this.configOf(this.maxPayload(remote))
   }
 
-  /** Of the connections that there are with one peer. */
-  private seniorities(host: string, port: number): ReadonlyArray<string> {
+  /** Of the connections that there are with one peer, by where it was dialled or by where it is. */
+  private seniorities(peer: NetAddress.InetAddress): ReadonlyArray<string> {
     const known: Array<string> = []
-    for (const connection of this.connections.withIp(host)) {
-      if (connection.remoteAddress.port === port && connection.phase === "established") known.push(connection.seniority)
+    for (const connection of this.connections.at(NetAddress.formatHost(peer), peer.port)) {
+      if (connection.phase === "established") known.push(connection.seniority)
     }
     return known
+  }
+
+  readonly moved = (connection: Connection): void => {
+    const { remoteAddress } = connection
+    this.connections.move(connection, NetAddress.formatHost(remoteAddress), remoteAddress.port)
   }
 
   readonly ended = (connection: Connection): void => this.connections.end(connection)
@@ -349,5 +354,9 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.outbox.dispatch()
   }
 }
+
+/** One name for a host, whether its zone came as an index or as the name of an interface. */
+const hostOf = ({ address, host }: IncomingDatagram): string =>
+  host === undefined || host.includes("%") ? NetAddress.formatHost(address) : host
 
 const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)

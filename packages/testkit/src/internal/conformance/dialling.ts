@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import { bind, connect, connected, dialledAtLast, type Peer, roundTrip, text, until } from "./peers.ts"
-import { type Group, rule } from "./rule.ts"
+import { type Group, rule, Surroundings } from "./rule.ts"
 
 const at = NetAddress.formatInet
 
@@ -96,6 +96,32 @@ export const dialling: Group = {
         )
       })
     ),
+    {
+      ...rule(
+        "a peer that answers from another address than it was dialled at is connected, and said to be where it answers from",
+        Effect.gen(function* () {
+          const { address, multihomed } = yield* Surroundings
+          const server = yield* bind({ local: multihomed?.bind ?? address })
+          const client = yield* bind({ local: multihomed?.bind ?? address })
+          const { port } = server.socket.address
+          const name = NetAddress.inetAddressFromIpStringUnsafe(multihomed?.dial ?? "127.0.0.1", port)
+          let told: string | undefined
+          const near = yield* connected(client.dial(name))
+          const isElsewhere = () => at(near.connection.remoteAddress) !== at(name)
+          const before = near.moves
+          if (isElsewhere()) told = at(near.connection.remoteAddress)
+          yield* until("the acceptor has the connection", () => server.accepted.length > 0)
+          for (let i = 0; i < 3; i++) yield* roundTrip(near)
+          yield* roundTrip(server.accepted[0]!)
+          yield* until("it is known to answer from elsewhere", isElsewhere)
+          if (told === undefined) assert.isAbove(near.moves, before, "a peer that is elsewhere was not said to move")
+          // It is where it can be dialled, too.
+          yield* roundTrip(yield* connected(client.dial(near.connection.remoteAddress)))
+          assert.deepStrictEqual([near.closes, server.accepted.length], [[], 2])
+        })
+      ),
+      multihomed: true
+    },
     rule(
       "the end of one connection leaves the others between the same sockets alone",
       Effect.gen(function* () {

@@ -20,7 +20,11 @@ const undiallable = {
   "port 0": (local: NetAddress.InetAddress) => NetAddress.inetAddressUnsafe(local.address, 0),
   "an address of another family": (local: NetAddress.InetAddress) =>
     address(isV4(local) ? "[::1]:4433" : "127.0.0.1:4433"),
-  "the unspecified address": (local: NetAddress.InetAddress) => address(isV4(local) ? "0.0.0.0:4433" : "[::]:4433")
+  "the unspecified address": (local: NetAddress.InetAddress) => address(isV4(local) ? "0.0.0.0:4433" : "[::]:4433"),
+  "a multicast address": (local: NetAddress.InetAddress) => address(isV4(local) ? "224.0.0.1:4433" : "[ff02::1]:4433"),
+  // IPv6 has multicast addresses for that.
+  "the broadcast address": (local: NetAddress.InetAddress) =>
+    address(isV4(local) ? "255.255.255.255:4433" : "[ff02::1]:4433")
 }
 
 export const refusals: Group = {

@@ -32,6 +32,8 @@ export interface Surroundings {
    * gone; and a connection may end because a request to stop did not arrive.
    */
   readonly lossy: boolean
+  /** A socket that is bound at the first is reached at the second, with its port, and answers from another address. */
+  readonly multihomed?: { readonly bind: string; readonly dial: string } | undefined
 }
 
 export const Surroundings: Context.Reference<Surroundings> = Context.Reference(
@@ -74,6 +76,8 @@ export const unlessStopLost = <A, R>(
 /** A rule for transports: it holds if `run` succeeds. */
 export interface Rule {
   readonly title: string
+  /** Whether it can be tried only where a socket answers from another address than it is dialled at. */
+  readonly multihomed?: boolean
   readonly run: Effect.Effect<void, SocketError | NeverHappened, Transport | Scope.Scope>
 }
 

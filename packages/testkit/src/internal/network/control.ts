@@ -79,6 +79,10 @@ export const make = <P extends Port>(wire: Wire<P>, resend: () => void): Network
       conditions.heal()
       resend()
     }),
+    addAddress: (host, address) =>
+      Effect.map(Effect.all([ipFrom(host), ipFrom(address)]), ([own, further]) =>
+        wire.internet.addAddress(own, further)
+      ),
     gateway: Effect.fnUntraced(function* (options: Gateway.Options) {
       const nat = wire.addGateway({
         address: yield* ipFrom(options.address),

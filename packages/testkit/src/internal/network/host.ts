@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
+import type { NetworkInterface } from "@qp2p/core/Transport"
 import type { Host } from "../../Gateway.ts"
 import { ipFrom } from "./control.ts"
 import { type Place, placeOf } from "./place.ts"
@@ -32,6 +33,17 @@ export const hostOf = <P extends Port>(
     realm.addHost(address)
     return { realm, address }
   })
+
+/** The addresses of a host, or those that a wildcard is reached at on one that has every address. */
+export const interfacesOf =
+  ({ address }: NetworkHost) =>
+  (): ReadonlyArray<NetworkInterface> =>
+    (address === undefined ? NetAddress.loopbackAddresses : [address]).map((own) => ({
+      name: address === undefined ? "lo" : "eth0",
+      address: own,
+      prefixLength: NetAddress.width(own),
+      scopeId: address === undefined || NetAddress.isIpv4Address(own) ? 0 : 2
+    }))
 
 /** What a socket says that it is bound to, and where it is. They differ for wildcard addresses. */
 export interface Bound {

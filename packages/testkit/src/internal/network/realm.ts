@@ -27,7 +27,22 @@ export class Realm {
   readonly gateways: Array<Nat> = []
   readonly ports = new Map<string, Port>()
   private readonly hosts = new Set<string>()
+  /** Further addresses of hosts, and the ones that those answer from. */
+  private readonly further = new Map<string, NetAddress.IpAddress>()
   private readonly nextPorts = new Map<string, number>()
+
+  /** The socket that packets for `place` come to. */
+  portAt(place: Place): Port | undefined {
+    const port = this.ports.get(place.key)
+    const own = port === undefined ? this.further.get(place.host) : undefined
+    return own === undefined ? port : this.ports.get(placeAt(own, place.address.port).key)
+  }
+
+  /** What comes to `address` is for the host at `own`. */
+  addAddress(own: NetAddress.IpAddress, address: NetAddress.IpAddress) {
+    this.further.set(NetAddress.formatIp(address), own)
+    this.addHost(address)
+  }
 
   /** An address that a socket can be bound to, or nothing if it is in use. */
   vacancy(wanted: NetAddress.InetAddress): NetAddress.InetAddress | undefined {

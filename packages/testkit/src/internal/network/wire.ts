@@ -68,7 +68,7 @@ export class Wire<P extends Port> {
     timeline.schedule(due - now, () => {
       const arrived = arrival(departed.realm, to, departed.source)
       if (arrived === undefined) return fate.lose()
-      const port = arrived.realm.ports.get(arrived.place.key) as P | undefined
+      const port = arrived.realm.portAt(arrived.place) as P | undefined
       const severed = this.conditions.isSevered([from.home, departed.source], [to, port?.home ?? arrived.place])
       if (severed) fate.lose()
       else fate.arrive(port, departed.source)

@@ -299,6 +299,7 @@ const dialler =
   }
 
 export const traced = (transport: Transport["Service"], recorder: Recorder): Transport["Service"] => ({
+  ...transport,
   bind: Effect.fnUntraced(function* (options, events) {
     const local: Local = { recorder, address: NetAddress.formatInet(options.localAddress) }
     let bound = false

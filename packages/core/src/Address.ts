@@ -1,0 +1,108 @@
+/**
+ * Addresses as people write them, and which of them name a peer.
+ *
+ * @since 0.1.0
+ */
+import * as IpNetwork from "effect/net/IpNetwork"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import { InvalidAddress } from "./ConnectionError.ts"
+import { explain } from "./internal/addressText.ts"
+import type { NetworkInterface } from "./Transport.ts"
+
+/**
+ * What an address looks like, in the words of every error about one.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const expected = "expected host:port such as 127.0.0.1:4433 or [::1]:4433"
+
+/** An IPv6 address whose zone is a name: host, zone, and what comes after the bracket. */
+const namedZone = /^\[([^\]%]*)%(?!\d+\])([^\]%\s]+)\](.*)$/su
+
+/**
+ * Reads `"127.0.0.1:4433"` or `"[fe80::1%eth0]:4433"`. Names of interfaces stand for the numbers that `interfaces` gives
+ * them, so that an address has one form; an IPv4-mapped IPv6 address becomes the IPv4 address that it stands for. DNS
+ * names are not looked up. The reason of the error says what was expected and what is wrong.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const fromString = (
+  input: string,
+  interfaces: () => ReadonlyArray<NetworkInterface> = () => []
+): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
+  const failed = (problem: string) => Result.fail(new InvalidAddress({ input, reason: `${expected}; ${problem}` }))
+  const [, host, zone, rest] = namedZone.exec(input) ?? []
+  // Any number will do to find out what else is wrong with it.
+  const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces(), zone) ?? 0)
+  const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
+  const address = NetAddress.inetAddressFromString(text)
+  if (Result.isFailure(address)) return failed(explain(text))
+  if (scopeId === 0) return failed(`this machine has no interface ${zone} with IPv6`)
+  return Result.succeed(NetAddress.toCanonical(address.success))
+}
+
+const scopeIdOf = (interfaces: ReadonlyArray<NetworkInterface>, zone: string): number | undefined =>
+  interfaces.find(({ name, scopeId }) => name === zone && scopeId > 0)?.scopeId
+
+/**
+ * Why nobody can be dialled there, whatever the transport: the port is 0, or the address is that of no single host. None
+ * of `interfaces` is needed but to know the broadcast addresses of this machine's networks.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const undiallable = (
+  peer: NetAddress.InetAddress,
+  interfaces: () => ReadonlyArray<NetworkInterface> = () => []
+): string | undefined =>
+  peer.port === 0 ? "port 0 cannot be dialled" : notOneHost(NetAddress.toCanonical(peer.address), interfaces)
+
+/**
+ * Why an address is not that of one host, if so: it is unspecified, multicast or broadcast.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const notOneHost = (
+  address: NetAddress.IpAddress,
+  interfaces: () => ReadonlyArray<NetworkInterface> = () => []
+): string | undefined => {
+  if (NetAddress.isUnspecified(address)) return "the unspecified address is nobody's"
+  if (NetAddress.isMulticast(address)) return "a multicast address is a group's, and not one peer's"
+  if (!NetAddress.isIpv4Address(address)) return undefined
+  if (NetAddress.isBroadcast(address)) return "the broadcast address is everybody's, and not one peer's"
+  // The host part of a broadcast address is all ones, at least two of them: most addresses need no look at interfaces.
+  if ((NetAddress.ipv4ToOctets(address)[3] & 3) !== 3) return undefined
+  const network = interfaces().find((each) => isBroadcastOf(each, address))
+  return network && `the broadcast address of ${network.name} is everybody's there, and not one peer's`
+}
+
+/** Networks of one or two hosts have no broadcast address (RFC 3021). */
+const isBroadcastOf = ({ address, prefixLength }: NetworkInterface, other: NetAddress.Ipv4Address): boolean => {
+  if (!NetAddress.isIpv4Address(address) || prefixLength > 30) return false
+  const network = IpNetwork.fromAddress(address, prefixLength)
+  return (
+    Result.isSuccess(network) &&
+    NetAddress.formatIp(IpNetwork.lastAddress(network.success)) === NetAddress.formatIp(other)
+  )
+}
+
+/**
+ * Why no socket can be bound there, whatever the transport: the address is not that of one host, nor the wildcard, or it
+ * is link-local and does not say of which interface.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const unbindable = (local: NetAddress.InetAddress): string | undefined => {
+  const { address } = local
+  if (NetAddress.isMulticast(address) || (NetAddress.isIpv4Address(address) && NetAddress.isBroadcast(address))) {
+    return notOneHost(address)
+  }
+  return NetAddress.isInetAddressV6(local) && NetAddress.isLinkLocal(local.address) && local.scopeId === 0
+    ? `a link-local address needs the zone of its interface, as in [${NetAddress.formatIp(address)}%eth0]:${local.port}`
+    : undefined
+}

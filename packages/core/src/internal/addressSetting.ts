@@ -1,0 +1,38 @@
+/**
+ * Addresses from a source of configuration, where everything is text.
+ */
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { InvalidAddress } from "../ConnectionError.ts"
+import * as address from "./address.ts"
+
+const Address = Schema.declare(
+  (input): input is NetAddress.InetAddress | string => Predicate.isString(input) || NetAddress.isInetAddress(input)
+)
+
+const zone = /%[^\]]+\]/u
+
+/** A text whose zone has the name of an interface stays one: what that means is for the transport to say. */
+const read = (text: string): Result.Result<NetAddress.InetAddress | string, InvalidAddress> => {
+  const resolved = address.resolve(text)
+  return Result.isFailure(resolved) && Result.isSuccess(address.resolve(text.replace(zone, "%1]")))
+    ? Result.succeed(text)
+    : resolved
+}
+
+export const AddressText = Schema.Trim.pipe(
+  Schema.decodeTo(Address, {
+    decode: SchemaGetter.transformEffect((text: string, options) =>
+      Effect.mapError(
+        Effect.fromResult(read(text)),
+        ({ reason }) => new SchemaIssue.InvalidValue({ message: reason }, text, options)
+      )
+    ),
+    encode: SchemaGetter.transform(String)
+  })
+)
