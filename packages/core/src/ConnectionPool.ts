@@ -15,6 +15,7 @@ import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
 import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
  * Incoming and outgoing connections alike. There may be several with one address; the oldest is the one that is used,
@@ -83,6 +84,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   const dials = new Map<string, SharedDial>()
 
   const add = (connection: Connection, seniority?: string) => {
+    if (!isRecordLike(connection)) return
     const member: Member = { connection, seniority, key: keyOf(connection.remoteAddress) }
     members.set(connection, member)
     insert(byAddress, member.key, member)
@@ -148,6 +150,8 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     },
     connect: (peer, dial) =>
       Effect.suspend(() => {
+        const wrong = ofValue("peer", peer, inetAddress) ?? ofValue("dial", dial, effect)
+        if (wrong !== undefined) return Effect.fail(wrong)
         const connection = current(peer)
         return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
       })
@@ -160,12 +164,19 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
  */
 export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
 
+/** Whether there is anything to keep: a connection of one's own making may be of any class. */
+const isRecordLike = (connection: unknown): boolean =>
+  typeof connection === "object" && connection !== null && "remoteAddress" in connection
+
 const formatted = new WeakMap<NetAddress.InetAddress, string>()
 
 /** Addresses as map keys. Most calls are with an address seen before, and formatting costs more than a message should. */
 const keyOf = (address: NetAddress.InetAddress): string => {
   let key = formatted.get(address)
-  if (key === undefined) formatted.set(address, (key = NetAddress.formatInet(address)))
+  if (key !== undefined) return key
+  // Nobody is at what is no address.
+  if (!NetAddress.isInetAddress(address)) return ""
+  formatted.set(address, (key = NetAddress.formatInet(address)))
   return key
 }
 

@@ -24,7 +24,9 @@ import type { ConnectionId } from "./ConnectionId.ts"
 import type * as ConnectionPool from "./ConnectionPool.ts"
 import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
-import type { EndpointError } from "./EndpointError.ts"
+import { ConfigError, type EndpointError } from "./EndpointError.ts"
+import { show } from "./internal/arguments.ts"
+import { notPath } from "./internal/configPath.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as internal from "./internal/endpoint.ts"
 import * as PortMapper from "./PortMapper.ts"
@@ -62,6 +64,7 @@ export interface Options {
   readonly localAddress?: Address | undefined
   /** Peers to bootstrap from. */
   readonly contacts?: ReadonlyArray<Address> | undefined
+  /** Another name than these is a `ConfigError`, as any value is that is not acceptable. */
   readonly config?: EndpointConfig.Input | undefined
 }
 
@@ -73,6 +76,8 @@ export interface Options {
  * @since 0.1.0
  */
 export const config = (path?: string): Config.Config<Options> => {
+  const refused = notPath(path)
+  if (refused !== undefined) return refused
   const options = Config.all({
     localAddress: setting(Config.schema(AddressText, "localAddress")),
     contacts: setting(Config.Array(AddressText, "contacts")),
@@ -138,7 +143,7 @@ export class Endpoint extends Context.Service<
     readonly bootstrap: (
       contacts?: ReadonlyArray<Address>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
-    /** Closes every connection with `peer`. */
+    /** Closes every connection with `peer`. Callers without types: `InvalidArgument` for what is neither address nor text. */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
@@ -154,7 +159,8 @@ export class Endpoint extends Context.Service<
     ) => Effect.Effect<void, NotConnected | SendError>
     /**
      * Sends a message of 1 byte to `maxMessageSize`, dialling if need be. Done when the peer has acknowledged all of
-     * it. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
+     * it; the payload must not be changed before. What is no `Uint8Array`, and an option that there is not, fails with
+     * `SerializationError` before anything is dialled. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
      * acknowledgement was lost then arrives twice. A peer whose own `maxMessageSize` is smaller stops the stream, which
      * fails this with `StreamLost`, unless the message was so short that QUIC had acknowledged it by then.
      */
@@ -202,9 +208,16 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
 export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
   Layer.effect(Endpoint, makeClient(options))
 
-/** `Config.unwrap` throws at an undefined `config`, although its type admits that. */
-const unwrap = (options: Config.Wrap<Options>): Config.Config<Options> =>
-  Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
+/** `Config.unwrap` throws at an undefined `config`, although its type admits that, and at whatever is no `Config`. */
+const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, ConfigError | Config.ConfigError> =>
+  Effect.suspend((): Effect.Effect<Options, ConfigError | Config.ConfigError> => {
+    try {
+      return Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
+    } catch {
+      const reason = `must be a Config, or an object with a Config for each option, got ${show(options)}`
+      return Effect.fail(new ConfigError({ path: "", reason }))
+    }
+  })
 
 /**
  * `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or

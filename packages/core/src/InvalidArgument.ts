@@ -62,8 +62,19 @@ export const ofValue = (argument: string, value: unknown, check: Check): Invalid
  * @category checking
  * @since 0.1.0
  */
-export const ofRecord = (argument: string, value: unknown, fields: Fields): InvalidArgument | undefined => {
-  const problem = args.problemOf(value, fields)
+export const ofRecord = (argument: string, value: unknown, fields: Fields): InvalidArgument | undefined =>
+  named(argument, args.problemOf(value, fields))
+
+/**
+ * What is wrong with an object that must have these fields, and may have others.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofFields = (argument: string, value: unknown, fields: Fields): InvalidArgument | undefined =>
+  named(argument, args.problemIn(value, fields))
+
+const named = (argument: string, problem: args.Problem | undefined): InvalidArgument | undefined => {
   if (problem === undefined) return undefined
   const { path, reason } = problem
   return new InvalidArgument({ argument: path === "" ? argument : `${argument}.${path}`, reason })
@@ -77,6 +88,27 @@ export const ofRecord = (argument: string, value: unknown, fields: Fields): Inva
  */
 export const ofOptions = (value: unknown, fields: Fields, argument = "options"): InvalidArgument | undefined =>
   value === undefined ? undefined : ofRecord(argument, value, fields)
+
+const bindFields: Fields = {
+  localAddress: args.inetAddress,
+  accept: args.flag,
+  idleTimeout: args.positiveDuration,
+  keepAliveInterval: args.positiveDuration,
+  handshakeTimeout: args.positiveDuration,
+  stallTimeout: args.positiveDuration,
+  maxConnections: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxConnectionsPerIp: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER)
+}
+
+/**
+ * What is wrong with what `Transport.bind` is told, if anything is: every transport asks the same.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofBind = (options: unknown, events: unknown): InvalidArgument | undefined =>
+  ofFields("options", options, bindFields) ?? ofFields("events", events, { onConnection: args.func })
 
 /**
  * Fails with an error that no caller with types can come to see, so that the type does not have it.
@@ -154,6 +186,13 @@ export {
    * @since 0.1.0
    */
   list,
+  /**
+   * Whatever number it is.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  number,
   /**
    * @category checks
    * @since 0.1.0

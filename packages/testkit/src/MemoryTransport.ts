@@ -17,6 +17,7 @@ import {
   TransportError
 } from "@qp2p/core/ConnectionError"
 import { SocketError } from "@qp2p/core/EndpointError"
+import { ofBind, untyped } from "@qp2p/core/InvalidArgument"
 import { type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -73,6 +74,8 @@ const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress
 const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] =>
   Transport.of({
     bind: Effect.fnUntraced(function* (options, events) {
+      const wrong = ofBind(options, events)
+      if (wrong !== undefined) return yield* untyped(wrong)
       const vacant = vacancy(host, options.localAddress)
       if (Result.isFailure(vacant)) {
         const reason = refusals[vacant.failure]

@@ -1,7 +1,7 @@
 /**
  * What is to be sent, and how: looked at before anything is dialled or queued for it.
  */
-import { InvalidArgument } from "../../InvalidArgument.ts"
+import { type InvalidArgument, ofOptions } from "../../InvalidArgument.ts"
 import { SerializationError } from "../../SendError.ts"
 import * as args from "../arguments.ts"
 
@@ -13,15 +13,7 @@ export const refusedOptions = (options: unknown, fields: args.Fields): Serializa
 }
 
 /** Why no stream can be opened with these options, if so. */
-export const wrongPriority = (options: unknown): InvalidArgument | undefined =>
-  options === undefined ? undefined : wrongOptions(options)
-
-const wrongOptions = (options: unknown): InvalidArgument | undefined => {
-  const problem = args.problemOf(options, args.priorityOptions)
-  if (problem === undefined) return undefined
-  const { path, reason } = problem
-  return new InvalidArgument({ argument: path === "" ? "options" : `options.${path}`, reason })
-}
+export const wrongPriority = (options: unknown): InvalidArgument | undefined => ofOptions(options, args.priorityOptions)
 
 /** What becomes of a message whose bytes went elsewhere, or became more or fewer, before all of it was sent. */
 export const movedAway = (): SerializationError =>

@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+import { ofRecord, unless } from "@qp2p/core/InvalidArgument"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { Host } from "../../Gateway.ts"
+import { host as hostFields } from "../given.ts"
 import { ipFrom } from "./control.ts"
 import { type Place, placeOf } from "./place.ts"
 import type { Port, Realm } from "./realm.ts"
@@ -27,11 +29,15 @@ export const hostOf = <P extends Port>(
   wire: Wire<P>,
   host: Host
 ): Effect.Effect<NetworkHost, NetAddress.NetAddressError> =>
-  Effect.map(ipFrom(host.address), (address) => {
-    const realm = host.gateway?.nat.inside ?? wire.internet
-    realm.addHost(address)
-    return { realm, address }
-  })
+  unless(
+    () => ofRecord("host", host, hostFields),
+    () =>
+      Effect.map(ipFrom(host.address), (address) => {
+        const realm = host.gateway?.nat.inside ?? wire.internet
+        realm.addHost(address)
+        return { realm, address }
+      })
+  )
 
 /** What a socket says that it is bound to, and where it is. They differ for wildcard addresses. */
 export interface Bound {

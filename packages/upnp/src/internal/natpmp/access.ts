@@ -1,6 +1,7 @@
 /**
  * How the gateway is found and talked to.
  */
+import { show } from "@qp2p/core/InvalidArgument"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -33,7 +34,10 @@ export const locate = (options: InternalOptions): Effect.Effect<NetAddress.InetA
 const given = (gateway: NetAddress.Ipv4AddressInput): Effect.Effect<NetAddress.Ipv4Address, PortMapperUnsupported> =>
   Effect.mapError(
     Effect.fromResult(NetAddress.ipv4FromInput(gateway)),
-    () => new PortMapperUnsupported({ reason: `not the IPv4 address of a gateway: ${String(gateway)}` })
+    () =>
+      new PortMapperUnsupported({
+        reason: `not the IPv4 address of a gateway: ${typeof gateway === "string" ? gateway : show(gateway)}`
+      })
   )
 
 /** Talks to a gateway from `local`, the unspecified address being that of the route to it. */
