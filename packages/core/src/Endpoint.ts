@@ -25,7 +25,7 @@ import type * as ConnectionPool from "./ConnectionPool.ts"
 import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
 import { ConfigError, type EndpointError } from "./EndpointError.ts"
-import { show } from "./internal/arguments.ts"
+import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as internal from "./internal/endpoint.ts"
@@ -208,16 +208,24 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
 export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
   Layer.effect(Endpoint, makeClient(options))
 
-/** `Config.unwrap` throws at an undefined `config`, although its type admits that, and at whatever is no `Config`. */
+/** `Config.unwrap` throws at an undefined `config`, although its type admits that, and takes nearly anything for options. */
 const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, ConfigError | Config.ConfigError> =>
   Effect.suspend((): Effect.Effect<Options, ConfigError | Config.ConfigError> => {
-    try {
-      return Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
-    } catch {
-      const reason = `must be a Config, or an object with a Config for each option, got ${show(options)}`
-      return Effect.fail(new ConfigError({ path: "", reason }))
-    }
+    const problem = Config.isConfig(options) ? undefined : args.problemOf(options, configOptions)
+    if (problem !== undefined) return Effect.fail(new ConfigError(problem))
+    return Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
   })
+
+const aConfig = args.optional(args.check("must be a Config", Config.isConfig))
+
+const isOfConfigs = (value: unknown): boolean =>
+  Config.isConfig(value) || (args.isRecord(value) && Object.values(value).every((each) => aConfig(each) === undefined))
+
+const configOptions: args.Fields = {
+  localAddress: aConfig,
+  contacts: aConfig,
+  config: args.optional(args.check("must be a Config, or an object with a Config for each setting", isOfConfigs))
+}
 
 /**
  * `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or

@@ -63,7 +63,7 @@ export class SendStreamImpl implements SendStream {
     this.stream.write(empty, true, this.settle(resume))
   )
 
-  readonly reset = (code: number): Effect.Effect<void> => 
+  readonly reset = (code: number): Effect.Effect<void> =>
     withNumber("code", code, () => this.stream.reset(clampCode(code)))
 
   private settle(resume: (effect: Effect.Effect<void, SendError>) => void) {
