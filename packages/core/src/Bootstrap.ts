@@ -22,7 +22,7 @@ import {
   isRecord,
   ofFields,
   ofValue,
-  text,
+  oneOf,
   unless,
   untyped
 } from "./InvalidArgument.ts"
@@ -178,7 +178,9 @@ const addresses = check(
 
 const askerFields: Fields = { remoteAddress: inetAddress, isReachable: func }
 
-const questionFields: Fields = { _tag: text }
+const questionFields: Fields = {
+  _tag: oneOf("EndpointEchoReq", "EndpointEchoResp", "EndpointVerificationReq", "EndpointVerificationResp")
+}
 
 const run = Effect.fnUntraced(function* (
   node: Node,

@@ -53,8 +53,10 @@ export type Fields = args.Fields
  */
 export const ofValue = (argument: string, value: unknown, check: Check): InvalidArgument | undefined => {
   const reason = args.problemWith(check, value)
-  return reason === undefined ? undefined : new InvalidArgument({ argument, reason })
+  return reason === undefined ? undefined : new InvalidArgument({ argument: nameOf(argument), reason })
 }
+
+const nameOf = (argument: unknown): string => (typeof argument === "string" ? argument : args.show(argument))
 
 /**
  * What is wrong with an object, if anything is.
@@ -77,7 +79,7 @@ export const ofFields = (argument: string, value: unknown, fields: Fields): Inva
 const named = (argument: string, problem: args.Problem | undefined): InvalidArgument | undefined => {
   if (problem === undefined) return undefined
   const { path, reason } = problem
-  return new InvalidArgument({ argument: path === "" ? argument : `${argument}.${path}`, reason })
+  return new InvalidArgument({ argument: path === "" ? nameOf(argument) : `${nameOf(argument)}.${path}`, reason })
 }
 
 /**
@@ -116,7 +118,10 @@ export const ofBind = (options: unknown, events: unknown): InvalidArgument | und
  * @category checking
  * @since 0.1.0
  */
-export const untyped = (error: InvalidArgument): Effect.Effect<never> => Effect.fail(error) as Effect.Effect<never>
+export const untyped = (error: InvalidArgument): Effect.Effect<never> =>
+  Effect.fail(ofValue("error", error, isInvalidArgument) ?? error) as Effect.Effect<never>
+
+const isInvalidArgument = args.check("must be an InvalidArgument", (value) => value instanceof InvalidArgument)
 
 /**
  * Runs `body` unless one of these is wrong: see `untyped`.
@@ -129,7 +134,7 @@ export const unless = <A, E, R>(
   body: () => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
-    const wrong = problem()
+    const wrong = ofValue("problem", problem, args.func) ?? ofValue("body", body, args.func) ?? problem()
     return wrong === undefined ? body() : untyped(wrong)
   })
 

@@ -125,13 +125,16 @@ const maxLength = 0xffff_ffff
  */
 export const checkPayload = (payload: Uint8Array, maxMessageSize: number): SerializationError | undefined => {
   if (!args.isBytes(payload)) return noBytes("a message", payload)
+  if (typeof maxMessageSize !== "number") return wrong("maxMessageSize", amount, maxMessageSize)
   const maximum = Math.min(maxMessageSize, maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
   if (length === 0) return new SerializationError({ reason: args.isDetached(payload) ? transferred : tooShort })
-  if (Number.isNaN(maximum)) return wrong("maxMessageSize", args.number, maxMessageSize)
+  if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
   return new SerializationError({ reason: oversized(length, maximum) })
 }
+
+const amount = args.check("must be a number", (value) => typeof value === "number" && !Number.isNaN(value))
 
 const tooShort = "a message must have at least 1 byte"
 const transferred = "the payload's buffer was transferred to somewhere else, and its bytes with it"
@@ -205,7 +208,8 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
 export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: number): number => {
   if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
   if (!args.isBytes(frames)) return untyped(noBytes("frames", frames))
-  if (!(at >= 0 && at + headerLength + payload.length <= frames.length)) return untyped(noRoom(payload, frames, at))
+  if (!(Number.isInteger(at) && at >= 0 && at + headerLength + payload.length <= frames.length))
+    return untyped(noRoom(payload, frames, at))
   writeHeader(frames, at, payload.length, userFlag)
   frames.set(payload, at + headerLength)
   return at + headerLength + payload.length
@@ -254,7 +258,7 @@ const malformed = (message: WireMessage): SerializationError | undefined => {
   return problem && new SerializationError({ reason: `the ${problem.path} of a message ${problem.reason}` })
 }
 
-const decoderOptions: args.Fields = { maxMessageSize: args.number, leaveOut: args.optional(args.number) }
+const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.optional(amount) }
 
 /**
  * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.

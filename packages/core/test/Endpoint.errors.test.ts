@@ -91,7 +91,9 @@ const tooMany = (peer: NetAddress.InetAddress) => new TransportError({ peer, cod
  * `Endpoint.untyped.test.ts`.
  */
 const dials: Table<{
-  readonly [T in Exclude<ConnectionError["_tag"], "ConnectionReset" | "InvalidArgument">]: Dial<Variant<ConnectionError, T>>
+  readonly [T in Exclude<ConnectionError["_tag"], "ConnectionReset" | "InvalidArgument">]: Dial<
+    Variant<ConnectionError, T>
+  >
 }> = {
   EndpointStopped: [
     [

@@ -402,7 +402,7 @@ describe("policies that a program provides", () => {
         [Context.make(ConnectionId, untyped("name")), "ConnectionId"],
         [Context.make(RetrySchedule, untyped(null)), "RetrySchedule"]
       ] as const) {
-        const [tag, message] = yield* failureOf(Effect.provideContext(start, context as Context.Context<never>))
+        const [tag, message] = yield* failureOf(Effect.provideContext(start, context))
         assert.strictEqual(tag, "ConfigError", message)
         assert.include(message, `${name}: must be a function, got `)
       }
@@ -430,7 +430,7 @@ describe("policies that a program provides", () => {
       yield* connection.close
       yield* throwing.connectTo("10.0.0.2:2")
       yield* settle
-      assert.deepStrictEqual(lines.sort(), [
+      assert.deepStrictEqual(lines.toSorted(), [
         `ConnectionId must make a string, got the error "no name": peers are named by their addresses instead`,
         "ConnectionId must make a string, got undefined: peers are named by their addresses instead"
       ])
@@ -501,7 +501,7 @@ describe("a payload whose buffer goes elsewhere", () => {
       const [outcome] = yield* Effect.all(sends, { concurrency: "unbounded" })
       assert.deepStrictEqual(outcome, lost, `${size} bytes with ${others} others`)
       const received = yield* Effect.forEach([...names("before"), ...names("behind")], () => two!.nextMessage)
-      assert.deepStrictEqual(received.map(({ payload }) => textOf(payload)).sort(), [
+      assert.deepStrictEqual(received.map(({ payload }) => textOf(payload)).toSorted(), [
         ...names("before"),
         ...names("behind")
       ])

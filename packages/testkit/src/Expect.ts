@@ -36,7 +36,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as TestClock from "effect/testing/TestClock"
-import { anything, shown } from "./internal/given.ts"
+import { anything, parsed, shown } from "./internal/given.ts"
 import { countOf, preview } from "./internal/trace/text.ts"
 
 type Service = Endpoint.Endpoint["Service"]
@@ -165,7 +165,7 @@ const expectOne = <A>(endpoint: Service, options: Options, wanted: Expectation<A
       return new ExpectationError({ endpoint: endpoint.localAddress, expected, reason, within, seen, seenInAll })
     }
 
-    const peer = from === undefined ? undefined : NetAddress.inetAddressFromInput(from)
+    const peer = from === undefined ? undefined : parsed(NetAddress.inetAddressFromInput, from)
     if (peer !== undefined && Result.isFailure(peer)) return Effect.fail(failure("InvalidAddress"))
     const name = peer === undefined ? undefined : nameOf(peer.success)
 

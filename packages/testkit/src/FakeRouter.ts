@@ -29,7 +29,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import { anything, atLeast } from "./internal/given.ts"
+import { anything, atLeast, parsed } from "./internal/given.ts"
 import { wrongMisbehaviour } from "./internal/router/wrongMisbehaviour.ts"
 import { descriptionPath } from "./internal/router/description.ts"
 import { Device, type Protocol as DeviceProtocol } from "./internal/router/device.ts"
@@ -206,12 +206,13 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | SocketError, Scope.Scope> {
   const wrong = ofOptions(options, optionFields)
   if (wrong !== undefined) return yield* untyped(wrong)
+  const { external = defaultExternal } = options
   const clock = yield* Clock.Clock
   const device = new Device({
     version: options.version ?? 1,
     protocols: options.protocols ?? allProtocols,
     secure: options.secure ?? true,
-    external: yield* Effect.fromResult(NetAddress.ipv4FromInput(options.external ?? defaultExternal)),
+    external: yield* Effect.fromResult(parsed(NetAddress.ipv4FromInput, external)),
     now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
     date: () => clock.currentTimeMillisUnsafe()
   })
@@ -268,7 +269,7 @@ export const make = Effect.fnUntraced(function* (
     behave: Effect.sync(() => manners.clear()),
     restart: Effect.sync(() => device.restart()),
     setExternal: (address) =>
-      Effect.map(Effect.fromResult(NetAddress.ipv4FromInput(address)), (found) => {
+      Effect.map(Effect.fromResult(parsed(NetAddress.ipv4FromInput, address)), (found) => {
         device.external = found
       }),
     occupy: (externalPort) =>

@@ -76,6 +76,7 @@ const nameOf = (key: string): string => shortened(key)
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
 /** Knows a typed array by what it is, not by its prototype: also one of another realm, such as a `vm` context's. */
+// oxlint-disable-next-line typescript/unbound-method -- it is called on whatever was given
 const brandOf: (this: unknown) => string | undefined = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag
@@ -100,8 +101,7 @@ export const notBytes = (name: string, value: unknown): string => {
 export const isDetached = (bytes: Uint8Array): boolean => {
   if (bytes.length > 0) return false
   try {
-    new Uint8Array(bytes.buffer)
-    return false
+    return new Uint8Array(bytes.buffer).length < 0
   } catch {
     return true
   }
@@ -163,9 +163,12 @@ export const priority = check("must be a finite number", Number.isFinite)
 /** Whatever number it is. */
 export const number = check("must be a number", (value) => typeof value === "number")
 
+/** A value that is asked for, as programs write it. */
+const written = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : show(value))
+
 export const integer = (minimum: number, maximum: number): Check =>
   check(
-    `must be an integer between ${minimum} and ${maximum}`,
+    `must be an integer between ${written(minimum)} and ${written(maximum)}`,
     (value) => Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
   )
 
@@ -173,12 +176,12 @@ export const port = integer(0, 65_535)
 
 export const between = (minimum: number, maximum: number): Check =>
   check(
-    `must be a number between ${minimum} and ${maximum}`,
+    `must be a number between ${written(minimum)} and ${written(maximum)}`,
     (value) => typeof value === "number" && value >= minimum && value <= maximum
   )
 
 export const oneOf = (...values: ReadonlyArray<unknown>): Check =>
-  check(`must be ${values.map((value) => JSON.stringify(value)).join(" or ")}`, (value) => values.includes(value))
+  check(`must be ${values.map(written).join(" or ")}`, (value) => values.includes(value))
 
 const units = new Set(["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"])
 

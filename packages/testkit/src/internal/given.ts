@@ -5,6 +5,7 @@
  */
 import * as InvalidArgument from "@qp2p/core/InvalidArgument"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 
 const { check, isRecord, optional } = InvalidArgument
 
@@ -32,6 +33,19 @@ export const wrongDirection = (direction: unknown) =>
   InvalidArgument.ofOptions(direction, { from: anything, to: anything }, "direction")
 
 export const object = record
+
+/** Effect's parsers look into what they are given, and some of it cannot be looked into. */
+export const parsed = <A, I>(
+  parse: (input: I) => Result.Result<A, NetAddress.NetAddressError>,
+  input: I
+): Result.Result<A, NetAddress.NetAddressError> => {
+  try {
+    return parse(input)
+  } catch (cause) {
+    const message = `expected an address, got ${InvalidArgument.show(input)}`
+    return Result.fail(new NetAddress.NetAddressError({ message, input, cause }))
+  }
+}
 
 /** Text for what is not an address, as for what is. */
 export const shown = (input: unknown): string =>

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
+import type { InvalidArgument } from "@qp2p/core/InvalidArgument"
 import {
   check,
   type Check,
   type Fields,
-  InvalidArgument,
   ofFields,
   ofValue,
   oneOf,
