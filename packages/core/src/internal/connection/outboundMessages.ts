@@ -182,7 +182,7 @@ class SharedStream {
 
   /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
   encode(): StreamContent {
-    const { weight } = this
+    let { weight } = this
     this.written = this.left
     const frames = Buffer.allocUnsafe(this.bytes)
     let at = 0
@@ -193,6 +193,7 @@ class SharedStream {
       // The room and the header are those of the message as it was handed over.
       if (payload.length !== message.length) {
         this.spoilt(message)
+        weight -= messageWeight + WireMessage.headerLength + message.length
         continue
       }
       at = WireMessage.encodeUserInto(payload, frames, at)
