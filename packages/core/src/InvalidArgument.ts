@@ -119,6 +119,7 @@ export const ofBind = (options: unknown, events: unknown): InvalidArgument | und
  * @since 0.1.0
  */
 export const untyped = (error: InvalidArgument): Effect.Effect<never> =>
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   Effect.fail(ofValue("error", error, isInvalidArgument) ?? error) as Effect.Effect<never>
 
 const isInvalidArgument = args.check("must be an InvalidArgument", (value) => value instanceof InvalidArgument)

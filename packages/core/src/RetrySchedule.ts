@@ -6,11 +6,12 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { duration, ofValue } from "./InvalidArgument.ts"
-import type { ConnectionLost, SendError } from "./SendError.ts"
+import type { SendError } from "./SendError.ts"
 
 /** The longest wait between two tries. */
 const longestWait = Duration.seconds(60)
@@ -71,4 +72,4 @@ export const isTransient = (error: ConnectionError): boolean => {
  * @since 0.1.0
  */
 export const isTransientLoss = (error: SendError): boolean =>
-  (error as SendError | undefined | null)?._tag === "ConnectionLost" && isTransient((error as ConnectionLost).error)
+  Predicate.isTagged(error, "ConnectionLost") && isTransient(error.error)

@@ -26,6 +26,9 @@ import { bytes, textOf } from "./endpoint-support/common.ts"
 import { onLoopback, pair as livePair } from "./endpoint-support/live.ts"
 import { countingDials, endpoint, onNetwork, pair, settle } from "./endpoint-support/memory.ts"
 
+// What is called against its types has types of its own here.
+// @effect-diagnostics unsafeEffectTypeAssertion:off
+
 /** What a program in plain JavaScript would write. */
 const untyped = (value: unknown) => value as never
 

@@ -26,6 +26,9 @@ import * as Scope from "effect/Scope"
 import * as FastCheck from "fast-check"
 import { junk, type Outcome, outcomeOf } from "./junk.ts"
 
+// What is called against its types has types of its own here.
+// @effect-diagnostics unsafeEffectTypeAssertion:off
+
 const { Endpoint, PortMapper } = Core
 
 interface Param {

@@ -12,6 +12,11 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 
+// What is called against its types has types of its own here.
+// @effect-diagnostics unsafeEffectTypeAssertion:off
+// @effect-diagnostics globalDate:off
+// @effect-diagnostics tryCatchInEffectGen:off
+
 /** One of each kind that a program is likely to mix up. */
 export const junk: ReadonlyArray<readonly [name: string, value: unknown]> = [
   ["undefined", undefined],

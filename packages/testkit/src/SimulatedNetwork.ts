@@ -137,6 +137,7 @@ export const make = Effect.fnUntraced(function* (
   const wire = new SimulatedWire(yield* Timeline.make, yield* draws("latencies"), yield* draws("faults"))
   const steering = control.make(wire, () => {})
   // Everywhere is no place that could be wrong.
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   const everywhere = (set: Effect.Effect<void, NetAddress.NetAddressError>) => set as Effect.Effect<void>
   if (options.latency !== undefined) yield* everywhere(steering.setLatency(options.latency))
   if (options.bandwidth !== undefined) yield* everywhere(steering.setBandwidth(options.bandwidth))
