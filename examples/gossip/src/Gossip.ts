@@ -51,11 +51,14 @@ export class Gossip extends Context.Service<
     Gossip | Endpoint.Endpoint,
     EndpointError.EndpointError,
     Transport.Transport | PortMapper.PortMapper
-  > =>
-    Layer.provideMerge(
+  > => {
+    // An endpoint refuses options that it does not know.
+    const { config, contacts, localAddress } = options
+    return Layer.provideMerge(
       Gossip.layer(options),
-      Endpoint.layer({ ...options, config: { maxMessageSize: 1024 * 1024, ...options.config } })
+      Endpoint.layer({ localAddress, contacts, config: { maxMessageSize: 1024 * 1024, ...config } })
     )
+  }
 }
 
 interface Peer {

@@ -109,7 +109,7 @@ describe("qp2p", () => {
     [["ping", "127.0.0.1:1", "--interval", "0s"], /Expected a time span/u],
     [["node", "--external-port", "-1"], /Expected a port, 1 to 65535/u],
     [["node", "--external-port", "1e3"], /Expected a port, 1 to 65535/u],
-    [["node", "--contact="], /Missing value for flag --contact: expected host:port/u],
+    [["node", "--contact="], /Missing value for flag --contact. Expected host:port/u],
     [["node", "--out", "-"], /^qp2p node: --out - is for qp2p receive/u],
     [["receive", "--listen", "127.0.0.1:0", "--out", ""], /Expected a directory/u],
     [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--once=maybe"], /Invalid value for flag --once: "maybe"/u],

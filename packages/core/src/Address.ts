@@ -8,6 +8,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { InvalidAddress } from "./ConnectionError.ts"
 import { explain } from "./internal/addressText.ts"
+import { show } from "./internal/arguments.ts"
 import type { NetworkInterface } from "./Transport.ts"
 
 /**
@@ -33,6 +34,7 @@ export const fromString = (
   input: string,
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
 ): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
+  if (typeof input !== "string") return Result.fail(new InvalidAddress({ input: show(input), reason: expected }))
   const failed = (problem: string) => Result.fail(new InvalidAddress({ input, reason: `${expected}; ${problem}` }))
   const [, host, zone, rest] = namedZone.exec(input) ?? []
   // Any number will do to find out what else is wrong with it.
@@ -57,8 +59,12 @@ const scopeIdOf = (interfaces: ReadonlyArray<NetworkInterface>, zone: string): n
 export const undiallable = (
   peer: NetAddress.InetAddress,
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
-): string | undefined =>
-  peer.port === 0 ? "port 0 cannot be dialled" : notOneHost(NetAddress.toCanonical(peer.address), interfaces)
+): string | undefined => {
+  if (!NetAddress.isInetAddress(peer)) return noAddress
+  return peer.port === 0 ? "port 0 cannot be dialled" : notOneHost(NetAddress.toCanonical(peer.address), interfaces)
+}
+
+const noAddress = "it is no address"
 
 /**
  * Why an address is not that of one host, if so: it is unspecified, multicast or broadcast.
@@ -70,6 +76,7 @@ export const notOneHost = (
   address: NetAddress.IpAddress,
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
 ): string | undefined => {
+  if (!NetAddress.isIpAddress(address)) return noAddress
   if (NetAddress.isUnspecified(address)) return "the unspecified address is nobody's"
   if (NetAddress.isMulticast(address)) return "a multicast address is a group's, and not one peer's"
   if (!NetAddress.isIpv4Address(address)) return undefined
@@ -98,6 +105,7 @@ const isBroadcastOf = ({ address, prefixLength }: NetworkInterface, other: NetAd
  * @since 0.1.0
  */
 export const unbindable = (local: NetAddress.InetAddress): string | undefined => {
+  if (!NetAddress.isInetAddress(local)) return noAddress
   const { address } = local
   if (NetAddress.isMulticast(address) || (NetAddress.isIpv4Address(address) && NetAddress.isBroadcast(address))) {
     return notOneHost(address)

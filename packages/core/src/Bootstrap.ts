@@ -16,6 +16,18 @@ import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
 import { withScope } from "./internal/localAddresses.ts"
 import { publicAddress } from "./internal/publicAddress.ts"
+import {
+  check,
+  type Fields,
+  func,
+  inetAddress,
+  isRecord,
+  ofFields,
+  ofValue,
+  oneOf,
+  unless,
+  untyped
+} from "./InvalidArgument.ts"
 import type { RpcError } from "./RpcError.ts"
 import { SerializationError } from "./SendError.ts"
 import type { ControlMessage, WireMessage } from "./WireMessage.ts"
@@ -132,12 +144,21 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
   }
 
   return Bootstrap.of({
-    run,
+    run: (node, contacts) =>
+      unless(
+        () => ofFields("node", node, nodeFields) ?? ofValue("contacts", contacts, addresses),
+        () => run(node, contacts)
+      ),
     respond: (asker, question) => {
+      const wrong = ofFields("asker", asker, askerFields) ?? ofFields("question", question, questionFields)
+      if (wrong !== undefined) return untyped(wrong)
       switch (question._tag) {
         case "EndpointEchoReq":
           return Effect.succeedSome({ _tag: "EndpointEchoResp", address: asker.remoteAddress })
         case "EndpointVerificationReq":
+          if (!NetAddress.isInetAddress(question.address)) {
+            return untyped(ofValue("question.address", question.address, inetAddress)!)
+          }
           return Effect.map(verify(asker, question.address), (reachable) =>
             Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable })
           )
@@ -153,6 +174,22 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Bootstrap> = Layer.effect(Bootstrap, make)
+
+const record = check("must be an object", isRecord)
+const option = check("must be an Option", Option.isOption)
+
+const nodeFields: Fields = { config: record, localAddress: inetAddress, mapped: option, known: option, reachAny: func }
+
+const addresses = check(
+  "must be an array of InetAddresses",
+  (value) => Array.isArray(value) && Array.from<unknown>(value).every(NetAddress.isInetAddress)
+)
+
+const askerFields: Fields = { remoteAddress: inetAddress, isReachable: func }
+
+const questionFields: Fields = {
+  _tag: oneOf("EndpointEchoReq", "EndpointEchoResp", "EndpointVerificationReq", "EndpointVerificationResp")
+}
 
 const run = Effect.fnUntraced(function* (
   node: Node,

@@ -43,8 +43,10 @@ export interface Connection {
    */
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   /**
-   * Sends one message. Done when the peer has acknowledged all of it. The payload must not be changed before. Interruption
-   * gives up on what is not yet sent. Messages of up to 16 KiB that wait for their turn together share a stream.
+   * Sends one message. Done when the peer has acknowledged all of it. The payload must not be changed before: it is sent
+   * by reference, and bytes that are written to it meanwhile may be what arrives. One whose buffer is transferred to
+   * somewhere else before it has left fails with `SerializationError`. Interruption gives up on what is not yet sent.
+   * Messages of up to 16 KiB that wait for their turn together share a stream.
    */
   readonly send: (payload: Uint8Array, options?: PriorityOptions) => Effect.Effect<void, SendError>
   readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>

@@ -5,6 +5,9 @@
  */
 import * as Schema from "effect/Schema"
 import { Close } from "./Close.ts"
+import { InvalidArgument } from "./InvalidArgument.ts"
+
+export { InvalidArgument } from "./InvalidArgument.ts"
 
 /**
  * The endpoint was closed, or its scope was.
@@ -36,8 +39,8 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
 }
 
 /**
- * The address cannot be dialled from here: it does not parse, its port is 0, its family is not the socket's, or it is not
- * that of one host (unspecified, multicast, broadcast).
+ * The address cannot be dialled from here: it is none, its port is 0, its family is not the socket's, or it is not that of
+ * one host (unspecified, multicast, broadcast). `input` is the text, or says what was given instead of an address.
  *
  * @category errors
  * @since 0.1.0
@@ -133,6 +136,7 @@ export const ConnectionError = Schema.Union([
   EndpointStopped,
   TooManyConnections,
   InvalidAddress,
+  InvalidArgument,
   VersionMismatch,
   TransportError,
   ConnectionReset,

@@ -7,6 +7,7 @@ import * as Context from "effect/Context"
 import type * as Brand from "effect/Brand"
 import * as NetAddress from "effect/net/NetAddress"
 import { createHash } from "node:crypto"
+import { inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
  * A name for the peer at the other end of a connection, derived from the address at which this side dialled it, or from
@@ -20,12 +21,14 @@ export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
 
 /**
  * SHA3-256 over the address octets (4 or 16) and the port as two bytes, big-endian: qp2p's `XorName`, as 64 lowercase
- * hexadecimal digits.
+ * hexadecimal digits. Callers without types get an `InvalidArgument` when this is no address.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
+  const wrong = ofValue("peer", peer, inetAddress)
+  if (wrong !== undefined) return wrong as never
   const octets = NetAddress.isInetAddressV4(peer)
     ? NetAddress.ipv4ToOctets(peer.address)
     : NetAddress.ipv6ToOctets(peer.address)

@@ -16,6 +16,7 @@ import type { Connection } from "./Connection.ts"
 import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 import { addressKey as keyOf } from "./internal/addressKey.ts"
+import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
  * Incoming and outgoing connections alike, by where their peers are now. There may be several with one address; the
@@ -86,6 +87,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   const dials = new Map<string, SharedDial>()
 
   const add = (connection: Connection, seniority?: string) => {
+    if (!isRecordLike(connection)) return
     const member: Member = { connection, seniority, key: keyOf(connection.remoteAddress) }
     members.set(connection, member)
     insert(byAddress, member.key, member)
@@ -151,6 +153,8 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     },
     connect: (peer, dial) =>
       Effect.suspend(() => {
+        const wrong = ofValue("peer", peer, inetAddress) ?? ofValue("dial", dial, effect)
+        if (wrong !== undefined) return Effect.fail(wrong)
         const connection = current(peer)
         return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
       })
@@ -162,6 +166,10 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
  * @since 0.1.0
  */
 export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
+
+/** Whether there is anything to keep: a connection of one's own making may be of any class. */
+const isRecordLike = (connection: unknown): boolean =>
+  typeof connection === "object" && connection !== null && "remoteAddress" in connection
 
 /** Nobody but the closing of the pool's scope interrupts a dial that somebody waits for. */
 const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>

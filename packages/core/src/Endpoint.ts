@@ -23,7 +23,9 @@ import type { ConnectionId } from "./ConnectionId.ts"
 import type * as ConnectionPool from "./ConnectionPool.ts"
 import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
-import type { EndpointError } from "./EndpointError.ts"
+import { ConfigError, type EndpointError } from "./EndpointError.ts"
+import * as args from "./internal/arguments.ts"
+import { notPath } from "./internal/configPath.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as addressSetting from "./internal/addressSetting.ts"
 import * as internal from "./internal/endpoint.ts"
@@ -62,6 +64,7 @@ export interface Options {
   readonly localAddress?: Address | undefined
   /** Peers to bootstrap from. */
   readonly contacts?: ReadonlyArray<Address> | undefined
+  /** Another name than these is a `ConfigError`, as any value is that is not acceptable. */
   readonly config?: EndpointConfig.Input | undefined
 }
 
@@ -73,6 +76,8 @@ export interface Options {
  * @since 0.1.0
  */
 export const config = (path?: string): Config.Config<Options> => {
+  const refused = notPath(path)
+  if (refused !== undefined) return refused
   const options = Config.all({
     localAddress: setting(Config.schema(addressSetting.AddressText, "localAddress")),
     contacts: setting(Config.Array(addressSetting.AddressText, "contacts")),
@@ -142,7 +147,10 @@ export class Endpoint extends Context.Service<
     readonly bootstrap: (
       contacts?: ReadonlyArray<Address>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
-    /** Closes every connection with `peer`: those whose peer is there now, and those that were dialled there. */
+    /**
+     * Closes every connection with `peer`: those whose peer is there now, and those that were dialled there. Callers without
+     * types: `InvalidArgument` for what is neither address nor text.
+     */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
     /** The id of the connection with `peer`, which is there now, or was dialled there and answers from elsewhere. */
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
@@ -160,7 +168,8 @@ export class Endpoint extends Context.Service<
     ) => Effect.Effect<void, NotConnected | SendError>
     /**
      * Sends a message of 1 byte to `maxMessageSize`, dialling if need be. Done when the peer has acknowledged all of
-     * it. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
+     * it; the payload must not be changed before. What is no `Uint8Array`, and an option that there is not, fails with
+     * `SerializationError` before anything is dialled. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
      * acknowledgement was lost then arrives twice. A peer whose own `maxMessageSize` is smaller stops the stream, which
      * fails this with `StreamLost`, unless the message was so short that QUIC had acknowledged it by then.
      */
@@ -208,9 +217,24 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
 export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
   Layer.effect(Endpoint, makeClient(options))
 
-/** `Config.unwrap` throws at an undefined `config`, although its type admits that. */
-const unwrap = (options: Config.Wrap<Options>): Config.Config<Options> =>
-  Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
+/** `Config.unwrap` throws at an undefined `config`, although its type admits that, and takes nearly anything for options. */
+const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, ConfigError | Config.ConfigError> =>
+  Effect.suspend((): Effect.Effect<Options, ConfigError | Config.ConfigError> => {
+    const problem = Config.isConfig(options) ? undefined : args.problemOf(options, configOptions)
+    if (problem !== undefined) return Effect.fail(new ConfigError(problem))
+    return Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
+  })
+
+const aConfig = args.optional(args.check("must be a Config", Config.isConfig))
+
+const isOfConfigs = (value: unknown): boolean =>
+  Config.isConfig(value) || (args.isRecord(value) && Object.values(value).every((each) => aConfig(each) === undefined))
+
+const configOptions: args.Fields = {
+  localAddress: aConfig,
+  contacts: aConfig,
+  config: args.optional(args.check("must be a Config, or an object with a Config for each setting", isOfConfigs))
+}
 
 /**
  * `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or

@@ -12,8 +12,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { ConfigError } from "./EndpointError.ts"
+import * as args from "./internal/arguments.ts"
+import { notPath } from "./internal/configPath.ts"
 import { firstIssue } from "./internal/schemaIssue.ts"
 import * as setting from "./internal/setting.ts"
+
+const notSettings = "must be an object of settings"
 
 /**
  * @category schemas
@@ -65,7 +69,7 @@ export const EndpointConfig = Schema.Struct({
   stallTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(60)),
   /** Bytes per second to one peer. Default 1 GiB/s. */
   maxSendRate: setting.withDefault(setting.integer(65_536, 2 ** 40), 2 ** 30)
-}).annotate({ message: "must be an object of settings", messageUnexpectedKey: "is no setting" })
+}).annotate({ message: notSettings, messageUnexpectedKey: "is no setting" })
 
 /**
  * @category models
@@ -93,7 +97,10 @@ const decodeUnknown = Schema.decodeUnknownEffect(EndpointConfig, { onExcessPrope
  * @since 0.1.0
  */
 export const decode = (input: unknown): Effect.Effect<EndpointConfig, ConfigError> =>
-  Effect.mapError(decodeUnknown(input), (error) => new ConfigError(firstIssue(error.issue)))
+  // To a schema a list, a map or a Promise is an object without any of the settings.
+  args.isRecord(input)
+    ? Effect.mapError(decodeUnknown(input), (error) => new ConfigError(firstIssue(error.issue)))
+    : Effect.fail(new ConfigError({ path: "", reason: notSettings }))
 
 /**
  * The defaults.
@@ -115,4 +122,4 @@ const FromText = setting.fromText(EndpointConfig, defaults)
  * @since 0.1.0
  */
 export const config = (path?: string): Config.Config<EndpointConfig> =>
-  Config.withDefault(Config.schema(FromText, path), defaults)
+  notPath(path) ?? Config.withDefault(Config.schema(FromText, path), defaults)

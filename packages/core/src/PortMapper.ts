@@ -11,6 +11,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { firstOf } from "./internal/firstOf.ts"
+import { check, inetAddress, isRecord, ofValue, unless, untyped } from "./InvalidArgument.ts"
 import { Mapped, type MappingStatus } from "./MappingStatus.ts"
 import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.ts"
 
@@ -34,7 +35,15 @@ export interface Mapping {
  * @since 0.1.0
  */
 export const granted = (internal: NetAddress.InetAddress, external: NetAddress.InetAddress): Effect.Effect<Mapping> =>
-  Effect.map(SubscriptionRef.make<MappingStatus>(Mapped({ external })), (status) => ({ internal, external, status }))
+  unless(
+    () => ofValue("internal", internal, inetAddress) ?? ofValue("external", external, inetAddress),
+    () =>
+      Effect.map(SubscriptionRef.make<MappingStatus>(Mapped({ external })), (status) => ({
+        internal,
+        external,
+        status
+      }))
+  )
 
 /**
  * What to map. `external` is the port wished for; the gateway may grant another. The mapper asks for `lease`, and
@@ -75,13 +84,22 @@ export const layerFirstOf = <E = never, R = never>(
 ): Layer.Layer<PortMapper, E, R> =>
   Layer.effect(
     PortMapper,
-    Effect.map(
-      Effect.forEach(Object.entries(mappers), ([by, mapper]) =>
-        Effect.map(Layer.build(mapper), (services) => ({ by, mapper: Context.get(services, PortMapper) }))
-      ),
-      (built) => ({ map: (options) => firstOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) }))) })
-    )
+    Effect.suspend(() => {
+      const wrong = ofValue("mappers", mappers, layers)
+      if (wrong !== undefined) return untyped(wrong)
+      return Effect.map(
+        Effect.forEach(Object.entries(mappers), ([by, mapper]) =>
+          Effect.map(Layer.build(mapper), (services) => ({ by, mapper: Context.get(services, PortMapper) }))
+        ),
+        (built) => ({ map: (options) => firstOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) }))) })
+      )
+    })
   )
+
+const layers = check(
+  "must be an object with a Layer for each name",
+  (value) => isRecord(value) && Object.values(value).every(Layer.isLayer)
+)
 
 /**
  * For endpoints that need no mapping. Asking it for one fails with `PortMapperUnsupported`.

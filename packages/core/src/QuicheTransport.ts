@@ -14,6 +14,18 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import { unbindable } from "./Address.ts"
 import { SocketError } from "./EndpointError.ts"
+import {
+  effect,
+  type Fields,
+  func,
+  integer,
+  ofBind,
+  ofFields,
+  ofRecord,
+  ofValue,
+  optional,
+  unless
+} from "./InvalidArgument.ts"
 import * as certificate from "./internal/quiche/certificate.ts"
 import { interfaces } from "./internal/quiche/interfaces.ts"
 import { farewell } from "./internal/quiche/farewell.ts"
@@ -48,14 +60,19 @@ export interface Options {
 }
 
 /**
- * Loads the binding when a socket is bound, so that a platform without one fails there, with a `SocketError`.
+ * Loads the binding when a socket is bound, so that a platform without one fails there, with a `SocketError`. So do options
+ * that are not acceptable.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options: Options = {}): Transport["Service"] =>
   Transport.of({
-    bind: (bind, events) => open(bind, events, options),
+    bind: (bind, events) =>
+      unless(
+        () => ofBind(bind, events),
+        () => open(bind, events, options)
+      ),
     interfaces: options.interfaces ?? interfaces
   })
 
@@ -70,6 +87,31 @@ export const layerWith = (options: Options): Layer.Layer<Transport> => Layer.syn
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Transport> = layerWith({})
+
+const largestPayload = 16_383
+
+const optionFields: Fields = {
+  maxUdpPayload: optional(integer(1_200, largestPayload)),
+  openSocket: optional(func)
+}
+
+/** A socket of the program's own making, if it makes one. */
+const opened = (openSocket: NonNullable<Options["openSocket"]>, address: NetAddress.InetAddress) =>
+  Effect.suspend(() => {
+    const refused = (reason: string, cause: unknown) => Effect.fail(new SocketError({ address, reason, cause }))
+    let made: ReturnType<typeof openSocket>
+    try {
+      made = openSocket(address)
+    } catch (cause) {
+      return refused("openSocket threw", cause)
+    }
+    const wrong = ofValue("what openSocket returns", made, effect)
+    if (wrong !== undefined) return refused(wrong.message, wrong)
+    return Effect.flatMap(made, (socket) => {
+      const wrong = ofFields("the socket of openSocket", socket, { reader: effect, writer: effect })
+      return wrong === undefined ? Effect.succeed(socket) : refused(wrong.message, wrong)
+    })
+  })
 
 const openNodeSocket = (address: NetAddress.InetAddress): Effect.Effect<DatagramSocket.DatagramSocket> =>
   NodeDatagramSocket.make({
@@ -87,18 +129,20 @@ const open = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
   const address = bind.localAddress
+  const wrong = ofRecord("options", options, optionFields)
+  if (wrong !== undefined) return yield* new SocketError({ address, reason: wrong.message, cause: wrong })
   const reason = unbindable(address)
   if (reason !== undefined) return yield* new SocketError({ address, reason, cause: new Error(reason) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
   const credentials = yield* certificate.selfSigned
-  const datagrams = yield* (options.openSocket ?? openNodeSocket)(address)
+  const datagrams = yield* opened(options.openSocket ?? openNodeSocket, address)
   const reader = yield* Effect.mapError(datagrams.reader, (cause) => {
     const kind = cause.reason._tag === "DatagramSocketOpenError" ? cause.reason.kind : "Unknown"
     return new SocketError({ address, reason: openFailures[kind], cause })
   })
   const writer = yield* datagrams.writer
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
-  const maxUdpPayload = options.maxUdpPayload && Math.min(Math.max(options.maxUdpPayload, 1_200), 16_383)
+  const { maxUdpPayload } = options
   const clock = yield* Clock.Clock
   // Not the time of day: a clock that is set must neither end connections nor keep them.
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000

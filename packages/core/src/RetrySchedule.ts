@@ -6,9 +6,11 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { ConnectionError } from "./ConnectionError.ts"
+import { duration, ofValue } from "./InvalidArgument.ts"
 import type { SendError } from "./SendError.ts"
 
 /** The longest wait between two tries. */
@@ -16,12 +18,16 @@ const longestWait = Duration.seconds(60)
 
 /**
  * qp2p's policy: exponential from 500 ms, times 1.5, each wait made up to half longer or shorter at random, at most 60 s
- * apart, until `retryDuration` has passed. 0 never tries again.
+ * apart, until `retryDuration` has passed. 0 never tries again. Callers without types get an `InvalidArgument` when it is
+ * no duration.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const exponential = (retryDuration: Duration.Duration): Schedule.Schedule<unknown> =>
+  (ofValue("retryDuration", retryDuration, duration) as undefined) ?? exponentially(retryDuration)
+
+const exponentially = (retryDuration: Duration.Duration): Schedule.Schedule<unknown> =>
   Schedule.exponential(Duration.millis(500), 1.5).pipe(
     Schedule.modifyDelay(({ duration }) =>
       Effect.map(Random.nextBetween(0.5, 1.5), (factor) => Duration.min(Duration.times(duration, factor), longestWait))
@@ -46,9 +52,11 @@ export const RetrySchedule: Context.Reference<(retryDuration: Duration.Duration)
  * @since 0.1.0
  */
 export const isTransient = (error: ConnectionError): boolean => {
-  switch (error._tag) {
+  switch ((error as ConnectionError | undefined | null)?._tag) {
+    case undefined:
     case "EndpointStopped":
     case "InvalidAddress":
+    case "InvalidArgument":
     case "VersionMismatch":
     case "TooManyConnections":
       return false
@@ -64,4 +72,4 @@ export const isTransient = (error: ConnectionError): boolean => {
  * @since 0.1.0
  */
 export const isTransientLoss = (error: SendError): boolean =>
-  error._tag === "ConnectionLost" && isTransient(error.error)
+  Predicate.isTagged(error, "ConnectionLost") && isTransient(error.error)

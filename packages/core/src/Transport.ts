@@ -12,7 +12,8 @@
  *   transport's own turn. The exceptions are `done` of `write` and what `writeWhole` is given, which may be called from
  *   within.
  * - A chunk handed to `onData` belongs to the transport and is valid during the call only. A chunk handed to `write`
- *   must not be changed until the stream has ended.
+ *   must not be changed until the stream has ended. When its buffer is transferred to somewhere else meanwhile, the stream
+ *   is reset, and its owner told `StreamGone`.
  * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
  *
  * @since 0.1.0
@@ -209,8 +210,8 @@ export interface BackingSendStream {
   readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
   /**
    * Queues all that will ever be on a stream that nothing was written on: `content` is asked for it once, when the stream
-   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content, which is 1
-   * byte at least. `most` is what it should weigh at most, so that a peer whose application reads nothing is not sent more
+   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content. It is 1 byte at
+   * least, unless all of it has turned out not to be sent: then the stream ends empty. `most` is what it should weigh at most, so that a peer whose application reads nothing is not sent more
    * than a bound; a single message may weigh more. `done` as with `fin`. Without this, each message has a stream of its
    * own.
    */

@@ -20,6 +20,7 @@
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { Buffer } from "node:buffer"
+import * as args from "./internal/arguments.ts"
 import { Body } from "./internal/body.ts"
 import * as controlBody from "./internal/controlBody.ts"
 import { SerializationError } from "./SendError.ts"
@@ -116,20 +117,39 @@ const controlFlag = 1
 const maxLength = 0xffff_ffff
 
 /**
- * Whether `payload` can be sent as one user message: 1 to `maxMessageSize` bytes, and no more than a header can tell
- * (2^32 - 1). The encoders do not check.
+ * Whether `payload` can be sent as one user message: a `Uint8Array`, of whatever realm, of 1 to `maxMessageSize` bytes,
+ * and no more than a header can tell (2^32 - 1). The encoders do not check its length.
  *
  * @category encoding
  * @since 0.1.0
  */
 export const checkPayload = (payload: Uint8Array, maxMessageSize: number): SerializationError | undefined => {
+  if (!args.isBytes(payload)) return noBytes("a message", payload)
+  if (typeof maxMessageSize !== "number") return wrong("maxMessageSize", amount, maxMessageSize)
   const maximum = Math.min(maxMessageSize, maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
-  return new SerializationError({
-    reason: length === 0 ? "a message must have at least 1 byte" : oversized(length, maximum)
-  })
+  if (length === 0) return new SerializationError({ reason: args.isDetached(payload) ? transferred : tooShort })
+  if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
+  return new SerializationError({ reason: oversized(length, maximum) })
 }
+
+const amount = args.check("must be a number", (value) => typeof value === "number" && !Number.isNaN(value))
+
+const tooShort = "a message must have at least 1 byte"
+const transferred = "the payload's buffer was transferred to somewhere else, and its bytes with it"
+
+const noBytes = (name: string, given: unknown): SerializationError =>
+  new SerializationError({ reason: args.notBytes(name, given) })
+
+/** What is wrong with an argument, for functions that return values and not effects. */
+const wrong = (name: string, check: args.Check, given: unknown): SerializationError | undefined => {
+  const reason = args.problemWith(check, given)
+  return reason === undefined ? undefined : new SerializationError({ reason: `${name} ${reason}` })
+}
+
+/** Only callers without types come to see it: see `InvalidArgument.ts`. */
+const untyped = (error: SerializationError): never => error as never
 
 const oversized = (length: number, maximum: number): string =>
   `a message of ${length} bytes is larger than the maximum of ${maximum}`
@@ -146,6 +166,9 @@ const writeHeader = (into: Uint8Array, at: number, length: number, flag: 0 | 1):
   into[at + 8] = 0
 }
 
+const bodyLength = args.integer(1, maxLength)
+const flags = args.oneOf(userFlag, controlFlag)
+
 /**
  * The header of a body of `length` bytes (1 to 2^32 - 1), for writing a large payload without copying it. The flag is
  * 0 for a user message, 1 for a control message.
@@ -154,6 +177,8 @@ const writeHeader = (into: Uint8Array, at: number, length: number, flag: 0 | 1):
  * @since 0.1.0
  */
 export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
+  const refused = wrong("length", bodyLength, length) ?? wrong("flag", flags, flag)
+  if (refused !== undefined) return untyped(refused)
   const header = new Uint8Array(headerLength)
   writeHeader(header, 0, length, flag)
   return header
@@ -167,6 +192,7 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
  * @since 0.1.0
  */
 export const encodeUser = (payload: Uint8Array): Uint8Array => {
+  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
   // From Node's pool: a buffer of its own costs more than the copy. Every byte of it is written below.
   const frame = Buffer.allocUnsafe(headerLength + payload.length)
   encodeUserInto(payload, frame, 0)
@@ -180,10 +206,19 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
  * @since 0.1.0
  */
 export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: number): number => {
+  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
+  if (!args.isBytes(frames)) return untyped(noBytes("frames", frames))
+  if (!(Number.isInteger(at) && at >= 0 && at + headerLength + payload.length <= frames.length))
+    return untyped(noRoom(payload, frames, at))
   writeHeader(frames, at, payload.length, userFlag)
   frames.set(payload, at + headerLength)
   return at + headerLength + payload.length
 }
+
+const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): SerializationError =>
+  new SerializationError({
+    reason: `there is no room for a message of ${payload.length} bytes in ${frames.length} bytes from ${args.show(at)} on`
+  })
 
 /**
  * Any message in one piece. A user payload is copied, and `checkPayload` must have passed it.
@@ -192,6 +227,8 @@ export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: numb
  * @since 0.1.0
  */
 export const encode = (message: WireMessage): Uint8Array => {
+  const refused = malformed(message)
+  if (refused !== undefined) return untyped(refused)
   if (message._tag === "UserMessage") return encodeUser(message.payload)
   const body = controlBody.encode(message)
   const frame = new Uint8Array(headerLength + body.length)
@@ -199,6 +236,29 @@ export const encode = (message: WireMessage): Uint8Array => {
   frame.set(body, headerLength)
   return frame
 }
+
+const tags: Readonly<Record<WireMessage["_tag"], args.Fields>> = {
+  UserMessage: { payload: args.bytes },
+  EndpointEchoReq: {},
+  EndpointEchoResp: { address: args.inetAddress },
+  EndpointVerificationReq: { address: args.inetAddress },
+  EndpointVerificationResp: { reachable: args.flag }
+}
+
+const tag = args.oneOf(...Object.keys(tags))
+
+/** Why this is no message, if so. */
+const malformed = (message: WireMessage): SerializationError | undefined => {
+  if (!args.isRecord(message)) {
+    return new SerializationError({ reason: `a message must be an object, got ${args.show(message)}` })
+  }
+  const unknown = wrong("the _tag of a message", tag, message._tag)
+  if (unknown !== undefined) return unknown
+  const problem = args.problemIn(message, tags[message._tag])
+  return problem && new SerializationError({ reason: `the ${problem.path} of a message ${problem.reason}` })
+}
+
+const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.optional(amount) }
 
 /**
  * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
@@ -228,8 +288,10 @@ export class Decoder {
    * of up to `leaveOut` bytes, 0 by default, are left out, and what follows them is decoded: see `refused`.
    */
   constructor(options: { readonly maxMessageSize: number; readonly leaveOut?: number | undefined }) {
-    this.maxMessageSize = options.maxMessageSize
-    this.leaveOut = options.leaveOut ?? 0
+    const problem = args.problemOf(options, decoderOptions)
+    this.maxMessageSize = problem === undefined ? options.maxMessageSize : 0
+    this.leaveOut = (problem === undefined ? options.leaveOut : undefined) ?? 0
+    if (problem !== undefined) this.error = new SerializationError({ reason: args.inWords("options", problem) })
   }
 
   /**
@@ -253,6 +315,8 @@ export class Decoder {
    */
   push(chunk: Uint8Array, onto: Array<WireMessage>): SerializationError | undefined {
     if (this.error !== undefined) return this.error
+    if (!args.isBytes(chunk)) return noBytes("a chunk", chunk)
+    if (!Array.isArray(onto)) return wrong("onto", args.list, onto)
     const end = chunk.length
     let offset = 0
     while (offset < end) {

@@ -150,6 +150,7 @@ describe("every union of errors", () => {
     | "EndpointStopped"
     | "TooManyConnections"
     | "InvalidAddress"
+    | "InvalidArgument"
     | "VersionMismatch"
     | "TransportError"
     | "ConnectionReset"
@@ -192,6 +193,7 @@ describe("every union of errors", () => {
       Effect.catchTag("EndpointStopped", () => Effect.void),
       Effect.catchTag("TooManyConnections", ({ limit }) => Effect.succeed(limit)),
       Effect.catchTag("InvalidAddress", ({ input, reason }) => Effect.succeed(input + reason)),
+      Effect.catchTag("InvalidArgument", ({ argument, reason }) => Effect.succeed(argument + reason)),
       Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
@@ -207,6 +209,7 @@ describe("every union of errors", () => {
   const facts: Record<string, unknown> = {
     limit: 5,
     input: "nowhere",
+    argument: "options.priority",
     reason: "because",
     peer,
     publicAddress: peer,
@@ -281,7 +284,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 31)
+      assert.strictEqual(made.size, 32)
     })
   )
 

@@ -7,7 +7,8 @@ import { documents, root } from "./markdown.ts"
 
 /**
  * Every `ts` block is a program of its own: it compiles against the packages as their users get them, and it ends by
- * itself. What it prints is in it, as `// => line`. A block that imports `@effect/vitest` is run by vitest.
+ * itself. What it prints is in it, as `// => line`. A block that imports `@effect/vitest` is run by vitest. A `js` block is
+ * run as it stands.
  */
 const directory = fileURLToPath(new URL("../", import.meta.url))
 const tsc = join(root, "node_modules/typescript/bin/tsc")
@@ -15,14 +16,18 @@ const vitest = join(root, "node_modules/vitest/vitest.mjs")
 
 const programs = documents.flatMap(({ blocks, path }) =>
   blocks
-    .filter(({ language }) => language === "ts")
-    .map(({ code, line }) => {
+    .filter(({ language }) => language === "ts" || language === "js")
+    .map(({ code, language, line }) => {
       const isTest = code.includes(`from "@effect/vitest"`)
       const name = `${path.replaceAll(/[^\w.]/gu, "-")}-${line}${isTest ? ".test" : ""}`
       const prints = [...code.matchAll(/\/\/ => (.*)$/gmu)].map((match) => match[1])
-      return { where: `${path}:${line}`, name, code, prints, isTest }
+      return { where: `${path}:${line}`, name, code, prints, isTest, isPlain: language === "js" }
     })
 )
+
+/** What a reader saves as `marco.mjs`. */
+const first = programs.find(({ where }) => where.startsWith("README.md:"))!
+const plain = "marco"
 
 const running = new Set<ReturnType<typeof spawn>>()
 
@@ -60,9 +65,15 @@ beforeAll(async () => {
   const blocks = join(directory, "dist/blocks")
   rmSync(join(directory, "dist"), { recursive: true, force: true })
   mkdirSync(blocks, { recursive: true })
-  for (const { code, name } of programs) writeFileSync(join(blocks, `${name}.ts`), `${code}\nexport {}\n`)
+  for (const { code, isPlain, name } of programs) {
+    if (!isPlain) writeFileSync(join(blocks, `${name}.ts`), `${code}\nexport {}\n`)
+  }
   // Builds the packages too, where their sources are newer: what runs is what is on disk.
   compiled = await node(tsc, "-b", join(directory, "tsconfig.blocks.json"), "--pretty", "false")
+  for (const { code, isPlain, name } of programs) {
+    if (isPlain) writeFileSync(join(directory, "dist/run", `${name}.js`), code)
+  }
+  writeFileSync(join(directory, "dist/run", `${plain}.js`), first.code)
 }, 240_000)
 
 afterAll(() => {
@@ -88,6 +99,12 @@ describe("code in Markdown", () => {
 
   it("compiles", () => {
     assert.strictEqual(compiled.code, 0, located(compiled.output))
+  })
+
+  it("of the first program runs as plain JavaScript, which nobody has compiled", async () => {
+    const { code, output, stdout } = await node(join(directory, "dist/run", `${plain}.js`))
+    assert.strictEqual(code, 0, output)
+    assert.deepStrictEqual(stdout.split("\n").slice(0, -1), first.prints, output)
   })
 
   it.each(programs)("$where runs", async ({ isTest, name, prints }) => {

@@ -13,6 +13,20 @@ import type { EndpointStopped } from "@qp2p/core/ConnectionError"
 import type { Disconnection } from "@qp2p/core/Disconnection"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import type { IncomingMessage } from "@qp2p/core/IncomingMessage"
+import {
+  bytes,
+  check,
+  duration,
+  effect,
+  type Fields,
+  flag,
+  inetAddress,
+  ofFields,
+  ofRecord,
+  oneOf,
+  optional,
+  unless
+} from "@qp2p/core/InvalidArgument"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,6 +36,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as TestClock from "effect/testing/TestClock"
+import { anything, parsed, shown } from "./internal/given.ts"
 import { countOf, preview } from "./internal/trace/text.ts"
 
 type Service = Endpoint.Endpoint["Service"]
@@ -121,6 +136,24 @@ interface Expectation<A> {
   readonly describe: (item: A) => string
 }
 
+const endpointFields: Fields = {
+  localAddress: inetAddress,
+  nextMessage: effect,
+  nextConnection: effect,
+  nextDisconnection: effect
+}
+
+const optionFields: Fields = { from: anything, within: optional(duration), skipOthers: optional(flag) }
+
+const payloadCheck = optional(
+  check("must be a Uint8Array or a string", (value) => typeof value === "string" || bytes(value) === undefined)
+)
+
+const reasonCheck = optional(oneOf("LocallyClosed", "ApplicationClosed", "TransportClosed", "IdleTimedOut"))
+
+const checked = <A, E>(endpoint: Service, options: unknown, fields: Fields, body: () => Effect.Effect<A, E>) =>
+  unless(() => ofFields("endpoint", endpoint, endpointFields) ?? ofRecord("options", options, fields), body)
+
 const expectOne = <A>(endpoint: Service, options: Options, wanted: Expectation<A>) =>
   Effect.suspend(() => {
     const { from, skipOthers = false } = options
@@ -128,11 +161,11 @@ const expectOne = <A>(endpoint: Service, options: Options, wanted: Expectation<A
     const seen: Array<string> = []
     let seenInAll = 0
     const failure = (reason: ExpectationError["reason"]) => {
-      const expected = from === undefined ? wanted.what : `${wanted.what} from ${from}`
+      const expected = from === undefined ? wanted.what : `${wanted.what} from ${shown(from)}`
       return new ExpectationError({ endpoint: endpoint.localAddress, expected, reason, within, seen, seenInAll })
     }
 
-    const peer = from === undefined ? undefined : NetAddress.inetAddressFromInput(from)
+    const peer = from === undefined ? undefined : parsed(NetAddress.inetAddressFromInput, from)
     if (peer !== undefined && Result.isFailure(peer)) return Effect.fail(failure("InvalidAddress"))
     const name = peer === undefined ? undefined : nameOf(peer.success)
 
@@ -179,16 +212,17 @@ const messageText = ({ payload, peer }: IncomingMessage, wanted?: Uint8Array) =>
 export const message = (
   endpoint: Service,
   options: MessageOptions = {}
-): Effect.Effect<IncomingMessage, ExpectationError> => {
-  const payload = typeof options.payload === "string" ? new TextEncoder().encode(options.payload) : options.payload
-  return expectOne(endpoint, options, {
-    what: payload === undefined ? "a message" : `a message of ${payloadText(payload)}`,
-    next: endpoint.nextMessage,
-    peerOf: (received) => received.peer,
-    isWanted: (received) => payload === undefined || firstDifference(received.payload, payload) === -1,
-    describe: (received) => messageText(received, payload)
+): Effect.Effect<IncomingMessage, ExpectationError> =>
+  checked(endpoint, options, { ...optionFields, payload: payloadCheck }, () => {
+    const payload = typeof options.payload === "string" ? new TextEncoder().encode(options.payload) : options.payload
+    return expectOne(endpoint, options, {
+      what: payload === undefined ? "a message" : `a message of ${payloadText(payload)}`,
+      next: endpoint.nextMessage,
+      peerOf: (received) => received.peer,
+      isWanted: (received) => payload === undefined || firstDifference(received.payload, payload) === -1,
+      describe: (received) => messageText(received, payload)
+    })
   })
-}
 
 /**
  * The next connection that a peer made, which must be from the peer described; with `skipOthers`, the first that is.
@@ -197,13 +231,15 @@ export const message = (
  * @since 0.1.0
  */
 export const connection = (endpoint: Service, options: Options = {}): Effect.Effect<Connection, ExpectationError> =>
-  expectOne(endpoint, options, {
-    what: "a connection",
-    next: endpoint.nextConnection,
-    peerOf: (made) => made.remoteAddress,
-    isWanted: () => true,
-    describe: (made) => `a connection from ${made.remoteAddress}`
-  })
+  checked(endpoint, options, optionFields, () =>
+    expectOne(endpoint, options, {
+      what: "a connection",
+      next: endpoint.nextConnection,
+      peerOf: (made) => made.remoteAddress,
+      isWanted: () => true,
+      describe: (made) => `a connection from ${made.remoteAddress}`
+    })
+  )
 
 /**
  * The next end of a connection, whoever made it, which must be as described; with `skipOthers`, the first that is.
@@ -215,13 +251,15 @@ export const disconnection = (
   endpoint: Service,
   options: DisconnectionOptions = {}
 ): Effect.Effect<Disconnection, ExpectationError> =>
-  expectOne(endpoint, options, {
-    what: options.reason === undefined ? "a disconnection" : `a disconnection (${options.reason})`,
-    next: endpoint.nextDisconnection,
-    peerOf: (ended) => ended.peer,
-    isWanted: (ended) => options.reason === undefined || ended.reason._tag === options.reason,
-    describe: (ended) => `a disconnection (${ended.reason._tag}) from ${ended.peer}: ${ended.reason.message}`
-  })
+  checked(endpoint, options, { ...optionFields, reason: reasonCheck }, () =>
+    expectOne(endpoint, options, {
+      what: options.reason === undefined ? "a disconnection" : `a disconnection (${options.reason})`,
+      next: endpoint.nextDisconnection,
+      peerOf: (ended) => ended.peer,
+      isWanted: (ended) => options.reason === undefined || ended.reason._tag === options.reason,
+      describe: (ended) => `a disconnection (${ended.reason._tag}) from ${ended.peer}: ${ended.reason.message}`
+    })
+  )
 
 const settle = Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow, { discard: true })
 
@@ -238,6 +276,7 @@ export const silence = (
   options: { readonly during?: Duration.Input | undefined } = {}
 ): Effect.Effect<void, ExpectationError> =>
   Effect.gen(function* () {
+    yield* checked(endpoint, options, { during: optional(duration) }, () => Effect.void)
     const during = Duration.fromInputUnsafe(options.during ?? 0)
     const next = Effect.catch(Effect.map(endpoint.nextMessage, Option.some), () => Effect.never)
     const pause = Duration.isZero(during) ? settle : onLiveClock(Effect.sleep(during))

@@ -7,6 +7,20 @@
  * @since 0.1.0
  */
 import type { SocketError } from "@qp2p/core/EndpointError"
+import {
+  check,
+  type Fields,
+  flag,
+  integer,
+  isRecord,
+  ofOptions,
+  ofValue,
+  oneOf,
+  optional,
+  text,
+  unless,
+  untyped
+} from "@qp2p/core/InvalidArgument"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -15,6 +29,8 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
+import { anything, atLeast, parsed } from "./internal/given.ts"
+import { wrongMisbehaviour } from "./internal/router/wrongMisbehaviour.ts"
 import { descriptionPath } from "./internal/router/description.ts"
 import { Device, type Protocol as DeviceProtocol } from "./internal/router/device.ts"
 import { serve } from "./internal/router/http.ts"
@@ -140,6 +156,25 @@ const defaultExternal = "203.0.113.1"
 
 const allProtocols: ReadonlyArray<Protocol> = ["UPnP", "NAT-PMP", "PCP"]
 
+const optionFields: Fields = {
+  version: optional(oneOf(1, 2)),
+  protocols: optional(
+    check(
+      `must be an array of ${allProtocols.join(", ")}`,
+      (value) =>
+        Array.isArray(value) && Array.from<unknown>(value).every((each) => allProtocols.some((one) => one === each))
+    )
+  ),
+  secure: optional(flag),
+  external: anything,
+  segment: optional(
+    check(
+      "must be a Segment",
+      (value) => isRecord(value) && NetAddress.isInetAddress(value["address"]) && value["routers"] instanceof Set
+    )
+  )
+}
+
 /** Whoever holds the ports that are occupied. */
 const neighbour = "192.0.2.200"
 
@@ -169,12 +204,15 @@ export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Eff
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | SocketError, Scope.Scope> {
+  const wrong = ofOptions(options, optionFields)
+  if (wrong !== undefined) return yield* untyped(wrong)
+  const { external = defaultExternal } = options
   const clock = yield* Clock.Clock
   const device = new Device({
     version: options.version ?? 1,
     protocols: options.protocols ?? allProtocols,
     secure: options.secure ?? true,
-    external: yield* Effect.fromResult(NetAddress.ipv4FromInput(options.external ?? defaultExternal)),
+    external: yield* Effect.fromResult(parsed(NetAddress.ipv4FromInput, external)),
     now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
     date: () => clock.currentTimeMillisUnsafe()
   })
@@ -214,31 +252,42 @@ export const make = Effect.fnUntraced(function* (
     ),
     requests: Effect.sync(() => [...journal.entries]),
     received: (name, count = 1) =>
-      journal.until(() => journal.entries.filter((entry) => entry.name === name)[count - 1]),
+      unless(
+        () => ofValue("name", name, text) ?? ofValue("count", count, integer(1, Number.MAX_SAFE_INTEGER)),
+        () => journal.until(() => journal.entries.filter((entry) => entry.name === name)[count - 1])
+      ),
     idle: Effect.asVoid(journal.until(() => (server.connections() === 0 ? true : undefined))),
     misbehave: (misbehaviour, times = Infinity) =>
-      Effect.sync(() => {
-        if (misbehaviour._tag === "ClosedPort") gateway.stop()
-        manners.add(misbehaviour, times)
-      }),
+      unless(
+        () => wrongMisbehaviour(misbehaviour) ?? ofValue("times", times, atLeast(0)),
+        () =>
+          Effect.sync(() => {
+            if (misbehaviour._tag === "ClosedPort") gateway.stop()
+            manners.add(misbehaviour, times)
+          })
+      ),
     behave: Effect.sync(() => manners.clear()),
     restart: Effect.sync(() => device.restart()),
     setExternal: (address) =>
-      Effect.map(Effect.fromResult(NetAddress.ipv4FromInput(address)), (found) => {
+      Effect.map(Effect.fromResult(parsed(NetAddress.ipv4FromInput, address)), (found) => {
         device.external = found
       }),
     occupy: (externalPort) =>
-      Effect.sync(() =>
-        table.put({
-          transport: "UDP",
-          host: neighbour,
-          port: externalPort,
-          externalPort,
-          by: "UPnP",
-          nonce: "",
-          description: "another host",
-          lease: Infinity
-        })
+      unless(
+        () => ofValue("externalPort", externalPort, integer(1, 65_535)),
+        () =>
+          Effect.sync(() =>
+            table.put({
+              transport: "UDP",
+              host: neighbour,
+              port: externalPort,
+              externalPort,
+              by: "UPnP",
+              nonce: "",
+              description: "another host",
+              lease: Infinity
+            })
+          )
       )
   })
 })

@@ -10,12 +10,14 @@
  *
  * @since 0.1.0
  */
+import { ofOptions, untyped } from "@qp2p/core/InvalidArgument"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
+import { seed } from "./internal/given.ts"
 import { MemoryWire } from "./internal/memory/port.ts"
 import * as control from "./internal/network/control.ts"
 import { isAt } from "./internal/network/place.ts"
@@ -63,7 +65,9 @@ export interface Options {
 export const makeWith = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<MemoryNetwork["Service"], never, Scope.Scope> {
-  const random = yield* Random.withSeed(Effect.service(Random.Random), options.seed ?? 0)
+  const wrong = ofOptions(options, { seed })
+  if (wrong !== undefined) return yield* untyped(wrong)
+  const random = yield* Random.withSeed(Effect.service(Random.Random), options?.seed ?? 0)
   const wire = new MemoryWire(yield* Timeline.make, () => random.nextDoubleUnsafe())
   return MemoryNetwork.of({
     ...control.make(wire, () => wire.resend()),

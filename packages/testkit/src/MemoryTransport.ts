@@ -18,6 +18,7 @@ import {
   TransportError
 } from "@qp2p/core/ConnectionError"
 import { SocketError } from "@qp2p/core/EndpointError"
+import { ofBind, untyped } from "@qp2p/core/InvalidArgument"
 import { type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -75,6 +76,8 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
   Transport.of({
     interfaces: interfacesOf(host),
     bind: Effect.fnUntraced(function* (options, events) {
+      const wrong = ofBind(options, events)
+      if (wrong !== undefined) return yield* untyped(wrong)
       const unfit = unbindable(options.localAddress)
       if (unfit !== undefined) {
         return yield* new SocketError({ address: options.localAddress, reason: unfit, cause: new Error(unfit) })

@@ -10,6 +10,18 @@
  *
  * @since 0.1.0
  */
+import {
+  between,
+  duration,
+  type Fields,
+  inetAddress,
+  ofOptions,
+  ofRecord,
+  ofValue,
+  optional,
+  unless,
+  untyped
+} from "@qp2p/core/InvalidArgument"
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
 import { Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
@@ -21,6 +33,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import type { Host } from "./Gateway.ts"
+import { anything, atLeast, seed } from "./internal/given.ts"
 import * as control from "./internal/network/control.ts"
 import { anyHost, hostOf, interfacesOf } from "./internal/network/host.ts"
 import * as Timeline from "./internal/network/timeline.ts"
@@ -114,6 +127,8 @@ export class SimulatedNetwork extends Context.Service<
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<SimulatedNetwork["Service"], never, Scope.Scope> {
+  const wrong = ofOptions(options, { ...faultFields, seed, latency: anything, bandwidth: anything })
+  if (wrong !== undefined) return yield* untyped(wrong)
   const draws = (purpose: string) =>
     Effect.map(
       Random.withSeed(Effect.service(Random.Random), `${purpose} ${options.seed ?? 0}`),
@@ -121,20 +136,41 @@ export const make = Effect.fnUntraced(function* (
     )
   const wire = new SimulatedWire(yield* Timeline.make, yield* draws("latencies"), yield* draws("faults"))
   const steering = control.make(wire, () => {})
-  if (options.latency !== undefined) yield* Effect.orDie(steering.setLatency(options.latency))
-  if (options.bandwidth !== undefined) yield* Effect.orDie(steering.setBandwidth(options.bandwidth))
+  // Everywhere is no place that could be wrong.
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+  const everywhere = (set: Effect.Effect<void, NetAddress.NetAddressError>) => set as Effect.Effect<void>
+  if (options.latency !== undefined) yield* everywhere(steering.setLatency(options.latency))
+  if (options.bandwidth !== undefined) yield* everywhere(steering.setBandwidth(options.bandwidth))
   wire.faults.change(changeOf(options))
   const host = anyHost(wire)
   return SimulatedNetwork.of({
     ...steering,
     setFaults: (faults, direction) =>
-      control.along(direction, (from, to) => wire.faults.change(changeOf(faults), from, to)),
+      unless(
+        () => ofRecord("faults", faults, faultFields),
+        () => control.along(direction, (from, to) => wire.faults.change(changeOf(faults), from, to))
+      ),
     rebind: (places) => Effect.map(control.namesOf(places), (names) => wire.rebind(names)),
     counts: Effect.sync(() => ({ ...wire.counts })),
-    openSocket: (address) => socket.make(wire, host, address),
+    openSocket: (address) =>
+      unless(
+        () => ofValue("address", address, inetAddress),
+        () => socket.make(wire, host, address)
+      ),
     wire
   })
 })
+
+const probability = optional(between(0, 1))
+
+const faultFields: Fields = {
+  loss: probability,
+  duplication: probability,
+  reordering: probability,
+  reorderingDelay: optional(duration),
+  corruption: probability,
+  mtu: optional(atLeast(0))
+}
 
 /** Without what is not said. */
 const changeOf = ({ corruption, duplication, loss, mtu, reordering, reorderingDelay }: Faults) => ({

@@ -9,9 +9,24 @@
  * @since 0.1.0
  */
 import { Failed, Lost, Mapped, type MappingStatus, Remapped, Renewing } from "@qp2p/core/MappingStatus"
+import {
+  check,
+  duration,
+  type Fields,
+  inetAddress,
+  integer,
+  ofFields,
+  ofOptions,
+  ofRecord,
+  ofValue,
+  optional,
+  unless,
+  untyped
+} from "@qp2p/core/InvalidArgument"
 import { granted, type MapOptions, PortMapper } from "@qp2p/core/PortMapper"
 import {
   GatewayProtocolError,
+  PortMapperError as PortMapperErrors,
   type PortMapperError,
   PortMapperTimedOut,
   PortMapperUnsupported
@@ -26,8 +41,10 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Gateway, Host } from "./Gateway.ts"
+import { anything, gateway } from "./internal/given.ts"
 import { ipFrom } from "./internal/network/control.ts"
 import { Nat } from "./internal/network/nat.ts"
 import { type Place, placeAt, placeOf } from "./internal/network/place.ts"
@@ -95,6 +112,17 @@ const defaultExternal = "203.0.113.1"
 
 const callsKept = 10_000
 
+/** Told by a test; more than this is a mistake. */
+const mostFailures = 1_000_000
+
+const portMapperError = check("must be a PortMapperError", Schema.is(PortMapperErrors))
+
+const mapFields: Fields = {
+  internal: inetAddress,
+  external: optional(integer(0, 65_535)),
+  lease: check("must be a Duration", Duration.isDuration)
+}
+
 /** What of a gateway a mapper needs, and how an internal address is found on it. */
 interface Router {
   readonly nat: Nat
@@ -142,6 +170,8 @@ const make = Effect.fnUntraced(function* (router: Router) {
   const gateway = NetAddress.formatIp(nat.address)
 
   const map: PortMapper["Service"]["map"] = Effect.fnUntraced(function* (options) {
+    const wrong = ofFields("options", options, mapFields)
+    if (wrong !== undefined) return yield* new PortMapperUnsupported({ reason: wrong.message })
     const inner = router.placeOf(options.internal)
     yield* answer
     const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner))
@@ -225,13 +255,21 @@ const make = Effect.fnUntraced(function* (router: Router) {
       }))
     ),
     failNext: (error, times = 1) =>
-      Effect.sync(() => {
-        for (let i = 0; i < times; i++) failures.push(error)
-      }),
+      unless(
+        () => ofValue("error", error, portMapperError) ?? ofValue("times", times, integer(0, mostFailures)),
+        () =>
+          Effect.sync(() => {
+            for (let i = 0; i < times; i++) failures.push(error)
+          })
+      ),
     setDelay: (input) =>
-      Effect.sync(() => {
-        delay = Duration.fromInputUnsafe(input)
-      }),
+      unless(
+        () => ofValue("delay", input, duration),
+        () =>
+          Effect.sync(() => {
+            delay = Duration.fromInputUnsafe(input)
+          })
+      ),
     forget: Effect.suspend(() => {
       nat.restart()
       return Effect.forEach([...kept], (forgotten) => forgotten, { discard: true })
@@ -249,7 +287,10 @@ const make = Effect.fnUntraced(function* (router: Router) {
 export const layer = (options: Options = {}): Layer.Layer<PortMapper | TestPortMapper, NetAddress.NetAddressError> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const address = yield* ipFrom(options.external ?? defaultExternal)
+      const wrong = ofOptions(options, { external: anything })
+      if (wrong !== undefined) return yield* untyped(wrong)
+      const { external = defaultExternal } = options
+      const address = yield* ipFrom(external)
       const clock = yield* Clock.Clock
       const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
       const nat = new Nat({
@@ -276,6 +317,8 @@ export const layerHost = (
 ): Layer.Layer<PortMapper | TestPortMapper, NetAddress.NetAddressError> =>
   Layer.effectContext(
     Effect.gen(function* () {
+      const wrong = ofRecord("host", host, { address: anything, gateway })
+      if (wrong !== undefined) return yield* untyped(wrong)
       const own = yield* ipFrom(host.address)
       return yield* make({
         nat: host.gateway.nat,

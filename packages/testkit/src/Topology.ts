@@ -13,6 +13,7 @@ import { ConnectionClosed, type ConnectionError } from "@qp2p/core/ConnectionErr
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import { ConfigError, type EndpointError } from "@qp2p/core/EndpointError"
+import { type Fields, func, integer, ofRecord, optional, show } from "@qp2p/core/InvalidArgument"
 import type { PortMapper } from "@qp2p/core/PortMapper"
 import { Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
@@ -90,10 +91,29 @@ export class Mesh extends Context.Service<Mesh, { readonly endpoints: ReadonlyAr
 ) {}
 
 const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Effect.mapError(
-    Effect.fromResult(NetAddress.inetAddressFromInput(options.address?.(index) ?? "127.0.0.1:0")),
-    (error) => new ConfigError({ path: `address(${index})`, reason: error.message })
-  )
+  Effect.suspend(() => {
+    const path = `address(${index})`
+    try {
+      const { address = () => "127.0.0.1:0" } = options
+      return Effect.mapError(
+        Effect.fromResult(NetAddress.inetAddressFromInput(address(index))),
+        (error) => new ConfigError({ path, reason: `${error.message}, got ${show(error.input)}` })
+      )
+    } catch (error) {
+      return Effect.fail(new ConfigError({ path, reason: `threw ${show(error)}` }))
+    }
+  })
+
+const optionFields: Fields = { address: optional(func), config: () => undefined }
+
+const size = integer(0, 100_000)
+
+/** Nothing is started with options that are not acceptable. */
+const checked = (options: unknown, fields: Fields): Effect.Effect<void, ConfigError> => {
+  const wrong = ofRecord("", options, fields)
+  if (wrong === undefined) return Effect.void
+  return Effect.fail(new ConfigError({ path: wrong.argument.replace(/^\./u, ""), reason: wrong.reason }))
+}
 
 const endpoint = (
   options: Options,
@@ -112,6 +132,7 @@ export const layerPair = (options: Options = {}): Layer.Layer<Pair, EndpointErro
   Layer.effect(
     Pair,
     Effect.gen(function* () {
+      yield* checked(options, optionFields)
       return { one: yield* endpoint(options, 0), two: yield* endpoint(options, 1) }
     })
   )
@@ -129,6 +150,7 @@ export const layerStar = (
   Layer.effect(
     Star,
     Effect.gen(function* () {
+      yield* checked(options, { ...optionFields, size })
       const hub = yield* endpoint(options, 0)
       const leaves: Array<Service> = []
       for (let index = 1; index <= options.size; index++) {
@@ -178,9 +200,10 @@ export const layerMesh = (options: SizedOptions): Layer.Layer<Mesh, EndpointErro
   Layer.effect(
     Mesh,
     Effect.gen(function* () {
-      const { size } = options
-      const indices = Array.from({ length: Math.max(0, size) }, (_, index) => index)
-      const members = yield* Effect.forEach(indices, (index) => accepting(options, index, size - 1 - index))
+      yield* checked(options, { ...optionFields, size })
+      const { size: count } = options
+      const indices = Array.from({ length: count }, (_, index) => index)
+      const members = yield* Effect.forEach(indices, (index) => accepting(options, index, count - 1 - index))
       const endpoints = members.map((member) => member.endpoint)
       const dials = endpoints.flatMap((from, index) => endpoints.slice(0, index).map((to) => ({ from, to })))
       const connections = yield* Effect.forEach(dials, ({ from, to }) => from.connectTo(to.localAddress), {

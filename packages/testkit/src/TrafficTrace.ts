@@ -23,6 +23,7 @@
  *
  * @since 0.1.0
  */
+import { effect, ofOptions, ofValue, optional, text as isText, unless, untyped } from "@qp2p/core/InvalidArgument"
 import { Transport } from "@qp2p/core/Transport"
 import type * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -30,6 +31,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
+import { anything, atLeast } from "./internal/given.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
 import { steering } from "./internal/trace/steering.ts"
 import { countOf } from "./internal/trace/text.ts"
@@ -82,14 +84,22 @@ export class TrafficTrace extends Context.Service<
  */
 export const make = (options?: Options): Effect.Effect<TrafficTrace["Service"]> =>
   Effect.clockWith((clock: Clock.Clock) =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
+      const wrong = ofOptions(options, { capacity: optional(atLeast(0)) })
+      if (wrong !== undefined) return untyped(wrong)
       const recorder = new Recorder(clock, options?.capacity ?? defaultCapacity)
-      return TrafficTrace.of({
-        note: (text) => Effect.sync(() => recorder.add(`* ${text}`)),
-        lines: Effect.sync(() => recorder.lines()),
-        dropped: Effect.sync(() => recorder.dropped),
-        recorder
-      })
+      return Effect.succeed(
+        TrafficTrace.of({
+          note: (text) =>
+            unless(
+              () => ofValue("text", text, isText),
+              () => Effect.sync(() => recorder.add(`* ${text}`))
+            ),
+          lines: Effect.sync(() => recorder.lines()),
+          dropped: Effect.sync(() => recorder.dropped),
+          recorder
+        })
+      )
     })
   )
 
@@ -157,9 +167,18 @@ export const layer: Layer.Layer<TrafficTrace | Transport, never, Transport> = la
 export const layerMemoryWith = (
   options: Options & MemoryNetwork.Options
 ): Layer.Layer<TrafficTrace | Transport | MemoryNetwork.MemoryNetwork> =>
-  Layer.merge(layerTransport, layerNetwork).pipe(
-    Layer.provideMerge(layerTrace(options)),
-    Layer.provide(MemoryTransport.layerNetworkWith(options))
+  Layer.unwrap(
+    Effect.suspend(() => {
+      const wrong = ofOptions(options, { capacity: anything, seed: anything })
+      if (wrong !== undefined) return untyped(wrong)
+      const { capacity, seed } = options ?? {}
+      return Effect.succeed(
+        Layer.merge(layerTransport, layerNetwork).pipe(
+          Layer.provideMerge(layerTrace({ capacity })),
+          Layer.provide(MemoryTransport.layerNetworkWith({ seed }))
+        )
+      )
+    })
   )
 
 /**
@@ -196,4 +215,7 @@ export const print: Effect.Effect<void, never, TrafficTrace> = Effect.gen(functi
  * @since 0.1.0
  */
 export const onFailure = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | TrafficTrace> =>
-  Effect.onError(self, () => print)
+  unless(
+    () => ofValue("self", self, effect),
+    () => Effect.onError(self, () => print)
+  )

@@ -5,12 +5,13 @@
  */
 import * as PortMapper from "@qp2p/core/PortMapper"
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
-import type * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
 import type * as Result from "effect/Result"
 import * as diagnosis from "./internal/diagnosis.ts"
+import { homeRouter, refusedOptions } from "./internal/given.ts"
 import type { Reach } from "./internal/reach.ts"
 import * as NatPmp from "./NatPmp.ts"
 import * as NatUpnp from "./NatUpnp.ts"
@@ -47,16 +48,20 @@ export interface Options {
 
 /**
  * A `PortMapper` for IPv4 home routers: asks in PCP and NAT-PMP first, which take one packet, and then in UPnP. Fails with
- * `NoneMapped`, which says what each of them came to.
+ * `NoneMapped`, which says what each of them came to. Options that are not acceptable map nothing: `PortMapperUnsupported`
+ * names them.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<PortMapper.PortMapper> =>
-  PortMapper.layerFirstOf({
+export const layer = (options?: Options): Layer.Layer<PortMapper.PortMapper> => {
+  const refused = refusedOptions(options, homeRouter)
+  if (refused !== undefined) return Layer.succeed(PortMapper.PortMapper, { map: () => Effect.fail(refused) })
+  return PortMapper.layerFirstOf({
     "PCP and NAT-PMP": NatPmp.layer(options?.natPmp),
     UPnP: NatUpnp.layer(options?.natUpnp)
   })
+}
 
 /**
  * What came of asking in one protocol. `by` is the gateway that answered (host and port), none when nobody did; `version` is

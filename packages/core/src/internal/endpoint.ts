@@ -7,9 +7,10 @@ import * as Fiber from "effect/Fiber"
 import * as Equal from "effect/Equal"
 import { identity } from "effect/Function"
 import type * as NetAddress from "effect/net/NetAddress"
+import { isInetAddress } from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { undiallable, unbindable } from "../Address.ts"
@@ -22,14 +23,18 @@ import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
 import * as EndpointConfig from "../EndpointConfig.ts"
 import { ConfigError, type EndpointError, SocketError } from "../EndpointError.ts"
+import { InvalidArgument, ofValue, unless, untyped } from "../InvalidArgument.ts"
 import type { Mapping, PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../SendError.ts"
 import { type NetworkInterface, Transport } from "../Transport.ts"
 import * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
+import * as args from "./arguments.ts"
+import { refusedOptions, wrongPriority } from "./connection/sendArguments.ts"
 import { inScope } from "./inScope.ts"
 import { localAddresses } from "./localAddresses.ts"
+import { naming } from "./naming.ts"
 import * as portMapping from "./portMapping.ts"
 import { publicAddress } from "./publicAddress.ts"
 import type { ConnectionImpl } from "./connection/connection.ts"
@@ -110,21 +115,24 @@ const open = Effect.fnUntraced(function* (
   accept: boolean
 ): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
-  const config = yield* EndpointConfig.decode(options.config ?? {})
+  const given = yield* read(options)
+  const { config } = given
   const transport = yield* Transport
   const interfaces = transport.interfaces ?? (() => [])
-  const localAddress = yield* option("localAddress", resolve(options.localAddress ?? defaultLocalAddress, interfaces))
-  const contacts = yield* Effect.forEach(options.contacts ?? [], (contact, i) =>
+  const localAddress = yield* option("localAddress", resolve(given.localAddress, interfaces))
+  const contacts = yield* Effect.forEach(given.contacts, (contact, i) =>
     option(`contacts.${i}`, resolvePeer(contact, interfaces))
   )
   const reason = unbindable(localAddress)
   if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
   const run = Effect.runForkWith(yield* Effect.context())
+  const namer = yield* callback("ConnectionId", yield* ConnectionId)
+  const retrySchedule = yield* callback("RetrySchedule", yield* RetrySchedule)
   const connections = new Connections({
     config,
     interfaces,
     pool: yield* pools.open,
-    nameOf: yield* ConnectionId,
+    nameOf: naming(namer, (warning) => Fiber.runIn(run(Effect.logError(warning)), scope)),
     respond: bootstrap.respond,
     background: (effect) => Fiber.runIn(run(effect), scope)
   })
@@ -139,10 +147,36 @@ const open = Effect.fnUntraced(function* (
     localAddress: socket.address,
     contacts,
     connections,
-    retrySchedule: yield* RetrySchedule,
+    retrySchedule,
     connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection)
   }
 })
+
+const optionNames: args.Fields = {
+  localAddress: () => undefined,
+  contacts: args.optional(args.list),
+  config: () => undefined
+}
+
+/** Only what is undefined has its default: whoever says anything else means something by it. */
+const read = Effect.fnUntraced(function* (options: Options) {
+  const problem = args.problemOf(options, optionNames)
+  if (problem !== undefined) return yield* new ConfigError(problem)
+  const { config = {}, contacts = [], localAddress = defaultLocalAddress } = options
+  return {
+    config: yield* Effect.mapError(EndpointConfig.decode(config), (error) =>
+      error.path === "" ? new ConfigError({ path: "config", reason: error.reason }) : error
+    ),
+    localAddress,
+    contacts
+  }
+})
+
+/** A policy that programs provide. */
+const callback = <F>(path: string, value: F): Effect.Effect<F, ConfigError> => {
+  const reason = args.problemWith(args.func, value)
+  return reason === undefined ? Effect.succeed(value) : Effect.fail(new ConfigError({ path, reason }))
+}
 
 const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.fromResult(address.resolve(input, interfaces))
@@ -167,13 +201,18 @@ const firstToAnswer = <P extends Address>(connections: Connections, peers: Reado
   Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
     const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
     let failed = 0
+    if (!Array.isArray(peers)) {
+      const error = notList(peers)
+      return Effect.fail(new NoneReachable({ attempts: [{ peer: error.input, error }] }))
+    }
     if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
     return Effect.raceAllFirst(
-      peers.map((peer, i) =>
+      // Places that nothing was put in count as well.
+      Array.from(peers, (peer: P, i) =>
         connectOnce(connections, peer).pipe(
           Effect.map((connection) => ({ peer, connection })),
           Effect.catch((error) => {
-            attempts[i] = { peer, error }
+            attempts[i] = { peer: typeof peer === "string" || isInetAddress(peer) ? peer : args.show(peer), error }
             failed += 1
             // The last to fail speaks for all; until then the others may still get through.
             return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
@@ -182,6 +221,9 @@ const firstToAnswer = <P extends Address>(connections: Connections, peers: Reado
       )
     )
   })
+
+const notList = (given: unknown): InvalidAddress =>
+  new InvalidAddress({ input: args.show(given), reason: "peers must be an array of addresses" })
 
 /** Over a connection of the pool's. */
 const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOptions | undefined) =>
@@ -245,6 +287,7 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
 
   const bootstrap = Effect.fnUntraced(function* (contacts?: ReadonlyArray<Address>) {
     if (connections.stopped()) return yield* new EndpointStopped()
+    if (contacts !== undefined && !Array.isArray(contacts)) return yield* notList(contacts)
     const resolved =
       contacts === undefined
         ? node.contacts
@@ -270,6 +313,29 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
   }
   return serviceOf(node, close, mapping, place, bootstrap)
 })
+
+/** What to do about a peer that has no address: where nobody can be at some text, nothing is to be done. */
+const unreadable =
+  <A>(peer: Address, nothing: Effect.Effect<A>) =>
+  ({ input, reason }: InvalidAddress): Effect.Effect<A> =>
+    typeof peer === "string"
+      ? nothing
+      : untyped(new InvalidArgument({ argument: "peer", reason: `must be an address, got ${input}: ${reason}` }))
+
+const scheduleOf = (
+  policy: Node["retrySchedule"],
+  duration: Duration.Duration
+): Schedule.Schedule<unknown> | InvalidArgument => {
+  let made: unknown
+  try {
+    made = policy(duration)
+  } catch (error) {
+    made = error
+  }
+  if (Schedule.isSchedule(made)) return made as Schedule.Schedule<unknown>
+  const reason = `must make a Schedule, got ${args.show(made)}`
+  return made instanceof InvalidArgument ? made : new InvalidArgument({ argument: "RetrySchedule", reason })
+}
 
 const serviceOf = (
   node: Node,
@@ -299,14 +365,16 @@ const serviceOf = (
     effect: Effect.Effect<A, E>,
     duration: Duration.Duration,
     isWorthIt: (error: E) => boolean,
-    stopped: (error: EndpointStopped) => E
-  ): Effect.Effect<A, E> =>
-    Duration.isZero(duration)
-      ? effect
-      : Effect.raceFirst(
-          Effect.retry(effect, { while: isWorthIt, schedule: node.retrySchedule(duration) }),
-          Effect.mapError(connections.untilStopped, stopped)
-        )
+    failure: (error: EndpointStopped | InvalidArgument) => E
+  ): Effect.Effect<A, E> => {
+    if (Duration.isZero(duration)) return effect
+    const schedule = scheduleOf(node.retrySchedule, duration)
+    if (!Schedule.isSchedule(schedule)) return Effect.fail(failure(schedule))
+    return Effect.raceFirst(
+      Effect.retry(effect, { while: isWorthIt, schedule }),
+      Effect.mapError(connections.untilStopped, failure)
+    )
+  }
 
   const connectTo: Service["connectTo"] = (peer) =>
     withAddress<Connection, ConnectionError>(
@@ -341,8 +409,7 @@ const serviceOf = (
     // No dial for a message that no connection would take.
     const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
     if (invalid !== undefined) return Effect.fail(invalid)
-    const duration =
-      options?.retryDuration === undefined ? config.retryDuration : Duration.fromInputUnsafe(options.retryDuration)
+    const duration = Option.getOrElse(args.durationOf(options?.retryDuration), () => config.retryDuration)
     const once: Effect.Effect<void, SendError> = Effect.flatMap(Effect.mapError(connect, lost), (connection) =>
       sendOnce(connection, payload, options)
     )
@@ -384,25 +451,34 @@ const serviceOf = (
             concurrency: "unbounded",
             discard: true
           }),
-        () => Effect.void
+        unreadable(peer, Effect.void)
       ),
     connectionId: (peer) =>
       withAddress(
         peer,
         (resolved) => Effect.sync(() => Option.fromUndefinedOr(connections.current(resolved)?.id)),
-        () => Effect.succeedNone
+        unreadable(peer, Effect.succeedNone)
       ),
-    addressOf: (id) => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress)),
-    openBidirectionalStream: (peer, options) =>
-      Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options)),
+    addressOf: (id) =>
+      unless(
+        () => ofValue("id", id, args.text),
+        () => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress))
+      ),
+    openBidirectionalStream: (peer, options) => {
+      const wrong = wrongPriority(options)
+      return wrong === undefined
+        ? Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options))
+        : Effect.fail(wrong)
+    },
     trySendMessage: (payload, peer, options) =>
       withAddress<void, NotConnected | SendError>(
         peer,
         (resolved) => {
           const connection = connections.current(resolved)
-          return connection === undefined
-            ? Effect.fail(new NotConnected({ peer: resolved }))
-            : connection.send(payload, options)
+          if (connection !== undefined) return connection.send(payload, options)
+          const invalid =
+            refusedOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
+          return Effect.fail(invalid ?? new NotConnected({ peer: resolved }))
         },
         (error) => Effect.fail(lost(error))
       ),
@@ -410,6 +486,8 @@ const serviceOf = (
       withAddress<void, SendError>(
         peer,
         (resolved) => {
+          const refused = refusedOptions(options, args.sendOptions)
+          if (refused !== undefined) return Effect.fail(refused)
           const connection = connections.current(resolved)
           if (connection === undefined) return sendAnew(payload, redial(resolved), options)
           return Effect.catch(sendOnce(connection, payload, options), (error) =>

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { notOneHost } from "../Address.ts"
+import { durationOf } from "./arguments.ts"
 
 interface Kind<T, E> {
   readonly schema: Schema.Codec<T, E>
@@ -73,22 +74,6 @@ type DurationInput = Exclude<Duration.Input, string> | string
 
 /** What is no duration is found when it is read. */
 const DurationInput = Schema.declare((input): input is DurationInput => input !== undefined)
-
-const durationOf = (input: DurationInput): Option.Option<Duration.Duration> =>
-  isAmount(input) ? Duration.fromInput(input as Duration.Input) : Option.none()
-
-const units = new Set(["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"])
-
-/** Effect takes NaN for 0, and an object that names no unit as well. */
-const isAmount = (input: unknown): boolean => {
-  if (typeof input === "number") return !Number.isNaN(input)
-  if (typeof input !== "object" || input === null || Duration.isDuration(input)) return true
-  const parts = Object.entries(input)
-  return (
-    parts.length > 0 &&
-    parts.every(([unit, amount]) => (Array.isArray(input) || units.has(unit)) && Number.isFinite(amount))
-  )
-}
 
 const time = (least: string, isEnough: (duration: Duration.Duration) => boolean) => {
   const message = `must be ${least}, as a duration such as "30 seconds" or in milliseconds`

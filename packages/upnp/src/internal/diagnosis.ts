@@ -5,6 +5,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Diagnosis, ProtocolReport } from "../HomeRouter.ts"
+import { homeRouter, natPmp, natUpnp, refusedOptions } from "./given.ts"
 import * as access from "./natpmp/access.ts"
 import type { Conversation } from "./natpmp/client.ts"
 import { fromRefusal, type Refusal } from "./natpmp/failures.ts"
@@ -33,11 +34,25 @@ const udpTimeout = Duration.seconds(3)
 
 export const diagnose = (options: InternalOptions = {}): Effect.Effect<Diagnosis> =>
   Effect.gen(function* () {
+    const refused = refusal(options)
+    if (refused !== undefined) return nothingAsked(refused)
     const [overUdp, upnp] = yield* Effect.all([askUdp(options.natPmp ?? {}), askUpnp(options.natUpnp ?? {})], {
       concurrency: "unbounded"
     })
     return { gateway: overUdp.gateway, protocols: [...overUdp.protocols, upnp] }
   })
+
+const refusal = (options: InternalOptions): PortMapperError | undefined =>
+  refusedOptions(options, homeRouter) ??
+  refusedOptions(options.natPmp, natPmp) ??
+  refusedOptions(options.natUpnp, natUpnp)
+
+const nothingAsked = (refused: PortMapperError): Diagnosis => ({
+  gateway: Option.none(),
+  protocols: (["PCP", "NAT-PMP", "UPnP"] as const).map((protocol) =>
+    reportOf(protocol, undefined, Result.fail(refused))
+  )
+})
 
 const reportOf = (
   protocol: ProtocolReport["protocol"],

@@ -1,3 +1,4 @@
+import { check, ofValue } from "@qp2p/core/InvalidArgument"
 import * as NetAddress from "effect/net/NetAddress"
 
 /**
@@ -35,13 +36,17 @@ const isIn = (word: number, ranges: ReadonlyArray<readonly [string, number]>): b
     return Math.floor(word / size) === Math.floor(wordOf(first.split(".").map(Number)) / size)
   })
 
+const ipv4 = check("must be an Ipv4Address", NetAddress.isIpv4Address)
+
 /**
- * From where packets to this address arrive.
+ * From where packets to this address arrive. Callers without types get an `InvalidArgument` when it is none.
  *
  * @category getters
  * @since 0.1.0
  */
 export const reachOf = (address: NetAddress.Ipv4Address): Reach => {
+  const wrong = ofValue("address", address, ipv4)
+  if (wrong !== undefined) return wrong as never
   if (NetAddress.isPrivate(address)) return "Private"
   const word = wordOf(NetAddress.ipv4ToOctets(address))
   if (isIn(word, shared)) return "Shared"

@@ -25,6 +25,7 @@ import type {
   StreamFailure
 } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { priorityOptions } from "../arguments.ts"
 import { wholePriority } from "../code.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
@@ -32,6 +33,7 @@ import { InboundStream, type InboundOwner } from "./inboundStream.ts"
 import { malformedCode, RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
+import { movedAway, refusedOptions, wrongPriority } from "./sendArguments.ts"
 import { SendStreamImpl } from "./sendStream.ts"
 
 /** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
@@ -101,8 +103,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return this.ending === undefined
   }
 
-  readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> =>
-    this.deliver(payload, options, false)
+  readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> => {
+    const refused = refusedOptions(options, priorityOptions)
+    return refused === undefined ? this.deliver(payload, options, false) : Effect.fail(refused)
+  }
 
   /** As `send`; when the peer may have refused only what was sent along with it, it is sent `again`. */
   deliver(payload: Uint8Array, options: PriorityOptions | undefined, again: boolean): Effect.Effect<void, SendError> {
@@ -111,23 +115,29 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
+      const { length } = payload
       const message = this.outbound.send(payload, wholePriority(options?.priority), (failure, collateral) => {
         if (failure === undefined) resume(Effect.void)
-        else resume(again && collateral === true ? this.send(payload, options) : Effect.fail(this.lossOf(failure)))
+        else if (again && collateral === true) resume(this.deliver(payload, options, false))
+        else if (failure._tag === "StreamGone" && payload.length !== length) resume(Effect.fail(movedAway()))
+        else resume(Effect.fail(this.lossOf(failure)))
       })
       return Effect.sync(() => message.cancel())
     })
   }
 
   readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
-    Effect.suspend(() =>
-      this.ending !== undefined
-        ? Effect.fail(this.errorOf(this.ending))
-        : Effect.succeed(this.sendStream(this.backing.openUni(wholePriority(options?.priority))))
-    )
+    Effect.suspend(() => {
+      const wrong = wrongPriority(options)
+      if (wrong !== undefined) return Effect.fail(wrong)
+      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+      return Effect.succeed(this.sendStream(this.backing.openUni(wholePriority(options?.priority))))
+    })
 
   readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
     Effect.suspend(() => {
+      const wrong = wrongPriority(options)
+      if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
       const { receive, send } = this.openBoth(wholePriority(options?.priority))
       return Effect.succeed({ send: this.sendStream(send), receive })

@@ -9,6 +9,7 @@
  */
 import { Buffer } from "node:buffer"
 import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
+import { StreamGone } from "../../StreamError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { writeUserMessage } from "./sendStream.ts"
 
@@ -155,8 +156,8 @@ class SharedStream {
    */
   split(most: number, open: () => WritableWhole): SharedStream | undefined {
     let weight = 0
-    const end = this.messages.findIndex(({ payload }, i) => {
-      if (payload !== undefined) weight += messageWeight + WireMessage.headerLength + payload.length
+    const end = this.messages.findIndex(({ length, payload }, i) => {
+      if (payload !== undefined) weight += messageWeight + WireMessage.headerLength + length
       return i > 0 && weight > most
     })
     const others = end === -1 ? [] : this.messages.splice(end).filter(({ payload }) => payload !== undefined)
@@ -164,7 +165,7 @@ class SharedStream {
     const rest = new SharedStream(open())
     rest.messages = others
     for (const message of others) {
-      const bytes = WireMessage.headerLength + message.payload!.length
+      const bytes = WireMessage.headerLength + message.length
       this.bytes -= bytes
       this.left -= 1
       rest.bytes += bytes
@@ -181,7 +182,7 @@ class SharedStream {
 
   /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
   encode(): StreamContent {
-    const { weight } = this
+    let { weight } = this
     this.written = this.left
     const frames = Buffer.allocUnsafe(this.bytes)
     let at = 0
@@ -189,9 +190,23 @@ class SharedStream {
       const { payload } = message
       if (payload === undefined) continue
       message.payload = undefined
+      // The room and the header are those of the message as it was handed over.
+      if (payload.length !== message.length) {
+        this.spoilt(message)
+        weight -= messageWeight + WireMessage.headerLength + message.length
+        continue
+      }
       at = WireMessage.encodeUserInto(payload, frames, at)
     }
-    return { bytes: frames, weight }
+    return { bytes: at === frames.length ? frames : frames.subarray(0, at), weight }
+  }
+
+  /** It is left out, and its sender told: not from within the transport's turn. */
+  private spoilt(message: SharedMessage): void {
+    const { done } = message
+    message.done = undefined
+    this.written -= 1
+    queueMicrotask(() => done?.(new StreamGone()))
   }
 
   /** Tells everybody how it went. */
@@ -200,9 +215,9 @@ class SharedStream {
     for (const { done } of this.messages) done?.(failure, collateral)
   }
 
-  cancelled(payload: Uint8Array | undefined): void {
+  cancelled(unwritten: number): void {
     if (this.over) return
-    if (payload !== undefined) this.bytes -= WireMessage.headerLength + payload.length
+    this.bytes -= unwritten
     this.left -= 1
     if (this.left > 0) return
     this.over = true
@@ -214,6 +229,8 @@ class SharedMessage implements OutboundMessage {
   /** Undefined once it is written, or nobody wants it to be. */
   payload: Uint8Array | undefined
   done: Done | undefined
+  /** Bytes of the payload when it was handed over. */
+  readonly length: number
   /** The one that carries it. */
   stream: SharedStream
 
@@ -221,6 +238,7 @@ class SharedMessage implements OutboundMessage {
     this.stream = stream
     this.payload = payload
     this.done = done
+    this.length = payload.length
   }
 
   cancel(): void {
@@ -228,6 +246,6 @@ class SharedMessage implements OutboundMessage {
     const { payload } = this
     this.done = undefined
     this.payload = undefined
-    this.stream.cancelled(payload)
+    this.stream.cancelled(payload === undefined ? 0 : WireMessage.headerLength + this.length)
   }
 }

@@ -12,6 +12,7 @@ import { StreamGone } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { clampCode } from "../code.ts"
+import { withNumber } from "./sendStream.ts"
 import { Fifo } from "../fifo.ts"
 
 /** Bytes of messages that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
@@ -88,7 +89,7 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
   readonly messages: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pull))
 
   readonly stop = (code: number): Effect.Effect<void> =>
-    Effect.sync(() => {
+    withNumber("code", code, () => {
       this.items.drain()
       this.waitingBytes = 0
       this.failure ??= new StreamLost({ error: new StreamGone() })

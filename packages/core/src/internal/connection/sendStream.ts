@@ -4,6 +4,8 @@ import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { InvalidArgument, untyped } from "../../InvalidArgument.ts"
+import { number, problemWith, steady } from "../arguments.ts"
 import { clampCode, wholePriority } from "../code.ts"
 
 const empty = new Uint8Array(0)
@@ -20,8 +22,15 @@ export const writeUserMessage = (
   if (payload.length <= copyLimit) return stream.write(WireMessage.encodeUser(payload), fin, done)
   // The header's own result says nothing that the payload's will not.
   stream.write(WireMessage.encodeHeader(payload.length, 0), false, constVoid)
-  stream.write(payload, fin, done)
+  stream.write(steady(payload), fin, done)
 }
+
+/** Numbers that are out of range are brought into it; what is no number is nobody's meaning. */
+export const withNumber = (name: string, value: unknown, act: () => void): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const reason = problemWith(number, value)
+    return reason === undefined ? Effect.sync(act) : untyped(new InvalidArgument({ argument: name, reason }))
+  })
 
 /** Its effects hold on to it: whoever has one of them has not let go of the stream. */
 export class SendStreamImpl implements SendStream {
@@ -48,13 +57,14 @@ export class SendStreamImpl implements SendStream {
     })
 
   readonly setPriority = (priority: number): Effect.Effect<void> =>
-    Effect.sync(() => this.stream.setPriority(wholePriority(priority)))
+    withNumber("priority", priority, () => this.stream.setPriority(wholePriority(priority)))
 
   readonly finish: Effect.Effect<void, SendError> = Effect.callback<void, SendError>((resume) =>
     this.stream.write(empty, true, this.settle(resume))
   )
 
-  readonly reset = (code: number): Effect.Effect<void> => Effect.sync(() => this.stream.reset(clampCode(code)))
+  readonly reset = (code: number): Effect.Effect<void> =>
+    withNumber("code", code, () => this.stream.reset(clampCode(code)))
 
   private settle(resume: (effect: Effect.Effect<void, SendError>) => void) {
     return (failure?: StreamFailure) => resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))

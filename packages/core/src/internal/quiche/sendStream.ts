@@ -156,6 +156,7 @@ export class SendStream implements BackingSendStream {
         const room = this.known ? this.capacity() : quantum
         if (room === 0) return this.ended ? "ended" : "blocked"
         const chunk = this.chunks[0]!
+        if (chunk.length <= this.offset && this.pending > 0) return this.bereft()
         const end = Math.min(chunk.length, this.offset + quantum, this.offset + room)
         const slice = this.offset === 0 && end === chunk.length ? chunk : chunk.subarray(this.offset, end)
         // A fin that travels alone after its data can be lost for good, so it goes with the last bytes.
@@ -178,6 +179,12 @@ export class SendStream implements BackingSendStream {
     } catch (error) {
       return this.fail(failureOf(error))
     }
+  }
+
+  /** Whoever wrote the chunk has transferred its bytes to somewhere else: what has left must not look whole. */
+  private bereft(): "ended" {
+    this.reset(0)
+    return "ended"
   }
 
   /** Bytes that the binding would take now. Only right once it knows the stream; 0 too when the peer has stopped it. */

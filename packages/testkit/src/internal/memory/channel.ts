@@ -15,6 +15,8 @@ export interface Write {
   readonly fin: boolean
   readonly done: (failure?: StreamFailure) => void
   offset: number
+  /** Bytes when they were written. */
+  readonly length: number
 }
 
 /** One direction of a stream. Each side keeps to its own fields; what the other must know travels in packets. */

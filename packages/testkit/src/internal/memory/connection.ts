@@ -221,22 +221,24 @@ export class MemoryConnection implements BackingConnection {
       this.pump()
     }
     return {
-      write: (bytes, fin, done) => enqueue({ bytes, fin, done, offset: 0 }),
-      writeWhole: (content, done) => enqueue({ bytes: nothing, content, fin: true, done, offset: 0 }),
+      write: (bytes, fin, done) => enqueue({ bytes, fin, done, offset: 0, length: bytes.length }),
+      writeWhole: (content, done) => enqueue({ bytes: nothing, content, fin: true, done, offset: 0, length: 0 }),
       setPriority: (priority) => {
         channel.priority = priority
       },
-      reset: (code) => {
-        if (this.closed !== undefined || !this.sending.has(channel)) return
-        const failure = (channel.failure = new StreamGone())
-        this.blocked.delete(channel)
-        this.wire.timeline.schedule(0, () => this.fail(channel, failure))
-        this.send(0, (peer) => {
-          channel.announce()
-          if (!channel.finished) peer.end(channel, new StreamStopped({ code }))
-        })
-      }
+      reset: (code) => this.reset(channel, code)
     }
+  }
+
+  private reset(channel: Channel, code: number) {
+    if (this.closed !== undefined || !this.sending.has(channel)) return
+    const failure = (channel.failure = new StreamGone())
+    this.blocked.delete(channel)
+    this.wire.timeline.schedule(0, () => this.fail(channel, failure))
+    this.send(0, (peer) => {
+      channel.announce()
+      if (!channel.finished) peer.end(channel, new StreamStopped({ code }))
+    })
   }
 
   private receiver(channel: Channel): BackingRecvStream {
@@ -286,6 +288,8 @@ export class MemoryConnection implements BackingConnection {
   }
 
   private sendChunk(channel: Channel, write: Write) {
+    // Whoever wrote it has transferred its bytes to somewhere else: what has left must not look whole.
+    if (write.content === undefined && write.bytes.length !== write.length) return this.reset(channel, 0)
     let weight: number | undefined
     if (write.content !== undefined && write.bytes === nothing) {
       const content = write.content((mostUnreadWeight - this.unreadWeight) * unreadShare)

@@ -3,11 +3,25 @@
  *
  * @since 0.1.0
  */
+import {
+  type Fields,
+  flag,
+  type InvalidArgument,
+  ofRecord,
+  ofValue,
+  oneOf,
+  optional,
+  positiveDuration,
+  show,
+  unless,
+  untyped
+} from "@qp2p/core/InvalidArgument"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Gateway from "../../Gateway.ts"
 import * as Latency from "../../Latency.ts"
+import { anything, atLeast, gateway, wrongDirection } from "../given.ts"
 import type { Direction, NetworkControl, Place, Places } from "../../NetworkControl.ts"
 import type { Nat } from "./nat.ts"
 import { nameFrom } from "./place.ts"
@@ -26,7 +40,11 @@ const isMany = (places: Places): places is ReadonlyArray<Place> => Array.isArray
 export const ipFrom = (
   input: string | NetAddress.IpAddress
 ): Effect.Effect<NetAddress.IpAddress, NetAddress.NetAddressError> =>
-  NetAddress.isIpAddress(input) ? Effect.succeed(input) : Effect.fromResult(NetAddress.ipFromString(input))
+  NetAddress.isIpAddress(input)
+    ? Effect.succeed(input)
+    : typeof input === "string"
+      ? Effect.fromResult(NetAddress.ipFromString(input))
+      : Effect.fail(new NetAddress.NetAddressError({ message: `expected an IP address, got ${show(input)}`, input }))
 
 /** Hands the names of a direction to `set`. */
 export const along = (
@@ -34,6 +52,8 @@ export const along = (
   set: (from?: string, to?: string) => void
 ): Effect.Effect<void, NetAddress.NetAddressError> =>
   Effect.gen(function* () {
+    const wrong = wrongDirection(direction)
+    if (wrong !== undefined) return yield* untyped(wrong)
     const [from, to] = [direction?.from, direction?.to]
     const [source] = from === undefined ? [] : yield* namesOf(from)
     const [target] = to === undefined ? [] : yield* namesOf(to)
@@ -52,11 +72,15 @@ export const make = <P extends Port>(wire: Wire<P>, resend: () => void): Network
 
   return {
     setLatency: (latency, direction) => {
-      const sample = Latency.sampler(latency, wire.random)
+      const sample: unknown = Latency.sampler(latency, wire.random)
+      if (!isSampler(sample)) return untyped(sample as InvalidArgument)
       return along(direction, (from, to) => conditions.setLatency(sample, from, to))
     },
     setBandwidth: (bytesPerSecond, direction) =>
-      along(direction, (from, to) => conditions.setRate(bytesPerSecond / 1_000, from, to)),
+      unless(
+        () => ofValue("bytesPerSecond", bytesPerSecond, atLeast(0)),
+        () => along(direction, (from, to) => conditions.setRate(bytesPerSecond / 1_000, from, to))
+      ),
     blackhole: (places) =>
       Effect.map(namesOf(places), (names) => {
         for (const name of names) conditions.blackholes.add(name)
@@ -84,6 +108,8 @@ export const make = <P extends Port>(wire: Wire<P>, resend: () => void): Network
         wire.internet.addAddress(own, further)
       ),
     gateway: Effect.fnUntraced(function* (options: Gateway.Options) {
+      const wrong = ofRecord("options", options, gatewayFields)
+      if (wrong !== undefined) return yield* untyped(wrong)
       const nat = wire.addGateway({
         address: yield* ipFrom(options.address),
         kind: options.kind ?? defaultKind,
@@ -94,6 +120,16 @@ export const make = <P extends Port>(wire: Wire<P>, resend: () => void): Network
       return gatewayOf(nat)
     })
   }
+}
+
+const isSampler = (made: unknown): made is () => number => typeof made === "function"
+
+const gatewayFields: Fields = {
+  address: anything,
+  kind: optional(oneOf("FullCone", "AddressRestricted", "PortRestricted", "Symmetric")),
+  behind: optional(gateway),
+  mappingLifetime: optional(positiveDuration),
+  hairpinning: optional(flag)
 }
 
 const gatewayOf = (nat: Nat): Gateway.Gateway => ({

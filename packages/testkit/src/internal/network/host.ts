@@ -3,11 +3,13 @@
  *
  * @since 0.1.0
  */
+import { ofRecord, unless } from "@qp2p/core/InvalidArgument"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { NetworkInterface } from "@qp2p/core/Transport"
 import type { Host } from "../../Gateway.ts"
+import { host as hostFields } from "../given.ts"
 import { ipFrom } from "./control.ts"
 import { type Place, placeOf } from "./place.ts"
 import type { Port, Realm } from "./realm.ts"
@@ -28,11 +30,15 @@ export const hostOf = <P extends Port>(
   wire: Wire<P>,
   host: Host
 ): Effect.Effect<NetworkHost, NetAddress.NetAddressError> =>
-  Effect.map(ipFrom(host.address), (address) => {
-    const realm = host.gateway?.nat.inside ?? wire.internet
-    realm.addHost(address)
-    return { realm, address }
-  })
+  unless(
+    () => ofRecord("host", host, hostFields),
+    () =>
+      Effect.map(ipFrom(host.address), (address) => {
+        const realm = host.gateway?.nat.inside ?? wire.internet
+        realm.addHost(address)
+        return { realm, address }
+      })
+  )
 
 /** The addresses of a host, or those that a wildcard is reached at on one that has every address. */
 export const interfacesOf =

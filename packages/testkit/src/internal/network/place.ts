@@ -5,6 +5,7 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
+import { parsed } from "../given.ts"
 
 /** The address of a socket, with the texts that tables know it and its host by. */
 export interface Place {
@@ -39,7 +40,7 @@ export const nameFrom = (
   input: NetAddress.InetAddressInput | NetAddress.IpAddress
 ): Result.Result<string, NetAddress.NetAddressError> => {
   if (NetAddress.isIpAddress(input)) return Result.succeed(NetAddress.formatIp(input))
-  const socket = Result.map(NetAddress.inetAddressFromInput(input), (address) => placeOf(address).key)
+  const socket = Result.map(parsed(NetAddress.inetAddressFromInput, input), (address) => placeOf(address).key)
   if (Result.isSuccess(socket) || typeof input !== "string") return socket
   const host = Result.map(NetAddress.ipFromString(input), NetAddress.formatIp)
   return Result.isSuccess(host) ? host : socket

@@ -1,10 +1,12 @@
 /**
  * How the gateway is found and talked to.
  */
+import { show } from "@qp2p/core/InvalidArgument"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
 import type { Options } from "../../NatPmp.ts"
 import * as client from "./client.ts"
 import * as finder from "./finder.ts"
@@ -32,9 +34,21 @@ export const locate = (options: InternalOptions): Effect.Effect<NetAddress.InetA
 
 const given = (gateway: NetAddress.Ipv4AddressInput): Effect.Effect<NetAddress.Ipv4Address, PortMapperUnsupported> =>
   Effect.mapError(
-    Effect.fromResult(NetAddress.ipv4FromInput(gateway)),
-    () => new PortMapperUnsupported({ reason: `not the IPv4 address of a gateway: ${String(gateway)}` })
+    Effect.fromResult(parsed(gateway)),
+    () =>
+      new PortMapperUnsupported({
+        reason: `not the IPv4 address of a gateway: ${typeof gateway === "string" ? gateway : show(gateway)}`
+      })
   )
+
+/** Effect's parser looks into what it is given, and some of it cannot be looked into. */
+const parsed = (gateway: NetAddress.Ipv4AddressInput) => {
+  try {
+    return NetAddress.ipv4FromInput(gateway)
+  } catch {
+    return Result.fail(undefined)
+  }
+}
 
 /** Talks to a gateway from `local`, the unspecified address being that of the route to it. */
 export type Converse = <A, E>(

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { natPmp, refusedOptions, refusedRequest } from "../given.ts"
 import { leaseOf } from "../lease.ts"
 import * as access from "./access.ts"
 import { Gateways } from "./gateways.ts"
@@ -15,6 +16,8 @@ export type { InternalOptions } from "./access.ts"
 const defaultTimeout = Duration.seconds(3)
 
 export const make = (options: access.InternalOptions = {}): PortMapper.PortMapper["Service"] => {
+  const refused = refusedOptions(options, natPmp)
+  if (refused !== undefined) return { map: () => Effect.fail(refused) }
   const settings: keptMapping.Settings = {
     locate: access.locate(options),
     converse: access.converse(options),
@@ -32,6 +35,8 @@ export const make = (options: access.InternalOptions = {}): PortMapper.PortMappe
 const validate = Effect.fnUntraced(function* (
   request: PortMapper.MapOptions
 ): Effect.fn.Return<keptMapping.Wanted, PortMapperUnsupported> {
+  const refused = refusedRequest(request)
+  if (refused !== undefined) return yield* refused
   const { internal, external: externalPort = internal.port } = request
   if (!NetAddress.isInetAddressV4(internal)) {
     return yield* new PortMapperUnsupported({ reason: "NAT-PMP and PCP map IPv4 addresses only here" })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { Options } from "../../NatUpnp.ts"
+import { natUpnp, refusedOptions, refusedRequest } from "../given.ts"
 import { Lease, leaseOf } from "../lease.ts"
 import { KeptMapping, type Settings, type Wanted } from "./keptMapping.ts"
 import * as search from "./search.ts"
@@ -17,6 +18,8 @@ const defaultSearchTimeout = Duration.seconds(3)
 const defaultRequestTimeout = Duration.millis(1500)
 
 export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Service"] => {
+  const refused = refusedOptions(options, natUpnp)
+  if (refused !== undefined) return { map: () => Effect.fail(refused) }
   const settings: Settings = {
     discover: options.discover ?? search.search(options.searchTimeout ?? defaultSearchTimeout),
     requestTimeout: options.requestTimeout ?? defaultRequestTimeout,
@@ -34,6 +37,8 @@ export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Serv
 const validate = Effect.fnUntraced(function* (
   request: PortMapper.MapOptions
 ): Effect.fn.Return<Wanted, PortMapperUnsupported> {
+  const refused = refusedRequest(request)
+  if (refused !== undefined) return yield* refused
   const { internal, external: externalPort = internal.port } = request
   if (!NetAddress.isInetAddressV4(internal)) {
     return yield* new PortMapperUnsupported({ reason: "UPnP maps IPv4 addresses only" })

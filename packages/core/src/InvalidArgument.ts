@@ -1,0 +1,238 @@
+/**
+ * What callers without types are told when they hand over something else than was asked for.
+ *
+ * Functions whose errors have a variant for it fail with that: `SerializationError` for what is to be sent, `InvalidAddress`
+ * for whom to send it to, `ConfigError` for how an endpoint starts. `InvalidArgument` is for the rest. Where no value of
+ * the right type can be wrong, the type of the function does not have it: only callers without types come to see it there.
+ *
+ * The checks are here for packages that build on this one.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as args from "./internal/arguments.ts"
+
+/**
+ * An argument is not what was asked for. `argument` names it, such as `options.priority`; `reason` says what was asked for
+ * and what was given.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@qp2p/core/InvalidArgument")(
+  "InvalidArgument",
+  { argument: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return `${this.argument} ${this.reason}`
+  }
+}
+
+/**
+ * What is asked of a value, in words that follow its name, if the value is not that.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Check = args.Check
+
+/**
+ * What is asked of each field of an object. It may have no others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Fields = args.Fields
+
+/**
+ * What is wrong with an argument, if anything is.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofValue = (argument: string, value: unknown, check: Check): InvalidArgument | undefined => {
+  const reason = args.problemWith(check, value)
+  return reason === undefined ? undefined : new InvalidArgument({ argument: nameOf(argument), reason })
+}
+
+const nameOf = (argument: unknown): string => (typeof argument === "string" ? argument : args.show(argument))
+
+/**
+ * What is wrong with an object, if anything is.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofRecord = (argument: string, value: unknown, fields: Fields): InvalidArgument | undefined =>
+  named(argument, args.problemOf(value, fields))
+
+/**
+ * What is wrong with an object that must have these fields, and may have others.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofFields = (argument: string, value: unknown, fields: Fields): InvalidArgument | undefined =>
+  named(argument, args.problemIn(value, fields))
+
+const named = (argument: string, problem: args.Problem | undefined): InvalidArgument | undefined => {
+  if (problem === undefined) return undefined
+  const { path, reason } = problem
+  return new InvalidArgument({ argument: path === "" ? nameOf(argument) : `${nameOf(argument)}.${path}`, reason })
+}
+
+/**
+ * As `ofRecord`, where undefined will do.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofOptions = (value: unknown, fields: Fields, argument = "options"): InvalidArgument | undefined =>
+  value === undefined ? undefined : ofRecord(argument, value, fields)
+
+const bindFields: Fields = {
+  localAddress: args.inetAddress,
+  accept: args.flag,
+  idleTimeout: args.positiveDuration,
+  keepAliveInterval: args.positiveDuration,
+  handshakeTimeout: args.positiveDuration,
+  stallTimeout: args.positiveDuration,
+  maxConnections: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxConnectionsPerIp: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER)
+}
+
+/**
+ * What is wrong with what `Transport.bind` is told, if anything is: every transport asks the same.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const ofBind = (options: unknown, events: unknown): InvalidArgument | undefined =>
+  ofFields("options", options, bindFields) ?? ofFields("events", events, { onConnection: args.func })
+
+/**
+ * Fails with an error that no caller with types can come to see, so that the type does not have it.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const untyped = (error: InvalidArgument): Effect.Effect<never> =>
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+  Effect.fail(ofValue("error", error, isInvalidArgument) ?? error) as Effect.Effect<never>
+
+const isInvalidArgument = args.check("must be an InvalidArgument", (value) => value instanceof InvalidArgument)
+
+/**
+ * Runs `body` unless one of these is wrong: see `untyped`.
+ *
+ * @category checking
+ * @since 0.1.0
+ */
+export const unless = <A, E, R>(
+  problem: () => InvalidArgument | undefined,
+  body: () => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const wrong = ofValue("problem", problem, args.func) ?? ofValue("body", body, args.func) ?? problem()
+    return wrong === undefined ? body() : untyped(wrong)
+  })
+
+export {
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  between,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  bytes,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  check,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  duration,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  effect,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  flag,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  func,
+  /**
+   * An address as a value; text will not do.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  inetAddress,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  integer,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  list,
+  /**
+   * Whatever number it is.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  number,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  oneOf,
+  /**
+   * Left out and undefined are the same.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  optional,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  positiveDuration,
+  /**
+   * Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  isRecord,
+  /**
+   * What was given, in a few words that fit on a line.
+   *
+   * @category checks
+   * @since 0.1.0
+   */
+  show,
+  /**
+   * @category checks
+   * @since 0.1.0
+   */
+  text
+} from "./internal/arguments.ts"

@@ -1,0 +1,279 @@
+/**
+ * What callers without types hand over: whether it is what was asked for, and what to call it when it is not.
+ *
+ * Nothing here throws, whatever it is given. Bytes and addresses are looked at with each message: their checks begin with
+ * the question that is nearly always answered with yes. The rest costs what it costs, only when there are options.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+
+// --- what was given --------------------------------------------------------------------------------------------------
+
+/** Text longer than this is cut, and so are the names of fields. */
+const longestShown = 40
+
+/** In a few words on one line. Never what an object holds: that may be a secret. */
+export const show = (value: unknown): string => {
+  try {
+    return describe(value)
+  } catch {
+    return "something that cannot be looked at"
+  }
+}
+
+const describe = (value: unknown): string => {
+  switch (typeof value) {
+    case "string":
+      return `the text ${quoted(value)}`
+    case "bigint":
+      return `the bigint ${shortened(String(value))}`
+    case "symbol":
+      return "a symbol"
+    case "function":
+      return "a function"
+    case "object":
+      return value === null ? "null" : describeObject(value)
+    default:
+      return String(value)
+  }
+}
+
+const describeObject = (value: object): string => {
+  if (NetAddress.isInetAddress(value)) return `the address ${NetAddress.formatInet(value)}`
+  if (Effect.isEffect(value)) return "an Effect, which has to be run first, as with `yield*`"
+  if (Layer.isLayer(value)) return "a Layer"
+  if (value instanceof Promise) return "a Promise, which has to be awaited first"
+  if (value instanceof Error) return `the error ${quoted(value.message)}`
+  if (ArrayBuffer.isView(value)) return `${article(nameOfView(value))} of ${counted(value.byteLength, "byte")}`
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  const kind = Object.prototype.toString.call(value).slice(8, -1)
+  if (kind.endsWith("ArrayBuffer")) {
+    return `${article(kind)} of ${counted((value as ArrayBuffer).byteLength, "byte")}`
+  }
+  if (kind !== "Object") return article(kind)
+  const names = Object.keys(value)
+  if (names.length === 0) return "an object without fields"
+  return `an object with ${shortened(names.slice(0, 4).join(", "))}${names.length > 4 ? " and more" : ""}`
+}
+
+const nameOfView = (view: ArrayBufferView): string => brandOf.call(view) ?? "DataView"
+
+const article = (noun: string): string => `${/^[AEIO]/iu.test(noun) ? "an" : "a"} ${noun}`
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const quoted = (text: string): string => JSON.stringify(shortened(text))
+
+const shortened = (text: string): string =>
+  (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text).replaceAll(/\s+/gu, " ")
+
+/** The name of a key of an object, which may be anything as well. */
+const nameOf = (key: string): string => shortened(key)
+
+// --- bytes -----------------------------------------------------------------------------------------------------------
+
+/** Knows a typed array by what it is, not by its prototype: also one of another realm, such as a `vm` context's. */
+// oxlint-disable-next-line typescript/unbound-method -- it is called on whatever was given
+const brandOf: (this: unknown) => string | undefined = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag
+)!.get!
+
+/** Whether it is a `Uint8Array`, such as Node's `Buffer`, of whatever realm. */
+export const isBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && (value instanceof Uint8Array || brandOf.call(value) === "Uint8Array")
+
+/** Why this is no payload. Text is not shown: it is what the application says to its peers. */
+export const notBytes = (name: string, value: unknown): string => {
+  if (typeof value === "string") {
+    const hint = "encode it first, as new TextEncoder().encode(text) does"
+    return `${name} must be a Uint8Array, got a text of ${counted(value.length, "character")}: ${hint}`
+  }
+  const isBuffer = value instanceof ArrayBuffer || (ArrayBuffer.isView(value) && !isBytes(value))
+  const hint = isBuffer ? ": say which bytes, as new Uint8Array(buffer, offset, length) does" : ""
+  return `${name} must be a Uint8Array, got ${show(value)}${hint}`
+}
+
+/** Whether bytes have been transferred to somewhere else, as by `postMessage`: they look empty then. */
+export const isDetached = (bytes: Uint8Array): boolean => {
+  if (bytes.length > 0) return false
+  try {
+    return new Uint8Array(bytes.buffer).length < 0
+  } catch {
+    return true
+  }
+}
+
+/** The bytes of a payload as they are now, where what is in it might change its length, or another thread its content. */
+export const steady = (bytes: Uint8Array): Uint8Array => {
+  const { buffer } = bytes
+  const isSteady = buffer instanceof ArrayBuffer && (buffer as { readonly resizable?: boolean }).resizable !== true
+  return isSteady ? bytes : new Uint8Array(bytes)
+}
+
+// --- values ----------------------------------------------------------------------------------------------------------
+
+/** What is asked of a value, in words that follow its name, if the value is not that. */
+export type Check = (value: unknown) => string | undefined
+
+export const check =
+  (asked: string, is: (value: unknown) => boolean): Check =>
+  (value) =>
+    is(value) ? undefined : asked
+
+/** Left out and undefined are the same. */
+export const optional =
+  (one: Check): Check =>
+  (value) =>
+    value === undefined ? undefined : one(value)
+
+/** What is wrong with a value, and what was given. */
+export const problemWith = (one: Check, value: unknown): string | undefined => {
+  let asked: string | undefined
+  try {
+    asked = one(value)
+  } catch {
+    asked = "cannot be looked at"
+  }
+  return asked === undefined ? undefined : `${asked}, got ${show(value)}`
+}
+
+export const bytes = check("must be a Uint8Array", isBytes)
+
+/** An address as a value; where text will do, it is resolved instead. */
+export const inetAddress = check("must be an InetAddress", NetAddress.isInetAddress)
+
+export const flag = check("must be true or false", (value) => typeof value === "boolean")
+
+export const text = check("must be a string", (value) => typeof value === "string")
+
+export const func = check("must be a function", (value) => typeof value === "function")
+
+export const effect = check("must be an Effect", Effect.isEffect)
+
+export const list = check("must be an array", Array.isArray)
+
+export const finite = check("must be a finite number", Number.isFinite)
+
+export const priority = check("must be a finite number", Number.isFinite)
+
+/** Whatever number it is. */
+export const number = check("must be a number", (value) => typeof value === "number")
+
+/** A value that is asked for, as programs write it. */
+const written = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : show(value))
+
+export const integer = (minimum: number, maximum: number): Check =>
+  check(
+    `must be an integer between ${written(minimum)} and ${written(maximum)}`,
+    (value) => Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
+  )
+
+export const port = integer(0, 65_535)
+
+export const between = (minimum: number, maximum: number): Check =>
+  check(
+    `must be a number between ${written(minimum)} and ${written(maximum)}`,
+    (value) => typeof value === "number" && value >= minimum && value <= maximum
+  )
+
+export const oneOf = (...values: ReadonlyArray<unknown>): Check =>
+  check(`must be ${values.map(written).join(" or ")}`, (value) => values.includes(value))
+
+const units = new Set(["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"])
+
+/** Effect takes NaN for 0, and an object that names no unit as well. */
+const isAmount = (input: unknown): boolean => {
+  if (typeof input === "number") return !Number.isNaN(input)
+  if (typeof input !== "object" || input === null || Duration.isDuration(input)) return true
+  const parts = Object.entries(input)
+  return (
+    parts.length > 0 &&
+    parts.every(([unit, amount]) => (Array.isArray(input) || units.has(unit)) && Number.isFinite(amount))
+  )
+}
+
+/** The duration that `input` means, if it means one. */
+export const durationOf = (input: unknown): Option.Option<Duration.Duration> => {
+  try {
+    return isAmount(input) ? Duration.fromInput(input as Duration.Input) : Option.none()
+  } catch {
+    return Option.none()
+  }
+}
+
+const time = (least: string, isEnough: (duration: Duration.Duration) => boolean): Check =>
+  check(`must be ${least}, as a duration such as "30 seconds" or in milliseconds`, (value) =>
+    Option.exists(durationOf(value), isEnough)
+  )
+
+export const duration = time("0 or more", (duration) => !Duration.isNegative(duration))
+
+export const positiveDuration = time("more than 0", Duration.isPositive)
+
+// --- options ---------------------------------------------------------------------------------------------------------
+
+/** Fields of an object, and what is asked of each. */
+export type Fields = Readonly<Record<string, Check>>
+
+/** Which field is wrong, none for the whole, and what is wrong with it. */
+export interface Problem {
+  readonly path: string
+  readonly reason: string
+}
+
+/** Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first. */
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.prototype.toString.call(value) === "[object Object]" &&
+  !Effect.isEffect(value) &&
+  !NetAddress.isInetAddress(value)
+
+/** What is wrong with an object that may have these fields and no others. */
+export const problemOf = (value: unknown, fields: Fields): Problem | undefined => {
+  try {
+    const unknown = isRecord(value) ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined
+    if (unknown !== undefined) return { path: nameOf(unknown), reason: `is no option; ${choice(fields)}` }
+    return problemIn(value, fields)
+  } catch {
+    return { path: "", reason: "cannot be looked at" }
+  }
+}
+
+/** What is wrong with an object that must have these fields, and may have others. */
+export const problemIn = (value: unknown, fields: Fields): Problem | undefined => {
+  try {
+    if (!isRecord(value)) return { path: "", reason: `must be an object, got ${show(value)}` }
+    for (const name of Object.keys(fields)) {
+      const given = value[name]
+      const asked = fields[name]!(given)
+      if (asked !== undefined) return { path: name, reason: `${asked}, got ${show(given)}` }
+    }
+    return undefined
+  } catch {
+    return { path: "", reason: "cannot be looked at" }
+  }
+}
+
+/** As `problemOf`, where there may be no options at all. */
+export const problemOfOptions = (value: unknown, fields: Fields): Problem | undefined =>
+  value === undefined ? undefined : problemOf(value, fields)
+
+const choice = (fields: Fields): string => {
+  const names = Object.keys(fields)
+  const last = names.pop()
+  return names.length === 0 ? `there is only ${last}` : `there are ${names.join(", ")} and ${last}`
+}
+
+/** The problem on one line. */
+export const inWords = (name: string, { path, reason }: Problem): string =>
+  path === "" ? `${name} ${reason}` : `${name}.${path} ${reason}`
+
+/** Options of whatever is sent or opened. */
+export const priorityOptions: Fields = { priority: optional(priority) }
+
+export const sendOptions: Fields = { priority: optional(priority), retryDuration: optional(duration) }

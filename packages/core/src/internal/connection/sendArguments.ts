@@ -1,0 +1,20 @@
+/**
+ * What is to be sent, and how: looked at before anything is dialled or queued for it.
+ */
+import { type InvalidArgument, ofOptions } from "../../InvalidArgument.ts"
+import { SerializationError } from "../../SendError.ts"
+import * as args from "../arguments.ts"
+
+/** Why nothing can be sent with these options, if so. Nothing is looked at where there are none. */
+export const refusedOptions = (options: unknown, fields: args.Fields): SerializationError | undefined => {
+  if (options === undefined) return undefined
+  const problem = args.problemOf(options, fields)
+  return problem === undefined ? undefined : new SerializationError({ reason: args.inWords("options", problem) })
+}
+
+/** Why no stream can be opened with these options, if so. */
+export const wrongPriority = (options: unknown): InvalidArgument | undefined => ofOptions(options, args.priorityOptions)
+
+/** What becomes of a message whose bytes went elsewhere, or became more or fewer, before all of it was sent. */
+export const movedAway = (): SerializationError =>
+  new SerializationError({ reason: "the payload's buffer was transferred or resized before the message was sent" })

@@ -1,0 +1,52 @@
+/**
+ * What callers without types hand over.
+ *
+ * @since 0.1.0
+ */
+import * as InvalidArgument from "@qp2p/core/InvalidArgument"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+
+const { check, isRecord, optional } = InvalidArgument
+
+/** Looked at where it is used. */
+export const anything = () => undefined
+
+export const seed = optional(
+  check("must be a string or a number", (value) => typeof value === "string" || typeof value === "number")
+)
+
+export const atLeast = (least: number) =>
+  check(`must be a number of at least ${least}`, (value) => typeof value === "number" && value >= least)
+
+const record = check("must be an object", isRecord)
+
+export const gateway = check(
+  "must be a Gateway",
+  (value) => isRecord(value) && typeof value["nat"] === "object" && value["nat"] !== null
+)
+
+export const host: InvalidArgument.Fields = { address: anything, gateway: optional(gateway) }
+
+/** From one place to another. A place alone says neither from it nor to it. */
+export const wrongDirection = (direction: unknown) =>
+  InvalidArgument.ofOptions(direction, { from: anything, to: anything }, "direction")
+
+export const object = record
+
+/** Effect's parsers look into what they are given, and some of it cannot be looked into. */
+export const parsed = <A, I>(
+  parse: (input: I) => Result.Result<A, NetAddress.NetAddressError>,
+  input: I
+): Result.Result<A, NetAddress.NetAddressError> => {
+  try {
+    return parse(input)
+  } catch (cause) {
+    const message = `expected an address, got ${InvalidArgument.show(input)}`
+    return Result.fail(new NetAddress.NetAddressError({ message, input, cause }))
+  }
+}
+
+/** Text for what is not an address, as for what is. */
+export const shown = (input: unknown): string =>
+  typeof input === "string" || NetAddress.isInetAddress(input) ? String(input) : InvalidArgument.show(input)

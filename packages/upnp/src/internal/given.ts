@@ -1,0 +1,53 @@
+/**
+ * What callers without types hand over: a mapper that was made with it maps nothing, and says why.
+ */
+import * as InvalidArgument from "@qp2p/core/InvalidArgument"
+import type * as PortMapper from "@qp2p/core/PortMapper"
+import { PortMapperUnsupported } from "@qp2p/core/PortMapperError"
+import * as Duration from "effect/Duration"
+import type { InternalOptions as NatPmpOptions } from "./natpmp/access.ts"
+import type { InternalOptions as NatUpnpOptions } from "./upnp/mapper.ts"
+
+const { check, inetAddress, isRecord, oneOf, optional, positiveDuration, text } = InvalidArgument
+
+const anything = () => undefined
+
+export const natPmp: Readonly<Record<keyof NatPmpOptions, InvalidArgument.Check>> = {
+  // Looked at when it is asked, with a reason of its own.
+  gateway: anything,
+  requestTimeout: optional(positiveDuration),
+  retryInterval: optional(positiveDuration),
+  // Those of tests.
+  find: anything,
+  openSocket: anything,
+  port: anything
+}
+
+export const natUpnp: Readonly<Record<keyof NatUpnpOptions, InvalidArgument.Check>> = {
+  searchTimeout: optional(positiveDuration),
+  requestTimeout: optional(positiveDuration),
+  description: optional(text),
+  onConflict: optional(oneOf("nextPort", "fail")),
+  discover: anything
+}
+
+const options = check("must be an object", isRecord)
+
+export const homeRouter: InvalidArgument.Fields = { natPmp: optional(options), natUpnp: optional(options) }
+
+const request: InvalidArgument.Fields = {
+  internal: inetAddress,
+  external: optional(check("must be a port", (value) => typeof value === "number")),
+  lease: check("must be a Duration", Duration.isDuration)
+}
+
+const unsupported = (wrong: InvalidArgument.InvalidArgument | undefined): PortMapperUnsupported | undefined =>
+  wrong && new PortMapperUnsupported({ reason: wrong.message })
+
+/** Why nothing can be mapped with these options, if so. */
+export const refusedOptions = (given: unknown, fields: InvalidArgument.Fields): PortMapperUnsupported | undefined =>
+  unsupported(InvalidArgument.ofOptions(given, fields))
+
+/** Why this cannot be mapped, if so. */
+export const refusedRequest = (given: PortMapper.MapOptions): PortMapperUnsupported | undefined =>
+  unsupported(InvalidArgument.ofFields("request", given, request))
