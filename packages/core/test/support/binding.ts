@@ -35,6 +35,12 @@ export class Native {
   paths: Array<{ readonly rtt: number }> = []
   /** In how many milliseconds the binding's timers are due, one after the other. */
   readonly timers: Array<number> = []
+  /** How many connection ids the peer stores, those that it was issued, and those that it has retired since last asked. */
+  peerIdLimit = 2
+  readonly issued: Array<Uint8Array> = []
+  readonly retired: Array<Uint8Array> = []
+  /** Thrown by `newSourceCid`, as long as it is there. */
+  issueError: Error | undefined = undefined
   /** Streams that were written to their ends. */
   readonly finished: Array<number> = []
 
@@ -78,7 +84,21 @@ export class Native {
 
   stats() {
     if (this.statsError !== undefined) throw this.statsError
-    return { recv: this.received, recvBytes: this.receivedBytes, peerMaxIdleTimeout: 0 }
+    return {
+      recv: this.received,
+      recvBytes: this.receivedBytes,
+      peerMaxIdleTimeout: 0,
+      peerActiveConnIdLimit: this.peerIdLimit
+    }
+  }
+
+  newSourceCid(id: Uint8Array): number {
+    if (this.issueError !== undefined) throw this.issueError
+    return this.issued.push(id)
+  }
+
+  retiredScidNext(): Uint8Array | null {
+    return this.retired.shift() ?? null
   }
 
   pathStats() {
@@ -157,11 +177,13 @@ export class Native {
 export interface Setup extends Partial<BindOptions> {
   /** Told of each peer that has dialled. */
   readonly onPeer?: (peer: Peer) => void
+  /** Bytes of the largest packets; the smallest are all there are by default. */
+  readonly maxPayload?: number
 }
 
 /** A socket at 127.0.0.1:1. */
 export const bind = (setup: Setup = {}) => {
-  const { onPeer, ...overrides } = setup
+  const { maxPayload = minInitialLength, onPeer, ...overrides } = setup
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
@@ -193,7 +215,7 @@ export const bind = (setup: Setup = {}) => {
       }
     } as unknown as Quiche,
     configOf: () => ({}) as NativeConfig,
-    maxPayload: () => minInitialLength,
+    maxPayload: () => maxPayload,
     address: address("127.0.0.1:1"),
     bind: {
       localAddress: address("127.0.0.1:1"),
