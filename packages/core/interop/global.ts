@@ -17,6 +17,7 @@ export const setup = (project: TestProject) => {
   const folder = mkdtempSync(join(tmpdir(), "qp2p-interop-"))
   const program = join(folder, "quic-go")
   execFileSync("go", ["build", "-mod=readonly", "-o", program, "."], {
+    env: { ...process.env, GOTOOLCHAIN: "local" },
     cwd: fileURLToPath(new URL("quic-go", import.meta.url)),
     stdio: "inherit"
   })
