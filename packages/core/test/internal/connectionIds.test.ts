@@ -27,24 +27,29 @@ const established = Effect.fnUntraced(function* (side: "dialled" | "accepted", p
 })
 
 describe.each(["dialled", "accepted"] as const)("of a connection that was %s, connection ids", (side) => {
-  it.live("are issued once the handshake is complete: as many as the peer stores, and no more than eight in all", () =>
-    Effect.gen(function* () {
-      for (const [peerIdLimit, issued] of [
-        [2, 1],
-        [4, 3],
-        [8, 7],
-        [2 ** 53, 7]
-      ] as const) {
-        const { native } = yield* established(side, peerIdLimit)
-        assert.strictEqual(native.issued.length, issued)
-        assert.isTrue(native.issued.every((id) => id.length === connectionIdLength))
-      }
-    })
+  it.live(
+    "are issued once the handshake is complete, one, and soon as many as the peer stores, up to eight in all",
+    () =>
+      Effect.gen(function* () {
+        for (const [peerIdLimit, issued] of [
+          [2, 1],
+          [4, 3],
+          [8, 7],
+          [2 ** 53, 7]
+        ] as const) {
+          const { native, socket } = yield* established(side, peerIdLimit)
+          assert.strictEqual(native.issued.length, 1)
+          for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
+          assert.strictEqual(native.issued.length, issued)
+          assert.isTrue(native.issued.every((id) => id.length === connectionIdLength))
+        }
+      })
   )
 
   it.live("lead to it, each of them, and no longer than it is there", () =>
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
+      socket.sweep(1, limits)
       for (const each of [...native.issued, id]) receive(shortHeader(each))
       assert.strictEqual(taken.length, 4)
       yield* turns
@@ -59,7 +64,7 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
       const sweep = (elapsed: number) => socket.sweep(elapsed, limits)
-      sweep(connectionIdInterval)
+      sweep(1)
       assert.strictEqual(native.issued.length, 3)
       receive(shortHeader(native.issued[2]!))
       native.retired.push(id, ...native.issued.slice(0, 2))
@@ -81,7 +86,8 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
 
   it.live("that were retired get no late packets through: the binding would close the connection for one", () =>
     Effect.gen(function* () {
-      const { id, native, receive, taken } = yield* established(side)
+      const { id, native, receive, socket, taken } = yield* established(side)
+      socket.sweep(1, limits)
       const [next, another] = native.issued as [Uint8Array, Uint8Array]
       receive(shortHeader(id))
       receive(shortHeader(next))
@@ -117,13 +123,14 @@ describe("a peer that retires every id that it gets", () => {
       },
       "first"
     )
-    ids.issueAll()
+    ids.issueFirst()
+    ids.look(1)
     let read = 0
     for (let seconds = 1; seconds <= 1_000; seconds++) {
       native.retired.push(...native.issued.slice(read))
       read = native.issued.length
       ids.readRetired()
-      ids.replace(connectionIdInterval)
+      ids.look(connectionIdInterval)
       assert.isAtMost(native.issued.length, maxConnectionIds - 1 + seconds)
       assert.isAtMost(known.size, 2 * maxConnectionIds)
     }

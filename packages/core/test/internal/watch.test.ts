@@ -17,7 +17,7 @@ const setup = (phase: Watched["phase"], share = 0) => {
       stalled: () => connection.waits,
       oldestStop: () => connection.stopped,
       ping: () => done.push("ping"),
-      replaceIds: () => {},
+      issueIds: () => {},
       onHandshakeTimeout: () => done.push("handshake"),
       onStall: () => done.push("stall"),
       onSilence: () => done.push("silence")

@@ -401,8 +401,8 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
     this.host.removeId(this, key)
   }
 
-  replaceIds(elapsed: number): void {
-    if (this.ids.replace(elapsed)) this.host.touch(this)
+  issueIds(elapsed: number): void {
+    if (this.ids.look(elapsed)) this.host.touch(this)
   }
 
   onHandshakeTimeout(): void {
@@ -426,8 +426,8 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
     this.phase = "established"
     // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those
     // are in flight and ask for no acknowledgement: with nothing of 1-RTT that does, it disarms the loss timer, and when the
-    // datagram is lost nothing is ever sent again. The frames that issue ids do.
-    if (!this.ids.issueAll() && this.dialled) this.mustPing = true
+    // datagram is lost nothing is ever sent again. The frame that issues an id does.
+    if (!this.ids.issueFirst() && this.dialled) this.mustPing = true
     this.events = this.onEstablished?.(this)
     this.onEstablished = undefined
   }

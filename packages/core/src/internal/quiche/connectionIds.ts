@@ -19,9 +19,9 @@ export interface ConnectionIdsHost {
 
 export class ConnectionIds {
   private readonly host: ConnectionIdsHost
-  /** How many the peer has, and may have. */
+  /** How many the peer has, and may have: 0 as long as it is not known. */
   private active = 1
-  private limit = 1
+  private limit = 0
   /** How long there has been one to replace, if the last replacement is not longer ago. */
   private missingFor = tunables.connectionIdInterval
   /** The one that the last packet came for. */
@@ -35,15 +35,22 @@ export class ConnectionIds {
     this.lastUsed = first
   }
 
-  /** The handshake is complete: issues what the peer stores. Answers whether there was anything to issue. */
-  issueAll(): boolean {
-    this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
-    while (this.active < this.limit) this.issue()
-    return this.active > 1
+  /** The handshake is complete: issues one. Every peer stores two at least. Answers whether it could be. */
+  issueFirst(): boolean {
+    return this.issue()
   }
 
-  /** `elapsed` milliseconds later: replaces one that was retired. Answers whether there is a frame to be sent. */
-  replace(elapsed: number): boolean {
+  /**
+   * `elapsed` milliseconds later: issues the others, since to learn how many the peer stores costs a dial too much, and
+   * replaces one that was retired. Answers whether there is a frame to be sent.
+   */
+  look(elapsed: number): boolean {
+    if (this.limit === 0) {
+      this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
+      const before = this.active
+      while (this.active < this.limit) this.issue()
+      return this.active > before
+    }
     if (this.active >= this.limit) return false
     this.missingFor += elapsed
     if (this.missingFor < tunables.connectionIdInterval) return false
