@@ -60,28 +60,54 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
     })
   )
 
-  it.live("that were retired are replaced, one a second however many they are", () =>
+  it.live("that were retired are replaced at once, eight of them, and after that one a second", () =>
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
       const sweep = (elapsed: number) => socket.sweep(elapsed, limits)
       sweep(1)
       assert.strictEqual(native.issued.length, 3)
       receive(shortHeader(native.issued[2]!))
+      yield* turns
       native.retired.push(id, ...native.issued.slice(0, 2))
       receive(shortHeader(native.issued[2]!))
       yield* turns
       // Read to the end of the list.
       assert.deepStrictEqual(native.retired, [])
-      sweep(1)
-      assert.strictEqual(native.issued.length, 4)
-      for (let i = 0; i < 99; i++) sweep(10)
-      assert.strictEqual(native.issued.length, 4)
-      for (let i = 0; i < 10; i++) sweep(connectionIdInterval)
       assert.strictEqual(native.issued.length, 6)
+      for (const last of [5, 8]) {
+        receive(shortHeader(native.issued[last]!))
+        yield* turns
+        native.retired.push(...native.issued.slice(last - 3, last))
+        receive(shortHeader(native.issued[last]!))
+        yield* turns
+      }
+      assert.strictEqual(native.issued.length, 11)
+      for (let i = 0; i < 99; i++) sweep(10)
+      assert.strictEqual(native.issued.length, 11)
+      sweep(20)
+      assert.strictEqual(native.issued.length, 12)
+      for (let i = 0; i < 10; i++) sweep(connectionIdInterval)
+      assert.strictEqual(native.issued.length, 12)
       taken.length = 0
-      for (const each of native.issued.slice(2)) receive(shortHeader(each))
+      for (const each of native.issued.slice(8)) receive(shortHeader(each))
       assert.strictEqual(taken.length, 4)
     })
+  )
+
+  it.live(
+    "that are retired twice do not leave the binding with a single one, at which it would close the connection",
+    () =>
+      Effect.gen(function* () {
+        const { id, native, receive } = yield* established(side, 2)
+        const issued: Array<number> = []
+        native.recv = () => {
+          issued.push(native.issued.length)
+          if (issued.length === 2) native.retired.push(id)
+        }
+        // The peer goes on with the other id, retires the first one, and does so again in the same turn.
+        for (let i = 0; i < 3; i++) receive(shortHeader(native.issued[0]!))
+        assert.deepStrictEqual(issued, [1, 1, 2])
+      })
   )
 
   it.live("that were retired get no late packets through: the binding would close the connection for one", () =>
@@ -131,7 +157,7 @@ describe("a peer that retires every id that it gets", () => {
       read = native.issued.length
       ids.readRetired()
       ids.look(connectionIdInterval)
-      assert.isAtMost(native.issued.length, maxConnectionIds - 1 + seconds)
+      assert.isAtMost(native.issued.length, 2 * maxConnectionIds - 1 + seconds)
       assert.isAtMost(known.size, 2 * maxConnectionIds)
     }
     // The one that it was given last is good.

@@ -220,6 +220,7 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
       }
     } else {
       this.takeIn(packet)
+      this.ids.taken()
       this.heardOneRtt = true
     }
     if (tells && this.phase === "established") {

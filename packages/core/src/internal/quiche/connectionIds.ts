@@ -19,11 +19,14 @@ export interface ConnectionIdsHost {
 
 export class ConnectionIds {
   private readonly host: ConnectionIdsHost
-  /** How many the peer has, and may have: 0 as long as it is not known. */
+  /** How many the peer has, and may have: two, if not more (RFC 9000, section 18.2). */
   private active = 1
-  private limit = 0
-  /** How long there has been one to replace, if the last replacement is not longer ago. */
-  private missingFor = tunables.connectionIdInterval
+  private limit = 2
+  private limitKnown = false
+  /** How many may be replaced at once. */
+  private credit: number = tunables.maxConnectionIds
+  /** Whether the peer has used another one since it retired one. */
+  private hasChanged = false
   /** The one that the last packet came for. */
   private lastUsed: string
   /** The latest that the peer has retired. */
@@ -41,21 +44,20 @@ export class ConnectionIds {
   }
 
   /**
-   * `elapsed` milliseconds later: issues the others, since to learn how many the peer stores costs a dial too much, and
-   * replaces one that was retired. Answers whether there is a frame to be sent.
+   * `elapsed` milliseconds later: issues the others, since to learn how many the peer stores costs a dial too much, and those
+   * that could not be replaced at once. Answers whether there is a frame to be sent.
    */
   look(elapsed: number): boolean {
-    if (this.limit === 0) {
+    if (!this.limitKnown) {
+      this.limitKnown = true
       this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
       const before = this.active
       while (this.active < this.limit) this.issue()
       return this.active > before
     }
-    if (this.active >= this.limit) return false
-    this.missingFor += elapsed
-    if (this.missingFor < tunables.connectionIdInterval) return false
-    this.missingFor = 0
-    return this.issue()
+    if (this.credit >= tunables.maxConnectionIds) return false
+    this.credit = Math.min(this.credit + elapsed / tunables.connectionIdInterval, tunables.maxConnectionIds)
+    return this.replace()
   }
 
   /**
@@ -68,19 +70,41 @@ export class ConnectionIds {
     this.readRetired()
     if (this.retired?.includes(key)) return false
     this.lastUsed = key
+    this.hasChanged = true
     return true
   }
 
-  /** Learns what the peer has retired, of which the binding keeps a list until it is read. */
-  readRetired(): void {
+  /**
+   * A packet was handed to the binding. Of two that retire the same id, as probes do, the second makes it close the
+   * connection if it has a single id left: so there must be another one in between.
+   */
+  taken(): void {
+    if (this.hasChanged && this.readRetired()) this.hasChanged = false
+  }
+
+  /** Learns what the peer has retired, of which the binding keeps a list until it is read. Answers whether there was any. */
+  readRetired(): boolean {
     const { host } = this
+    let any = false
     for (let id = host.native.retiredScidNext(); id !== null; id = host.native.retiredScidNext()) {
+      any = true
       this.active -= 1
       this.retired ??= []
       this.retired.push(idKey(id, 0, id.length))
       // Until they are forgotten, late packets for them are known to be this connection's, and no stateless resets.
       if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
     }
+    if (any) this.replace()
+    return any
+  }
+
+  private replace(): boolean {
+    const before = this.active
+    while (this.active < this.limit && this.credit >= 1) {
+      this.credit -= 1
+      this.issue()
+    }
+    return this.active > before
   }
 
   private issue(): boolean {
@@ -90,6 +114,7 @@ export class ConnectionIds {
     } catch {
       // It counts otherwise than we do. What the peer has will do.
       this.limit = this.active
+      this.limitKnown = true
       return false
     }
     this.active += 1

@@ -13,7 +13,7 @@ export const connectionIdLength = 20
 
 /**
  * Connection ids that a peer may have of one connection at once, as far as its own `active_connection_id_limit` goes (RFC
- * 9000, section 5.1.1), and how many milliseconds apart those that it retires are replaced.
+ * 9000, section 5.1.1), and how many milliseconds apart those that it retires are replaced, once as many have been at once.
  */
 export const maxConnectionIds = 8
 export const connectionIdInterval = 1_000
