@@ -178,12 +178,19 @@ export const layer: Layer.Layer<Bootstrap> = Layer.effect(Bootstrap, make)
 const record = check("must be an object", isRecord)
 const option = check("must be an Option", Option.isOption)
 
-const nodeFields: Fields = { config: record, localAddress: inetAddress, mapped: option, known: option, reachAny: func }
-
 const addresses = check(
   "must be an array of InetAddresses",
   (value) => Array.isArray(value) && Array.from<unknown>(value).every(NetAddress.isInetAddress)
 )
+
+const nodeFields: Fields = {
+  config: record,
+  localAddress: inetAddress,
+  localAddresses: addresses,
+  mapped: option,
+  known: option,
+  reachAny: func
+}
 
 const askerFields: Fields = { remoteAddress: inetAddress, isReachable: func }
 

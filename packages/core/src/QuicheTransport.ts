@@ -73,7 +73,7 @@ export const make = (options: Options = {}): Transport["Service"] =>
         () => ofBind(bind, events),
         () => open(bind, events, options)
       ),
-    interfaces: options.interfaces ?? interfaces
+    interfaces: typeof options?.interfaces === "function" ? options.interfaces : interfaces
   })
 
 /**
@@ -92,7 +92,8 @@ const largestPayload = 16_383
 
 const optionFields: Fields = {
   maxUdpPayload: optional(integer(1_200, largestPayload)),
-  openSocket: optional(func)
+  openSocket: optional(func),
+  interfaces: optional(func)
 }
 
 /** A socket of the program's own making, if it makes one. */

@@ -44,22 +44,39 @@ const exponentially = (retryDuration: Duration.Duration): Schedule.Schedule<unkn
 export const RetrySchedule: Context.Reference<(retryDuration: Duration.Duration) => Schedule.Schedule<unknown>> =
   Context.Reference("@qp2p/core/RetrySchedule", { defaultValue: () => exponential })
 
+/** RFC 9000, section 20.1, and RFC 9368, section 7.2. */
+const TRANSPORT_PARAMETER_ERROR = 0x8
+const VERSION_NEGOTIATION_ERROR = 0x11
+
+/** CRYPTO_ERROR + the TLS alerts that say nothing of what the other side was offered (RFC 8446, section 6). */
+const CRYPTO_INTERNAL_ERROR = 0x150
+const CRYPTO_USER_CANCELED = 0x15a
+
+/** Whether a transport error is about what is the same in every handshake: parameters, versions, certificates. */
+const isFinal = (code: number): boolean =>
+  code === TRANSPORT_PARAMETER_ERROR ||
+  code === VERSION_NEGOTIATION_ERROR ||
+  (code >= 0x100 && code <= 0x1ff && code !== CRYPTO_INTERNAL_ERROR && code !== CRYPTO_USER_CANCELED)
+
 /**
  * Whether trying again may help. An address that cannot be dialled, an endpoint that has stopped, a peer that speaks
- * another version: those stay so.
+ * another version or refuses with a TLS alert: those stay so. A peer that is full refuses with code 2, which may pass.
  *
  * @category predicates
  * @since 0.1.0
  */
 export const isTransient = (error: ConnectionError): boolean => {
-  switch ((error as ConnectionError | undefined | null)?._tag) {
-    case undefined:
+  // Callers without types may hand over anything.
+  if (!Predicate.hasProperty(error, "_tag")) return false
+  switch (error._tag) {
     case "EndpointStopped":
     case "InvalidAddress":
     case "InvalidArgument":
     case "VersionMismatch":
     case "TooManyConnections":
       return false
+    case "TransportError":
+      return !isFinal(error.code)
     default:
       return true
   }

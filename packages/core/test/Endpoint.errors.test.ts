@@ -1,7 +1,7 @@
 /**
  * Every way in which a peer cannot be reached, over QUIC: what each function that dials says of it.
  */
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -288,6 +288,39 @@ describe("a dial fails with", () => {
       for (const [name, taker] of Object.entries<Effect.Effect<unknown, EndpointStopped>>(takers)) {
         yield* assertFails(`${name} later`, taker, new EndpointStopped())
       }
+    }).pipe(onLoopback)
+  )
+})
+
+describe("a dial that the peer refuses by a TLS alert is made once", () => {
+  /** Endpoints that would try again for minutes. */
+  const persistent = endpoint({ retryDuration: "5 minutes" })
+
+  it.live("when it refuses at once", () =>
+    Effect.gen(function* () {
+      const dials = new Set<string>()
+      // CRYPTO_ERROR + the TLS alert handshake_failure.
+      const peer = yield* answeringWith((header) => {
+        dials.add(Buffer.from(header.scid).toString("hex"))
+        return refusal(header, randomBytes(20), 0x128, "")
+      })
+      const one = yield* persistent
+      const error = new TransportError({ peer, code: 0x128, reason: "" })
+      yield* assertFails("connectTo", one.connectTo(peer), error)
+      yield* assertFails("sendMessage", one.sendMessage(bytes("x"), peer), lost(error))
+      yield* assertFails("openBidirectionalStream", one.openBidirectionalStream(peer), error)
+      assert.strictEqual(dials.size, 3)
+    }).pipe(onLoopback)
+  )
+
+  it.live("when it refuses the certificate of a dialler for whom the handshake was complete", () =>
+    Effect.gen(function* () {
+      const server = yield* rawServer((config) => config.verifyPeer(true))
+      const peer = at(server.port)
+      const one = yield* persistent
+      const error = yield* Effect.flip(one.sendMessage(bytes("x"), peer))
+      // CRYPTO_ERROR + the TLS alert unknown_ca. A second dial would have waited for its timeout.
+      yield* assertFails("sendMessage", Effect.fail(error), lost(new TransportError({ peer, code: 0x130, reason: "" })))
     }).pipe(onLoopback)
   )
 })

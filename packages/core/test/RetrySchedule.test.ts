@@ -101,7 +101,12 @@ describe("exponential", () => {
 describe("what is tried again", () => {
   const peer = address("192.0.2.1:1")
   const transient: ReadonlyArray<ConnectionError> = [
-    new TransportError({ peer, code: 2, reason: "" }),
+    // NO_ERROR, INTERNAL_ERROR, CONNECTION_REFUSED, PROTOCOL_VIOLATION, INVALID_TOKEN, NO_VIABLE_PATH.
+    ...[0x0, 0x1, 0x2, 0xa, 0xb, 0x10].map((code) => new TransportError({ peer, code, reason: "" })),
+    // CRYPTO_ERROR + the alerts internal_error and user_canceled.
+    ...[0x150, 0x15a].map((code) => new TransportError({ peer, code, reason: "" })),
+    // Beyond the alerts.
+    ...[0xff, 0x200].map((code) => new TransportError({ peer, code, reason: "" })),
     new ConnectionReset({ peer }),
     new ConnectionTimedOut({ peer }),
     new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, reason: "" }) }),
@@ -111,20 +116,27 @@ describe("what is tried again", () => {
     new EndpointStopped(),
     new TooManyConnections({ limit: 1 }),
     new InvalidAddress({ input: "nowhere", reason: "" }),
-    new VersionMismatch({ peer })
+    new VersionMismatch({ peer }),
+    // TRANSPORT_PARAMETER_ERROR, VERSION_NEGOTIATION_ERROR.
+    ...[0x8, 0x11].map((code) => new TransportError({ peer, code, reason: "" })),
+    // CRYPTO_ERROR + handshake_failure, bad_certificate, unknown_ca, access_denied, certificate_required,
+    // no_application_protocol, and the first and last there can be.
+    ...[0x128, 0x12a, 0x130, 0x131, 0x174, 0x178, 0x100, 0x1ff].map(
+      (code) => new TransportError({ peer, code, reason: "" })
+    )
   ]
 
   it("is what may pass", () => {
     for (const error of transient) {
-      assert.isTrue(isTransient(error), error._tag)
-      assert.isTrue(isTransientLoss(new ConnectionLost({ error })), error._tag)
+      assert.isTrue(isTransient(error), error.message)
+      assert.isTrue(isTransientLoss(new ConnectionLost({ error })), error.message)
     }
   })
 
   it("is not what stays so", () => {
     for (const error of lasting) {
-      assert.isFalse(isTransient(error), error._tag)
-      assert.isFalse(isTransientLoss(new ConnectionLost({ error })), error._tag)
+      assert.isFalse(isTransient(error), error.message)
+      assert.isFalse(isTransientLoss(new ConnectionLost({ error })), error.message)
     }
   })
 

@@ -311,6 +311,7 @@ const asker = { remoteAddress: nobody, isReachable: () => Effect.succeed(true) }
 const node = {
   config: Core.EndpointConfig.defaults,
   localAddress: nobody,
+  localAddresses: [nobody],
   mapped: Option.none(),
   known: Option.none(),
   reachAny: () => Effect.succeedNone

@@ -77,7 +77,7 @@ const problemsOf = (prose: ReadonlyArray<string>, sourceOf: (file: string) => st
 }
 
 const testSource = (file: string): string | undefined =>
-  /^packages\/\w+\/test\/.*\.test\.ts$/u.test(file) && files.includes(file) ? read(file) : undefined
+  /^packages\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file) ? read(file) : undefined
 
 describe("docs/guarantees.md", () => {
   const document = documents.find((each) => each.path === path)

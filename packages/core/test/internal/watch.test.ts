@@ -17,6 +17,7 @@ const setup = (phase: Watched["phase"], share = 0) => {
       stalled: () => connection.waits,
       oldestStop: () => connection.stopped,
       ping: () => done.push("ping"),
+      issueIds: () => {},
       onHandshakeTimeout: () => done.push("handshake"),
       onStall: () => done.push("stall"),
       onSilence: () => done.push("silence")

@@ -38,6 +38,12 @@ export class Native {
   paths: Array<{ readonly rtt: number }> = []
   /** In how many milliseconds the binding's timers are due, one after the other. */
   readonly timers: Array<number> = []
+  /** How many connection ids the peer stores, those that it was issued, and those that it has retired since last asked. */
+  peerIdLimit = 2
+  readonly issued: Array<Uint8Array> = []
+  readonly retired: Array<Uint8Array> = []
+  /** Thrown by `newSourceCid`, as long as it is there. */
+  issueError: Error | undefined = undefined
   /** Streams that were written to their ends. */
   readonly finished: Array<number> = []
 
@@ -85,7 +91,21 @@ export class Native {
 
   stats() {
     if (this.statsError !== undefined) throw this.statsError
-    return { recv: this.received, recvBytes: this.receivedBytes, peerMaxIdleTimeout: 0 }
+    return {
+      recv: this.received,
+      recvBytes: this.receivedBytes,
+      peerMaxIdleTimeout: 0,
+      peerActiveConnIdLimit: this.peerIdLimit
+    }
+  }
+
+  newSourceCid(id: Uint8Array): number {
+    if (this.issueError !== undefined) throw this.issueError
+    return this.issued.push(id)
+  }
+
+  retiredScidNext(): Uint8Array | null {
+    return this.retired.shift() ?? null
   }
 
   pathStats() {
@@ -164,12 +184,14 @@ export class Native {
 export interface Setup extends Partial<BindOptions> {
   /** Told of each peer that has dialled. */
   readonly onPeer?: (peer: Peer) => void
+  /** Bytes of the largest packets; the smallest are all there are by default. */
+  readonly maxPayload?: number
 }
 
 /** A socket at 127.0.0.1:1, or another address. */
 export const bind = (setup: Setup = {}) => {
   const local = setup.localAddress ?? address("127.0.0.1:1")
-  const { onPeer, ...overrides } = setup
+  const { maxPayload = minInitialLength, onPeer, ...overrides } = setup
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
@@ -201,7 +223,7 @@ export const bind = (setup: Setup = {}) => {
       }
     } as unknown as Quiche,
     configOf: () => ({}) as NativeConfig,
-    maxPayload: () => minInitialLength,
+    maxPayload: () => maxPayload,
     address: local,
     bind: {
       localAddress: local,

@@ -80,8 +80,9 @@ export interface Relay {
   readonly ports: Array<number>
   /** Gives the client another port towards the server, as a NAT does that has forgotten it. */
   readonly rebind: Effect.Effect<void, never, Scope.Scope>
-  /** Told of each packet to the server; false drops it. */
+  /** Told of each packet to the server, or to the client; false drops it. */
   filter: ((bytes: Uint8Array) => boolean) | undefined
+  filterBack: ((bytes: Uint8Array) => boolean) | undefined
   /** Sends to the server as the client. */
   readonly inject: (bytes: Uint8Array) => void
 }
@@ -98,12 +99,14 @@ export const relay = Effect.fnUntraced(function* (server: () => number) {
     recording: false,
     ports: [],
     filter: undefined,
+    filterBack: undefined,
     rebind: Effect.gen(function* () {
       const fresh = yield* udp()
       fresh.onHeard = ({ bytes }) => {
         // A NAT that has forgotten a mapping lets nothing in through it.
         if (outside !== fresh) return
         if (self.recording) self.toClient.push(bytes.slice())
+        if (self.filterBack !== undefined && !self.filterBack(bytes)) return
         if (client !== 0) inside.send(bytes, client)
       }
       outside = fresh

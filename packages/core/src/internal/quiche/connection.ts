@@ -17,6 +17,7 @@ import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
 import { Closing } from "./closing.ts"
 import { Coalesced } from "./coalesced.ts"
+import { ConnectionIds, type ConnectionIdsHost } from "./connectionIds.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
@@ -45,7 +46,7 @@ export type Phase =
   /** Gone. */
   | "closed"
 
-export class Connection implements BackingConnection, Watched, Turning {
+export class Connection implements BackingConnection, Watched, Turning, ConnectionIdsHost {
   readonly native: NativeConnection
   readonly dialled: boolean
   readonly seniority: string
@@ -94,6 +95,11 @@ export class Connection implements BackingConnection, Watched, Turning {
   /** Whether packets have come since it was last read. */
   private arrived = false
   private heardOneRtt = false
+  /** Whether all that was to be sent when the handshake was complete has left. */
+  private handshakeSent = false
+  /** Whether a PING is due when that has happened. */
+  private mustPing = false
+  private readonly ids: ConnectionIds
   private localClose: Close | undefined = undefined
   private drainUntil = 0
   /** Packets that have come, timers that have expired, and turns that something else than the peer held back. */
@@ -109,6 +115,8 @@ export class Connection implements BackingConnection, Watched, Turning {
     readonly from: HostPort
     readonly to: HostPort
     readonly seniority: string
+    /** The key of the id that its peer knows from the handshake. */
+    readonly id: string
     readonly payload: PayloadSize
     /** 0 to 1, as far as can be from that of others. */
     readonly phase: number
@@ -123,6 +131,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     const over = () => (this.isOver ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
+    this.ids = new ConnectionIds(this, options.id)
     const { accounts, host, native, peer, watch } = this
     this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, watch })
     this.outgoing = new Outgoing({
@@ -188,11 +197,12 @@ export class Connection implements BackingConnection, Watched, Turning {
   // --- what the socket calls ---------------------------------------------------------------------------------------
 
   /**
-   * Takes a packet, which came from `elsewhere` if not from where the peer's packets have come so far. The binding
-   * decrypts in place, so the packet is no good afterwards.
+   * Takes a packet, which came from `elsewhere` if not from where the peer's packets have come so far, and for the id
+   * `key` if it has a short header. The binding decrypts in place, so the packet is no good afterwards.
    */
-  receive(packet: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
+  receive(packet: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key?: string): void {
     if (this.phase === "draining") return this.repeatClose()
+    if (key !== undefined && !this.ids.accepts(key)) return
     this.accounts.received(packet.length)
     this.packetsThisTurn += 1
     this.occasions += 1
@@ -210,6 +220,7 @@ export class Connection implements BackingConnection, Watched, Turning {
       }
     } else {
       this.takeIn(packet)
+      this.ids.taken()
       this.heardOneRtt = true
     }
     if (tells && this.phase === "established") {
@@ -282,7 +293,10 @@ export class Connection implements BackingConnection, Watched, Turning {
     // Without news there is nothing to read but what nobody wants yet.
     const news = this.arrived || this.incoming.isUnread
     this.arrived = false
-    if (this.packetsThisTurn > 0) this.lastReceived = now
+    if (this.packetsThisTurn > 0) {
+      this.lastReceived = now
+      this.ids.readRetired()
+    }
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
   }
@@ -310,6 +324,7 @@ export class Connection implements BackingConnection, Watched, Turning {
       if (this.closing !== undefined) this.sendClose(this.closing, now, packets > 0)
       else this.flushed = this.flush(now)
       if (this.flushed === "held") this.occasions += 1
+      if (this.flushed === "all" && this.phase === "established" && !this.handshakeSent) this.hasSentHandshake()
     }
   }
 
@@ -380,6 +395,18 @@ export class Connection implements BackingConnection, Watched, Turning {
     this.host.touch(this)
   }
 
+  addId(key: string): void {
+    this.host.addId(this, key)
+  }
+
+  removeId(key: string): void {
+    this.host.removeId(this, key)
+  }
+
+  issueIds(elapsed: number): void {
+    if (this.ids.look(elapsed)) this.host.touch(this)
+  }
+
   onHandshakeTimeout(): void {
     // It is complete, and the turn that finds out is due. To close now would acknowledge what nobody has read.
     if (this.native.isEstablished()) return this.host.touch(this)
@@ -399,13 +426,30 @@ export class Connection implements BackingConnection, Watched, Turning {
 
   private establish(): void {
     this.phase = "established"
+    // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those
+    // are in flight and ask for no acknowledgement: with nothing of 1-RTT that does, it disarms the loss timer, and when the
+    // datagram is lost nothing is ever sent again. The frame that issues an id does.
+    if (!this.ids.issueFirst() && this.dialled) this.mustPing = true
     this.events = this.onEstablished?.(this)
     this.onEstablished = undefined
   }
 
+  private hasSentHandshake(): void {
+    this.handshakeSent = true
+    if (this.mustPing) this.ping()
+  }
+
+  /**
+   * Whether what is sent is no part of the handshake any more. Until then datagrams stay at what every path carries: a
+   * larger one that is lost must not take the handshake along, nor what is sent again of it.
+   */
+  private get isPastHandshake(): boolean {
+    return this.handshakeSent && (!this.dialled || this.heardOneRtt)
+  }
+
   /** Sends what is ready: up to `most` bytes, or what one turn may send. */
   private flush(now: number, most?: number): Flushed {
-    const flushed = this.sender.flush(now, this.phase === "established", most)
+    const flushed = this.sender.flush(now, !this.isPastHandshake, most)
     // The rest has the next turn.
     if (flushed === "more") this.host.touch(this)
     return flushed

@@ -8,6 +8,9 @@ export interface ConnectionHost {
   readonly touch: (connection: Connection) => void
   /** Gives the connection a turn at its deadline at the latest. */
   readonly wake: (connection: Connection) => void
+  /** Packets with this destination id are the connection's from now on, or are no longer. */
+  readonly addId: (connection: Connection, key: string) => void
+  readonly removeId: (connection: Connection, key: string) => void
   readonly outbox: Outbox
   /** The connection's `remoteAddress` has changed. */
   readonly moved: (connection: Connection) => void

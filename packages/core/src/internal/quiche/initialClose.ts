@@ -64,8 +64,9 @@ const seal = (packet: {
   const headerKey = expandLabel(secret, "quic hp", 16)
 
   const text = Buffer.from(packet.reason).subarray(0, 63)
-  // CONNECTION_CLOSE of QUIC itself (RFC 9000, section 19.19), in reply to no particular frame.
-  const frame = Buffer.from([0x1c, packet.code & 0x3f, 0, text.length, ...text])
+  // CONNECTION_CLOSE of QUIC itself (RFC 9000, section 19.19), in reply to no particular frame. Its code has two bytes, enough
+  // for every one of section 20.1.
+  const frame = Buffer.from([0x1c, 0x40 | (packet.code >> 8), packet.code & 0xff, 0, text.length, ...text])
   const tagLength = 16
   const numberLength = 4
   const ids = Buffer.from([packet.dcid.length, ...packet.dcid, packet.scid.length, ...packet.scid])

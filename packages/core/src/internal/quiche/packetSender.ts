@@ -44,8 +44,8 @@ export class PacketSender {
     this.burst = new Burst(options.payload.isTrusted)
   }
 
-  /** Sends what is ready, up to `most` bytes: one turn's, unless told. Before the handshake is over packets are small. */
-  flush(now: number, established: boolean, most?: number): Flushed {
+  /** Sends what is ready, up to `most` bytes: one turn's, unless told. What may be part of the `handshake` stays small. */
+  flush(now: number, handshake: boolean, most?: number): Flushed {
     const { accounts, allowance, native, payload, peer, watch } = this
     const { outbox } = this.host
     allowance.refill(now)
@@ -53,7 +53,7 @@ export class PacketSender {
       if (allowance.isSpent || !outbox.hasRoom) return "held"
       let sent: readonly [number, unknown] | null
       try {
-        sent = native.send(outbox.packetBuffer(established ? payload.next(now) : smallestPayload))
+        sent = native.send(outbox.packetBuffer(handshake ? smallestPayload : payload.next(now)))
       } catch {
         return "all"
       }

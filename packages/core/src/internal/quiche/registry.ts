@@ -8,7 +8,8 @@
 import type { Connection } from "./connection.ts"
 
 interface Entry {
-  readonly keys: ReadonlyArray<string>
+  /** Replaced when it changes: an array that grows keeps room for a dozen more. */
+  keys: ReadonlyArray<string>
   readonly ip: string
   /** Where it was dialled, or dialled from. */
   readonly origin: string
@@ -65,6 +66,22 @@ export class Registry {
     if (entry.place !== entry.origin) drop(this.byPlace, entry.place, connection)
     entry.place = placeOf(host, port)
     insert(this.byPlace, entry.place, connection)
+  }
+
+  /** Packets for this id are the connection's, too. */
+  addId(connection: Connection, key: string): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    entry.keys = entry.keys.concat(key)
+    this.byId.set(key, connection)
+  }
+
+  /** Packets for this id are nobody's any more. */
+  removeId(connection: Connection, key: string): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined) return
+    entry.keys = entry.keys.filter((other) => other !== key)
+    if (this.byId.get(key) === connection) this.byId.delete(key)
   }
 
   /** It is over, and no longer counts. */

@@ -155,20 +155,22 @@ export class Socket implements BackingSocket, ConnectionHost {
     const host = hostOf(datagram)
     const port = datagram.port ?? datagram.address.port
     let connection: Connection | undefined
+    let key: string | undefined
     if (packetHeader.isLongHeader(packet)) {
       const header = packetHeader.parseLongHeader(packet)
       if (header === undefined) return
       connection = this.connections.withId(idKey(header.dcid))
       if (connection !== undefined && header.version === 0) return this.negotiate(connection, packet, header)
     } else {
-      const key = packetHeader.shortHeaderKey(packet)
+      key = packetHeader.shortHeaderKey(packet)
       if (key === undefined) return
       connection = this.connections.withId(key)
       if (connection === undefined) return this.mayBeReset(packet, host, port)
     }
     connection ??= this.admit(packet, host, port, datagram)
     if (connection === undefined) return
-    connection.receive(packet, connection.moved(host, port) ? this.addressOf(host, port, datagram) : undefined)
+    const elsewhere = connection.moved(host, port) ? this.addressOf(host, port, datagram) : undefined
+    connection.receive(packet, elsewhere, key)
   }
 
   /** A server that speaks no version of ours (RFC 9000, section 6.2). */
@@ -236,7 +238,11 @@ export class Socket implements BackingSocket, ConnectionHost {
       clientScid,
       dialled,
       keys
-    }: { readonly keys: Array<string>; readonly clientScid: Uint8Array; readonly dialled: boolean }
+    }: {
+      readonly keys: readonly [string, ...Array<string>]
+      readonly clientScid: Uint8Array
+      readonly dialled: boolean
+    }
   ): Connection {
     this.adopted += 1
     const connection = new Connection({
@@ -249,6 +255,7 @@ export class Socket implements BackingSocket, ConnectionHost {
       from,
       to: this.to,
       seniority: idKey(clientScid),
+      id: keys[0],
       payload: new PayloadSize(this.maxPayload(remote), NetAddress.isLoopback(remote.address))
     })
     this.connections.add(connection, NetAddress.formatHost(remote), remote.port, keys)
@@ -272,6 +279,10 @@ export class Socket implements BackingSocket, ConnectionHost {
     const { remoteAddress } = connection
     this.connections.move(connection, NetAddress.formatHost(remoteAddress), remoteAddress.port)
   }
+
+  readonly addId = (connection: Connection, key: string): void => this.connections.addId(connection, key)
+
+  readonly removeId = (connection: Connection, key: string): void => this.connections.removeId(connection, key)
 
   readonly ended = (connection: Connection): void => this.connections.end(connection)
 

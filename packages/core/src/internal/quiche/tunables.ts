@@ -11,6 +11,13 @@ export const serverName = "qp2p"
 /** Length of the connection ids that we issue, in bytes: the largest that RFC 9000, section 17.2, allows. */
 export const connectionIdLength = 20
 
+/**
+ * Connection ids that a peer may have of one connection at once, as far as its own `active_connection_id_limit` goes (RFC
+ * 9000, section 5.1.1), and how many milliseconds apart those that it retires are replaced, once as many have been at once.
+ */
+export const maxConnectionIds = 8
+export const connectionIdInterval = 1_000
+
 /** Bytes a client's first datagram must have (RFC 9000, section 14.1). */
 export const minInitialLength = 1_200
 
