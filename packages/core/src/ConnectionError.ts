@@ -81,6 +81,22 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
 }
 
 /**
+ * The system does not send to the peer, so it was not waited for. `code` is the system's: `ENETUNREACH` without a route,
+ * `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/core/ConnectionError/DatagramRefused")(
+  "DatagramRefused",
+  { peer: Schema.InetAddressFromString, code: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return `cannot send to ${this.peer}: ${this.reason} (${this.code})`
+  }
+}
+
+/**
  * The peer lost its state of the connection and said so with a stateless reset (RFC 9000, section 10.3).
  *
  * @category errors
@@ -134,6 +150,7 @@ export const ConnectionError = Schema.Union([
   InvalidAddress,
   VersionMismatch,
   TransportError,
+  DatagramRefused,
   ConnectionReset,
   ConnectionTimedOut,
   ConnectionClosed

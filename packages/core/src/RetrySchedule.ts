@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { ConnectionError } from "./ConnectionError.ts"
+import { mayPass } from "./internal/networkCodes.ts"
 import type { SendError } from "./SendError.ts"
 
 /** The longest wait between two tries. */
@@ -40,7 +41,7 @@ export const RetrySchedule: Context.Reference<(retryDuration: Duration.Duration)
 
 /**
  * Whether trying again may help. An address that cannot be dialled, an endpoint that has stopped, a peer that speaks
- * another version: those stay so.
+ * another version, a firewall: those stay so. A network that is down may be back.
  *
  * @category predicates
  * @since 0.1.0
@@ -52,6 +53,8 @@ export const isTransient = (error: ConnectionError): boolean => {
     case "VersionMismatch":
     case "TooManyConnections":
       return false
+    case "DatagramRefused":
+      return mayPass(error.code)
     default:
       return true
   }

@@ -94,7 +94,10 @@ const endingHere = <E>(
 const locallyClosed = (peer: NetAddress.InetAddress) => new ConnectionClosed({ peer, close: new LocallyClosed() })
 
 /** A connection has these behind it; the others happen to dials only. */
-type AfterDial = Exclude<ConnectionError["_tag"], "TooManyConnections" | "InvalidAddress" | "VersionMismatch">
+type AfterDial = Exclude<
+  ConnectionError["_tag"],
+  "TooManyConnections" | "InvalidAddress" | "VersionMismatch" | "DatagramRefused"
+>
 
 const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError, T>> }> = {
   EndpointStopped: [

@@ -152,6 +152,7 @@ describe("every union of errors", () => {
     | "InvalidAddress"
     | "VersionMismatch"
     | "TransportError"
+    | "DatagramRefused"
     | "ConnectionReset"
     | "ConnectionTimedOut"
     | "ConnectionClosed"
@@ -194,6 +195,7 @@ describe("every union of errors", () => {
       Effect.catchTag("InvalidAddress", ({ input, reason }) => Effect.succeed(input + reason)),
       Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
+      Effect.catchTag("DatagramRefused", ({ code, peer, reason }) => Effect.succeed([peer, code, reason])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
     )

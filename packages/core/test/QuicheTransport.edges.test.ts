@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as NetAddress from "effect/net/NetAddress"
 import * as DatagramSocket from "effect/socket/DatagramSocket"
 import { LocallyClosed } from "../src/Close.ts"
-import { EndpointStopped, TransportError } from "../src/ConnectionError.ts"
+import { DatagramRefused, EndpointStopped } from "../src/ConnectionError.ts"
 import { SocketError } from "../src/EndpointError.ts"
 import { address, bind, connect, connected, type Setup, text, until } from "./support/quic.ts"
 
@@ -102,7 +102,9 @@ describe("a datagram that the system does not send", () => {
       const client = yield* bind({ openSocket, handshakeTimeout: Duration.infinity })
       const dial = client.dial(peer)
       yield* until("the dial has failed", () => dial.failed.length > 0)
-      assert.deepStrictEqual(dial.failed, [new TransportError({ peer, code: 1, reason: "the network is unreachable" })])
+      assert.deepStrictEqual(dial.failed, [
+        new DatagramRefused({ peer, code: "ENETUNREACH", reason: "the network is unreachable" })
+      ])
     }).pipe(Effect.scoped)
   )
 

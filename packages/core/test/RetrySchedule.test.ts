@@ -11,6 +11,7 @@ import {
   type ConnectionError,
   ConnectionReset,
   ConnectionTimedOut,
+  DatagramRefused,
   EndpointStopped,
   InvalidAddress,
   TooManyConnections,
@@ -102,6 +103,9 @@ describe("what is tried again", () => {
   const peer = address("192.0.2.1:1")
   const transient: ReadonlyArray<ConnectionError> = [
     new TransportError({ peer, code: 2, reason: "" }),
+    ...["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"].map(
+      (code) => new DatagramRefused({ peer, code, reason: "" })
+    ),
     new ConnectionReset({ peer }),
     new ConnectionTimedOut({ peer }),
     new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, reason: "" }) }),
@@ -111,7 +115,10 @@ describe("what is tried again", () => {
     new EndpointStopped(),
     new TooManyConnections({ limit: 1 }),
     new InvalidAddress({ input: "nowhere", reason: "" }),
-    new VersionMismatch({ peer })
+    new VersionMismatch({ peer }),
+    ...["EINVAL", "EACCES", "EPERM", "EMSGSIZE", "EAFNOSUPPORT", "UNKNOWN"].map(
+      (code) => new DatagramRefused({ peer, code, reason: "" })
+    )
   ]
 
   it("is what may pass", () => {
