@@ -81,7 +81,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
 }
 
 /**
- * The system does not send to the peer, so it was not waited for. `code` is the system's: `ENETUNREACH` without a route,
+ * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a route,
  * `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
  *
  * @category errors
@@ -89,10 +89,10 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
  */
 export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/core/ConnectionError/DatagramRefused")(
   "DatagramRefused",
-  { peer: Schema.InetAddressFromString, code: Schema.String, reason: Schema.String }
+  { peer: Schema.InetAddressFromString, systemCode: Schema.String, reason: Schema.String }
 ) {
   override get message() {
-    return `cannot send to ${this.peer}: ${this.reason} (${this.code})`
+    return `cannot send to ${this.peer}: ${this.reason} (${this.systemCode})`
   }
 }
 

@@ -54,7 +54,7 @@ export const isTransient = (error: ConnectionError): boolean => {
     case "TooManyConnections":
       return false
     case "DatagramRefused":
-      return mayPass(error.code)
+      return mayPass(error.systemCode)
     default:
       return true
   }

@@ -82,7 +82,7 @@ const onlyLoopback = (to: string, local: string) =>
   Effect.map(dialling(), (one) => {
     const peer = address(to)
     const reason = `this endpoint is bound to ${local}, which reaches this machine only`
-    return { one, peer, error: new DatagramRefused({ peer, code: noWayFromLoopback, reason }) }
+    return { one, peer, error: new DatagramRefused({ peer, systemCode: noWayFromLoopback, reason }) }
   })
 
 /** What the kernels of Linux and of others call it. */
@@ -94,7 +94,7 @@ const noInterface = (to: string, local: string) =>
     return {
       one,
       peer,
-      error: new DatagramRefused({ peer, code: "ENODEV", reason: "no network interface has this zone" })
+      error: new DatagramRefused({ peer, systemCode: "ENODEV", reason: "no network interface has this zone" })
     }
   })
 

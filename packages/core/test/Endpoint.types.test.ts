@@ -195,7 +195,7 @@ describe("every union of errors", () => {
       Effect.catchTag("InvalidAddress", ({ input, reason }) => Effect.succeed(input + reason)),
       Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
-      Effect.catchTag("DatagramRefused", ({ code, peer, reason }) => Effect.succeed([peer, code, reason])),
+      Effect.catchTag("DatagramRefused", ({ peer, reason, systemCode }) => Effect.succeed([peer, systemCode, reason])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
     )
@@ -214,6 +214,7 @@ describe("every union of errors", () => {
     publicAddress: peer,
     address: peer,
     code: 7,
+    systemCode: "EINVAL",
     path: "contacts.1",
     gateway: "192.0.2.9",
     externalPort: 9,
@@ -283,7 +284,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 31)
+      assert.strictEqual(made.size, 32)
     })
   )
 

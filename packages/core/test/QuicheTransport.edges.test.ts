@@ -103,7 +103,7 @@ describe("a datagram that the system does not send", () => {
       const dial = client.dial(peer)
       yield* until("the dial has failed", () => dial.failed.length > 0)
       assert.deepStrictEqual(dial.failed, [
-        new DatagramRefused({ peer, code: "ENETUNREACH", reason: "the network is unreachable" })
+        new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason: "the network is unreachable" })
       ])
     }).pipe(Effect.scoped)
   )

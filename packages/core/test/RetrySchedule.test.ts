@@ -104,7 +104,7 @@ describe("what is tried again", () => {
   const transient: ReadonlyArray<ConnectionError> = [
     new TransportError({ peer, code: 2, reason: "" }),
     ...["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"].map(
-      (code) => new DatagramRefused({ peer, code, reason: "" })
+      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
     ),
     new ConnectionReset({ peer }),
     new ConnectionTimedOut({ peer }),
@@ -117,7 +117,7 @@ describe("what is tried again", () => {
     new InvalidAddress({ input: "nowhere", reason: "" }),
     new VersionMismatch({ peer }),
     ...["EINVAL", "EACCES", "EPERM", "EMSGSIZE", "EAFNOSUPPORT", "UNKNOWN"].map(
-      (code) => new DatagramRefused({ peer, code, reason: "" })
+      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
     )
   ]
 

@@ -128,7 +128,7 @@ describe("what a close is to whoever used the connection", () => {
     const refusal = "EHOSTUNREACH"
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal }),
-      new DatagramRefused({ peer, code: refusal, reason: "there is no route to the host" })
+      new DatagramRefused({ peer, systemCode: refusal, reason: "there is no route to the host" })
     )
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal, heard: 1 }),

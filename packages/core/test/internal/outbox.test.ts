@@ -59,7 +59,7 @@ describe("what is handed over", () => {
         const check = () => {
           for (const { batch } of batches) {
             for (const datagram of batch) {
-              assert.isTrue(expected.get(datagram)!.equals(datagram.payload as Uint8Array), "a packet has changed")
+              assert.isTrue(expected.get(datagram)!.equals(datagram.payload), "a packet has changed")
             }
           }
         }
@@ -87,7 +87,7 @@ describe("what is handed over", () => {
   it("is intact as well when the kernel takes it at once", () => {
     const sent: Array<number> = []
     const outbox = new Outbox((batch, done) => {
-      for (const { payload } of batch) sent.push((payload as Uint8Array)[0]!, payload.length)
+      for (const { payload } of batch) sent.push(payload[0]!, payload.length)
       done()
     })
     for (let i = 1; i <= 3; i++) {

@@ -179,7 +179,7 @@ describe("a packet that the system does not send", () => {
       socket.refused(datagrams[0]!, "ENETUNREACH")
       yield* turns
       const reason = "the network is unreachable"
-      assert.deepStrictEqual(lost.failed, [new DatagramRefused({ peer, code: "ENETUNREACH", reason })])
+      assert.deepStrictEqual(lost.failed, [new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason })])
       assert.deepStrictEqual(beside.failed, [])
       assert.deepStrictEqual(there.connected[0]!.closes, [])
       natives[3]!.established = true

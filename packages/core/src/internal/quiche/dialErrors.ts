@@ -49,7 +49,7 @@ export const dialError = (
   if (close === statelessReset) return new ConnectionReset({ peer })
   const { refusal } = connection
   if (refusal !== undefined && connection.heard() === 0) {
-    return new DatagramRefused({ peer, code: refusal, reason: refusalReason(refusal, local, peer) })
+    return new DatagramRefused({ peer, systemCode: refusal, reason: refusalReason(refusal, local, peer) })
   }
   switch (close._tag) {
     case "TransportClosed":
