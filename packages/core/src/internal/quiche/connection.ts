@@ -241,7 +241,8 @@ export class Connection implements BackingConnection, Sender, Watched, Turning {
   /** The system has not sent a packet of so many bytes. To QUIC it is lost, and most of what it carried is sent again. */
   refused(code: string, bytes: number): void {
     this.packetsRefused += 1
-    if (code === "EMSGSIZE") this.sender.payload.refused(bytes)
+    // One that may be smaller: nothing to tell anybody of.
+    if (code === "EMSGSIZE" && bytes > smallestPayload) return this.sender.payload.refused(bytes)
     if (this.phase === "established") return this.host.onRefused(this, code)
     if (this.phase !== "handshaking" || socketErrors.isLikeLoss(code)) return
     this.refusal = code

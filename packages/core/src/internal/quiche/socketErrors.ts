@@ -70,7 +70,7 @@ export const refusalReason = (code: string, local: NetAddress.InetAddress, peer:
     case "EHOSTDOWN":
       return "the host is down"
     case "EMSGSIZE":
-      return "the network there takes no packets of the size that QUIC needs"
+      return "the way there takes no packets of 1,200 bytes, which QUIC needs"
     case "ENODEV":
       return "no network interface has this zone"
     case "EAFNOSUPPORT":

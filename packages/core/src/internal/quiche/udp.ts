@@ -29,7 +29,7 @@ export interface QueuedDatagram extends OutgoingDatagram {
 /** What is handed over at once. */
 export type Batch = NonEmptyReadonlyArray<QueuedDatagram>
 
-/** What a socket tells. Never called from within `send`. */
+/** What a socket tells. */
 export interface UdpEvents {
   /** The record is lent for the call only; its payload is the receiver's to keep and to change. */
   readonly onDatagram: (datagram: IncomingDatagram) => void
