@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import type { EventEmitter } from "node:events"
+import { type NetworkInterfaceInfoIPv6, networkInterfaces } from "node:os"
 import { SocketError } from "../../src/EndpointError.ts"
 import * as nodeUdp from "../../src/internal/quiche/nodeUdp.ts"
 import { maxReadErrors } from "../../src/internal/quiche/tunables.ts"
@@ -112,7 +113,24 @@ for (const local of ["127.0.0.1:0", "[::1]:0"]) {
   })
 }
 
+const neighbourly = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses ?? [])
+  .find((it) => it.family === "IPv6" && it.scopeid > 0)
+
 describe("a UDP socket", () => {
+  it.live.skipIf(neighbourly === undefined)(
+    "at a link-local address hears from its neighbours by the number of its zone",
+    () =>
+      Effect.gen(function* () {
+        const { arrived, udp } = yield* open(
+          `[${neighbourly!.address}%${(neighbourly as NetworkInterfaceInfoIPv6).scopeid}]:0`
+        )
+        yield* send(udp, [datagram(text("to itself"), udp.address)])
+        yield* until("it has come", () => arrived.length === 1)
+        assert.deepStrictEqual(arrived, [[NetAddress.formatInet(udp.address), "to itself"]])
+      }).pipe(Effect.scoped)
+  )
+
   it.live("that cannot be opened says why", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(nodeUdp.open(address("203.0.113.1:0"))))

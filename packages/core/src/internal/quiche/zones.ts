@@ -6,8 +6,13 @@ import * as NetAddress from "effect/net/NetAddress"
 import { networkInterfaces } from "node:os"
 
 export class Zones {
+  private readonly interfaces: () => NodeJS.Dict<ReadonlyArray<NetAddress.NetworkInterfaceAddress>>
   private ids: ReadonlyMap<string, number> | undefined = undefined
   private readonly plainHosts = new Map<string, string>()
+
+  constructor(interfaces: () => NodeJS.Dict<ReadonlyArray<NetAddress.NetworkInterfaceAddress>> = networkInterfaces) {
+    this.interfaces = interfaces
+  }
 
   /** The host of an address as the system wants it. Throws when no interface has its zone: systems send elsewhere then. */
   hostOf(address: NetAddress.InetAddress): string {
@@ -28,8 +33,9 @@ export class Zones {
     if (known !== undefined) return known
     const zone = host.slice(at + 1)
     const id = /^\d+$/.test(zone) ? zone : (this.interfaceIds().get(zone) ?? this.interfaceIds(true).get(zone))
-    // Without a number it is as good as no zone.
-    const plain = id === undefined ? host.slice(0, at) : `${host.slice(0, at)}%${id}`
+    // Without a number it is as good as no zone, until there is one.
+    if (id === undefined) return host.slice(0, at)
+    const plain = `${host.slice(0, at)}%${id}`
     if (this.plainHosts.size >= maxHosts) this.plainHosts.clear()
     this.plainHosts.set(host, plain)
     return plain
@@ -43,8 +49,17 @@ export class Zones {
   }
 
   private interfaceIds(anew = false): ReadonlyMap<string, number> {
-    if (this.ids === undefined || anew) this.ids = scopeIds()
+    if (this.ids === undefined || anew) this.ids = this.readIds()
     return this.ids
+  }
+
+  private readIds(): ReadonlyMap<string, number> {
+    try {
+      return NetAddress.scopeIdsFromInterfaces(Object.entries(this.interfaces()))
+    } catch {
+      // Not readable everywhere.
+      return new Map()
+    }
   }
 }
 
@@ -55,12 +70,3 @@ const nameIn = (ids: ReadonlyMap<string, number>, id: number): string | undefine
 
 /** Neighbours of which the name is kept. */
 const maxHosts = 1_024
-
-const scopeIds = (): ReadonlyMap<string, number> => {
-  try {
-    return NetAddress.scopeIdsFromInterfaces(Object.entries(networkInterfaces()))
-  } catch {
-    // Not readable everywhere.
-    return new Map()
-  }
-}
