@@ -17,7 +17,7 @@ const run = (script: string, args: ReadonlyArray<string> = [], flags: ReadonlyAr
       const child = execFile(
         process.execPath,
         [...flags, file, ...args],
-        { timeout: 60_000 },
+        { timeout: 150_000 },
         (error, stdout, stderr) => {
           const lines = (stdout + stderr).split("\n").filter((line) => line !== "")
           resume(Effect.succeed({ code: error?.code ?? 0, signal: error?.signal ?? null, lines }))
@@ -49,7 +49,7 @@ describe("programs on one machine", () => {
             ]
           })
         }),
-      90_000
+      180_000
     )
   }
 
@@ -99,7 +99,7 @@ describe("a program that is loaded anew", () => {
           lines: ["one socket is left each time", "memory is flat", "left"]
         })
       }),
-    90_000
+    180_000
   )
 
   it.live("beside the copy that is still running works with it, and goes without it", () =>

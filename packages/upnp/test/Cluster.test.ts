@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 const script = fileURLToPath(new URL("cluster.mjs", import.meta.url))
 
 const run = Effect.callback<readonly [unknown, string]>((resume) => {
-  const child = execFile(process.execPath, [script], { timeout: 60_000 }, (error, stdout, stderr) => {
+  const child = execFile(process.execPath, [script], { timeout: 150_000 }, (error, stdout, stderr) => {
     resume(Effect.succeed([error?.code ?? error?.signal ?? 0, stdout + stderr]))
   })
   return Effect.sync(() => void child.kill())
@@ -21,6 +21,6 @@ describe("workers of node:cluster", () => {
         const lines = "conversations have their own\nsearches have their own\n"
         assert.deepStrictEqual(yield* run, [0, lines])
       }),
-    90_000
+    180_000
   )
 })

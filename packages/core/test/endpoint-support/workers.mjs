@@ -74,7 +74,7 @@ const freePort = async () => {
 }
 
 const parent = async () => {
-  const [one, two, three, four] = [await start(), await start(), await start(), await start()]
+  const [one, two, three, four] = await Promise.all([start(), start(), start(), start()])
   const fixed = `127.0.0.1:${await freePort()}`
   one.tell({ listen: fixed })
   console.log((await one.heard()).listening === fixed ? "one listens" : "one does not listen")
