@@ -123,6 +123,22 @@ describe("a defect", () => {
     })
   )
 
+  it.live("in the callback that tells of the end costs no other connection its own, when the socket closes", () =>
+    Effect.gen(function* () {
+      const { defects, peers, socket } = yield* dialled(3)
+      const mistake = new Error("a mistake")
+      Object.assign(peers[0]!, {
+        onClosed: () => {
+          throw mistake
+        }
+      })
+      socket.close()
+      assert.deepStrictEqual(defects, [mistake])
+      for (const { closes } of peers.slice(1)) assert.deepStrictEqual(closes, [new LocallyClosed()])
+      assert.isTrue(socket.quiet)
+    })
+  )
+
   it.live("in the housekeeping of a connection costs that connection and no other", () =>
     Effect.gen(function* () {
       const { defects, natives, peers, socket } = yield* dialled(2)

@@ -342,7 +342,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.closed = true
     this.loop.stop()
     for (const connection of this.connections.all()) {
-      connection.abandon()
+      // A mistake in one callback must neither keep the others open nor leave by way of an event of Node's.
+      this.loop.guarded(connection, () => connection.abandon())
       this.loop.forget(connection)
     }
     this.outbox.dispatch()
