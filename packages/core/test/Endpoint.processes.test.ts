@@ -53,6 +53,16 @@ describe("programs on one machine", () => {
     )
   }
 
+  it.live(
+    "as threads that are asked to end in the middle of their work end by themselves, and leave the process alone",
+    () =>
+      Effect.gen(function* () {
+        const lines = Array.from({ length: 4 }, () => "ended with 0")
+        assert.deepStrictEqual(yield* run("busyThread.mjs"), { code: 0, signal: null, lines })
+      }),
+    180_000
+  )
+
   const inUse = (localAddress: string) =>
     Effect.map(Effect.result(endpoint({}, [], localAddress)), (started) =>
       Result.isFailure(started) ? (started.failure as SocketError).reason : undefined
