@@ -4,7 +4,6 @@ import * as Result from "effect/Result"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import * as Endpoint from "../src/Endpoint.ts"
-import type { SocketError } from "../src/EndpointError.ts"
 import { bytes } from "./endpoint-support/common.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
 import { freePort } from "./support/udp.ts"
@@ -28,30 +27,29 @@ const run = (script: string, args: ReadonlyArray<string> = [], flags: ReadonlyAr
   )
 
 describe("programs on one machine", () => {
-  for (const [args, name] of [
-    [[], "as workers of node:cluster share no port, reach each other, and end when they are told"],
-    [["threads"], "as threads share no port, reach each other, and end when they are told"]
-  ] as const) {
-    it.live(
-      name,
-      () =>
-        Effect.gen(function* () {
-          assert.deepStrictEqual(yield* run("workers.mjs", args), {
-            code: 0,
-            signal: null,
-            lines: [
-              "one listens",
-              "cannot listen on ADDRESS: the address is in use",
-              "three and four have a port each",
-              "one received hello",
-              "three received hello",
-              "all have ended"
-            ]
-          })
-        }),
-      180_000
-    )
-  }
+  const four = (args: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* run("workers.mjs", args), {
+        code: 0,
+        signal: null,
+        lines: [
+          "one listens",
+          "cannot listen on ADDRESS: the address is in use",
+          "three and four have a port each",
+          "one received hello",
+          "three received hello",
+          "all have ended"
+        ]
+      })
+    })
+
+  it.live(
+    "as workers of node:cluster share no port, reach each other, and end when they are told",
+    () => four([]),
+    180_000
+  )
+
+  it.live("as threads share no port, reach each other, and end when they are told", () => four(["threads"]), 180_000)
 
   it.live(
     "as threads that are asked to end in the middle of their work end by themselves, and leave the process alone",
@@ -65,7 +63,7 @@ describe("programs on one machine", () => {
 
   const inUse = (localAddress: string) =>
     Effect.map(Effect.result(endpoint({}, [], localAddress)), (started) =>
-      Result.isFailure(started) ? (started.failure as SocketError).reason : undefined
+      Result.isFailure(started) ? started.failure.message : undefined
     )
 
   it.live("cannot listen where another listens, by whatever address it says so", () =>
@@ -73,12 +71,12 @@ describe("programs on one machine", () => {
       const port = yield* freePort
       yield* endpoint({}, [], `127.0.0.1:${port}`)
       for (const local of ["127.0.0.1", "0.0.0.0"]) {
-        assert.strictEqual(yield* Effect.scoped(inUse(`${local}:${port}`)), "the address is in use", local)
+        assert.match((yield* Effect.scoped(inUse(`${local}:${port}`))) ?? "", /the address is in use$/, local)
       }
       const other = yield* freePort
       yield* endpoint({}, [], `[::]:${other}`)
       for (const local of ["[::]", "[::1]"]) {
-        assert.strictEqual(yield* Effect.scoped(inUse(`${local}:${other}`)), "the address is in use", local)
+        assert.match((yield* Effect.scoped(inUse(`${local}:${other}`))) ?? "", /the address is in use$/, local)
       }
     }).pipe(onLoopback)
   )
