@@ -46,6 +46,7 @@ export class Nowhere {
               packetsSent: 0,
               packetsReceived: 0,
               packetsLost: 0,
+              packetsRefused: 0,
               bytesSent: 0,
               bytesReceived: 0,
               congestionWindow: 0

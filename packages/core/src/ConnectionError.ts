@@ -85,6 +85,22 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
 }
 
 /**
+ * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a route,
+ * `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/core/ConnectionError/DatagramRefused")(
+  "DatagramRefused",
+  { peer: Schema.InetAddressFromString, systemCode: Schema.String, reason: Schema.String }
+) {
+  override get message() {
+    return `cannot send to ${this.peer}: ${this.reason} (${this.systemCode})`
+  }
+}
+
+/**
  * The peer lost its state of the connection and said so with a stateless reset (RFC 9000, section 10.3).
  *
  * @category errors
@@ -139,6 +155,7 @@ export const ConnectionError = Schema.Union([
   InvalidArgument,
   VersionMismatch,
   TransportError,
+  DatagramRefused,
   ConnectionReset,
   ConnectionTimedOut,
   ConnectionClosed

@@ -1,13 +1,11 @@
 /**
- * The live transport: QUIC version 1 by the native binding of `@matrixai/quic`, over Effect's `DatagramSocket`.
+ * The live transport: QUIC version 1 by the native binding of `@matrixai/quic`, over a UDP socket of `node:dgram`.
  *
  * @since 0.1.0
  */
-import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
@@ -27,13 +25,16 @@ import {
   unless
 } from "./InvalidArgument.ts"
 import * as certificate from "./internal/quiche/certificate.ts"
+import * as effectUdp from "./internal/quiche/effectUdp.ts"
 import { interfaces } from "./internal/quiche/interfaces.ts"
 import { farewell } from "./internal/quiche/farewell.ts"
 import * as native from "./internal/quiche/native.ts"
 import * as nativeConfig from "./internal/quiche/nativeConfig.ts"
+import * as nodeUdp from "./internal/quiche/nodeUdp.ts"
 import { Outbox } from "./internal/quiche/outbox.ts"
 import { Socket } from "./internal/quiche/socket.ts"
 import * as tunables from "./internal/quiche/tunables.ts"
+import type { UdpSocket } from "./internal/quiche/udp.ts"
 import {
   type BackingSocket,
   type BindOptions,
@@ -53,7 +54,7 @@ export interface Options {
    * section 14). The peer's own limit applies too.
    */
   readonly maxUdpPayload?: number | undefined
-  /** Makes the UDP socket for an address. The default is Node's; a simulated network plugs in here. */
+  /** Makes the UDP socket for an address, in place of Node's: a simulated network plugs in here. */
   readonly openSocket?: ((address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>) | undefined
   /** The interfaces that `openSocket` binds to. The default is those of this machine. */
   readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
@@ -114,16 +115,6 @@ const opened = (openSocket: NonNullable<Options["openSocket"]>, address: NetAddr
     })
   })
 
-const openNodeSocket = (address: NetAddress.InetAddress): Effect.Effect<DatagramSocket.DatagramSocket> =>
-  NodeDatagramSocket.make({
-    bind: address,
-    // One family a socket: an IPv4 peer on a dual-stack socket would have two addresses.
-    ipv6Only: NetAddress.isInetAddressV6(address),
-    kernelReceiveBufferSize: tunables.kernelBuffer,
-    kernelSendBufferSize: tunables.kernelBuffer,
-    receiveBuffer: { capacity: tunables.receiveQueue }
-  })
-
 const open = Effect.fnUntraced(function* (
   bind: BindOptions,
   events: SocketEvents,
@@ -136,12 +127,7 @@ const open = Effect.fnUntraced(function* (
   if (reason !== undefined) return yield* new SocketError({ address, reason, cause: new Error(reason) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
   const credentials = yield* certificate.selfSigned
-  const datagrams = yield* opened(options.openSocket ?? openNodeSocket, address)
-  const reader = yield* Effect.mapError(datagrams.reader, (cause) => {
-    const kind = cause.reason._tag === "DatagramSocketOpenError" ? cause.reason.kind : "Unknown"
-    return new SocketError({ address, reason: openFailures[kind], cause })
-  })
-  const writer = yield* datagrams.writer
+  const udp = yield* openUdp(address, options)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
   const { maxUdpPayload } = options
   const clock = yield* Clock.Clock
@@ -149,23 +135,12 @@ const open = Effect.fnUntraced(function* (
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const context = yield* Effect.context<Scope.Scope>()
   const run = Effect.runForkWith(context)
-  const writes = new Set<Fiber.Fiber<void>>()
-
-  const outbox = new Outbox((batch, done) => {
-    // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
-    const fiber = run(Effect.catch(writer.writeAll(batch), (error) => Effect.sync(() => noteWriteError(socket, error))))
-    writes.add(fiber)
-    fiber.addObserver(() => {
-      writes.delete(fiber)
-      done()
-    })
-  })
   const socket = new Socket({
     quiche,
     configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
     maxPayload: ({ address }) =>
       maxUdpPayload ?? (NetAddress.isLoopback(address) ? tunables.loopbackPayload : tunables.networkPayload),
-    address: reader.address,
+    address: udp.address,
     bind,
     idleTimeout,
     events,
@@ -176,41 +151,38 @@ const open = Effect.fnUntraced(function* (
           Effect.annotateLogs({ peer: NetAddress.formatInet(peer), unread })
         )
       ),
+    onWarning: (text) => void run(Effect.logWarning(text)),
     now,
-    outbox
+    outbox: new Outbox(udp.send)
   })
 
-  yield* Effect.forkScoped(
-    Effect.catch(receive(reader, socket), (error) =>
+  udp.listen({
+    onDatagram: (datagram) => socket.receive(datagram),
+    onRefused: (datagram, code) => socket.refused(datagram, code),
+    onFailed: (cause) => {
       // Without its socket nothing can go on: every connection ends, and every dial fails.
-      Effect.andThen(
-        Effect.logError("the UDP socket failed", error),
-        Effect.sync(() => socket.close())
-      )
-    )
-  )
+      run(Effect.logError("the UDP socket failed", cause))
+      socket.close()
+    }
+  })
   yield* Effect.forkScoped(housekeeping(socket, bind, now))
-  // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
+  // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
   yield* Effect.addFinalizer(() =>
-    farewell(socket).pipe(
-      Effect.andThen(Effect.sync(() => socket.close())),
-      Effect.andThen(Effect.suspend(() => Fiber.awaitAll([...writes])))
+    Effect.andThen(
+      farewell(socket),
+      Effect.sync(() => socket.close())
     )
   )
   return socket
 })
 
-const noteWriteError = (socket: Socket, { reason }: DatagramSocket.DatagramSocketError): void => {
-  if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return
-  if (reason.kind === "Unreachable") socket.unreachable(reason.address, "the network is unreachable")
-}
-
-const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, socket: Socket) {
-  while (true) {
-    const datagrams = yield* reader.pull
-    for (const datagram of datagrams) socket.receive(datagram)
-  }
-})
+const openUdp = (
+  address: NetAddress.InetAddress,
+  { openSocket }: Options
+): Effect.Effect<UdpSocket, SocketError, Scope.Scope> =>
+  openSocket === undefined
+    ? nodeUdp.open(address)
+    : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))
 
 const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions, now: () => number) {
   const limits = {
@@ -229,10 +201,3 @@ const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOpti
     last = woken
   }
 })
-
-const openFailures = {
-  AddressInUse: "the address is in use",
-  AddressNotAvailable: "the address is not one of this machine",
-  PermissionDenied: "permission denied",
-  Unknown: "the socket could not be opened"
-} as const

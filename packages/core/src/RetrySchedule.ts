@@ -11,6 +11,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { duration, ofValue } from "./InvalidArgument.ts"
+import { mayPass } from "./internal/networkCodes.ts"
 import type { SendError } from "./SendError.ts"
 
 /** The longest wait between two tries. */
@@ -60,7 +61,8 @@ const isFinal = (code: number): boolean =>
 
 /**
  * Whether trying again may help. An address that cannot be dialled, an endpoint that has stopped, a peer that speaks
- * another version or refuses with a TLS alert: those stay so. A peer that is full refuses with code 2, which may pass.
+ * another version or refuses with a TLS alert, a firewall: those stay so. A peer that is full refuses with code 2, which may
+ * pass, and a network that is down may be back.
  *
  * @category predicates
  * @since 0.1.0
@@ -77,6 +79,8 @@ export const isTransient = (error: ConnectionError): boolean => {
       return false
     case "TransportError":
       return !isFinal(error.code)
+    case "DatagramRefused":
+      return mayPass(error.systemCode)
     default:
       return true
   }

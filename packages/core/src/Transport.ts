@@ -116,6 +116,8 @@ export interface ConnectionStats {
   readonly packetsSent: number
   readonly packetsReceived: number
   readonly packetsLost: number
+  /** Those that the system did not send, as without a route or past a firewall. They count as sent, and as lost. */
+  readonly packetsRefused: number
   readonly bytesSent: number
   readonly bytesReceived: number
   /** Bytes that may be in flight (RFC 9002, section 7). */

@@ -11,6 +11,7 @@ import {
   ConnectionClosed,
   type ConnectionError,
   ConnectionTimedOut,
+  DatagramRefused,
   EndpointStopped,
   InvalidAddress,
   NoneReachable,
@@ -35,7 +36,7 @@ import {
   type Variant
 } from "./endpoint-support/errors.ts"
 import { endpoint, onLoopback, pair } from "./endpoint-support/live.ts"
-import { at, until } from "./support/quic.ts"
+import { address, at, until } from "./support/quic.ts"
 import { rawServer } from "./support/raw.ts"
 import { freePort, udp } from "./support/udp.ts"
 
@@ -76,6 +77,26 @@ const dialOf = <E>(
 
 const invalid = (input: string, reason: string, local?: string) =>
   Effect.map(dialling({}, local), (one) => ({ one, peer: input, error: new InvalidAddress({ input, reason }) }))
+
+const onlyLoopback = (to: string, local: string) =>
+  Effect.map(dialling(), (one) => {
+    const peer = address(to)
+    const reason = `this endpoint is bound to ${local}, which reaches this machine only`
+    return { one, peer, error: new DatagramRefused({ peer, systemCode: noWayFromLoopback, reason }) }
+  })
+
+/** What the kernels of Linux and of others call it. */
+const noWayFromLoopback = process.platform === "linux" ? "EINVAL" : "EADDRNOTAVAIL"
+
+const noInterface = (to: string, local: string) =>
+  Effect.map(dialling({}, local), (one) => {
+    const peer = address(to)
+    return {
+      one,
+      peer,
+      error: new DatagramRefused({ peer, systemCode: "ENODEV", reason: "no network interface has this zone" })
+    }
+  })
 
 const full = (config: EndpointConfig.Input) =>
   Effect.gen(function* () {
@@ -164,6 +185,10 @@ const dials: Table<{
       "the peer's QUIC refuses",
       dialOf(refusing(0x0a, "no, thanks"), (peer) => new TransportError({ peer, code: 0x0a, reason: "no, thanks" }))
     ]
+  ],
+  DatagramRefused: [
+    ["another machine from a loopback address", onlyLoopback("203.0.113.1:9", "127.0.0.1")],
+    ["a zone that no interface has", noInterface("[fe80::1%4294967295]:9", "[::1]:0")]
   ],
   ConnectionTimedOut: [
     [

@@ -153,6 +153,7 @@ describe("every union of errors", () => {
     | "InvalidArgument"
     | "VersionMismatch"
     | "TransportError"
+    | "DatagramRefused"
     | "ConnectionReset"
     | "ConnectionTimedOut"
     | "ConnectionClosed"
@@ -196,6 +197,7 @@ describe("every union of errors", () => {
       Effect.catchTag("InvalidArgument", ({ argument, reason }) => Effect.succeed(argument + reason)),
       Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
+      Effect.catchTag("DatagramRefused", ({ peer, reason, systemCode }) => Effect.succeed([peer, systemCode, reason])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
     )
@@ -215,6 +217,7 @@ describe("every union of errors", () => {
     publicAddress: peer,
     address: peer,
     code: 7,
+    systemCode: "EINVAL",
     path: "contacts.1",
     gateway: "192.0.2.9",
     externalPort: 9,
@@ -284,7 +287,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 32)
+      assert.strictEqual(made.size, 33)
     })
   )
 

@@ -348,7 +348,10 @@ describe("options", () => {
   it.live("of the transport that there are not, or that mean nothing, are a SocketError", () =>
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [unknown, string]> = [
-        [{ maxUdpPaylaod: 1_200 }, "options.maxUdpPaylaod is no option; there are maxUdpPayload and openSocket"],
+        [
+          { maxUdpPaylaod: 1_200 },
+          "options.maxUdpPaylaod is no option; there are maxUdpPayload, openSocket and interfaces"
+        ],
         [{ maxUdpPayload: "1200" }, "options.maxUdpPayload must be an integer between 1200 and 16383"],
         [{ maxUdpPayload: Number.NaN }, "options.maxUdpPayload must be an integer between 1200 and 16383"],
         [{ openSocket: "udp4" }, `options.openSocket must be a function, got the text "udp4"`],

@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as NetAddress from "effect/net/NetAddress"
 import * as DatagramSocket from "effect/socket/DatagramSocket"
 import { LocallyClosed } from "../src/Close.ts"
-import { EndpointStopped, TransportError } from "../src/ConnectionError.ts"
+import { DatagramRefused, EndpointStopped } from "../src/ConnectionError.ts"
 import { SocketError } from "../src/EndpointError.ts"
 import { address, bind, connect, connected, type Setup, text, until } from "./support/quic.ts"
 
@@ -102,7 +102,9 @@ describe("a datagram that the system does not send", () => {
       const client = yield* bind({ openSocket, handshakeTimeout: Duration.infinity })
       const dial = client.dial(peer)
       yield* until("the dial has failed", () => dial.failed.length > 0)
-      assert.deepStrictEqual(dial.failed, [new TransportError({ peer, code: 1, reason: "the network is unreachable" })])
+      assert.deepStrictEqual(dial.failed, [
+        new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason: "the network is unreachable" })
+      ])
     }).pipe(Effect.scoped)
   )
 
@@ -121,6 +123,70 @@ describe("a datagram that the system does not send", () => {
       }).pipe(Effect.scoped)
     )
   }
+})
+
+describe("datagrams of an established connection that the system does not send", () => {
+  const refusal = (kind: DatagramSocket.DatagramSocketWriteError["kind"], to: NetAddress.InetAddress) =>
+    failure(new DatagramSocket.DatagramSocketWriteError({ kind, cause: new Error(kind), address: to }))
+
+  it.live("are counted, and told once in the log; the connection goes on when they are sent again", () =>
+    logging((logged) =>
+      Effect.gen(function* () {
+        let refusing = false
+        let refused = 0
+        const openSocket = openWith({
+          writer: (writer) => ({
+            ...writer,
+            writeAll: (datagrams) =>
+              Effect.suspend(() => {
+                if (!refusing) return writer.writeAll(datagrams)
+                refused += 1
+                return Effect.fail(refusal("PermissionDenied", datagrams[0].address as NetAddress.InetAddress))
+              })
+          })
+        })
+        const { far, near } = yield* connect({ client: { openSocket } })
+        refusing = true
+        const { results } = near.send(text("through a firewall"))
+        yield* until("some have been refused", () => refused >= 3)
+        refusing = false
+        yield* until("it has arrived", () => results.length > 0)
+        assert.deepStrictEqual(results, ["done"])
+        assert.strictEqual(far.filled[0]!.text, "through a firewall")
+        assert.strictEqual(near.connection.stats().packetsRefused, refused)
+        assert.strictEqual(far.connection.stats().packetsRefused, 0)
+        assert.lengthOf(logged, 1)
+        assert.match(String(logged[0]), /^a packet to 127\.0\.0\.1:\d+ was not sent: .*firewall.* \(EACCES\);/)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.live("because they are too large are made smaller at once, without waiting for them to get lost", () =>
+    logging((logged) =>
+      Effect.gen(function* () {
+        let refused = 0
+        const openSocket = openWith({
+          writer: (writer) => ({
+            ...writer,
+            // What some systems allow within a machine.
+            writeAll: (datagrams) => {
+              const large = datagrams.find(({ payload }) => payload.length > 9_216)
+              if (large === undefined) return writer.writeAll(datagrams)
+              refused += 1
+              return Effect.fail(refusal("MessageTooLarge", large.address as NetAddress.InetAddress))
+            }
+          })
+        })
+        const { far, near } = yield* connect({ client: { openSocket, maxUdpPayload: 16_383 } })
+        const { results } = near.send(new Uint8Array(1_000_000))
+        yield* until("it has arrived", () => results.length > 0)
+        assert.deepStrictEqual(results, ["done"])
+        assert.strictEqual(far.filled[0]!.length, 1_000_000)
+        assert.strictEqual(refused, 1)
+        assert.deepStrictEqual(logged, [])
+      }).pipe(Effect.scoped)
+    )
+  )
 })
 
 describe("a socket that fails while it is used", () => {

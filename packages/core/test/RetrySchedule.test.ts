@@ -11,6 +11,7 @@ import {
   type ConnectionError,
   ConnectionReset,
   ConnectionTimedOut,
+  DatagramRefused,
   EndpointStopped,
   InvalidAddress,
   TooManyConnections,
@@ -107,6 +108,9 @@ describe("what is tried again", () => {
     ...[0x150, 0x15a].map((code) => new TransportError({ peer, code, reason: "" })),
     // Beyond the alerts.
     ...[0xff, 0x200].map((code) => new TransportError({ peer, code, reason: "" })),
+    ...["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"].map(
+      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
+    ),
     new ConnectionReset({ peer }),
     new ConnectionTimedOut({ peer }),
     new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, reason: "" }) }),
@@ -123,6 +127,9 @@ describe("what is tried again", () => {
     // no_application_protocol, and the first and last there can be.
     ...[0x128, 0x12a, 0x130, 0x131, 0x174, 0x178, 0x100, 0x1ff].map(
       (code) => new TransportError({ peer, code, reason: "" })
+    ),
+    ...["EINVAL", "EACCES", "EPERM", "EMSGSIZE", "EAFNOSUPPORT", "UNKNOWN"].map(
+      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
     )
   ]
 

@@ -5,6 +5,7 @@ import {
   ConnectionClosed,
   ConnectionReset,
   ConnectionTimedOut,
+  DatagramRefused,
   InvalidAddress,
   TooManyConnections,
   TransportError,
@@ -100,10 +101,22 @@ describe("what a close is to whoever used the connection", () => {
   })
 
   it("is, to whoever dialled, why there is no connection", () => {
-    const dialled = (close: Close, of: { readonly timedOut?: boolean; readonly otherVersion?: boolean } = {}) =>
+    interface Of {
+      readonly timedOut?: boolean
+      readonly otherVersion?: boolean
+      readonly refusal?: string
+      readonly heard?: number
+    }
+    const dialled = (close: Close, of: Of = {}) =>
       dialError(
+        address("127.0.0.1:1"),
         peer,
-        { handshakeTimedOut: of.timedOut ?? false, versionMismatch: of.otherVersion ?? false } as Connection,
+        {
+          handshakeTimedOut: of.timedOut ?? false,
+          versionMismatch: of.otherVersion ?? false,
+          refusal: of.refusal,
+          heard: () => of.heard ?? 0
+        } as Connection,
         close
       )
     for (const [close, error] of rows) assert.deepStrictEqual(dialled(close), error)
@@ -111,6 +124,17 @@ describe("what a close is to whoever used the connection", () => {
     assert.deepStrictEqual(dialled(new TransportClosed({ code: 0x178, reason: "" })), new VersionMismatch({ peer }))
     assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true }), new VersionMismatch({ peer }))
     assert.deepStrictEqual(dialled(new LocallyClosed(), { timedOut: true }), new ConnectionTimedOut({ peer }))
+    // What the system did not send explains it, unless the peer has been heard of all the same.
+    const refusal = "EHOSTUNREACH"
+    assert.deepStrictEqual(
+      dialled(new LocallyClosed(), { timedOut: true, refusal }),
+      new DatagramRefused({ peer, systemCode: refusal, reason: "there is no route to the host" })
+    )
+    assert.deepStrictEqual(
+      dialled(new LocallyClosed(), { timedOut: true, refusal, heard: 1 }),
+      new ConnectionTimedOut({ peer })
+    )
+    assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true, refusal }), new VersionMismatch({ peer }))
   })
 })
 

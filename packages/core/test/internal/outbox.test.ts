@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { type Batch, Outbox } from "../../src/internal/quiche/outbox.ts"
+import { Outbox } from "../../src/internal/quiche/outbox.ts"
 import { maxDatagramsInFlight } from "../../src/internal/quiche/tunables.ts"
+import type { Batch, Sender } from "../../src/internal/quiche/udp.ts"
 import { address } from "../support/quic.ts"
 
 const to = address("192.0.2.7:443")
+const sender: Sender = { refused: () => {} }
 
 /** What the kernel has been given and has not taken. */
 const setup = () => {
@@ -18,7 +20,7 @@ const setup = () => {
     memory.add(buffer.buffer)
     // The binding may use all of it, also where the packet has fewer bytes in the end.
     buffer.fill(fill)
-    outbox.addBuffered(length, to)
+    outbox.addBuffered(length, to, sender)
   }
   const taken = (index = 0) => batches.splice(index, 1)[0]?.done()
   return { batches, memory, outbox, packet, taken }
@@ -57,7 +59,7 @@ describe("what is handed over", () => {
         const check = () => {
           for (const { batch } of batches) {
             for (const datagram of batch) {
-              assert.isTrue(expected.get(datagram)!.equals(datagram.payload as Uint8Array), "a packet has changed")
+              assert.isTrue(expected.get(datagram)!.equals(datagram.payload), "a packet has changed")
             }
           }
         }
@@ -85,13 +87,13 @@ describe("what is handed over", () => {
   it("is intact as well when the kernel takes it at once", () => {
     const sent: Array<number> = []
     const outbox = new Outbox((batch, done) => {
-      for (const { payload } of batch) sent.push((payload as Uint8Array)[0]!, payload.length)
+      for (const { payload } of batch) sent.push(payload[0]!, payload.length)
       done()
     })
     for (let i = 1; i <= 3; i++) {
       for (let j = 0; j < i; j++) {
         outbox.packetBuffer(1_200).fill(10 * i + j)
-        outbox.addBuffered(100 + j, to)
+        outbox.addBuffered(100 + j, to, sender)
       }
       outbox.dispatch()
     }
@@ -110,13 +112,13 @@ describe("what is handed over", () => {
     outbox.dispatch()
     assert.deepStrictEqual(
       batches.map(({ batch }) =>
-        batch.map((datagram) => [Array.from(datagram.payload as Uint8Array), datagram.address])
+        batch.map((datagram) => [Array.from(datagram.payload), datagram.address, datagram.sender])
       ),
       [
         [
-          [[1, 1, 1], to],
-          [[2, 2], other],
-          [[3], to]
+          [[1, 1, 1], to, sender],
+          [[2, 2], other, undefined],
+          [[3], to, sender]
         ]
       ]
     )

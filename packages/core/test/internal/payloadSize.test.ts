@@ -419,3 +419,54 @@ describe("a peer that has moved", () => {
     assert.strictEqual(path.next, 1_350)
   })
 })
+
+describe("a size that the system refuses", () => {
+  it("is not used again: within a machine the next smaller one is, at once", () => {
+    const path = new Path(16_383, true)
+    assert.strictEqual(path.next, 16_383)
+    path.size.refused(16_383)
+    assert.strictEqual(path.next, 8_952)
+    path.send(40)
+    path.pass(minutes(20))
+    assert.strictEqual(path.next, 8_952)
+    path.size.refused(8_952)
+    assert.strictEqual(path.next, 1_452)
+  })
+
+  it("is not tried again over a network, where a smaller one is kept", () => {
+    const path = new Path(8_952)
+    path.attempt()
+    assert.strictEqual(path.size.current, 1_350)
+    assert.strictEqual(path.next, 1_452)
+    path.send(1)
+    path.size.refused(1_452)
+    assert.isFalse(path.size.isTrying)
+    path.pass(minutes(20))
+    assert.strictEqual(path.next, 1_350)
+    assert.strictEqual(path.size.current, 1_350)
+  })
+
+  it("that had got through gives way to the smallest, and comes back with another path", () => {
+    const path = new Path(1_452)
+    path.attempt()
+    path.attempt()
+    assert.strictEqual(path.size.current, 1_452)
+    path.size.refused(1_452)
+    assert.strictEqual(path.size.current, 1_200)
+    assert.strictEqual(path.next, 1_350)
+    path.size.moved()
+    path.attempt()
+    assert.strictEqual(path.next, 1_452)
+  })
+
+  it("says nothing when it is the smallest, or one that is not used any more", () => {
+    const path = new Path(16_383, true)
+    path.size.refused(1_200)
+    assert.strictEqual(path.next, 16_383)
+    path.size.refused(16_383)
+    // Others of the same batch are refused after it.
+    path.size.refused(16_383)
+    path.size.refused(16_300)
+    assert.strictEqual(path.next, 8_952)
+  })
+})

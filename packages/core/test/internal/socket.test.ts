@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, TransportClosed } from "../../src/Close.ts"
-import { ConnectionReset, EndpointStopped, TransportError } from "../../src/ConnectionError.ts"
+import { ConnectionReset, DatagramRefused, EndpointStopped } from "../../src/ConnectionError.ts"
 import {
   burst,
   minInitialLength,
@@ -123,6 +123,22 @@ describe("a defect", () => {
     })
   )
 
+  it.live("in the callback that tells of the end costs no other connection its own, when the socket closes", () =>
+    Effect.gen(function* () {
+      const { defects, peers, socket } = yield* dialled(3)
+      const mistake = new Error("a mistake")
+      Object.assign(peers[0]!, {
+        onClosed: () => {
+          throw mistake
+        }
+      })
+      socket.close()
+      assert.deepStrictEqual(defects, [mistake])
+      for (const { closes } of peers.slice(1)) assert.deepStrictEqual(closes, [new LocallyClosed()])
+      assert.isTrue(socket.quiet)
+    })
+  )
+
   it.live("in the housekeeping of a connection costs that connection and no other", () =>
     Effect.gen(function* () {
       const { defects, natives, peers, socket } = yield* dialled(2)
@@ -160,21 +176,27 @@ describe("a defect", () => {
   })
 })
 
-describe("a network that has no way to a peer", () => {
-  it.live("fails the dials to it at once, and touches nothing else", () =>
+describe("a packet that the system does not send", () => {
+  const packet = () => Uint8Array.of(0xc0)
+
+  it.live("fails the dial that it was the first of at once, and touches nothing else", () =>
     Effect.gen(function* () {
-      const { accepted, dial, natives, receive, socket } = bind()
+      const { accepted, datagrams, dial, natives, receive, socket } = bind()
       const there = dial()
       natives[0]!.established = true
       yield* turns
       const lost = dial()
-      const elsewhere = dial("127.0.0.1:3")
+      const beside = dial()
+      natives[1]!.outgoing.push(packet())
+      natives[2]!.outgoing.push(packet())
       receive(initial(), 2)
       yield* turns
-      socket.unreachable(peer, "no way")
+      assert.strictEqual(datagrams.length, 2)
+      socket.refused(datagrams[0]!, "ENETUNREACH")
       yield* turns
-      assert.deepStrictEqual(lost.failed, [new TransportError({ peer, code: 1, reason: "no way" })])
-      assert.deepStrictEqual(elsewhere.failed, [])
+      const reason = "the network is unreachable"
+      assert.deepStrictEqual(lost.failed, [new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason })])
+      assert.deepStrictEqual(beside.failed, [])
       assert.deepStrictEqual(there.connected[0]!.closes, [])
       natives[3]!.established = true
       receive(initial(), 2)
@@ -182,6 +204,68 @@ describe("a network that has no way to a peer", () => {
       assert.strictEqual(accepted.length, 1)
     })
   )
+
+  it.live("is as good as lost when another has left, and then explains why nobody has answered", () =>
+    Effect.gen(function* () {
+      const { datagrams, dial, natives, socket } = bind()
+      const dialled = dial()
+      natives[0]!.outgoing.push(packet(), packet())
+      yield* turns
+      socket.refused(datagrams[1]!, "EPERM")
+      yield* turns
+      assert.deepStrictEqual(dialled.failed, [])
+      socket.sweep(0, limits)
+      socket.sweep(limits.handshake, limits)
+      yield* turns
+      assert.strictEqual(dialled.failed[0]?._tag, "DatagramRefused")
+    })
+  )
+
+  for (const code of ["EAGAIN", "ENOBUFS", "ENOMEM", "ECONNREFUSED", "ECONNRESET"]) {
+    it.live(`with ${code} is as good as lost`, () =>
+      Effect.gen(function* () {
+        const { datagrams, dial, natives, socket } = bind()
+        const dialled = dial()
+        natives[0]!.outgoing.push(packet())
+        yield* turns
+        socket.refused(datagrams[0]!, code)
+        yield* turns
+        assert.deepStrictEqual(dialled.failed, [])
+        natives[0]!.established = true
+        natives[0]!.received = 1
+        natives[0]!.outgoing.push(packet())
+        socket.sweep(0, limits)
+        socket.sweep(limits.handshake, limits)
+        yield* turns
+        assert.strictEqual(dialled.connected.length, 1)
+      })
+    )
+  }
+
+  it.live("is counted on a connection, and told once, however many connections there are", () =>
+    Effect.gen(function* () {
+      const { datagrams, natives, peers, socket, warnings } = yield* dialled(3)
+      for (const peer of peers) peer.connection.openUni(0).write(Uint8Array.of(1), false, () => {})
+      for (const native of natives) native.outgoing.push(packet(), packet())
+      yield* turns
+      assert.strictEqual(datagrams.length, 6)
+      for (const datagram of datagrams) socket.refused(datagram, "EPERM")
+      yield* turns
+      for (const { closes, connection } of peers) {
+        assert.strictEqual(connection.stats().packetsRefused, 2)
+        assert.deepStrictEqual(closes, [])
+      }
+      assert.deepStrictEqual(warnings, [
+        "a packet to 127.0.0.1:2 was not sent: the system does not permit it, as with a firewall or a broadcast address (EPERM); further ones are only counted"
+      ])
+    })
+  )
+
+  it("belongs to nobody when it answers a stranger", () => {
+    const { defects, socket, warnings } = bind()
+    socket.refused({ payload: packet(), address: peer, sender: undefined }, "EPERM")
+    assert.deepStrictEqual([defects, warnings], [[], []])
+  })
 })
 
 describe("version negotiation", () => {

@@ -8,6 +8,7 @@ import type { NativeConfig, Quiche } from "../../src/internal/quiche/native.ts"
 import { Outbox } from "../../src/internal/quiche/outbox.ts"
 import { Socket } from "../../src/internal/quiche/socket.ts"
 import { connectionIdLength, minInitialLength } from "../../src/internal/quiche/tunables.ts"
+import type { QueuedDatagram } from "../../src/internal/quiche/udp.ts"
 import type { BindOptions } from "../../src/Transport.ts"
 import { address, type Dial, Peer } from "./quic.ts"
 
@@ -19,6 +20,7 @@ export class Native {
   receivedBytes = 0
   /** Packets that are ready to be sent. */
   readonly outgoing: Array<Uint8Array> = []
+  sent = 0
   /** Packets with acknowledgements: nothing of the kind leaves after `close`. */
   readonly acknowledgements: Array<Uint8Array> = []
   /** Bytes that have come on streams, by id. */
@@ -57,6 +59,7 @@ export class Native {
     if (this.sendError !== undefined) throw this.sendError
     const packet = this.outgoing.shift() ?? this.acknowledgements.shift()
     if (packet === undefined) return null
+    this.sent += 1
     buffer.set(packet)
     return [packet.length, undefined]
   }
@@ -92,6 +95,7 @@ export class Native {
   stats() {
     if (this.statsError !== undefined) throw this.statsError
     return {
+      sent: this.sent,
       recv: this.received,
       recvBytes: this.receivedBytes,
       peerMaxIdleTimeout: 0,
@@ -195,9 +199,11 @@ export const bind = (setup: Setup = {}) => {
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
+  const datagrams: Array<QueuedDatagram> = []
   const defects: Array<unknown> = []
   /** Connections that were closed for what waited on them. */
   const overloads: Array<readonly [peer: string, unread: number]> = []
+  const warnings: Array<string> = []
   const accepted: Array<Peer> = []
   let acceptError: Error | undefined
   let taken = true
@@ -209,7 +215,10 @@ export const bind = (setup: Setup = {}) => {
   }
   const outbox = new Outbox((batch, done) => {
     // What is lent may be written over as soon as it is taken.
-    for (const { payload } of batch) sent.push((payload as Uint8Array).slice())
+    for (const datagram of batch) {
+      datagrams.push(datagram)
+      sent.push(datagram.payload.slice())
+    }
     if (taken) done()
   })
   const socket = new Socket({
@@ -250,6 +259,7 @@ export const bind = (setup: Setup = {}) => {
     outbox,
     onDefect: (defect) => defects.push(defect),
     onOverload: (peer, unread) => overloads.push([NetAddress.formatInet(peer), unread]),
+    onWarning: (text) => warnings.push(text),
     now: () => 0
   })
   const receive = (payload: Uint8Array, port = 2) => socket.receive({ payload, address: address(`127.0.0.1:${port}`) })
@@ -285,8 +295,11 @@ export const bind = (setup: Setup = {}) => {
     natives,
     ids,
     sent,
+    /** The same as it was handed to the kernel. */
+    datagrams,
     defects,
     overloads,
+    warnings,
     accepted,
     failAccept: (error: Error) => {
       acceptError = error

@@ -30,7 +30,9 @@ import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import { type Flushed, PacketSender } from "./packetSender.ts"
 import { type PayloadSize, smallestPayload } from "./payloadSize.ts"
+import * as socketErrors from "./socketErrors.ts"
 import * as tunables from "./tunables.ts"
+import type { Sender } from "./udp.ts"
 import { Watch, type Watched } from "./watch.ts"
 
 interface HostPort {
@@ -46,7 +48,7 @@ export type Phase =
   /** Gone. */
   | "closed"
 
-export class Connection implements BackingConnection, Watched, Turning, ConnectionIdsHost {
+export class Connection implements BackingConnection, Sender, Watched, Turning, ConnectionIdsHost {
   readonly native: NativeConnection
   readonly dialled: boolean
   readonly seniority: string
@@ -63,6 +65,8 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
   readonly watch: Watch
   handshakeTimedOut = false
   versionMismatch = false
+  /** Why the system has not sent a packet of the handshake. */
+  refusal: string | undefined = undefined
   onEstablished: ((connection: Connection) => ConnectionEvents) | undefined
   /** Called with the reason when the handshake fails or the connection ends. */
   onOver: ((close: Close, established: boolean) => void) | undefined
@@ -86,6 +90,7 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
   private readonly sender: PacketSender
   private readonly coalesced = new Coalesced()
   private readonly accounts: Accounts
+  private packetsRefused = 0
   private packetsThisTurn = 0
   private bytesThisTurn = 0
   /** What of `accounts.unread` the socket has been told. */
@@ -133,7 +138,7 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
     this.watch = new Watch(this, options.phase)
     this.ids = new ConnectionIds(this, options.id)
     const { accounts, host, native, peer, watch } = this
-    this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, watch })
+    this.sender = new PacketSender({ native, host, peer, owner: this, payload: options.payload, accounts, watch })
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
@@ -188,6 +193,7 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
       packetsSent: path?.sent ?? 0,
       packetsReceived: path?.recv ?? 0,
       packetsLost: path?.lost ?? 0,
+      packetsRefused: this.packetsRefused,
       bytesSent: path?.sentBytes ?? 0,
       bytesReceived: path?.recvBytes ?? 0,
       congestionWindow: path?.cwnd ?? 0
@@ -242,6 +248,18 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
     } catch {
       // Stray and damaged packets throw too. What is fatal shows in `localError`, which the turn looks at.
     }
+  }
+
+  /** The system has not sent a packet of so many bytes. To QUIC it is lost, and most of what it carried is sent again. */
+  refused(code: string, bytes: number): void {
+    this.packetsRefused += 1
+    // One that may be smaller: nothing to tell anybody of.
+    if (code === "EMSGSIZE" && bytes > smallestPayload) return this.sender.payload.refused(bytes)
+    if (this.phase === "established") return this.host.onRefused(this, code)
+    if (this.phase !== "handshaking" || socketErrors.isLikeLoss(code)) return
+    this.refusal = code
+    // Nothing has left, so there is nothing to wait for.
+    if (this.dialled && this.packetsRefused >= this.native.stats().sent) this.fail(INTERNAL_ERROR, code)
   }
 
   /** Whether a packet comes from elsewhere than the peer's packets have so far. */
@@ -473,7 +491,7 @@ export class Connection implements BackingConnection, Watched, Turning, Connecti
     if (!closing.told && !this.peerCanRead) this.flush(now, 4 * smallestPayload)
     const { outbox } = this.host
     const length = closing.write(outbox.packetBuffer(smallestPayload))
-    if (length > 0) outbox.addBuffered(length, this.peer.target)
+    if (length > 0) outbox.addBuffered(length, this.peer.target, this)
     else if (closing.tooLate(now)) this.terminate()
   }
 

@@ -20,6 +20,8 @@ export interface ConnectionHost {
   readonly unread: (change: number) => void
   /** Sends a packet that belongs to no turn. */
   readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
+  /** The system has not sent a packet of an established connection. */
+  readonly onRefused: (connection: Connection, code: string) => void
   readonly scratch: Uint8Array
   /** Bytes per millisecond to one peer. */
   readonly sendRate: number

@@ -9,6 +9,7 @@ import {
   type ConnectionError,
   ConnectionReset,
   ConnectionTimedOut,
+  DatagramRefused,
   InvalidAddress,
   TooManyConnections,
   TransportError,
@@ -17,6 +18,7 @@ import {
 import type { Connection } from "./connection.ts"
 import { statelessReset } from "./foundClose.ts"
 import { NO_APPLICATION_PROTOCOL } from "./errorCode.ts"
+import { refusalReason } from "./socketErrors.ts"
 
 /** Whether `peer` cannot be dialled from a socket at `local` that has `live` connections. */
 export const refuseDial = (
@@ -35,10 +37,19 @@ export const refuseDial = (
   return live >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
 }
 
-/** What the end of a handshake that came to nothing says of the dial. */
-export const dialError = (peer: NetAddress.InetAddress, connection: Connection, close: Close): ConnectionError => {
+/** What the end of a handshake that came to nothing says of the dial from `local`. */
+export const dialError = (
+  local: NetAddress.InetAddress,
+  peer: NetAddress.InetAddress,
+  connection: Connection,
+  close: Close
+): ConnectionError => {
   if (connection.versionMismatch) return new VersionMismatch({ peer })
   if (close === statelessReset) return new ConnectionReset({ peer })
+  const { refusal } = connection
+  if (refusal !== undefined && connection.heard() === 0) {
+    return new DatagramRefused({ peer, systemCode: refusal, reason: refusalReason(refusal, local, peer) })
+  }
   switch (close._tag) {
     case "TransportClosed":
       return close.code === NO_APPLICATION_PROTOCOL

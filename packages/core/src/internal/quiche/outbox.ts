@@ -1,10 +1,9 @@
 /**
  * The datagrams of one turn, on their way to the kernel.
  */
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as NetAddress from "effect/net/NetAddress"
-import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
 import { maxDatagramsInFlight } from "./tunables.ts"
+import type { Batch, QueuedDatagram, Sender } from "./udp.ts"
 
 const slabSize = 128 << 10
 
@@ -19,11 +18,8 @@ interface Slab {
   batches: number
 }
 
-/** What is handed over at once. */
-export type Batch = NonEmptyReadonlyArray<OutgoingDatagram>
-
 export class Outbox {
-  private batch: Array<OutgoingDatagram> = []
+  private batch: Array<QueuedDatagram> = []
   private inFlight = 0
   private slab: Slab
   /** Slabs that the batch has packets in. */
@@ -49,15 +45,15 @@ export class Outbox {
   }
 
   /** Adds the first `length` bytes of the last `packetBuffer`. */
-  addBuffered(length: number, to: NetAddress.InetAddress): void {
+  addBuffered(length: number, to: NetAddress.InetAddress, sender: Sender): void {
     const { slab, slabs } = this
     if (slabs[slabs.length - 1] !== slab) slabs.push(slab)
-    this.batch.push({ payload: slab.bytes.subarray(slab.used, slab.used + length), address: to })
+    this.batch.push({ payload: slab.bytes.subarray(slab.used, slab.used + length), address: to, sender })
     slab.used += length
   }
 
   add(packet: Uint8Array, to: NetAddress.InetAddress): void {
-    this.batch.push({ payload: packet, address: to })
+    this.batch.push({ payload: packet, address: to, sender: undefined })
   }
 
   /** Hands over what was added, without waiting for it. */

@@ -9,6 +9,7 @@ import type { NativeConnection } from "./native.ts"
 import { type PathCounts, type PayloadSize, smallestPayload } from "./payloadSize.ts"
 import type { PeerAddress } from "./peerAddress.ts"
 import { SendAllowance } from "./sendAllowance.ts"
+import type { Sender } from "./udp.ts"
 import type { Watch } from "./watch.ts"
 
 /** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
@@ -21,6 +22,7 @@ export class PacketSender {
   private readonly native: NativeConnection
   private readonly host: ConnectionHost
   private readonly peer: PeerAddress
+  private readonly owner: Sender
   private readonly accounts: Accounts
   private readonly watch: Watch
   private readonly allowance: SendAllowance
@@ -30,6 +32,8 @@ export class PacketSender {
     readonly native: NativeConnection
     readonly host: ConnectionHost
     readonly peer: PeerAddress
+    /** Is told of packets that the system does not send. */
+    readonly owner: Sender
     readonly payload: PayloadSize
     readonly accounts: Accounts
     readonly watch: Watch
@@ -37,6 +41,7 @@ export class PacketSender {
     this.native = options.native
     this.host = options.host
     this.peer = options.peer
+    this.owner = options.owner
     this.payload = options.payload
     this.accounts = options.accounts
     this.watch = options.watch
@@ -46,7 +51,7 @@ export class PacketSender {
 
   /** Sends what is ready, up to `most` bytes: one turn's, unless told. What may be part of the `handshake` stays small. */
   flush(now: number, handshake: boolean, most?: number): Flushed {
-    const { accounts, allowance, native, payload, peer, watch } = this
+    const { accounts, allowance, native, owner, payload, peer, watch } = this
     const { outbox } = this.host
     allowance.refill(now)
     for (let left = most ?? this.burst.size; left > 0;) {
@@ -64,7 +69,7 @@ export class PacketSender {
       accounts.sent()
       this.packets += 1
       watch.active = true
-      outbox.addBuffered(length, peer.targetOf(length))
+      outbox.addBuffered(length, peer.targetOf(length), owner)
       if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)
     }
     if (most === undefined) this.burst.spent(this.lost)

@@ -59,7 +59,8 @@ interface Attempt {
 export class PayloadSize {
   /** Of packets to the peer, in bytes. */
   current: number
-  private readonly largest: number
+  private readonly allowed: number
+  private largest: number
   private attempt: Attempt | undefined = undefined
   private failures = 0
   private nextTry = 0
@@ -75,7 +76,7 @@ export class PayloadSize {
 
   /** `trusted` paths, as those within a machine, begin with the largest size. */
   constructor(largest: number, trusted: boolean) {
-    this.largest = Math.max(largest, smallestPayload)
+    this.allowed = this.largest = Math.max(largest, smallestPayload)
     this.trusted = trusted
     this.current = trusted ? this.largest : smallestPayload
   }
@@ -128,10 +129,25 @@ export class PayloadSize {
   /** The peer is reached by another path now. */
   moved(): void {
     this.trusted = false
+    this.largest = this.allowed
     this.current = smallestPayload
     this.attempt = undefined
     this.failures = 0
     this.nextTry = 0
+  }
+
+  /** The system takes no packets of so many bytes: no use in finding out by losing some. */
+  refused(bytes: number): void {
+    if (bytes <= smallestPayload || bytes > this.largest) return
+    this.largest = Math.max(...steps.filter((size) => size < bytes), smallestPayload)
+    if (this.attempt !== undefined && this.attempt.size > this.largest) {
+      this.attempt = undefined
+      this.failures = 0
+    }
+    if (this.current <= this.largest) return
+    this.current = this.trusted ? this.largest : smallestPayload
+    this.expirations = 0
+    this.large = this.largeBefore = 0
   }
 
   /** Something has been acknowledged. */

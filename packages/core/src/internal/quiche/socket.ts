@@ -10,24 +10,17 @@ import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
-import { INTERNAL_ERROR } from "./errorCode.ts"
 import { Loop } from "./loop.ts"
 import type { NativeConfig, NativeConnection, Quiche } from "./native.ts"
 import type { Outbox } from "./outbox.ts"
 import * as packetHeader from "./packetHeader.ts"
 import { PayloadSize } from "./payloadSize.ts"
+import { Refusals } from "./refusals.ts"
 import { Registry } from "./registry.ts"
 import * as seniority from "./seniority.ts"
 import * as tunables from "./tunables.ts"
+import type { IncomingDatagram, QueuedDatagram } from "./udp.ts"
 import type { Limits } from "./watch.ts"
-
-/** A datagram as the socket delivers it; `host` and `port` spare parsing an address for each packet. */
-export interface IncomingDatagram {
-  readonly payload: Uint8Array
-  readonly address: NetAddress.InetAddress
-  readonly host?: string
-  readonly port?: number
-}
 
 export class Socket implements BackingSocket, ConnectionHost {
   readonly address: NetAddress.InetAddress
@@ -43,6 +36,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly events: SocketEvents
   private readonly onDefect: (defect: unknown) => void
   private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
+  private readonly refusals: Refusals
   private readonly now: () => number
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
@@ -73,6 +67,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly onDefect: (defect: unknown) => void
     /** The connection with this peer is closed, because too many bytes wait to be read. */
     readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
+    /** Something for the log. */
+    readonly onWarning: (text: string) => void
     /** Milliseconds of Effect's clock. */
     readonly now: () => number
   }) {
@@ -88,6 +84,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.onDefect = options.onDefect
     this.onOverload = options.onOverload
     this.now = options.now
+    this.refusals = new Refusals(options.address, options.now, options.onWarning)
     this.loop = new Loop({
       dispatch: () => this.outbox.dispatch(),
       onOver: (connection) => this.connections.forget(connection),
@@ -125,7 +122,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     connection.onOver = (close, established) => {
       if (settled || established) return
       settled = true
-      events.onFailed(this.closing ? new EndpointStopped() : dialError(peer, connection, close))
+      events.onFailed(this.closing ? new EndpointStopped() : dialError(this.address, peer, connection, close))
     }
     this.touch(connection)
     return () => {
@@ -321,15 +318,17 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.loop.turnSoon()
   }
 
-  /** The network has no way to `address`: no use in waiting for a handshake. */
-  unreachable(address: NetAddress.InetAddress, reason: string): void {
-    for (const connection of this.connections.all()) {
-      if (connection.phase !== "handshaking" || !connection.dialled) continue
-      if (NetAddress.formatInet(connection.remoteAddress) === NetAddress.formatInet(address)) {
-        connection.fail(INTERNAL_ERROR, reason)
-      }
+  /** The system has not sent a datagram. */
+  refused({ payload, sender }: QueuedDatagram, code: string): void {
+    if (this.closed) return
+    try {
+      sender?.refused(code, payload.length)
+    } catch (defect) {
+      this.onDefect(defect)
     }
   }
+
+  readonly onRefused = (connection: Connection, code: string): void => this.refusals.note(connection, code)
 
   // --- housekeeping ------------------------------------------------------------------------------------------------
 
@@ -359,7 +358,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.closed = true
     this.loop.stop()
     for (const connection of this.connections.all()) {
-      connection.abandon()
+      // A mistake in one callback must neither keep the others open nor leave by way of an event of Node's.
+      this.loop.guarded(connection, () => connection.abandon())
       this.loop.forget(connection)
     }
     this.outbox.dispatch()

@@ -114,11 +114,15 @@ export const idleTurnPause = 10
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
 
-/** Datagrams that the socket may queue for us before it drops. */
-export const receiveQueue = 4_096
-
-/** Wished size of the kernel's socket buffers, in bytes; the system may grant less. */
+/** Wished size of the kernel's socket buffers, in bytes; the system may grant less, and need not be asked for less than the other. */
 export const kernelBuffer = 4 << 20
+export const leastKernelBuffer = 64 << 10
+
+/** Datagrams in a row that could not be received, after which a socket counts as broken. */
+export const maxReadErrors = 64
+
+/** At most one line of the log in so many milliseconds tells of packets that the system does not send. */
+export const refusalLogInterval = 1_000
 
 /** Bytes read from a stream at once. */
 export const readChunk = 64 << 10

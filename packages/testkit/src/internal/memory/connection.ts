@@ -178,6 +178,7 @@ export class MemoryConnection implements BackingConnection {
     packetsSent: this.link.packets,
     packetsReceived: this.packetsReceived,
     packetsLost: this.link.lost,
+    packetsRefused: 0,
     bytesSent: this.link.bytes,
     bytesReceived: this.bytesReceived,
     congestionWindow: window

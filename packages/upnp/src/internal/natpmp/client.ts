@@ -1,4 +1,3 @@
-import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import { GatewayProtocolError, GatewayUnreachable, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -9,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
+import * as exclusively from "../exclusively.ts"
 
 export interface SocketOptions {
   readonly gateway: NetAddress.InetAddressV4
@@ -23,12 +23,7 @@ export type OpenSocket = (options: SocketOptions) => Effect.Effect<DatagramSocke
 
 /** Connected, so that it has the address of the route to the gateway, and hears when nobody listens there. */
 export const openNodeSocket: OpenSocket = ({ gateway, local, onError }) =>
-  NodeDatagramSocket.make({
-    bind: { address: local },
-    connect: gateway,
-    receiveBuffer: { capacity: receiveQueue },
-    onError
-  })
+  exclusively.connected({ local, peer: gateway, receiveQueue, onError })
 
 /** There is one request at a time, and each is answered once for each time that it was sent. */
 const receiveQueue = 64

@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import natUpnp, { type Client } from "nat-upnp"
 import type { Socket } from "node:dgram"
+import * as exclusively from "../exclusively.ts"
 import * as ssdp from "./ssdp.ts"
 
 interface Handle {
@@ -42,6 +43,7 @@ const open = (): Handle => {
   }
   if (sockets.length === 0) Deferred.doneUnsafe(bound, Effect.void)
   for (const socket of sockets) {
+    exclusively.binding(socket)
     socket.once("listening", () => settle(socket))
     // Stays: nat-upnp listens for one error, and the next one would end the process.
     socket.on("error", () => settle(socket))

@@ -1,9 +1,9 @@
-import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import { PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as exclusively from "../exclusively.ts"
 import type { Found } from "./search.ts"
 
 /** No packet is sent there. */
@@ -30,11 +30,7 @@ const addressTo = Effect.fnUntraced(function* (host: string) {
   const gateway = yield* Effect.fromResult(
     Result.flatMap(NetAddress.ipv4FromString(host), (address) => NetAddress.inetAddressV4(address, discardPort))
   )
-  const socket = yield* NodeDatagramSocket.make({
-    bind: { address: NetAddress.ipv4Unspecified },
-    connect: gateway,
-    receiveBuffer: { capacity: 1 }
-  })
+  const socket = yield* exclusively.connected({ local: NetAddress.ipv4Unspecified, peer: gateway, receiveQueue: 1 })
   const { address } = (yield* socket.reader).address
   if (!NetAddress.isIpv4Address(address) || NetAddress.isUnspecified(address)) return yield* Effect.fail("no route")
   return address
