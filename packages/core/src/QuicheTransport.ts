@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
@@ -106,6 +107,7 @@ const open = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(context)
   const writes = new Set<Fiber.Fiber<void>>()
 
+  const pressing = Latch.makeUnsafe(false)
   const outbox = new Outbox((batch, done) => {
     // Losing datagrams is what networks do, and QUIC sends them again: an error of one is no error of ours.
     const fiber = run(Effect.catch(writer.writeAll(batch), (error) => Effect.sync(() => noteWriteError(socket, error))))
@@ -132,6 +134,7 @@ const open = Effect.fnUntraced(function* (
         )
       ),
     now,
+    onPressing: () => pressing.openUnsafe(),
     outbox
   })
 
@@ -144,7 +147,7 @@ const open = Effect.fnUntraced(function* (
       )
     )
   )
-  yield* Effect.forkScoped(housekeeping(socket, bind, now))
+  yield* Effect.forkScoped(housekeeping(socket, pressing, now))
   // Finalizers run last to first: the connections end and their last packets leave before the reader closes the port.
   yield* Effect.addFinalizer(() =>
     farewell(socket).pipe(
@@ -167,20 +170,16 @@ const receive = Effect.fnUntraced(function* (reader: DatagramSocket.Reader, sock
   }
 })
 
-const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions, now: () => number) {
-  const limits = {
-    keepAlive: Duration.toMillis(bind.keepAliveInterval),
-    handshake: Duration.toMillis(bind.handshakeTimeout),
-    stall: Duration.toMillis(bind.stallTimeout)
-  }
-  const shortest = Math.min(limits.keepAlive, limits.handshake, limits.stall)
-  const interval = Math.min(Math.max(shortest / 8, tunables.minSweep), tunables.maxSweep)
+/** Sweeps; sooner than it was to when something has become `pressing`. */
+const housekeeping = Effect.fnUntraced(function* (socket: Socket, pressing: Latch.Latch, now: () => number) {
   let last = now()
   while (true) {
-    yield* Effect.sleep(interval)
+    const interval = socket.sweepInterval
+    yield* Effect.raceFirst(Effect.sleep(interval), pressing.await)
+    pressing.closeUnsafe()
     const woken = now()
     // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
-    socket.sweep(Math.min(woken - last, 2 * interval), limits)
+    socket.sweep(Math.min(woken - last, 2 * interval))
     last = woken
   }
 })

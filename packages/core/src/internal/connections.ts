@@ -24,6 +24,7 @@ import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
+import { Replacements } from "./replacements.ts"
 import type { Reply } from "./connection/reply.ts"
 import { DialledConnections } from "./dialledConnections.ts"
 import { Inbox } from "./inbox.ts"
@@ -46,6 +47,7 @@ export class Connections implements ConnectionOwner {
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   private readonly background: (effect: Effect.Effect<unknown>) => void
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private readonly replacements: Replacements
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -68,6 +70,21 @@ export class Connections implements ConnectionOwner {
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
       sizeOf: (message) => message.payload.length
+    })
+    this.replacements = new Replacements({
+      dial: (peer) =>
+        Effect.suspend(() =>
+          this.mayDisconnect
+            ? this.dialApart(peer)
+            : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
+        ),
+      others: (connection) => this.pool.all(connection.remoteAddress) as ReadonlyArray<ConnectionImpl>,
+      replace: (connection, successor) => {
+        this.announce(successor)
+        this.pool.remove(connection)
+        connection.timeOut()
+      },
+      background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })
     this.disconnections = new Inbox({ capacity: config.messageBuffer })
@@ -216,7 +233,7 @@ export class Connections implements ConnectionOwner {
   }
 
   private announce(connection: ConnectionImpl): void {
-    if (!connection.isOpen) return
+    if (!connection.isOpen || this.announced.has(connection)) return
     this.announced.add(connection)
     this.pool.add(connection, connection.seniority)
     this.dialled.add(connection)
@@ -244,6 +261,10 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
+
+  readonly onUnresponsive = (connection: ConnectionImpl): void => {
+    if (this.announced.has(connection)) this.replacements.consider(connection)
+  }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))

@@ -7,7 +7,7 @@ const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 /** A connection on which nothing happens, with a note of what its watch did to it. */
 const setup = (phase: Watched["phase"], share = 0) => {
   const done: Array<string> = []
-  const connection = { phase, received: 0, waits: false, stopped: 0 }
+  const connection = { phase, received: 0, waits: false, stopped: 0, idleTimeout: Infinity, awaitsAnswer: false }
   const watch = new Watch(
     {
       get phase() {
@@ -16,6 +16,9 @@ const setup = (phase: Watched["phase"], share = 0) => {
       heard: () => connection.received,
       stalled: () => connection.waits,
       oldestStop: () => connection.stopped,
+      idleTimeout: () => connection.idleTimeout,
+      awaitsAnswer: () => connection.awaitsAnswer,
+      checkResponsive: () => {},
       ping: () => done.push("ping"),
       onHandshakeTimeout: () => done.push("handshake"),
       onStall: () => done.push("stall"),

@@ -2,6 +2,7 @@
  * A connection as the endpoint sees it: frames messages onto streams, and sorts what comes back.
  */
 import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -49,6 +50,7 @@ export interface ConnectionOwner {
     reply: Reply | undefined
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
+  readonly onUnresponsive: (connection: ConnectionImpl) => void
   /** Nothing can be sent on it any more; `onClosed` follows. */
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
@@ -95,6 +97,21 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   checkAlive(): void {
     this.backing.checkAlive?.()
+  }
+
+  /** Whether something waits for the peer, and nothing is heard of it. */
+  get isUnresponsive(): boolean {
+    return this.ending === undefined && this.backing.isUnresponsive === true
+  }
+
+  get roundTripTime(): Duration.Duration {
+    return this.backing.stats().roundTripTime
+  }
+
+  /** Ends it because its peer has lost it. */
+  timeOut(): void {
+    if (this.backing.timeOut === undefined) this.backing.close(0, "")
+    else this.backing.timeOut()
   }
 
   get isOpen(): boolean {
@@ -167,6 +184,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   onMoved(): void {
     this.owner.onMoved(this)
+  }
+
+  onUnresponsive(): void {
+    this.owner.onUnresponsive(this)
   }
 
   onClosed(close: Close): void {

@@ -29,6 +29,7 @@ import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import { type Flushed, PacketSender } from "./packetSender.ts"
 import { type PayloadSize, smallestPayload } from "./payloadSize.ts"
+import { Responsiveness } from "./responsiveness.ts"
 import * as tunables from "./tunables.ts"
 import { Watch, type Watched } from "./watch.ts"
 
@@ -93,11 +94,15 @@ export class Connection implements BackingConnection, Watched, Turning {
   private flushed: Flushed = "all"
   /** Whether packets have come since it was last read. */
   private arrived = false
+  /** Whether packets to an id of this connection have come in this turn. */
+  private answered = false
   private heardOneRtt = false
   private localClose: Close | undefined = undefined
   private drainUntil = 0
   /** Packets that have come, timers that have expired, and turns that something else than the peer held back. */
   private occasions = 0
+  private readonly responsiveness: Responsiveness
+  private lifeAskedAt = -Infinity
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
 
@@ -123,6 +128,11 @@ export class Connection implements BackingConnection, Watched, Turning {
     const over = () => (this.isOver ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
+    this.responsiveness = new Responsiveness({
+      heard: () => this.heard(),
+      isAwaited: () => this.outgoing.isAwaited || this.incoming.isAwaited,
+      onUnresponsive: () => this.events?.onUnresponsive?.()
+    })
     const { accounts, host, native, peer, watch } = this
     this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, watch })
     this.outgoing = new Outgoing({
@@ -169,7 +179,19 @@ export class Connection implements BackingConnection, Watched, Turning {
   }
 
   checkAlive(): void {
-    if (this.phase === "established") this.watch.askForLife()
+    if (this.phase !== "established") return
+    const now = performance.now()
+    if (now - this.lifeAskedAt < tunables.lifeSignInterval) return
+    this.lifeAskedAt = now
+    this.watch.askForLife()
+  }
+
+  get isUnresponsive(): boolean {
+    return this.phase === "established" && this.localClose === undefined && this.responsiveness.isUnresponsive
+  }
+
+  timeOut(): void {
+    if (this.phase === "established") this.onSilence()
   }
 
   stats(): ConnectionStats {
@@ -197,6 +219,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     this.packetsThisTurn += 1
     this.occasions += 1
     this.arrived = true
+    this.answered = true
     this.peer.arrived += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
@@ -223,6 +246,13 @@ export class Connection implements BackingConnection, Watched, Turning {
       }
     }
     this.host.touch(this)
+  }
+
+  /** Takes a packet that may be a stateless reset. If it is none, anybody may have sent it. */
+  receiveReset(packet: Uint8Array): void {
+    const { answered } = this
+    this.receive(packet, undefined)
+    this.answered = answered
   }
 
   private takeIn(packet: Uint8Array): void {
@@ -282,7 +312,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     // Without news there is nothing to read but what nobody wants yet.
     const news = this.arrived || this.incoming.isUnread
     this.arrived = false
-    if (this.packetsThisTurn > 0) this.lastReceived = now
+    if (this.answered) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
   }
@@ -327,12 +357,25 @@ export class Connection implements BackingConnection, Watched, Turning {
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
+    if (this.phase === "established") this.deadline = Math.min(this.deadline, this.watchForAnswers(now, timeout))
     if (flushed === "held") this.deadline = Math.min(this.deadline, now + 2)
     if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
     else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
     if (this.isReading) this.deadline = Math.min(this.deadline, this.outgoing.deadline)
     this.host.wake(this)
+  }
+
+  /** When to find out whether the peer has fallen silent. */
+  private watchForAnswers(now: number, timeout: number | null): number {
+    const { answered, responsiveness } = this
+    this.answered = false
+    // With nothing in flight the only timer is the idle one. While something is, the retransmission timer is due sooner.
+    const idle = this.idleTimeout()
+    const inFlight = timeout !== null && timeout < idle - (now - this.lastReceived) - Math.min(50, idle / 10)
+    responsiveness.turned(now, answered, inFlight ? timeout : undefined)
+    if (responsiveness.due <= now) responsiveness.suspect()
+    return responsiveness.due
   }
 
   /** Closes because of what the transport found; the peer sees a transport error. */
@@ -374,6 +417,14 @@ export class Connection implements BackingConnection, Watched, Turning {
     return this.incoming.oldestStop(elapsed)
   }
 
+  awaitsAnswer(): boolean {
+    return this.incoming.isAwaited
+  }
+
+  checkResponsive(): void {
+    this.responsiveness.look()
+  }
+
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
   ping(): void {
     this.native.sendAckEliciting()
@@ -401,6 +452,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     this.phase = "established"
     this.events = this.onEstablished?.(this)
     this.onEstablished = undefined
+    this.host.established(this)
   }
 
   /** Sends what is ready: up to `most` bytes, or what one turn may send. */
@@ -480,7 +532,7 @@ export class Connection implements BackingConnection, Watched, Turning {
   }
 
   /** The smaller of what both sides ask for (RFC 9000, section 10.1); 0 asks for none. */
-  private idleTimeout(): number {
+  idleTimeout(): number {
     if (this.agreedIdleTimeout === undefined) {
       const peer = this.native.stats().peerMaxIdleTimeout
       this.agreedIdleTimeout = peer > 0 ? Math.min(peer, this.host.idleTimeout) : this.host.idleTimeout
