@@ -101,9 +101,7 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.onPressing = options.onPressing ?? (() => {})
     this.limits = limitsOf(options.bind)
     const { handshake, keepAlive, stall } = this.limits
-    this.usualInterval = lookInterval(
-      Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall)
-    )
+    this.usualInterval = lookInterval(Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall))
     this.loop = new Loop({
       dispatch: () => this.outbox.dispatch(),
       onOver: (connection) => this.connections.forget(connection),
@@ -407,7 +405,6 @@ const limitsOf = (bind: BindOptions): Limits => ({
 })
 
 /** How often to look for what is to be done after `limit`. All in milliseconds. */
-const lookInterval = (limit: number): number =>
-  Math.min(Math.max(limit / 8, tunables.minSweep), tunables.maxSweep)
+const lookInterval = (limit: number): number => Math.min(Math.max(limit / 8, tunables.minSweep), tunables.maxSweep)
 
 const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)
