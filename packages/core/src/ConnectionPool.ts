@@ -46,6 +46,11 @@ export interface Pool {
     peer: NetAddress.InetAddress,
     dial: Effect.Effect<Connection, ConnectionError>
   ) => Effect.Effect<Connection, ConnectionError>
+  /** The outcome of `dial`, shared in the same way, although there may be a connection to use: that may be dead. */
+  readonly dial: (
+    peer: NetAddress.InetAddress,
+    dial: Effect.Effect<Connection, ConnectionError>
+  ) => Effect.Effect<Connection, ConnectionError>
 }
 
 /**
@@ -153,7 +158,8 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
       Effect.suspend(() => {
         const connection = current(peer)
         return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
-      })
+      }),
+    dial: (peer, dial) => Effect.suspend(() => join(keyOf(peer), dial))
   }
 })
 

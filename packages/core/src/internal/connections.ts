@@ -72,15 +72,10 @@ export class Connections implements ConnectionOwner {
       sizeOf: (message) => message.payload.length
     })
     this.replacements = new Replacements({
-      dial: (peer) =>
-        Effect.suspend(() =>
-          this.mayDisconnect
-            ? this.dialApart(peer)
-            : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
-        ),
-      others: (connection) => this.pool.all(connection.remoteAddress) as ReadonlyArray<ConnectionImpl>,
-      replace: (connection, successor) => {
-        this.announce(successor)
+      dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
+      add: (connection) => this.announce(connection),
+      all: (peer) => this.pool.all(peer) as ReadonlyArray<ConnectionImpl>,
+      remove: (connection) => {
         this.pool.remove(connection)
         connection.timeOut()
       },
@@ -168,11 +163,19 @@ export class Connections implements ConnectionOwner {
 
   /** Dials once, for the pool. */
   readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    Effect.suspend(() =>
+    this.dialFor(peer, (connection) => this.announce(connection))
+
+  /** Dials once; `made` is told at once of the connection that comes of it. */
+  private dialFor(
+    peer: NetAddress.InetAddress,
+    made: (connection: ConnectionImpl) => void
+  ): Effect.Effect<ConnectionImpl, ConnectionError> {
+    return Effect.suspend(() =>
       this.mayDisconnect
-        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => this.announce(connection)))
+        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => made(connection)))
         : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
     )
+  }
 
   /** Dials once, for a connection that stays out of the pool. */
   private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
@@ -234,6 +237,7 @@ export class Connections implements ConnectionOwner {
 
   private announce(connection: ConnectionImpl): void {
     if (!connection.isOpen || this.announced.has(connection)) return
+    this.replacements.note(connection)
     this.announced.add(connection)
     this.pool.add(connection, connection.seniority)
     this.dialled.add(connection)

@@ -11,8 +11,6 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
-import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { ConnectionImpl } from "./connection/connection.ts"
@@ -22,7 +20,7 @@ const maxDials = 16
 
 /** How much longer a peer may not answer, in milliseconds, that was only slow before. Doubled by each false alarm. */
 const patience = 1_000
-const maxPatience = 16_000
+const maxPatience = 8_000
 
 /**
  * How long one dial may take, in milliseconds, and for how many round trips. A first packet that finds nobody is repeated
@@ -32,11 +30,11 @@ const dialLimit = 2_000
 const dialRoundTrips = 3
 
 /**
- * The pause after a dial in vain grows with the silence: it is this part of it, give or take up to a half at random, and
- * in milliseconds no less and no more than that. The default idle timeout ends a connection before it is a second.
+ * The pause after a dial in vain grows with the silence: it is this part of it, and in milliseconds no less and no more
+ * than that. It is a second when the default idle timeout ends the connection.
  */
-const pausePart = 1 / 90
-const minPause = 100
+const pausePart = 1 / 60
+const minPause = 500
 const maxPause = 15_000
 
 /**
@@ -51,25 +49,50 @@ const asks = 4
 const lookInterval = 50
 
 export interface ReplacementsHost {
-  /** Makes a connection that stays out of the pool. */
-  readonly dial: (peer: NetAddress.InetAddress) => Effect.Effect<ConnectionImpl, ConnectionError>
-  /** The connections in the pool with the peer of this one. */
-  readonly others: (connection: ConnectionImpl) => ReadonlyArray<ConnectionImpl>
-  /** Has `successor` used instead of `connection`, and ends that. */
-  readonly replace: (connection: ConnectionImpl, successor: ConnectionImpl) => void
+  /** Dials, or joins a dial of the same address; `made` is told at once of a connection made for this. */
+  readonly dial: (
+    peer: NetAddress.InetAddress,
+    made: (connection: ConnectionImpl) => void
+  ) => Effect.Effect<unknown, ConnectionError>
+  /** The connections that are used with `peer`. */
+  readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<ConnectionImpl>
+  readonly add: (connection: ConnectionImpl) => void
+  /** Uses it no more, and ends it. */
+  readonly remove: (connection: ConnectionImpl) => void
   /** Runs an effect for as long as the endpoint lives. */
   readonly background: (effect: Effect.Effect<unknown>) => void
+}
+
+/** How long a false alarm counts, in milliseconds. */
+const alarmMemory = 300_000
+
+interface Alarms {
+  readonly count: number
+  readonly latest: number
+}
+
+/** A connection that came about later with the same peer, and what had been heard on the former one by then. */
+interface Later {
+  readonly connection: ConnectionImpl
+  readonly heard: number
 }
 
 export class Replacements {
   private readonly host: ReplacementsHost
   private readonly dials = Semaphore.makeUnsafe(maxDials)
   private readonly considered = new Set<ConnectionImpl>()
-  /** How many times a connection turned out to be alive. */
-  private readonly falseAlarms = new WeakMap<ConnectionImpl, number>()
+  private readonly alarms = new WeakMap<ConnectionImpl, Alarms>()
+  private readonly later = new WeakMap<ConnectionImpl, Later>()
 
   constructor(host: ReplacementsHost) {
     this.host = host
+  }
+
+  /** This connection has come about. */
+  note(connection: ConnectionImpl): void {
+    for (const other of this.host.all(connection.remoteAddress)) {
+      if (other !== connection) this.later.set(other, { connection, heard: other.counters.packetsReceived })
+    }
   }
 
   /** The peer of this connection does not answer. */
@@ -81,54 +104,94 @@ export class Replacements {
   }
 
   private follow(connection: ConnectionImpl): Effect.Effect<void> {
-    const { falseAlarms, host } = this
+    const { alarms, dials, host, later } = this
+    return Effect.gen(function* () {
+      const began = yield* monotonicMillis
+      const before = alarms.get(connection)
+      const count = before === undefined || began - before.latest > alarmMemory ? 0 : before.count
+      if (count > 0) yield* Effect.sleep(Math.min(patience * 2 ** (count - 1), maxPatience))
+      yield* new Replacement(connection, host, later.get(connection)).run((dial) => dials.withPermit(dial))
+      if (connection.isOpen) alarms.set(connection, { count: count + 1, latest: yield* monotonicMillis })
+    })
+  }
+}
+
+/** The search for what may take the place of one connection. */
+class Replacement {
+  private readonly connection: ConnectionImpl
+  private readonly host: ReplacementsHost
+  private readonly peer: NetAddress.InetAddress
+  /** What had been heard on other connections with the peer when this began. */
+  private readonly heardBefore: ReadonlyMap<ConnectionImpl, number>
+  /** Made since the connection fell silent; by a dial for this it is not in use yet. */
+  private made: ConnectionImpl | undefined = undefined
+
+  constructor(connection: ConnectionImpl, host: ReplacementsHost, later: Later | undefined) {
+    this.connection = connection
+    this.host = host
+    this.peer = connection.remoteAddress
+    this.heardBefore = new Map(host.all(this.peer).map((other) => [other, other.counters.packetsReceived]))
+    // Its peer was there, and on this one it has been silent ever since.
+    if (later?.heard === connection.counters.packetsReceived) this.made = later.connection
+  }
+
+  /** Until the connection is replaced, or over, or needs no replacement any more. Each dial is run by `permitted`. */
+  run(permitted: (dial: Effect.Effect<void>) => Effect.Effect<void>): Effect.Effect<void> {
+    const { connection, host } = this
     return Effect.gen({ self: this }, function* () {
-      const alarms = falseAlarms.get(connection) ?? 0
-      if (alarms > 0) yield* Effect.sleep(Math.min(patience * 2 ** (alarms - 1), maxPatience))
-      const began = yield* Clock.monotonicTimeNanos
+      const began = yield* monotonicMillis
       while (connection.isUnresponsive) {
-        const successor = yield* this.dials.withPermit(this.find(connection))
+        yield* permitted(this.dial)
+        const successor = this.successor()
         if (successor !== undefined) {
-          const lost = yield* this.isLost(connection, successor)
-          if (lost && successor.isOpen) return host.replace(connection, successor)
-          if (!lost) {
-            falseAlarms.set(connection, alarms + 1)
-            if (!host.others(connection).includes(successor)) yield* successor.close
-            return
-          }
+          const lost = yield* this.isLost(successor)
+          if (!lost && connection.isOpen) return yield* this.dismiss(successor)
+          host.add(successor)
+          if (successor.isOpen) return host.remove(connection)
         }
-        const silence = Number((yield* Clock.monotonicTimeNanos) - began) / 1_000_000
-        const random = yield* Random.nextBetween(0.5, 1.5)
-        yield* Effect.sleep(Math.min(Math.max(silence * pausePart * random, minPause), maxPause))
+        const silence = (yield* monotonicMillis) - began
+        yield* Effect.sleep(Math.min(Math.max(silence * pausePart, minPause), maxPause))
       }
     })
   }
 
-  /** Another connection with the same peer: one that there is, or a new one. */
-  private find(connection: ConnectionImpl): Effect.Effect<ConnectionImpl | undefined> {
-    return Effect.suspend(() => {
-      if (!connection.isUnresponsive) return Effect.undefined
-      const other = this.host.others(connection).find((other) => other !== connection && !other.isUnresponsive)
-      if (other !== undefined) return Effect.succeed(other)
-      let made: ConnectionImpl | undefined
-      const dial = Effect.tap(this.host.dial(connection.remoteAddress), (connection) =>
-        Effect.sync(() => {
-          made = connection
-        })
+  /** Another connection with the same peer on which something has been heard since this began. */
+  private successor(): ConnectionImpl | undefined {
+    if (this.made?.isOpen === true) return this.made
+    return this.host
+      .all(this.peer)
+      .find(
+        (other) => other !== this.connection && other.counters.packetsReceived > (this.heardBefore.get(other) ?? -1)
       )
-      const limit = dialLimit + dialRoundTrips * Duration.toMillis(connection.roundTripTime)
-      return Effect.logDebug(`${connection.remoteAddress} does not answer: dialling it again`).pipe(
-        Effect.andThen(Effect.raceFirst(Effect.option(dial), untilResponsive(connection))),
-        Effect.timeoutOption(limit),
-        Effect.map(() => made)
-      )
-    })
   }
 
-  /** Whether the peer gives no sign of life on this connection, although it has on the other. */
-  private isLost(connection: ConnectionImpl, other: ConnectionImpl): Effect.Effect<boolean> {
+  /** The connection lives: nobody needs the one that was made. */
+  private dismiss(successor: ConnectionImpl): Effect.Effect<void> {
+    return this.host.all(this.peer).includes(successor) ? Effect.void : successor.close
+  }
+
+  /** Dials the peer, unless there is a successor, until the connection shows life. */
+  private readonly dial: Effect.Effect<void> = Effect.suspend(() => {
+    const { connection, host, peer } = this
+    if (!connection.isUnresponsive || this.successor() !== undefined) return Effect.void
+    const dial = host.dial(peer, (made) => {
+      // Whoever has lost the connection meanwhile has joined the dial.
+      if (host.all(peer).includes(connection)) this.made = made
+      else host.add(made)
+    })
+    const limit = dialLimit + dialRoundTrips * Duration.toMillis(connection.counters.roundTripTime)
+    return Effect.logDebug(`${peer} does not answer: dialling it again`).pipe(
+      Effect.andThen(Effect.raceFirst(Effect.exit(dial), untilResponsive(connection))),
+      Effect.timeoutOption(limit),
+      Effect.asVoid
+    )
+  })
+
+  /** Whether the peer gives no sign of life on the connection, although it has on another. */
+  private isLost(other: ConnectionImpl): Effect.Effect<boolean> {
+    const { connection } = this
     return Effect.gen(function* () {
-      const limit = Math.max(lifeLimit, lifeRoundTrips * Duration.toMillis(other.roundTripTime)) / asks
+      const limit = Math.max(lifeLimit, lifeRoundTrips * Duration.toMillis(other.counters.roundTripTime)) / asks
       for (let i = 0; i < asks; i++) {
         connection.checkAlive()
         yield* Effect.timeoutOption(untilResponsive(connection), limit)
@@ -139,9 +202,16 @@ export class Replacements {
   }
 }
 
-const untilResponsive = (connection: ConnectionImpl): Effect.Effect<Option.Option<never>> =>
+const monotonicMillis: Effect.Effect<number> = Effect.map(
+  Clock.monotonicTimeNanos,
+  (nanos) => Number(nanos) / 1_000_000
+)
+
+/** Until something is heard on it, or nothing waits for it any more, or it is over. */
+const untilResponsive = (connection: ConnectionImpl): Effect.Effect<unknown> =>
+  Effect.raceFirst(whileUnresponsive(connection), connection.closed)
+
+const whileUnresponsive = (connection: ConnectionImpl): Effect.Effect<void> =>
   Effect.suspend(() =>
-    connection.isUnresponsive
-      ? Effect.andThen(Effect.sleep(lookInterval), untilResponsive(connection))
-      : Effect.succeedNone
+    connection.isUnresponsive ? Effect.andThen(Effect.sleep(lookInterval), whileUnresponsive(connection)) : Effect.void
   )

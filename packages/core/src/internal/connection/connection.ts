@@ -2,7 +2,6 @@
  * A connection as the endpoint sees it: frames messages onto streams, and sorts what comes back.
  */
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -104,8 +103,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return this.ending === undefined && this.backing.isUnresponsive === true
   }
 
-  get roundTripTime(): Duration.Duration {
-    return this.backing.stats().roundTripTime
+  get counters(): ConnectionStats {
+    return this.backing.stats()
   }
 
   /** Ends it because its peer has lost it. */

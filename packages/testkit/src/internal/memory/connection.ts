@@ -197,8 +197,7 @@ export class MemoryConnection implements BackingConnection {
   readonly timeOut = () => {
     if (this.closed !== undefined) return
     const silence = (this.closed = new IdleTimedOut())
-    const notice = (peer: MemoryConnection) =>
-      peer.finish(new TransportClosed({ code: 0, reason: "no sign of life" }))
+    const notice = (peer: MemoryConnection) => peer.finish(new TransportClosed({ code: 0, reason: "no sign of life" }))
     this.link.close((_, source) => this.peer?.receive(source, 0, notice))
     this.wire.timeline.schedule(0, () => this.finish(silence))
   }
@@ -480,7 +479,7 @@ export class MemoryConnection implements BackingConnection {
 
   /** Whether somebody would miss the peer: something is to be sent or acknowledged, or an answer to come. */
   private isAwaited() {
-    if (this.underway > 0 || this.blocked.size > 0) return true
+    if (this.blocked.size > 0) return true
     for (const channel of this.sending) if (channel.sent > 0) return true
     for (const channel of this.receiving) if (channel.asked?.begun === true) return true
     return false
