@@ -56,6 +56,8 @@ export class Connections implements ConnectionOwner {
     readonly pool: Pool
     readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+    /** Milliseconds of a clock that nobody sets. */
+    readonly now: () => number
     /** Runs an effect for as long as the endpoint lives. */
     readonly background: (effect: Effect.Effect<unknown>) => void
   }) {
@@ -79,6 +81,7 @@ export class Connections implements ConnectionOwner {
         this.pool.remove(connection)
         connection.timeOut()
       },
+      now: options.now,
       background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })

@@ -7,7 +7,6 @@
  * Both sides come to the same: a peer that still has the old connection hears of the new one, which is younger, and
  * pings on the old one (`Connections.onConnection`). A peer that has lost it has only the new one.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -59,6 +58,8 @@ export interface ReplacementsHost {
   readonly add: (connection: ConnectionImpl) => void
   /** Uses it no more, and ends it. */
   readonly remove: (connection: ConnectionImpl) => void
+  /** Milliseconds of a clock that nobody sets. */
+  readonly now: () => number
   /** Runs an effect for as long as the endpoint lives. */
   readonly background: (effect: Effect.Effect<unknown>) => void
 }
@@ -75,7 +76,11 @@ interface Alarms {
 interface Later {
   readonly connection: ConnectionImpl
   readonly heard: number
+  readonly at: number
 }
+
+/** For how long that tells something, in milliseconds: until the former one has been asked for a sign of life. */
+const laterLimit = 5_000
 
 export class Replacements {
   private readonly host: ReplacementsHost
@@ -91,7 +96,8 @@ export class Replacements {
   /** This connection has come about. */
   note(connection: ConnectionImpl): void {
     for (const other of this.host.all(connection.remoteAddress)) {
-      if (other !== connection) this.later.set(other, { connection, heard: other.counters.packetsReceived })
+      if (other === connection) continue
+      this.later.set(other, { connection, heard: other.counters.packetsReceived, at: this.host.now() })
     }
   }
 
@@ -106,12 +112,12 @@ export class Replacements {
   private follow(connection: ConnectionImpl): Effect.Effect<void> {
     const { alarms, dials, host, later } = this
     return Effect.gen(function* () {
-      const began = yield* monotonicMillis
+      const began = host.now()
       const before = alarms.get(connection)
       const count = before === undefined || began - before.latest > alarmMemory ? 0 : before.count
       if (count > 0) yield* Effect.sleep(Math.min(patience * 2 ** (count - 1), maxPatience))
       yield* new Replacement(connection, host, later.get(connection)).run((dial) => dials.withPermit(dial))
-      if (connection.isOpen) alarms.set(connection, { count: count + 1, latest: yield* monotonicMillis })
+      if (connection.isOpen) alarms.set(connection, { count: count + 1, latest: host.now() })
     })
   }
 }
@@ -132,14 +138,15 @@ class Replacement {
     this.peer = connection.remoteAddress
     this.heardBefore = new Map(host.all(this.peer).map((other) => [other, other.counters.packetsReceived]))
     // Its peer was there, and on this one it has been silent ever since.
-    if (later?.heard === connection.counters.packetsReceived) this.made = later.connection
+    if (later === undefined || host.now() - later.at > laterLimit) return
+    if (later.heard === connection.counters.packetsReceived) this.made = later.connection
   }
 
   /** Until the connection is replaced, or over, or needs no replacement any more. Each dial is run by `permitted`. */
   run(permitted: (dial: Effect.Effect<void>) => Effect.Effect<void>): Effect.Effect<void> {
     const { connection, host } = this
     return Effect.gen({ self: this }, function* () {
-      const began = yield* monotonicMillis
+      const began = host.now()
       while (connection.isUnresponsive) {
         yield* permitted(this.dial)
         const successor = this.successor()
@@ -149,7 +156,7 @@ class Replacement {
           host.add(successor)
           if (successor.isOpen) return host.remove(connection)
         }
-        const silence = (yield* monotonicMillis) - began
+        const silence = host.now() - began
         yield* Effect.sleep(Math.min(Math.max(silence * pausePart, minPause), maxPause))
       }
     })
@@ -201,11 +208,6 @@ class Replacement {
     })
   }
 }
-
-const monotonicMillis: Effect.Effect<number> = Effect.map(
-  Clock.monotonicTimeNanos,
-  (nanos) => Number(nanos) / 1_000_000
-)
 
 /** Until something is heard on it, or nothing waits for it any more, or it is over. */
 const untilResponsive = (connection: ConnectionImpl): Effect.Effect<unknown> =>
