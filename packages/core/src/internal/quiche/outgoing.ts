@@ -120,7 +120,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   /** Whether somebody would miss the peer: something is yet to be sent, or to be acknowledged, or a stream is open. */
   get isAwaited(): boolean {
-    if (this.queue.size + this.creditless.length + this.parked.length > 0) return true
+    if (this.queue.size + this.held.size + this.creditless.length + this.parked.length > 0) return true
     for (const stream of this.sending) if (stream.written > 0) return true
     return false
   }
