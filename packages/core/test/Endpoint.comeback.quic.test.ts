@@ -14,8 +14,8 @@ import { bytes } from "./endpoint-support/common.ts"
 import { endpoint, onLoopback } from "./endpoint-support/live.ts"
 import { freePort } from "./support/udp.ts"
 
-/** Processes take their time to start where others do, too. */
-const live = (name: string, body: () => Effect.Effect<void, unknown>) => it.live(name, body, 120_000)
+/** Processes take their time to start where others do, too. In milliseconds. */
+const limit = 120_000
 
 const script = fileURLToPath(new URL("endpoint-support/peer.mjs", import.meta.url))
 
@@ -73,61 +73,73 @@ const joined = Effect.fnUntraced(function* (by: "it" | "the peer") {
 
 for (const by of ["it", "the peer"] as const) {
   describe(`of a connection that ${by} had dialled, a peer that is killed and is back on its port`, () => {
-    live("gets what was being sent to it", () =>
-      Effect.gen(function* () {
-        const { address, connection, peer, port, self } = yield* joined(by)
-        yield* peer.kill
-        const sending = yield* Effect.forkChild(self.sendMessage(bytes("in the midst"), address))
-        const again = yield* start(port)
-        yield* Fiber.join(sending)
-        yield* again.says("in the midst")
-        assert.deepStrictEqual((yield* self.nextDisconnection).reason, new IdleTimedOut())
-        assert.isTrue((yield* self.connectTo(address)) !== connection)
-      }).pipe(onLoopback)
+    it.live(
+      "gets what was being sent to it",
+      () =>
+        Effect.gen(function* () {
+          const { address, connection, peer, port, self } = yield* joined(by)
+          yield* peer.kill
+          const sending = yield* Effect.forkChild(self.sendMessage(bytes("in the midst"), address))
+          const again = yield* start(port)
+          yield* Fiber.join(sending)
+          yield* again.says("in the midst")
+          assert.deepStrictEqual((yield* self.nextDisconnection).reason, new IdleTimedOut())
+          assert.isTrue((yield* self.connectTo(address)) !== connection)
+        }).pipe(onLoopback),
+      limit
     )
 
-    live("gets what is sent to it later", () =>
-      Effect.gen(function* () {
-        const { address, peer, port, self } = yield* joined(by)
-        yield* peer.kill
-        const again = yield* start(port)
-        yield* self.sendMessage(bytes("after"), address)
-        yield* again.says("after")
-      }).pipe(onLoopback)
+    it.live(
+      "gets what is sent to it later",
+      () =>
+        Effect.gen(function* () {
+          const { address, peer, port, self } = yield* joined(by)
+          yield* peer.kill
+          const again = yield* start(port)
+          yield* self.sendMessage(bytes("after"), address)
+          yield* again.says("after")
+        }).pipe(onLoopback),
+      limit
     )
 
-    live("is found out by who waits for its answer, although it had acknowledged the question", () =>
-      Effect.gen(function* () {
-        const { connection, peer, port } = yield* joined(by)
-        const { receive, send } = yield* connection.openBi()
-        yield* send.sendMessage(bytes("a question"))
-        yield* send.finish
-        yield* peer.says("a question")
-        yield* peer.kill
-        yield* start(port)
-        const error = yield* Effect.flip(receive.next)
-        assert.strictEqual(error._tag, "ConnectionLost")
-      }).pipe(onLoopback)
+    it.live(
+      "is found out by who waits for its answer, although it had acknowledged the question",
+      () =>
+        Effect.gen(function* () {
+          const { connection, peer, port } = yield* joined(by)
+          const { receive, send } = yield* connection.openBi()
+          yield* send.sendMessage(bytes("a question"))
+          yield* send.finish
+          yield* peer.says("a question")
+          yield* peer.kill
+          yield* start(port)
+          const error = yield* Effect.flip(receive.next)
+          assert.strictEqual(error._tag, "ConnectionLost")
+        }).pipe(onLoopback),
+      limit
     )
   })
 }
 
 describe("a peer that is stopped for a while", () => {
-  live("keeps its connection", () =>
-    Effect.gen(function* () {
-      const { address, connection, peer, self } = yield* joined("it")
-      peer.child.kill("SIGSTOP")
-      const sending = yield* Effect.forkChild(self.sendMessage(bytes("patience"), address))
-      yield* Effect.sleep("3 seconds")
-      peer.child.kill("SIGCONT")
-      yield* Fiber.join(sending)
-      yield* peer.says("patience")
-      // A connection that was made meanwhile is given up again.
-      yield* Effect.sleep("1 second")
-      assert.isTrue((yield* self.connectTo(address)) === connection)
-      yield* connection.send(bytes("goes on"))
-      yield* peer.says("goes on")
-      assert.deepStrictEqual(peer.said, ["ready", "before", "patience", "goes on"])
-    }).pipe(onLoopback)
+  it.live(
+    "keeps its connection",
+    () =>
+      Effect.gen(function* () {
+        const { address, connection, peer, self } = yield* joined("it")
+        peer.child.kill("SIGSTOP")
+        const sending = yield* Effect.forkChild(self.sendMessage(bytes("patience"), address))
+        yield* Effect.sleep("3 seconds")
+        peer.child.kill("SIGCONT")
+        yield* Fiber.join(sending)
+        yield* peer.says("patience")
+        // A connection that was made meanwhile is given up again.
+        yield* Effect.sleep("1 second")
+        assert.isTrue((yield* self.connectTo(address)) === connection)
+        yield* connection.send(bytes("goes on"))
+        yield* peer.says("goes on")
+        assert.deepStrictEqual(peer.said, ["ready", "before", "patience", "goes on"])
+      }).pipe(onLoopback),
+    limit
   )
 })

@@ -318,28 +318,24 @@ describe("what is not acceptable is named, with the reason", () => {
       `keepAliveInterval: must be less than idleTimeout (${limit}), or infinite to turn keep-alive off`
     const tooShort =
       "idleTimeout: must be at least 100 milliseconds, for keep-alive to be in time, unless keepAliveInterval is infinite"
-    for (const [title, input, message] of [
-      [
-        "a keep-alive after the idle timeout",
-        { keepAliveInterval: "5 seconds", idleTimeout: "3 seconds" },
-        tooLong("3s")
-      ],
-      ["one just when it is over", { keepAliveInterval: 3_000, idleTimeout: "3 seconds" }, tooLong("3s")],
-      ["one after the idle timeout that is the default", { keepAliveInterval: "2 minutes" }, tooLong("1m")],
-      ["an idle timeout that no keep-alive can hold", { idleTimeout: 99 }, tooShort],
-      ["one with a keep-alive of its own", { idleTimeout: 50, keepAliveInterval: 10 }, tooShort]
-    ] as const) {
-      it.effect(title, () =>
-        Effect.gen(function* () {
+    it.effect("are named, with the reason, from an object and from text", () =>
+      Effect.gen(function* () {
+        for (const [input, message] of [
+          [{ keepAliveInterval: "5 seconds", idleTimeout: "3 seconds" }, tooLong("3s")],
+          [{ keepAliveInterval: 3_000, idleTimeout: "3 seconds" }, tooLong("3s")],
+          [{ keepAliveInterval: "2 minutes" }, tooLong("1m")],
+          [{ idleTimeout: 99 }, tooShort],
+          [{ idleTimeout: 50, keepAliveInterval: 10 }, tooShort]
+        ] as const) {
           const error = yield* Effect.flip(EndpointConfig.decode(input))
           assert.strictEqual(error.message, message)
-          const texts = Object.fromEntries(Object.entries(input).map(([key, value]) => [key, String(value)]))
-          const provider = ConfigProvider.fromEnv({ env: texts })
+          const env = Object.fromEntries(Object.entries(input).map(([key, value]) => [key, String(value)]))
+          const provider = ConfigProvider.fromEnv({ env })
           const fromText = yield* Effect.flip(EndpointConfig.config().parse(provider))
           assert.include(fromText.message, error.reason)
-        })
-      )
-    }
+        }
+      })
+    )
 
     it.effect("are only those that somebody has asked for: the default keep-alive goes with every idle timeout", () =>
       Effect.gen(function* () {
