@@ -22,11 +22,12 @@ const patience = 1_000
 const maxPatience = 8_000
 
 /**
- * How long one dial may take, in milliseconds, and for how many round trips. A first packet that finds nobody is repeated
+ * How long one dial may take, in milliseconds, and for how many round trips more, within a limit. A first packet that finds nobody is repeated
  * after a second, and then ever later, so that a new dial finds a peer sooner that has come back meanwhile.
  */
 const dialLimit = 2_000
 const dialRoundTrips = 3
+const mostRoundTrips = 3_000
 
 /**
  * The pause after a dial in vain grows with the silence: it is this part of it, and in milliseconds no less and no more
@@ -186,7 +187,8 @@ class Replacement {
       if (host.all(peer).includes(connection)) this.made = made
       else host.add(made)
     })
-    const limit = dialLimit + dialRoundTrips * Duration.toMillis(connection.counters.roundTripTime)
+    const roundTrips = dialRoundTrips * Duration.toMillis(connection.counters.roundTripTime)
+    const limit = dialLimit + Math.min(roundTrips, mostRoundTrips)
     return Effect.logDebug(`${peer} does not answer: dialling it again`).pipe(
       Effect.andThen(Effect.raceFirst(Effect.exit(dial), untilResponsive(connection))),
       Effect.timeoutOption(limit),

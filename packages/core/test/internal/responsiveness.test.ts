@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Responsiveness } from "../../src/internal/quiche/responsiveness.ts"
-import { leastSilence, silentProbes } from "../../src/internal/quiche/tunables.ts"
+import { leastSilence, mostSilence, silentProbes } from "../../src/internal/quiche/tunables.ts"
 
 /** A peer, and how often it was told not to answer. */
 const setup = () => {
@@ -18,7 +18,7 @@ const setup = () => {
 describe("a peer", () => {
   it("has a few probe timeouts to answer what was sent first, whatever is sent after it", () => {
     const { responsiveness } = setup()
-    const probeTimeout = leastSilence
+    const probeTimeout = 400
     responsiveness.turned(1_000, false, probeTimeout)
     assert.strictEqual(responsiveness.due, 1_000 + silentProbes * probeTimeout)
     responsiveness.turned(1_200, false, 2 * probeTimeout)
@@ -29,6 +29,12 @@ describe("a peer", () => {
     const { responsiveness } = setup()
     responsiveness.turned(1_000, false, 1)
     assert.strictEqual(responsiveness.due, 1_000 + leastSilence)
+  })
+
+  it("has not for ever when the path seems very long", () => {
+    const { responsiveness } = setup()
+    responsiveness.turned(1_000, false, 10_000)
+    assert.strictEqual(responsiveness.due, 1_000 + mostSilence)
   })
 
   it("owes no answer while nothing is in flight", () => {

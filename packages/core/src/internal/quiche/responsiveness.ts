@@ -3,7 +3,7 @@
  * 6.2), whatever was sent after it. They are as long as the path makes them, so a peer that is far away has longer. Like
  * the binding's timers, this runs on the system's clock.
  */
-import { leastSilence, silentProbes } from "./tunables.ts"
+import { leastSilence, mostSilence, silentProbes } from "./tunables.ts"
 
 /** What is known of the connection, and whom to tell. */
 export interface Answering {
@@ -36,7 +36,7 @@ export class Responsiveness {
     }
     if (this.unanswered || probeTimeout === undefined) return
     this.unanswered = true
-    this.due = now + Math.max(silentProbes * probeTimeout, leastSilence)
+    this.due = now + Math.min(Math.max(silentProbes * probeTimeout, leastSilence), mostSilence)
   }
 
   /** `due` has come. */

@@ -157,6 +157,12 @@ export const silentProbes = 3
 export const leastSilence = 750
 
 /**
+ * At most so many milliseconds, though: the first round trips of a busy process look like those of a path around the
+ * world several times, and a peer that is that far away is not given up for it, but only dialled once more.
+ */
+export const mostSilence = 2_000
+
+/**
  * How long nothing must have been sent, in milliseconds, for a peer that owes an answer to be pinged; then twice as long
  * each time, up to the keep-alive interval. The question has been acknowledged: nothing else would tell of its death.
  */
