@@ -78,7 +78,7 @@ export class Connections implements ConnectionOwner {
       add: (connection) => this.announce(connection),
       all: (peer) => this.pool.all(peer) as ReadonlyArray<ConnectionImpl>,
       remove: (connection) => {
-        this.pool.remove(connection)
+        this.onLost(connection)
         connection.timeOut()
       },
       now: options.now,

@@ -10,6 +10,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionError } from "../ConnectionError.ts"
 import type { ConnectionImpl } from "./connection/connection.ts"
@@ -182,11 +183,15 @@ class Replacement {
   private readonly dial: Effect.Effect<void> = Effect.suspend(() => {
     const { connection, host, peer } = this
     if (!connection.isUnresponsive || this.successor() !== undefined) return Effect.void
-    const dial = host.dial(peer, (made) => {
-      // Whoever has lost the connection meanwhile has joined the dial.
-      if (host.all(peer).includes(connection)) this.made = made
-      else host.add(made)
-    })
+    // It may answer from another address than it was dialled at.
+    const dial = host.dial(
+      Option.getOrElse(connection.dialledAddress, () => peer),
+      (made) => {
+        // Whoever has lost the connection meanwhile has joined the dial.
+        if (host.all(peer).includes(connection)) this.made = made
+        else host.add(made)
+      }
+    )
     const roundTrips = dialRoundTrips * Duration.toMillis(connection.counters.roundTripTime)
     const limit = dialLimit + Math.min(roundTrips, mostRoundTrips)
     return Effect.logDebug(`${peer} does not answer: dialling it again`).pipe(
