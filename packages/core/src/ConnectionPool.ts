@@ -47,6 +47,11 @@ export interface Pool {
     peer: NetAddress.InetAddress,
     dial: Effect.Effect<Connection, ConnectionError>
   ) => Effect.Effect<Connection, ConnectionError>
+  /** The outcome of `dial`, shared in the same way, although there may be a connection to use: that may be dead. */
+  readonly dial: (
+    peer: NetAddress.InetAddress,
+    dial: Effect.Effect<Connection, ConnectionError>
+  ) => Effect.Effect<Connection, ConnectionError>
 }
 
 /**
@@ -157,6 +162,11 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
         if (wrong !== undefined) return Effect.fail(wrong)
         const connection = current(peer)
         return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
+      }),
+    dial: (peer, dial) =>
+      Effect.suspend(() => {
+        const wrong = ofValue("peer", peer, inetAddress) ?? ofValue("dial", dial, effect)
+        return wrong === undefined ? join(keyOf(peer), dial) : Effect.fail(wrong)
       })
   }
 })

@@ -18,6 +18,35 @@ import { firstIssue } from "./internal/schemaIssue.ts"
 import * as setting from "./internal/setting.ts"
 
 const notSettings = "must be an object of settings"
+/** Follows a short idle timeout, as nobody has asked for it. */
+const defaultKeepAlive = Duration.seconds(20)
+
+/** With keep-alive, in milliseconds: its shortest interval, looked at as seldom as timers allow, must come in time. */
+const shortestIdleTimeout = 100
+
+/** Settings that cannot hold together: idle connections would end although they are to be kept. */
+const contradiction = ({
+  idleTimeout,
+  keepAliveInterval
+}: {
+  readonly idleTimeout: Duration.Duration
+  readonly keepAliveInterval: Duration.Duration
+}) => {
+  if (!Duration.isFinite(keepAliveInterval)) return undefined
+  if (Duration.toMillis(idleTimeout) < shortestIdleTimeout) {
+    return {
+      path: ["idleTimeout"],
+      issue: `must be at least ${shortestIdleTimeout} milliseconds, for keep-alive to be in time, unless keepAliveInterval is infinite`
+    }
+  }
+  return Duration.isLessThan(keepAliveInterval, idleTimeout) ||
+    Duration.Equivalence(keepAliveInterval, defaultKeepAlive)
+    ? undefined
+    : {
+        path: ["keepAliveInterval"],
+        issue: `must be less than idleTimeout (${Duration.format(idleTimeout)}), or infinite to turn keep-alive off`
+      }
+}
 
 /**
  * @category schemas
@@ -32,10 +61,18 @@ export const EndpointConfig = Schema.Struct({
   externalIp: setting.optional(setting.ip),
   /** 1 to 65,535. Default none. */
   externalPort: setting.optional(setting.integer(1, 65_535)),
-  /** A connection that hears nothing from its peer for this long is closed. The smaller of both sides counts. Default 60 s. */
+  /**
+   * A connection that hears nothing from its peer for this long is closed; QUIC allows it three probe timeouts at least. The
+   * smaller of both sides counts. At least 100 ms, or keep-alive could not be in time. A dial that takes longer fails, too.
+   * Default 60 s.
+   */
   idleTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(60)),
-  /** An idle connection is pinged this often. `Duration.infinity` turns it off. Default 20 s. */
-  keepAliveInterval: setting.withDefault(setting.positiveDuration, Duration.seconds(20)),
+  /**
+   * An idle connection is pinged this often, and more often where a third of the idle timeout is less: the smaller one of
+   * both sides. Must be less than `idleTimeout`, unless it is left at its default. `Duration.infinity` turns it off.
+   * Default 20 s.
+   */
+  keepAliveInterval: setting.withDefault(setting.positiveDuration, defaultKeepAlive),
   /** The lease asked of the gateway; renewed before it ends. Default 120 s. */
   upnpLeaseDuration: setting.withDefault(setting.positiveDuration, Duration.seconds(120)),
   /** A dial or a send that fails is tried again for at least this long. 0 dials once. Default 30 s. */
@@ -69,7 +106,9 @@ export const EndpointConfig = Schema.Struct({
   stallTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(60)),
   /** Bytes per second to one peer. Default 1 GiB/s. */
   maxSendRate: setting.withDefault(setting.integer(65_536, 2 ** 40), 2 ** 30)
-}).annotate({ message: notSettings, messageUnexpectedKey: "is no setting" })
+})
+  .annotate({ message: notSettings, messageUnexpectedKey: "is no setting" })
+  .check(Schema.makeFilter(contradiction))
 
 /**
  * @category models

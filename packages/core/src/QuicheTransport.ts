@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
@@ -135,6 +136,7 @@ const open = Effect.fnUntraced(function* (
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const context = yield* Effect.context<Scope.Scope>()
   const run = Effect.runForkWith(context)
+  const pressing = Latch.makeUnsafe(false)
   const socket = new Socket({
     quiche,
     configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
@@ -153,6 +155,7 @@ const open = Effect.fnUntraced(function* (
       ),
     onWarning: (text) => void run(Effect.logWarning(text)),
     now,
+    onPressing: () => pressing.openUnsafe(),
     outbox: new Outbox(udp.send)
   })
 
@@ -165,7 +168,7 @@ const open = Effect.fnUntraced(function* (
       socket.close()
     }
   })
-  yield* Effect.forkScoped(housekeeping(socket, bind, now))
+  yield* Effect.forkScoped(housekeeping(socket, pressing, now))
   // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
@@ -184,20 +187,16 @@ const openUdp = (
     ? nodeUdp.open(address)
     : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))
 
-const housekeeping = Effect.fnUntraced(function* (socket: Socket, bind: BindOptions, now: () => number) {
-  const limits = {
-    keepAlive: Duration.toMillis(bind.keepAliveInterval),
-    handshake: Duration.toMillis(bind.handshakeTimeout),
-    stall: Duration.toMillis(bind.stallTimeout)
-  }
-  const shortest = Math.min(limits.keepAlive, limits.handshake, limits.stall)
-  const interval = Math.min(Math.max(shortest / 8, tunables.minSweep), tunables.maxSweep)
+/** Sweeps; sooner than it was to when something has become `pressing`. */
+const housekeeping = Effect.fnUntraced(function* (socket: Socket, pressing: Latch.Latch, now: () => number) {
   let last = now()
   while (true) {
-    yield* Effect.sleep(interval)
+    const interval = socket.sweepInterval
+    yield* Effect.raceFirst(Effect.sleep(interval), pressing.await)
+    pressing.closeUnsafe()
     const woken = now()
     // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
-    socket.sweep(Math.min(woken - last, 2 * interval), limits)
+    socket.sweep(Math.min(woken - last, 2 * interval))
     last = woken
   }
 })

@@ -155,9 +155,16 @@ export interface BackingConnection {
   readonly isInCompany?: boolean | undefined
   /**
    * Asks the peer for a sign of life. Without one within a few seconds the connection ends with `IdleTimedOut`. Asked
-   * when the peer dials although this connection is there: it may have lost it.
+   * when the peer dials although this connection is there: it may have lost it. Asked again, it asks the peer again.
    */
   readonly checkAlive?: (() => void) | undefined
+  /**
+   * Whether what `onUnresponsive` tells of still holds: something waits for the peer, and nothing has been heard of it
+   * for a few probe timeouts. Anything that is heard ends it. Without this, `onUnresponsive` is not followed.
+   */
+  readonly isUnresponsive?: boolean | undefined
+  /** Ends the connection with `IdleTimedOut`: its peer has been found to have lost it. Without this it is closed. */
+  readonly timeOut?: (() => void) | undefined
 }
 
 /**
@@ -171,6 +178,12 @@ export interface ConnectionEvents {
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
   /** `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
+  /**
+   * Something waits for the peer, an acknowledgement or an answer, and nothing has been heard of it for a few probe
+   * timeouts (RFC 9002, section 6.2). It may have crashed, and be back: its endpoint then dials it beside this
+   * connection. Told once until `isUnresponsive` has been false.
+   */
+  readonly onUnresponsive?: (() => void) | undefined
   /**
    * The last event. Everything that arrived before has been offered to `onData`, even where nobody wanted more: what is
    * left of a connection that is gone is no more than its flow-control windows.

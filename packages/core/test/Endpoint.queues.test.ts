@@ -333,6 +333,38 @@ describe("idle connections", () => {
     }).pipe(onNetwork)
   )
 
+  it.effect("live with any idle timeout, though it be that of the peer, who has keep-alive off", () =>
+    Effect.gen(function* () {
+      for (const idleTimeout of ["100 millis", "3 seconds", "19 seconds", "30 seconds"] as const) {
+        for (const [mine, theirs] of [
+          [{ idleTimeout }, {}],
+          [{ idleTimeout }, { keepAliveInterval: Infinity }],
+          [{}, { idleTimeout, keepAliveInterval: Infinity }]
+        ]) {
+          const [one, two] = yield* pair(mine, theirs)
+          const connection = yield* one.connectTo("10.0.0.2:2")
+          yield* settle
+          yield* TestClock.adjust("1 minute")
+          assert.isTrue((yield* one.connectTo("10.0.0.2:2")) === connection, `after ${idleTimeout}`)
+          yield* Effect.all([one.close, two.close])
+          yield* settle
+        }
+      }
+    }).pipe(onNetwork)
+  )
+
+  it.effect("end dials, too, when they are shorter than the handshake timeout", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1", { idleTimeout: "5 seconds", retryDuration: 0 })
+      const dial = yield* Effect.forkChild(Effect.flip(one.connectTo("10.0.0.9:9")))
+      yield* settle
+      yield* TestClock.adjust("4999 millis")
+      assert.isUndefined(dial.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(dial))._tag, "ConnectionTimedOut")
+    }).pipe(onNetwork)
+  )
+
   it.effect("end after the idle timeout when keep-alive is off", () =>
     Effect.gen(function* () {
       const config = { keepAliveInterval: Infinity, idleTimeout: "30 seconds" } as const

@@ -122,7 +122,7 @@ describe("connectTo", () => {
 describe("the pool", () => {
   it.live("redials within the same sendMessage when the peer was killed and is there again", () =>
     Effect.gen(function* () {
-      const one = yield* endpoint({ idleTimeout: "1 second", keepAliveInterval: "10 minutes" })
+      const one = yield* endpoint({ idleTimeout: "1 second", keepAliveInterval: Infinity })
       const network = new Network()
       const scope = yield* Scope.make()
       const first = yield* Scope.provide(endpointBehind(network), scope)

@@ -177,7 +177,7 @@ describe("a configuration is read", () => {
   ] as const) {
     it.effect(`with ${shown(input)} as a duration`, () =>
       Effect.gen(function* () {
-        const config = yield* EndpointConfig.decode({ keepAliveInterval: input })
+        const config = yield* EndpointConfig.decode({ keepAliveInterval: input, idleTimeout: "5 minutes" })
         assert.strictEqual(Duration.toMillis(config.keepAliveInterval), millis)
       })
     )
@@ -251,7 +251,7 @@ describe("what is not acceptable is named, with the reason", () => {
       inputs: [...notWhole, 65_536, "4433"],
       accepted: [1, 65_535]
     },
-    idleTimeout: { reason: positive, inputs: [...notTime, 0, "0 seconds", Duration.zero], accepted: [1, "1 milli"] },
+    idleTimeout: { reason: positive, inputs: [...notTime, 0, "0 seconds", Duration.zero], accepted: [100, Infinity] },
     keepAliveInterval: { reason: positive, inputs: [...notTime, 0], accepted: [1, "Infinity"] },
     upnpLeaseDuration: { reason: positive, inputs: [...notTime, 0], accepted: ["1 day"] },
     retryDuration: {
@@ -312,6 +312,50 @@ describe("what is not acceptable is named, with the reason", () => {
       assert.strictEqual(started.message, "idleTimeOut: is no setting")
     }).pipe(onNetwork)
   )
+
+  describe("settings that contradict each other", () => {
+    const tooLong = (limit: string) =>
+      `keepAliveInterval: must be less than idleTimeout (${limit}), or infinite to turn keep-alive off`
+    const tooShort =
+      "idleTimeout: must be at least 100 milliseconds, for keep-alive to be in time, unless keepAliveInterval is infinite"
+    it.effect("are named, with the reason, from an object and from text", () =>
+      Effect.gen(function* () {
+        for (const [input, message] of [
+          [{ keepAliveInterval: "5 seconds", idleTimeout: "3 seconds" }, tooLong("3s")],
+          [{ keepAliveInterval: 3_000, idleTimeout: "3 seconds" }, tooLong("3s")],
+          [{ keepAliveInterval: "2 minutes" }, tooLong("1m")],
+          [{ idleTimeout: 99 }, tooShort],
+          [{ idleTimeout: 50, keepAliveInterval: 10 }, tooShort]
+        ] as const) {
+          const error = yield* Effect.flip(EndpointConfig.decode(input))
+          assert.strictEqual(error.message, message)
+          const env = Object.fromEntries(Object.entries(input).map(([key, value]) => [key, String(value)]))
+          const provider = ConfigProvider.fromEnv({ env })
+          const fromText = yield* Effect.flip(EndpointConfig.config().parse(provider))
+          assert.include(fromText.message, error.reason)
+        }
+      })
+    )
+
+    it.effect("are only those that somebody has asked for: the default keep-alive goes with every idle timeout", () =>
+      Effect.gen(function* () {
+        const short = yield* EndpointConfig.decode({ idleTimeout: "2 seconds" })
+        const again = yield* EndpointConfig.decode(short)
+        assert.deepStrictEqual(plain(again), { ...plain(EndpointConfig.defaults), idleTimeout: "2000 ms" })
+        yield* EndpointConfig.decode({ ...EndpointConfig.defaults, idleTimeout: "2 seconds" })
+        const provider = ConfigProvider.fromEnv({ env: { idleTimeout: "2 seconds" } })
+        assert.deepStrictEqual(plain(yield* EndpointConfig.config().parse(provider)), plain(short))
+      })
+    )
+
+    it.effect("are none when keep-alive is off, or follows the idle timeout a little late", () =>
+      Effect.gen(function* () {
+        yield* EndpointConfig.decode({ idleTimeout: 1, keepAliveInterval: Infinity })
+        yield* EndpointConfig.decode({ idleTimeout: "1 minute", keepAliveInterval: "59 seconds" })
+        yield* EndpointConfig.decode({ idleTimeout: Infinity, keepAliveInterval: "10 minutes" })
+      })
+    )
+  })
 
   it.effect("only the first, in the order of the fields", () =>
     Effect.gen(function* () {

@@ -302,6 +302,7 @@ const pool: Calls<Core.ConnectionPool.Pool> = {
   byId: silent(any),
   connect: call(inet, param(Effect.fail(new Core.ConnectionError.EndpointStopped()), Effect.isEffect)),
   current: silent(inet),
+  dial: call(inet, param(Effect.fail(new Core.ConnectionError.EndpointStopped()), Effect.isEffect)),
   readdress: silent(any),
   remove: silent(any),
   size: silent()

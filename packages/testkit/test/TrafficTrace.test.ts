@@ -518,6 +518,9 @@ describe("tracing", () => {
       return Effect.gen(function* () {
         const { connection, events } = yield* accept(fake, { ...silent, onStream: () => received })
         assert.isUndefined(connection.checkAlive)
+        assert.isUndefined(connection.isUnresponsive)
+        assert.isUndefined(connection.timeOut)
+        assert.isUndefined(events.onUnresponsive)
         assert.isUndefined(connection.seniority)
         assert.isUndefined(events.onMoved)
         const incoming = events.onStream(noStream, undefined)
@@ -534,11 +537,17 @@ describe("tracing", () => {
     Effect.suspend(() => {
       let checked = 0
       let moved = 0
+      let unresponsive = 0
+      let timedOut = 0
       const place = { remoteAddress: address("10.0.0.2:2") }
       const fake = backing({
         seniority: "a",
+        isUnresponsive: true,
         checkAlive: () => {
           checked++
+        },
+        timeOut: () => {
+          timedOut++
         }
       })
       Object.defineProperty(fake.connection, "remoteAddress", { get: () => place.remoteAddress })
@@ -549,11 +558,17 @@ describe("tracing", () => {
           onStream: () => received,
           onMoved: () => {
             moved++
+          },
+          onUnresponsive: () => {
+            unresponsive++
           }
         })
         assert.strictEqual(connection.seniority, "a")
         connection.checkAlive!()
         assert.strictEqual(checked, 1)
+        events.onUnresponsive!()
+        assert.strictEqual(unresponsive, 1)
+        assert.isTrue(connection.isUnresponsive)
         place.remoteAddress = address("10.0.0.3:3")
         events.onMoved!()
         assert.strictEqual(moved, 1)
@@ -562,15 +577,19 @@ describe("tracing", () => {
         assert.strictEqual(incoming.demand!(), 3)
         received.pauseAt = 0
         assert.isFalse(incoming.onData(text("x")))
+        connection.timeOut!()
+        assert.strictEqual(timedOut, 1)
         events.onClosed(new ApplicationClosed({ code: 1, reason: "" }))
         assert.deepStrictEqual(yield* sinceNote, [
           "10.0.0.1:1  bound",
           "10.0.0.1:1 ← 10.0.0.2:2  #1 accepted",
           "10.0.0.1:1 → 10.0.0.2:2  #1 asked for a sign of life",
+          "10.0.0.1:1 ← 10.0.0.2:2  #1 does not answer",
           "10.0.0.1:1 ← 10.0.0.3:3  #1 moved, from 10.0.0.2:2",
           "10.0.0.1:1 ← 10.0.0.3:3  #1 in1 opened",
           `10.0.0.1:1 ← 10.0.0.3:3  #1 in1 1 byte "x"`,
           "10.0.0.1:1 → 10.0.0.3:3  #1 in1 paused",
+          "10.0.0.1:1 → 10.0.0.3:3  #1 timed out",
           "10.0.0.1:1 ← 10.0.0.3:3  #1 ended: closed by the peer with code 1"
         ])
       }).pipe(traced(fake))

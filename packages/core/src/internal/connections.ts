@@ -24,6 +24,7 @@ import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
+import { Replacements } from "./replacements.ts"
 import type { Reply } from "./connection/reply.ts"
 import { DialledConnections } from "./dialledConnections.ts"
 import { Inbox } from "./inbox.ts"
@@ -46,6 +47,7 @@ export class Connections implements ConnectionOwner {
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   private readonly background: (effect: Effect.Effect<unknown>) => void
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private readonly replacements: Replacements
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -54,6 +56,8 @@ export class Connections implements ConnectionOwner {
     readonly pool: Pool
     readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+    /** Milliseconds of a clock that nobody sets. */
+    readonly now: () => number
     /** Runs an effect for as long as the endpoint lives. */
     readonly background: (effect: Effect.Effect<unknown>) => void
   }) {
@@ -68,6 +72,17 @@ export class Connections implements ConnectionOwner {
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
       sizeOf: (message) => message.payload.length
+    })
+    this.replacements = new Replacements({
+      dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
+      add: (connection) => this.announce(connection),
+      all: (connection) => this.allWithPeerOf(connection),
+      remove: (connection) => {
+        this.onLost(connection)
+        connection.timeOut()
+      },
+      now: options.now,
+      background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })
     this.disconnections = new Inbox({ capacity: config.messageBuffer })
@@ -108,6 +123,14 @@ export class Connections implements ConnectionOwner {
     const there = this.pool.all(peer)
     const elsewhere = this.dialled.all(peer).filter((connection) => !there.includes(connection))
     return [...there, ...elsewhere.filter(this.isPooled)]
+  }
+
+  /** Every connection with the peer of one: wherever that is, and where it was dialled. */
+  private allWithPeerOf({ dialledAddress, remoteAddress }: Connection): ReadonlyArray<ConnectionImpl> {
+    const there = this.all(remoteAddress)
+    const named = Option.isSome(dialledAddress) ? this.all(dialledAddress.value) : []
+    const all: ReadonlyArray<Connection> = [...there, ...named.filter((connection) => !there.includes(connection))]
+    return all as ReadonlyArray<ConnectionImpl>
   }
 
   /** The connection to use with `peer`, or a new one. */
@@ -151,11 +174,19 @@ export class Connections implements ConnectionOwner {
 
   /** Dials once, for the pool. */
   readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    Effect.suspend(() =>
+    this.dialFor(peer, (connection) => this.announce(connection))
+
+  /** Dials once; `made` is told at once of the connection that comes of it. */
+  private dialFor(
+    peer: NetAddress.InetAddress,
+    made: (connection: ConnectionImpl) => void
+  ): Effect.Effect<ConnectionImpl, ConnectionError> {
+    return Effect.suspend(() =>
       this.mayDisconnect
-        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => this.announce(connection)))
+        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => made(connection)))
         : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
     )
+  }
 
   /** Dials once, for a connection that stays out of the pool. */
   private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
@@ -216,7 +247,8 @@ export class Connections implements ConnectionOwner {
   }
 
   private announce(connection: ConnectionImpl): void {
-    if (!connection.isOpen) return
+    if (!connection.isOpen || this.announced.has(connection)) return
+    this.replacements.note(connection)
     this.announced.add(connection)
     this.pool.add(connection, connection.seniority)
     this.dialled.add(connection)
@@ -244,6 +276,10 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
+
+  readonly onUnresponsive = (connection: ConnectionImpl): void => {
+    if (this.announced.has(connection)) this.replacements.consider(connection)
+  }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))

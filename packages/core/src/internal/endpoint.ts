@@ -1,6 +1,7 @@
 /**
  * How an endpoint comes to be: the socket, the rooms behind it, the port mapping, the bootstrap, and the way down.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -125,6 +126,7 @@ const open = Effect.fnUntraced(function* (
   )
   const reason = unbindable(localAddress)
   if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
+  const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context())
   const namer = yield* callback("ConnectionId", yield* ConnectionId)
   const retrySchedule = yield* callback("RetrySchedule", yield* RetrySchedule)
@@ -134,6 +136,7 @@ const open = Effect.fnUntraced(function* (
     pool: yield* pools.open,
     nameOf: naming(namer, (warning) => Fiber.runIn(run(Effect.logError(warning)), scope)),
     respond: bootstrap.respond,
+    now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
     background: (effect) => Fiber.runIn(run(effect), scope)
   })
   // Finalizers run last to first: the endpoint counts as stopped before its connections end because of that, and the

@@ -18,3 +18,8 @@ it("an idle timeout is told in whole milliseconds, at least one, and none as 0",
   // RFC 9000, section 18.2: 0 disables it, so nothing else may become 0.
   assert.deepStrictEqual([60_000, 1.2, 0.3, Infinity].map(idleTimeout), [60_000, 2, 1, 0])
 })
+
+it("an idle timeout that no transport parameter has room for is told as the longest that fits", () => {
+  const longest = Number.MAX_SAFE_INTEGER
+  assert.deepStrictEqual([longest, 2 ** 62, 1e300].map(idleTimeout), [longest, longest, longest])
+})

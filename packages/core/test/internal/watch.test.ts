@@ -7,7 +7,7 @@ const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 /** A connection on which nothing happens, with a note of what its watch did to it. */
 const setup = (phase: Watched["phase"], share = 0) => {
   const done: Array<string> = []
-  const connection = { phase, received: 0, waits: false, stopped: 0 }
+  const connection = { phase, received: 0, waits: false, stopped: 0, idleTimeout: Infinity, awaitsAnswer: false }
   const watch = new Watch(
     {
       get phase() {
@@ -16,6 +16,9 @@ const setup = (phase: Watched["phase"], share = 0) => {
       heard: () => connection.received,
       stalled: () => connection.waits,
       oldestStop: () => connection.stopped,
+      idleTimeout: () => connection.idleTimeout,
+      awaitsAnswer: () => connection.awaitsAnswer,
+      checkResponsive: () => {},
       ping: () => done.push("ping"),
       issueIds: () => {},
       onHandshakeTimeout: () => done.push("handshake"),
@@ -80,6 +83,62 @@ describe("keep-alive", () => {
     // The peer has pinged, and this end has answered.
     sent()
     waits(18)
+  })
+
+  it("comes three times within the idle timeout, when that is short", () => {
+    const { connection, done, look, watch } = setup("established")
+    for (const [idleTimeout, seconds] of [
+      [15_000, 5],
+      [30_000, 9],
+      [3_600_000, 18]
+    ] as const) {
+      connection.idleTimeout = idleTimeout
+      watch.active = true
+      done.length = 0
+      look(1)
+      look(seconds - 1)
+      assert.deepStrictEqual(done, [])
+      look(1)
+      assert.deepStrictEqual(done, ["ping"])
+      // The peer pings in between, so that none of these is the second of this end's.
+      watch.active = true
+      look(1)
+      watch.active = true
+      look(1)
+    }
+  })
+
+  it("that is off stays so, however short the idle timeout is", () => {
+    const { connection, done, watch } = setup("established")
+    connection.idleTimeout = 3_000
+    connection.awaitsAnswer = true
+    for (let i = 0; i < 1_000; i++) watch.look(1_000, { ...limits, keepAlive: Infinity })
+    assert.deepStrictEqual(done, [])
+  })
+
+  it("comes sooner for a peer that owes an answer, and then later each time", () => {
+    const { connection, done, look, watch } = setup("established")
+    connection.awaitsAnswer = true
+    look(1)
+    const pings: Array<number> = []
+    for (let second = 1; second <= 70; second++) {
+      look(1)
+      if (done.length === 0) continue
+      done.length = 0
+      pings.push(second)
+      watch.active = true
+      look(1)
+      second += 1
+    }
+    const waits = pings.map((second, i) => second - (pings[i - 1] ?? 0) - (i === 0 ? 0 : 1))
+    assert.deepStrictEqual(waits, [1, 2, 4, 8, 16, 20])
+    // Something else has been sent: the peer lives, and what it owes from now on may be new.
+    for (const _ of [1, 2]) {
+      watch.active = true
+      look(1)
+    }
+    look(1)
+    assert.deepStrictEqual(done, ["ping"])
   })
 
   it("comes up to a quarter sooner, for each connection at a time of its own", () => {

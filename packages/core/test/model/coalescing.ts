@@ -55,12 +55,17 @@ export const coalescing = (
     close: (code, reason) => backing.close(code, reason),
     stats: () => backing.stats(),
     seniority: backing.seniority,
-    checkAlive: backing.checkAlive && (() => backing.checkAlive!())
+    checkAlive: backing.checkAlive && (() => backing.checkAlive!()),
+    get isUnresponsive() {
+      return backing.isUnresponsive
+    },
+    timeOut: backing.timeOut && (() => backing.timeOut!())
   })
 
   const events = (inner: ConnectionEvents): ConnectionEvents => ({
     onStream: (receive, send) => inner.onStream(receive, send && sender(send)),
     onMoved: () => inner.onMoved?.(),
+    onUnresponsive: () => inner.onUnresponsive?.(),
     onClosed: (close) => inner.onClosed(close)
   })
 

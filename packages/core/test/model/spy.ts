@@ -40,7 +40,11 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
       },
       stats: () => backing.stats(),
       seniority: backing.seniority,
-      checkAlive: backing.checkAlive && (() => backing.checkAlive!())
+      checkAlive: backing.checkAlive && (() => backing.checkAlive!()),
+      get isUnresponsive() {
+        return backing.isUnresponsive
+      },
+      timeOut: backing.timeOut && (() => backing.timeOut!())
     })
     begun = true
     const end: End = {
@@ -57,6 +61,7 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
     return {
       onStream: (receive, send) => events.onStream(receive, send),
       onMoved: () => events.onMoved?.(),
+      onUnresponsive: () => events.onUnresponsive?.(),
       onClosed: (close) => {
         end.closed = close
         end.closedAt = step()

@@ -109,7 +109,8 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
       close: (code, reason) => real.close(code, reason),
       stats: () => real.stats(),
       seniority: real.seniority,
-      checkAlive: () => real.checkAlive?.()
+      checkAlive: () => real.checkAlive?.(),
+      timeOut: () => real.timeOut?.()
     }
     return { ...members, ...changes.connection?.(members, end) }
   }
@@ -118,6 +119,7 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
     const real: ConnectionEvents = {
       onStream: within(world, "onStream", given.onStream),
       onMoved: () => given.onMoved?.(),
+      onUnresponsive: () => given.onUnresponsive?.(),
       onClosed: within(world, "onClosed", given.onClosed)
     }
     const changed = { ...real, ...changes.connectionEvents?.(real, end) }

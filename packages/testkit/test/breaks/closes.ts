@@ -143,10 +143,30 @@ export const closes: Breaks = {
     }))
   ),
   ...all(
-    ["dialling", "accepting"].map((side) => `keep-alive of the ${side} side keeps a connection that nobody uses`),
+    ["dialling", "accepting"].flatMap((side) => [
+      `keep-alive of the ${side} side keeps a connection that nobody uses`,
+      `keep-alive follows the smaller idle timeout, though it is that of the ${side} side, which pings nobody`
+    ]),
     breaking("nothing is kept alive", /deeply equal/u, () => ({
       options: () => ({ keepAliveInterval: Duration.infinity })
     }))
+  ),
+  "a connection that is told to time out ends with IdleTimedOut, and so do its streams": breaking(
+    "it is closed",
+    /deeply equal/u,
+    () => ({ connection: ({ close }) => ({ timeOut: () => close(0, "") }) })
+  ),
+  "a peer that answers is not told to be silent, though its application takes its time": breaking(
+    "it is told when nobody reads",
+    /deeply equal/u,
+    () => ({
+      connection: ({ openBi }, end) => ({
+        openBi: (priority, events) => {
+          queueMicrotask(() => end.events?.onUnresponsive?.())
+          return openBi(priority, events)
+        }
+      })
+    })
   ),
   "asking for a sign of life does no harm to a connection that lives": breaking(
     "it ends the connection",

@@ -51,6 +51,7 @@ export interface ConnectionOwner {
     reply: Reply | undefined
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
+  readonly onUnresponsive: (connection: ConnectionImpl) => void
   /** Nothing can be sent on it any more; `onClosed` follows. */
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
@@ -97,6 +98,21 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   checkAlive(): void {
     this.backing.checkAlive?.()
+  }
+
+  /** Whether something waits for the peer, and nothing is heard of it. */
+  get isUnresponsive(): boolean {
+    return this.ending === undefined && this.backing.isUnresponsive === true
+  }
+
+  get counters(): ConnectionStats {
+    return this.backing.stats()
+  }
+
+  /** Ends it because its peer has lost it. */
+  timeOut(): void {
+    if (this.backing.timeOut === undefined) this.backing.close(0, "")
+    else this.backing.timeOut()
   }
 
   get isOpen(): boolean {
@@ -177,6 +193,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   onMoved(): void {
     this.owner.onMoved(this)
+  }
+
+  onUnresponsive(): void {
+    this.owner.onUnresponsive(this)
   }
 
   onClosed(close: Close): void {

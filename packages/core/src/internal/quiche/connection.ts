@@ -30,6 +30,7 @@ import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import { type Flushed, PacketSender } from "./packetSender.ts"
 import { type PayloadSize, smallestPayload } from "./payloadSize.ts"
+import { Responsiveness } from "./responsiveness.ts"
 import * as socketErrors from "./socketErrors.ts"
 import * as tunables from "./tunables.ts"
 import type { Sender } from "./udp.ts"
@@ -99,6 +100,8 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   private flushed: Flushed = "all"
   /** Whether packets have come since it was last read. */
   private arrived = false
+  /** Whether packets to an id of this connection have come in this turn. */
+  private answered = false
   private heardOneRtt = false
   /** Whether all that was to be sent when the handshake was complete has left. */
   private handshakeSent = false
@@ -109,6 +112,8 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   private drainUntil = 0
   /** Packets that have come, timers that have expired, and turns that something else than the peer held back. */
   private occasions = 0
+  private readonly responsiveness: Responsiveness
+  private lifeAskedAt = -Infinity
   /** What to tell the peer of it, in the next turn. */
   private closing: Closing | undefined = undefined
 
@@ -137,6 +142,11 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
     this.ids = new ConnectionIds(this, options.id)
+    this.responsiveness = new Responsiveness({
+      heard: () => this.heard(),
+      isAwaited: () => this.outgoing.isAwaited || this.incoming.isAwaited,
+      onUnresponsive: () => this.events?.onUnresponsive?.()
+    })
     const { accounts, host, native, peer, watch } = this
     this.sender = new PacketSender({ native, host, peer, owner: this, payload: options.payload, accounts, watch })
     this.outgoing = new Outgoing({
@@ -183,7 +193,19 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   }
 
   checkAlive(): void {
-    if (this.phase === "established") this.watch.askForLife()
+    if (this.phase !== "established") return
+    const now = performance.now()
+    if (now - this.lifeAskedAt < tunables.lifeSignInterval) return
+    this.lifeAskedAt = now
+    this.watch.askForLife()
+  }
+
+  get isUnresponsive(): boolean {
+    return this.phase === "established" && this.localClose === undefined && this.responsiveness.isUnresponsive
+  }
+
+  timeOut(): void {
+    if (this.phase === "established") this.onSilence()
   }
 
   stats(): ConnectionStats {
@@ -213,6 +235,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     this.packetsThisTurn += 1
     this.occasions += 1
     this.arrived = true
+    this.answered = true
     this.peer.arrived += 1
     // The peer's address is followed here instead of in the binding, and only for a packet that it has authenticated and
     // not seen before: its count of packets tells.
@@ -240,6 +263,13 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
       }
     }
     this.host.touch(this)
+  }
+
+  /** Takes a packet that may be a stateless reset. If it is none, anybody may have sent it. */
+  receiveReset(packet: Uint8Array): void {
+    const { answered } = this
+    this.receive(packet, undefined)
+    this.answered = answered
   }
 
   private takeIn(packet: Uint8Array): void {
@@ -311,10 +341,8 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     // Without news there is nothing to read but what nobody wants yet.
     const news = this.arrived || this.incoming.isUnread
     this.arrived = false
-    if (this.packetsThisTurn > 0) {
-      this.lastReceived = now
-      this.ids.readRetired()
-    }
+    if (this.packetsThisTurn > 0) this.ids.readRetired()
+    if (this.answered) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
   }
@@ -360,12 +388,25 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     const timeout = this.native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     this.deadline = timeout === null ? Infinity : now + timeout + 1
+    if (this.phase === "established") this.deadline = Math.min(this.deadline, this.watchForAnswers(now, timeout))
     if (flushed === "held") this.deadline = Math.min(this.deadline, now + 2)
     if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
     else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
     if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
     if (this.isReading) this.deadline = Math.min(this.deadline, this.outgoing.deadline)
     this.host.wake(this)
+  }
+
+  /** When to find out whether the peer has fallen silent. */
+  private watchForAnswers(now: number, timeout: number | null): number {
+    const { answered, responsiveness } = this
+    this.answered = false
+    // With nothing in flight the only timer is the idle one. While something is, the retransmission timer is due sooner.
+    const idle = this.idleTimeout()
+    const inFlight = timeout !== null && timeout < idle - (now - this.lastReceived) - Math.min(50, idle / 10)
+    responsiveness.turned(now, answered, inFlight ? timeout : undefined)
+    if (responsiveness.due <= now) responsiveness.suspect()
+    return responsiveness.due
   }
 
   /** Closes because of what the transport found; the peer sees a transport error. */
@@ -405,6 +446,14 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
 
   oldestStop(elapsed: number): number {
     return this.incoming.oldestStop(elapsed)
+  }
+
+  awaitsAnswer(): boolean {
+    return this.incoming.isAwaited
+  }
+
+  checkResponsive(): void {
+    this.responsiveness.look()
   }
 
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
@@ -450,6 +499,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     if (!this.ids.issueFirst() && this.dialled) this.mustPing = true
     this.events = this.onEstablished?.(this)
     this.onEstablished = undefined
+    this.host.established(this)
   }
 
   private hasSentHandshake(): void {
@@ -542,7 +592,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   }
 
   /** The smaller of what both sides ask for (RFC 9000, section 10.1); 0 asks for none. */
-  private idleTimeout(): number {
+  idleTimeout(): number {
     if (this.agreedIdleTimeout === undefined) {
       const peer = this.native.stats().peerMaxIdleTimeout
       this.agreedIdleTimeout = peer > 0 ? Math.min(peer, this.host.idleTimeout) : this.host.idleTimeout

@@ -14,6 +14,8 @@ export interface ConnectionHost {
   readonly outbox: Outbox
   /** The connection's `remoteAddress` has changed. */
   readonly moved: (connection: Connection) => void
+  /** The handshake is complete: what both sides ask for is known. */
+  readonly established: (connection: Connection) => void
   /** The connection is over; it may still have to drain. */
   readonly ended: (connection: Connection) => void
   /** So many bytes more, or fewer, wait on the connection until they are read. */

@@ -125,6 +125,15 @@ export class Incoming implements RecvOwner {
     return true
   }
 
+  /** Whether the peer owes an answer on a stream that we opened. */
+  get isAwaited(): boolean {
+    for (const stream of this.streams.values()) {
+      // RFC 9000, section 2.1: the first bit tells who opened it.
+      if (((stream.id & 0x1) === 0) === this.host.dialled && !stream.ended && !stream.over) return true
+    }
+    return false
+  }
+
   get isClosing(): boolean {
     return this.host.isClosing()
   }

@@ -29,8 +29,13 @@ const make = (quiche: Quiche, options: Options, maxPayload: number): NativeConfi
   const { certificate, key } = options.credentials
   const config = quiche.Config.withBoringSslCtx(false, false, null, [key], [certificate], null)
   config.setApplicationProtos([tunables.alpn])
-  // 0 means that there is none (RFC 9000, section 10.1); the binding aborts the process on a negative number.
-  config.setMaxIdleTimeout(Number.isFinite(options.idleTimeout) ? Math.max(1, Math.ceil(options.idleTimeout)) : 0)
+  // 0 means that there is none (RFC 9000, section 10.1); the binding aborts the process on a negative number, and in a
+  // handshake on one that does not fit a variable-length integer (section 16).
+  config.setMaxIdleTimeout(
+    Number.isFinite(options.idleTimeout)
+      ? Math.min(Math.max(1, Math.ceil(options.idleTimeout)), Number.MAX_SAFE_INTEGER)
+      : 0
+  )
   config.setMaxRecvUdpPayloadSize(tunables.maxReceivePayload)
   config.setMaxSendUdpPayloadSize(maxPayload)
   config.setInitialMaxData(tunables.connectionCredit)

@@ -118,6 +118,13 @@ export class Outgoing implements SendOwner, SettlingStreams {
     return this.creditless.length + this.unconfirmed.length + this.halves.length > 0
   }
 
+  /** Whether somebody would miss the peer: something is yet to be sent, or to be acknowledged, or a stream is open. */
+  get isAwaited(): boolean {
+    if (this.queue.size + this.held.size + this.creditless.length + this.parked.length > 0) return true
+    for (const stream of this.sending) if (stream.written > 0) return true
+    return false
+  }
+
   /** Whether `settle` has something to do. */
   get settles(): boolean {
     return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0

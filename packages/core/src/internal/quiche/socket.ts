@@ -2,10 +2,12 @@
  * One UDP socket with all its QUIC connections, dialled and accepted: finds the connection of each packet, admits new
  * ones, and has each connection that something happened to take its turn.
  */
+import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import { overloadedCode } from "../code.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
+import { keepAliveInterval } from "../keepAlive.ts"
 import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
@@ -38,6 +40,9 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   private readonly refusals: Refusals
   private readonly now: () => number
+  private readonly onPressing: () => void
+  private readonly limits: Limits
+  private readonly usualInterval: number
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
@@ -52,6 +57,9 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
   private lastHost = ""
   private lastPort = 0
+  /** Connections that have to be looked at more often than the others, and how often, in milliseconds. */
+  private readonly pressing = new Map<Connection, number>()
+  private unswept = 0
   private lastAddress: NetAddress.InetAddress | undefined = undefined
 
   constructor(options: {
@@ -71,6 +79,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     readonly onWarning: (text: string) => void
     /** Milliseconds of Effect's clock. */
     readonly now: () => number
+    /** `sweepInterval` has become shorter. */
+    readonly onPressing?: () => void
   }) {
     this.quiche = options.quiche
     this.configOf = options.configOf
@@ -85,6 +95,10 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.onOverload = options.onOverload
     this.now = options.now
     this.refusals = new Refusals(options.address, options.now, options.onWarning)
+    this.onPressing = options.onPressing ?? (() => {})
+    this.limits = limitsOf(options.bind)
+    const { handshake, keepAlive, stall } = this.limits
+    this.usualInterval = lookInterval(Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall))
     this.loop = new Loop({
       dispatch: () => this.outbox.dispatch(),
       onOver: (connection) => this.connections.forget(connection),
@@ -182,7 +196,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** A stateless reset carries no id of ours, only a token at its end, which the binding knows (RFC 9000, section 10.3). */
   private mayBeReset(packet: Uint8Array, host: string, port: number): void {
     for (const connection of this.connections.at(host, port)) {
-      if (connection.dialled && !connection.moved(host, port)) connection.receive(packet.slice(), undefined)
+      if (connection.dialled && !connection.moved(host, port)) connection.receiveReset(packet.slice())
     }
   }
 
@@ -281,7 +295,17 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   readonly removeId = (connection: Connection, key: string): void => this.connections.removeId(connection, key)
 
-  readonly ended = (connection: Connection): void => this.connections.end(connection)
+  readonly established = (connection: Connection): void => {
+    const interval = lookInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
+    if (interval >= this.usualInterval) return
+    this.pressing.set(connection, interval)
+    this.onPressing()
+  }
+
+  readonly ended = (connection: Connection): void => {
+    this.pressing.delete(connection)
+    this.connections.end(connection)
+  }
 
   private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {
     if (this.lastAddress === undefined || this.lastPort !== port || this.lastHost !== host) {
@@ -332,11 +356,26 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   // --- housekeeping ------------------------------------------------------------------------------------------------
 
+  /** How often to call `sweep`, in milliseconds. */
+  get sweepInterval(): number {
+    let interval = this.usualInterval
+    for (const other of this.pressing.values()) interval = Math.min(interval, other)
+    return interval
+  }
+
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
-  sweep(elapsed: number, limits: Limits): void {
+  sweep(elapsed: number, limits = this.limits): void {
+    this.unswept += elapsed
+    for (const connection of this.pressing.keys()) this.look(connection, elapsed, limits)
+    if (this.pressing.size > 0 && this.unswept < this.usualInterval) return
     for (const connection of this.connections.all()) {
-      this.loop.guarded(connection, () => connection.watch.look(elapsed, limits))
+      if (!this.pressing.has(connection)) this.look(connection, this.unswept, limits)
     }
+    this.unswept = 0
+  }
+
+  private look(connection: Connection, elapsed: number, limits: Limits): void {
+    this.loop.guarded(connection, () => connection.watch.look(elapsed, limits))
   }
 
   /** Begins to end every connection. False when there is none to wait for. */
@@ -369,5 +408,14 @@ export class Socket implements BackingSocket, ConnectionHost {
 /** One name for a host, whether its zone came as an index or as the name of an interface. */
 const hostOf = ({ address, host }: IncomingDatagram): string =>
   host === undefined || host.includes("%") ? NetAddress.formatHost(address) : host
+
+const limitsOf = (bind: BindOptions): Limits => ({
+  keepAlive: Duration.toMillis(bind.keepAliveInterval),
+  handshake: Duration.toMillis(bind.handshakeTimeout),
+  stall: Duration.toMillis(bind.stallTimeout)
+})
+
+/** How often to look for what is to be done after `limit`. All in milliseconds. */
+const lookInterval = (limit: number): number => Math.min(Math.max(limit / 8, tunables.minSweep), tunables.maxSweep)
 
 const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)

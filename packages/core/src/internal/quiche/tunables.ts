@@ -160,6 +160,28 @@ export const unexplainedBytes = 16 << 20
 export const minSweep = 10
 export const maxSweep = 1_000
 
+/**
+ * A peer does not answer when nothing is heard of it for so many probe timeouts, and for so many milliseconds: a process
+ * may be busy for a while.
+ */
+export const silentProbes = 3
+export const leastSilence = 750
+
+/**
+ * At most so many milliseconds, though: the first round trips of a busy process look like those of a path around the
+ * world several times, and a peer that is that far away is not given up for it, but only dialled once more.
+ */
+export const mostSilence = 2_000
+
+/**
+ * How long nothing must have been sent, in milliseconds, for a peer that owes an answer to be pinged; then twice as long
+ * each time, up to the keep-alive interval. The question has been acknowledged: nothing else would tell of its death.
+ */
+export const firstReminder = 1_000
+
+/** The least time between two signs of life that are asked for, in milliseconds. */
+export const lifeSignInterval = 50
+
 /** How long a connection in doubt may take to show a sign of life, in milliseconds. */
 export const lifeSign = 3_000
 

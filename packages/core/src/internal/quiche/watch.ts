@@ -3,6 +3,7 @@
  * asked for a sign of life. The socket's housekeeping looks at it now and then and tells how long ago it last did. A time
  * begins with the first look that finds its reason, so nothing ends early, and nothing more than two looks late.
  */
+import { keepAliveInterval } from "../keepAlive.ts"
 import * as tunables from "./tunables.ts"
 
 /** In milliseconds. */
@@ -21,9 +22,15 @@ export interface Watched {
   readonly stalled: () => boolean
   /** For how long, in milliseconds, the peer has gone on with a stream that it was asked to stop. */
   readonly oldestStop: (elapsed: number) => number
+  /** The idle timeout that both sides agreed on, in milliseconds. */
+  readonly idleTimeout: () => number
+  /** Whether the peer owes an answer. */
+  readonly awaitsAnswer: () => boolean
   readonly ping: () => void
   /** Issues the connection ids that the peer is short of. */
   readonly issueIds: (elapsed: number) => void
+  /** Finds out whether the peer does not answer any more, and tells. */
+  readonly checkResponsive: () => void
   readonly onHandshakeTimeout: () => void
   readonly onStall: () => void
   readonly onSilence: () => void
@@ -39,6 +46,8 @@ export class Watch {
   private pinged = false
   private pinging = false
   private idleFor = 0
+  /** How long a peer that owes an answer may be silent until it is pinged. */
+  private reminder = tunables.firstReminder
   private handshakingFor: number | undefined = undefined
   private stalledFor: number | undefined = undefined
   private doubtedFor: number | undefined = undefined
@@ -58,9 +67,9 @@ export class Watch {
     this.patience = 0.9 - 0.15 * phase
   }
 
+  /** Pings each time it is asked; how long the answer may take is counted from the first. */
   askForLife(): void {
-    if (this.heardBefore !== undefined) return
-    this.heardBefore = this.watched.heard()
+    this.heardBefore ??= this.watched.heard()
     this.watched.ping()
   }
 
@@ -71,7 +80,8 @@ export class Watch {
       this.handshakingFor = longer(before, elapsed)
       if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) watched.onHandshakeTimeout()
     } else if (watched.phase === "established") {
-      this.keepAlive(elapsed, limits.keepAlive)
+      this.keepAlive(elapsed, keepAliveInterval(limits.keepAlive, watched.idleTimeout()))
+      watched.checkResponsive()
       watched.issueIds(elapsed)
       // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
       // can come to a stop for good.
@@ -85,12 +95,17 @@ export class Watch {
     if (this.active) {
       this.active = false
       this.idleFor = 0
+      if (!this.pinging) this.reminder = tunables.firstReminder
       this.pinged = this.pinging
       this.pinging = false
       return
     }
     this.idleFor += elapsed
-    if (this.idleFor < interval * (this.pinged ? 1 : this.patience)) return
+    if (this.idleFor < interval * (this.pinged ? 1 : this.patience)) {
+      // Before it is due, too, when the peer owes an answer: it may have died.
+      if (this.idleFor < this.reminder || interval === Infinity || !this.watched.awaitsAnswer()) return
+      this.reminder *= 2
+    }
     this.pinging = true
     this.watched.ping()
   }

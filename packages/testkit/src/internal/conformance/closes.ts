@@ -250,6 +250,50 @@ export const closes: Group = {
         })
       )
     ),
+    ...(["client", "server"] as const).map((side) =>
+      rule(
+        `keep-alive follows the smaller idle timeout, though it is that of the ${side === "client" ? "dialling" : "accepting"} side, which pings nobody`,
+        Effect.gen(function* () {
+          const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
+          const { far, near } = yield* connect({ [side]: idle })
+          // As long as others take to time out, one after the other.
+          for (let i = 0; i < 3; i++) {
+            const other = yield* connect({ client: idle, server: idle })
+            yield* until("an idle connection is over", () => other.near.closes.length > 0)
+          }
+          assert.deepStrictEqual([near.closes, far.closes], [[], []])
+          yield* roundTrip(near)
+          yield* roundTrip(far)
+        })
+      )
+    ),
+    rule(
+      "a connection that is told to time out ends with IdleTimedOut, and so do its streams",
+      Effect.gen(function* () {
+        const { near } = yield* connect()
+        if (near.connection.timeOut === undefined) return
+        const answer = new Received(near.record)
+        near.write(near.connection.openBi(0, answer).send, text("begun"), false)
+        near.connection.timeOut()
+        yield* until("it is over", () => near.closes.length > 0)
+        assert.deepStrictEqual([near.closes, answer.ends], [[new IdleTimedOut()], [new IdleTimedOut()]])
+      })
+    ),
+    rule(
+      "a peer that answers is not told to be silent, though its application takes its time",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const answer = new Received(near.record)
+        near.write(near.connection.openBi(0, answer).send, text("a question"), true)
+        yield* until("the question has come", () => far.messages.length > 0)
+        // As long as others take to time out.
+        const idle = { idleTimeout: Duration.seconds(5), keepAliveInterval: Duration.infinity }
+        const other = yield* connect({ client: idle, server: idle })
+        yield* until("an idle connection is over", () => other.near.closes.length > 0)
+        assert.isFalse(near.connection.isUnresponsive ?? false)
+        assert.deepStrictEqual([near.silences, near.closes], [0, []])
+      })
+    ),
     rule(
       "asking for a sign of life does no harm to a connection that lives",
       Effect.gen(function* () {

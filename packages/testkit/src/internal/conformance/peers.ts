@@ -87,6 +87,8 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   readonly closes: Array<Close> = []
   /** How often it was told that the peer has moved. */
   moves = 0
+  /** How often that the peer does not answer. */
+  silences = 0
   readonly record: Log
   /** Told of each stream and of the close, from within the callback. */
   heed: ((stream: Stream) => void) | undefined
@@ -113,6 +115,11 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   readonly onMoved = (): void => {
     this.moves += 1
     if (this.closes.length > 0) this.record.faults.push("onMoved after onClosed")
+  }
+
+  readonly onUnresponsive = (): void => {
+    this.silences += 1
+    if (this.closes.length > 0) this.record.faults.push("onUnresponsive after onClosed")
   }
 
   readonly onClosed = (close: Close): void => {

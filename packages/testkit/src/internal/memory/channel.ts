@@ -35,6 +35,8 @@ export class Channel {
   finQueued = false
   onAcknowledged: Write["done"] | undefined
 
+  /** The other direction, when this one carries its answer. */
+  asked: Channel | undefined
   events: RecvEvents | undefined
   begun = false
   chunks: Array<Uint8Array> = []

@@ -37,6 +37,13 @@ const lifeSign = 3_000
 /** Connections are kept alive at multiples of this, in milliseconds, so that hours of it do not take a test long. */
 const longestBeat = 5_000
 
+/** Of an idle timeout, how often a connection is kept alive at least. */
+const keepAliveShare = 1 / 3
+
+/** How long a peer may not answer, in milliseconds and in round trips, until it is told to be unresponsive. */
+const leastSilence = 750
+const silentRoundTrips = 3
+
 /** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
@@ -62,8 +69,8 @@ export class MemoryConnection implements BackingConnection {
   peer: MemoryConnection | undefined
   private readonly wire: MemoryWire
   private readonly onFailed: ((error: ConnectionError) => void) | undefined
-  private readonly keepAlive: number
-  private readonly beat: number
+  private keepAlive = Infinity
+  private beat = longestBeat
   private readonly dialled: boolean
   private timeout: number
   private events: ConnectionEvents | undefined
@@ -74,6 +81,12 @@ export class MemoryConnection implements BackingConnection {
   private packetsReceived = 0
   private bytesReceived = 0
   private underway = 0
+  /** When the first packet was sent that the peer has not answered, with anything. */
+  private unansweredSince: number | undefined
+  private watching = false
+  /** What had been received when the peer came to be suspected, and whether its owner knows. */
+  private suspectedAfter: number | undefined
+  private told = false
   /** Streams opened, and how far the peer lets that go. */
   private opened = 0
   private openCredit = streamCredit
@@ -101,9 +114,10 @@ export class MemoryConnection implements BackingConnection {
     this.seniority = seniority
     this.onFailed = onFailed
     this.dialled = onFailed !== undefined
-    this.keepAlive = Duration.toMillis(port.options.keepAliveInterval)
-    this.beat = Math.min(Math.max(this.keepAlive / 4, 1), longestBeat)
-    this.timeout = Duration.toMillis(port.options.handshakeTimeout)
+    this.timeout = Math.min(
+      Duration.toMillis(port.options.handshakeTimeout),
+      Duration.toMillis(port.options.idleTimeout)
+    )
     this.heardAt = wire.timeline.now()
     this.link = new Link(
       wire,
@@ -125,6 +139,9 @@ export class MemoryConnection implements BackingConnection {
     if (this.ended) return events.onClosed(this.closed!)
     const [own, theirs] = [this.port, this.peer!.port].map(({ options }) => Duration.toMillis(options.idleTimeout))
     this.timeout = Math.min(own!, theirs!)
+    const wished = Duration.toMillis(this.port.options.keepAliveInterval)
+    this.keepAlive = wished === Infinity ? Infinity : Math.min(wished, this.timeout * keepAliveShare)
+    this.beat = Math.min(Math.max(this.keepAlive / 4, 1), longestBeat)
     this.cancelTimer()
     this.tick()
   }
@@ -173,6 +190,18 @@ export class MemoryConnection implements BackingConnection {
     })
   }
 
+  get isUnresponsive() {
+    return this.suspectedAfter === this.packetsReceived && this.closed === undefined && this.isAwaited()
+  }
+
+  readonly timeOut = () => {
+    if (this.closed !== undefined) return
+    const silence = (this.closed = new IdleTimedOut())
+    const notice = (peer: MemoryConnection) => peer.finish(new TransportClosed({ code: 0, reason: "no sign of life" }))
+    this.link.close((_, source) => this.peer?.receive(source, 0, notice))
+    this.wire.timeline.schedule(0, () => this.finish(silence))
+  }
+
   readonly stats = (): ConnectionStats => ({
     roundTripTime: Duration.millis(this.link.latency + (this.peer?.link.latency ?? 0)),
     packetsSent: this.link.packets,
@@ -205,6 +234,7 @@ export class MemoryConnection implements BackingConnection {
     const back = events && new Channel(0, true, announce)
     if (back !== undefined && this.closed === undefined) {
       back.events = events
+      back.asked = out
       this.receiving.add(back)
     }
     return { send: this.sender(out), back }
@@ -311,6 +341,7 @@ export class MemoryConnection implements BackingConnection {
     const fin = last && write.fin
     if (fin) channel.onAcknowledged = write.done
     if (size > 0 || fin) {
+      this.expectAnswer()
       this.send(size, (peer) => {
         channel.announce()
         peer.take(channel, chunk, fin)
@@ -412,6 +443,8 @@ export class MemoryConnection implements BackingConnection {
     this.heardAt = this.wire.timeline.now()
     this.packetsReceived++
     this.bytesReceived += size
+    this.unansweredSince = undefined
+    this.told = false
     if (source.key !== this.link.to.key) {
       this.link.to = source
       this.events?.onMoved?.()
@@ -419,8 +452,47 @@ export class MemoryConnection implements BackingConnection {
     deliver(this)
   }
 
+  /** Something is about to be sent that the peer answers at once. */
+  private expectAnswer() {
+    // What is sent to a peer that is silent already matters when somebody waits for it.
+    if (this.suspectedAfter === this.packetsReceived) this.wire.timeline.schedule(0, this.tell)
+    this.unansweredSince ??= this.wire.timeline.now()
+    if (!this.watching) this.watchFor(this.patience)
+  }
+
+  private get patience() {
+    return Math.max(leastSilence, silentRoundTrips * Duration.toMillis(this.stats().roundTripTime))
+  }
+
+  private watchFor(delay: number) {
+    this.watching = true
+    this.wire.timeline.schedule(delay, () => {
+      this.watching = false
+      if (this.unansweredSince === undefined || this.ended) return
+      const left = this.unansweredSince + this.patience - this.wire.timeline.now()
+      if (left > 0) return this.watchFor(left)
+      this.suspectedAfter = this.packetsReceived
+      this.tell()
+    })
+  }
+
+  private readonly tell = () => {
+    if (this.told || !this.isUnresponsive) return
+    this.told = true
+    this.events?.onUnresponsive?.()
+  }
+
+  /** Whether somebody would miss the peer: something is to be sent or acknowledged, or an answer to come. */
+  private isAwaited() {
+    if (this.blocked.size > 0) return true
+    for (const channel of this.sending) if (channel.sent > 0) return true
+    for (const channel of this.receiving) if (channel.asked?.begun === true) return true
+    return false
+  }
+
   /** A packet that the peer answers. */
   private probe() {
+    if (this.isAwaited()) this.expectAnswer()
     this.send(0, (peer) => peer.send(0, () => {}))
   }
 

@@ -198,6 +198,9 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
     get remoteAddress() {
       return connection.remoteAddress
     },
+    get isUnresponsive() {
+      return connection.isUnresponsive
+    },
     openUni: (priority) => {
       const name = open(false, priority)
       return sendStream(connection.openUni(priority), end, name)
@@ -222,6 +225,15 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
             end.says("asked for a sign of life")
             connection.checkAlive!()
           }
+        }),
+    ...(connection.timeOut === undefined
+      ? undefined
+      : {
+          timeOut: () => {
+            if (!end.over) end.says("timed out")
+            end.over = true
+            connection.timeOut!()
+          }
         })
   }
 }
@@ -234,9 +246,16 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     end.hears(`moved, from ${before}`)
     events.onMoved?.()
   }
+  const onUnresponsive = () => {
+    end.hears("does not answer")
+    events.onUnresponsive?.()
+  }
   return {
     get onMoved() {
       return events.onMoved === undefined ? undefined : onMoved
+    },
+    get onUnresponsive() {
+      return events.onUnresponsive === undefined ? undefined : onUnresponsive
     },
     onStream: (receive, send) => {
       end.accepted += 1
