@@ -15,6 +15,7 @@ import type {
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
+import { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { Closing } from "./closing.ts"
 import { Coalesced } from "./coalesced.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
@@ -85,6 +86,7 @@ export class Connection implements BackingConnection, Watched, Turning {
   private readonly sender: PacketSender
   private readonly coalesced = new Coalesced()
   private readonly accounts: Accounts
+  private readonly acknowledged = new AcknowledgedPackets()
   private packetsThisTurn = 0
   private bytesThisTurn = 0
   /** What of `accounts.unread` the socket has been told. */
@@ -123,13 +125,14 @@ export class Connection implements BackingConnection, Watched, Turning {
     const over = () => (this.isOver ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
-    const { accounts, host, native, peer, watch } = this
-    this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, watch })
+    const { accounts, acknowledged, host, native, peer, watch } = this
+    this.sender = new PacketSender({ native, host, peer, payload: options.payload, accounts, acknowledged, watch })
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
       touch,
       over,
+      acknowledged,
       heardAt: (recv) => this.heardAt(recv),
       idleTimeout: () => this.idleTimeout()
     })
@@ -211,6 +214,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     } else {
       this.takeIn(packet)
       this.heardOneRtt = true
+      if (this.phase === "established") this.acknowledged.received(packet)
     }
     if (tells && this.phase === "established") {
       if (this.heard() === before) {
@@ -250,6 +254,7 @@ export class Connection implements BackingConnection, Watched, Turning {
     // It may be called for reasons of this connection's own, too.
     if (this.native.timeout() === 0) {
       this.outgoing.expired()
+      this.acknowledged.expired()
       this.coalesced.expired()
       this.sender.payload.expired(performance.now())
     }
@@ -284,7 +289,9 @@ export class Connection implements BackingConnection, Watched, Turning {
     this.arrived = false
     if (this.packetsThisTurn > 0) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
-    if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
+    if (!news || !this.isReading) return
+    this.outgoing.letAnswersEnd()
+    this.bytesThisTurn += this.incoming.read(false)
   }
 
   /** The second part: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */

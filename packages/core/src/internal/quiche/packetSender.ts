@@ -3,6 +3,7 @@
  * the rate to one peer.
  */
 import type { Accounts } from "./accounts.ts"
+import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { Burst } from "./burst.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import type { NativeConnection } from "./native.ts"
@@ -22,6 +23,7 @@ export class PacketSender {
   private readonly host: ConnectionHost
   private readonly peer: PeerAddress
   private readonly accounts: Accounts
+  private readonly acknowledged: AcknowledgedPackets
   private readonly watch: Watch
   private readonly allowance: SendAllowance
   private readonly burst: Burst
@@ -32,6 +34,7 @@ export class PacketSender {
     readonly peer: PeerAddress
     readonly payload: PayloadSize
     readonly accounts: Accounts
+    readonly acknowledged: AcknowledgedPackets
     readonly watch: Watch
   }) {
     this.native = options.native
@@ -39,6 +42,7 @@ export class PacketSender {
     this.peer = options.peer
     this.payload = options.payload
     this.accounts = options.accounts
+    this.acknowledged = options.acknowledged
     this.watch = options.watch
     this.allowance = new SendAllowance(options.host.sendRate)
     this.burst = new Burst(options.payload.isTrusted)
@@ -46,14 +50,15 @@ export class PacketSender {
 
   /** Sends what is ready, up to `most` bytes: one turn's, unless told. Before the handshake is over packets are small. */
   flush(now: number, established: boolean, most?: number): Flushed {
-    const { accounts, allowance, native, payload, peer, watch } = this
+    const { accounts, acknowledged, allowance, native, payload, peer, watch } = this
     const { outbox } = this.host
     allowance.refill(now)
     for (let left = most ?? this.burst.size; left > 0;) {
       if (allowance.isSpent || !outbox.hasRoom) return "held"
+      const buffer = outbox.packetBuffer(established ? payload.next(now) : smallestPayload)
       let sent: readonly [number, unknown] | null
       try {
-        sent = native.send(outbox.packetBuffer(established ? payload.next(now) : smallestPayload))
+        sent = native.send(buffer)
       } catch {
         return "all"
       }
@@ -63,6 +68,7 @@ export class PacketSender {
       allowance.spend(length)
       accounts.sent()
       this.packets += 1
+      acknowledged.sent(buffer, length)
       watch.active = true
       outbox.addBuffered(length, peer.targetOf(length))
       if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)
