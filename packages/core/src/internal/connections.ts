@@ -230,17 +230,15 @@ export class Connections implements ConnectionOwner {
     reply: Reply | undefined
   ): void => {
     if (reply === undefined) return
-    reply.question()
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of what a question may take: the answer no must still arrive in time.
       isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
     }
-    this.background(
-      Effect.onExit(this.respond(asker, message), (exit) =>
-        Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
-      )
+    const answer = Effect.onExit(this.respond(asker, message), (exit) =>
+      Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
     )
+    reply.question(() => this.background(answer))
   }
 
   readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
