@@ -288,6 +288,31 @@ describe.concurrent("a network that", () => {
     })
   )
 
+  it.live(
+    "loses acknowledgements, and a fin that followed alone: it comes with bytes that were read already, and is noticed",
+    () =>
+      Effect.gen(function* () {
+        const network = new Network()
+        const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+        const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+        const { done, results } = outcomes()
+        network.incoming = blocked
+        const { send } = near.connection.openBi(0, new Received())
+        send.write(text("asked"), false, () => {})
+        yield* until("the question", () => far.filled[0]?.text === "asked")
+        network.outgoing = blocked
+        send.write(new Uint8Array(0), true, done)
+        yield* turn
+        yield* turn
+        network.outgoing = open
+        yield* until("the end", () => far.filled[0]!.ends.length > 0)
+        network.incoming = open
+        yield* until("the confirmation", () => results.length > 0)
+        assert.deepStrictEqual(far.filled[0]!.ends, [undefined])
+        assert.deepStrictEqual(results, ["done"])
+      })
+  )
+
   it.live("loses every packet in both directions confirms nothing", () =>
     Effect.gen(function* () {
       const network = new Network()
