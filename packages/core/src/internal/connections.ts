@@ -19,7 +19,13 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type { BackingConnection, BackingSocket, ConnectionEvents, NetworkInterface } from "../Transport.ts"
+import type {
+  BackingConnection,
+  BackingSocket,
+  ConnectionEvents,
+  HeldStreams,
+  NetworkInterface
+} from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
@@ -242,6 +248,16 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
+
+  readonly onStreamsHeld = (connection: ConnectionImpl, { by, count }: HeldStreams): void => {
+    const { remoteAddress } = connection
+    const why = {
+      Opener: `streams to ${remoteAddress} wait: ${count} that were opened here are not finished`,
+      Answerer: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
+      Answers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
+    }
+    this.background(Effect.logWarning(why[by]))
+  }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))

@@ -61,6 +61,7 @@ export const coalescing = (
   const events = (inner: ConnectionEvents): ConnectionEvents => ({
     onStream: (receive, send) => inner.onStream(receive, send && sender(send)),
     onMoved: () => inner.onMoved?.(),
+    onStreamsHeld: (held) => inner.onStreamsHeld?.(held),
     onClosed: (close) => inner.onClosed(close)
   })
 

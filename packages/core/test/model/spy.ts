@@ -57,6 +57,7 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
     return {
       onStream: (receive, send) => events.onStream(receive, send),
       onMoved: () => events.onMoved?.(),
+      onStreamsHeld: (held) => events.onStreamsHeld?.(held),
       onClosed: (close) => {
         end.closed = close
         end.closedAt = step()

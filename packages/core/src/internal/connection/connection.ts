@@ -21,6 +21,7 @@ import type {
   BackingSendStream,
   ConnectionEvents,
   ConnectionStats,
+  HeldStreams,
   RecvEvents,
   StreamFailure
 } from "../../Transport.ts"
@@ -52,6 +53,7 @@ export interface ConnectionOwner {
     reply: Reply | undefined
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
+  readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
   /** Nothing can be sent on it any more; `onClosed` follows. */
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
@@ -181,6 +183,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   onMoved(): void {
     this.owner.onMoved(this)
+  }
+
+  onStreamsHeld(held: HeldStreams): void {
+    this.owner.onStreamsHeld(this, held)
   }
 
   onClosed(close: Close): void {

@@ -21,6 +21,7 @@ import { Coalesced } from "./coalesced.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { HeldWatch } from "./heldStreams.ts"
 import type { NativeConnection } from "./native.ts"
 import type { Turning } from "./idleTurns.ts"
 import { Incoming } from "./incoming.ts"
@@ -61,6 +62,7 @@ export class Connection implements BackingConnection, Watched, Turning {
   workSeen = 0
   wasIdle = false
   readonly watch: Watch
+  private readonly heldWatch = new HeldWatch()
   handshakeTimedOut = false
   versionMismatch = false
   onEstablished: ((connection: Connection) => ConnectionEvents) | undefined
@@ -375,6 +377,11 @@ export class Connection implements BackingConnection, Watched, Turning {
     const moved = this.outgoing.progress !== this.progressSeen
     this.progressSeen = this.outgoing.progress
     return this.outgoing.waits && !moved
+  }
+
+  lookForHeld(): void {
+    const held = this.heldWatch.look(this.outgoing.heldStreams(() => this.incoming.answers))
+    if (held !== undefined) this.events?.onStreamsHeld?.(held)
   }
 
   oldestStop(elapsed: number): number {

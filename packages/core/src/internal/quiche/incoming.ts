@@ -212,6 +212,15 @@ export class Incoming implements RecvOwner {
     return oldest
   }
 
+  /** Streams opened here whose answers have not been read to their ends. */
+  get answers(): number {
+    let count = 0
+    for (const { id, over } of this.streams.values()) {
+      if (!over && (id & 0x2) === 0 && ((id & 0x1) === 0) === this.host.dialled) count += 1
+    }
+    return count
+  }
+
   wasReset(): void {
     this.host.accounts.wasReset()
   }

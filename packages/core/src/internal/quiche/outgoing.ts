@@ -4,6 +4,7 @@
 import type { StreamFailure } from "../../Transport.ts"
 import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { untraced } from "./errorCode.ts"
+import type { HeldNow } from "./heldStreams.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
 import { PeerBacklog } from "./peerBacklog.ts"
@@ -16,7 +17,8 @@ import {
   initialStreamWindow,
   leastConfirmed,
   longestCreditProbe,
-  maxOpenStreams
+  maxOpenStreams,
+  streamCredit
 } from "./tunables.ts"
 
 const shutdownWrite = 1
@@ -126,6 +128,30 @@ export class Outgoing implements SendOwner, SettlingStreams {
    */
   get waits(): boolean {
     return this.creditless.length + this.unconfirmed.length + this.halves.length > 0
+  }
+
+  /** Which streams keep others from being opened; `answers` of streams opened here have not been read to their ends. */
+  heldStreams(answers: () => number): HeldNow | undefined {
+    const begun = this.nextUni + this.nextBi
+    if (this.opened >= maxOpenStreams && this.queue.hasNew) {
+      // As long as one is being finished, its place will be free.
+      const count = this.countUnfinished(true)
+      return count === this.opened ? { by: "Opener", count, begun } : undefined
+    }
+    if (this.creditless.some(({ bidirectional }) => bidirectional)) return { by: "Answers", count: answers(), begun }
+    if (this.sending.size - this.opened < streamCredit) return undefined
+    const count = this.countUnfinished(false)
+    return count >= streamCredit ? { by: "Answerer", count, begun: 0 } : undefined
+  }
+
+  private countUnfinished(ours: boolean): number {
+    let count = 0
+    for (const stream of this.sending) if (!stream.finQueued && this.isOurs(stream) === ours) count += 1
+    return count
+  }
+
+  private isOurs(stream: SendStream): boolean {
+    return (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
   }
 
   /** Whether `settle` has something to do. */
@@ -565,7 +591,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.work += 1
     this.long.end(stream)
     if (stream.bidirectional && stream.finWritten && this.sending.has(stream)) this.unconfirmedHalves -= 1
-    const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
+    const ours = this.isOurs(stream)
     if (this.sending.delete(stream) && ours) this.opened -= 1
   }
 }

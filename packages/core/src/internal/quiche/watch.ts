@@ -21,6 +21,8 @@ export interface Watched {
   readonly stalled: () => boolean
   /** For how long, in milliseconds, the peer has gone on with a stream that it was asked to stop. */
   readonly oldestStop: (elapsed: number) => number
+  /** Tells when streams wait for others that nobody ends. */
+  readonly lookForHeld: () => void
   readonly ping: () => void
   readonly onHandshakeTimeout: () => void
   readonly onStall: () => void
@@ -70,6 +72,7 @@ export class Watch {
       if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) watched.onHandshakeTimeout()
     } else if (watched.phase === "established") {
       this.keepAlive(elapsed, limits.keepAlive)
+      watched.lookForHeld()
       // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
       // can come to a stop for good.
       this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined

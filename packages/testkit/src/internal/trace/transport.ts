@@ -235,6 +235,9 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     events.onMoved?.()
   }
   return {
+    get onStreamsHeld() {
+      return events.onStreamsHeld?.bind(events)
+    },
     get onMoved() {
       return events.onMoved === undefined ? undefined : onMoved
     },
