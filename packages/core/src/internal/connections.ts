@@ -19,13 +19,7 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type {
-  BackingConnection,
-  BackingSocket,
-  ConnectionEvents,
-  HeldStreams,
-  NetworkInterface
-} from "../Transport.ts"
+import type { BackingConnection, BackingSocket, ConnectionEvents, HeldStreams, NetworkInterface } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
