@@ -49,7 +49,8 @@ export class Reply {
   /** A question came: `start` is called when it is its turn, and `answer` must follow. */
   question(start: () => void): void {
     this.questions.push(start)
-    if (this.questions.length === 1) start()
+    // The end of the stream may come with the question: then it goes with the answer, too.
+    if (this.questions.length === 1) queueMicrotask(start)
   }
 
   /** Sends the answer; none if the question turned out to be none. The next one has its turn when there is room for more. */
