@@ -122,7 +122,8 @@ describe("a peer that does not keep to the protocol", () => {
           connection,
           ...Array.from({ length: 5_000 }, () => ({ _tag: "EndpointEchoReq" }) as const)
         )
-        yield* settle
+        // A few at a time.
+        for (let turns = 0; turns < 50 && ends.length === 0; turns++) yield* settle
         assert.strictEqual(answers.length, 5_000)
         assert.isTrue(answers.every(({ _tag }) => _tag === "EndpointEchoResp"))
         assert.deepStrictEqual(ends, [undefined])
