@@ -148,8 +148,7 @@ const make = Effect.fnUntraced(function* (
         Effect.gen(function* () {
           const lacking = rumours.missing(ids).slice(0, maxRumours)
           const wanted = ids.filter((id) => !rumours.has(id))
-          yield* reply.sendMessage(yield* encode(Answer.make({ rumours: lacking, wanted })))
-          yield* reply.finish
+          yield* reply.sendMessage(yield* encode(Answer.make({ rumours: lacking, wanted })), { fin: true })
         }).pipe(Effect.timeout(patience))
     })
 
@@ -163,8 +162,7 @@ const make = Effect.fnUntraced(function* (
   /** Compares notes with a peer. */
   const exchange = Effect.fnUntraced(function* (name: string, peer: Peer) {
     const { receive, send } = yield* endpoint.openBidirectionalStream(peer.address)
-    yield* send.sendMessage(yield* encode(Digest.make({ ids: rumours.all.map(({ id }) => id) })))
-    yield* send.finish
+    yield* send.sendMessage(yield* encode(Digest.make({ ids: rumours.all.map(({ id }) => id) })), { fin: true })
     yield* Stream.runForEach(receive.messages, (payload) =>
       Effect.gen(function* () {
         const received = yield* decode(payload)

@@ -210,12 +210,8 @@ export const make = Effect.fnUntraced(function* (
     yield* FiberSet.run(
       answers,
       reply
-        .sendMessage(FileTransfer.resultCodec.encode(result))
-        .pipe(
-          Effect.andThen(reply.finish),
-          Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => reply.reset(resetCode) }),
-          Effect.ignore
-        )
+        .sendMessage(FileTransfer.resultCodec.encode(result), { fin: true })
+        .pipe(Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => reply.reset(resetCode) }), Effect.ignore)
     )
   })
 

@@ -8,7 +8,8 @@ import type * as Stream from "effect/Stream"
 import type { RecvError } from "./RecvError.ts"
 
 /**
- * Messages in the order they were sent. A stream that nobody reads holds the peer back.
+ * Messages in the order they were sent. A stream that nobody reads holds the peer back; one that its owner lets go of, with
+ * all of its effects, is read to its end and dropped.
  *
  * @category models
  * @since 0.1.0

@@ -7,7 +7,20 @@ import type * as Effect from "effect/Effect"
 import type { SendError } from "./SendError.ts"
 
 /**
- * Messages sent on one stream arrive in order.
+ * What a message does to its stream besides being sent on it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SendStreamOptions {
+  /** Whether the stream ends with this message; false by default. */
+  readonly fin?: boolean | undefined
+}
+
+/**
+ * Messages sent on one stream arrive in order. A stream that its owner lets go of, with all of its effects, is finished as
+ * by `finish` once that is noticed, which may take long: a stream that is not finished keeps a place among those that may
+ * be open.
  *
  * @category models
  * @since 0.1.0
@@ -16,8 +29,11 @@ export interface SendStream {
   /**
    * Queues a message of 1 byte to `maxMessageSize`. Done when there is room for another, not when it has arrived:
    * `finish` tells that. The payload must not be changed before the stream is finished.
+   *
+   * With `fin` it is the last one: done, as `finish` is, when the peer has acknowledged everything that was sent on the
+   * stream. The end then travels with the message. A message that fails with `SerializationError` ends nothing.
    */
-  readonly sendMessage: (payload: Uint8Array) => Effect.Effect<void, SendError>
+  readonly sendMessage: (payload: Uint8Array, options?: SendStreamOptions) => Effect.Effect<void, SendError>
   /** Higher is sent first; 0 is the default, and what is no finite number. Takes effect for what is not yet sent. */
   readonly setPriority: (priority: number) => Effect.Effect<void>
   /** Ends the stream. Done when the peer has acknowledged everything that was sent on it. */

@@ -168,6 +168,22 @@ export interface BackingConnection {
 }
 
 /**
+ * Streams that keep others from being opened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HeldStreams {
+  /**
+   * `Opener`: streams that this side opened and has not finished. `Answerer`: streams that the peer opened and this side has
+   * not finished, so that the peer can open no more. `Answers`: streams that this side opened and the peer has not
+   * finished, or whose answers are not read here, so that the peer lets this side open no more.
+   */
+  readonly by: "Opener" | "Answerer" | "Answers"
+  readonly count: number
+}
+
+/**
  * What a connection tells its owner.
  *
  * @category models
@@ -178,6 +194,8 @@ export interface ConnectionEvents {
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
   /** `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
+  /** Streams wait because of others that are not ended. Told once until that has changed. */
+  readonly onStreamsHeld?: ((held: HeldStreams) => void) | undefined
   /**
    * Something waits for the peer, an acknowledgement or an answer, and nothing has been heard of it for a few probe
    * timeouts (RFC 9002, section 6.2). It may have crashed, and be back: its endpoint then dials it beside this

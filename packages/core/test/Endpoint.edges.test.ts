@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -12,10 +13,11 @@ import * as Bootstrap from "../src/Bootstrap.ts"
 import { IdleTimedOut } from "../src/Close.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
+import { maxOpenStreams } from "../src/internal/quiche/tunables.ts"
 import { Transport } from "../src/Transport.ts"
 import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { address, bytes, summary } from "./endpoint-support/common.ts"
+import { address, bytes, summary, textOf } from "./endpoint-support/common.ts"
 import * as live from "./endpoint-support/live.ts"
 import { blackhole, endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
 import { raw } from "./endpoint-support/raw.ts"
@@ -160,6 +162,100 @@ describe("a reply that the application lets go of", () => {
       yield* answering
       assert.deepStrictEqual(came, [{ _tag: "UserMessage", payload: bytes("one") }])
       assert.deepStrictEqual(ends, [undefined])
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a stream that was opened here and is let go of", () => {
+  /** A connection, and the endpoint that it leads to. */
+  const opened = Effect.gen(function* () {
+    const one = yield* live.endpoint()
+    const two = yield* live.endpoint()
+    return { one, two, peer: two.localAddress }
+  })
+
+  /** Collecting takes longer than anything that is waited for here. */
+  const collected = (what: string, condition: () => boolean) => Effect.andThen(manyCollections, until(what, condition))
+
+  it.live(
+    "is finished: whoever asks and never finishes can go on asking, over QUIC",
+    () =>
+      Effect.gen(function* () {
+        const { one, peer, two } = yield* opened
+        yield* two.incomingMessages.pipe(
+          Stream.runForEach(({ payload, reply }) =>
+            Effect.forkChild(Effect.ignore(Option.getOrThrow(reply).sendMessage(payload, { fin: true })))
+          ),
+          Effect.forkScoped
+        )
+        const ask = Effect.gen(function* () {
+          const { receive, send } = yield* one.openBidirectionalStream(peer)
+          yield* send.sendMessage(bytes("marco"))
+          return textOf(yield* receive.next)
+        })
+        for (let i = 0; i < maxOpenStreams + 50; i++) {
+          if (i === maxOpenStreams - 50) yield* manyCollections
+          assert.strictEqual(yield* ask, "marco")
+        }
+      }).pipe(live.onLoopback),
+    60_000
+  )
+
+  it.live("is finished when it goes one way, too", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1")
+      const ends: Array<StreamFailure | undefined> = []
+      yield* raw("10.0.0.6:6", () => ({ onData: () => true, onEnd: (failure) => ends.push(failure) }))
+      yield* Effect.gen(function* () {
+        const connection = yield* one.connectTo("10.0.0.6:6")
+        const stream = yield* connection.openUni()
+        yield* stream.sendMessage(bytes("hello"))
+      })
+      yield* collected("the end", () => ends.length > 0)
+      assert.deepStrictEqual(ends, [undefined])
+    }).pipe(onNetwork)
+  )
+
+  it.live("has its answer read and dropped: who answers at length is not held back for ever, over QUIC", () =>
+    Effect.gen(function* () {
+      const { one, peer, two } = yield* opened
+      yield* Effect.gen(function* () {
+        const { send } = yield* one.openBidirectionalStream(peer)
+        yield* send.sendMessage(bytes("marco"), { fin: true })
+      })
+      const { reply } = yield* two.nextMessage
+      const { sendMessage } = Option.getOrThrow(reply)
+      const long = new Uint8Array(1 << 20)
+      const answering = yield* Effect.forkChild(
+        Effect.andThen(
+          Effect.forEach([1, 2, 3, 4], () => sendMessage(long)),
+          sendMessage(long, { fin: true })
+        )
+      )
+      yield* collected("the end of the answer", () => answering.pollUnsafe() !== undefined)
+      yield* Fiber.join(answering)
+    }).pipe(live.onLoopback)
+  )
+
+  it.live("is not let go of by whoever waits for its answer", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1")
+      const two = yield* endpoint("10.0.0.2:2")
+      const reading = yield* Effect.gen(function* () {
+        const { receive, send } = yield* one.openBidirectionalStream("10.0.0.2:2")
+        yield* send.sendMessage(bytes("marco"), { fin: true })
+        return {
+          next: yield* Effect.forkChild(receive.next),
+          rest: yield* Effect.forkChild(Stream.runCollect(receive.messages))
+        }
+      })
+      const { reply } = yield* two.nextMessage
+      yield* manyCollections
+      const answer = Option.getOrThrow(reply)
+      yield* answer.sendMessage(bytes("one"))
+      yield* answer.sendMessage(bytes("two"), { fin: true })
+      assert.strictEqual(textOf(yield* Fiber.join(reading.next)), "one")
+      assert.deepStrictEqual((yield* Fiber.join(reading.rest)).map(textOf), ["two"])
     }).pipe(onNetwork)
   )
 })

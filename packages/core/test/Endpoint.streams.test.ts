@@ -92,6 +92,18 @@ describe("a bidirectional stream", () => {
     }).pipe(onNetwork)
   )
 
+  it.effect("ends with its last message, which is done when the peer has taken all of it", () =>
+    Effect.gen(function* () {
+      const { reply, stream, two } = yield* opened
+      yield* stream.send.sendMessage(bytes("last"), { fin: true })
+      assert.strictEqual(textOf((yield* two.nextMessage).payload), "last")
+      assert.deepStrictEqual(yield* Effect.flip(stream.send.sendMessage(bytes("late"))), gone)
+      yield* reply.sendMessage(bytes("one"))
+      yield* reply.sendMessage(bytes("two"), { fin: true })
+      assert.deepStrictEqual(yield* collect(stream), ["one", "two"])
+    }).pipe(onNetwork)
+  )
+
   it.effect("goes on one way after the other is finished", () =>
     Effect.gen(function* () {
       const { reply, stream, two } = yield* opened

@@ -237,6 +237,17 @@ describe("options", () => {
           assert.deepStrictEqual(dials.peers, [])
           yield* one.sendMessage(bytes("x"), "10.0.0.2:2", { priority: undefined, retryDuration: undefined })
           const connection = yield* one.connectTo("10.0.0.2:2")
+          const stream = yield* connection.openUni()
+          for (const [options, reason] of [
+            [{ fin: 1 }, "options.fin must be true or false, got 1"],
+            [{ finish: true }, "options.finish is no option; there is only fin"],
+            [true, "options must be an object, got true"]
+          ] as const) {
+            const [tag, message] = yield* failureOf(stream.sendMessage(bytes("x"), untyped(options)))
+            assert.deepStrictEqual([tag, message], ["SerializationError", reason])
+          }
+          // Nothing of it was sent, and nothing ended.
+          yield* stream.sendMessage(bytes("x"), { fin: true })
           assert.deepStrictEqual(yield* failureOf(connection.send(bytes("x"), untyped({ retryDuration: 5 }))), [
             tag,
             message

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { StreamStopped } from "../src/StreamError.ts"
 import { blocked, type Faults, faulty, Network, open } from "./support/impaired.ts"
-import { assertSame, bind, connect, pattern, Received, text, until } from "./support/quic.ts"
+import { assertSame, bind, connect, outcomes, pattern, Received, text, until } from "./support/quic.ts"
 
 /** Message `i`: its number, and as many bytes more as the number says. */
 const message = (i: number): Uint8Array => {
@@ -37,6 +37,7 @@ describe.concurrent("a network that", () => {
             Object.assign(stream, {
               onEnd: (failure?: undefined) => {
                 onEnd(failure)
+                if (stream.length === 0) return
                 const i = numberOf(stream.bytes)
                 arrived.set(i, (arrived.get(i) ?? 0) + 1)
               }
@@ -56,8 +57,8 @@ describe.concurrent("a network that", () => {
           yield* until("all confirmations", () => confirmed === count, "60 seconds")
           yield* until("all ends", () => arrived.size === count)
           assert.deepStrictEqual(failures, [])
-          assert.strictEqual(far.streams.length, count)
-          for (const stream of far.streams) {
+          assert.strictEqual(far.filled.length, count)
+          for (const stream of far.filled) {
             assert.deepStrictEqual(stream.ends, [undefined])
             assertSame(stream.bytes, message(numberOf(stream.bytes)))
           }
@@ -170,6 +171,155 @@ describe.concurrent("a network that", () => {
       90_000
     )
   }
+
+  it.live(
+    "loses 10 %: of 2,000 questions whose fins follow alone each is heard to its end, and so is each answer",
+    () =>
+      Effect.gen(function* () {
+        const count = 2_000
+        const atOnce = 200
+        const network = new Network(faulty({ seed: 11, loss: 0.1 }), faulty({ seed: 12, loss: 0.1 }))
+        const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+        const nothing = new Uint8Array(0)
+        const heard = new Set<number>()
+        const early: Array<number> = []
+        const failures: Array<unknown> = []
+        const done = (failure?: unknown) => {
+          if (failure !== undefined) failures.push(failure)
+        }
+        far.heed = (stream) => {
+          const { onEnd } = stream
+          let answered = false
+          const answer = () => {
+            if (answered || stream.length < 4 || stream.length < message(numberOf(stream.bytes)).length) return
+            const i = numberOf(stream.bytes)
+            // Some answer only what has ended; of the others, some end their answers later.
+            if (i % 3 === 0 && stream.ends.length === 0) return
+            answered = true
+            stream.send!.write(message(i), i % 3 !== 1, done)
+            if (i % 3 === 1) setImmediate(() => stream.send!.write(nothing, true, done))
+          }
+          stream.heed = answer
+          Object.assign(stream, {
+            onEnd: (failure?: undefined) => {
+              onEnd(failure)
+              if (stream.length > 0) heard.add(numberOf(stream.bytes))
+              answer()
+            }
+          })
+        }
+        const answers: Array<Received> = []
+        let confirmed = 0
+        let over = 0
+        const ask = (i: number) => {
+          const answer = new Received()
+          answers.push(answer)
+          const { onEnd } = answer
+          Object.assign(answer, {
+            onEnd: (failure?: undefined) => {
+              onEnd(failure)
+              over += 1
+              if (answers.length < count) ask(answers.length)
+            }
+          })
+          const { send } = near.connection.openBi(0, answer)
+          send.write(message(i), false, done)
+          // In a later turn of the loop, before or after the data has arrived.
+          setTimeout(
+            () =>
+              send.write(nothing, true, (failure) => {
+                done(failure)
+                confirmed += 1
+                // Where the answer waits for the end, the end is read in the turn in which it is acknowledged.
+                if (i % 3 === 0 && !heard.has(i)) early.push(i)
+              }),
+            i % 4
+          )
+        }
+        for (let i = 0; i < atOnce; i++) ask(i)
+        yield* until("all answers", () => over === count, "120 seconds")
+        yield* until("all confirmations", () => confirmed === count, "60 seconds")
+        yield* until("all ends", () => heard.size === count, "60 seconds")
+        assert.deepStrictEqual(failures, [])
+        assert.deepStrictEqual(early, [])
+        assert.strictEqual(far.filled.length, count)
+        for (const stream of far.filled) {
+          assert.deepStrictEqual(stream.ends, [undefined])
+          assertSame(stream.bytes, message(numberOf(stream.bytes)))
+        }
+        for (const [i, answer] of answers.entries()) {
+          assert.deepStrictEqual(answer.ends, [undefined])
+          assertSame(answer.bytes, message(i))
+        }
+      }),
+    240_000
+  )
+
+  it.live("loses the beginning of a question and the fin that followed it alone: the fin is sent again", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+      const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      const asked = pattern(3_000)
+      const { done, results } = outcomes()
+      let packets = 0
+      // What is lost is found out about at once, when the first acknowledgement comes.
+      network.incoming = blocked
+      network.outgoing = (payload) => (payload.length > 500 && packets++ === 0 ? [] : [payload])
+      const { send } = near.connection.openBi(0, new Received())
+      send.write(asked, false, () => {})
+      yield* turn
+      yield* turn
+      network.outgoing = blocked
+      send.write(new Uint8Array(0), true, done)
+      yield* turn
+      yield* turn
+      network.outgoing = open
+      for (let i = 0; i < 5; i++) {
+        near.send(text("later"))
+        yield* turn
+        yield* turn
+      }
+      network.incoming = open
+      near.send(text("last"))
+      yield* until("the end", () => far.streams.some(({ ends, length }) => ends.length > 0 && length === asked.length))
+      yield* until("the confirmation", () => results.length > 0)
+      assert.deepStrictEqual(results, ["done"])
+      assert.isTrue(packets > 1)
+    })
+  )
+
+  it.live(
+    "loses acknowledgements, and a fin that followed alone: it comes with bytes that were read already, and is noticed",
+    () =>
+      Effect.gen(function* () {
+        const network = new Network()
+        const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+        const turn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+        const { done, results } = outcomes()
+        let lost = 0
+        network.incoming = () => {
+          lost += 1
+          return []
+        }
+        const { send } = near.connection.openBi(0, new Received())
+        send.write(text("asked"), false, () => {})
+        yield* turn
+        yield* turn
+        network.outgoing = blocked
+        send.write(new Uint8Array(0), true, done)
+        yield* turn
+        yield* turn
+        yield* until("the question, and its acknowledgement", () => far.filled[0]?.text === "asked" && lost > 0)
+        // What comes next is the question again, with the fin.
+        network.incoming = open
+        network.outgoing = open
+        yield* until("the end", () => far.filled[0]!.ends.length > 0)
+        yield* until("the confirmation", () => results.length > 0)
+        assert.deepStrictEqual(far.filled[0]!.ends, [undefined])
+        assert.deepStrictEqual(results, ["done"])
+      })
+  )
 
   it.live("loses every packet in both directions confirms nothing", () =>
     Effect.gen(function* () {

@@ -292,7 +292,11 @@ const endpoint: Calls<Core.Endpoint.Endpoint["Service"]> = {
 
 const connection: Calls<Connection> = { openBi: call(options), openUni: call(options), send: call(payload, options) }
 
-const sendStream: Calls<SendStream> = { reset: call(number), sendMessage: call(payload), setPriority: call(number) }
+const sendStream: Calls<SendStream> = {
+  reset: call(number),
+  sendMessage: call(payload, options),
+  setPriority: call(number)
+}
 
 const recvStream: Calls<RecvStream> = { stop: call(number) }
 

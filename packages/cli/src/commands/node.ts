@@ -175,8 +175,8 @@ export const run = Effect.fnUntraced(function* (
       if (Option.isSome(message.reply)) {
         // The peer opened a stream for its question: answer there, and close our half either way.
         const reply = message.reply.value
-        const answer = called ? reply.sendMessage(polo) : Effect.void
-        yield* answer.pipe(Effect.andThen(reply.finish), Effect.ignore, Effect.forkIn(scope))
+        const answer = called ? reply.sendMessage(polo, { fin: true }) : reply.finish
+        yield* answer.pipe(Effect.ignore, Effect.forkIn(scope))
       } else if (called && Option.isSome(peer)) {
         yield* peers.tell(peer.value, polo)
       }

@@ -276,4 +276,6 @@ export const inWords = (name: string, { path, reason }: Problem): string =>
 /** Options of whatever is sent or opened. */
 export const priorityOptions: Fields = { priority: optional(priority) }
 
+export const streamSendOptions: Fields = { fin: optional(flag) }
+
 export const sendOptions: Fields = { priority: optional(priority), retryDuration: optional(duration) }

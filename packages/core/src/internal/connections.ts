@@ -19,7 +19,7 @@ import type { EndpointConfig } from "../EndpointConfig.ts"
 import type { IncomingMessage } from "../IncomingMessage.ts"
 import { type RpcError, RpcTimedOut } from "../RpcError.ts"
 import { ConnectionLost } from "../SendError.ts"
-import type { BackingConnection, BackingSocket, ConnectionEvents, NetworkInterface } from "../Transport.ts"
+import type { BackingConnection, BackingSocket, ConnectionEvents, HeldStreams, NetworkInterface } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
 import { overloadedCode } from "./code.ts"
@@ -262,23 +262,31 @@ export class Connections implements ConnectionOwner {
     reply: Reply | undefined
   ): void => {
     if (reply === undefined) return
-    reply.question()
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of what a question may take: the answer no must still arrive in time.
       isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
     }
-    this.background(
-      Effect.onExit(this.respond(asker, message), (exit) =>
-        Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
-      )
+    const answer = Effect.onExit(this.respond(asker, message), (exit) =>
+      Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
     )
+    reply.question(() => this.background(answer))
   }
 
   readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
 
   readonly onUnresponsive = (connection: ConnectionImpl): void => {
     if (this.announced.has(connection)) this.replacements.consider(connection)
+  }
+
+  readonly onStreamsHeld = (connection: ConnectionImpl, { by, count }: HeldStreams): void => {
+    const { remoteAddress } = connection
+    const why = {
+      Opener: `streams to ${remoteAddress} wait: ${count} that were opened here are not finished`,
+      Answerer: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
+      Answers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
+    }
+    this.background(Effect.logWarning(why[by]))
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>

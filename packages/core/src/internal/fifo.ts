@@ -9,6 +9,11 @@ export class Fifo<A> {
     return this.items.length - this.head
   }
 
+  /** The one that `shift` takes. */
+  get first(): A | undefined {
+    return this.items[this.head]
+  }
+
   push(item: A): void {
     this.items.push(item)
   }

@@ -76,11 +76,18 @@ describe("while there is no room", () => {
     assert.strictEqual(stream.demand(), Infinity)
   })
 
-  it("a question is read all the same, and what follows it is not", () => {
+  it("questions are read all the same, and a message that follows them is not", () => {
     const { happened, stream } = setup({ room: 0, bidirectional: true })
     assert.strictEqual(stream.demand(), WireMessage.largestControlFrame)
     assert.isTrue(stream.onData(question))
     assert.deepStrictEqual(happened, ["EndpointEchoReq"])
+    // And the next one.
+    assert.strictEqual(stream.demand(), WireMessage.largestControlFrame)
+    stream.onData(question.subarray(0, 5))
+    assert.strictEqual(stream.demand(), WireMessage.largestControlFrame - 5)
+    stream.onData(question.subarray(5))
+    assert.deepStrictEqual(happened, ["EndpointEchoReq", "EndpointEchoReq"])
+    assert.isFalse(stream.onData(user("a")))
     assert.strictEqual(stream.demand(), 0)
   })
 

@@ -225,6 +225,53 @@ describe("streams that their owners do not read yet", () => {
   })
 })
 
+describe("an end that comes with bytes which have been read already", () => {
+  const opened = (count: number) => {
+    const it = setup()
+    for (let i = 0; i < count; i++) it.arrived.set(2 + 4 * i, { bytes: 1, fin: false })
+    it.incoming.read(false)
+    const ends = () => it.peer.streams.filter((stream) => stream.ends.length > 0).length
+    return { ...it, ends }
+  }
+
+  it("is found, once", () => {
+    const { ends, finished, incoming, peer } = opened(2)
+    incoming.read(false)
+    assert.strictEqual(ends(), 0)
+    finished.add(6)
+    incoming.read(false)
+    incoming.read(false)
+    assert.deepStrictEqual(
+      peer.streams.map((stream) => stream.ends),
+      [[], [undefined]]
+    )
+  })
+
+  it("is looked for among a few streams in each turn, and among all of them now and then", () => {
+    const { ends, finished, incoming } = opened(30)
+    for (let i = 0; i < 30; i++) finished.add(2 + 4 * i)
+    incoming.read(false)
+    assert.isAbove(ends(), 0)
+    assert.isBelow(ends(), 15)
+    incoming.oldestStop(1_000)
+    assert.strictEqual(ends(), 30)
+  })
+
+  it("is none while there is something to read, or while nobody wants it", () => {
+    const { arrived, ends, finished, incoming, peer } = opened(2)
+    finished.add(2).add(6)
+    peer.streams[0]!.pausing = true
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    assert.deepStrictEqual([ends(), peer.streams[0]!.length], [1, 6])
+    incoming.read(false)
+    assert.strictEqual(ends(), 1)
+    peer.streams[0]!.resume()
+    incoming.read(false)
+    assert.strictEqual(ends(), 2)
+  })
+})
+
 describe("a stream that is stopped", () => {
   it("has what arrives later dropped, up to its end, and its id is then forgotten", () => {
     const { arrived, incoming, peer, shutDown } = setup()
@@ -250,6 +297,22 @@ describe("a stream that is stopped", () => {
     peer.streams[0]!.receive!.stop(9)
     assert.deepStrictEqual(shutDown, [])
     assert.strictEqual(arrived.size, 0)
+  })
+
+  it("is not read at all while its sending half's fin may be lost with it", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    arrived.set(0, { bytes: 5, fin: false })
+    incoming.read(false)
+    const { receive, send } = peer.streams[0]!
+    const half = send as SendStream
+    half.answer!.held = true
+    receive!.stop(3)
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 0)
+    assert.isTrue(arrived.has(0))
+    half.answer!.release()
+    assert.isFalse(arrived.has(0))
+    assert.deepStrictEqual(shutDown, [])
   })
 
   it("that the binding has dropped in the meantime is no matter", () => {

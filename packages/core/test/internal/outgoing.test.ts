@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../src/internal/quiche/native.ts"
+import { AcknowledgedPackets } from "../../src/internal/quiche/acknowledgedPackets.ts"
 import { Outgoing } from "../../src/internal/quiche/outgoing.ts"
 import type { SendStream } from "../../src/internal/quiche/sendStream.ts"
 import {
@@ -11,6 +12,7 @@ import {
   sendQuantum
 } from "../../src/internal/quiche/tunables.ts"
 import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
+import type { RecvStream } from "../../src/internal/quiche/recvStream.ts"
 import { outcomes } from "../support/quic.ts"
 
 const byte = new Uint8Array(1)
@@ -22,6 +24,8 @@ const setup = () => {
     credit: { uni: Infinity, bidi: Infinity },
     /** Streams whose own window is full. */
     full: (_id: number): boolean => false,
+    /** In the congestion window. */
+    room: 1_000_000,
     stopped: new Map<number, number>(),
     acknowledged: new Set<number>(),
     /** Whether the retransmission timer runs. */
@@ -55,7 +59,7 @@ const setup = () => {
     },
     streamCapacity: (id: number) => {
       throwIfStopped(id)
-      return peer.full(id) ? 0 : 1_000_000
+      return peer.full(id) ? 0 : peer.room
     },
     streamFinished: (id: number) => peer.acknowledged.has(id),
     streamPriority: (id: number, urgency: number, takesTurns: boolean) => {
@@ -67,11 +71,13 @@ const setup = () => {
     timeout: () => (peer.inFlight ? 100 : 60_000),
     pathStats: () => peer.paths
   } as unknown as NativeConnection
+  const acknowledged = new AcknowledgedPackets()
   const outgoing = new Outgoing({
     native,
     dialled: true,
     touch: () => (touched += 1),
     over: () => undefined,
+    acknowledged,
     heardAt: () => peer.heardAt,
     idleTimeout: () => 60_000
   })
@@ -80,7 +86,7 @@ const setup = () => {
     stream.write(bytes, fin, done)
     return results
   }
-  return { outgoing, hurried, peer, sent, told, touches: () => touched, write }
+  return { acknowledged, outgoing, hurried, peer, sent, told, touches: () => touched, write }
 }
 
 describe("streams that are acknowledged at once", () => {
@@ -521,6 +527,133 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     peer.acknowledged.add(6)
     outgoing.confirm(1_200, false)
     assert.deepStrictEqual(results, [[new StreamGone()], ["done"]])
+  })
+})
+
+describe("a fin that is written after its data", () => {
+  /** A stream whose data has left in packet 0. */
+  const setupFin = (bidirectional: boolean) => {
+    const it = setup()
+    const stream = it.outgoing.open(bidirectional, 0)
+    const other = { held: false, over: false, ended: false, released: 0 }
+    const answer = Object.assign(other, {
+      release: () => {
+        other.released += other.held ? 1 : 0
+        other.held = false
+      }
+    })
+    if (bidirectional) stream.onId = () => (stream.answer = answer as unknown as RecvStream)
+    /** A turn that sends `packets`. */
+    const turn = (now: number, packets: number) => {
+      it.outgoing.letAnswersEnd()
+      it.outgoing.confirm(now, false)
+      it.outgoing.pump(now)
+      for (let i = 0; i < packets; i++) it.acknowledged.sent(Uint8Array.of(0x40), 1)
+      it.outgoing.confirmHalves(now)
+      it.outgoing.settle(now)
+    }
+    /** A packet as the binding leaves it: an acknowledgement of the packets from `smallest` to `largest`. */
+    const acknowledge = (largest: number, smallest = 0) => {
+      const packet = new Uint8Array(50)
+      packet.set([0x02, largest, 0, 0, largest - smallest], 22)
+      packet[0] = 0x40
+      it.acknowledged.received(packet)
+    }
+    it.write(stream, byte, false)
+    turn(0, 1)
+    return { ...it, acknowledge, answer, results: it.write(stream, nothing, true), stream, turn }
+  }
+
+  it("leaves at once on a stream with an answer, which is held until the fin is acknowledged, and no longer", () => {
+    const { acknowledge, answer, outgoing, results, sent, turn } = setupFin(true)
+    turn(1, 1)
+    assert.deepStrictEqual(sent, [
+      [0, 1, false],
+      [0, 0, true]
+    ])
+    assert.isTrue(answer.held)
+    acknowledge(0)
+    outgoing.letAnswersEnd()
+    assert.isTrue(answer.held)
+    acknowledge(1)
+    outgoing.letAnswersEnd()
+    assert.strictEqual(answer.released, 1)
+    assert.deepStrictEqual(results, [])
+    turn(2, 0)
+    assert.deepStrictEqual(results, ["done"])
+    assert.isFalse(outgoing.waits)
+    assert.isFalse(outgoing.settles)
+  })
+
+  it("waits where there is no answer, until its data is acknowledged, and no longer", () => {
+    const { acknowledge, outgoing, peer, results, sent, turn } = setupFin(false)
+    turn(1, 0)
+    turn(2, 0)
+    assert.deepStrictEqual(sent, [[2, 1, false]])
+    acknowledge(0)
+    turn(3, 0)
+    assert.deepStrictEqual(sent.slice(1), [[2, 0, true]])
+    assert.deepStrictEqual(results, [])
+    peer.acknowledged.add(2)
+    turn(4, 1)
+    assert.deepStrictEqual(results, ["done"])
+    assert.isFalse(outgoing.settles)
+  })
+
+  it("waits where there is no answer for what a timer may have sent again, too", () => {
+    const { acknowledge, acknowledged, sent, turn } = setupFin(false)
+    turn(1, 0)
+    acknowledged.expired()
+    acknowledge(0)
+    turn(2, 0)
+    assert.strictEqual(sent.length, 1)
+  })
+
+  it.each(["over", "ended"] as const)("waits where the answer is %s: nothing would keep the stream", (how) => {
+    const { acknowledge, answer, sent, turn } = setupFin(true)
+    answer[how] = true
+    turn(1, 0)
+    assert.strictEqual(sent.length, 1)
+    acknowledge(0)
+    turn(2, 0)
+    assert.deepStrictEqual(sent.slice(1), [[0, 0, true]])
+  })
+
+  it("may not have left when the congestion window was full: its packet is looked for later", () => {
+    const { acknowledge, answer, outgoing, peer, turn } = setupFin(true)
+    peer.room = 100
+    turn(1, 1)
+    acknowledge(1)
+    outgoing.letAnswersEnd()
+    assert.isTrue(answer.held)
+    peer.room = 2_000
+    turn(2, 1)
+    acknowledge(2)
+    outgoing.letAnswersEnd()
+    assert.isFalse(answer.held)
+  })
+
+  it("is sent again when what was in flight with it was lost: it may have been forgotten", () => {
+    const { acknowledge, answer, outgoing, peer, results, sent, turn } = setupFin(true)
+    turn(1, 2)
+    // Of the packets 0 to 2 the last is there.
+    acknowledge(2, 2)
+    // The timer shows that nothing is in flight.
+    peer.inFlight = false
+    peer.heardAt = 7
+    turn(8, 0)
+    assert.deepStrictEqual(sent.slice(1), [
+      [0, 0, true],
+      [0, 0, true]
+    ])
+    assert.isTrue(answer.held)
+    assert.deepStrictEqual(results, [])
+    peer.heardAt = 15
+    turn(16, 0)
+    assert.deepStrictEqual(results, ["done"])
+    assert.strictEqual(answer.released, 1)
+    assert.strictEqual(sent.length, 3)
+    assert.isFalse(outgoing.settles)
   })
 })
 

@@ -161,4 +161,16 @@ describe("stopping", () => {
     stream.resume()
     assert.deepStrictEqual(asked, ["stop 1"])
   })
+
+  it("of one that is held waits until it no longer is: its last bytes would be read with it", () => {
+    const { asked, received, stream } = setup([5], "fin")
+    stream.held = true
+    stream.stop(9)
+    stream.stop(10)
+    assert.deepStrictEqual(asked, [])
+    stream.release()
+    stream.release()
+    assert.deepStrictEqual(asked, ["stop 9"])
+    assert.deepStrictEqual(received.ends, [])
+  })
 })

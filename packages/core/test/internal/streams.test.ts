@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { lossOf } from "../../src/internal/failures.ts"
-import { RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
+import { Received, RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
 import { SendStreamImpl } from "../../src/internal/connection/sendStream.ts"
 import { SerializationError, StreamLost } from "../../src/SendError.ts"
 import { StreamGone } from "../../src/StreamError.ts"
@@ -56,6 +56,17 @@ describe("the sending half", () => {
     })
   )
 
+  it.effect("ends the stream with a message, large or small, and not with one that cannot be sent", () =>
+    Effect.gen(function* () {
+      const { asked, stream } = setup()
+      assert.instanceOf(yield* Effect.flip(stream.sendMessage(new Uint8Array(0), { fin: true })), SerializationError)
+      yield* stream.sendMessage(new Uint8Array(10), { fin: false })
+      yield* stream.sendMessage(new Uint8Array(10), { fin: true })
+      yield* stream.sendMessage(new Uint8Array(50_000), { fin: true })
+      assert.deepStrictEqual(asked, ["write 19", "write 19 fin", "write 9", "write 50000 fin"])
+    })
+  )
+
   it.effect("takes no message that the peer would not take", () =>
     Effect.gen(function* () {
       const { asked, stream } = setup()
@@ -71,35 +82,35 @@ describe("the receiving half", () => {
   const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))
   const setup = () => {
     const asked: Array<string> = []
-    const stream = new RecvStreamImpl(1_000, loss)
-    stream.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
-    return { asked, stream }
+    const events = new Received(1_000, loss)
+    events.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
+    return { asked, events, stream: new RecvStreamImpl(events) }
   }
 
   it.effect("fails for a control message, takes it all the same, and goes on after it", () =>
     Effect.gen(function* () {
-      const { stream } = setup()
-      stream.onData(new Uint8Array(Buffer.concat([WireMessage.encode({ _tag: "EndpointEchoReq" }), user(5)])))
+      const { events, stream } = setup()
+      events.onData(new Uint8Array(Buffer.concat([WireMessage.encode({ _tag: "EndpointEchoReq" }), user(5)])))
       assert.deepStrictEqual(
         yield* Effect.flip(stream.next),
         new SerializationError({ reason: "a EndpointEchoReq where a user message was expected" })
       )
       assert.deepStrictEqual([...(yield* stream.next)], [5])
-      stream.onData(WireMessage.encode({ _tag: "EndpointEchoReq" }))
+      events.onData(WireMessage.encode({ _tag: "EndpointEchoReq" }))
       assert.instanceOf(yield* Effect.flip(Stream.runDrain(stream.messages)), SerializationError)
     })
   )
 
   it.effect("reads so much ahead of the application, then pauses, and resumes once when enough of it is taken", () =>
     Effect.gen(function* () {
-      const { asked, stream } = setup()
+      const { asked, events, stream } = setup()
       const message = WireMessage.encodeUser(new Uint8Array(1_000))
       let count = 1
-      while (stream.onData(message)) count += 1
+      while (events.onData(message)) count += 1
       assert.isAbove(count, 100)
       assert.isBelow(count, 1_000)
       // What comes with the end of a connection comes all the same.
-      assert.isFalse(stream.onData(message))
+      assert.isFalse(events.onData(message))
       assert.deepStrictEqual(asked, [])
       for (let i = 0; i <= count; i++) yield* stream.next
       assert.deepStrictEqual(asked, ["resume"])
@@ -108,12 +119,12 @@ describe("the receiving half", () => {
 
   it.effect("wakes every reader that waits, and one that has left takes nothing", () =>
     Effect.gen(function* () {
-      const { stream } = setup()
+      const { events, stream } = setup()
       const readers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(stream.next))
       yield* Effect.yieldNow
       yield* Fiber.interrupt(readers[1]!)
-      stream.onData(user(1))
-      stream.onData(user(2))
+      events.onData(user(1))
+      events.onData(user(2))
       assert.deepStrictEqual([...(yield* Fiber.join(readers[0]!))], [1])
       assert.deepStrictEqual([...(yield* Fiber.join(readers[2]!))], [2])
     })
@@ -121,13 +132,28 @@ describe("the receiving half", () => {
 
   it.effect("ends for every reader where the peer has finished", () =>
     Effect.gen(function* () {
-      const { stream } = setup()
+      const { events, stream } = setup()
       const reader = yield* Effect.forkChild(stream.next)
       const all = yield* Effect.forkChild(Stream.runCollect(stream.messages))
       yield* Effect.yieldNow
-      stream.onEnd()
+      events.onEnd()
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(reader)), new StreamLost({ error: new StreamGone() }))
       assert.deepStrictEqual(yield* Fiber.join(all), [])
+    })
+  )
+
+  it.effect("that nobody wants any more takes what comes, and keeps nothing of it", () =>
+    Effect.gen(function* () {
+      const { asked, events, stream } = setup()
+      const message = WireMessage.encodeUser(new Uint8Array(1_000))
+      while (events.onData(message));
+      events.drop()
+      assert.deepStrictEqual(asked, ["resume"])
+      for (let i = 0; i < 1_000; i++) assert.isTrue(events.onData(message))
+      events.drop()
+      events.onEnd()
+      assert.deepStrictEqual(asked, ["resume"])
+      assert.instanceOf(yield* Effect.flip(stream.next), StreamLost)
     })
   )
 })

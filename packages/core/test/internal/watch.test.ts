@@ -14,6 +14,7 @@ const setup = (phase: Watched["phase"], share = 0) => {
         return connection.phase
       },
       heard: () => connection.received,
+      lookForHeld: () => {},
       stalled: () => connection.waits,
       oldestStop: () => connection.stopped,
       idleTimeout: () => connection.idleTimeout,

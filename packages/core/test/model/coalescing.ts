@@ -66,6 +66,7 @@ export const coalescing = (
     onStream: (receive, send) => inner.onStream(receive, send && sender(send)),
     onMoved: () => inner.onMoved?.(),
     onUnresponsive: () => inner.onUnresponsive?.(),
+    onStreamsHeld: (held) => inner.onStreamsHeld?.(held),
     onClosed: (close) => inner.onClosed(close)
   })
 

@@ -62,6 +62,7 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
       onStream: (receive, send) => events.onStream(receive, send),
       onMoved: () => events.onMoved?.(),
       onUnresponsive: () => events.onUnresponsive?.(),
+      onStreamsHeld: (held) => events.onStreamsHeld?.(held),
       onClosed: (close) => {
         end.closed = close
         end.closedAt = step()

@@ -21,6 +21,7 @@ import type {
   BackingSendStream,
   ConnectionEvents,
   ConnectionStats,
+  HeldStreams,
   RecvEvents,
   StreamFailure
 } from "../../Transport.ts"
@@ -30,11 +31,12 @@ import { wholePriority } from "../code.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
-import { malformedCode, RecvStreamImpl } from "./recvStream.ts"
+import { malformedCode, Received, RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
+import { whenLetGo } from "./letGo.ts"
 import { movedAway, refusedOptions, wrongPriority } from "./sendArguments.ts"
-import { SendStreamImpl } from "./sendStream.ts"
+import { finish, SendStreamImpl } from "./sendStream.ts"
 
 /** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
 const maxMalformedStreams = 16
@@ -52,6 +54,7 @@ export interface ConnectionOwner {
   ) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
+  readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
   /** Nothing can be sent on it any more; `onClosed` follows. */
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
@@ -147,7 +150,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const wrong = wrongPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      return Effect.succeed(this.sendStream(this.backing.openUni(wholePriority(options?.priority))))
+      return Effect.succeed(this.sendHandle(this.backing.openUni(wholePriority(options?.priority))))
     })
 
   readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
@@ -155,8 +158,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const wrong = wrongPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      const { receive, send } = this.openBoth(wholePriority(options?.priority))
-      return Effect.succeed({ send: this.sendStream(send), receive })
+      const { received, send } = this.openBoth(wholePriority(options?.priority))
+      const receive = new RecvStreamImpl(received)
+      whenLetGo(receive, () => received.drop())
+      return Effect.succeed({ send: this.sendHandle(send), receive })
     })
 
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
@@ -173,7 +178,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     if (this.ending !== undefined) {
       return { answer: Effect.fail(this.lossOf(this.ending)), abandon: Effect.void }
     }
-    const { receive, send } = this.openBoth(0)
+    const { received, send } = this.openBoth(0)
+    const receive = new RecvStreamImpl(received)
     // What becomes of the question shows in the answer.
     send.write(WireMessage.encode(request), true, () => {})
     return {
@@ -197,6 +203,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   onUnresponsive(): void {
     this.owner.onUnresponsive(this)
+  }
+
+  onStreamsHeld(held: HeldStreams): void {
+    this.owner.onStreamsHeld(this, held)
   }
 
   onClosed(close: Close): void {
@@ -247,11 +257,18 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return new SendStreamImpl(stream, this.owner.config.maxMessageSize, this.lossOf)
   }
 
-  private openBoth(priority: number): { readonly send: BackingSendStream; readonly receive: RecvStreamImpl } {
-    const receive = new RecvStreamImpl(this.owner.config.maxMessageSize, this.lossOf)
-    const both = this.backing.openBi(priority, receive)
-    receive.backing = both.receive
-    return { send: both.send, receive }
+  /** Of a stream that was opened here: one that nobody finishes would keep its place among those that may be open. */
+  private sendHandle(stream: BackingSendStream): SendStream {
+    const handle = this.sendStream(stream)
+    whenLetGo(handle, () => finish(stream))
+    return handle
+  }
+
+  private openBoth(priority: number): { readonly send: BackingSendStream; readonly received: Received } {
+    const received = new Received(this.owner.config.maxMessageSize, this.lossOf)
+    const { receive, send } = this.backing.openBi(priority, received)
+    received.backing = receive
+    return { send, received }
   }
 
   private readonly errorOf = (close: Close): ConnectionError =>

@@ -38,7 +38,6 @@ export class InboundStream implements RecvEvents {
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
-  private begun = false
   private waiting = false
   private partial = 0
   private over = false
@@ -58,14 +57,15 @@ export class InboundStream implements RecvEvents {
     if (this.waiting) return 0
     if (this.owner.hasRoom()) return Infinity
     // A question to this endpoint, not to its application, must not wait for the application.
-    if (this.send !== undefined && !this.begun) return WireMessage.largestControlFrame
+    if (this.reply?.isShared === false && this.decoder.buffered < WireMessage.largestControlFrame) {
+      return WireMessage.largestControlFrame - this.decoder.buffered
+    }
     this.waitForRoom()
     return 0
   }
 
   onData(chunk: Uint8Array): boolean {
     if (this.over) return true
-    this.begun = true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
     if (error !== undefined) {
@@ -101,8 +101,15 @@ export class InboundStream implements RecvEvents {
           this.waitForRoom()
           return false
         }
+        if (this.reply !== undefined) this.reply.isShared = true
         owner.user(message.payload, this.handle)
-      } else owner.control(message, this.reply)
+      } else {
+        if (this.reply?.hasRoom === false) {
+          this.waitForAnswers(this.reply)
+          return false
+        }
+        owner.control(message, this.reply)
+      }
       this.delivered += 1
     }
     decoded.length = 0
@@ -117,6 +124,12 @@ export class InboundStream implements RecvEvents {
   private waitForRoom(): void {
     this.waiting = true
     this.owner.onRoom(() => this.takeUp(), this.delivered < this.decoded.length)
+  }
+
+  /** More questions have come than are taken at once. */
+  private waitForAnswers(reply: Reply): void {
+    this.waiting = true
+    reply.onRoom(() => this.takeUp())
   }
 
   private takeUp(): void {
@@ -142,6 +155,7 @@ export class InboundStream implements RecvEvents {
   /** The sending half refers to this one: who holds the handle here would keep it from ever being forgotten. */
   private letGo(): void {
     this.handle = Option.none()
+    this.reply?.close()
   }
 
   private account(partial: number): boolean {

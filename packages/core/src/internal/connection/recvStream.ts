@@ -21,15 +21,18 @@ const readAhead = 256 << 10
 /** Told to the peer when what it sent is not the protocol. */
 export const malformedCode = 1
 
-export class RecvStreamImpl implements RecvEvents, RecvStream {
+/** What has come on the stream, and who waits for it. The transport refers to this, and only a reader to the handle. */
+export class Received implements RecvEvents {
   backing: BackingRecvStream | undefined = undefined
+  readonly waiters = new Set<() => void>()
   /** What was decoded and nobody has taken. */
   private readonly items = new Fifo<WireMessage.WireMessage>()
   private waitingBytes = 0
   private paused = false
-  private failure: RecvError | undefined = undefined
-  private finished = false
-  private readonly waiters = new Set<() => void>()
+  /** Whether nobody can take any of it any more. */
+  private unwanted = false
+  failure: RecvError | undefined = undefined
+  finished = false
   private readonly decoder: WireMessage.Decoder
   private readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
 
@@ -39,6 +42,7 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
   }
 
   readonly onData = (chunk: Uint8Array): boolean => {
+    if (this.unwanted) return true
     const decoded: Array<WireMessage.WireMessage> = []
     const error = this.decoder.push(chunk, decoded)
     for (const message of decoded) {
@@ -60,19 +64,68 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
     this.notify()
   }
 
+  get isEmpty(): boolean {
+    return this.items.length === 0
+  }
+
+  take(): WireMessage.WireMessage | undefined {
+    const message = this.items.shift()
+    if (message === undefined) return undefined
+    this.waitingBytes -= sizeOf(message)
+    if (this.paused && this.waitingBytes <= readAhead) this.resume()
+    return message
+  }
+
+  stop(code: number): void {
+    this.clear()
+    this.failure ??= new StreamLost({ error: new StreamGone() })
+    this.backing?.stop(clampCode(code))
+    this.notify()
+  }
+
+  /**
+   * Reads the rest and drops it: unread, it would keep the stream open. The peer is not asked to stop, since the connection
+   * ends when that request is lost.
+   */
+  drop(): void {
+    this.unwanted = true
+    this.clear()
+    if (this.paused) this.resume()
+  }
+
+  private clear(): void {
+    this.items.drain()
+    this.waitingBytes = 0
+  }
+
+  private resume(): void {
+    this.paused = false
+    this.backing?.resume()
+  }
+
+  private notify(): void {
+    if (this.isEmpty && this.failure === undefined && !this.finished) return
+    const waiters = [...this.waiters]
+    this.waiters.clear()
+    for (const waiter of waiters) waiter()
+  }
+}
+
+/** Its effects hold on to it, and so does whoever waits in one of them: nobody who reads has let go of the stream. */
+export class RecvStreamImpl implements RecvStream {
+  private readonly received: Received
+
+  constructor(received: Received) {
+    this.received = received
+  }
+
   /** The next message of either kind. */
   readonly nextWire: Effect.Effect<WireMessage.WireMessage, RecvError> = Effect.suspend(() => {
-    const message = this.items.shift()
-    if (message !== undefined) {
-      this.waitingBytes -= sizeOf(message)
-      if (this.paused && this.waitingBytes <= readAhead) {
-        this.paused = false
-        this.backing?.resume()
-      }
-      return Effect.succeed(message)
-    }
-    if (this.failure !== undefined) return Effect.fail(this.failure)
-    if (this.finished) return Effect.fail(new StreamLost({ error: new StreamGone() }))
+    const { received } = this
+    const message = received.take()
+    if (message !== undefined) return Effect.succeed(message)
+    if (received.failure !== undefined) return Effect.fail(received.failure)
+    if (received.finished) return Effect.fail(new StreamLost({ error: new StreamGone() }))
     return Effect.andThen(this.wait, this.nextWire)
   })
 
@@ -80,35 +133,23 @@ export class RecvStreamImpl implements RecvEvents, RecvStream {
 
   private readonly pull: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> = Effect.suspend(
     () => {
-      if (this.items.length > 0) return Effect.map(this.next, (payload) => [payload] as const)
-      if (this.failure !== undefined) return Effect.fail(this.failure)
-      return this.finished ? Cause.done() : Effect.andThen(this.wait, this.pull)
+      const { received } = this
+      if (!received.isEmpty) return Effect.map(this.next, (payload) => [payload] as const)
+      if (received.failure !== undefined) return Effect.fail(received.failure)
+      return received.finished ? Cause.done() : Effect.andThen(this.wait, this.pull)
     }
   )
 
   readonly messages: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pull))
 
-  readonly stop = (code: number): Effect.Effect<void> =>
-    withNumber("code", code, () => {
-      this.items.drain()
-      this.waitingBytes = 0
-      this.failure ??= new StreamLost({ error: new StreamGone() })
-      this.backing?.stop(clampCode(code))
-      this.notify()
-    })
+  readonly stop = (code: number): Effect.Effect<void> => withNumber("code", code, () => this.received.stop(code))
 
   private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const { waiters } = this.received
     const waiter = () => resume(Effect.void)
-    this.waiters.add(waiter)
-    return Effect.sync(() => this.waiters.delete(waiter))
+    waiters.add(waiter)
+    return Effect.sync(() => waiters.delete(waiter))
   })
-
-  private notify(): void {
-    if (this.items.length === 0 && this.failure === undefined && !this.finished) return
-    const waiters = [...this.waiters]
-    this.waiters.clear()
-    for (const waiter of waiters) waiter()
-  }
 }
 
 /** What a message costs besides its payload, about. */

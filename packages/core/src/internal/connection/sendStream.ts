@@ -1,12 +1,13 @@
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"
-import type { SendStream } from "../../SendStream.ts"
+import type { SendStream, SendStreamOptions } from "../../SendStream.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { InvalidArgument, untyped } from "../../InvalidArgument.ts"
-import { number, problemWith, steady } from "../arguments.ts"
+import { number, problemWith, steady, streamSendOptions } from "../arguments.ts"
 import { clampCode, wholePriority } from "../code.ts"
+import { refusedOptions } from "./sendArguments.ts"
 
 const empty = new Uint8Array(0)
 
@@ -32,6 +33,9 @@ export const withNumber = (name: string, value: unknown, act: () => void): Effec
     return reason === undefined ? Effect.sync(act) : untyped(new InvalidArgument({ argument: name, reason }))
   })
 
+/** Ends the stream, whether or not it has ended already. */
+export const finish = (stream: BackingSendStream): void => stream.write(empty, true, constVoid)
+
 /** Its effects hold on to it: whoever has one of them has not let go of the stream. */
 export class SendStreamImpl implements SendStream {
   private readonly stream: BackingSendStream
@@ -48,12 +52,13 @@ export class SendStreamImpl implements SendStream {
     this.lossOf = lossOf
   }
 
-  readonly sendMessage = (payload: Uint8Array): Effect.Effect<void, SendError> =>
+  readonly sendMessage = (payload: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError> =>
     Effect.callback<void, SendError>((resume) => {
-      const invalid = WireMessage.checkPayload(payload, this.maxMessageSize)
+      const invalid =
+        refusedOptions(options, streamSendOptions) ?? WireMessage.checkPayload(payload, this.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       // Interruption leaves the message queued: half a frame would spoil the stream.
-      writeUserMessage(this.stream, payload, false, this.settle(resume))
+      writeUserMessage(this.stream, payload, options?.fin === true, this.settle(resume))
     })
 
   readonly setPriority = (priority: number): Effect.Effect<void> =>

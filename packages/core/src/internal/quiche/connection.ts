@@ -15,12 +15,14 @@ import type {
 } from "../../Transport.ts"
 import { clampCode } from "../code.ts"
 import { Accounts } from "./accounts.ts"
+import { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { Closing } from "./closing.ts"
 import { Coalesced } from "./coalesced.ts"
 import { ConnectionIds, type ConnectionIdsHost } from "./connectionIds.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { HeldWatch } from "./heldStreams.ts"
 import type { NativeConnection } from "./native.ts"
 import type { Turning } from "./idleTurns.ts"
 import { Incoming } from "./incoming.ts"
@@ -64,6 +66,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   workSeen = 0
   wasIdle = false
   readonly watch: Watch
+  private readonly heldWatch = new HeldWatch()
   handshakeTimedOut = false
   versionMismatch = false
   /** Why the system has not sent a packet of the handshake. */
@@ -92,6 +95,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
   private readonly coalesced = new Coalesced()
   private readonly accounts: Accounts
   private packetsRefused = 0
+  private readonly acknowledged = new AcknowledgedPackets()
   private packetsThisTurn = 0
   private bytesThisTurn = 0
   /** What of `accounts.unread` the socket has been told. */
@@ -147,13 +151,15 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
       isAwaited: () => this.outgoing.isAwaited || this.incoming.isAwaited,
       onUnresponsive: () => this.events?.onUnresponsive?.()
     })
-    const { accounts, host, native, peer, watch } = this
-    this.sender = new PacketSender({ native, host, peer, owner: this, payload: options.payload, accounts, watch })
+    const { accounts, acknowledged, host, native, peer, watch } = this
+    const { payload } = options
+    this.sender = new PacketSender({ native, host, peer, owner: this, payload, accounts, acknowledged, watch })
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
       touch,
       over,
+      acknowledged,
       heardAt: (recv) => this.heardAt(recv),
       idleTimeout: () => this.idleTimeout()
     })
@@ -251,6 +257,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
       this.takeIn(packet)
       this.ids.taken()
       this.heardOneRtt = true
+      if (this.phase === "established") this.acknowledged.received(packet)
     }
     if (tells && this.phase === "established") {
       if (this.heard() === before) {
@@ -309,6 +316,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     // It may be called for reasons of this connection's own, too.
     if (this.native.timeout() === 0) {
       this.outgoing.expired()
+      this.acknowledged.expired()
       this.coalesced.expired()
       this.sender.payload.expired(performance.now())
     }
@@ -344,7 +352,9 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     if (this.packetsThisTurn > 0) this.ids.readRetired()
     if (this.answered) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
-    if (news && this.isReading) this.bytesThisTurn += this.incoming.read(false)
+    if (!news || !this.isReading) return
+    this.outgoing.letAnswersEnd()
+    this.bytesThisTurn += this.incoming.read(false)
   }
 
   /** The second part: confirms what has been acknowledged, and sends. In `company` when it is the turn of others too. */
@@ -442,6 +452,11 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     const moved = this.outgoing.progress !== this.progressSeen
     this.progressSeen = this.outgoing.progress
     return this.outgoing.waits && !moved
+  }
+
+  lookForHeld(): void {
+    const held = this.heldWatch.look(this.outgoing.heldStreams(() => this.incoming.answers))
+    if (held !== undefined) this.events?.onStreamsHeld?.(held)
   }
 
   oldestStop(elapsed: number): number {

@@ -10,6 +10,9 @@ import { initialStreamWindow, maxConnectionRead, maxStreamsRead } from "./tunabl
 
 const shutdownRead = 0
 
+/** Streams that are asked in one read whether they have come to an end that the binding does not tell of. */
+const endsAsked = 8
+
 /** What the receiving side needs of its connection. */
 export interface IncomingHost {
   readonly native: NativeConnection
@@ -44,6 +47,8 @@ export class Incoming implements RecvOwner {
   private nextBi: number
   /** The number of the read, so that no stream gets more than one share of it. */
   private pass = 0
+  /** Where the search for ends goes on. */
+  private search: Iterator<RecvStream>
 
   constructor(host: IncomingHost) {
     this.host = host
@@ -51,6 +56,7 @@ export class Incoming implements RecvOwner {
     // RFC 9000, section 2.1.
     this.nextBi = host.dialled ? 1 : 0
     this.nextUni = this.nextBi + 2
+    this.search = this.streams.values()
   }
 
   /** The receiving half of a stream that we opened: its answers are read from now on. */
@@ -66,6 +72,7 @@ export class Incoming implements RecvOwner {
   read(regardless: boolean): number {
     this.bytesRead = 0
     this.isUnread = false
+    this.findEnds(endsAsked)
     // Asking for the list costs far more than asking whether it is empty, and than asking for a stream.
     if (!this.native.isReadable()) return 0
     this.pass += 1
@@ -82,6 +89,27 @@ export class Incoming implements RecvOwner {
     }
     if (this.native.isReadable()) this.readOthers(left, regardless)
     return this.bytesRead
+  }
+
+  /**
+   * Ends up to `most` streams whose ends have come without a sign. The binding makes no stream readable by a fin that comes
+   * with bytes which have been read already. So it comes when they are sent again after the stream was finished.
+   */
+  private findEnds(most: number): void {
+    for (let left = Math.min(most, this.streams.size); left > 0 && !this.isClosing; left--) {
+      let next = this.search.next()
+      if (next.done === true) {
+        this.search = this.streams.values()
+        next = this.search.next()
+        if (next.done === true) return
+      }
+      const stream = next.value
+      if (stream.held || stream.paused || !this.native.streamFinished(stream.id)) continue
+      if (this.native.streamReadable(stream.id)) continue
+      this.work += 1
+      this.streams.delete(stream.id)
+      stream.end(undefined)
+    }
   }
 
   /** All but those that have had their share. Streams that their owners do not read yet take none of it. */
@@ -102,7 +130,7 @@ export class Incoming implements RecvOwner {
   /** Whether a turn would read the stream, which has something; one that is not known yet is new. */
   private isWanted(stream: RecvStream | undefined): boolean {
     if (stream === undefined) return true
-    return stream.pass !== this.pass && (stream.ended || (!stream.paused && !stream.held))
+    return stream.pass !== this.pass && !stream.held && (stream.ended || !stream.paused)
   }
 
   /** Gives the stream its share of the read, if it takes one. */
@@ -111,6 +139,7 @@ export class Incoming implements RecvOwner {
     if (stream.pass === this.pass) return false
     stream.pass = this.pass
     if (stream.ended) {
+      if (stream.held && !regardless) return false
       this.work += 1
       if (stream.discard(this.host.scratch)) this.streams.delete(id)
       return true
@@ -178,6 +207,7 @@ export class Incoming implements RecvOwner {
    * binding does not repeat a request that was lost, and gives such a stream no more credit: its sender waits for ever.
    */
   oldestStop(elapsed: number): number {
+    this.findEnds(Infinity)
     let oldest = 0
     for (const [id, age] of this.stopping) {
       if (this.native.streamFinished(id)) {
@@ -189,6 +219,15 @@ export class Incoming implements RecvOwner {
       }
     }
     return oldest
+  }
+
+  /** Streams opened here whose answers have not been read to their ends. */
+  get answers(): number {
+    let count = 0
+    for (const { id, over } of this.streams.values()) {
+      if (!over && (id & 0x2) === 0 && ((id & 0x1) === 0) === this.host.dialled) count += 1
+    }
+    return count
   }
 
   wasReset(): void {

@@ -2,6 +2,9 @@
  * The sending side of a connection: which streams have something to write, which wait, and for what.
  */
 import type { StreamFailure } from "../../Transport.ts"
+import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
+import { untraced } from "./errorCode.ts"
+import type { HeldNow } from "./heldStreams.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
 import { PeerBacklog } from "./peerBacklog.ts"
@@ -14,7 +17,8 @@ import {
   initialStreamWindow,
   leastConfirmed,
   longestCreditProbe,
-  maxOpenStreams
+  maxOpenStreams,
+  streamCredit
 } from "./tunables.ts"
 
 const shutdownWrite = 1
@@ -28,6 +32,9 @@ const maxReleased = 64
 /** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
 const answerPatience = 5
 
+/** Streams that are asked in one turn how much room there is in the congestion window: their own may be full. */
+const maxRoomTries = 4
+
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {
   readonly native: NativeConnection
@@ -36,6 +43,7 @@ export interface OutgoingHost {
   readonly touch: () => void
   /** Why the connection is over, if it is. */
   readonly over: () => StreamFailure | undefined
+  readonly acknowledged: AcknowledgedPackets
   /** When the peer was last heard, in `performance.now()` milliseconds, `recv` packets having come. */
   readonly heardAt: (recv: number) => number
   /** The idle timeout that both sides agreed on, in milliseconds. */
@@ -74,6 +82,8 @@ export class Outgoing implements SendOwner, SettlingStreams {
   private halves: Array<SendStream> = []
   /** How many of them have a receiving half too. */
   private unconfirmedHalves = 0
+  /** Those of them whose answers are held until their fins are acknowledged. */
+  private holding: Array<SendStream> = []
   /** Streams whose fin has to wait until everything before it is acknowledged. */
   private bareFins: Array<SendStream> = []
   /** Streams that were reset, to be told once nothing of theirs is in flight. */
@@ -85,6 +95,8 @@ export class Outgoing implements SendOwner, SettlingStreams {
   /** How many of those we opened. */
   private opened = 0
   private readonly settling: Settling
+  /** How many streams were asked for room in this turn; infinite once there was some. */
+  private roomTries = 0
 
   constructor(host: OutgoingHost) {
     this.host = host
@@ -125,6 +137,30 @@ export class Outgoing implements SendOwner, SettlingStreams {
     return false
   }
 
+  /** Which streams keep others from being opened; `answers` of streams opened here have not been read to their ends. */
+  heldStreams(answers: () => number): HeldNow | undefined {
+    const begun = this.nextUni + this.nextBi
+    if (this.opened >= maxOpenStreams && this.queue.hasNew) {
+      // As long as one is being finished, its place will be free.
+      const count = this.countUnfinished(true)
+      return count === this.opened ? { by: "Opener", count, begun } : undefined
+    }
+    if (this.creditless.some(({ bidirectional }) => bidirectional)) return { by: "Answers", count: answers(), begun }
+    if (this.sending.size - this.opened < streamCredit) return undefined
+    const count = this.countUnfinished(false)
+    return count >= streamCredit ? { by: "Answerer", count, begun: 0 } : undefined
+  }
+
+  private countUnfinished(ours: boolean): number {
+    let count = 0
+    for (const stream of this.sending) if (!stream.finQueued && this.isOurs(stream) === ours) count += 1
+    return count
+  }
+
+  private isOurs(stream: SendStream): boolean {
+    return (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
+  }
+
   /** Whether `settle` has something to do. */
   get settles(): boolean {
     return this.bareFins.length + this.resets.length + this.unconfirmedHalves > 0
@@ -142,6 +178,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.full = undefined
     this.unconfirmed = []
     this.halves = []
+    this.holding = []
     this.bareFins = []
     this.resets = []
     this.sending.clear()
@@ -261,30 +298,100 @@ export class Outgoing implements SendOwner, SettlingStreams {
     return false
   }
 
+  /** Lets the answers be read whose questions' fins are known to have arrived. Right before reading. */
+  letAnswersEnd(): void {
+    if (this.holding.length === 0) return
+    const { acknowledged } = this.host
+    this.holding = this.holding.filter((stream) => {
+      if (stream.ended) return false
+      if (!acknowledged.has(stream.finPacket, stream.lastPacket)) return true
+      stream.finInDoubt = false
+      stream.answer!.release()
+      return false
+    })
+  }
+
   /**
    * Does what had to wait until a stream's bytes are acknowledged. Only right when everything that could be sent has
    * been: what was found to be lost is no longer in flight, and not yet again.
    */
   settle(now: number): void {
+    this.roomTries = 0
+    let ended = false
     for (const stream of this.halves) {
-      // Most are answered before this could find out anything, and the answer tells.
-      if (stream.ended || now - stream.finAt < answerPatience) continue
-      if (this.settling.settled(stream, now)) this.succeed(stream)
+      if (!stream.ended) this.settleHalf(stream, now)
+      ended ||= stream.ended
     }
+    // There may be no other turn for long, and what waits must move.
+    if (ended) this.halves = this.halves.filter((stream) => !stream.ended)
     for (const stream of this.bareFins.splice(0)) {
       if (stream.ended) continue
-      if (this.settling.settled(stream, now)) {
-        stream.writeFin()
-        this.work += 1
-        if (stream.ended) this.release(stream)
-        else this.awaitConfirmation(stream, now)
-        this.host.touch()
-      } else this.bareFins.push(stream)
+      this.findPackets(stream)
+      // Nothing of it is in flight a second time, either.
+      const isCalm = this.host.acknowledged.isCalmSince(stream.firstPacket)
+      if ((isCalm && this.hasArrived(stream)) || this.settling.settled(stream, now)) this.finishLater(stream, now)
+      else this.bareFins.push(stream)
     }
     for (const reset of this.resets.splice(0)) {
       if (this.settling.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
       else this.resets.push(reset)
     }
+  }
+
+  private settleHalf(stream: SendStream, now: number): void {
+    this.findPackets(stream)
+    if (this.hasArrived(stream)) return this.succeed(stream)
+    // Most are answered before this could find out anything, and the answer tells.
+    if (now - stream.finAt < answerPatience || !this.settling.settled(stream, now)) return
+    if (stream.finInDoubt) this.finishLater(stream, now)
+    else this.succeed(stream)
+  }
+
+  /** Sends a fin alone, or again. */
+  private finish(stream: SendStream, now: number): void {
+    const again = stream.finWritten
+    stream.finInDoubt = false
+    stream.writeFin()
+    if (stream.ended) this.release(stream)
+    else this.awaitConfirmation(stream, now, again)
+  }
+
+  private finishLater(stream: SendStream, now: number): void {
+    this.finish(stream, now)
+    this.work += 1
+    this.host.touch()
+  }
+
+  /**
+   * What the stream has written is in packets that have left, as soon as everything has; unless something was sent again
+   * meanwhile, with which the binding may have forgotten the fin.
+   */
+  private findPackets(stream: SendStream): void {
+    const { acknowledged } = this.host
+    if (
+      stream.lastPacket !== -1 ||
+      !acknowledged.isCalmSince(stream.finWritten ? stream.finPacket : stream.firstPacket)
+    )
+      return
+    if (this.hasLeft(stream)) stream.lastPacket = acknowledged.next - 1
+  }
+
+  private hasArrived(stream: SendStream): boolean {
+    return this.host.acknowledged.has(stream.firstPacket, stream.lastPacket)
+  }
+
+  /** Whether everything that was written has left, as far as this stream can tell. Only right after a flush. */
+  private hasLeft(stream: SendStream): boolean {
+    if (this.roomTries === Infinity) return true
+    if (this.roomTries === maxRoomTries) return false
+    this.roomTries += 1
+    try {
+      if (!this.host.acknowledged.hasLeft(untraced(() => this.native.streamCapacity(stream.id!)))) return false
+    } catch {
+      return false
+    }
+    this.roomTries = Infinity
+    return true
   }
 
   private succeed(stream: SendStream): void {
@@ -315,6 +422,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
       if (stream === undefined) break
       if (stream.ended) continue
       if (stream.id === undefined && !this.assignId(stream, now)) continue
+      if (stream.firstPacket === -1) stream.firstPacket = this.host.acknowledged.next
       const before = stream.pending
       const result = stream.writeSome()
       if (result !== "ended") stream.begun()
@@ -367,18 +475,27 @@ export class Outgoing implements SendOwner, SettlingStreams {
   private drained(stream: SendStream, now: number): void {
     stream.queued = false
     if (stream.finWritten) return this.awaitConfirmation(stream, now)
-    if (stream.bareFin) {
-      this.bareFins.push(stream)
-      this.host.touch()
+    if (!stream.bareFin) return
+    // With data that is to be sent again, the binding may forget the fin.
+    if (stream.mayFinishAhead && this.host.acknowledged.isCalmSince(stream.firstPacket)) {
+      this.finish(stream, now)
+      stream.finInDoubt = true
+      return
     }
+    this.bareFins.push(stream)
+    this.host.touch()
   }
 
-  private awaitConfirmation(stream: SendStream, now: number): void {
+  private awaitConfirmation(stream: SendStream, now: number, again = false): void {
     stream.settleFrom = stream.finAt = now
     stream.proof = undefined
+    stream.finPacket = this.host.acknowledged.next
+    stream.lastPacket = -1
+    if (again) return
     if (!stream.bidirectional) return void this.unconfirmed.push(stream)
     this.unconfirmedHalves += 1
     this.halves.push(stream)
+    if (stream.answer?.held === true) this.holding.push(stream)
   }
 
   /** Ids are given out in order, and only when the peer has credit: a skipped or refused id would use it up. */
@@ -481,7 +598,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.work += 1
     this.long.end(stream)
     if (stream.bidirectional && stream.finWritten && this.sending.has(stream)) this.unconfirmedHalves -= 1
-    const ours = (stream.id! & 0x1) === (this.host.dialled ? 0 : 1)
+    const ours = this.isOurs(stream)
     if (this.sending.delete(stream) && ours) this.opened -= 1
   }
 }

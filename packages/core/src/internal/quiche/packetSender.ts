@@ -3,6 +3,7 @@
  * the rate to one peer.
  */
 import type { Accounts } from "./accounts.ts"
+import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { Burst } from "./burst.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import type { NativeConnection } from "./native.ts"
@@ -24,6 +25,7 @@ export class PacketSender {
   private readonly peer: PeerAddress
   private readonly owner: Sender
   private readonly accounts: Accounts
+  private readonly acknowledged: AcknowledgedPackets
   private readonly watch: Watch
   private readonly allowance: SendAllowance
   private readonly burst: Burst
@@ -36,6 +38,7 @@ export class PacketSender {
     readonly owner: Sender
     readonly payload: PayloadSize
     readonly accounts: Accounts
+    readonly acknowledged: AcknowledgedPackets
     readonly watch: Watch
   }) {
     this.native = options.native
@@ -44,6 +47,7 @@ export class PacketSender {
     this.owner = options.owner
     this.payload = options.payload
     this.accounts = options.accounts
+    this.acknowledged = options.acknowledged
     this.watch = options.watch
     this.allowance = new SendAllowance(options.host.sendRate)
     this.burst = new Burst(options.payload.isTrusted)
@@ -51,14 +55,15 @@ export class PacketSender {
 
   /** Sends what is ready, up to `most` bytes: one turn's, unless told. What may be part of the `handshake` stays small. */
   flush(now: number, handshake: boolean, most?: number): Flushed {
-    const { accounts, allowance, native, owner, payload, peer, watch } = this
+    const { accounts, acknowledged, allowance, native, owner, payload, peer, watch } = this
     const { outbox } = this.host
     allowance.refill(now)
     for (let left = most ?? this.burst.size; left > 0;) {
       if (allowance.isSpent || !outbox.hasRoom) return "held"
+      const buffer = outbox.packetBuffer(handshake ? smallestPayload : payload.next(now))
       let sent: readonly [number, unknown] | null
       try {
-        sent = native.send(outbox.packetBuffer(handshake ? smallestPayload : payload.next(now)))
+        sent = native.send(buffer)
       } catch {
         return "all"
       }
@@ -68,6 +73,7 @@ export class PacketSender {
       allowance.spend(length)
       accounts.sent()
       this.packets += 1
+      acknowledged.sent(buffer, length)
       watch.active = true
       outbox.addBuffered(length, peer.targetOf(length), owner)
       if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)

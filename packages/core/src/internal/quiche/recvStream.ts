@@ -28,8 +28,10 @@ export class RecvStream implements BackingRecvStream {
   paused = false
   /** Nobody is to hear more of it: it is over, or this side has stopped it. */
   ended = false
-  /** Not to be read now: its sending half's fin would be lost. */
+  /** Not to be read to its end now, so not at all: its sending half's fin would be lost. */
   held = false
+  /** With what the peer is to be asked to stop, once it is held no more. */
+  private stopCode: number | undefined = undefined
   /** Its end has been read. */
   over = false
   /** The last read of the connection in which it had its share. */
@@ -52,13 +54,15 @@ export class RecvStream implements BackingRecvStream {
   release(): void {
     if (!this.held) return
     this.held = false
-    this.owner.resumed()
+    if (this.stopCode === undefined) this.owner.resumed()
+    else this.owner.stopped(this, this.stopCode)
   }
 
   stop(code: number): void {
     if (this.ended) return
     this.ended = true
-    this.owner.stopped(this, clampCode(code))
+    if (this.held) this.stopCode = clampCode(code)
+    else this.owner.stopped(this, clampCode(code))
   }
 
   /** Reads what has arrived, until there is no more or the owner pauses. `scratch` is lent for the call. */

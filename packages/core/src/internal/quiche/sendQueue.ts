@@ -60,6 +60,11 @@ export class SendQueue {
     return undefined
   }
 
+  /** Whether a stream without an id waits for its turn. */
+  get hasNew(): boolean {
+    return this.levels.some(({ long, short }) => long.length + short.length > 0)
+  }
+
   remove(stream: SendStream): void {
     for (let i = 0; i < this.levels.length; i++) {
       const level = this.levels[i]!

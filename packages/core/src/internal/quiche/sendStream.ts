@@ -66,6 +66,12 @@ export class SendStream implements BackingSendStream {
   finAt = 0
   /** When it was begun. */
   begunAt = 0
+  /** The first packet that anything of it may be in, the first that its fin may be in, and the last: -1 until known. */
+  firstPacket = -1
+  finPacket = -1
+  lastPacket = -1
+  /** Whether its fin left alone while data of it was in flight: it may have been forgotten unless it was acknowledged. */
+  finInDoubt = false
   /** The other half of a bidirectional stream, once it has an id. */
   answer: RecvStream | undefined = undefined
   /** Told the id as soon as the binding knows the stream; or why it never will. */
@@ -143,6 +149,15 @@ export class SendStream implements BackingSendStream {
     return this.finQueued && !this.finWritten && this.chunks.length === 0 && this.written > 0
   }
 
+  /**
+   * Whether its fin may be sent alone before everything else is acknowledged. The binding keeps a bidirectional stream until
+   * its other half has been read to its end, and so repeats such a fin when it is lost. It forgets it all the same when
+   * data of several packets is lost with it: see `finInDoubt`.
+   */
+  get mayFinishAhead(): boolean {
+    return this.answer !== undefined && !this.answer.over && !this.answer.ended
+  }
+
   /** Hands queued bytes to the binding: up to a quantum, or until it takes no more. */
   writeSome(): Written {
     const { native } = this.owner
@@ -197,7 +212,7 @@ export class SendStream implements BackingSendStream {
     }
   }
 
-  /** Sends the fin alone. Only right once everything before it is acknowledged: see `Settling.settled`. */
+  /** Sends the fin alone. Only right once everything before it is acknowledged, or when it `mayFinishAhead`. */
   writeFin(): void {
     try {
       this.sendFin()

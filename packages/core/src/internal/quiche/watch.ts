@@ -26,6 +26,8 @@ export interface Watched {
   readonly idleTimeout: () => number
   /** Whether the peer owes an answer. */
   readonly awaitsAnswer: () => boolean
+  /** Tells when streams wait for others that nobody ends. */
+  readonly lookForHeld: () => void
   readonly ping: () => void
   /** Issues the connection ids that the peer is short of. */
   readonly issueIds: (elapsed: number) => void
@@ -83,6 +85,7 @@ export class Watch {
       this.keepAlive(elapsed, keepAliveInterval(limits.keepAlive, watched.idleTimeout()))
       watched.checkResponsive()
       watched.issueIds(elapsed)
+      watched.lookForHeld()
       // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
       // can come to a stop for good.
       this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined

@@ -251,6 +251,9 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     events.onUnresponsive?.()
   }
   return {
+    get onStreamsHeld() {
+      return events.onStreamsHeld?.bind(events)
+    },
     get onMoved() {
       return events.onMoved === undefined ? undefined : onMoved
     },
