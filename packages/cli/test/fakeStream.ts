@@ -16,8 +16,11 @@ export const bob = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5002")
 const gone = () => new StreamLost({ error: new StreamGone({}) })
 
 const half = (queue: Queue.Queue<Uint8Array, Cause.Done>, resets: Array<number>): SendStream => ({
-  sendMessage: (payload) =>
-    Effect.flatMap(Queue.offer(queue, payload), (taken) => (taken ? Effect.void : Effect.fail(gone()))),
+  sendMessage: (payload, options) =>
+    Effect.flatMap(Queue.offer(queue, payload), (taken) => {
+      if (!taken) return Effect.fail(gone())
+      return options?.fin === true ? Effect.asVoid(Queue.end(queue)) : Effect.void
+    }),
   setPriority: () => Effect.void,
   finish: Effect.asVoid(Queue.end(queue)),
   reset: (code) =>

@@ -22,7 +22,7 @@ const actions = ["GetExternalIPAddress", "AddPortMapping", "DeletePortMapping", 
 
 const action = oneOf(...actions)
 const page = oneOf("Description", ...actions)
-const moment = oneOf("Request", "Head", "HalfBody")
+const moment = oneOf("Request", "Head", "HalfBody", "Body")
 const question = oneOf("ExternalAddress", "Map")
 const anywhere = optional(question)
 const count = atLeast(0)
