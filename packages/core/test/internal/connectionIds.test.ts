@@ -49,7 +49,7 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
   it.live("lead to it, each of them, and no longer than it is there", () =>
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
-      socket.sweep(1, limits)
+      socket.sweep(connectionIdInterval, limits)
       for (const each of [...native.issued, id]) receive(shortHeader(each))
       assert.strictEqual(taken.length, 4)
       yield* turns
@@ -64,7 +64,7 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
       const sweep = (elapsed: number) => socket.sweep(elapsed, limits)
-      sweep(1)
+      sweep(connectionIdInterval)
       assert.strictEqual(native.issued.length, 3)
       receive(shortHeader(native.issued[2]!))
       yield* turns
@@ -113,7 +113,7 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
   it.live("that were retired get no late packets through: the binding would close the connection for one", () =>
     Effect.gen(function* () {
       const { id, native, receive, socket, taken } = yield* established(side)
-      socket.sweep(1, limits)
+      socket.sweep(connectionIdInterval, limits)
       const [next, another] = native.issued as [Uint8Array, Uint8Array]
       receive(shortHeader(id))
       receive(shortHeader(next))

@@ -412,7 +412,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     const { answered, responsiveness } = this
     this.answered = false
     // With nothing in flight the only timer is the idle one. While something is, the retransmission timer is due sooner.
-    const idle = this.idleTimeout()
+    const idle = this.agreedIdleTimeout ?? this.host.idleTimeout
     const inFlight = timeout !== null && timeout < idle - (now - this.lastReceived) - Math.min(50, idle / 10)
     responsiveness.turned(now, answered, inFlight ? timeout : undefined)
     if (responsiveness.due <= now) responsiveness.suspect()

@@ -7,7 +7,6 @@ import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import { overloadedCode } from "../code.ts"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "../../Transport.ts"
-import { keepAliveInterval } from "../keepAlive.ts"
 import { Admission } from "./admission.ts"
 import { Connection } from "./connection.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
@@ -20,6 +19,7 @@ import { PayloadSize } from "./payloadSize.ts"
 import { Refusals } from "./refusals.ts"
 import { Registry } from "./registry.ts"
 import * as seniority from "./seniority.ts"
+import { Sweeps } from "./sweeps.ts"
 import * as tunables from "./tunables.ts"
 import type { IncomingDatagram, QueuedDatagram } from "./udp.ts"
 import type { Limits } from "./watch.ts"
@@ -40,9 +40,7 @@ export class Socket implements BackingSocket, ConnectionHost {
   private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   private readonly refusals: Refusals
   private readonly now: () => number
-  private readonly onPressing: () => void
-  private readonly limits: Limits
-  private readonly usualInterval: number
+  private readonly sweeps: Sweeps
   private readonly admission: Admission
   /** The local end, the same for every packet of every connection. */
   private readonly to: { readonly host: string; readonly port: number }
@@ -57,9 +55,6 @@ export class Socket implements BackingSocket, ConnectionHost {
   /** The last sender seen, to tell cheaply whether a packet comes from where its connection's packets come from. */
   private lastHost = ""
   private lastPort = 0
-  /** Connections that have to be looked at more often than the others, and how often, in milliseconds. */
-  private readonly pressing = new Map<Connection, number>()
-  private unswept = 0
   private lastAddress: NetAddress.InetAddress | undefined = undefined
 
   constructor(options: {
@@ -95,14 +90,17 @@ export class Socket implements BackingSocket, ConnectionHost {
     this.onOverload = options.onOverload
     this.now = options.now
     this.refusals = new Refusals(options.address, options.now, options.onWarning)
-    this.onPressing = options.onPressing ?? (() => {})
-    this.limits = limitsOf(options.bind)
-    const { handshake, keepAlive, stall } = this.limits
-    this.usualInterval = lookInterval(Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall))
     this.loop = new Loop({
       dispatch: () => this.outbox.dispatch(),
       onOver: (connection) => this.connections.forget(connection),
       onDefect: options.onDefect
+    })
+    this.sweeps = new Sweeps({
+      limits: limitsOf(options.bind),
+      idleTimeout: options.idleTimeout,
+      look: (connection, elapsed, limits) =>
+        this.loop.guarded(connection, () => connection.watch.look(elapsed, limits)),
+      onSooner: options.onPressing ?? (() => {})
     })
     this.admission = new Admission(options.quiche)
     // The binding parses hosts as bare literals: no brackets, no zone.
@@ -295,15 +293,10 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   readonly removeId = (connection: Connection, key: string): void => this.connections.removeId(connection, key)
 
-  readonly established = (connection: Connection): void => {
-    const interval = lookInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
-    if (interval >= this.usualInterval) return
-    this.pressing.set(connection, interval)
-    this.onPressing()
-  }
+  readonly established = (connection: Connection): void => this.sweeps.add(connection)
 
   readonly ended = (connection: Connection): void => {
-    this.pressing.delete(connection)
+    this.sweeps.delete(connection)
     this.connections.end(connection)
   }
 
@@ -358,24 +351,12 @@ export class Socket implements BackingSocket, ConnectionHost {
 
   /** How often to call `sweep`, in milliseconds. */
   get sweepInterval(): number {
-    let interval = this.usualInterval
-    for (const other of this.pressing.values()) interval = Math.min(interval, other)
-    return interval
+    return this.sweeps.interval
   }
 
   /** Called every `elapsed` milliseconds of Effect's clock: everything that is ours to time is timed here. */
-  sweep(elapsed: number, limits = this.limits): void {
-    this.unswept += elapsed
-    for (const connection of this.pressing.keys()) this.look(connection, elapsed, limits)
-    if (this.pressing.size > 0 && this.unswept < this.usualInterval) return
-    for (const connection of this.connections.all()) {
-      if (!this.pressing.has(connection)) this.look(connection, this.unswept, limits)
-    }
-    this.unswept = 0
-  }
-
-  private look(connection: Connection, elapsed: number, limits: Limits): void {
-    this.loop.guarded(connection, () => connection.watch.look(elapsed, limits))
+  sweep(elapsed: number, limits?: Limits): void {
+    this.sweeps.sweep(elapsed, this.connections.all(), limits)
   }
 
   /** Begins to end every connection. False when there is none to wait for. */
@@ -414,8 +395,5 @@ const limitsOf = (bind: BindOptions): Limits => ({
   handshake: Duration.toMillis(bind.handshakeTimeout),
   stall: Duration.toMillis(bind.stallTimeout)
 })
-
-/** How often to look for what is to be done after `limit`. All in milliseconds. */
-const lookInterval = (limit: number): number => Math.min(Math.max(limit / 8, tunables.minSweep), tunables.maxSweep)
 
 const idKey = (id: Uint8Array): string => packetHeader.idKey(id, 0, id.length)

@@ -182,6 +182,9 @@ export const firstReminder = 1_000
 /** The least time between two signs of life that are asked for, in milliseconds. */
 export const lifeSignInterval = 50
 
+/** How long a connection is there before its peer's idle timeout is asked for, in milliseconds. */
+export const firstLook = 50
+
 /** How long a connection in doubt may take to show a sign of life, in milliseconds. */
 export const lifeSign = 3_000
 
