@@ -6,7 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
+import * as FiberHandle from "effect/FiberHandle"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
@@ -136,7 +136,7 @@ const open = Effect.fnUntraced(function* (
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const context = yield* Effect.context<Scope.Scope>()
   const run = Effect.runForkWith(context)
-  const pressing = Latch.makeUnsafe(false)
+  const keepHouse = yield* FiberHandle.makeRuntime<never>()
   const socket = new Socket({
     quiche,
     configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
@@ -155,7 +155,7 @@ const open = Effect.fnUntraced(function* (
       ),
     onWarning: (text) => void run(Effect.logWarning(text)),
     now,
-    onPressing: () => pressing.openUnsafe(),
+    onPressing: () => void keepHouse(sweeping),
     outbox: new Outbox(udp.send)
   })
 
@@ -168,7 +168,8 @@ const open = Effect.fnUntraced(function* (
       socket.close()
     }
   })
-  yield* Effect.forkScoped(housekeeping(socket, pressing, now))
+  const sweeping = housekeeping(socket, now)
+  keepHouse(sweeping)
   // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
@@ -187,16 +188,18 @@ const openUdp = (
     ? nodeUdp.open(address)
     : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))
 
-/** Sweeps; sooner than it was to when something has become `pressing`. */
-const housekeeping = Effect.fnUntraced(function* (socket: Socket, pressing: Latch.Latch, now: () => number) {
+/** Sweeps. Run anew, it goes on with the interval of the day: that may have become shorter. */
+const housekeeping = (socket: Socket, now: () => number): Effect.Effect<never> => {
   let last = now()
-  while (true) {
-    const interval = socket.sweepInterval
-    yield* Effect.raceFirst(Effect.sleep(interval), pressing.await)
-    pressing.closeUnsafe()
-    const woken = now()
-    // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
-    socket.sweep(Math.min(woken - last, 2 * interval))
-    last = woken
-  }
-})
+  return Effect.forever(
+    Effect.suspend(() => {
+      const interval = socket.sweepInterval
+      return Effect.map(Effect.sleep(interval), () => {
+        const woken = now()
+        // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
+        socket.sweep(Math.min(woken - last, 2 * interval))
+        last = woken
+      })
+    })
+  )
+}

@@ -32,7 +32,7 @@ import { LocalRecvStream } from "./localRecvStream.ts"
 import { PeerAddress } from "./peerAddress.ts"
 import { type Flushed, PacketSender } from "./packetSender.ts"
 import { type PayloadSize, smallestPayload } from "./payloadSize.ts"
-import { Responsiveness } from "./responsiveness.ts"
+import { type Answering, Responsiveness } from "./responsiveness.ts"
 import * as socketErrors from "./socketErrors.ts"
 import * as tunables from "./tunables.ts"
 import type { Sender } from "./udp.ts"
@@ -51,7 +51,7 @@ export type Phase =
   /** Gone. */
   | "closed"
 
-export class Connection implements BackingConnection, Sender, Watched, Turning, ConnectionIdsHost {
+export class Connection implements BackingConnection, Sender, Watched, Answering, Turning, ConnectionIdsHost {
   readonly native: NativeConnection
   readonly dialled: boolean
   readonly seniority: string
@@ -146,11 +146,7 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
     this.ids = new ConnectionIds(this, options.id)
-    this.responsiveness = new Responsiveness({
-      heard: () => this.heard(),
-      isAwaited: () => this.outgoing.isAwaited || this.incoming.isAwaited,
-      onUnresponsive: () => this.events?.onUnresponsive?.()
-    })
+    this.responsiveness = new Responsiveness(this)
     const { accounts, acknowledged, host, native, peer, watch } = this
     const { payload } = options
     this.sender = new PacketSender({ native, host, peer, owner: this, payload, accounts, acknowledged, watch })
@@ -461,6 +457,14 @@ export class Connection implements BackingConnection, Sender, Watched, Turning, 
 
   oldestStop(elapsed: number): number {
     return this.incoming.oldestStop(elapsed)
+  }
+
+  isAwaited(): boolean {
+    return this.outgoing.isAwaited || this.incoming.isAwaited
+  }
+
+  onUnresponsive(): void {
+    this.events?.onUnresponsive?.()
   }
 
   awaitsAnswer(): boolean {

@@ -48,7 +48,7 @@ export class Incoming implements RecvOwner {
   /** The number of the read, so that no stream gets more than one share of it. */
   private pass = 0
   /** Where the search for ends goes on. */
-  private search: Iterator<RecvStream>
+  private search: Iterator<RecvStream> | undefined = undefined
 
   constructor(host: IncomingHost) {
     this.host = host
@@ -56,7 +56,6 @@ export class Incoming implements RecvOwner {
     // RFC 9000, section 2.1.
     this.nextBi = host.dialled ? 1 : 0
     this.nextUni = this.nextBi + 2
-    this.search = this.streams.values()
   }
 
   /** The receiving half of a stream that we opened: its answers are read from now on. */
@@ -97,7 +96,7 @@ export class Incoming implements RecvOwner {
    */
   private findEnds(most: number): void {
     for (let left = Math.min(most, this.streams.size); left > 0 && !this.isClosing; left--) {
-      let next = this.search.next()
+      let next = (this.search ??= this.streams.values()).next()
       if (next.done === true) {
         this.search = this.streams.values()
         next = this.search.next()
