@@ -88,7 +88,8 @@ export const bar = (
   return room < shortestLabel ? fitted(form, width) : `${fitted(name, room)} ${form}`
 }
 
-/** Such a terminal cannot go back in its line. */
+/** Such a terminal cannot go back in its line. What it is, a program is told in no other way. */
+// @effect-diagnostics-next-line processEnv:off
 const isDumb = (): boolean => process.env["TERM"] === "dumb"
 
 /** A name is not shortened to less than this. */

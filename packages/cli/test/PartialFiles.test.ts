@@ -15,6 +15,7 @@ const elsewhere = "0123456789ab"
 const endedPid = spawnSync(process.execPath, ["-e", ""]).pid
 
 /** The disk is not on the test's clock. */
+// @effect-diagnostics-next-line globalDate:off
 const secondsBefore = (age: Duration.Input) => Date.now() / 1_000 - Duration.toSeconds(Duration.fromInputUnsafe(age))
 
 const setup = Effect.gen(function* () {

@@ -240,8 +240,9 @@ describe("a zone", () => {
   it.effect("that is no interface's fails with a reason", () =>
     Effect.gen(function* () {
       const [one] = yield* pair()
-      const { reason } = (yield* Effect.flip(one.connectTo("[fe80::1%eth7]:1"))) as InvalidAddress
-      assert.include(reason, "this machine has no interface eth7 with IPv6")
+      const error = yield* Effect.flip(one.connectTo("[fe80::1%eth7]:1"))
+      assert.strictEqual(error._tag, "InvalidAddress")
+      assert.include(error.message, "this machine has no interface eth7 with IPv6")
     }).pipe(withInterfaces(link), onNetwork)
   )
 

@@ -255,8 +255,7 @@ describe("a dialled peer that moves", () => {
       const gateway = yield* network.gateway({ address: "198.51.100.1", kind: "FullCone" })
       const one = yield* endpoint("10.0.0.1:1")
       const two = yield* Endpoint.make({ localAddress: "192.168.0.2:2" }).pipe(
-        Effect.provide(MemoryTransport.layerHost({ address: "192.168.0.2", gateway })),
-        Effect.provide(PortMapper.layerNone)
+        Effect.provide([MemoryTransport.layerHost({ address: "192.168.0.2", gateway }), PortMapper.layerNone])
       )
       // Opens the gateway for those who dial.
       yield* two.connectTo("10.0.0.1:1")
