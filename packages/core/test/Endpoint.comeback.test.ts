@@ -2,10 +2,12 @@
  * Peers that have crashed and are back on their port, and peers that are only slow: what waits for them, on which
  * connection. Both without a dial by the peer; for that see `Endpoint.crossing.test.ts`.
  */
+import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
 import { assert, describe, it } from "@effect/vitest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { IdleTimedOut } from "../src/Close.ts"
@@ -133,6 +135,40 @@ const outage = (one: Service, time: Duration.Input) =>
     yield* TestClock.adjust("10 seconds")
     yield* Fiber.join(sending)
   })
+
+describe("a peer that answers from another address than it was dialled at, and has crashed and is back", () => {
+  const name = "10.0.0.3:2"
+
+  for (const answersFrom of ["the same address as before", "the address that was dialled"] as const) {
+    it.effect(`is dialled where it was before, and used, when it answers from ${answersFrom}`, () =>
+      Effect.gen(function* () {
+        const network = yield* MemoryNetwork.MemoryNetwork
+        yield* network.addAddress("10.0.0.2", "10.0.0.3")
+        const [one, two] = yield* memory.pair(patient, patient)
+        const connection = yield* one.connectTo(name)
+        assert.strictEqual(String(connection.remoteAddress), there)
+        yield* memory.settle
+        let back = two
+        if (answersFrom === "the address that was dialled") {
+          // The virtual address has gone over to another machine.
+          yield* network.blackhole("10.0.0.2")
+          back = yield* memory.endpoint(name, patient)
+        }
+        yield* restart
+        yield* within("10 seconds", one.sendMessage(bytes("are you there?"), name))
+        assert.strictEqual(textOf((yield* back.nextMessage).payload), "are you there?")
+        const { dialledAddress, reason } = yield* one.nextDisconnection
+        assert.deepStrictEqual(reason, new IdleTimedOut())
+        assert.strictEqual(String(Option.getOrThrow(dialledAddress)), name)
+        const next = yield* one.connectTo(name)
+        assert.isTrue(next !== connection)
+        assert.strictEqual(String(next.remoteAddress), back === two ? there : name)
+        yield* one.trySendMessage(bytes("next"), name)
+        assert.strictEqual(textOf((yield* back.nextMessage).payload), "next")
+      }).pipe(memory.onNetwork)
+    )
+  }
+})
 
 describe("a peer that was only out of reach", () => {
   it.effect("keeps its connection, and gets the message on it, once", () =>
