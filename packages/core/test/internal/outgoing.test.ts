@@ -283,6 +283,23 @@ describe("streams without credit", () => {
   })
 })
 
+describe("a stream without credit that is given up", () => {
+  it("is waited for no more", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.credit = { uni: 0, bidi: 0 }
+    const given = [outgoing.open(false, 0), outgoing.open(true, 0)]
+    for (const stream of given) write(stream, byte, true)
+    outgoing.pump(0)
+    assert.isTrue(outgoing.waits)
+    for (const stream of given) stream.reset(1)
+    assert.isFalse(outgoing.waits)
+    assert.isFalse(outgoing.isAwaited)
+    peer.credit = { uni: Infinity, bidi: Infinity }
+    outgoing.pump(1)
+    assert.deepStrictEqual(sent, [])
+  })
+})
+
 describe("streams whose own windows are full", () => {
   it("do not keep the others from writing, however many they are", () => {
     const { outgoing, peer, sent, write } = setup()
@@ -842,6 +859,77 @@ describe("a peer whose application reads nothing", () => {
     for (let now = 3_000; now < 10 * 3_600_000; now += 60_000) turn(now)
     assert.isAtLeast(peer.credit.uni, 1)
     assert.isBelow(probes() - atOnce, first)
+  })
+
+  it("asks for no turn once everything that waited was given up", () => {
+    const { outgoing, touches, waiting } = heldBack(3)
+    for (const { stream } of waiting) stream.reset(1)
+    const before = touches()
+    outgoing.pump(1_000)
+    assert.strictEqual(outgoing.deadline, Infinity)
+    assert.strictEqual(touches(), before)
+  })
+
+  it("asks for no turn when there is no credit to ask for more with, and goes on asking when there is", () => {
+    const { outgoing, peer, sent, touches } = heldBack(1)
+    peer.credit.uni = 1
+    for (let now = 100; now < 1_000; now += 100) {
+      const before = touches()
+      outgoing.pump(now)
+      assert.strictEqual(outgoing.deadline, Infinity)
+      assert.strictEqual(touches(), before)
+    }
+    peer.credit.uni = 3
+    outgoing.pump(2_000)
+    const { deadline } = outgoing
+    assert.isAbove(deadline, 2_000)
+    const before = sent.length
+    outgoing.pump(deadline)
+    outgoing.pump(deadline)
+    assert.isAbove(sent.length, before)
+  })
+
+  it("asks for no turn to ask for credit in, while other things have to be sent first", () => {
+    const { outgoing, peer, write } = heldBack(1)
+    const question = outgoing.open(true, 0)
+    write(question, byte, true)
+    peer.full = () => true
+    outgoing.pump(1)
+    assert.strictEqual(outgoing.deadline, Infinity)
+    peer.full = () => false
+    outgoing.pump(5_000)
+    outgoing.pump(5_000)
+    assert.isAbove(outgoing.deadline, 5_000)
+    assert.isBelow(outgoing.deadline, Infinity)
+  })
+
+  it("asks for no turn when as many streams as may be open are", () => {
+    const world = heldBack(200)
+    const { begun, outgoing, touches, write } = world
+    for (let i = 0; i < maxOpenStreams; i++) write(outgoing.open(true, 1), byte, true)
+    outgoing.pump(1)
+    readAll(world)
+    for (let now = 2; now < 10; now++) {
+      const before = touches()
+      outgoing.pump(now)
+      assert.strictEqual(touches(), before)
+      assert.strictEqual(outgoing.deadline, Infinity)
+    }
+    assert.strictEqual(begun(), 0)
+  })
+
+  it("is sent the others once it has read, though it does not read many streams that have begun", () => {
+    const world = heldBack(30)
+    const { begun, outgoing, peer, write } = world
+    const questions = Array.from({ length: 100 }, () => outgoing.open(true, 0))
+    for (const stream of questions) write(stream, byte, false)
+    outgoing.pump(1)
+    peer.full = (id) => questions.some((stream) => stream.id === id)
+    for (const stream of questions) write(stream, byte, false)
+    outgoing.pump(1)
+    readAll(world)
+    for (let now = 2; now < 10; now++) outgoing.pump(now)
+    assert.strictEqual(begun(), 30)
   })
 
   it("fails all that waits when the connection ends", () => {

@@ -7,27 +7,16 @@ import { untraced } from "./errorCode.ts"
 import type { HeldNow } from "./heldStreams.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
-import { PeerBacklog } from "./peerBacklog.ts"
+import { maxReleased, PeerCredit } from "./peerCredit.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { Settling, type SettlingStreams } from "./settling.ts"
-import {
-  confirmTurns,
-  firstCreditProbe,
-  initialStreamWindow,
-  leastConfirmed,
-  longestCreditProbe,
-  maxOpenStreams,
-  streamCredit
-} from "./tunables.ts"
+import { confirmTurns, leastConfirmed, maxOpenStreams, streamCredit } from "./tunables.ts"
 
 const shutdownWrite = 1
 
 /** Streams that are tried in one turn although the windows seem full. */
 const maxBlockedTries = 64
-
-/** Streams that a turn lets go on for which the peer has made room. */
-const maxReleased = 64
 
 /** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
 const answerPatience = 5
@@ -50,8 +39,6 @@ export interface OutgoingHost {
   readonly idleTimeout: () => number
 }
 
-const always = () => true
-
 export class Outgoing implements SendOwner, SettlingStreams {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
@@ -67,14 +54,8 @@ export class Outgoing implements SendOwner, SettlingStreams {
   private readonly unused = new Set<SendStream>()
   private readonly queue = new SendQueue()
   private readonly long = new LongMessages()
-  /** Streams of kinds that the peer has no credit for. */
-  private creditless: Array<SendStream> = []
-  /** Unidirectional streams that wait for the peer's application to read others, and what it may have unread. */
-  private readonly held = new SendQueue()
-  private readonly backlog = new PeerBacklog()
-  /** When credit that the peer may have given is asked for, and how long after the time before. */
-  private probeAt = Infinity
-  private probeInterval = firstCreditProbe
+  /** Streams that wait until the peer lets them be begun. */
+  private readonly credit: PeerCredit
   /** Streams whose own window is full while the congestion window is not. */
   private parked: Array<SendStream> = []
   /** Streams whose fin is written and not yet acknowledged. */
@@ -105,6 +86,11 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.nextBi = host.dialled ? 0 : 1
     this.nextUni = host.dialled ? 2 : 3
     this.settling = new Settling(host, this)
+    this.credit = new PeerCredit({
+      native: host.native,
+      release: (stream) => this.queue.push(stream),
+      probe: () => this.mark()
+    })
   }
 
   open(bidirectional: boolean, priority: number): SendStream {
@@ -127,12 +113,12 @@ export class Outgoing implements SendOwner, SettlingStreams {
    * window is no such thing: that is a peer whose application takes its time.
    */
   get waits(): boolean {
-    return this.creditless.length + this.unconfirmed.length + this.halves.length > 0
+    return this.credit.limitedSize + this.unconfirmed.length + this.halves.length > 0
   }
 
   /** Whether somebody would miss the peer: something is yet to be sent, or to be acknowledged, or a stream is open. */
   get isAwaited(): boolean {
-    if (this.queue.size + this.held.size + this.creditless.length + this.parked.length > 0) return true
+    if (this.queue.size + this.credit.limitedSize + this.credit.heldSize + this.parked.length > 0) return true
     for (const stream of this.sending) if (stream.written > 0) return true
     return false
   }
@@ -140,12 +126,12 @@ export class Outgoing implements SendOwner, SettlingStreams {
   /** Which streams keep others from being opened; `answers` of streams opened here have not been read to their ends. */
   heldStreams(answers: () => number): HeldNow | undefined {
     const begun = this.nextUni + this.nextBi
-    if (this.opened >= maxOpenStreams && this.queue.hasNew) {
+    if (this.opened >= maxOpenStreams && this.queue.unopened > 0) {
       // As long as one is being finished, its place will be free.
       const count = this.countUnfinished(true)
       return count === this.opened ? { by: "Opener", count, begun } : undefined
     }
-    if (this.creditless.some(({ bidirectional }) => bidirectional)) return { by: "Answers", count: answers(), begun }
+    if (this.credit.hasBidirectional) return { by: "Answers", count: answers(), begun }
     if (this.sending.size - this.opened < streamCredit) return undefined
     const count = this.countUnfinished(false)
     return count >= streamCredit ? { by: "Answerer", count, begun: 0 } : undefined
@@ -169,11 +155,9 @@ export class Outgoing implements SendOwner, SettlingStreams {
   /** Ends every stream. What the peer has acknowledged is done, though its turn to be confirmed has not come. */
   fail(failure: StreamFailure): void {
     for (const stream of this.unconfirmed) if (!stream.ended && stream.confirmed()) this.succeed(stream)
-    const queued = [...this.queue.drain(), ...this.held.drain()]
-    const streams = [...this.unused, ...queued, ...this.creditless, ...this.parked, ...this.sending]
+    const queued = [...this.queue.drain(), ...this.credit.drain()]
+    const streams = [...this.unused, ...queued, ...this.parked, ...this.sending]
     this.unused.clear()
-    this.creditless = []
-    this.probeAt = Infinity
     this.parked = []
     this.full = undefined
     this.unconfirmed = []
@@ -202,7 +186,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   discard(stream: SendStream, code: number): void {
     this.unused.delete(stream)
-    if (stream.queued) (stream.isHeld ? this.held : this.queue).remove(stream)
+    if (stream.queued && !this.credit.remove(stream)) this.queue.remove(stream)
     stream.queued = false
     this.release(stream)
     // With the fin on its way there is nothing left to take back.
@@ -213,11 +197,10 @@ export class Outgoing implements SendOwner, SettlingStreams {
   }
 
   reprioritize(stream: SendStream, priority: number): void {
-    const listed = stream.queued && !this.parked.includes(stream) && !this.creditless.includes(stream)
-    const queue = stream.isHeld ? this.held : this.queue
-    if (listed) queue.remove(stream)
+    const listed = stream.queued && !this.credit.reprioritize(stream, priority) && !this.parked.includes(stream)
+    if (listed) this.queue.remove(stream)
     stream.priority = priority
-    if (listed) queue.push(stream)
+    if (listed) this.queue.push(stream)
     if (stream.id !== undefined) this.tellPriority(stream)
   }
 
@@ -413,8 +396,8 @@ export class Outgoing implements SendOwner, SettlingStreams {
   /** Writes as much as the windows take. */
   pump(now: number): void {
     if (this.isFull()) return
-    if (this.creditless.length > 0) this.requeueCredited()
-    if (this.held.size > 0 && this.queue.size < maxReleased) this.releaseHeld(now)
+    if (this.credit.limitedSize > 0) this.credit.releaseLimited()
+    if (this.credit.heldSize > 0 && this.mayRelease) this.work += this.credit.releaseHeld(now)
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
@@ -428,7 +411,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
       if (result !== "ended") stream.begun()
       if (stream.pending < before) {
         stream.settleFrom = now
-        if (stream.unread !== undefined) this.backlog.grown(stream.unread, stream.written)
+        this.credit.grown(stream)
       }
       if (stream.pending < before || result === "drained") {
         this.progress += 1
@@ -452,7 +435,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.congested = failed.length > 0
     if (!this.congested) {
       // As many again in the next turn, unless they wait for the peer.
-      if (this.held.size > 0 && this.probeAt === Infinity) this.host.touch()
+      if (this.credit.hasMore && this.mayRelease) this.host.touch()
       return
     }
     // So many that only their own windows hold must not keep the head of the queue for ever.
@@ -500,23 +483,11 @@ export class Outgoing implements SendOwner, SettlingStreams {
 
   /** Ids are given out in order, and only when the peer has credit: a skipped or refused id would use it up. */
   private assignId(stream: SendStream, now: number): boolean {
-    const left = stream.bidirectional ? this.native.peerStreamsLeftBidi() : this.native.peerStreamsLeftUni()
-    if (left <= 0) {
-      this.creditless.push(stream)
-      return false
-    }
+    if (!this.credit.admit(stream, now)) return false
     if (stream.bidirectional) {
-      stream.settleContent(Infinity)
       stream.id = this.nextBi
       this.nextBi += 4
     } else {
-      this.backlog.observe(left)
-      if (!stream.isProbe && !this.backlog.hasRoom(left)) {
-        this.hold(stream, now, left)
-        return false
-      }
-      const weight = stream.settleContent(this.backlog.share)
-      stream.unread = this.backlog.begin(Math.min(weight, initialStreamWindow))
       stream.id = this.nextUni
       this.nextUni += 4
     }
@@ -528,57 +499,17 @@ export class Outgoing implements SendOwner, SettlingStreams {
     return true
   }
 
-  /** Has a stream wait until the peer's application has read others. */
-  private hold(stream: SendStream, now: number, left: number): void {
-    stream.isHeld = true
-    this.held.push(stream)
-    if (this.probeAt < Infinity) return
-    this.probeInterval = firstCreditProbe
-    this.probeAt = now + this.probeInterval
-    for (let i = this.backlog.untold(left); i > 0; i--) this.mark()
-  }
-
-  /** Lets streams go on that were held, the highest priority first, as far as the peer has made room. */
-  private releaseHeld(now: number): void {
-    const left = this.native.peerStreamsLeftUni()
-    this.backlog.observe(left)
-    if (!this.backlog.hasRoom(left)) return this.probe(now, left)
-    for (let i = 0; i < maxReleased; i++) {
-      const stream = this.held.take(true, always)
-      if (stream === undefined) break
-      stream.isHeld = false
-      this.queue.push(stream)
-      this.work += 1
-    }
-    // Those for which there is no room after all are held anew.
-    this.probeAt = Infinity
+  /** Whether there is room in the queue for streams that were held; those that have begun take none of it. */
+  private get mayRelease(): boolean {
+    return this.queue.unopened < maxReleased
   }
 
   /**
-   * The peer has given no credit for a while. Either its application reads nothing; or the frame was lost that gave it,
-   * which the peer's QUIC need not repeat. It gives more when it has read further streams: empty ones will do.
+   * When it wants its next turn at the latest, in `performance.now()` milliseconds. None to ask for credit in, while it
+   * would not be asked for: what changes that has a turn of its own.
    */
-  private probe(now: number, left: number): void {
-    if (now < this.probeAt) return
-    this.probeInterval = Math.min(2 * this.probeInterval, longestCreditProbe)
-    const count = Math.min(this.backlog.lost, left - 1)
-    this.probeAt = count > 0 ? now + this.probeInterval : Infinity
-    for (let i = 0; i < count; i++) this.mark()
-  }
-
-  /** When it wants its next turn at the latest, in `performance.now()` milliseconds. */
   get deadline(): number {
-    return this.probeAt
-  }
-
-  private requeueCredited(): void {
-    const waiting = this.creditless
-    this.creditless = []
-    for (const stream of waiting) {
-      const left = stream.bidirectional ? this.native.peerStreamsLeftBidi() : this.native.peerStreamsLeftUni()
-      if (left > 0) this.queue.push(stream)
-      else this.creditless.push(stream)
-    }
+    return this.full === undefined && this.mayRelease ? this.credit.deadline : Infinity
   }
 
   private tellPriority(stream: SendStream): void {

@@ -60,9 +60,11 @@ export class SendQueue {
     return undefined
   }
 
-  /** Whether a stream without an id waits for its turn. */
-  get hasNew(): boolean {
-    return this.levels.some(({ long, short }) => long.length + short.length > 0)
+  /** How many streams without an id wait for their turn. */
+  get unopened(): number {
+    let count = 0
+    for (const { long, short } of this.levels) count += long.length + short.length
+    return count
   }
 
   remove(stream: SendStream): void {
