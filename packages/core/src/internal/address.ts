@@ -14,6 +14,7 @@ const maxParsed = 4_096
 
 /** What stands for the name of an interface may be another number tomorrow. */
 const mayNameInterface = /%(?!\d+\])/u
+
 /** What was given may be anything: callers without types are told what it was. */
 const canonical = (input: NetAddress.InetAddress): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
   try {

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as NetAddress from "effect/net/NetAddress"
+import { ipFromStringUnsafe } from "effect/net/NetAddress"
+import { interfaces } from "../../src/internal/quiche/interfaces.ts"
 import { Zones } from "../../src/internal/quiche/zones.ts"
+import type { NetworkInterface } from "../../src/Transport.ts"
 import { address } from "../support/quic.ts"
 
-type Interfaces = Record<string, ReadonlyArray<NetAddress.NetworkInterfaceAddress>>
-
-const setup = (interfaces: Interfaces) => {
+const setup = (interfaces: ReadonlyArray<NetworkInterface>) => {
   let reads = 0
   const zones = new Zones(() => {
     reads += 1
@@ -14,7 +14,18 @@ const setup = (interfaces: Interfaces) => {
   return { zones, reads: () => reads }
 }
 
-const eth0: Interfaces = { lo: [{ family: "IPv6", scopeid: 0 }], eth0: [{ family: "IPv6", scopeid: 4 }] }
+const ipv6 = (name: string, ip: string, scopeId: number): NetworkInterface => ({
+  name,
+  address: ipFromStringUnsafe(ip),
+  prefixLength: 64,
+  scopeId
+})
+
+const eth0: ReadonlyArray<NetworkInterface> = [
+  ipv6("lo", "::1", 0),
+  ipv6("eth0", "fe80::9", 4),
+  ipv6("eth0", "2001:db8::9", 0)
+]
 
 describe("the zone of a link-local address", () => {
   it("that the system names by its interface is the number that addresses have", () => {
@@ -34,20 +45,21 @@ describe("the zone of a link-local address", () => {
   })
 
   it.skipIf(process.platform === "win32")("is found when its interface is new, and an error when there is none", () => {
-    const interfaces: Interfaces = { ...eth0 }
+    const interfaces = [...eth0]
     const { zones } = setup(interfaces)
     assert.throws(() => zones.hostOf(address("[fe80::1%5]:9")), /no interface has the zone 5/)
-    interfaces["eth1"] = [{ family: "IPv6", scopeid: 5 }]
+    interfaces.push(ipv6("eth1", "fe80::9", 5))
     assert.strictEqual(zones.hostOf(address("[fe80::1%5]:9")), "fe80::1%eth1")
-    interfaces["eth2"] = [{ family: "IPv6", scopeid: 6 }]
+    interfaces.push(ipv6("eth2", "fe80::9", 6))
     assert.strictEqual(zones.plain("fe80::1%eth2"), "fe80::1%6")
     assert.strictEqual(zones.plain("fe80::1%gone"), "fe80::1")
   })
 
   it("is none when the interfaces cannot be read", () => {
-    const zones = new Zones(() => {
+    const notHere = () => {
       throw new Error("not here")
-    })
+    }
+    const zones = new Zones(() => interfaces(notHere))
     assert.strictEqual(zones.plain("fe80::1%eth0"), "fe80::1")
   })
 })

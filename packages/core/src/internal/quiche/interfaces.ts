@@ -7,9 +7,9 @@ import { networkInterfaces } from "node:os"
 import type { NetworkInterface } from "../../Transport.ts"
 
 /** Those that are up, with their addresses; none where the system does not tell. */
-export const interfaces = (): ReadonlyArray<NetworkInterface> => {
+export const interfaces = (read = networkInterfaces): ReadonlyArray<NetworkInterface> => {
   try {
-    return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    return Object.entries(read()).flatMap(([name, addresses = []]) =>
       addresses.flatMap(({ address, cidr, scopeid }): ReadonlyArray<NetworkInterface> => {
         const parsed = NetAddress.ipFromString(address.replace(/%.*$/u, ""))
         if (Result.isFailure(parsed)) return []

@@ -3,14 +3,15 @@
  * by number, `fe80::1%2`.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import { networkInterfaces } from "node:os"
+import type { NetworkInterface } from "../../Transport.ts"
+import { interfaces as interfacesOfMachine } from "./interfaces.ts"
 
 export class Zones {
-  private readonly interfaces: () => NodeJS.Dict<ReadonlyArray<NetAddress.NetworkInterfaceAddress>>
+  private readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private ids: ReadonlyMap<string, number> | undefined = undefined
   private readonly plainHosts = new Map<string, string>()
 
-  constructor(interfaces: () => NodeJS.Dict<ReadonlyArray<NetAddress.NetworkInterfaceAddress>> = networkInterfaces) {
+  constructor(interfaces: () => ReadonlyArray<NetworkInterface> = interfacesOfMachine) {
     this.interfaces = interfaces
   }
 
@@ -54,12 +55,9 @@ export class Zones {
   }
 
   private readIds(): ReadonlyMap<string, number> {
-    try {
-      return NetAddress.scopeIdsFromInterfaces(Object.entries(this.interfaces()))
-    } catch {
-      // Not readable everywhere.
-      return new Map()
-    }
+    const ids = new Map<string, number>()
+    for (const { name, scopeId } of this.interfaces()) if (scopeId > 0) ids.set(name, scopeId)
+    return ids
   }
 }
 
