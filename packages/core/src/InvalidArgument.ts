@@ -12,6 +12,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as args from "./internal/arguments.ts"
+import type { BindOptions } from "./Transport.ts"
 
 /**
  * An argument is not what was asked for. `argument` names it, such as `options.priority`; `reason` says what was asked for
@@ -91,7 +92,7 @@ const named = (argument: string, problem: args.Problem | undefined): InvalidArgu
 export const ofOptions = (value: unknown, fields: Fields, argument = "options"): InvalidArgument | undefined =>
   value === undefined ? undefined : ofRecord(argument, value, fields)
 
-const bindFields: Fields = {
+const bindFields: Readonly<Record<keyof BindOptions, Check>> = {
   localAddress: args.inetAddress,
   accept: args.flag,
   idleTimeout: args.positiveDuration,
@@ -100,7 +101,8 @@ const bindFields: Fields = {
   stallTimeout: args.positiveDuration,
   maxConnections: args.integer(1, Number.MAX_SAFE_INTEGER),
   maxConnectionsPerIp: args.integer(1, Number.MAX_SAFE_INTEGER),
-  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER)
+  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER),
+  unreadBuffer: args.integer(1, Number.MAX_SAFE_INTEGER)
 }
 
 /**

@@ -335,6 +335,18 @@ const bindOptions = {
   localAddress: NetAddress.inetAddressFromStringUnsafe("127.0.0.1:0"),
   accept: false
 }
+const bindNames: Readonly<Record<keyof Core.Transport.BindOptions, true>> = {
+  localAddress: true,
+  accept: true,
+  idleTimeout: true,
+  keepAliveInterval: true,
+  handshakeTimeout: true,
+  stallTimeout: true,
+  maxConnections: true,
+  maxConnectionsPerIp: true,
+  maxSendRate: true,
+  unreadBuffer: true
+}
 const events = { onConnection: () => ({}) }
 const transport: Calls<Core.Transport.Transport["Service"]> = { bind: call(param(bindOptions), param(events)) }
 
@@ -596,6 +608,14 @@ describe("the arguments of public functions", () => {
     Effect.gen(function* () {
       yield* tryAll("QuicheTransport", Core.QuicheTransport.make(), transport, true)
       yield* tryAll("MemoryTransport", yield* Testkit.MemoryTransport.make, transport, true)
+      for (const name of Object.keys(bindNames)) {
+        const wrong = { ...bindOptions, [name]: Number.NaN }
+        const outcome = yield* outcomeOf(
+          () => Effect.scoped(Core.QuicheTransport.make().bind(wrong, events as never)),
+          true
+        )
+        checkOutcome(outcome, true, `bind with ${name}: NaN`)
+      }
       for (const [kind, value] of junk) {
         if (options.accepts(value)) continue
         const made = Core.QuicheTransport.make(value as never)

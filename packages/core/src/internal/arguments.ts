@@ -156,8 +156,6 @@ export const effect = check("must be an Effect", Effect.isEffect)
 
 export const list = check("must be an array", Array.isArray)
 
-export const finite = check("must be a finite number", Number.isFinite)
-
 export const priority = check("must be a finite number", Number.isFinite)
 
 /** Whatever number it is. */
@@ -258,10 +256,6 @@ export const problemIn = (value: unknown, fields: Fields): Problem | undefined =
     return { path: "", reason: "cannot be looked at" }
   }
 }
-
-/** As `problemOf`, where there may be no options at all. */
-export const problemOfOptions = (value: unknown, fields: Fields): Problem | undefined =>
-  value === undefined ? undefined : problemOf(value, fields)
 
 const choice = (fields: Fields): string => {
   const names = Object.keys(fields)
