@@ -111,6 +111,24 @@ for (const by of ["one", "two"] as const) {
       )
     }
 
+    it.effect("gets what is sent to it after others have given up waiting for it", () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* joined(by)
+        yield* memory.blackhole(there)
+        for (let i = 0; i < 5; i++) {
+          const sending = yield* Effect.forkChild(one.sendMessage(bytes("given up"), there))
+          yield* memory.settle
+          yield* TestClock.adjust("2 seconds")
+          yield* Fiber.interrupt(sending)
+          yield* TestClock.adjust("800 millis")
+        }
+        yield* restart
+        yield* memory.heal
+        yield* within(soon, one.sendMessage(bytes("at last"), there))
+        assert.strictEqual(textOf((yield* two.nextMessage).payload), "at last")
+      }).pipe(memory.onNetwork)
+    )
+
     it.effect("again and again, gets what is sent to it each time", () =>
       Effect.gen(function* () {
         const { one, two } = yield* joined(by)

@@ -115,11 +115,14 @@ export class Replacements {
     const { alarms, dials, host, later } = this
     return Effect.gen(function* () {
       const began = host.now()
+      const heard = connection.counters.packetsReceived
       const before = alarms.get(connection)
       const count = before === undefined || began - before.latest > alarmMemory ? 0 : before.count
       if (count > 0) yield* Effect.sleep(Math.min(patience * 2 ** (count - 1), maxPatience))
       yield* new Replacement(connection, host, later.get(connection)).run((dial) => dials.withPermit(dial))
-      if (connection.isOpen) alarms.set(connection, { count: count + 1, latest: host.now() })
+      // It was none when nobody waits for the peer any more.
+      const isFalse = connection.isOpen && connection.counters.packetsReceived > heard
+      if (isFalse) alarms.set(connection, { count: count + 1, latest: host.now() })
     })
   }
 }

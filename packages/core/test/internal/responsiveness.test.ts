@@ -73,6 +73,25 @@ describe("a peer", () => {
     assert.strictEqual(peer.told, 2)
   })
 
+  it("that showed life between two looks is told of again when it falls silent", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.suspect()
+    peer.heard += 1
+    responsiveness.suspect()
+    assert.strictEqual(peer.told, 2)
+  })
+
+  it("for whom nobody waited for a while is told of again, if whoever was told has seen that", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.suspect()
+    peer.awaited = false
+    assert.isFalse(responsiveness.isUnresponsive)
+    peer.awaited = true
+    responsiveness.look()
+    responsiveness.look()
+    assert.strictEqual(peer.told, 2)
+  })
+
   it("for whom nobody waits is told of when somebody does", () => {
     const { peer, responsiveness } = setup()
     peer.awaited = false

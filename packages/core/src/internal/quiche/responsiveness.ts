@@ -42,22 +42,24 @@ export class Responsiveness {
   /** `due` has come. */
   suspect(): void {
     this.due = Infinity
-    this.heardBefore = this.peer.heard()
+    const heard = this.peer.heard()
+    if (heard !== this.heardBefore) this.told = false
+    this.heardBefore = heard
     this.look()
   }
 
-  /** Whether nothing is heard although somebody waits for it. */
+  /** Whether nothing is heard although somebody waits for it. Whoever has seen that it is not so is told anew. */
   get isUnresponsive(): boolean {
-    if (this.heardBefore === undefined) return false
-    if (this.peer.heard() === this.heardBefore) return this.peer.isAwaited()
-    this.heardBefore = undefined
-    return false
+    if (this.heardBefore !== undefined && this.peer.heard() !== this.heardBefore) this.heardBefore = undefined
+    const is = this.heardBefore !== undefined && this.peer.isAwaited()
+    if (!is) this.told = false
+    return is
   }
 
   /** Now and then: what is waited for may have come up long after the peer fell silent. */
   look(): void {
-    const before = this.told
-    this.told = this.isUnresponsive
-    if (this.told && !before) this.peer.onUnresponsive()
+    if (!this.isUnresponsive || this.told) return
+    this.told = true
+    this.peer.onUnresponsive()
   }
 }

@@ -191,7 +191,10 @@ export class MemoryConnection implements BackingConnection {
   }
 
   get isUnresponsive() {
-    return this.suspectedAfter === this.packetsReceived && this.closed === undefined && this.isAwaited()
+    const is = this.suspectedAfter === this.packetsReceived && this.closed === undefined && this.isAwaited()
+    // Whoever has seen that it is not so is told anew.
+    if (!is) this.told = false
+    return is
   }
 
   readonly timeOut = () => {
