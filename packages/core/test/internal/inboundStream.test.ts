@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
 import { InboundStream, overcommittedCode } from "../../src/internal/connection/inboundStream.ts"
 import { malformedCode } from "../../src/internal/connection/recvStream.ts"
 import type { SendStream } from "../../src/SendStream.ts"
@@ -22,6 +24,7 @@ const setup = (
   const firsts: Array<boolean> = []
   const taken: Array<string> = []
   const happened: Array<string> = []
+  const handles: Array<WeakRef<SendStream>> = []
   const send: BackingSendStream = {
     // What nobody holds any more is ended, whenever that is found.
     write: () => {},
@@ -46,7 +49,11 @@ const setup = (
       },
       malformed: (reason) => happened.push(reason),
       overcommitted: () => happened.push("overcommitted"),
-      sendStream: () => ({}) as SendStream
+      sendStream: () => {
+        const handle = {} as SendStream
+        handles.push(new WeakRef(handle))
+        return handle
+      }
     },
     { resume: () => happened.push("resume"), stop: (code) => happened.push(`stop ${code}`) },
     options.bidirectional === true ? send : undefined
@@ -55,6 +62,7 @@ const setup = (
     stream,
     taken,
     happened,
+    handles,
     partial: () => partial,
     /** The application takes so many. */
     make: (more: number) => {
@@ -162,4 +170,28 @@ it("too much in parts ends the stream that goes over, which makes sense all the 
   stream.onData(WireMessage.encodeUser(new Uint8Array(900)).subarray(0, 500))
   assert.deepStrictEqual(happened, ["overcommitted", `stop ${overcommittedCode}`])
   assert.strictEqual(partial(), 0)
+})
+
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
+describe("what the application gets of a stream, and does not keep,", () => {
+  // The transport refers to the stream for as long as it likes, and what watches the handle to the transport.
+  const ends: Record<string, (stream: InboundStream) => void> = {
+    "that makes no sense": (stream) => stream.onData(new Uint8Array(9)),
+    "of which too much comes in parts": (stream) => stream.onData(user("x".repeat(90)).subarray(0, 60)),
+    "that has ended": (stream) => stream.onEnd(),
+    "whose connection has ended": (stream) => stream.onEnd(new StreamGone())
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    it(`is kept by nobody when it is one ${name}`, async () => {
+      const { handles, stream } = setup({ bidirectional: true, partial: 50 })
+      end(stream)
+      while (handles[0]!.deref() !== undefined) {
+        await new Promise((resolve) => setImmediate(resolve))
+        collectGarbage()
+      }
+      assert.isTrue(stream.onData(user("late")))
+    })
+  }
 })

@@ -169,5 +169,6 @@ export class InboundStream implements RecvEvents {
     this.account(0)
     this.receive.stop(code)
     this.send?.reset(code)
+    if (!this.waiting) this.letGo()
   }
 }

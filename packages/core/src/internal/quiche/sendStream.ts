@@ -253,7 +253,7 @@ export class SendStream implements BackingSendStream {
   /** The peer has acknowledged everything. */
   succeed(): void {
     this.ended = true
-    this.answer?.release()
+    this.releaseAnswer()
     const done = this.finDone
     this.finDone = undefined
     done?.()
@@ -263,7 +263,7 @@ export class SendStream implements BackingSendStream {
     if (this.ended) return
     this.ended = true
     this.failure = failure
-    this.answer?.release()
+    this.releaseAnswer()
     this.whole = undefined
     this.chunks.length = 0
     this.pending = 0
@@ -276,6 +276,12 @@ export class SendStream implements BackingSendStream {
     this.onNoId?.(failure)
     this.onId = undefined
     this.onNoId = undefined
+  }
+
+  /** Whoever waits for this half to be let go of must not keep alive, by the other one, who would let go of it. */
+  private releaseAnswer(): void {
+    this.answer?.release()
+    this.answer = undefined
   }
 
   /** The binding knows the stream now. */
