@@ -85,8 +85,8 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
 }
 
 /**
- * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a route,
- * `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
+ * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a
+ * route, `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
  *
  * @category errors
  * @since 0.1.0

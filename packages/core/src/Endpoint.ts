@@ -169,9 +169,10 @@ export class Endpoint extends Context.Service<
     /**
      * Sends a message of 1 byte to `maxMessageSize`, dialling if need be. Done when the peer has acknowledged all of
      * it; the payload must not be changed before. What is no `Uint8Array`, and an option that there is not, fails with
-     * `SerializationError` before anything is dialled. Tried again over a new connection when the connection is lost, for `retryDuration`: a message whose
-     * acknowledgement was lost then arrives twice. A peer whose own `maxMessageSize` is smaller stops the stream, which
-     * fails this with `StreamLost`, unless the message was so short that QUIC had acknowledged it by then.
+     * `SerializationError` before anything is dialled. Tried again over a new connection when the connection is lost, for
+     * `retryDuration`: a message whose acknowledgement was lost then arrives twice. A peer whose own `maxMessageSize` is
+     * smaller stops the stream, which fails this with `StreamLost`, unless the message was so short that QUIC had
+     * acknowledged it by then.
      */
     readonly sendMessage: (payload: Uint8Array, peer: Address, options?: SendOptions) => Effect.Effect<void, SendError>
     /** Ends everything and frees the port. Idempotent; closing the scope does the same. */

@@ -14,15 +14,17 @@ import * as Schema from "effect/Schema"
 import { ConfigError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
+import { shortestInterval } from "./internal/keepAlive.ts"
 import { firstIssue } from "./internal/schemaIssue.ts"
 import * as setting from "./internal/setting.ts"
 
 const notSettings = "must be an object of settings"
+
 /** Follows a short idle timeout, as nobody has asked for it. */
 const defaultKeepAlive = Duration.seconds(20)
 
 /** With keep-alive, in milliseconds: its shortest interval, looked at as seldom as timers allow, must come in time. */
-const shortestIdleTimeout = 100
+const shortestIdleTimeout = 2 * shortestInterval
 
 /** Settings that cannot hold together: idle connections would end although they are to be kept. */
 const contradiction = ({

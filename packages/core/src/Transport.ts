@@ -243,10 +243,10 @@ export interface BackingSendStream {
   readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
   /**
    * Queues all that will ever be on a stream that nothing was written on: `content` is asked for it once, when the stream
-   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content. It is 1 byte at
-   * least, unless all of it has turned out not to be sent: then the stream ends empty. `most` is what it should weigh at most, so that a peer whose application reads nothing is not sent more
-   * than a bound; a single message may weigh more. `done` as with `fin`. Without this, each message has a stream of its
-   * own.
+   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content. It is 1 byte
+   * at least, unless all of it has turned out not to be sent: then the stream ends empty. `most` is what it should weigh
+   * at most, so that a peer whose application reads nothing is not sent more than a bound; a single message may weigh
+   * more. `done` as with `fin`. Without this, each message has a stream of its own.
    */
   readonly writeWhole?:
     | ((content: (most: number) => StreamContent, done: (failure?: StreamFailure) => void) => void)
@@ -300,8 +300,8 @@ export class Transport extends Context.Service<
       events: SocketEvents
     ) => Effect.Effect<BackingSocket, SocketError, Scope.Scope>
     /**
-     * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses. Without
-     * it, nothing is known of them.
+     * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses.
+     * Without it, nothing is known of them.
      */
     readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
   }

@@ -23,8 +23,9 @@ const patience = 1_000
 const maxPatience = 8_000
 
 /**
- * How long one dial may take, in milliseconds, and for how many round trips more, within a limit. A first packet that finds nobody is repeated
- * after a second, and then ever later, so that a new dial finds a peer sooner that has come back meanwhile.
+ * How long one dial may take, in milliseconds, and for how many round trips more, within a limit. A first packet that
+ * finds nobody is repeated after a second, and then ever later, so that a new dial finds a peer sooner that has come back
+ * meanwhile.
  */
 const dialLimit = 2_000
 const dialRoundTrips = 3

@@ -6,12 +6,9 @@ import type { Accounts } from "./accounts.ts"
 import type { NativeConnection } from "./native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
 import type { SendStream } from "./sendStream.ts"
-import { initialStreamWindow, maxConnectionRead, maxStreamsRead } from "./tunables.ts"
+import { endsAsked, initialStreamWindow, maxConnectionRead, maxStreamsRead } from "./tunables.ts"
 
 const shutdownRead = 0
-
-/** Streams that are asked in one read whether they have come to an end that the binding does not tell of. */
-const endsAsked = 8
 
 /** What the receiving side needs of its connection. */
 export interface IncomingHost {

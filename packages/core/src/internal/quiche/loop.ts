@@ -1,11 +1,11 @@
 /**
  * Gives each connection of a socket that something happened to, or whose deadline has come, a turn.
  *
- * Every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a microtask later, so
- * that the application has run on what it was handed, each confirms, writes and flushes; the packets of all of them go to
- * the kernel as one batch that nobody waits for; and what does not change them comes after that. Flushing after each packet halves the throughput, waiting for the batch
- * divides it by five, and writing right after reading sends an acknowledgement alone and the application's answer in the
- * next turn.
+ * Every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a microtask later,
+ * so that the application has run on what it was handed, each confirms, writes and flushes; the packets of all of them go
+ * to the kernel as one batch that nobody waits for; and what does not change them comes after that. Flushing after each
+ * packet halves the throughput, waiting for the batch divides it by five, and writing right after reading sends an
+ * acknowledgement alone and the application's answer in the next turn.
  */
 import { Fifo } from "../fifo.ts"
 import type { Connection } from "./connection.ts"

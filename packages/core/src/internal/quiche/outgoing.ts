@@ -7,22 +7,22 @@ import { untraced } from "./errorCode.ts"
 import type { HeldNow } from "./heldStreams.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
-import { maxReleased, PeerCredit } from "./peerCredit.ts"
+import { PeerCredit } from "./peerCredit.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { Settling, type SettlingStreams } from "./settling.ts"
-import { confirmTurns, leastConfirmed, maxOpenStreams, streamCredit } from "./tunables.ts"
+import {
+  answerPatience,
+  confirmTurns,
+  leastConfirmed,
+  maxBlockedTries,
+  maxOpenStreams,
+  maxReleased,
+  maxRoomTries,
+  streamCredit
+} from "./tunables.ts"
 
 const shutdownWrite = 1
-
-/** Streams that are tried in one turn although the windows seem full. */
-const maxBlockedTries = 64
-
-/** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
-const answerPatience = 5
-
-/** Streams that are asked in one turn how much room there is in the congestion window: their own may be full. */
-const maxRoomTries = 4
 
 /** What the sending side needs of its connection. */
 export interface OutgoingHost {

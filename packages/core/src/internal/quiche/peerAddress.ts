@@ -1,7 +1,8 @@
 /**
  * Where a connection's peer is. A NAT on the way may give it another address at any time, so the address of the packet
- * that the peer sent last counts (RFC 9000, section 9.3): one that was overtaken on the way tells nothing. But somebody who caught that packet may only have sent it on, and what is sent there is lost then: until
- * a second packet comes from there, what has to be sent again goes by turns to where the peer was before, too.
+ * that the peer sent last counts (RFC 9000, section 9.3): one that was overtaken on the way tells nothing. But somebody
+ * who caught that packet may only have sent it on, and what is sent there is lost then: until a second packet comes from
+ * there, what has to be sent again goes by turns to where the peer was before, too.
  *
  * A client that moves right after the handshake may have nothing to say but handshake packets, which cannot be read any
  * more and prove nothing. Some of what has to be sent again goes to where they come from: no more than three times what

@@ -8,13 +8,7 @@
  * for them comes before nothing is left.
  */
 import { Fifo } from "../fifo.ts"
-import { initialStreamWindow, mostUnreadWeight } from "./tunables.ts"
-
-/** Credit that is left for the streams that ask for more: see `Outgoing.probe`. */
-const mostReserved = 64
-
-/** What a stream weighs beside its bytes. */
-const streamWeight = 256
+import { initialStreamWindow, mostReserved, mostUnreadWeight, streamWeight } from "./tunables.ts"
 
 /** A stream that was begun. */
 export interface Entry {

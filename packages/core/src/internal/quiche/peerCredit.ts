@@ -6,10 +6,7 @@ import type { NativeConnection } from "./native.ts"
 import { PeerBacklog } from "./peerBacklog.ts"
 import { SendQueue } from "./sendQueue.ts"
 import type { SendStream } from "./sendStream.ts"
-import { firstCreditProbe, initialStreamWindow, longestCreditProbe } from "./tunables.ts"
-
-/** Streams that a turn lets go on for which the peer has made room. */
-export const maxReleased = 64
+import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased } from "./tunables.ts"
 
 /** What it needs of the sending side. */
 export interface CreditHost {

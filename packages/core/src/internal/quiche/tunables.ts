@@ -71,12 +71,30 @@ export const maxLongBytes = 32 << 20
  */
 export const mostUnreadWeight = 8 << 20
 
+/** What a stream weighs of that beside its bytes. */
+export const streamWeight = 256
+
+/** Credit that is left for the streams that ask for more: see `PeerCredit.probe`. */
+export const mostReserved = 64
+
+/** Streams that have waited, and that a turn lets go on when the peer has made room. */
+export const maxReleased = 64
+
 /**
  * How long to wait, at first and at most, before asking for credit that may have been lost, in milliseconds; the waits
  * double.
  */
 export const firstCreditProbe = 100
 export const longestCreditProbe = 60_000
+
+/** Streams that are tried in one turn although the windows seem full. */
+export const maxBlockedTries = 64
+
+/** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
+export const answerPatience = 5
+
+/** Streams that are asked in one turn how much room there is in the congestion window: their own may be full. */
+export const maxRoomTries = 4
 
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
@@ -105,7 +123,10 @@ export const sendHighWater = 64 << 10
 export const burst = 96 << 10
 export const largestBurst = 192 << 10
 
-/** Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come meanwhile. */
+/**
+ * Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come
+ * meanwhile.
+ */
 export const maxTurn = 5
 
 /** Milliseconds until a connection gets its next turn that has asked for two turns in a row and did nothing in either. */
@@ -114,7 +135,13 @@ export const idleTurnPause = 10
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
 
-/** Wished size of the kernel's socket buffers, in bytes; the system may grant less, and need not be asked for less than the other. */
+/** Neighbours on links whose zones' names are kept. */
+export const maxNeighbours = 1_024
+
+/**
+ * Wished size of the kernel's socket buffers, in bytes; the system may grant less, and need not be asked for less than
+ * the other.
+ */
 export const kernelBuffer = 4 << 20
 export const leastKernelBuffer = 64 << 10
 
@@ -137,6 +164,9 @@ export const readChunk = 64 << 10
 export const maxStreamRead = 32 << 10
 export const maxConnectionRead = 512 << 10
 export const maxStreamsRead = 256
+
+/** Streams that are asked in one read whether they have come to an end that the binding does not tell of. */
+export const endsAsked = 8
 
 /** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64

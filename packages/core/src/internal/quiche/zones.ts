@@ -5,6 +5,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import type { NetworkInterface } from "../../Transport.ts"
 import { interfaces as interfacesOfMachine } from "./interfaces.ts"
+import { maxNeighbours } from "./tunables.ts"
 
 export class Zones {
   private readonly interfaces: () => ReadonlyArray<NetworkInterface>
@@ -37,7 +38,7 @@ export class Zones {
     // Without a number it is as good as no zone, until there is one.
     if (id === undefined) return host.slice(0, at)
     const plain = `${host.slice(0, at)}%${id}`
-    if (this.plainHosts.size >= maxHosts) this.plainHosts.clear()
+    if (this.plainHosts.size >= maxNeighbours) this.plainHosts.clear()
     this.plainHosts.set(host, plain)
     return plain
   }
@@ -65,6 +66,3 @@ const nameIn = (ids: ReadonlyMap<string, number>, id: number): string | undefine
   for (const [name, its] of ids) if (its === id) return name
   return undefined
 }
-
-/** Neighbours of which the name is kept. */
-const maxHosts = 1_024

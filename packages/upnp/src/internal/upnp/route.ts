@@ -10,8 +10,8 @@ import type { Found } from "./search.ts"
 const discardPort = 9
 
 /**
- * The local address on the way to a gateway, which is asked at `hostname`. A host with several networks hears the answer to its search on one of them, and
- * that need not be the one that its packets take.
+ * The local address on the way to a gateway, which is asked at `hostname`. A host with several networks hears the answer
+ * to its search on one of them, and that need not be the one that its packets take.
  */
 export const localAddress = Effect.fnUntraced(function* (
   found: Found,
