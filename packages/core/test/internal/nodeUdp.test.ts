@@ -153,6 +153,36 @@ describe("a UDP socket", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("tells of what was not even handed over before it is told of the rest, and of each what became of it", () =>
+    Effect.gen(function* () {
+      const { refused, udp } = yield* open("[::1]:0")
+      const nowhere = address("[fe80::1%4294967295]:9")
+      // As when the kernel's buffer is full: Node answers later.
+      type Sent = (error: Error | null) => void
+      const answers: Array<Sent> = []
+      const socket = inner(udp) as unknown as {
+        send: (bytes: Uint8Array, port: number, host: string, done: Sent) => void
+      }
+      socket.send = (_bytes, _port, _host, done) => answers.push(done)
+      let done = 0
+      udp.send(
+        [datagram(text("a"), udp.address), datagram(text("bb"), nowhere), datagram(text("ccc"), udp.address)],
+        () => {
+          done += 1
+        }
+      )
+      yield* until("one is refused", () => refused.length > 0)
+      answers[0]!(null)
+      assert.strictEqual(done, 0)
+      answers[1]!(Object.assign(new Error("not permitted"), { code: "EPERM" }))
+      assert.deepStrictEqual(refused, [
+        [2, "ENODEV"],
+        [3, "EPERM"]
+      ])
+      assert.strictEqual(done, 1)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("goes on after an error in receiving, and fails after many with nothing between", () =>
     Effect.gen(function* () {
       const { arrived, failures, udp } = yield* open()

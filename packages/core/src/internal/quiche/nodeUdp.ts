@@ -10,7 +10,7 @@ import * as dgram from "node:dgram"
 import type { SocketError } from "../../EndpointError.ts"
 import * as socketErrors from "./socketErrors.ts"
 import * as tunables from "./tunables.ts"
-import type { Batch, IncomingDatagram, UdpEvents, UdpSocket } from "./udp.ts"
+import type { Batch, IncomingDatagram, QueuedDatagram, UdpEvents, UdpSocket } from "./udp.ts"
 import { Zones } from "./zones.ts"
 
 /** The port is free again when the scope has closed, and everything that was handed over is out. */
@@ -107,25 +107,33 @@ class NodeUdp implements UdpSocket {
 
   readonly send = (batch: Batch, done: () => void): void => {
     this.batches += 1
-    // Node answers in the order of the calls, so one function serves all of them.
-    let answered = 0
-    const onSent = (error?: unknown) => {
-      const datagram = batch[answered]!
-      answered += 1
+    let left = batch.length
+    const settle = (datagram: QueuedDatagram, error: unknown) => {
       if (error !== null && error !== undefined) {
         this.events?.onRefused(datagram, socketErrors.codeOf(error) ?? "UNKNOWN")
       }
-      if (answered < batch.length) return
+      left -= 1
+      if (left > 0) return
       this.batches -= 1
       if (this.batches === 0) this.onDrained?.()
       done()
     }
+    // Node answers in the order of the calls, so one function serves all of them but those that it did not take.
+    let answered = 0
+    let untaken: Set<QueuedDatagram> | undefined
+    const onSent = (error?: unknown) => {
+      while (untaken?.has(batch[answered]!) === true) answered += 1
+      settle(batch[answered++]!, error)
+    }
     const { socket } = this
-    for (const { address, payload } of batch) {
+    for (const datagram of batch) {
+      const { address, payload } = datagram
       try {
         socket.send(payload, address.port, this.hostOf(address), onSent)
       } catch (error) {
-        process.nextTick(onSent, error)
+        untaken ??= new Set()
+        untaken.add(datagram)
+        process.nextTick(settle, datagram, error)
       }
     }
   }
