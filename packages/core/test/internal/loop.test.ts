@@ -3,6 +3,7 @@ import { channel, subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { Connection } from "../../src/internal/quiche/connection.ts"
 import { idleTurnsChannel } from "../../src/internal/quiche/idleTurns.ts"
 import { Loop } from "../../src/internal/quiche/loop.ts"
+import { mostOverdueTurns } from "../../src/internal/quiche/tunables.ts"
 
 /** A loop whose connections only say what they are asked for; those in `broken` have a defect there. */
 const makeLoop = (broken: ReadonlyArray<string> = []) => {
@@ -29,6 +30,7 @@ const makeLoop = (broken: ReadonlyArray<string> = []) => {
       turnIsOwn: false,
       workSeen: 0,
       wasIdle: false,
+      overdue: 0,
       work: 0,
       /** Whether what it is asked to read is work. */
       works: true,
@@ -187,6 +189,45 @@ describe("a connection that asks for turns in which it does nothing", () => {
     assert.isBelow(a.deadline, Infinity)
     while (!log.includes("a expire")) await turn()
     loop.stop()
+  })
+
+  it("is published, too, when it asks by deadlines that are over, and has to wait from then on", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const conclude = a.conclude
+    a.conclude = (now) => {
+      conclude(now)
+      a.deadline = now
+      loop.wake(a)
+    }
+    a.expire = () => loop.touch(a)
+    const count = await heard(async () => {
+      loop.touch(a)
+      while (log.filter((line) => line === "a conclude").length < 6) await turn()
+      loop.stop()
+    })
+    assert.strictEqual(count, 6 - mostOverdueTurns)
+  })
+
+  it("is not published for a deadline that is over once in a while", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const conclude = a.conclude
+    let turns = 0
+    a.conclude = (now) => {
+      conclude(now)
+      turns += 1
+      a.deadline = turns % 2 === 0 ? now : now + 1
+      loop.wake(a)
+    }
+    a.expire = () => loop.touch(a)
+    const count = await heard(async () => {
+      loop.touch(a)
+      while (turns < 10) await turn()
+    })
+    loop.stop()
+    assert.strictEqual(count, 0)
+    assert.isAbove(log.length, 10)
   })
 
   it("is not one that others ask turns for, nor one that works in every other turn", async () => {

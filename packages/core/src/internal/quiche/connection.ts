@@ -65,6 +65,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   turnIsOwn = false
   workSeen = 0
   wasIdle = false
+  overdue = 0
   readonly watch: Watch
   private readonly heldWatch = new HeldWatch()
   handshakeTimedOut = false

@@ -10,7 +10,7 @@
 import { Fifo } from "../fifo.ts"
 import type { Connection } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
-import { isIdleAgain, reportIdleTurns } from "./idleTurns.ts"
+import { isIdleAgain, isOverdueAgain, reportIdleTurns } from "./idleTurns.ts"
 import * as tunables from "./tunables.ts"
 
 export class Loop {
@@ -134,20 +134,24 @@ export class Loop {
     for (const connection of this.concluding.splice(0)) {
       this.inTurn(connection, () => connection.conclude(now))
       if (connection.phase === "closed") this.forget(connection)
-      else if (isIdleAgain(connection)) this.slowDown(connection)
+      else {
+        const again = isIdleAgain(connection)
+        if (isOverdueAgain(connection, now) || again) this.slowDown(connection, now)
+      }
     }
     if (this.stopped) return
     if (this.touched.length > 0) this.turnSoon()
   }
 
   /** A connection asks for turns in which it does nothing: a mistake of ours, which must not cost a whole processor. */
-  private slowDown(connection: Connection): void {
+  private slowDown(connection: Connection, now: number): void {
     reportIdleTurns(connection.remoteAddress)
     if (connection.touched) {
       connection.touched = false
       this.touched.remove(connection)
     }
-    connection.deadline = Math.min(connection.deadline, performance.now() + tunables.idleTurnPause)
+    const pause = performance.now() + tunables.idleTurnPause
+    connection.deadline = connection.deadline <= now ? pause : Math.min(connection.deadline, pause)
     this.wake(connection)
   }
 

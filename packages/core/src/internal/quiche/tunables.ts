@@ -132,6 +132,9 @@ export const maxTurn = 5
 /** Milliseconds until a connection gets its next turn that has asked for two turns in a row and did nothing in either. */
 export const idleTurnPause = 10
 
+/** Turns in a row that may leave a connection's deadline in the past: one may make room for what the next one does. */
+export const mostOverdueTurns = 3
+
 /** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
 export const maxDatagramsInFlight = 4_096
 
