@@ -7,7 +7,7 @@ import { untraced } from "./errorCode.ts"
 import type { HeldNow } from "./heldStreams.ts"
 import { LongMessages } from "./longMessages.ts"
 import type { NativeConnection } from "./native.ts"
-import { PeerCredit } from "./peerCredit.ts"
+import { type CreditHost, PeerCredit } from "./peerCredit.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { Settling, type SettlingStreams } from "./settling.ts"
@@ -39,7 +39,7 @@ export interface OutgoingHost {
   readonly idleTimeout: () => number
 }
 
-export class Outgoing implements SendOwner, SettlingStreams {
+export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
@@ -86,11 +86,7 @@ export class Outgoing implements SendOwner, SettlingStreams {
     this.nextBi = host.dialled ? 0 : 1
     this.nextUni = host.dialled ? 2 : 3
     this.settling = new Settling(host, this)
-    this.credit = new PeerCredit({
-      native: host.native,
-      release: (stream) => this.queue.push(stream),
-      probe: () => this.mark()
-    })
+    this.credit = new PeerCredit(this)
   }
 
   open(bidirectional: boolean, priority: number): SendStream {
@@ -204,7 +200,11 @@ export class Outgoing implements SendOwner, SettlingStreams {
     if (stream.id !== undefined) this.tellPriority(stream)
   }
 
-  // --- what settling calls -----------------------------------------------------------------------------------------
+  // --- what settling and waiting for credit call -------------------------------------------------------------------
+
+  requeue(stream: SendStream): void {
+    this.queue.push(stream)
+  }
 
   mark(): void {
     const stream = this.open(false, Infinity)

@@ -12,17 +12,19 @@ import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased 
 export interface CreditHost {
   readonly native: NativeConnection
   /** A stream that has waited may be begun. */
-  readonly release: (stream: SendStream) => void
+  readonly requeue: (stream: SendStream) => void
   /** Opens an empty stream that goes before all others. */
-  readonly probe: () => void
+  readonly mark: () => void
 }
 
 const always = () => true
 
+const none = new Set<SendStream>()
+
 export class PeerCredit {
   private readonly host: CreditHost
   /** Streams of kinds that the peer has no credit for. */
-  private readonly limited = new Set<SendStream>()
+  private limited: Set<SendStream> | undefined = undefined
   /** Unidirectional streams that wait for the peer's application to read others, and what it may have unread. */
   private readonly held = new SendQueue()
   private readonly backlog = new PeerBacklog()
@@ -38,7 +40,7 @@ export class PeerCredit {
 
   /** How many streams wait for the peer's QUIC. */
   get limitedSize(): number {
-    return this.limited.size
+    return this.limited?.size ?? 0
   }
 
   /** How many wait for its application. */
@@ -48,7 +50,7 @@ export class PeerCredit {
 
   /** Whether there are bidirectional ones among them. */
   get hasBidirectional(): boolean {
-    for (const { bidirectional } of this.limited) if (bidirectional) return true
+    for (const { bidirectional } of this.limited ?? none) if (bidirectional) return true
     return false
   }
 
@@ -67,6 +69,7 @@ export class PeerCredit {
     const { native } = this.host
     const left = stream.bidirectional ? native.peerStreamsLeftBidi() : native.peerStreamsLeftUni()
     if (left <= 0) {
+      this.limited ??= new Set()
       this.limited.add(stream)
       return false
     }
@@ -91,13 +94,14 @@ export class PeerCredit {
 
   /** Releases the streams for which there is credit again. */
   releaseLimited(): void {
-    const { native, release } = this.host
+    const { limited = none } = this
+    const { native } = this.host
     const uni = native.peerStreamsLeftUni()
     const bidi = native.peerStreamsLeftBidi()
-    for (const stream of this.limited) {
+    for (const stream of limited) {
       if ((stream.bidirectional ? bidi : uni) <= 0) continue
-      this.limited.delete(stream)
-      release(stream)
+      limited.delete(stream)
+      this.host.requeue(stream)
     }
   }
 
@@ -114,7 +118,7 @@ export class PeerCredit {
     for (let i = 0; i < count; i++) {
       const stream = this.held.take(true, always)!
       stream.isHeld = false
-      this.host.release(stream)
+      this.host.requeue(stream)
     }
     // Those for which there is no room after all are held anew.
     this.probeAt = Infinity
@@ -123,7 +127,7 @@ export class PeerCredit {
 
   /** Answers whether the stream was here. */
   remove(stream: SendStream): boolean {
-    if (this.limited.delete(stream)) return true
+    if (this.limited?.delete(stream) === true) return true
     if (!stream.isHeld) return false
     stream.isHeld = false
     this.held.remove(stream)
@@ -133,7 +137,7 @@ export class PeerCredit {
 
   /** The stream is about to have this priority. Answers whether it is here. */
   reprioritize(stream: SendStream, priority: number): boolean {
-    if (this.limited.has(stream)) return true
+    if (this.limited?.has(stream) === true) return true
     if (!stream.isHeld) return false
     this.held.remove(stream)
     stream.priority = priority
@@ -143,8 +147,8 @@ export class PeerCredit {
 
   /** Yields all that wait, and keeps none. */
   drain(): ReadonlyArray<SendStream> {
-    const streams = [...this.limited, ...this.held.drain()]
-    this.limited.clear()
+    const streams = [...(this.limited ?? none), ...this.held.drain()]
+    this.limited = undefined
     this.probeAt = Infinity
     return streams
   }
@@ -156,7 +160,7 @@ export class PeerCredit {
     if (this.probeAt < Infinity) return
     this.probeInterval = firstCreditProbe
     this.probeAt = now + this.probeInterval
-    for (let i = this.backlog.untold(left); i > 0; i--) this.host.probe()
+    for (let i = this.backlog.untold(left); i > 0; i--) this.host.mark()
   }
 
   /**
@@ -173,6 +177,6 @@ export class PeerCredit {
     if (now < this.probeAt) return
     this.probeInterval = Math.min(2 * this.probeInterval, longestCreditProbe)
     this.probeAt = now + this.probeInterval
-    for (let i = Math.min(this.backlog.lost, left - 1); i > 0; i--) this.host.probe()
+    for (let i = Math.min(this.backlog.lost, left - 1); i > 0; i--) this.host.mark()
   }
 }
