@@ -191,14 +191,18 @@ const openUdp = (
 /** Sweeps. Run anew, it goes on with the interval of the day: that may have become shorter. */
 const housekeeping = (socket: Socket, now: () => number): Effect.Effect<never> => {
   let last = now()
+  // Of those since the last sweep: time has passed in one that was cut short, too.
+  let longest = 0
   return Effect.forever(
     Effect.suspend(() => {
       const interval = socket.sweepInterval
+      longest = Math.max(longest, interval)
       return Effect.map(Effect.sleep(interval), () => {
         const woken = now()
         // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
-        socket.sweep(Math.min(woken - last, 2 * interval))
+        socket.sweep(Math.min(woken - last, 2 * longest))
         last = woken
+        longest = 0
       })
     })
   )

@@ -94,6 +94,22 @@ describe("handshake timeout", () => {
     })
   )
 
+  it.effect("is not put off by other connections that come about all the time", () =>
+    Effect.gen(function* () {
+      const silent = yield* udp()
+      const server = yield* bind(never)
+      const client = yield* bind({ ...never, handshakeTimeout: Duration.seconds(20) })
+      const dial = client.dial(at(silent.port))
+      yield* turns.until("the first flight", () => silent.heard.length > 0)
+      for (let i = 0; i < 25; i++) {
+        yield* turns.connected(client.dial(server.socket.address))
+        yield* TestClock.adjust(sweep)
+        yield* turns.pass(2)
+      }
+      assert.deepStrictEqual(yield* turns.failure(dial), new ConnectionTimedOut({ peer: at(silent.port) }))
+    })
+  )
+
   it.effect("does not end what is established", () =>
     Effect.gen(function* () {
       const config = { ...never, handshakeTimeout: limit }
