@@ -13,6 +13,8 @@ import { Deadlines } from "./deadlines.ts"
 import { isIdleAgain, isOverdueAgain, reportIdleTurns } from "./idleTurns.ts"
 import * as tunables from "./tunables.ts"
 
+const systemNow = (): number => performance.now()
+
 export class Loop {
   private readonly touched = new Fifo<Connection>()
   /** Those whose turn it is. */
@@ -26,6 +28,7 @@ export class Loop {
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
   private stopped = false
+  private readonly now: () => number
   private readonly dispatch: () => void
   private readonly onOver: (connection: Connection) => void
   private readonly onDefect: (defect: unknown) => void
@@ -36,7 +39,10 @@ export class Loop {
     /** A connection has had its last turn. */
     readonly onOver: (connection: Connection) => void
     readonly onDefect: (defect: unknown) => void
+    /** The system's clock in milliseconds; a test stops it, so that no turn takes any time. */
+    readonly now?: () => number
   }) {
+    this.now = options.now ?? systemNow
     this.dispatch = options.dispatch
     this.onOver = options.onOver
     this.onDefect = options.onDefect
@@ -101,14 +107,14 @@ export class Loop {
   }
 
   private readonly turn = (): void => {
-    const now = performance.now()
+    const now = this.now()
     const enough = now + tunables.maxTurn / 2
     while (this.touched.length > 0) {
       const connection = this.touched.shift()!
       connection.turnIsOwn = connection.asksForTurn
       this.turning.push(connection)
       this.inTurn(connection, () => connection.read(now))
-      if (performance.now() >= enough) break
+      if (this.now() >= enough) break
     }
     // Whoever was handed something runs first: its answer goes with the acknowledgement.
     queueMicrotask(this.finishTurn)
@@ -116,14 +122,14 @@ export class Loop {
 
   private readonly finishTurn = (): void => {
     this.immediate = undefined
-    const now = performance.now()
+    const now = this.now()
     const enough = now + tunables.maxTurn / 2
     const turning = this.turning.splice(0)
     const company = turning.length >= tunables.company
     for (const connection of turning) {
       connection.touched = false
       // The others, after what has come in the meantime.
-      if (performance.now() >= enough) this.touch(connection)
+      if (this.now() >= enough) this.touch(connection)
       else {
         this.inTurn(connection, () => connection.write(now, company))
         this.concluding.push(connection)
@@ -150,7 +156,7 @@ export class Loop {
       connection.touched = false
       this.touched.remove(connection)
     }
-    const pause = performance.now() + tunables.idleTurnPause
+    const pause = this.now() + tunables.idleTurnPause
     connection.deadline = connection.deadline <= now ? pause : Math.min(connection.deadline, pause)
     this.wake(connection)
   }
@@ -160,13 +166,13 @@ export class Loop {
     if (next >= this.timerAt || this.stopped) return
     if (this.timer !== undefined) clearTimeout(this.timer)
     this.timerAt = next
-    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, next - performance.now()), 0x7fffffff))
+    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, next - this.now()), 0x7fffffff))
   }
 
   private readonly alarm = (): void => {
     this.timer = undefined
     this.timerAt = Infinity
-    const now = performance.now()
+    const now = this.now()
     for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
       const connection = due
       this.guarded(connection, () => connection.expire())
