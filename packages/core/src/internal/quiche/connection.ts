@@ -515,8 +515,9 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     this.phase = "established"
     // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those
     // are in flight and ask for no acknowledgement: with nothing of 1-RTT that does, it disarms the loss timer, and when the
-    // datagram is lost nothing is ever sent again. The frame that issues an id does.
-    if (!this.ids.issueFirst() && this.dialled) this.mustPing = true
+    // datagram is lost nothing is ever sent again. The frame that issues an id does. An acceptor has HANDSHAKE_DONE to send,
+    // and issues its ids later: a dial that is soon over does without.
+    if (this.dialled && !this.ids.issueFirst()) this.mustPing = true
     this.events = this.onEstablished?.(this)
     this.onEstablished = undefined
     this.host.established(this)

@@ -38,7 +38,7 @@ export class ConnectionIds {
     this.lastUsed = first
   }
 
-  /** The handshake is complete: issues one. Every peer stores two at least. Answers whether it could be. */
+  /** The dialler's handshake is complete: issues one. Every peer stores two at least. Answers whether it could be. */
   issueFirst(): boolean {
     return this.issue()
   }
