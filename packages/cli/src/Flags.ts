@@ -46,11 +46,15 @@ export const parseAddress = (input: string): Option.Option<NetAddress.InetAddres
  */
 export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> => Result.getSuccess(readPeer(input))
 
-/** Why not, as a sentence. */
+/** Why not, as a sentence that begins with "Expected": the parser puts "Expected: " before any other. */
 const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress>) => (input: string) =>
-  Result.match(read(input), { onSuccess: () => "", onFailure: ({ reason }) => capitalised(reason) })
-
-const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1)
+  Result.match(read(input), {
+    onSuccess: () => "",
+    onFailure: ({ reason }) =>
+      reason.startsWith("expected ")
+        ? `Expected ${reason.slice("expected ".length)}`
+        : `Expected another address: ${reason}`
+  })
 
 const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
 

@@ -33,17 +33,23 @@ describe("qp2p", () => {
       ["node", "--listen", "nonsense"],
       /^qp2p node: .*"nonsense".*Expected host:port .*; nonsense is no IP address \(see qp2p node --help\)$/u
     ],
-    [["node", "--contact", "127.0.0.1:0"], /^qp2p node: .*"127\.0\.0\.1:0".*Port 0 cannot be dialled/u],
+    [
+      ["node", "--contact", "127.0.0.1:0"],
+      /^qp2p node: .*"127\.0\.0\.1:0".*Expected another address: port 0 cannot be dialled/u
+    ],
     [["node", "--idle-timeout", "5"], /Expected a time span/u],
     [["node", "--external-port", "70000"], /Expected a port, 1 to 65535/u],
     [["node", "--external-ip", "home"], /Expected the IP address of one host/u],
     [["node", "--external-ip", "0.0.0.0"], /Expected the IP address of one host/u],
     [["node", "--external-ip", "224.0.0.1"], /Expected the IP address of one host/u],
-    [["node", "--listen", "[fe80::1]:4433"], /A link-local address needs the zone of its interface/u],
-    [["node", "--listen", "224.0.0.1:4433"], /A multicast address is a group's/u],
+    [
+      ["node", "--listen", "[fe80::1]:4433"],
+      /Expected another address: a link-local address needs the zone of its interface/u
+    ],
+    [["node", "--listen", "224.0.0.1:4433"], /Expected another address: a multicast address is a group's/u],
     [["ping", "udp://127.0.0.1:4433"], /leave udp:\/\/ away/u],
     [["ping", "::1:4433"], /an IPv6 address has brackets, and the port comes after them/u],
-    [["ping", "255.255.255.255:4433"], /The broadcast address is everybody's/u],
+    [["ping", "255.255.255.255:4433"], /Expected another address: the broadcast address is everybody's/u],
     [["send", "127.0.0.1", "hello"], /^qp2p send: .*Expected host:port .*; the port is missing/u],
     [["send", "127.0.0.1:1"], /give a text, or a file with --file/u],
     [["send", "127.0.0.1:1", "hello", "--file", "package.json"], /not both/u],
