@@ -186,7 +186,7 @@ describe("a peer that is no address", () => {
         const [tag, message] = yield* failureOf(one.bootstrap(untyped(peers)))
         assert.deepStrictEqual([tag, message.includes("peers must be an array")], ["InvalidAddress", true])
       }
-      // oxlint-disable-next-line no-sparse-arrays
+      // oxlint-disable-next-line no-sparse-arrays -- a gap is what is tried
       const { attempts } = yield* Effect.flip(one.connectToAny(untyped([, "nowhere"])))
       assert.deepStrictEqual(
         attempts.map(({ peer }) => peer),
@@ -305,7 +305,7 @@ describe("options", () => {
         [{ contacts: null }, "contacts: must be an array, got null"],
         [{ contacts: new Set(["127.0.0.1:1"]) }, "contacts: must be an array, got a Set"],
         [{ contacts: [null] }, "contacts.0: null"],
-        // oxlint-disable-next-line no-sparse-arrays
+        // oxlint-disable-next-line no-sparse-arrays -- a gap is what is tried
         [{ contacts: ["127.0.0.1:1", ,] }, "contacts.1: undefined"],
         [{ config: null }, "config: must be an object of settings"],
         [{ config: [] }, "config: must be an object of settings"],
