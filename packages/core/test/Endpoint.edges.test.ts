@@ -193,10 +193,8 @@ describe("a stream that was opened here and is let go of", () => {
           yield* send.sendMessage(bytes("marco"))
           return textOf(yield* receive.next)
         })
-        for (let i = 0; i < maxOpenStreams + 50; i++) {
-          if (i === maxOpenStreams - 50) yield* manyCollections
-          assert.strictEqual(yield* ask, "marco")
-        }
+        // Nothing but the endpoint itself brings on a collection of garbage when there is no place for a further stream.
+        for (let i = 0; i < 2 * maxOpenStreams + 50; i++) assert.strictEqual(yield* ask, "marco")
       }).pipe(live.onLoopback),
     60_000
   )

@@ -22,6 +22,7 @@ import { ConnectionIds, type ConnectionIdsHost } from "./connectionIds.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./foundClose.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "./errorCode.ts"
+import { GarbageCollection } from "./garbage.ts"
 import { HeldWatch } from "./heldStreams.ts"
 import type { NativeConnection } from "./native.ts"
 import type { Turning } from "./idleTurns.ts"
@@ -68,6 +69,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   overdue = 0
   readonly watch: Watch
   private readonly heldWatch = new HeldWatch()
+  private garbage: GarbageCollection | undefined = undefined
   handshakeTimedOut = false
   versionMismatch = false
   /** Why the system has not sent a packet of the handshake. */
@@ -452,7 +454,11 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   }
 
   lookForHeld(): void {
-    const held = this.heldWatch.look(this.outgoing.heldStreams(() => this.incoming.answers))
+    const now = this.outgoing.heldStreams(() => this.incoming.answers)
+    // Some of those that hold them may be garbage.
+    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).mayHelp()
+    else this.garbage?.isOver()
+    const held = this.heldWatch.look(now)
     if (held !== undefined) this.events?.onStreamsHeld?.(held)
   }
 
