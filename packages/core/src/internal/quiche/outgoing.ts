@@ -43,7 +43,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
-  /** Counts streams that were begun, ended or taken back, too. */
+  /** Counts streams that were begun, ended or taken back, and signs of life that were asked for, too. */
   work = 0
   /** Whether the windows were full when there last was something to write. */
   congested = false
@@ -213,6 +213,13 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     const stream = this.open(false, Infinity)
     stream.isProbe = true
     stream.write(new Uint8Array(0), true, () => {})
+  }
+
+  ping(): void {
+    this.native.sendAckEliciting()
+    // It may have to wait for the congestion window.
+    this.work += 1
+    this.host.touch()
   }
 
   hurry(stream: SendStream): void {
