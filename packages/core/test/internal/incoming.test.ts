@@ -210,6 +210,26 @@ describe("streams that their owners do not read yet", () => {
     assert.strictEqual(arrived.size, 0)
   })
 
+  it("do something in each turn that puts some of them aside", () => {
+    const { arrived, incoming, peer } = setup()
+    let room = 4 * maxStreamsRead
+    peer.heed = (stream) => (stream.demand = () => room)
+    for (let i = 0; i < 4 * maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: false })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    // All of them have more to read, and others have taken the room.
+    room = 0
+    for (let i = 0; i < 4 * maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: false })
+    let turns = 0
+    do {
+      const { work } = incoming
+      incoming.read(false)
+      assert.isAbove(incoming.work, work)
+      turns += 1
+    } while (incoming.isUnread)
+    assert.isAbove(turns, 2)
+  })
+
   it("are read at the end all the same", () => {
     const { arrived, incoming } = paused(2 * maxStreamsRead)
     incoming.read(true)

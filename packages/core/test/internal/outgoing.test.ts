@@ -419,8 +419,11 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     peer.heardAt = 900
     outgoing.settle(1_400)
     assert.deepStrictEqual(told, [])
+    const { work } = outgoing
     outgoing.settle(1_600)
     assert.deepStrictEqual(told, ["ping"])
+    // It may leave later: the turn that it asked for was not for nothing.
+    assert.isAbove(outgoing.work, work)
   })
 
   it("is done when a later stream was acknowledged, a while ago, and nothing was lost", () => {
@@ -930,6 +933,43 @@ describe("a peer whose application reads nothing", () => {
     readAll(world)
     for (let now = 2; now < 10; now++) outgoing.pump(now)
     assert.strictEqual(begun(), 30)
+  })
+
+  it("is sent short messages once it has read, though many long ones wait that may not begin", () => {
+    const world = heldBack(30)
+    const { begun, outgoing, write } = world
+    for (let i = 0; i < 200; i++) write(outgoing.open(false, 0), new Uint8Array(2 * sendQuantum), true)
+    readAll(world)
+    for (let now = 2; now < 100; now++) outgoing.pump(now)
+    assert.strictEqual(begun(), 30)
+  })
+
+  it("gets what waited for the end of others in a turn right after, whatever had to be found out about that", () => {
+    const { outgoing, peer, touches, write } = setup()
+    peer.inFlight = false
+    const open = Array.from({ length: maxOpenStreams }, () => outgoing.open(true, 0))
+    for (const stream of open) write(stream, byte, false)
+    outgoing.pump(0)
+    const [known, quiet, last] = open
+    for (const stream of [known!, quiet!]) write(stream, byte, true)
+    const others = [1, 2, 3].map(() => outgoing.open(true, 0))
+    for (const stream of others) write(stream, byte, true)
+    outgoing.pump(0)
+    const begun = () => others.filter(({ id }) => id !== undefined).length
+    /** Whether a turn is asked for, which lets one more begin. */
+    const lets = (act: () => void) => {
+      const [turns, before] = [touches(), begun()]
+      act()
+      assert.isAbove(touches(), turns)
+      outgoing.pump(1)
+      assert.strictEqual(begun(), before + 1)
+    }
+    peer.acknowledged.add(known!.id!)
+    lets(() => outgoing.confirmHalves(1))
+    peer.heardAt = 1
+    lets(() => outgoing.settle(100))
+    write(last!, nothing, false)
+    lets(() => last!.reset(0))
   })
 
   it("fails all that waits when the connection ends", () => {

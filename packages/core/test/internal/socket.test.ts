@@ -312,6 +312,26 @@ describe("a datagram", () => {
   )
 })
 
+describe("a datagram from port 0", () => {
+  it.live("is nobody's: it opens no connection, is not answered, and moves no peer", () =>
+    Effect.gen(function* () {
+      const { ids, natives, peers, receive, sent } = yield* dialled(1)
+      natives[0]!.authenticates = true
+      const before = sent.length
+      receive(initial(), 0)
+      receive(shortHeader(ids[0]!), 0)
+      yield* turns
+      assert.strictEqual(natives.length, 1)
+      assert.strictEqual(sent.length, before)
+      assert.strictEqual(peers[0]!.moves, 0)
+      // From a port it would.
+      receive(shortHeader(ids[0]!), 3)
+      yield* turns
+      assert.strictEqual(peers[0]!.moves, 1)
+    })
+  )
+})
+
 describe("answers to strangers", () => {
   it.live("wait for nobody: while the kernel takes nothing, none are made", () =>
     Effect.gen(function* () {

@@ -30,7 +30,7 @@ export class Incoming implements RecvOwner {
   readonly native: NativeConnection
   /** Whether more had arrived than one turn reads. */
   isUnread = false
-  /** Counts what was handed on or dropped, and streams that their owners took up again. */
+  /** Counts what was handed on or dropped, and streams that their owners put aside or took up again. */
   work = 0
   /** Stream bytes read in the turn. */
   private bytesRead = 0
@@ -142,6 +142,8 @@ export class Incoming implements RecvOwner {
     }
     if ((stream.paused || stream.held) && !regardless) return false
     stream.read(this.host.scratch, regardless)
+    // The next read passes over it.
+    if (stream.paused) this.work += 1
     // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
     if (stream.over) {
       this.work += 1

@@ -43,10 +43,12 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
   progress = 0
-  /** Counts streams that were begun, ended or taken back, too. */
+  /** Counts streams that were begun, ended or taken back, and signs of life that were asked for, too. */
   work = 0
   /** Whether the windows were full when there last was something to write. */
   congested = false
+  /** Whether some waited then because so many others are open. */
+  private isCrowded = false
   private readonly host: OutgoingHost
   private nextUni: number
   private nextBi: number
@@ -185,6 +187,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     if (stream.queued && !this.credit.remove(stream)) this.queue.remove(stream)
     stream.queued = false
     this.release(stream)
+    this.fillPlaces()
     // With the fin on its way there is nothing left to take back.
     if (stream.id === undefined || stream.finWritten || this.host.over() !== undefined) return
     if (stream.written === 0) this.shutdown(stream, code)
@@ -210,6 +213,13 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     const stream = this.open(false, Infinity)
     stream.isProbe = true
     stream.write(new Uint8Array(0), true, () => {})
+  }
+
+  ping(): void {
+    this.native.sendAckEliciting()
+    // It may have to wait for the congestion window.
+    this.work += 1
+    this.host.touch()
   }
 
   hurry(stream: SendStream): void {
@@ -266,6 +276,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
       // What has just been sent is not there yet.
       if (stream.finAt === now || this.isWaiting(stream, now)) this.halves.push(stream)
     }
+    this.fillPlaces()
     return this.progress !== before
   }
 
@@ -319,6 +330,14 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
       if (this.settling.settled(reset.stream, now)) this.shutdown(reset.stream, reset.code)
       else this.resets.push(reset)
     }
+    this.fillPlaces()
+  }
+
+  /** Streams that wait for the end of others may have their turn: there may be no other one for long. */
+  private fillPlaces(): void {
+    if (!this.isCrowded || !this.mayOpen) return
+    this.isCrowded = false
+    this.host.touch()
   }
 
   private settleHalf(stream: SendStream, now: number): void {
@@ -401,7 +420,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
-      const stream = this.queue.take(this.opened < maxOpenStreams, this.long.mayBegin)
+      const stream = this.queue.take(this.mayOpen, this.long.mayBegin)
       if (stream === undefined) break
       if (stream.ended) continue
       if (stream.id === undefined && !this.assignId(stream, now)) continue
@@ -433,6 +452,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
       }
     }
     this.congested = failed.length > 0
+    this.isCrowded = !this.mayOpen && this.queue.size + this.credit.heldSize > 0
     if (!this.congested) {
       // As many again in the next turn, unless they wait for the peer.
       if (this.credit.hasMore && this.mayRelease) this.host.touch()
@@ -499,9 +519,17 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     return true
   }
 
-  /** Whether there is room in the queue for streams that were held; those that have begun take none of it. */
+  /**
+   * Whether streams that were held may go on: whenever others may be opened, since what waits for something else, as long
+   * messages do, must not keep short ones waiting; else, to wait for that, only so many.
+   */
   private get mayRelease(): boolean {
-    return this.queue.unopened < maxReleased
+    return this.mayOpen || this.queue.unopened < maxReleased
+  }
+
+  /** Whether another stream may be opened beside those that are open. */
+  private get mayOpen(): boolean {
+    return this.opened < maxOpenStreams
   }
 
   /**

@@ -53,7 +53,6 @@ interface Counters {
 /** What it needs of its connection. */
 export interface SettlingHost {
   readonly native: NativeConnection
-  readonly touch: () => void
   /** When the last packet came that the peer did send; `recv` of them have. */
   readonly heardAt: (recv: number) => number
   readonly idleTimeout: () => number
@@ -65,6 +64,8 @@ export interface SettlingStreams {
   readonly mark: () => void
   /** Lets what is left of a stream go before all others, marks too. */
   readonly hurry: (stream: SendStream) => void
+  /** Asks the peer for a sign of life. */
+  readonly ping: () => void
 }
 
 export class Settling {
@@ -164,8 +165,7 @@ export class Settling {
   private nudge(now: number): void {
     if (now - this.nudgedAt < nudgeInterval) return
     this.nudgedAt = now
-    this.host.native.sendAckEliciting()
-    this.host.touch()
+    this.streams.ping()
   }
 }
 

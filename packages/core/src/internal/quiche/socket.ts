@@ -163,6 +163,8 @@ export class Socket implements BackingSocket, ConnectionHost {
     if (packet.length === 0 || this.closed) return
     const host = hostOf(datagram)
     const port = datagram.port ?? datagram.address.port
+    // A sender without a port wants no answer (RFC 768), and Node sends nothing there.
+    if (port === 0) return
     let connection: Connection | undefined
     let key: string | undefined
     if (packetHeader.isLongHeader(packet)) {
