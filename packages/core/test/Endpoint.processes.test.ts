@@ -132,4 +132,18 @@ describe("a program that is loaded anew", () => {
       assert.strictEqual(reason._tag, "ApplicationClosed")
     }).pipe(onLoopback)
   )
+
+  it.live(
+    "that ask and never finish a stream can go on, though nothing else in them makes garbage",
+    () =>
+      Effect.gen(function* () {
+        // Two times as many streams as one side may have open, and more.
+        assert.deepStrictEqual(yield* run("unfinished.mjs", ["1200"]), {
+          code: 0,
+          signal: null,
+          lines: ["1200 answers"]
+        })
+      }),
+    180_000
+  )
 })

@@ -456,7 +456,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   lookForHeld(): void {
     const now = this.outgoing.heldStreams(() => this.incoming.answers)
     // Some of those that hold them may be garbage.
-    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).mayHelp()
+    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).mayHelp(now.begun)
     else this.garbage?.isOver()
     const held = this.heldWatch.look(now)
     if (held !== undefined) this.events?.onStreamsHeld?.(held)

@@ -215,10 +215,7 @@ export const firstReminder = 1_000
 /** The least time between two signs of life that are asked for, in milliseconds. */
 export const lifeSignInterval = 50
 
-/** What is asked for and let go of to bring on a collection of garbage, in bytes. */
-export const collectionBytes = 128 << 20
-
-/** Looks at a connection that are at most between two collections that are brought on for it. */
+/** Looks at a connection that are at most between two collections of garbage that are brought on for it. */
 export const longestCollectionPause = 64
 
 /** How long a connection is there before its peer's idle timeout is asked for, in milliseconds. */
