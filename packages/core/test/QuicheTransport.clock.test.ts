@@ -128,6 +128,9 @@ describe("keep-alive", () => {
   const pair = Effect.fnUntraced(function* (client: Setup, server: Setup) {
     const both = yield* turns.connect({ client: { ...never, ...client }, server: { ...never, ...server } })
     yield* turns.steady(() => packets(both))
+    // With the first sweeps the acceptor issues its connection ids.
+    yield* TestClock.adjust("2 seconds")
+    yield* turns.steady(() => packets(both))
     return both
   })
 

@@ -283,7 +283,9 @@ export const streams: Breaks = {
       }))
     ),
   "over unreadBuffer the connection with the most unread is closed with code 3, and over half of it dials are refused":
-    breaking("there is no such limit", never("a dial fails"), () => ({ options: () => ({ unreadBuffer: Infinity }) })),
+    breaking("there is no such limit", never("a dial fails"), () => ({
+      options: () => ({ unreadBuffer: Number.MAX_SAFE_INTEGER })
+    })),
   "what is added while a stream waits for credit goes along, and is asked for once": breaking(
     "it is asked for when it is written",
     /message 2499/u,
