@@ -982,3 +982,20 @@ describe("a peer whose application reads nothing", () => {
     assert.strictEqual(outgoing.deadline, Infinity)
   })
 })
+
+describe("what is sent to learn something of the peer", () => {
+  it("needs no place among the streams that may be open: those may wait for what it finds out", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.credit = { uni: 1_024, bidi: 1_024 }
+    for (let i = 0; i < maxOpenStreams; i++) write(outgoing.open(false, 0), byte, false)
+    const waiting = outgoing.open(false, 0)
+    write(waiting, byte, true)
+    outgoing.pump(0)
+    assert.strictEqual(sent.length, maxOpenStreams)
+    outgoing.mark()
+    outgoing.pump(1)
+    assert.deepStrictEqual(sent.at(-1)!.slice(1), [0, true])
+    assert.strictEqual(sent.length, maxOpenStreams + 1)
+    assert.isUndefined(waiting.id)
+  })
+})

@@ -39,6 +39,9 @@ export interface OutgoingHost {
   readonly idleTimeout: () => number
 }
 
+/** Probes that may be open beyond the streams of others. */
+const mostProbes = 64
+
 export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   readonly native: NativeConnection
   /** Counts everything that got on; a connection whose count stands still while it waits has stalled. */
@@ -55,6 +58,8 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   /** Bidirectional streams that nothing was written on yet: somebody may read them already. */
   private readonly unused = new Set<SendStream>()
   private readonly queue = new SendQueue()
+  /** Probes in the queue. */
+  private probesQueued = 0
   private readonly long = new LongMessages()
   /** Streams that wait until the peer lets them be begun. */
   private readonly credit: PeerCredit
@@ -212,6 +217,7 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
   mark(): void {
     const stream = this.open(false, Infinity)
     stream.isProbe = true
+    this.probesQueued += 1
     stream.write(new Uint8Array(0), true, () => {})
   }
 
@@ -420,8 +426,11 @@ export class Outgoing implements SendOwner, SettlingStreams, CreditHost {
     for (const stream of this.parked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
-      const stream = this.queue.take(this.mayOpen, this.long.mayBegin)
+      // Probes go before all others, and need no place: what takes the places may wait for what they find out.
+      const mayProbe = this.probesQueued > 0 && this.opened < maxOpenStreams + mostProbes
+      const stream = this.queue.take(this.mayOpen || mayProbe, this.long.mayBegin)
       if (stream === undefined) break
+      if (stream.isProbe && stream.id === undefined) this.probesQueued -= 1
       if (stream.ended) continue
       if (stream.id === undefined && !this.assignId(stream, now)) continue
       if (stream.firstPacket === -1) stream.firstPacket = this.host.acknowledged.next
