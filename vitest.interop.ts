@@ -14,7 +14,7 @@ export default defineConfig({
         ssr: { resolve: { conditions } },
         test: {
           name: "interop",
-          root: "packages/core/interop",
+          root: "packages/node/interop",
           include: ["*.test.ts"],
           ...failingOnIdleTurns,
           globalSetup: ["global.ts"],

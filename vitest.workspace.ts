@@ -55,6 +55,7 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       project("core", "packages/core"),
+      project("node", "packages/node"),
       project("upnp", "packages/upnp"),
       project("testkit", "packages/testkit"),
       project("cli", "packages/cli"),

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { install } from "./install.mjs"
 import { capture, run, runTool } from "./process.mjs"
 
-const folder = new URL("../packages/core/interop/quic-go/", import.meta.url)
+const folder = new URL("../packages/node/interop/quic-go/", import.meta.url)
 
 /** The Go that there is, instead of one that it would fetch. */
 const env = { ...process.env, GOTOOLCHAIN: "local" }

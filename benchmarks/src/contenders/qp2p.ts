@@ -39,7 +39,7 @@ const open = async (
 ): Promise<{ readonly endpoint: Endpoint.Endpoint["Service"]; readonly close: () => Promise<void> }> => {
   const scope = await Effect.runPromise(Scope.make())
   const layer = Layer.provide(Endpoint.layerWithoutDependencies({ localAddress, config }), [
-    QuicheTransport.layerWith({ maxUdpPayload: options.maxUdpPayload }),
+    QuicheTransport.layer({ maxUdpPayload: options.maxUdpPayload }),
     PortMapper.layerNone,
     Bootstrap.layer,
     pools

@@ -69,7 +69,7 @@ const open = async (
     (transport) => transport.bind(bindOptions(accept), { onConnection: events })
   )
   const socket = await bind.pipe(
-    Effect.provide(QuicheTransport.layerWith({ maxUdpPayload: options.maxUdpPayload })),
+    Effect.provide(QuicheTransport.layer({ maxUdpPayload: options.maxUdpPayload })),
     Effect.provideService(Scope.Scope, scope),
     Effect.runPromise
   )

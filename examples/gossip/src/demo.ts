@@ -2,7 +2,8 @@
  * Three nodes on this machine, each with a socket of its own. Bob knows Ann, and Cid knows Bob.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Endpoint, PortMapper, QuicheTransport } from "@qp2p/core"
+import { Endpoint, PortMapper } from "@qp2p/core"
+import { QuicheTransport } from "@qp2p/node"
 import { Console, Context, Effect, Layer, Stream } from "effect"
 import { Gossip } from "./Gossip.ts"
 
@@ -32,6 +33,6 @@ const demo = Effect.gen(function* () {
 demo.pipe(
   Effect.scoped,
   Effect.timeout("30 seconds"),
-  Effect.provide([QuicheTransport.layer, PortMapper.layerNone]),
+  Effect.provide([QuicheTransport.layer(), PortMapper.layerNone]),
   NodeRuntime.runMain
 )

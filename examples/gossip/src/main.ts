@@ -5,7 +5,8 @@
  * and every other field of EndpointConfig, and GOSSIP_INTERVAL.
  */
 import { NodeRuntime, NodeStdio } from "@effect/platform-node"
-import { Endpoint, QuicheTransport } from "@qp2p/core"
+import { Endpoint } from "@qp2p/core"
+import { QuicheTransport } from "@qp2p/node"
 import { NatUpnp } from "@qp2p/upnp"
 import { Config, ConfigProvider, Console, Effect, Layer, Stdio, Stream } from "effect"
 import { Gossip } from "./Gossip.ts"
@@ -19,7 +20,7 @@ const settings = Config.all({
 const node = Layer.unwrap(
   Effect.map(settings, ({ interval, options }) => Gossip.layerNode({ ...options, interval }))
 ).pipe(
-  Layer.provide([QuicheTransport.layer, NatUpnp.layer()]),
+  Layer.provide([QuicheTransport.layer(), NatUpnp.layer()]),
   Layer.provide(ConfigProvider.layer(ConfigProvider.constantCase(ConfigProvider.fromEnv())))
 )
 

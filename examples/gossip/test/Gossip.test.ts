@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { PortMapper, QuicheTransport } from "@qp2p/core"
+import { PortMapper } from "@qp2p/core"
+import { QuicheTransport } from "@qp2p/node"
 import { SimulatedNetwork } from "@qp2p/testkit"
 import { Effect, Layer } from "effect"
 import { hears, memory, node, onNetwork, texts } from "./support.ts"
@@ -29,7 +30,9 @@ const lossy = Layer.provide(SimulatedNetwork.layerTransport, SimulatedNetwork.la
 describe("what one publishes, all hear", () => {
   it.effect("in memory", () => application.pipe(Effect.provide(memory)))
 
-  it.live("over QUIC", () => application.pipe(Effect.provide(Layer.merge(QuicheTransport.layer, PortMapper.layerNone))))
+  it.live("over QUIC", () =>
+    application.pipe(Effect.provide(Layer.merge(QuicheTransport.layer(), PortMapper.layerNone)))
+  )
 
   it.live("over QUIC, on a network that loses every twentieth packet", () =>
     application.pipe(Effect.provide(Layer.merge(lossy, PortMapper.layerNone)))

@@ -2,7 +2,7 @@
 // node mapped.mjs '{ "onConflict": "fail" }'
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as NatUpnp from "@qp2p/upnp/NatUpnp"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,6 @@ Effect.gen(function* () {
 }).pipe(
   Effect.scoped,
   Effect.tapError((error) => Console.log(`${error._tag}: ${error.message}`)),
-  Effect.provide([QuicheTransport.layer, NatUpnp.layer(JSON.parse(process.argv[2]))]),
+  Effect.provide([QuicheTransport.layer(), NatUpnp.layer(JSON.parse(process.argv[2]))]),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

@@ -5,7 +5,7 @@
  */
 import * as Address from "@qp2p/core/Address"
 import { InvalidAddress } from "@qp2p/core/ConnectionError"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"

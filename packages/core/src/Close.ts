@@ -72,10 +72,26 @@ export class IdleTimedOut extends Schema.TaggedError<IdleTimedOut>("@qp2p/core/C
 }
 
 /**
+ * The peer has lost the connection, by a restart for example, and answered a packet with a stateless reset (RFC 9000,
+ * section 10.3).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class StatelessReset extends Schema.TaggedError<StatelessReset>("@qp2p/core/Close/StatelessReset")(
+  "StatelessReset",
+  {}
+) {
+  override get message() {
+    return "the peer has lost the connection"
+  }
+}
+
+/**
  * @category schemas
  * @since 0.1.0
  */
-export const Close = Schema.Union([LocallyClosed, ApplicationClosed, TransportClosed, IdleTimedOut])
+export const Close = Schema.Union([LocallyClosed, ApplicationClosed, TransportClosed, StatelessReset, IdleTimedOut])
 
 /**
  * @category models

@@ -6,7 +6,8 @@
 import * as Context from "effect/Context"
 import type * as Brand from "effect/Brand"
 import * as NetAddress from "effect/net/NetAddress"
-import { createHash } from "node:crypto"
+import { sha3_256 } from "@noble/hashes/sha3.js"
+import { bytesToHex } from "@noble/hashes/utils.js"
 import { inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
@@ -32,9 +33,7 @@ export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
   const octets = NetAddress.isInetAddressV4(peer)
     ? NetAddress.ipv4ToOctets(peer.address)
     : NetAddress.ipv6ToOctets(peer.address)
-  return createHash("sha3-256")
-    .update(Uint8Array.of(...octets, peer.port >>> 8, peer.port & 0xff))
-    .digest("hex") as ConnectionId
+  return bytesToHex(sha3_256(Uint8Array.of(...octets, peer.port >>> 8, peer.port & 0xff))) as ConnectionId
 }
 
 /**

@@ -29,8 +29,7 @@ import { notPath } from "./internal/configPath.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as addressSetting from "./internal/addressSetting.ts"
 import * as internal from "./internal/endpoint.ts"
-import * as PortMapper from "./PortMapper.ts"
-import * as QuicheTransport from "./QuicheTransport.ts"
+import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
 import type { Transport } from "./Transport.ts"
@@ -260,15 +259,6 @@ export const layerClientConfig = (
   options: Config.Wrap<Options> = config()
 ): Layer.Layer<Endpoint, ClientEndpointError | Config.ConfigError, Transport> =>
   Layer.effect(Endpoint, Effect.flatMap(unwrap(options), makeClient))
-
-/**
- * Ready to run on Node: QUIC over UDP, and no port mapper.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerNode = (options?: Options): Layer.Layer<Endpoint, EndpointError> =>
-  Layer.provide(layer(options), [QuicheTransport.layer, PortMapper.layerNone])
 
 /**
  * For programs that bring their own pool or bootstrap.

@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import { ConfigError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
-import { shortestInterval } from "./internal/keepAlive.ts"
+import { shortestInterval } from "./KeepAlive.ts"
 import { firstIssue } from "./internal/schemaIssue.ts"
 import * as setting from "./internal/setting.ts"
 

@@ -19,7 +19,7 @@
  * @since 0.1.0
  */
 import type * as NetAddress from "effect/net/NetAddress"
-import { Buffer } from "node:buffer"
+import { allocatePooled } from "./internal/memory.ts"
 import * as args from "./internal/arguments.ts"
 import { Body } from "./internal/body.ts"
 import * as controlBody from "./internal/controlBody.ts"
@@ -193,8 +193,7 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
  */
 export const encodeUser = (payload: Uint8Array): Uint8Array => {
   if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
-  // From Node's pool: a buffer of its own costs more than the copy. Every byte of it is written below.
-  const frame = Buffer.allocUnsafe(headerLength + payload.length)
+  const frame = allocatePooled(headerLength + payload.length)
   encodeUserInto(payload, frame, 0)
   return frame
 }

@@ -1,5 +1,5 @@
 /**
- * Peer-to-peer networking over QUIC.
+ * Peer-to-peer networking: the contract of endpoints, connections, messages and streams, and all above the transport.
  *
  * @since 0.1.0
  */
@@ -16,12 +16,14 @@ export * as Disconnection from "./Disconnection.ts"
 export * as Endpoint from "./Endpoint.ts"
 export * as EndpointConfig from "./EndpointConfig.ts"
 export * as EndpointError from "./EndpointError.ts"
+export * as ErrorCode from "./ErrorCode.ts"
+export * as Fifo from "./Fifo.ts"
 export * as IncomingMessage from "./IncomingMessage.ts"
 export * as InvalidArgument from "./InvalidArgument.ts"
+export * as KeepAlive from "./KeepAlive.ts"
 export * as MappingStatus from "./MappingStatus.ts"
 export * as PortMapper from "./PortMapper.ts"
 export * as PortMapperError from "./PortMapperError.ts"
-export * as QuicheTransport from "./QuicheTransport.ts"
 export * as RecvError from "./RecvError.ts"
 export * as RecvStream from "./RecvStream.ts"
 export * as RetrySchedule from "./RetrySchedule.ts"

@@ -10,8 +10,8 @@ import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
 import type { ControlMessage, WireMessage } from "../src/WireMessage.ts"
-import { address } from "./endpoint-support/common.ts"
-import { logged } from "./endpoint-support/logs.ts"
+import { address } from "./support/common.ts"
+import { logged } from "./support/logs.ts"
 
 const contact = address("192.0.2.9:9")
 const seen = address("198.51.100.1:1001")

@@ -11,19 +11,10 @@ import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import { granted, type MapOptions, PortMapper } from "../src/PortMapper.ts"
 import { MappingConflict } from "../src/PortMapperError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
-import { address, bytes } from "./endpoint-support/common.ts"
-import { logged } from "./endpoint-support/logs.ts"
-import {
-  blackhole,
-  countingDials,
-  endpoint,
-  onNetwork,
-  pair,
-  refuse,
-  setLatency,
-  settle
-} from "./endpoint-support/memory.ts"
-import { answering, raw, silent } from "./endpoint-support/raw.ts"
+import { address, bytes } from "./support/common.ts"
+import { logged } from "./support/logs.ts"
+import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./support/memory.ts"
+import { answering, raw, silent } from "./support/rawStreams.ts"
 
 const contact = "10.0.0.2:2"
 

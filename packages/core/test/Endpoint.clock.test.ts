@@ -9,9 +9,9 @@ import * as Random from "effect/Random"
 import * as TestClock from "effect/testing/TestClock"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
-import { address, bytes } from "./endpoint-support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, refuse, settle } from "./endpoint-support/memory.ts"
-import { answering, silent } from "./endpoint-support/raw.ts"
+import { address, bytes } from "./support/common.ts"
+import { blackhole, countingDials, endpoint, onNetwork, refuse, settle } from "./support/memory.ts"
+import { answering, silent } from "./support/rawStreams.ts"
 
 /** Nothing of this happens in a test, except for what it sets itself. */
 const never = {

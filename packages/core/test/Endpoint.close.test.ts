@@ -12,17 +12,8 @@ import * as Bootstrap from "../src/Bootstrap.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
-import { bytes, textOf } from "./endpoint-support/common.ts"
-import {
-  blackhole,
-  countingDials,
-  endpoint,
-  onNetwork,
-  pair,
-  refuse,
-  setLatency,
-  settle
-} from "./endpoint-support/memory.ts"
+import { bytes, textOf } from "./support/common.ts"
+import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./support/memory.ts"
 
 type Failure =
   | ConnectionError

@@ -13,8 +13,8 @@ import { TestClock } from "effect/testing"
 import { IdleTimedOut } from "../src/Close.ts"
 import type { Connection } from "../src/Connection.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
-import { bytes, textOf } from "./endpoint-support/common.ts"
-import * as memory from "./endpoint-support/memory.ts"
+import { bytes, textOf } from "./support/common.ts"
+import * as memory from "./support/memory.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 

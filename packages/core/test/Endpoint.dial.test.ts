@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { RetrySchedule } from "../src/RetrySchedule.ts"
-import { address, bytes } from "./endpoint-support/common.ts"
+import { address, bytes } from "./support/common.ts"
 import {
   blackhole,
   client,
@@ -19,7 +19,7 @@ import {
   refuse,
   setLatency,
   settle
-} from "./endpoint-support/memory.ts"
+} from "./support/memory.ts"
 
 describe("connectTo", () => {
   it.effect("dials once, and then finds the connection again, from either side", () =>

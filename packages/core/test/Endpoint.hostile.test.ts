@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { address, bytes, textOf } from "./endpoint-support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, settle } from "./endpoint-support/memory.ts"
-import { raw } from "./endpoint-support/raw.ts"
+import { address, bytes, textOf } from "./support/common.ts"
+import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memory.ts"
+import { raw } from "./support/rawStreams.ts"
 
 type Wire = WireMessage.WireMessage
 

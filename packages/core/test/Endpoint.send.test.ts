@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
-import { address, bytes, summary, textOf } from "./endpoint-support/common.ts"
+import { address, bytes, summary, textOf } from "./support/common.ts"
 import {
   blackhole,
   countingDials,
@@ -15,7 +15,7 @@ import {
   refuse,
   setLatency,
   settle
-} from "./endpoint-support/memory.ts"
+} from "./support/memory.ts"
 
 describe("sendMessage", () => {
   it.effect("dials if there is no connection, and says who sent it", () =>

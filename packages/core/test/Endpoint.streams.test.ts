@@ -10,8 +10,8 @@ import type { IncomingMessage } from "../src/Endpoint.ts"
 import type { RecvError } from "../src/RecvError.ts"
 import { StreamLost } from "../src/SendError.ts"
 import { StreamGone, StreamStopped } from "../src/StreamError.ts"
-import { bytes, summary, textOf } from "./endpoint-support/common.ts"
-import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./endpoint-support/memory.ts"
+import { bytes, summary, textOf } from "./support/common.ts"
+import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./support/memory.ts"
 
 const replyOf = (message: IncomingMessage) => Option.getOrThrow(message.reply)
 const gone = new StreamLost({ error: new StreamGone() })

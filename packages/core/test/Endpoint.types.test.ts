@@ -38,7 +38,7 @@ import { type NotConnected, SendError } from "../src/SendError.ts"
 import type { SendStream } from "../src/SendStream.ts"
 import { StreamError } from "../src/StreamError.ts"
 import type { Transport } from "../src/Transport.ts"
-import { address } from "./endpoint-support/common.ts"
+import { address } from "./support/common.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 type Tag<E extends { readonly _tag: string }> = E["_tag"]
@@ -97,7 +97,6 @@ describe("the constructors and layers", () => {
     expectTypeOf<ReturnType<typeof Endpoint.layerClient>>().toEqualTypeOf<
       Layer.Layer<Endpoint.Endpoint, ClientEndpointError, Transport>
     >()
-    expectTypeOf<ReturnType<typeof Endpoint.layerNode>>().toEqualTypeOf<Layer.Layer<Endpoint.Endpoint, EndpointError>>()
     expectTypeOf<ReturnType<typeof Endpoint.layerWithoutDependencies>>().toEqualTypeOf<
       Layer.Layer<Endpoint.Endpoint, EndpointError, Needs | ConnectionPool.ConnectionPool | Bootstrap.Bootstrap>
     >()
@@ -170,7 +169,7 @@ describe("every union of errors", () => {
     expectTypeOf<Tag<RpcError>>().toEqualTypeOf<"RpcTimedOut" | Sends>()
     expectTypeOf<Tag<StreamError>>().toEqualTypeOf<"StreamStopped" | "StreamGone">()
     expectTypeOf<Tag<Close>>().toEqualTypeOf<
-      "LocallyClosed" | "ApplicationClosed" | "TransportClosed" | "IdleTimedOut"
+      "LocallyClosed" | "ApplicationClosed" | "TransportClosed" | "StatelessReset" | "IdleTimedOut"
     >()
     expectTypeOf<Tag<PortMapperError>>().toEqualTypeOf<Ports>()
   })

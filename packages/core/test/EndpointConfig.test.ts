@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
-import { endpoint, onNetwork } from "./endpoint-support/memory.ts"
+import { endpoint, onNetwork } from "./support/memory.ts"
 
 /** Durations as milliseconds and addresses as text, for comparison. */
 const plain = (config: EndpointConfig.EndpointConfig) =>

@@ -23,7 +23,6 @@ import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import type { ConfigError, SocketError } from "../src/EndpointError.ts"
 import type * as PortMapper from "../src/PortMapper.ts"
 import type { PortMapperError } from "../src/PortMapperError.ts"
-import type * as QuicheTransport from "../src/QuicheTransport.ts"
 import type * as RetrySchedule from "../src/RetrySchedule.ts"
 import type { RpcError } from "../src/RpcError.ts"
 import type { SendError, SerializationError } from "../src/SendError.ts"
@@ -41,7 +40,6 @@ describe("the parts that can be swapped, and what else is public", () => {
       | "makeClient"
       | "layer"
       | "layerClient"
-      | "layerNode"
       | "layerWithoutDependencies"
       | "config"
       | "layerConfig"
@@ -52,7 +50,6 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<keyof typeof ConnectionId>().toEqualTypeOf<"ConnectionId" | "fromAddress">()
     expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<"EndpointConfig" | "decode" | "defaults" | "config">()
     expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "granted" | "layerFirstOf" | "layerNone">()
-    expectTypeOf<keyof typeof QuicheTransport>().toEqualTypeOf<"make" | "layer" | "layerWith">()
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
     >()
@@ -127,7 +124,7 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<typeof PortMapper.layerNone>().toEqualTypeOf<Layer.Layer<PortMapper.PortMapper>>()
   })
 
-  it("Transport and QuicheTransport", () => {
+  it("Transport", () => {
     expectTypeOf<ReturnType<Transport.Transport["Service"]["bind"]>>().toEqualTypeOf<
       Effect.Effect<Transport.BackingSocket, SocketError, Scope.Scope>
     >()
@@ -135,13 +132,6 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<Parameters<Transport.ConnectionEvents["onClosed"]>>().toEqualTypeOf<[close: Close]>()
     expectTypeOf<Transport.StreamFailure>().toEqualTypeOf<StreamError | Close>()
     expectTypeOf<Connection["stats"]>().toEqualTypeOf<Effect.Effect<Transport.ConnectionStats>>()
-    expectTypeOf<typeof QuicheTransport.make>().toEqualTypeOf<
-      (options?: QuicheTransport.Options) => Transport.Transport["Service"]
-    >()
-    expectTypeOf<typeof QuicheTransport.layer>().toEqualTypeOf<Layer.Layer<Transport.Transport>>()
-    expectTypeOf<typeof QuicheTransport.layerWith>().toEqualTypeOf<
-      (options: QuicheTransport.Options) => Layer.Layer<Transport.Transport>
-    >()
   })
 
   it("RetrySchedule", () => {

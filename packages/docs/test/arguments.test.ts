@@ -11,6 +11,7 @@ import type { Connection } from "@qp2p/core/Connection"
 import type { RecvStream } from "@qp2p/core/RecvStream"
 import type { SendStream } from "@qp2p/core/SendStream"
 import { Transport } from "@qp2p/core/Transport"
+import * as Node from "@qp2p/node"
 import * as Testkit from "@qp2p/testkit"
 import * as Upnp from "@qp2p/upnp"
 import * as Context from "effect/Context"
@@ -129,6 +130,19 @@ const errors = {}
 /** Records of Effect's `Data.taggedEnum`: what they are handed to looks at them. */
 type Records = "MappingStatus" | "Misbehaviour"
 
+const nodePackage: Modules<typeof Node> = {
+  NodeEndpoint: {
+    layer: { ...call(options), refusalsOnly: true },
+    layerClient: { ...call(options), refusalsOnly: true },
+    layerConfig: { ...call(path), refusalsOnly: true }
+  },
+  QuicheTransport: {
+    // What it makes says what is wrong when it binds: see below.
+    make: silent(options),
+    layer: silent(options)
+  }
+}
+
 const core: Omit<Modules<typeof Core>, Records> = {
   // What they answer with is what is wrong with the address.
   Address: {
@@ -146,6 +160,9 @@ const core: Omit<Modules<typeof Core>, Records> = {
   ConnectionId: { fromAddress: call(inet) },
   ConnectionPool: {},
   Disconnection: {},
+  ErrorCode: { clamp: silent(any) },
+  Fifo: {},
+  KeepAlive: { keepAliveInterval: silent(any, any) },
   Endpoint: {
     config: call(path),
     make: call(options),
@@ -154,7 +171,6 @@ const core: Omit<Modules<typeof Core>, Records> = {
     layerClient: call(options),
     layerConfig: call(options),
     layerClientConfig: call(options),
-    layerNode: { ...call(options), refusalsOnly: true },
     layerWithoutDependencies: call(options)
   },
   EndpointConfig: { config: call(path), decode: call(record) },
@@ -193,11 +209,6 @@ const core: Omit<Modules<typeof Core>, Records> = {
     layerFirstOf: call(param({}, isEmpty))
   },
   PortMapperError: errors,
-  QuicheTransport: {
-    // What it makes says what is wrong when it binds: see below.
-    make: silent(options),
-    layerWith: silent(options)
-  },
   RecvError: errors,
   RecvStream: {},
   RetrySchedule: {
@@ -419,6 +430,7 @@ type Table = Readonly<Record<string, Call>>
 
 const packages = {
   "@qp2p/core": [Core, core],
+  "@qp2p/node": [Node, nodePackage],
   "@qp2p/upnp": [Upnp, upnp],
   "@qp2p/testkit": [Testkit, testkit]
 } as const
@@ -606,24 +618,26 @@ describe("the arguments of public functions", () => {
 
   it.live("of transports are refused with a typed error when they are wrong, and nothing is bound", () =>
     Effect.gen(function* () {
-      yield* tryAll("QuicheTransport", Core.QuicheTransport.make(), transport, true)
+      yield* tryAll("QuicheTransport", Node.QuicheTransport.make(), transport, true)
       yield* tryAll("MemoryTransport", yield* Testkit.MemoryTransport.make, transport, true)
       for (const name of Object.keys(bindNames)) {
         const wrong = { ...bindOptions, [name]: Number.NaN }
         const outcome = yield* outcomeOf(
-          () => Effect.scoped(Core.QuicheTransport.make().bind(wrong, events as never)),
+          () => Effect.scoped(Node.QuicheTransport.make().bind(wrong, events as never)),
           true
         )
         checkOutcome(outcome, true, `bind with ${name}: NaN`)
       }
       for (const [kind, value] of junk) {
         if (options.accepts(value)) continue
-        const made = Core.QuicheTransport.make(value as never)
+        const made = Node.QuicheTransport.make(value as never)
         const outcome = yield* outcomeOf(() => Effect.scoped(made.bind(bindOptions, events as never)), true)
         checkOutcome(outcome, true, `QuicheTransport.make with ${kind}`)
       }
     }).pipe(Effect.scoped, Effect.provide(Testkit.MemoryNetwork.layer))
   )
+
+  it.live("of @qp2p/node are refused with a typed error when they are wrong", () => tryModules(Node, nodePackage))
 
   it.effect("of @qp2p/upnp are refused with a typed error when they are wrong", () =>
     Effect.gen(function* () {

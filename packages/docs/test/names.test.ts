@@ -93,7 +93,7 @@ const checkModule = (specifier: string): string | undefined => {
   return files.includes(file) ? undefined : `${specifier} is not there`
 }
 
-/** `Endpoint.layerNode`: the module of that name must have the word. */
+/** `NodeEndpoint.layer`: the module of that name must have the word. */
 const checkMember = (module: string, member: string): string | undefined => {
   const sources = files.filter((file) => /^packages\/\w+\/src\//u.test(file) && file.endsWith(`/${module}.ts`))
   if (sources.length === 0) return undefined

@@ -22,7 +22,7 @@ import {
   unless,
   untyped
 } from "@qp2p/core/InvalidArgument"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import { Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -111,7 +111,7 @@ export class SimulatedNetwork extends Context.Service<
      */
     readonly rebind: (places: Places) => Effect.Effect<void, NetAddress.NetAddressError>
     readonly counts: Effect.Effect<Counts>
-    /** Makes sockets for `QuicheTransport.layerWith`, on a machine that has every address. */
+    /** Makes sockets for `QuicheTransport.layer`, on a machine that has every address. */
     readonly openSocket: (address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>
     /** What the sockets send their datagrams on. */
     readonly wire: SimulatedWire

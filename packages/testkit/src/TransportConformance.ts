@@ -4,10 +4,10 @@
  * It needs `vitest` and `@effect/vitest`, which is why the index does not export it:
  *
  * ```ts
- * import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+ * import * as QuicheTransport from "@qp2p/node/QuicheTransport"
  * import * as TransportConformance from "@qp2p/testkit/TransportConformance"
  *
- * TransportConformance.suite("QuicheTransport", QuicheTransport.layer)
+ * TransportConformance.suite("QuicheTransport", QuicheTransport.layer())
  * ```
  *
  * @since 0.1.0

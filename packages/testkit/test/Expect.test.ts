@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as PortMapper from "@qp2p/core/PortMapper"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -19,7 +19,7 @@ const places = { address: (index: number) => `10.0.0.${index + 1}:${index + 1}` 
 const inMemory = Effect.provide(
   Layer.provideMerge(layerPair(places), Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone))
 )
-const overQuic = Effect.provide(Layer.provide(layerPair(), [QuicheTransport.layer, PortMapper.layerNone]))
+const overQuic = Effect.provide(Layer.provide(layerPair(), [QuicheTransport.layer(), PortMapper.layerNone]))
 
 const one = "10.0.0.1:1"
 const two = "10.0.0.2:2"

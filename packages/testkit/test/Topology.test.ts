@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import { Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -23,7 +23,7 @@ import { bind, text } from "./peers.ts"
 type Service = Endpoint.Endpoint["Service"]
 
 const memory = Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)
-const quic = Layer.merge(QuicheTransport.layer, PortMapper.layerNone)
+const quic = Layer.merge(QuicheTransport.layer(), PortMapper.layerNone)
 
 const places = { address: (index: number) => `10.0.0.${index + 1}:4433` }
 

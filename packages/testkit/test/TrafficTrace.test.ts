@@ -5,7 +5,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { ApplicationClosed } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import {
   type BackingConnection,
   type ConnectionEvents,
@@ -442,7 +442,7 @@ describe("a trace", () => {
       ])
     }).pipe(
       Effect.scoped,
-      Effect.provide([Layer.provide(TrafficTrace.layer, QuicheTransport.layer), PortMapper.layerNone])
+      Effect.provide([Layer.provide(TrafficTrace.layer, QuicheTransport.layer()), PortMapper.layerNone])
     )
   )
 })

@@ -1,5 +1,5 @@
 import { describe } from "@effect/vitest"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Layer from "effect/Layer"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
 import * as TransportConformance from "../src/TransportConformance.ts"
@@ -12,7 +12,7 @@ describe.concurrent("conformance", () => {
     multihomed
   })
   // Linux has all of 127.0.0.0/8 without being told; others have one address of it.
-  TransportConformance.suite("QuicheTransport", QuicheTransport.layer, {
+  TransportConformance.suite("QuicheTransport", QuicheTransport.layer(), {
     multihomed: process.platform === "linux" ? multihomed : undefined
   })
 })

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { PortMapper } from "@qp2p/core/PortMapper"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import type { Transport } from "@qp2p/core/Transport"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -88,7 +88,7 @@ export const command = Command.make(
   Effect.fnUntraced(function* (input) {
     const listen = Option.getOrElse(input.listen, () => Flags.anyAddressFor(input.contacts[0]))
     const mapper = PortForwarding.layerNamed(Option.getOrElse(input.portMapper, () => "any" as const))
-    yield* run({ ...input, listen }).pipe(Effect.provide([Machine.layer, QuicheTransport.layer, mapper]))
+    yield* run({ ...input, listen }).pipe(Effect.provide([Machine.layer, QuicheTransport.layer(), mapper]))
   })
 ).pipe(
   Command.withShortDescription("Find out whether peers can reach this machine, and what to do if not"),

@@ -5,7 +5,7 @@
  */
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -251,7 +251,7 @@ export const command = Command.make(
         ...(Option.isSome(input.externalIp) ? { externalIp: input.externalIp.value } : {}),
         ...(Option.isSome(input.externalPort) ? { externalPort: input.externalPort.value } : {})
       }
-    }).pipe(Layer.provide([QuicheTransport.layer, PortForwarding.layer(input)]))
+    }).pipe(Layer.provide([QuicheTransport.layer(), PortForwarding.layer(input)]))
     // Dead contacts take a while to give up on.
     if (input.contacts.length > 0) yield* Console.log(`joining through ${input.contacts.join(", ")}`)
     const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)

@@ -5,7 +5,7 @@
  */
 import type { Connection } from "@qp2p/core/Connection"
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
@@ -130,7 +130,7 @@ export const command = Command.make(
       localAddress: Flags.anyAddressFor(input.peer),
       // The next question is the next try.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
-    }).pipe(Layer.provide(QuicheTransport.layer))
+    }).pipe(Layer.provide(QuicheTransport.layer()))
     yield* run(input.peer, input).pipe(Effect.provide(layer), Effect.mapError(fromError))
   })
 ).pipe(

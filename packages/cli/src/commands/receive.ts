@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Deferred from "effect/Deferred"
@@ -161,7 +161,7 @@ export const command = Command.make(
         messageBufferBytes: 16 * 1024 * 1024,
         maxMessageSize: 1024 * 1024
       }
-    }).pipe(Layer.provide([QuicheTransport.layer, PortForwarding.layer(input)]))
+    }).pipe(Layer.provide([QuicheTransport.layer(), PortForwarding.layer(input)]))
     yield* run(input).pipe(Effect.scoped, Effect.provide(layer), Effect.mapError(PortForwarding.explain))
   })
 ).pipe(

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
@@ -128,7 +128,7 @@ export const command = Command.make(
       localAddress: Flags.anyAddressFor(input.peer),
       // A dial repeats its packets by itself, so one that lasts as long as we want to wait is all it takes.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
-    }).pipe(Layer.provide(QuicheTransport.layer))
+    }).pipe(Layer.provide(QuicheTransport.layer()))
     const send = Option.isSome(input.file)
       ? sendFile(input.peer, input.file.value, input.priority)
       : sendText(

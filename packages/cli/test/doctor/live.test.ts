@@ -1,5 +1,5 @@
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import { assert, describe, it } from "@effect/vitest"
 import * as TestPortMapper from "@qp2p/testkit/TestPortMapper"
 import * as Effect from "effect/Effect"
@@ -39,7 +39,7 @@ describe("the doctor, over QUIC", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide([
-        QuicheTransport.layer,
+        QuicheTransport.layer(),
         TestPortMapper.layer({ external: "127.0.0.1" }),
         machineLayer("127.0.0.1", nobody)
       ])

@@ -1,15 +1,11 @@
 /**
  * What has come of the body of one frame: collected in blocks, and in one piece once half of it is there.
  */
-import { Buffer } from "node:buffer"
+import { allocate } from "./memory.ts"
 
 /** In bytes. */
 const smallestBlock = 64
 const largestBlock = 64 * 1024
-
-/** Room that is written before it is read. Zeroing much of it costs as much as a copy. */
-const allocate = (size: number): Uint8Array =>
-  size < 4_096 ? new Uint8Array(size) : new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 
 const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
   // A view costs more than copying a few bytes by hand.

@@ -22,7 +22,7 @@ import { ConnectionLost } from "../SendError.ts"
 import type { BackingConnection, BackingSocket, ConnectionEvents, HeldStreams, NetworkInterface } from "../Transport.ts"
 import type * as WireMessage from "../WireMessage.ts"
 import * as address from "./address.ts"
-import { overloadedCode } from "./code.ts"
+import * as ErrorCode from "../ErrorCode.ts"
 import { ConnectionImpl, type ConnectionOwner } from "./connection/connection.ts"
 import { Replacements } from "./replacements.ts"
 import type { Reply } from "./connection/reply.ts"
@@ -151,7 +151,7 @@ export class Connections implements ConnectionOwner {
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
     const connection = this.wrap(backing, Option.none())
     if (!this.mayDisconnect || !this.makeRoom() || this.messages.waiting > this.config.messageBuffer) {
-      backing.close(overloadedCode, "the application does not keep up")
+      backing.close(ErrorCode.overloaded, "the application does not keep up")
       return connection
     }
     // A peer that dials may have lost the connections it had, as after a crash: those are not to be used for long.

@@ -13,17 +13,14 @@ import {
 import { ConnectionLost, StreamLost } from "../SendError.ts"
 import type { StreamFailure } from "../Transport.ts"
 
-/** The reason text by which transports tell of a stateless reset, which no close frame describes. */
-export const statelessResetReason = "stateless reset"
-
 export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): ConnectionError => {
   switch (close._tag) {
     case "IdleTimedOut":
       return new ConnectionTimedOut({ peer })
     case "TransportClosed":
-      return close.reason === statelessResetReason
-        ? new ConnectionReset({ peer })
-        : new TransportError({ peer, code: close.code, reason: close.reason })
+      return new TransportError({ peer, code: close.code, reason: close.reason })
+    case "StatelessReset":
+      return new ConnectionReset({ peer })
     default:
       return new ConnectionClosed({ peer, close })
   }

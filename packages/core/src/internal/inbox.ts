@@ -5,12 +5,13 @@
  * when there is none. Takers are woken once for all that came in one turn of the event loop, so that a stream gets its
  * messages in batches.
  */
+import { microtask } from "./microtask.ts"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { EndpointStopped } from "../ConnectionError.ts"
-import { Fifo } from "./fifo.ts"
+import { Fifo } from "../Fifo.ts"
 
 export class Inbox<A> {
   /** Whether anybody ever asked for an item. */
@@ -126,7 +127,7 @@ export class Inbox<A> {
   private wake(): void {
     if (this.waking || this.takers.length === 0) return
     this.waking = true
-    queueMicrotask(() => {
+    microtask(() => {
       this.waking = false
       // A taker may leave some for the next one; all of them have to learn of the end.
       while (this.takers.length > 0 && (this.length > 0 || this.ended)) this.takers.shift()!()

@@ -27,7 +27,7 @@ import type {
 } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { priorityOptions } from "../arguments.ts"
-import { wholePriority } from "../code.ts"
+import { wholePriority } from "../priority.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"

@@ -1,6 +1,7 @@
 /**
  * A stream that the peer opened: its user messages go to the endpoint's queue, its control messages to their handler.
  */
+import { microtask } from "../microtask.ts"
 import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
@@ -142,7 +143,7 @@ export class InboundStream implements RecvEvents {
 
   /** Refuses the stream once everything is delivered that has arrived: the sender may have been told of that. */
   private refuseSoon(reason: string): void {
-    queueMicrotask(() => {
+    microtask(() => {
       if (!this.over && !this.waiting) this.refuse(reason)
     })
   }

@@ -7,7 +7,8 @@
  * Nothing waits for company: a stream takes what there is when it is its turn to send. Each message still has its own
  * result: done when the peer has acknowledged the stream, which is over with its last message.
  */
-import { Buffer } from "node:buffer"
+import { microtask } from "../microtask.ts"
+import { allocatePooled } from "../memory.ts"
 import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
 import { StreamGone } from "../../StreamError.ts"
 import * as WireMessage from "../../WireMessage.ts"
@@ -184,7 +185,7 @@ class SharedStream {
   encode(): StreamContent {
     let { weight } = this
     this.written = this.left
-    const frames = Buffer.allocUnsafe(this.bytes)
+    const frames = allocatePooled(this.bytes)
     let at = 0
     for (const message of this.messages) {
       const { payload } = message
@@ -206,7 +207,7 @@ class SharedStream {
     const { done } = message
     message.done = undefined
     this.written -= 1
-    queueMicrotask(() => done?.(new StreamGone()))
+    microtask(() => done?.(new StreamGone()))
   }
 
   /** Tells everybody how it went. */

@@ -11,9 +11,9 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamGone } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { clampCode } from "../code.ts"
+import * as ErrorCode from "../../ErrorCode.ts"
 import { withNumber } from "./sendStream.ts"
-import { Fifo } from "../fifo.ts"
+import { Fifo } from "../../Fifo.ts"
 
 /** Bytes of messages that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
 const readAhead = 256 << 10
@@ -79,7 +79,7 @@ export class Received implements RecvEvents {
   stop(code: number): void {
     this.clear()
     this.failure ??= new StreamLost({ error: new StreamGone() })
-    this.backing?.stop(clampCode(code))
+    this.backing?.stop(ErrorCode.clamp(code))
     this.notify()
   }
 

@@ -2,11 +2,12 @@
  * The answering half of a stream that the peer opened. It belongs to the application, which gets it with each message of
  * the stream, and to the questions that the endpoint is answering on it, one after the other.
  */
+import { microtask } from "../microtask.ts"
 import { constVoid } from "effect/Function"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingSendStream } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { Fifo } from "../fifo.ts"
+import { Fifo } from "../../Fifo.ts"
 import { whenLetGo } from "./letGo.ts"
 import { finish } from "./sendStream.ts"
 
@@ -50,7 +51,7 @@ export class Reply {
   question(start: () => void): void {
     this.questions.push(start)
     // The end of the stream may come with the question: then it goes with the answer, too.
-    if (this.questions.length === 1) queueMicrotask(start)
+    if (this.questions.length === 1) microtask(start)
   }
 
   /** Sends the answer; none if the question turned out to be none. The next one has its turn when there is room for more. */

@@ -6,7 +6,8 @@ import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { InvalidArgument, untyped } from "../../InvalidArgument.ts"
 import { number, problemWith, steady, streamSendOptions } from "../arguments.ts"
-import { clampCode, wholePriority } from "../code.ts"
+import * as ErrorCode from "../../ErrorCode.ts"
+import { wholePriority } from "../priority.ts"
 import { refusedOptions } from "./sendArguments.ts"
 
 const empty = new Uint8Array(0)
@@ -69,7 +70,7 @@ export class SendStreamImpl implements SendStream {
   )
 
   readonly reset = (code: number): Effect.Effect<void> =>
-    withNumber("code", code, () => this.stream.reset(clampCode(code)))
+    withNumber("code", code, () => this.stream.reset(ErrorCode.clamp(code)))
 
   private settle(resume: (effect: Effect.Effect<void, SendError>) => void) {
     return (failure?: StreamFailure) => resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))

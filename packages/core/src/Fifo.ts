@@ -1,0 +1,73 @@
+/**
+ * A first-in, first-out queue for transports, whose head moves instead of its elements.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * A queue in memory without a limit of its own: its owner bounds it. Taking from the head costs the same however long the
+ * queue is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Fifo<A> {
+  private items: Array<A> = []
+  private head = 0
+
+  get length(): number {
+    return this.items.length - this.head
+  }
+
+  /** The one that `shift` takes. */
+  get first(): A | undefined {
+    return this.items[this.head]
+  }
+
+  push(item: A): void {
+    this.items.push(item)
+  }
+
+  unshift(item: A): void {
+    if (this.head > 0) this.items[--this.head] = item
+    else this.items.unshift(item)
+  }
+
+  shift(): A | undefined {
+    if (this.head === this.items.length) return undefined
+    const item = this.items[this.head]
+    // What was taken must not be kept alive by the queue.
+    this.items[this.head] = undefined as A
+    this.head += 1
+    if (this.head === this.items.length) {
+      this.items.length = 0
+      this.head = 0
+    } else if (this.head >= 1_024 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head)
+      this.head = 0
+    }
+    return item
+  }
+
+  /** Everything, in order; the queue is empty afterwards. */
+  drain(): Array<A> {
+    const items = this.head === 0 ? this.items : this.items.slice(this.head)
+    this.items = []
+    this.head = 0
+    return items
+  }
+
+  /** False if it was not there. */
+  remove(item: A): boolean {
+    const i = this.items.indexOf(item, this.head)
+    if (i === -1) return false
+    this.items.splice(i, 1)
+    return true
+  }
+
+  /** The first that `is` is true of. */
+  find(is: (item: A) => boolean): A | undefined {
+    for (let i = this.head; i < this.items.length; i++) if (is(this.items[i]!)) return this.items[i]
+    return undefined
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * Keep-alive: how often a transport pings an idle connection so that it does not time out (RFC 9000, section 10.1.2).
+ *
+ * @since 0.1.0
+ */
+
+/** Of an idle timeout; so that a ping that is lost, and one that is late, do not end the connection. */
+const share = 1 / 3
+
+/**
+ * The shortest interval between pings, in milliseconds: 50. A peer whose idle timeout needs pings more often sends them
+ * itself.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const shortestInterval = 50
+
+/**
+ * The interval that keeps a connection: the one that is wished, or less when the idle timeout that both sides agreed on
+ * is short. All in milliseconds; `Infinity` is never.
+ */
+export const keepAliveInterval = (wished: number, idleTimeout: number): number =>
+  wished === Infinity ? Infinity : Math.min(wished, Math.max(idleTimeout * share, shortestInterval))

@@ -1,0 +1,43 @@
+/**
+ * Endpoints that are ready to run on Node: QUIC over UDP, and no port mapper.
+ *
+ * For one with a port mapper, or with options of the transport, compose the layers: `Endpoint.layer` of `@qp2p/core` with
+ * `QuicheTransport.layer` and a `PortMapper`.
+ *
+ * @since 0.1.0
+ */
+import type { ClientEndpointError } from "@qp2p/core/ClientEndpointError"
+import * as Endpoint from "@qp2p/core/Endpoint"
+import type { EndpointError } from "@qp2p/core/EndpointError"
+import * as PortMapper from "@qp2p/core/PortMapper"
+import type * as Config from "effect/Config"
+import * as Layer from "effect/Layer"
+import * as QuicheTransport from "./QuicheTransport.ts"
+
+/**
+ * An endpoint that dials and is dialled, as `Endpoint.layer`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Endpoint.Options): Layer.Layer<Endpoint.Endpoint, EndpointError> =>
+  Layer.provide(Endpoint.layer(options), [QuicheTransport.layer(), PortMapper.layerNone])
+
+/**
+ * An endpoint that dials and accepts no connections, as `Endpoint.layerClient`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (options?: Endpoint.Options): Layer.Layer<Endpoint.Endpoint, ClientEndpointError> =>
+  Layer.provide(Endpoint.layerClient(options), QuicheTransport.layer())
+
+/**
+ * An endpoint whose options come from Effect's `Config`, as `Endpoint.config` reads them under `path`. Fails with
+ * `Config.ConfigError` when the source has no acceptable value.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (path?: string): Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError> =>
+  Layer.provide(Endpoint.layerConfig(Endpoint.config(path)), [QuicheTransport.layer(), PortMapper.layerNone])

@@ -1,0 +1,203 @@
+/**
+ * The live transport: QUIC version 1 by the native binding of `@matrixai/quic`, over a UDP socket of `node:dgram`.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import type * as DatagramSocket from "effect/socket/DatagramSocket"
+import { unbindable } from "@qp2p/core/Address"
+import { SocketError } from "@qp2p/core/EndpointError"
+import {
+  effect,
+  type Fields,
+  func,
+  integer,
+  ofBind,
+  ofFields,
+  ofRecord,
+  ofValue,
+  optional,
+  unless
+} from "@qp2p/core/InvalidArgument"
+import * as certificate from "./internal/binding/certificate.ts"
+import * as effectUdp from "./internal/udp/effectUdp.ts"
+import { interfaces } from "./internal/udp/interfaces.ts"
+import { farewell } from "./internal/socket/shutdown.ts"
+import * as native from "./internal/binding/native.ts"
+import * as nativeConfig from "./internal/binding/nativeConfig.ts"
+import * as nodeUdp from "./internal/udp/nodeUdp.ts"
+import { Outbox } from "./internal/path/outbox.ts"
+import { Socket } from "./internal/socket/socket.ts"
+import * as tunables from "./internal/tunables.ts"
+import type { UdpSocket } from "./internal/udp/udpSocket.ts"
+import {
+  type BackingSocket,
+  type BindOptions,
+  type NetworkInterface,
+  type SocketEvents,
+  Transport
+} from "@qp2p/core/Transport"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Largest UDP payload to try, in bytes: 1,200 to 16,383; by default 16,383 within a machine and 1,452 elsewhere. Packets
+   * begin with 1,200 bytes, or within a machine with the largest, and grow and shrink with what gets through (RFC 9000,
+   * section 14). The peer's own limit applies too.
+   */
+  readonly maxUdpPayload?: number | undefined
+  /** Makes the UDP socket for an address, in place of Node's: a simulated network plugs in here. */
+  readonly openSocket?: ((address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>) | undefined
+  /** The interfaces that `openSocket` binds to. The default is those of this machine. */
+  readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
+}
+
+/**
+ * Loads the binding when a socket is bound, so that a platform without one fails there, with a `SocketError`. So do options
+ * that are not acceptable.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options = {}): Transport["Service"] =>
+  Transport.of({
+    bind: (bind, events) =>
+      unless(
+        () => ofBind(bind, events),
+        () => open(bind, events, options)
+      ),
+    interfaces: typeof options?.interfaces === "function" ? options.interfaces : interfaces
+  })
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<Transport> => Layer.sync(Transport, () => make(options))
+
+const largestPayload = 16_383
+
+const optionFields: Fields = {
+  maxUdpPayload: optional(integer(1_200, largestPayload)),
+  openSocket: optional(func),
+  interfaces: optional(func)
+}
+
+/** A socket of the program's own making, if it makes one. */
+const opened = (openSocket: NonNullable<Options["openSocket"]>, address: NetAddress.InetAddress) =>
+  Effect.suspend(() => {
+    const refused = (reason: string, cause: unknown) => Effect.fail(new SocketError({ address, reason, cause }))
+    let made: ReturnType<typeof openSocket>
+    try {
+      made = openSocket(address)
+    } catch (cause) {
+      return refused("openSocket threw", cause)
+    }
+    const wrong = ofValue("what openSocket returns", made, effect)
+    if (wrong !== undefined) return refused(wrong.message, wrong)
+    return Effect.flatMap(made, (socket) => {
+      const wrong = ofFields("the socket of openSocket", socket, { reader: effect, writer: effect })
+      return wrong === undefined ? Effect.succeed(socket) : refused(wrong.message, wrong)
+    })
+  })
+
+const open = Effect.fnUntraced(function* (
+  bind: BindOptions,
+  events: SocketEvents,
+  options: Options
+): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
+  const address = bind.localAddress
+  const wrong = ofRecord("options", options, optionFields)
+  if (wrong !== undefined) return yield* new SocketError({ address, reason: wrong.message, cause: wrong })
+  const reason = unbindable(address)
+  if (reason !== undefined) return yield* new SocketError({ address, reason, cause: new Error(reason) })
+  const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
+  const credentials = yield* certificate.selfSigned
+  const udp = yield* openUdp(address, options)
+  const idleTimeout = Duration.toMillis(bind.idleTimeout)
+  const { maxUdpPayload } = options
+  const clock = yield* Clock.Clock
+  // Not the time of day: a clock that is set must neither end connections nor keep them.
+  const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+  const context = yield* Effect.context<Scope.Scope>()
+  const run = Effect.runForkWith(context)
+  const keepHouse = yield* FiberHandle.makeRuntime<never>()
+  const socket = new Socket({
+    quiche,
+    configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
+    maxPayload: ({ address }) =>
+      maxUdpPayload ?? (NetAddress.isLoopback(address) ? tunables.loopbackPayload : tunables.networkPayload),
+    address: udp.address,
+    bind,
+    idleTimeout,
+    events,
+    onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),
+    onOverload: (peer, unread) =>
+      void run(
+        Effect.logWarning("closed the connection with the most unread bytes: the application does not keep up").pipe(
+          Effect.annotateLogs({ peer: NetAddress.formatInet(peer), unread })
+        )
+      ),
+    onWarning: (text) => void run(Effect.logWarning(text)),
+    now,
+    onPressing: () => void keepHouse(sweeping),
+    outbox: new Outbox(udp.send)
+  })
+
+  udp.listen({
+    onDatagram: (datagram) => socket.receive(datagram),
+    onRefused: (datagram, code) => socket.refused(datagram, code),
+    onFailed: (cause) => {
+      // Without its socket nothing can go on: every connection ends, and every dial fails.
+      run(Effect.logError("the UDP socket failed", cause))
+      socket.close()
+    }
+  })
+  const sweeping = housekeeping(socket, now)
+  keepHouse(sweeping)
+  // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
+  yield* Effect.addFinalizer(() =>
+    Effect.andThen(
+      farewell(socket),
+      Effect.sync(() => socket.close())
+    )
+  )
+  return socket
+})
+
+const openUdp = (
+  address: NetAddress.InetAddress,
+  { openSocket }: Options
+): Effect.Effect<UdpSocket, SocketError, Scope.Scope> =>
+  openSocket === undefined
+    ? nodeUdp.open(address)
+    : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))
+
+/** Sweeps. Run anew, it goes on with the interval of the day: that may have become shorter. */
+const housekeeping = (socket: Socket, now: () => number): Effect.Effect<never> => {
+  let last = now()
+  // Of those since the last sweep: time has passed in one that was cut short, too.
+  let longest = 0
+  return Effect.forever(
+    Effect.suspend(() => {
+      const interval = socket.sweepInterval
+      longest = Math.max(longest, interval)
+      return Effect.map(Effect.sleep(interval), () => {
+        const woken = now()
+        // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
+        socket.sweep(Math.min(woken - last, 2 * longest))
+        last = woken
+        longest = 0
+      })
+    })
+  )
+}

@@ -1,0 +1,41 @@
+/**
+ * The certificate of an endpoint: self-signed, made anew for each socket. Peers do not verify it, as in qp2p; it gives
+ * encryption, not identity.
+ */
+import "reflect-metadata"
+import * as x509 from "@peculiar/x509"
+import * as Effect from "effect/Effect"
+import { webcrypto } from "node:crypto"
+import { serverName } from "../tunables.ts"
+
+export interface Credentials {
+  readonly key: Uint8Array
+  readonly certificate: Uint8Array
+}
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" }
+
+/** Peers do not check it, but a certificate without an end would look odd to the tools that people debug with. */
+const validityMillis = 10 * 365 * 24 * 60 * 60 * 1000
+
+export const selfSigned: Effect.Effect<Credentials> = Effect.promise(async () => {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
+  const now = Date.now()
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      name: `CN=${serverName}`,
+      notBefore: new Date(now - 24 * 60 * 60 * 1000),
+      notAfter: new Date(now + validityMillis),
+      signingAlgorithm: algorithm,
+      keys,
+      extensions: [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: serverName }])]
+    },
+    webcrypto
+  )
+  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)
+  const encoder = new TextEncoder()
+  return {
+    key: encoder.encode(x509.PemConverter.encode(pkcs8, "PRIVATE KEY")),
+    certificate: encoder.encode(certificate.toString("pem"))
+  }
+})

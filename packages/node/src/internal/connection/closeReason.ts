@@ -1,0 +1,37 @@
+import {
+  ApplicationClosed,
+  type Close,
+  IdleTimedOut,
+  LocallyClosed,
+  StatelessReset,
+  TransportClosed
+} from "@qp2p/core/Close"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import { APPLICATION_ERROR, decodeReason, untraced } from "../binding/errorCodes.ts"
+import type { NativeConnection } from "../binding/native.ts"
+
+/** Why a connection that this side has not closed is over, as far as the binding tells. */
+export const foundClose = (native: NativeConnection): Close => untraced(() => closeOf(native))
+
+/** Every connection ends, and most of them so. */
+export const locallyClosed = (): LocallyClosed => untraced(() => new LocallyClosed())
+
+const closeOf = (native: NativeConnection): Close => {
+  const peer = native.peerError()
+  if (peer !== null) {
+    const code = ErrorCode.clamp(peer.errorCode)
+    const reason = decodeReason(peer.reason)
+    if (peer.isApp) return new ApplicationClosed({ code, reason })
+    // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).
+    return code === APPLICATION_ERROR
+      ? new ApplicationClosed({ code: 0, reason })
+      : new TransportClosed({ code, reason })
+  }
+  if (native.isTimedOut()) return new IdleTimedOut()
+  const local = native.localError()
+  if (local !== null) {
+    return new TransportClosed({ code: ErrorCode.clamp(local.errorCode), reason: decodeReason(local.reason) })
+  }
+  // The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left.
+  return new StatelessReset()
+}

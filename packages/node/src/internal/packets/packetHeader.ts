@@ -1,0 +1,140 @@
+/**
+ * QUIC packet headers (RFC 8999, RFC 9000 section 17), read without the binding: its parser throws on every stray
+ * datagram and leaks memory with each token that it reads.
+ */
+import { connectionIdLength } from "../tunables.ts"
+
+export const version1 = 1
+
+export interface LongHeader {
+  readonly version: number
+  readonly initial: boolean
+  readonly dcid: Uint8Array
+  readonly scid: Uint8Array
+  /** Of an Initial packet of version 1; empty in every other packet. */
+  readonly token: Uint8Array
+  /** Where the header's version-independent part ends: a version negotiation packet lists its versions from here. */
+  readonly end: number
+}
+
+const empty = new Uint8Array(0)
+
+export const isLongHeader = (packet: Uint8Array): boolean => packet.length > 0 && (packet[0]! & 0x80) !== 0
+
+/** A map key for a connection id. */
+export const idKey = (packet: Uint8Array, start: number, end: number): string =>
+  Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength).toString("latin1", start, end)
+
+/** The last `length` bytes of a packet's number, 1 to 4. */
+export interface PacketNumber {
+  readonly value: number
+  readonly length: number
+}
+
+/** The number of a packet that the binding has taken: it has removed the protection of the header, in place. */
+export const packetNumberOf = (packet: Uint8Array): PacketNumber | undefined => {
+  if (isLongHeader(packet)) return undefined
+  const length = (packet[0]! & 0x03) + 1
+  let value = 0
+  for (let i = 0; i < length; i++) value = value * 256 + packet[1 + connectionIdLength + i]!
+  return { value, length }
+}
+
+/** The destination of a short header packet: our ids all have one length, so it needs no parsing. */
+export const shortHeaderKey = (packet: Uint8Array): string | undefined =>
+  packet.length < 1 + connectionIdLength ? undefined : idKey(packet, 1, 1 + connectionIdLength)
+
+export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
+  if (packet.length < 7) return undefined
+  const version = ((packet[1]! << 24) | (packet[2]! << 16) | (packet[3]! << 8) | packet[4]!) >>> 0
+  const dcidLength = packet[5]!
+  let offset = 6 + dcidLength
+  if (offset + 1 > packet.length) return undefined
+  const dcid = packet.subarray(6, offset)
+  const scidLength = packet[offset]!
+  offset += 1
+  if (offset + scidLength > packet.length) return undefined
+  const scid = packet.subarray(offset, offset + scidLength)
+  offset += scidLength
+  // Ids of other versions may be longer (RFC 8999, section 5.1), and version negotiation has to echo those.
+  if (version === version1 && (dcidLength > 20 || scidLength > 20)) return undefined
+  const initial = version === version1 && (packet[0]! & 0x30) === 0
+  if (!initial) return { version, initial, dcid, scid, token: empty, end: offset }
+  const tokenLength = readVarint(packet, offset)
+  if (tokenLength === undefined) return undefined
+  const tokenStart = offset + tokenLength.size
+  if (tokenStart + tokenLength.value > packet.length) return undefined
+  return {
+    version,
+    initial,
+    dcid,
+    scid,
+    token: packet.subarray(tokenStart, tokenStart + tokenLength.value),
+    end: offset
+  }
+}
+
+/**
+ * The packets of a datagram, of which there may be several during the handshake (RFC 9000, section 12.2). Handed to the
+ * binding together, one that it has no key for, or no longer, would take those behind it along.
+ */
+export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const packets: Array<Uint8Array> = []
+  let rest = datagram
+  while (isLongHeader(rest)) {
+    const end = packetEnd(rest)
+    if (end === undefined || end >= rest.length) break
+    packets.push(rest.subarray(0, end))
+    rest = rest.subarray(end)
+  }
+  packets.push(rest)
+  return packets
+}
+
+/** Where a long header packet of version 1 ends. A Retry has no length: it ends with the datagram. */
+const packetEnd = (packet: Uint8Array): number | undefined => {
+  const header = parseLongHeader(packet)
+  if (header === undefined || header.version !== version1 || (packet[0]! & 0x30) === 0x30) return undefined
+  let offset = header.end
+  if (header.initial) {
+    const tokenLength = readVarint(packet, offset)!
+    offset += tokenLength.size + tokenLength.value
+  }
+  const length = readVarint(packet, offset)
+  return length === undefined ? undefined : offset + length.size + length.value
+}
+
+/** The versions that a version negotiation packet offers (RFC 9000, section 17.2.1). */
+export const offeredVersions = (packet: Uint8Array, header: LongHeader): ReadonlyArray<number> => {
+  const versions: Array<number> = []
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength)
+  for (let offset = header.end; offset + 4 <= packet.length; offset += 4) versions.push(view.getUint32(offset))
+  return versions
+}
+
+/** A version negotiation packet that offers version 1. `random` makes the unused bits unpredictable. */
+export const versionNegotiation = (header: LongHeader, random: number): Uint8Array => {
+  const { dcid, scid } = header
+  const packet = new Uint8Array(7 + scid.length + dcid.length + 4)
+  packet[0] = 0x80 | (random & 0x7f)
+  packet[5] = scid.length
+  packet.set(scid, 6)
+  packet[6 + scid.length] = dcid.length
+  packet.set(dcid, 7 + scid.length)
+  packet[packet.length - 1] = version1
+  return packet
+}
+
+/** Variable-length integers (RFC 9000, section 16), up to 2^30 - 1: no token is longer than a datagram. */
+const readVarint = (
+  packet: Uint8Array,
+  offset: number
+): { readonly value: number; readonly size: number } | undefined => {
+  const first = packet[offset]
+  if (first === undefined) return undefined
+  const size = 1 << (first >>> 6)
+  if (size === 8 || offset + size > packet.length) return undefined
+  let value = first & 0x3f
+  for (let i = 1; i < size; i++) value = value * 256 + packet[offset + i]!
+  return { value, size }
+}

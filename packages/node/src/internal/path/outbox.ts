@@ -1,0 +1,89 @@
+/**
+ * The datagrams of one turn, on their way to the kernel.
+ */
+import type * as NetAddress from "effect/net/NetAddress"
+import { maxDatagramsInFlight } from "../tunables.ts"
+import type { Batch, QueuedDatagram, Sender } from "../udp/udpSocket.ts"
+
+const slabSize = 128 << 10
+
+/** Slabs that are kept for the next time. */
+const maxSpare = 8
+
+/** Memory that packets are written into, one behind the other. */
+interface Slab {
+  readonly bytes: Uint8Array
+  used: number
+  /** Batches that the kernel may still be reading. */
+  batches: number
+}
+
+export class Outbox {
+  private batch: Array<QueuedDatagram> = []
+  private inFlight = 0
+  private slab: Slab
+  /** Slabs that the batch has packets in. */
+  private slabs: Array<Slab> = []
+  private readonly spare: Array<Slab> = []
+  private readonly send: (batch: Batch, done: () => void) => void
+
+  /** `send` calls back when the kernel has taken the batch, or refused it. */
+  constructor(send: (batch: Batch, done: () => void) => void) {
+    this.send = send
+    this.slab = newSlab()
+  }
+
+  /** False while the kernel is behind. */
+  get hasRoom(): boolean {
+    return this.inFlight + this.batch.length < maxDatagramsInFlight
+  }
+
+  /** Room for one packet of up to `size` bytes. */
+  packetBuffer(size: number): Uint8Array {
+    if (this.slab.used + size > slabSize) this.nextSlab()
+    return this.slab.bytes.subarray(this.slab.used, this.slab.used + size)
+  }
+
+  /** Adds the first `length` bytes of the last `packetBuffer`. */
+  addBuffered(length: number, to: NetAddress.InetAddress, sender: Sender): void {
+    const { slab, slabs } = this
+    if (slabs[slabs.length - 1] !== slab) slabs.push(slab)
+    this.batch.push({ payload: slab.bytes.subarray(slab.used, slab.used + length), address: to, sender })
+    slab.used += length
+  }
+
+  add(packet: Uint8Array, to: NetAddress.InetAddress): void {
+    this.batch.push({ payload: packet, address: to, sender: undefined })
+  }
+
+  /** Hands over what was added, without waiting for it. */
+  dispatch(): void {
+    const { batch, slabs } = this
+    if (batch.length === 0) return
+    this.batch = []
+    this.slabs = []
+    this.inFlight += batch.length
+    for (const slab of slabs) slab.batches += 1
+    this.send(batch as unknown as Batch, () => {
+      this.inFlight -= batch.length
+      for (const slab of slabs) this.release(slab)
+    })
+  }
+
+  private release(slab: Slab): void {
+    slab.batches -= 1
+    if (slab.batches > 0) return
+    if (slab === this.slab) slab.used = this.slabs.includes(slab) ? slab.used : 0
+    else if (this.spare.length < maxSpare && !this.slabs.includes(slab)) {
+      slab.used = 0
+      this.spare.push(slab)
+    }
+  }
+
+  private nextSlab(): void {
+    this.slab = this.spare.pop() ?? newSlab()
+  }
+}
+
+// Not zeroed: only what the binding has written is ever sent.
+const newSlab = (): Slab => ({ bytes: new Uint8Array(Buffer.allocUnsafeSlow(slabSize).buffer), used: 0, batches: 0 })

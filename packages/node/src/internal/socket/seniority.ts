@@ -1,0 +1,19 @@
+/**
+ * Which of several connections between two peers is the oldest, told alike by both.
+ *
+ * Both know the source connection id of the client's first packet, and it decides: the least is the oldest. Its first
+ * byte is one more than that of the connections which the dialling side knows with that peer (Lamport's clock), so a
+ * later connection comes after an earlier one. Dials that cross have the same first byte; then the random rest decides.
+ */
+import { randomId } from "../packets/randomId.ts"
+
+/** An id for a dial that comes after those of `known`. */
+export const connectionId = (known: Iterable<string>): Uint8Array => {
+  const id = randomId()
+  let rank = 0
+  for (const other of known) rank = Math.max(rank, rankOf(other) + 1)
+  id[0] = Math.min(rank, 0xff)
+  return id
+}
+
+const rankOf = (seniority: string): number => (seniority === "" ? 0 : seniority.charCodeAt(0))

@@ -1,0 +1,124 @@
+/**
+ * Which of the packets sent here the peer has acknowledged (RFC 9000, sections 12.3 and 13.2).
+ *
+ * The binding tells of acknowledgements only by dropping a stream that is over in both directions. But a packet lies
+ * decrypted in its buffer once the binding has taken it, and the numbers of packets sent can be counted. Only the simple
+ * case is followed here: everything arrives, in order. After a gap nothing is known of what was sent before it, and
+ * `Settling` has to find out.
+ */
+import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
+import { smallestPayload } from "../path/mtuDiscovery.ts"
+import { connectionIdLength } from "../tunables.ts"
+
+/** What the encryption adds at the end. */
+const tagLength = 16
+
+/** Packets that the binding sends without regard to the congestion window when a timer has expired (RFC 9002, section 6.2.4). */
+const mostProbes = 2
+
+/** Frame types (RFC 9000, section 19). */
+const ping = 0x01
+const ack = 0x02
+const ackWithEcn = 0x03
+
+export class AcknowledgedPackets {
+  /** The number of the next 1-RTT packet. */
+  next = 0
+  /** The first packet since the last gap. */
+  private from = 0
+  /** The first since a timer has expired. */
+  private calmFrom = 0
+  /** All from there to this one are acknowledged. */
+  private upTo = -1
+  private largest = -1
+  /** The first packet after those that a timer let go whatever the congestion window was. */
+  private probedFrom = 0
+  /**
+   * What sending has taken from the congestion window since the binding last said how much of it is left, which it looks up
+   * with each acknowledgement: up to twice the bytes while it recovers from a loss (RFC 6937).
+   */
+  private unaccounted = 0
+
+  /** The first `length` bytes of `datagram` are on their way. */
+  sent(datagram: Uint8Array, length: number): void {
+    this.unaccounted += 2 * length
+    if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.next += 1
+  }
+
+  /**
+   * The binding, which has the keys, has taken a packet and decrypted it in place. What failed authentication has become
+   * zeros, and what is too short to be decrypted (RFC 9001, section 5.4.2) is too short for an acknowledgement before the tag.
+   */
+  received(packet: Uint8Array): void {
+    if (isLongHeader(packet)) return
+    at = 1 + connectionIdLength + (packet[0]! & 0x03) + 1
+    while (packet[at] === ping) at += 1
+    const type = packet[at]
+    if (type !== ack && type !== ackWithEcn) return
+    at += 1
+    const largest = varint(packet)
+    // The delay, and how many more ranges there are.
+    varint(packet)
+    varint(packet)
+    const smallest = largest - varint(packet)
+    if (at <= packet.length - tagLength) this.acknowledged(smallest, largest)
+  }
+
+  private acknowledged(smallest: number, largest: number): void {
+    if (largest <= this.largest) return
+    // Numbers that were never sent: either side has lost count.
+    if (largest >= this.next) this.from = Infinity
+    this.largest = largest
+    if (this.next >= this.probedFrom) this.unaccounted = 0
+    if (largest <= this.upTo) return
+    if (smallest <= this.upTo + 1) {
+      this.upTo = largest
+      return
+    }
+    this.from = Math.max(this.from, this.next)
+    this.upTo = this.next - 1
+  }
+
+  /** One of the binding's timers has expired: something may be sent again, and the congestion window may be another. */
+  expired(): void {
+    this.unaccounted = Infinity
+    this.calmFrom = this.next
+    this.probedFrom = this.next + mostProbes
+  }
+
+  /**
+   * Whether all that the binding was given has left, right after it has said that it has no more to send. It says so too
+   * when the congestion window is full; but not with room for a packet, of which it takes `capacity` to be left.
+   */
+  hasLeft(capacity: number): boolean {
+    return capacity - this.unaccounted >= smallestPayload
+  }
+
+  /** Whether the peer has acknowledged the packets `first` to `last`. */
+  has(first: number, last: number): boolean {
+    return first >= this.from && last <= this.upTo && first <= last
+  }
+
+  /** Whether nothing of `packet` or later ones can have been sent twice. */
+  isCalmSince(packet: number): boolean {
+    return packet >= this.from && packet >= this.calmFrom
+  }
+}
+
+const endsInShortHeader = (datagram: Uint8Array): boolean => {
+  const packets = splitDatagram(datagram)
+  // An Initial packet may be followed by zeros.
+  return (packets[packets.length - 1]![0]! & 0xc0) === 0x40
+}
+
+/** Where the frames of a packet are being read: no object for each number. */
+let at = 0
+
+/** A variable-length integer (RFC 9000, section 16). Beyond the packet's end it is no number. */
+const varint = (packet: Uint8Array): number => {
+  const first = packet[at]!
+  const end = at + (1 << (first >>> 6))
+  let value = first & 0x3f
+  for (at += 1; at < end; at++) value = value * 256 + packet[at]!
+  return value
+}

@@ -1,0 +1,83 @@
+/**
+ * What the system's error codes say of a socket and of what it was to send.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import { SocketError } from "@qp2p/core/EndpointError"
+
+export const codeOf = (error: unknown): string | undefined => {
+  const code = typeof error === "object" && error !== null ? (error as NodeJS.ErrnoException).code : undefined
+  return typeof code === "string" ? code : undefined
+}
+
+/** Why a socket cannot be opened, in the words of Effect's `DatagramSocketOpenError`. */
+export type OpenFailure = "AddressInUse" | "AddressNotAvailable" | "PermissionDenied" | "Unknown"
+
+const openSentences: Record<OpenFailure, string> = {
+  AddressInUse: "the address is in use",
+  AddressNotAvailable: "the address is not one of this machine",
+  PermissionDenied: "permission denied",
+  Unknown: "the socket could not be opened"
+}
+
+export const openFailureOf = (error: unknown): OpenFailure => {
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return "AddressInUse"
+    case "EADDRNOTAVAIL":
+    case "ENODEV":
+      return "AddressNotAvailable"
+    case "EACCES":
+    case "EPERM":
+      return "PermissionDenied"
+    default:
+      return "Unknown"
+  }
+}
+
+export const openError = (address: NetAddress.InetAddress, failure: OpenFailure, cause: unknown): SocketError =>
+  new SocketError({ address, reason: openSentences[failure], cause })
+
+/**
+ * Codes that are like the loss of a packet: the system is short of memory, tells of an earlier packet, or was interrupted.
+ * QUIC sends again.
+ */
+const losses = new Set([
+  "EAGAIN",
+  "EWOULDBLOCK",
+  "ENOBUFS",
+  "ENOMEM",
+  "EINTR",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECANCELED"
+])
+
+/** Whether the next packet to the same place may well be sent. */
+export const isLikeLoss = (code: string): boolean => losses.has(code) || code.startsWith("ERR_SOCKET_DGRAM_")
+
+/** Why nothing can be sent to `peer` from a socket at `local`. */
+export const refusalReason = (code: string, local: NetAddress.InetAddress, peer: NetAddress.InetAddress): string => {
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return "the system does not permit it, as with a firewall or a broadcast address"
+    case "ENETUNREACH":
+      return "the network is unreachable"
+    case "EHOSTUNREACH":
+      return "there is no route to the host"
+    case "ENETDOWN":
+      return "the network is down"
+    case "EHOSTDOWN":
+      return "the host is down"
+    case "EMSGSIZE":
+      return "the way there takes no packets of 1,200 bytes, which QUIC needs"
+    case "ENODEV":
+      return "no network interface has this zone"
+    case "EAFNOSUPPORT":
+      return "the system does not support such addresses"
+    default:
+      return NetAddress.isLoopback(local.address) && !NetAddress.isLoopback(peer.address)
+        ? `this endpoint is bound to ${NetAddress.formatHost(local)}, which reaches this machine only`
+        : `the system sends nothing there from ${NetAddress.formatInet(local)}`
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The zones of link-local IPv6 addresses (RFC 4007): systems name them by interface, `fe80::1%eth0`, and addresses here
+ * by number, `fe80::1%2`.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { NetworkInterface } from "@qp2p/core/Transport"
+import { interfaces as interfacesOfMachine } from "./interfaces.ts"
+import { maxNeighbours } from "../tunables.ts"
+
+export class Zones {
+  private readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private ids: ReadonlyMap<string, number> | undefined = undefined
+  private readonly plainHosts = new Map<string, string>()
+
+  constructor(interfaces: () => ReadonlyArray<NetworkInterface> = interfacesOfMachine) {
+    this.interfaces = interfaces
+  }
+
+  /** The host of an address as the system wants it. Throws when no interface has its zone: systems send elsewhere then. */
+  hostOf(address: NetAddress.InetAddress): string {
+    if (!NetAddress.isInetAddressV6(address) || address.scopeId === 0 || process.platform === "win32") {
+      return NetAddress.formatHost(address)
+    }
+    return `${NetAddress.formatIp(address.address)}%${this.nameOf(address.scopeId)}`
+  }
+
+  /** A host that the system names, as addresses here are formatted. */
+  plain(host: string): string {
+    const at = host.indexOf("%")
+    return at === -1 ? host : this.plainZone(host, at)
+  }
+
+  private plainZone(host: string, at: number): string {
+    const known = this.plainHosts.get(host)
+    if (known !== undefined) return known
+    const zone = host.slice(at + 1)
+    const id = /^\d+$/.test(zone) ? zone : (this.interfaceIds().get(zone) ?? this.interfaceIds(true).get(zone))
+    // Without a number it is as good as no zone, until there is one.
+    if (id === undefined) return host.slice(0, at)
+    const plain = `${host.slice(0, at)}%${id}`
+    if (this.plainHosts.size >= maxNeighbours) this.plainHosts.clear()
+    this.plainHosts.set(host, plain)
+    return plain
+  }
+
+  private nameOf(id: number): string {
+    // An interface may be newer than what is known.
+    const name = nameIn(this.interfaceIds(), id) ?? nameIn(this.interfaceIds(true), id)
+    if (name === undefined) throw Object.assign(new Error(`no interface has the zone ${id}`), { code: "ENODEV" })
+    return name
+  }
+
+  private interfaceIds(anew = false): ReadonlyMap<string, number> {
+    if (this.ids === undefined || anew) this.ids = this.readIds()
+    return this.ids
+  }
+
+  private readIds(): ReadonlyMap<string, number> {
+    const ids = new Map<string, number>()
+    for (const { name, scopeId } of this.interfaces()) if (scopeId > 0) ids.set(name, scopeId)
+    return ids
+  }
+}
+
+const nameIn = (ids: ReadonlyMap<string, number>, id: number): string | undefined => {
+  for (const [name, its] of ids) if (its === id) return name
+  return undefined
+}

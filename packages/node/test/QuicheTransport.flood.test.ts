@@ -1,0 +1,194 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { randomBytes } from "node:crypto"
+import * as packetHeader from "../src/internal/packets/packetHeader.ts"
+import * as tunables from "../src/internal/tunables.ts"
+import { Network, open, random } from "./support/impaired.ts"
+import { at, bind, type Bound, connected, pattern, type Peer, settled, text, until } from "./support/quic.ts"
+import { type RawPeer, rawClient } from "./support/raw.ts"
+import { relay, udp } from "./support/udp.ts"
+
+/** Keeps messages flowing both ways until told to stop. */
+const converse = (near: Peer, far: Peer) => {
+  let going = true
+  let sent = 0
+  let confirmed = 0
+  const failures: Array<unknown> = []
+  const next = (from: Peer) => {
+    if (!going) return
+    sent += 1
+    from.connection.openUni(0).write(pattern(1 + ((sent * 997) % 5_000), sent), true, (failure) => {
+      confirmed += 1
+      if (failure !== undefined) failures.push(failure)
+      setImmediate(() => next(from))
+    })
+  }
+  for (const peer of [near, far]) for (let i = 0; i < 4; i++) next(peer)
+  const whole = (peer: Peer) =>
+    peer.streams.filter(({ ends, length }) => ends.length === 1 && ends[0] === undefined && length > 0).length
+  const before = whole(near) + whole(far)
+  const finish = Effect.gen(function* () {
+    going = false
+    yield* until("all confirmations", () => confirmed === sent)
+    yield* until("all ends", () => whole(near) + whole(far) - before === sent)
+    assert.deepStrictEqual(failures, [])
+    return sent
+  })
+  return { finish, sent: () => sent }
+}
+
+/** Hands `count` packets to `send`, a few at a time, so that the socket gets its turns. */
+const pour = Effect.fnUntraced(function* (count: number, send: (i: number) => void) {
+  for (let i = 0; i < count; i++) {
+    send(i)
+    if (i % 32 === 31) yield* Effect.promise(() => new Promise(setImmediate))
+  }
+})
+
+const mutate = (packet: Uint8Array, next: () => number): Uint8Array => {
+  const mutant = packet.slice()
+  const times = 1 + Math.floor(next() * 4)
+  for (let i = 0; i < times; i++) mutant[Math.floor(next() * mutant.length)] = Math.floor(next() * 256)
+  return next() < 0.2 ? mutant.subarray(0, 1 + Math.floor(next() * mutant.length)) : mutant
+}
+
+describe("a flood", () => {
+  it.live(
+    "of random datagrams, mutants and replays does not hinder a real peer: every message arrives",
+    () =>
+      Effect.gen(function* () {
+        let arrived = 0
+        const network = new Network(open, (payload) => {
+          arrived += 1
+          return [payload]
+        })
+        const server = yield* bind({ openSocket: network.openSocket })
+        const path = yield* relay(() => server.socket.address.port)
+        const client = yield* bind({ maxUdpPayload: 1_350 })
+        path.recording = true
+        const near = yield* connected(client.dial(at(path.port)))
+        yield* until("the acceptor", () => server.accepted.length === 1)
+        const far = server.accepted[0]!
+        const warm = near.send(pattern(100_000))
+        yield* until("some real packets", () => warm.results.length === 1)
+        path.recording = false
+        // Of the handshake, and of the connection that lives.
+        const captured = path.toServer
+        assert.isAbove(captured.length, 50)
+        const streams = far.streams.length
+        const talk = converse(near, far)
+        const attackers = [yield* udp(), yield* udp()]
+        const next = random(11)
+        const noise = randomBytes(1 << 16)
+        const attack = (i: number) => {
+          const attacker = attackers[i % 2]!
+          const kind = next()
+          const packet = captured[Math.floor(next() * captured.length)]!
+          if (kind < 0.5) {
+            const length = 1 + Math.floor(next() * (next() < 0.1 ? 9_000 : 1_300))
+            const start = Math.floor(next() * (noise.length - length))
+            attacker.send(noise.subarray(start, start + length), server.socket.address.port)
+          } else if (kind < 0.9) attacker.send(mutate(packet, next), server.socket.address.port)
+          else if (kind < 0.95) attacker.send(packet, server.socket.address.port)
+          // From where the real peer is, as far as anybody can tell.
+          else path.inject(mutate(packet, next))
+        }
+        for (let round = 0; round < 100; round++) {
+          const before = talk.sent()
+          yield* pour(1_000, attack)
+          yield* until("messages under attack", () => talk.sent() >= before + 4)
+        }
+        assert.isAbove(arrived, 80_000)
+        const sent = yield* talk.finish
+        assert.strictEqual(near.streams.length + far.streams.length - streams, sent)
+        assert.deepStrictEqual([...near.closes, ...far.closes], [])
+        // And strangers are still welcome.
+        yield* settled(server)
+      }),
+    60_000
+  )
+
+  it.live("of replayed first flights makes no connection that the server reports", () =>
+    Effect.gen(function* () {
+      const server = yield* bind({ handshakeTimeout: Duration.millis(500) })
+      const path = yield* relay(() => server.socket.address.port)
+      const client = yield* bind()
+      path.recording = true
+      yield* connected(client.dial(at(path.port)))
+      yield* until("the acceptor", () => server.accepted.length === 1)
+      path.recording = false
+      const attacker = yield* udp()
+      attacker.onHeard = () => {}
+      const handshake = path.toServer.filter(packetHeader.isLongHeader)
+      assert.isAbove(handshake.length, 0)
+      yield* pour(2_000, (i) => attacker.send(handshake[i % handshake.length]!, server.socket.address.port))
+      yield* settled(server)
+      // The one that the flood was recorded from, and the one by which the server was seen to have settled.
+      yield* until("the acceptor", () => server.accepted.length >= 2)
+      assert.strictEqual(server.accepted.length, 2)
+    })
+  )
+
+  it.live("with a live connection's id, from whoever has seen one packet of it, does not end that connection", () =>
+    Effect.gen(function* () {
+      const server = yield* bind()
+      const path = yield* relay(() => server.socket.address.port)
+      const client = yield* bind()
+      path.recording = true
+      const near = yield* connected(client.dial(at(path.port)))
+      const warm = near.send(text("warm"))
+      yield* until("some real packets", () => warm.results.length === 1)
+      const far = server.accepted[0]!
+      const id = path.toServer.findLast((packet) => !packetHeader.isLongHeader(packet))!.subarray(1, 21)
+      const attacker = yield* udp()
+      const packet = randomBytes(60_000)
+      packet[0] = 0x40 | (packet[0]! & 0x3f)
+      packet.set(id, 1)
+      // Twice the budget for what is no data.
+      const count = (2 * (tunables.unexplainedBytes + tunables.mostOutOfOrder)) / packet.length
+      yield* pour(count * 4, (i) => {
+        if (i % 4 === 0) attacker.send(packet, server.socket.address.port)
+      })
+      const after = near.send(text("after"))
+      yield* until("the confirmation", () => after.results.length === 1)
+      assert.deepStrictEqual(after.results, ["done"])
+      assert.deepStrictEqual([...near.closes, ...far.closes], [])
+    })
+  )
+})
+
+describe("a peer that sends what is not data", () => {
+  const established = Effect.fnUntraced(function* (server: Bound) {
+    const raw = yield* rawClient(server.socket.address.port)
+    raw.flush()
+    yield* until("the handshake", () => raw.native.isEstablished() && server.accepted.length === 1)
+    return raw
+  })
+
+  /** Pings, one a packet, until the connection is over or `bytes` have gone. */
+  const ping = (raw: RawPeer, bytes: number) =>
+    Effect.gen(function* () {
+      let sent = 0
+      while (sent < bytes && !raw.native.isClosed() && !raw.native.isDraining()) {
+        for (let i = 0; i < 256; i++) {
+          raw.native.sendAckEliciting()
+          for (const packet of raw.take()) {
+            raw.socket.send(packet, raw.peerPort)
+            sent += packet.length
+          }
+        }
+        yield* Effect.promise(() => new Promise(setImmediate))
+      }
+      return sent
+    })
+
+  it.live("in moderation is left alone", () =>
+    Effect.gen(function* () {
+      const server = yield* bind()
+      const raw = yield* established(server)
+      yield* ping(raw, 1 << 20)
+      assert.deepStrictEqual(server.accepted[0]!.closes, [])
+    })
+  )
+})

@@ -1,0 +1,110 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Responsiveness } from "../../../src/internal/connection/responsiveness.ts"
+import { leastSilence, mostSilence, silentProbes } from "../../../src/internal/tunables.ts"
+
+/** A peer, and how often it was told not to answer. */
+const setup = () => {
+  const peer = { heard: 5, awaited: true, told: 0 }
+  const responsiveness = new Responsiveness({
+    heard: () => peer.heard,
+    isAwaited: () => peer.awaited,
+    onUnresponsive: () => {
+      peer.told += 1
+    }
+  })
+  return { peer, responsiveness }
+}
+
+describe("a peer", () => {
+  it("has a few probe timeouts to answer what was sent first, whatever is sent after it", () => {
+    const { responsiveness } = setup()
+    const probeTimeout = 400
+    responsiveness.turned(1_000, false, probeTimeout)
+    assert.strictEqual(responsiveness.due, 1_000 + silentProbes * probeTimeout)
+    responsiveness.turned(1_200, false, 2 * probeTimeout)
+    assert.strictEqual(responsiveness.due, 1_000 + silentProbes * probeTimeout)
+  })
+
+  it("has a while even when the path is short", () => {
+    const { responsiveness } = setup()
+    responsiveness.turned(1_000, false, 1)
+    assert.strictEqual(responsiveness.due, 1_000 + leastSilence)
+  })
+
+  it("has not for ever when the path seems very long", () => {
+    const { responsiveness } = setup()
+    responsiveness.turned(1_000, false, 10_000)
+    assert.strictEqual(responsiveness.due, 1_000 + mostSilence)
+  })
+
+  it("owes no answer while nothing is in flight", () => {
+    const { responsiveness } = setup()
+    responsiveness.turned(1_000, false, undefined)
+    assert.strictEqual(responsiveness.due, Infinity)
+  })
+
+  it("that answers anything has its time anew", () => {
+    const { responsiveness } = setup()
+    responsiveness.turned(1_000, false, 1)
+    responsiveness.turned(1_500, true, 1)
+    assert.strictEqual(responsiveness.due, 1_500 + leastSilence)
+    responsiveness.turned(1_600, true, undefined)
+    assert.strictEqual(responsiveness.due, Infinity)
+  })
+
+  it("that does not answer in time is told of once, as long as it is silent", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.turned(0, false, 1)
+    assert.isFalse(responsiveness.isUnresponsive)
+    responsiveness.suspect()
+    responsiveness.look()
+    assert.isTrue(responsiveness.isUnresponsive)
+    assert.deepStrictEqual([peer.told, responsiveness.due], [1, Infinity])
+  })
+
+  it("that shows life is silent no more, and is told of again the next time", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.suspect()
+    peer.heard += 1
+    assert.isFalse(responsiveness.isUnresponsive)
+    responsiveness.look()
+    assert.isFalse(responsiveness.isUnresponsive)
+    responsiveness.suspect()
+    assert.strictEqual(peer.told, 2)
+  })
+
+  it("that showed life between two looks is told of again when it falls silent", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.suspect()
+    peer.heard += 1
+    responsiveness.suspect()
+    assert.strictEqual(peer.told, 2)
+  })
+
+  it("for whom nobody waited for a while is told of again, if whoever was told has seen that", () => {
+    const { peer, responsiveness } = setup()
+    responsiveness.suspect()
+    peer.awaited = false
+    assert.isFalse(responsiveness.isUnresponsive)
+    peer.awaited = true
+    responsiveness.look()
+    responsiveness.look()
+    assert.strictEqual(peer.told, 2)
+  })
+
+  it("for whom nobody waits is told of when somebody does", () => {
+    const { peer, responsiveness } = setup()
+    peer.awaited = false
+    responsiveness.suspect()
+    responsiveness.look()
+    assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [0, false])
+    peer.awaited = true
+    responsiveness.look()
+    assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [1, true])
+    peer.awaited = false
+    responsiveness.look()
+    peer.awaited = true
+    responsiveness.look()
+    assert.strictEqual(peer.told, 2)
+  })
+})

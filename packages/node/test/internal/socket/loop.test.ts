@@ -1,0 +1,261 @@
+import { assert, describe, it } from "@effect/vitest"
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel"
+import type { Connection } from "../../../src/internal/connection/connection.ts"
+import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
+import { Loop } from "../../../src/internal/socket/loop.ts"
+import { mostOverdueTurns } from "../../../src/internal/tunables.ts"
+
+/** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
+let time = 0
+
+/** A loop whose connections only say what they are asked for; those in `broken` have a defect there. */
+const makeLoop = (broken: ReadonlyArray<string> = []) => {
+  const log: Array<string> = []
+  const defects: Array<unknown> = []
+  const say = (what: string): void => {
+    log.push(what)
+    if (broken.includes(what)) throw new Error(what)
+  }
+  const loop = new Loop({
+    now: () => time,
+    dispatch: () => say("dispatch"),
+    onOver: (connection) => say(`${(connection as unknown as { readonly name: string }).name} over`),
+    onDefect: (defect) => defects.push(defect)
+  })
+  const makeConnection = (name: string) => {
+    const connection = {
+      name,
+      touched: false,
+      isUnread: false,
+      phase: "established",
+      deadline: Infinity,
+      remoteAddress: undefined as never,
+      asksForTurn: false,
+      turnIsOwn: false,
+      workSeen: 0,
+      wasIdle: false,
+      overdue: 0,
+      work: 0,
+      /** Whether what it is asked to read is work. */
+      works: true,
+      get isOver(): boolean {
+        return connection.phase === "draining" || connection.phase === "closed"
+      },
+      expire: () => say(`${name} expire`),
+      read: (_now: number) => {
+        if (connection.works) connection.work += 1
+        say(`${name} read`)
+      },
+      write: (_now: number) => say(`${name} write`),
+      conclude: (_now: number) => say(`${name} conclude`),
+      abandon: () => {
+        connection.phase = "closed"
+      }
+    }
+    return connection as typeof connection & Connection
+  }
+  return { loop, log, defects, makeConnection }
+}
+
+const turn = () =>
+  new Promise<void>((resolve) => {
+    setImmediate(() => {
+      time += 1
+      resolve()
+    })
+  })
+
+describe("a turn", () => {
+  it("has all read, then all write, then the packets leave, and only then what can wait", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    loop.touch(makeConnection("a"))
+    loop.touch(makeConnection("b"))
+    await turn()
+    assert.deepStrictEqual(log, ["a read", "b read", "a write", "b write", "dispatch", "a conclude", "b conclude"])
+  })
+
+  it("lets whoever was handed something answer before anything is written", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const read = a.read
+    a.read = (now) => {
+      read(now)
+      queueMicrotask(() => log.push("answered"))
+    }
+    loop.touch(a)
+    await turn()
+    assert.deepStrictEqual(log.slice(0, 3), ["a read", "answered", "a write"])
+  })
+
+  it("follows for what touches a connection while it concludes", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const conclude = a.conclude
+    a.conclude = (now) => {
+      a.conclude = conclude
+      conclude(now)
+      loop.touch(a)
+    }
+    loop.touch(a)
+    await turn()
+    await turn()
+    assert.strictEqual(log.filter((line) => line === "a write").length, 2)
+  })
+
+  for (const where of ["read", "write", "conclude"]) {
+    it(`costs a connection that breaks in \`${where}\`, and no other`, async () => {
+      const { defects, log, loop, makeConnection } = makeLoop([`a ${where}`])
+      loop.touch(makeConnection("a"))
+      loop.touch(makeConnection("b"))
+      await turn()
+      assert.strictEqual(defects.length, 1)
+      assert.include(log, "a over")
+      assert.notInclude(log, "b over")
+      assert.deepStrictEqual(
+        log.filter((line) => line === "dispatch" || line.startsWith("b")),
+        ["b read", "b write", "dispatch", "b conclude"]
+      )
+    })
+  }
+
+  it("is the last after the loop was stopped in it, and sends nothing by itself", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    a.write = () => {
+      loop.stop()
+      loop.touch(a)
+    }
+    loop.touch(a)
+    await turn()
+    await turn()
+    assert.deepStrictEqual(log, ["a read", "a conclude"])
+  })
+})
+
+describe("a connection that is over", () => {
+  for (const phase of ["draining", "closed"] as const) {
+    it(`gets no turn, whatever asks for one (${phase})`, async () => {
+      const { log, loop, makeConnection } = makeLoop()
+      const a = makeConnection("a")
+      a.isUnread = true
+      a.conclude = () => {
+        a.phase = phase
+        loop.touch(a)
+      }
+      loop.touch(a)
+      for (let i = 0; i < 5; i++) await turn()
+      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
+      loop.touch(a)
+      for (let i = 0; i < 5; i++) await turn()
+      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
+    })
+  }
+
+  it("ends its draining at its deadline, without a turn", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    a.phase = "draining"
+    a.deadline = time
+    a.expire = () => {
+      log.push("a expire")
+      a.phase = "closed"
+    }
+    loop.wake(a)
+    while (!log.includes("a over")) await turn()
+    assert.deepStrictEqual(log, ["a expire", "a over"])
+  })
+})
+
+describe("a connection that asks for turns in which it does nothing", () => {
+  /** The connections that were published in the meantime, and by nobody heard who would fail the test for it. */
+  const heard = async (body: () => Promise<void>): Promise<number> => {
+    const idleTurns = channel(idleTurnsChannel)
+    const publish = idleTurns.publish.bind(idleTurns)
+    let count = 0
+    idleTurns.publish = () => (count += 1)
+    const nobody = () => {}
+    subscribe(idleTurnsChannel, nobody)
+    try {
+      await body()
+    } finally {
+      idleTurns.publish = publish
+      unsubscribe(idleTurnsChannel, nobody)
+    }
+    return count
+  }
+
+  it("is published with the second, and has to wait for the third", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    a.works = false
+    a.isUnread = true
+    const count = await heard(async () => {
+      loop.touch(a)
+      for (let i = 0; i < 20; i++) await turn()
+    })
+    assert.strictEqual(count, 1)
+    assert.strictEqual(log.filter((line) => line === "a write").length, 2)
+    // It is not forgotten: should it have something to do after all, that is soon.
+    assert.isBelow(a.deadline, Infinity)
+    while (!log.includes("a expire")) await turn()
+    loop.stop()
+  })
+
+  it("is published, too, when it asks by deadlines that are over, and has to wait from then on", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const conclude = a.conclude
+    a.conclude = (now) => {
+      conclude(now)
+      a.deadline = now
+      loop.wake(a)
+    }
+    a.expire = () => loop.touch(a)
+    const count = await heard(async () => {
+      loop.touch(a)
+      while (log.filter((line) => line === "a conclude").length < 6) await turn()
+      loop.stop()
+    })
+    assert.strictEqual(count, 6 - mostOverdueTurns)
+  })
+
+  it("is not published for a deadline that is over once in a while", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const conclude = a.conclude
+    let turns = 0
+    a.conclude = (now) => {
+      conclude(now)
+      turns += 1
+      a.deadline = turns % 2 === 0 ? now : now + 1
+      loop.wake(a)
+    }
+    a.expire = () => loop.touch(a)
+    const count = await heard(async () => {
+      loop.touch(a)
+      while (turns < 10) await turn()
+    })
+    loop.stop()
+    assert.strictEqual(count, 0)
+    assert.isAbove(log.length, 10)
+  })
+
+  it("is not one that others ask turns for, nor one that works in every other turn", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const asked = makeConnection("asked")
+    asked.works = false
+    const works = makeConnection("works")
+    works.isUnread = true
+    const count = await heard(async () => {
+      loop.touch(works)
+      for (let i = 0; i < 20; i++) {
+        works.works = i % 2 === 0
+        loop.touch(asked)
+        await turn()
+      }
+    })
+    assert.strictEqual(count, 0)
+    assert.isAbove(log.filter((line) => line === "asked write").length, 10)
+    loop.stop()
+  })
+})

@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
+import { smallestPayload } from "../../../src/internal/path/mtuDiscovery.ts"
+import { connectionIdLength } from "../../../src/internal/tunables.ts"
+
+/** As it lies in its buffer when the binding has taken it: header, packet number, frames, and the tag. */
+const packet = (frames: ReadonlyArray<number>, numberLength = 1): Uint8Array => {
+  const header = [0x40 | (numberLength - 1), ...Array.from({ length: connectionIdLength }, () => 7)]
+  const number = Array.from({ length: numberLength }, () => 0xff)
+  const padding = Array.from({ length: Math.max(0, 4 - frames.length) }, () => 0)
+  return Uint8Array.from([...header, ...number, ...frames, ...padding, ...Array.from({ length: 16 }, () => 0xee)])
+}
+
+/** RFC 9000, section 19.3: the largest, the delay, how many more ranges, and how many packets before the largest. */
+const ack = (smallest: number, largest: number): ReadonlyArray<number> => [0x02, largest, 0, 0, largest - smallest]
+
+const short = (length = 100): Uint8Array => Uint8Array.from({ length }, (_, i) => (i === 0 ? 0x40 : 0))
+
+const sent = (count: number) => {
+  const packets = new AcknowledgedPackets()
+  for (let i = 0; i < count; i++) packets.sent(short(), 100)
+  return packets
+}
+
+describe("packets that were sent", () => {
+  it("are acknowledged one after the other", () => {
+    const packets = sent(4)
+    assert.isFalse(packets.has(0, 0))
+    packets.received(packet(ack(0, 1)))
+    assert.isTrue(packets.has(0, 1))
+    assert.isTrue(packets.has(1, 1))
+    assert.isFalse(packets.has(1, 2))
+    packets.received(packet(ack(2, 3)))
+    assert.isTrue(packets.has(0, 3))
+    // One that comes late tells nothing new.
+    packets.received(packet(ack(0, 2)))
+    assert.isTrue(packets.has(0, 3))
+    assert.isFalse(packets.has(4, 3))
+  })
+
+  it("before a gap are not known to be, whatever comes after it, and those after it are", () => {
+    const packets = sent(4)
+    packets.received(packet(ack(0, 0)))
+    packets.received(packet(ack(2, 3)))
+    packets.received(packet(ack(0, 3)))
+    for (let i = 0; i < 4; i++) assert.isFalse(packets.has(i, i), `${i}`)
+    packets.sent(short(), 100)
+    assert.isFalse(packets.has(4, 4))
+    packets.received(packet(ack(2, 4)))
+    assert.isTrue(packets.has(4, 4))
+  })
+
+  it("before a timer expired or a gap was seen may have been sent twice since", () => {
+    const packets = sent(2)
+    assert.isTrue(packets.isCalmSince(0))
+    packets.expired()
+    packets.sent(short(), 100)
+    packets.received(packet(ack(0, 2)))
+    assert.isTrue(packets.has(0, 2))
+    assert.deepStrictEqual(
+      [1, 2].map((number) => packets.isCalmSince(number)),
+      [false, true]
+    )
+    packets.sent(short(), 100)
+    packets.sent(short(), 100)
+    packets.received(packet(ack(4, 4)))
+    assert.deepStrictEqual(
+      [4, 5].map((number) => packets.isCalmSince(number)),
+      [false, true]
+    )
+  })
+
+  it("are not followed any more when one is acknowledged that never was sent", () => {
+    const packets = sent(2)
+    packets.received(packet(ack(0, 2)))
+    packets.sent(short(), 100)
+    packets.sent(short(), 100)
+    packets.received(packet(ack(0, 3)))
+    assert.isFalse(packets.has(0, 1))
+    assert.isFalse(packets.has(3, 3))
+  })
+
+  it("are those with a short header, behind others in a datagram, too", () => {
+    // An Initial and a Handshake packet with a length of 5, for connections without ids.
+    const initial = [0xc0, 0, 0, 0, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5]
+    const handshake = [0xe0, 0, 0, 0, 1, 0, 0, 5, 1, 2, 3, 4, 5]
+    const rows: ReadonlyArray<readonly [ReadonlyArray<number>, number]> = [
+      [initial, 0],
+      [[...initial, ...handshake], 0],
+      [[...initial, ...handshake, ...short()], 1],
+      [[...handshake, ...short()], 1],
+      // What is left of a datagram with an Initial packet is zeros.
+      [[...initial, ...Array.from({ length: 50 }, () => 0)], 0],
+      [[...short()], 1]
+    ]
+    for (const [bytes, count] of rows) {
+      const packets = new AcknowledgedPackets()
+      // The buffer is longer than what was written into it.
+      packets.sent(Uint8Array.from([...bytes, 0x40, 0x40]), bytes.length)
+      assert.strictEqual(packets.next, count, `${bytes.length} bytes`)
+    }
+  })
+})
+
+describe("a packet that came", () => {
+  const acknowledges = (it: Uint8Array, count = 1): boolean => {
+    const packets = sent(count)
+    packets.received(it)
+    return packets.has(0, count - 1)
+  }
+
+  it("acknowledges with whatever length of its number, behind PING frames, and with counts of marked packets", () => {
+    for (const length of [1, 2, 3, 4]) assert.isTrue(acknowledges(packet(ack(0, 0), length)))
+    assert.isTrue(acknowledges(packet([1, 1, ...ack(0, 0)])))
+    assert.isTrue(acknowledges(packet([0x03, 0, 0, 0, 0, 0, 0, 0])))
+    // Numbers of two and four bytes (RFC 9000, section 16).
+    assert.isTrue(acknowledges(packet([0x02, 0x40, 99, 0x80, 1, 0, 0, 0, 0x40, 99]), 100))
+  })
+
+  it("tells nothing when it was not decrypted, failed authentication, or holds no acknowledgement", () => {
+    const whole = packet(ack(0, 0))
+    assert.isFalse(acknowledges(whole.subarray(0, 40)))
+    const zeros = whole.slice()
+    zeros.fill(0, 22, zeros.length - 16)
+    assert.isFalse(acknowledges(zeros))
+    assert.isFalse(acknowledges(packet([0x06, 0, 0, 0, 0])))
+    assert.isFalse(acknowledges(Uint8Array.of(0xc0, ...whole.subarray(1))))
+    // A frame that would reach into the tag.
+    assert.isFalse(acknowledges(packet([1, 0x02, 0, 0, 0])))
+    assert.isFalse(acknowledges(packet([0x02, 0x80])))
+  })
+})
+
+describe("whether all has left", () => {
+  it("is told by room for a packet, less what was sent since the window was last known", () => {
+    const packets = sent(3)
+    assert.isTrue(packets.hasLeft(smallestPayload + 600))
+    assert.isFalse(packets.hasLeft(smallestPayload + 599))
+    packets.received(packet(ack(0, 1)))
+    assert.isTrue(packets.hasLeft(smallestPayload))
+    // An older one is no news.
+    packets.sent(short(), 100)
+    packets.received(packet(ack(0, 0)))
+    assert.isFalse(packets.hasLeft(smallestPayload))
+  })
+
+  it("is not told by what is left of the window until the packets have left that a timer lets go without regard to it", () => {
+    const packets = sent(3)
+    packets.expired()
+    assert.isFalse(packets.hasLeft(2 ** 40))
+    packets.sent(short(), 100)
+    packets.received(packet(ack(0, 3)))
+    assert.isFalse(packets.hasLeft(2 ** 40))
+    packets.sent(short(), 100)
+    assert.isFalse(packets.hasLeft(2 ** 40))
+    packets.received(packet(ack(0, 4)))
+    assert.isTrue(packets.hasLeft(smallestPayload))
+  })
+})

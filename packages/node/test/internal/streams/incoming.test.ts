@@ -1,0 +1,491 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Accounts } from "../../../src/internal/connection/receiveBudget.ts"
+import { Incoming } from "../../../src/internal/streams/incoming.ts"
+import { LocalRecvStream } from "../../../src/internal/streams/localRecvStream.ts"
+import type { NativeConnection } from "../../../src/internal/binding/native.ts"
+import { SendStream } from "../../../src/internal/streams/sendStream.ts"
+import { maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
+import { StreamGone } from "@qp2p/core/StreamError"
+import type { StreamFailure } from "@qp2p/core/Transport"
+import { Peer, Received } from "../../support/quic.ts"
+
+/** The receiving side of a connection whose binding has `arrived`: bytes by stream id, and whether that is all. */
+const setup = () => {
+  const arrived = new Map<number, { bytes: number; fin: boolean }>()
+  const shutDown: Array<readonly [id: number, code: number]> = []
+  const finished = new Set<number>()
+  let turns = 0
+  let lists = 0
+  let over: StreamFailure | undefined
+  let shutdownFails = false
+  let closing = false
+  const native = {
+    isReadable: () => arrived.size > 0,
+    readable: () => {
+      lists += 1
+      return [...arrived.keys()]
+    },
+    streamReadable: (id: number) => arrived.has(id),
+    streamRecv: (id: number, room: Uint8Array): [number, boolean] | null => {
+      const it = arrived.get(id)
+      if (it === undefined) return null
+      const length = Math.min(it.bytes, room.length)
+      it.bytes -= length
+      if (it.bytes > 0) return [length, false]
+      arrived.delete(id)
+      return [length, it.fin]
+    },
+    streamShutdown: (id: number, _direction: number, code: number) => {
+      if (shutdownFails) throw new Error(`InvalidStreamState(${id})`)
+      shutDown.push([id, code])
+    },
+    streamFinished: (id: number) => finished.has(id),
+    stats: () => ({ recvBytes: 0 })
+  } as unknown as NativeConnection
+  const peer = new Peer(undefined as never)
+  const send = () => new SendStream({ native, enqueue: () => {}, discard: () => {}, reprioritize: () => {} }, true, 0)
+  const incoming = new Incoming({
+    native,
+    dialled: false,
+    touch: () => (turns += 1),
+    isClosing: () => closing,
+    over: () => over,
+    events: () => peer,
+    answer: (id) => {
+      const half = send()
+      half.id = id
+      return half
+    },
+    accounts: new Accounts(native),
+    scratch: new Uint8Array(1_000)
+  })
+  return {
+    arrived,
+    finished,
+    incoming,
+    lists: () => lists,
+    peer,
+    send,
+    shutDown,
+    turns: () => turns,
+    /** As when the owner closes the connection. */
+    close: () => {
+      closing = true
+    },
+    end: (failure: StreamFailure) => {
+      over = failure
+    },
+    failShutdown: () => (shutdownFails = true)
+  }
+}
+
+describe("streams of the peer", () => {
+  it("are announced with their first bytes, one that goes both ways with its sending half, and once", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false }).set(0, { bytes: 7, fin: true })
+    assert.strictEqual(incoming.read(false), 12)
+    arrived.set(2, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), 1)
+    assert.deepStrictEqual(
+      peer.streams.map(({ ends, length, send }) => [length, send !== undefined, ends.length]),
+      [
+        [7, true, 1],
+        [6, false, 1]
+      ]
+    )
+  })
+
+  it("that can be told beforehand are read without a list: the next ones of the peer, and the latest of ours", () => {
+    const { arrived, incoming, lists, peer } = setup()
+    const answer = new Received()
+    incoming.listen(1, answer)
+    for (const [uni, bi] of [
+      [2, 0],
+      [6, 4]
+    ] as const) {
+      arrived.set(uni, { bytes: 1, fin: true }).set(bi, { bytes: 1, fin: true }).set(1, { bytes: 2, fin: false })
+      assert.strictEqual(incoming.read(false), 4)
+    }
+    assert.strictEqual(answer.length, 4)
+    assert.strictEqual(peer.streams.length, 4)
+    assert.strictEqual(lists(), 0)
+    // As many as have come, if they have come in order.
+    for (const id of [10, 14, 18]) arrived.set(id, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), 3)
+    assert.strictEqual(lists(), 0)
+    // Out of order, and then what was missing.
+    for (const id of [26, 22]) {
+      arrived.set(id, { bytes: 1, fin: true })
+      assert.strictEqual(incoming.read(false), 1)
+    }
+    assert.strictEqual(lists(), 2)
+    assert.strictEqual(peer.streams.length, 9)
+  })
+
+  it("do not wait for one of ours that always has more than its share", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(2, { bytes: 1, fin: false })
+    incoming.read(false)
+    incoming.listen(1, new Received())
+    arrived.set(1, { bytes: 4 * maxStreamRead, fin: false }).set(2, { bytes: 1, fin: true })
+    incoming.read(false)
+    assert.isTrue(incoming.isUnread)
+    assert.strictEqual(peer.streams[0]!.ends.length, 1)
+  })
+
+  it("do not wait for ever newer ones, however many and long", () => {
+    for (const bytes of [1, maxStreamRead]) {
+      const { arrived, incoming, peer } = setup()
+      arrived.set(0, { bytes: 1, fin: false })
+      incoming.read(false)
+      for (let i = 0; i < maxStreamsRead; i++) arrived.set(2 + 4 * i, { bytes, fin: true })
+      arrived.set(0, { bytes: 1, fin: true })
+      incoming.read(false)
+      assert.isTrue(incoming.isUnread)
+      assert.strictEqual(peer.streams[0]!.ends.length, 1)
+    }
+  })
+
+  it("are read so many in a turn, and the others in the next", () => {
+    const { arrived, incoming, peer, turns } = setup()
+    for (let i = 0; i <= maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: true })
+    assert.strictEqual(incoming.read(false), maxStreamsRead)
+    assert.isTrue(incoming.isUnread)
+    assert.strictEqual(turns(), 0)
+    assert.strictEqual(incoming.read(false), 1)
+    assert.strictEqual(peer.streams.length, maxStreamsRead + 1)
+  })
+})
+
+describe("streams that their owners do not read yet", () => {
+  /** So many streams of the peer's that have been announced and paused, and have more. */
+  const paused = (count: number) => {
+    const world = setup()
+    const { arrived, incoming, peer } = world
+    peer.heed = (stream) => (stream.pausing = true)
+    for (let i = 0; i < count; i++) arrived.set(2 + 4 * i, { bytes: 2_000, fin: true })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    assert.strictEqual(peer.streams.length, count)
+    peer.heed = undefined
+    return world
+  }
+
+  it("ask for no turn, however many they are", () => {
+    const { incoming } = paused(3 * maxStreamsRead)
+    const { work } = incoming
+    assert.strictEqual(incoming.read(false), 0)
+    assert.isFalse(incoming.isUnread)
+    assert.strictEqual(incoming.work, work)
+  })
+
+  it("take nothing of the turn of those that are read: answers, new streams, and streams that were begun before", () => {
+    const { arrived, incoming, peer } = setup()
+    // These stand behind all others in the list.
+    const answer = new Received()
+    incoming.listen(1, answer)
+    incoming.listen(5, new Received())
+    peer.heed = (stream) => (stream.pausing = true)
+    const waiting = 3 * maxStreamsRead
+    for (let i = 0; i < waiting; i++) arrived.set(2 + 4 * i, { bytes: 2_000, fin: true })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    peer.heed = undefined
+    arrived.set(1, { bytes: 3, fin: true }).set(4, { bytes: 4, fin: true }).set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 12)
+    assert.isFalse(incoming.isUnread)
+    assert.deepStrictEqual(answer.ends, [undefined])
+    assert.strictEqual(peer.streams.length, waiting + 2)
+  })
+
+  it("are read when they are resumed, so many in a turn", () => {
+    const { arrived, incoming, peer } = paused(2 * maxStreamsRead)
+    for (const stream of peer.streams) stream.resume()
+    let turns = 0
+    while (incoming.isUnread) {
+      turns += 1
+      assert.isAtMost(incoming.read(false), maxStreamsRead * 2_000)
+    }
+    assert.strictEqual(turns, 2)
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("do something in each turn that puts some of them aside", () => {
+    const { arrived, incoming, peer } = setup()
+    let room = 4 * maxStreamsRead
+    peer.heed = (stream) => (stream.demand = () => room)
+    for (let i = 0; i < 4 * maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: false })
+    do incoming.read(false)
+    while (incoming.isUnread)
+    // All of them have more to read, and others have taken the room.
+    room = 0
+    for (let i = 0; i < 4 * maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: false })
+    let turns = 0
+    do {
+      const { work } = incoming
+      incoming.read(false)
+      assert.isAbove(incoming.work, work)
+      turns += 1
+    } while (incoming.isUnread)
+    assert.isAbove(turns, 2)
+  })
+
+  it("are read at the end all the same", () => {
+    const { arrived, incoming } = paused(2 * maxStreamsRead)
+    incoming.read(true)
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("that are let go of when the connection is over ask for no turn", () => {
+    const { end, incoming, peer, turns } = paused(2)
+    end(new StreamGone())
+    for (const stream of peer.streams) stream.resume()
+    assert.isFalse(incoming.isUnread)
+    assert.strictEqual(turns(), 0)
+  })
+})
+
+describe("an end that comes with bytes which have been read already", () => {
+  const opened = (count: number) => {
+    const it = setup()
+    for (let i = 0; i < count; i++) it.arrived.set(2 + 4 * i, { bytes: 1, fin: false })
+    it.incoming.read(false)
+    const ends = () => it.peer.streams.filter((stream) => stream.ends.length > 0).length
+    return { ...it, ends }
+  }
+
+  it("is found, once", () => {
+    const { ends, finished, incoming, peer } = opened(2)
+    incoming.read(false)
+    assert.strictEqual(ends(), 0)
+    finished.add(6)
+    incoming.read(false)
+    incoming.read(false)
+    assert.deepStrictEqual(
+      peer.streams.map((stream) => stream.ends),
+      [[], [undefined]]
+    )
+  })
+
+  it("is looked for among a few streams in each turn, and among all of them now and then", () => {
+    const { ends, finished, incoming } = opened(30)
+    for (let i = 0; i < 30; i++) finished.add(2 + 4 * i)
+    incoming.read(false)
+    assert.isAbove(ends(), 0)
+    assert.isBelow(ends(), 15)
+    incoming.oldestStop(1_000)
+    assert.strictEqual(ends(), 30)
+  })
+
+  it("is none while there is something to read, or while nobody wants it", () => {
+    const { arrived, ends, finished, incoming, peer } = opened(2)
+    finished.add(2).add(6)
+    peer.streams[0]!.pausing = true
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    assert.deepStrictEqual([ends(), peer.streams[0]!.length], [1, 6])
+    incoming.read(false)
+    assert.strictEqual(ends(), 1)
+    peer.streams[0]!.resume()
+    incoming.read(false)
+    assert.strictEqual(ends(), 2)
+  })
+})
+
+describe("a stream that is stopped", () => {
+  it("has what arrives later dropped, up to its end, and its id is then forgotten", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    assert.deepStrictEqual(shutDown, [[2, 9]])
+    arrived.set(2, { bytes: 5_000, fin: false })
+    // Bytes that nobody hears of are read all the same: that gives their window back.
+    assert.strictEqual(incoming.read(false), 5_000)
+    arrived.set(2, { bytes: 5_000, fin: true })
+    assert.strictEqual(incoming.read(false), 5_000)
+    assert.strictEqual(peer.streams.length, 1)
+    assert.strictEqual(peer.streams[0]!.length, 5)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+  })
+
+  it("when all of it is there already need not be told to the peer", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    peer.heed = (stream) => (stream.pausing = true)
+    arrived.set(2, { bytes: 5_000, fin: true })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    assert.deepStrictEqual(shutDown, [])
+    assert.strictEqual(arrived.size, 0)
+  })
+
+  it("is not read at all while its sending half's fin may be lost with it", () => {
+    const { arrived, incoming, peer, shutDown } = setup()
+    arrived.set(0, { bytes: 5, fin: false })
+    incoming.read(false)
+    const { receive, send } = peer.streams[0]!
+    const half = send as SendStream
+    half.answer!.held = true
+    receive!.stop(3)
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 0)
+    assert.isTrue(arrived.has(0))
+    half.answer!.release()
+    assert.isFalse(arrived.has(0))
+    assert.deepStrictEqual(shutDown, [])
+  })
+
+  it("that the binding has dropped in the meantime is no matter", () => {
+    const { arrived, failShutdown, incoming, peer, turns } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    failShutdown()
+    peer.streams[0]!.receive!.stop(9)
+    assert.strictEqual(turns(), 1)
+  })
+
+  it("after the connection is over touches nothing", () => {
+    const { arrived, end, incoming, peer, shutDown, turns } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    arrived.set(2, { bytes: 5, fin: false })
+    // As from within the outcome of a write, which a connection that ends tells first.
+    end(new StreamGone())
+    peer.streams[0]!.receive!.stop(9)
+    incoming.fail(new StreamGone())
+    assert.deepStrictEqual(shutDown, [])
+    assert.strictEqual(turns(), 0)
+    assert.strictEqual(arrived.size, 1)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+  })
+})
+
+describe("a connection that its owner closes", () => {
+  it.each([
+    ["when a stream is announced", 0],
+    ["at a chunk", 1_000]
+  ])("%s reads and reports nothing more of this stream or of others", (when, heard) => {
+    const { arrived, close, incoming, peer } = setup()
+    peer.heed = (stream) => {
+      if (heard === 0) close()
+      stream.heed = close
+    }
+    arrived.set(2, { bytes: 5_000, fin: true }).set(6, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), heard)
+    assert.strictEqual(incoming.read(true), 0, when)
+    assert.deepStrictEqual(
+      peer.streams.map(({ ends, length }) => [length, ends]),
+      [[heard, []]]
+    )
+    assert.deepStrictEqual([...arrived.keys()], [2, 6])
+  })
+
+  it("at the last chunk of a stream hears of no end", () => {
+    const { arrived, close, incoming, peer } = setup()
+    peer.heed = (stream) => (stream.heed = close)
+    arrived.set(2, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 5)
+    assert.deepStrictEqual(peer.streams[0]!.ends, [])
+    // But of that of the connection.
+    incoming.fail(new StreamGone())
+    assert.deepStrictEqual(peer.streams[0]!.ends, [new StreamGone()])
+  })
+
+  it("drops nothing more of streams that were stopped, either", () => {
+    const { arrived, close, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false })
+    incoming.read(false)
+    peer.streams[0]!.receive!.stop(9)
+    arrived.set(2, { bytes: 5, fin: false })
+    close()
+    assert.strictEqual(incoming.read(false), 0)
+    assert.strictEqual(arrived.size, 1)
+  })
+})
+
+describe("the answer on a stream of ours", () => {
+  const listen = (incoming: Incoming, half: SendStream, answer: Received) => new LocalRecvStream(incoming, half, answer)
+
+  it("is not read before a fin that was sent alone has arrived", () => {
+    const { arrived, incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    half.id = 0
+    listen(incoming, half, answer)
+    half.finWritten = true
+    half.begun()
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 0)
+    half.succeed()
+    assert.strictEqual(incoming.read(false), 5)
+    assert.deepStrictEqual(answer.ends, [undefined])
+  })
+
+  it("is read at once when the fin went with bytes", () => {
+    const { arrived, incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    half.id = 0
+    listen(incoming, half, answer)
+    half.finWritten = true
+    half.written = 3
+    half.begun()
+    arrived.set(0, { bytes: 5, fin: true })
+    assert.strictEqual(incoming.read(false), 5)
+  })
+
+  it("can be stopped before the stream has an id: the peer hears of it as soon as it has", () => {
+    const { incoming, send, shutDown } = setup()
+    const half = send()
+    const answer = listen(incoming, half, new Received())
+    answer.resume()
+    answer.stop(6)
+    half.id = 4
+    assert.deepStrictEqual(shutDown, [])
+    half.begun()
+    assert.deepStrictEqual(shutDown, [[4, 6]])
+  })
+
+  it("fails with the stream when it never gets an id", () => {
+    const { incoming, send } = setup()
+    const answer = new Received()
+    const half = send()
+    listen(incoming, half, answer)
+    half.end(new StreamGone())
+    assert.deepStrictEqual(answer.ends, [new StreamGone()])
+  })
+})
+
+describe("a stream that was stopped", () => {
+  it("is overdue from the first look on, until the peer has ended it", () => {
+    const { arrived, finished, incoming, peer } = setup()
+    arrived.set(2, { bytes: 5, fin: false }).set(6, { bytes: 5, fin: false })
+    incoming.read(false)
+    assert.strictEqual(incoming.oldestStop(1_000), 0)
+    peer.streams[0]!.receive!.stop(7)
+    assert.strictEqual(incoming.oldestStop(1_000), 0)
+    peer.streams[1]!.receive!.stop(7)
+    assert.strictEqual(incoming.oldestStop(500), 1_000)
+    assert.strictEqual(incoming.oldestStop(500), 1_500)
+    finished.add(2)
+    assert.strictEqual(incoming.oldestStop(500), 1_000)
+    finished.add(6)
+    assert.strictEqual(incoming.oldestStop(500), 0)
+    // The binding drops what comes after the end, so nothing of it is remembered.
+    arrived.set(2, { bytes: 1, fin: false })
+    incoming.read(false)
+    assert.strictEqual(peer.streams.length, 3)
+  })
+})
+
+describe("a stream of ours", () => {
+  it("that nobody listens to is read and not taken for one of the peer's", () => {
+    const { arrived, incoming, peer } = setup()
+    arrived.set(1, { bytes: 5, fin: false })
+    incoming.read(false)
+    arrived.set(1, { bytes: 5, fin: true })
+    incoming.read(false)
+    assert.deepStrictEqual(peer.streams, [])
+    assert.strictEqual(arrived.size, 0)
+  })
+})

@@ -1,0 +1,51 @@
+/**
+ * What tests of endpoints over QUIC have in common.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Connection } from "@qp2p/core/Connection"
+import type * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
+import * as QuicheTransport from "../../src/QuicheTransport.ts"
+import { Transport } from "@qp2p/core/Transport"
+import type { Network } from "./impaired.ts"
+import { until } from "./quic.ts"
+import { endpoint, pair } from "./live.ts"
+
+export type Service = Endpoint.Endpoint["Service"]
+
+/** Fails as `until` does; for what an endpoint can be asked at any time. */
+export const eventually = (what: string, condition: Effect.Effect<boolean>) =>
+  until(what, () => Effect.runSync(condition))
+
+/** Whether nothing is there to be taken. */
+export const nothing = <A, E>(next: Effect.Effect<A, E>) => Effect.map(Effect.timeoutOption(next, 0), Option.isNone)
+
+/** An endpoint whose packets go through `network`. */
+export const endpointBehind = (network: Network, config: EndpointConfig.Input = {}) =>
+  Effect.provideService(endpoint(config), Transport, QuicheTransport.make({ openSocket: network.openSocket }))
+
+/** Two endpoints, and both ends of the connection that the first made. */
+export const joined = Effect.fnUntraced(function* (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) {
+  const [dialler, acceptor] = yield* pair(one, two)
+  const near = yield* dialler.connectTo(acceptor.localAddress)
+  const far = yield* acceptor.nextConnection
+  return { one: dialler, two: acceptor, near, far }
+})
+
+/** Waits until nothing at all arrives there any more. Too early costs a test its strength and never its verdict. */
+export const standstill = (receiving: Connection) =>
+  Effect.gen(function* () {
+    let before = -1
+    for (;;) {
+      const { bytesReceived } = yield* receiving.stats
+      if (bytesReceived === before) return bytesReceived
+      before = bytesReceived
+      yield* Effect.sleep("500 millis")
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: "25 seconds",
+      orElse: () => Effect.die(new Error("packets keep coming without an end"))
+    })
+  )
