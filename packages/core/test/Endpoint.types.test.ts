@@ -286,7 +286,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 33)
+      assert.strictEqual(made.size, 34)
     })
   )
 
