@@ -1,7 +1,7 @@
 /**
  * What has come of the body of one frame: collected in blocks, and in one piece once half of it is there.
  */
-import { allocate } from "./memory.ts"
+import { allocate } from "../memory.ts"
 
 /** In bytes. */
 const smallestBlock = 64

@@ -2,7 +2,7 @@
  * The bodies of control messages: see `WireMessage.ts` for what they are made of.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import type { ControlMessage } from "../WireMessage.ts"
+import type { ControlMessage } from "../../WireMessage.ts"
 
 /** Bytes of a variant that carries nothing. */
 export const shortest = 4

@@ -5,8 +5,8 @@
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import type { Connection } from "../Connection.ts"
-import { addressKey } from "./addressKey.ts"
+import type { Connection } from "../../Connection.ts"
+import { addressKey } from "../addressKey.ts"
 
 const none: ReadonlyArray<never> = []
 

@@ -12,8 +12,8 @@ import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
-import type { ConnectionError } from "../ConnectionError.ts"
-import type { ConnectionImpl } from "./connection/connection.ts"
+import type { ConnectionError } from "../../ConnectionError.ts"
+import type { ConnectionImpl } from "../connection/connection.ts"
 
 /** Dials of this kind at once: an endpoint may have lost thousands of peers, as by an outage of its network. */
 const maxDials = 16

@@ -1,6 +1,6 @@
 import type * as NetAddress from "effect/net/NetAddress"
-import { type ConnectionId, fromAddress } from "../ConnectionId.ts"
-import { show } from "./arguments.ts"
+import { type ConnectionId, fromAddress } from "../../ConnectionId.ts"
+import { show } from "../arguments.ts"
 
 type Namer = (peer: NetAddress.InetAddress) => ConnectionId
 

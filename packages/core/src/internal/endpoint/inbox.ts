@@ -5,13 +5,13 @@
  * when there is none. Takers are woken once for all that came in one turn of the event loop, so that a stream gets its
  * messages in batches.
  */
-import { microtask } from "./microtask.ts"
+import { microtask } from "../microtask.ts"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { EndpointStopped } from "../ConnectionError.ts"
-import { Fifo } from "../Fifo.ts"
+import { EndpointStopped } from "../../ConnectionError.ts"
+import { Fifo } from "../../Fifo.ts"
 
 export class Inbox<A> {
   /** Whether anybody ever asked for an item. */

@@ -8,12 +8,12 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { undiallable } from "../Address.ts"
-import type { EndpointConfig } from "../EndpointConfig.ts"
-import type { MappingStatus } from "../MappingStatus.ts"
-import { type Mapping, PortMapper } from "../PortMapper.ts"
-import type { PortMapperError } from "../PortMapperError.ts"
-import { inScope } from "./inScope.ts"
+import { undiallable } from "../../Address.ts"
+import type { EndpointConfig } from "../../EndpointConfig.ts"
+import type { MappingStatus } from "../../MappingStatus.ts"
+import { type Mapping, PortMapper } from "../../PortMapper.ts"
+import type { PortMapperError } from "../../PortMapperError.ts"
+import { inScope } from "../inScope.ts"
 
 /** Asks for the mapping, and for none if the configuration does. */
 export const open = (
