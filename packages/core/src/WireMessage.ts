@@ -129,9 +129,9 @@ export const checkPayload = (payload: Uint8Array, maxMessageSize: number): Seria
   const maximum = Math.min(maxMessageSize, maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
-  if (length === 0) return new SerializationError({ reason: args.isDetached(payload) ? transferred : tooShort })
+  if (length === 0) return new SerializationError({ detail: args.isDetached(payload) ? transferred : tooShort })
   if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
-  return new SerializationError({ reason: oversized(length, maximum) })
+  return new SerializationError({ detail: oversized(length, maximum) })
 }
 
 const amount = args.check("must be a number", (value) => typeof value === "number" && !Number.isNaN(value))
@@ -140,12 +140,12 @@ const tooShort = "a message must have at least 1 byte"
 const transferred = "the payload's buffer was transferred to somewhere else, and its bytes with it"
 
 const noBytes = (name: string, given: unknown): SerializationError =>
-  new SerializationError({ reason: args.notBytes(name, given) })
+  new SerializationError({ detail: args.notBytes(name, given) })
 
 /** What is wrong with an argument, for functions that return values and not effects. */
 const wrong = (name: string, check: args.Check, given: unknown): SerializationError | undefined => {
-  const reason = args.problemWith(check, given)
-  return reason === undefined ? undefined : new SerializationError({ reason: `${name} ${reason}` })
+  const detail = args.problemWith(check, given)
+  return detail === undefined ? undefined : new SerializationError({ detail: `${name} ${detail}` })
 }
 
 /** Only callers without types come to see it: see `InvalidArgument.ts`. */
@@ -216,7 +216,7 @@ export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: numb
 
 const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): SerializationError =>
   new SerializationError({
-    reason: `there is no room for a message of ${payload.length} bytes in ${frames.length} bytes from ${args.show(at)} on`
+    detail: `there is no room for a message of ${payload.length} bytes in ${frames.length} bytes from ${args.show(at)} on`
   })
 
 /**
@@ -249,12 +249,12 @@ const tag = args.oneOf(...Object.keys(tags))
 /** Why this is no message, if so. */
 const malformed = (message: WireMessage): SerializationError | undefined => {
   if (!args.isRecord(message)) {
-    return new SerializationError({ reason: `a message must be an object, got ${args.show(message)}` })
+    return new SerializationError({ detail: `a message must be an object, got ${args.show(message)}` })
   }
   const unknown = wrong("the _tag of a message", tag, message._tag)
   if (unknown !== undefined) return unknown
   const problem = args.problemIn(message, tags[message._tag])
-  return problem && new SerializationError({ reason: `the ${problem.path} of a message ${problem.reason}` })
+  return problem && new SerializationError({ detail: `the ${problem.path} of a message ${problem.detail}` })
 }
 
 const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.optional(amount) }
@@ -290,7 +290,7 @@ export class Decoder {
     const problem = args.problemOf(options, decoderOptions)
     this.maxMessageSize = problem === undefined ? options.maxMessageSize : 0
     this.leaveOut = (problem === undefined ? options.leaveOut : undefined) ?? 0
-    if (problem !== undefined) this.error = new SerializationError({ reason: args.inWords("options", problem) })
+    if (problem !== undefined) this.error = new SerializationError({ detail: args.inWords("options", problem) })
   }
 
   /**
@@ -359,10 +359,10 @@ export class Decoder {
     return undefined
   }
 
-  private fail(reason: string): SerializationError {
+  private fail(detail: string): SerializationError {
     this.clear()
     this.headerUsed = 0
-    return (this.error = new SerializationError({ reason }))
+    return (this.error = new SerializationError({ detail }))
   }
 
   private get received(): number {
@@ -405,7 +405,7 @@ export class Decoder {
     } else if (flag === userFlag && length > this.maxMessageSize) {
       if (length > this.leaveOut) this.fail(oversized(length, this.maxMessageSize))
       else {
-        this.refused ??= new SerializationError({ reason: oversized(length, this.maxMessageSize) })
+        this.refused ??= new SerializationError({ detail: oversized(length, this.maxMessageSize) })
         this.unwanted = length
       }
     } else if (flag === controlFlag && (length < controlBody.shortest || length > controlBody.longest)) {

@@ -23,7 +23,7 @@ import { ConnectionId } from "../ConnectionId.ts"
 import * as ConnectionPool from "../ConnectionPool.ts"
 import type { Address, Endpoint, Options, SendOptions } from "../Endpoint.ts"
 import * as EndpointConfig from "../EndpointConfig.ts"
-import { ConfigError, type EndpointError, SocketError } from "../EndpointError.ts"
+import { EndpointConfigError, type EndpointError, BindError } from "../EndpointError.ts"
 import { InvalidArgument, ofValue, unless, untyped } from "../InvalidArgument.ts"
 import type { Mapping, PortMapper } from "../PortMapper.ts"
 import { isTransient, isTransientLoss, RetrySchedule } from "../RetrySchedule.ts"
@@ -114,7 +114,7 @@ const open = Effect.fnUntraced(function* (
   pools: ConnectionPool.ConnectionPool["Service"],
   bootstrap: Bootstrap.Bootstrap["Service"],
   accept: boolean
-): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
+): Effect.fn.Return<Node, EndpointConfigError | BindError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const given = yield* read(options)
   const { config } = given
@@ -124,8 +124,8 @@ const open = Effect.fnUntraced(function* (
   const contacts = yield* Effect.forEach(given.contacts, (contact, i) =>
     option(`contacts.${i}`, resolvePeer(contact, interfaces))
   )
-  const reason = unbindable(localAddress)
-  if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
+  const detail = unbindable(localAddress)
+  if (detail !== undefined) return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context())
   const namer = yield* callback("ConnectionId", yield* ConnectionId)
@@ -164,11 +164,11 @@ const optionNames: args.Fields = {
 /** Only what is undefined has its default: whoever says anything else means something by it. */
 const read = Effect.fnUntraced(function* (options: Options) {
   const problem = args.problemOf(options, optionNames)
-  if (problem !== undefined) return yield* new ConfigError(problem)
+  if (problem !== undefined) return yield* new EndpointConfigError(problem)
   const { config = {}, contacts = [], localAddress = defaultLocalAddress } = options
   return {
     config: yield* Effect.mapError(EndpointConfig.decode(config), (error) =>
-      error.path === "" ? new ConfigError({ path: "config", reason: error.reason }) : error
+      error.path === "" ? new EndpointConfigError({ path: "config", detail: error.detail }) : error
     ),
     localAddress,
     contacts
@@ -176,9 +176,9 @@ const read = Effect.fnUntraced(function* (options: Options) {
 })
 
 /** A policy that programs provide. */
-const callback = <F>(path: string, value: F): Effect.Effect<F, ConfigError> => {
-  const reason = args.problemWith(args.func, value)
-  return reason === undefined ? Effect.succeed(value) : Effect.fail(new ConfigError({ path, reason }))
+const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {
+  const detail = args.problemWith(args.func, value)
+  return detail === undefined ? Effect.succeed(value) : Effect.fail(new EndpointConfigError({ path, detail }))
 }
 
 const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
@@ -187,17 +187,17 @@ const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterfac
 /** One that can be dialled. */
 const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.flatMap(resolve(input, interfaces), (peer) => {
-    const reason = undiallable(peer, interfaces)
-    return reason === undefined
+    const detail = undiallable(peer, interfaces)
+    return detail === undefined
       ? Effect.succeed(peer)
-      : Effect.fail(new InvalidAddress({ input: String(input), reason }))
+      : Effect.fail(new InvalidAddress({ input: String(input), detail }))
   })
 
 const option = (
   path: string,
   resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
-): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Effect.mapError(resolved, ({ input, reason }) => new ConfigError({ path, reason: `${input}: ${reason}` }))
+): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
+  Effect.mapError(resolved, ({ input, detail }) => new EndpointConfigError({ path, detail: `${input}: ${detail}` }))
 
 /** The first to answer, and which of `peers` that was. */
 const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
@@ -226,7 +226,7 @@ const firstToAnswer = <P extends Address>(connections: Connections, peers: Reado
   })
 
 const notList = (given: unknown): InvalidAddress =>
-  new InvalidAddress({ input: args.show(given), reason: "peers must be an array of addresses" })
+  new InvalidAddress({ input: args.show(given), detail: "peers must be an array of addresses" })
 
 /** Over a connection of the pool's. */
 const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOptions | undefined) =>
@@ -320,10 +320,10 @@ const bootstrapped = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapE
 /** What to do about a peer that has no address: where nobody can be at some text, nothing is to be done. */
 const unreadable =
   <A>(peer: Address, nothing: Effect.Effect<A>) =>
-  ({ input, reason }: InvalidAddress): Effect.Effect<A> =>
+  ({ input, detail }: InvalidAddress): Effect.Effect<A> =>
     typeof peer === "string"
       ? nothing
-      : untyped(new InvalidArgument({ argument: "peer", reason: `must be an address, got ${input}: ${reason}` }))
+      : untyped(new InvalidArgument({ argument: "peer", detail: `must be an address, got ${input}: ${detail}` }))
 
 const scheduleOf = (
   policy: Node["retrySchedule"],
@@ -336,8 +336,8 @@ const scheduleOf = (
     made = error
   }
   if (Schedule.isSchedule(made)) return made as Schedule.Schedule<unknown>
-  const reason = `must make a Schedule, got ${args.show(made)}`
-  return made instanceof InvalidArgument ? made : new InvalidArgument({ argument: "RetrySchedule", reason })
+  const detail = `must make a Schedule, got ${args.show(made)}`
+  return made instanceof InvalidArgument ? made : new InvalidArgument({ argument: "RetrySchedule", detail })
 }
 
 const serviceOf = (
@@ -361,7 +361,7 @@ const serviceOf = (
       return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
     })
 
-  const lost = (error: ConnectionError) => new ConnectionLost({ error })
+  const lost = (error: ConnectionError) => new ConnectionLost({ reason: error })
 
   /** Tries again while that may help, and while the endpoint lives: the waits between can be long. */
   const retrying = <A, E>(
@@ -443,7 +443,7 @@ const serviceOf = (
       withAddress(
         peer,
         (resolved) => connections.probe(resolved),
-        (error) => Effect.fail(new ConnectionLost({ error }))
+        (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     bootstrap,
     disconnectFrom: (peer) =>
