@@ -183,17 +183,17 @@ export const FileUnusable = FileSource.FileUnusable
 export type FileUnusable = FileSource.FileUnusable
 
 /**
- * The receiver answered that it did not take the file. `reason` is its text: untrusted.
+ * The receiver answered that it did not take the file. `detail` is its text: untrusted.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/cli/FileTransfer/TransferRefused")(
   "TransferRefused",
-  { reason: Schema.String }
+  { detail: Schema.String }
 ) {
   override get message() {
-    return `the receiver did not take the file: ${this.reason}`
+    return `the receiver did not take the file: ${this.detail}`
   }
 }
 
@@ -336,7 +336,7 @@ export const send = Effect.fnUntraced(function* (
       const answer = Deferred.await(answered)
       const refused = Effect.flatMap(answer, (result) =>
         Option.isSome(result) && !result.value.ok
-          ? Effect.fail(new TransferRefused({ reason: result.value.error }))
+          ? Effect.fail(new TransferRefused({ detail: result.value.error }))
           : Effect.never
       )
       const digest = yield* Effect.raceFirst(upload, refused).pipe(
@@ -350,7 +350,7 @@ export const send = Effect.fnUntraced(function* (
       )
       const result = yield* orStalled(answer)
       if (Option.isNone(result)) return yield* new TransferMismatch({ sent: digest, confirmed: Option.none() })
-      if (!result.value.ok) return yield* new TransferRefused({ reason: result.value.error })
+      if (!result.value.ok) return yield* new TransferRefused({ detail: result.value.error })
       if (result.value.sha256 !== digest) {
         return yield* new TransferMismatch({ sent: digest, confirmed: Option.some(result.value.sha256) })
       }

@@ -9,14 +9,14 @@ import type * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
 
 /**
- * What is wrong with a command line: `reason` is one line.
+ * What is wrong with a command line: `detail` is one line.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Mistake {
   readonly commandPath: ReadonlyArray<string>
-  readonly reason: string
+  readonly detail: string
 }
 
 /** The flags that every command has, and whether they take a value. */
@@ -54,7 +54,7 @@ export const mistake = (
   let waiting: string | undefined
   const commandPath = [current.name]
   let named = false
-  const wrong = (reason: string): Mistake => ({ commandPath, reason })
+  const wrong = (detail: string): Mistake => ({ commandPath, detail })
 
   for (const word of args) {
     if (waiting !== undefined) {

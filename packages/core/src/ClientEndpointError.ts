@@ -4,15 +4,15 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { ConfigError, SocketError } from "./EndpointError.ts"
+import { EndpointConfigError, BindError } from "./EndpointError.ts"
 
-export { ConfigError, SocketError } from "./EndpointError.ts"
+export { EndpointConfigError, BindError } from "./EndpointError.ts"
 
 /**
  * @category schemas
  * @since 0.1.0
  */
-export const ClientEndpointError = Schema.Union([ConfigError, SocketError])
+export const ClientEndpointError = Schema.Union([EndpointConfigError, BindError])
 
 /**
  * @category models

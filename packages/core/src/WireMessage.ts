@@ -127,9 +127,9 @@ export const checkPayload = (payload: Uint8Array, maxMessageSize: number): Seria
   const maximum = Math.min(maxMessageSize, header.maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
-  if (length === 0) return new SerializationError({ reason: args.isDetached(payload) ? transferred : tooShort })
+  if (length === 0) return new SerializationError({ detail: args.isDetached(payload) ? transferred : tooShort })
   if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
-  return new SerializationError({ reason: oversized(length, maximum) })
+  return new SerializationError({ detail: oversized(length, maximum) })
 }
 
 const tooShort = "a message must have at least 1 byte"
@@ -188,7 +188,7 @@ export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: numb
 
 const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): SerializationError =>
   new SerializationError({
-    reason: `there is no room for a message of ${payload.length} bytes in ${frames.length} bytes from ${args.show(at)} on`
+    detail: `there is no room for a message of ${payload.length} bytes in ${frames.length} bytes from ${args.show(at)} on`
   })
 
 /**
@@ -221,10 +221,10 @@ const tag = args.oneOf(...Object.keys(tags))
 /** Why this is no message, if so. */
 const malformed = (message: WireMessage): SerializationError | undefined => {
   if (!args.isRecord(message)) {
-    return new SerializationError({ reason: `a message must be an object, got ${args.show(message)}` })
+    return new SerializationError({ detail: `a message must be an object, got ${args.show(message)}` })
   }
   const unknown = wrong("the _tag of a message", tag, message._tag)
   if (unknown !== undefined) return unknown
   const problem = args.problemIn(message, tags[message._tag])
-  return problem && new SerializationError({ reason: `the ${problem.path} of a message ${problem.reason}` })
+  return problem && new SerializationError({ detail: `the ${problem.path} of a message ${problem.detail}` })
 }

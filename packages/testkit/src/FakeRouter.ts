@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import {
   check,
   type Fields,
@@ -184,7 +184,7 @@ const neighbour = "192.0.2.200"
  * @category constructors
  * @since 0.1.0
  */
-export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Effect.gen(function* () {
+export const makeSegment: Effect.Effect<Segment, BindError, Scope.Scope> = Effect.gen(function* () {
   const routers: Segment["routers"] = new Set()
   const socket = yield* udp(({ payload, port }) => {
     const text = new TextDecoder().decode(payload)
@@ -203,7 +203,7 @@ export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Eff
  */
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
-): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | SocketError, Scope.Scope> {
+): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | BindError, Scope.Scope> {
   const wrong = ofOptions(options, optionFields)
   if (wrong !== undefined) return yield* untyped(wrong)
   const { external = defaultExternal } = options
@@ -296,5 +296,5 @@ export const make = Effect.fnUntraced(function* (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<FakeRouter, NetAddress.NetAddressError | SocketError> =>
+export const layer = (options?: Options): Layer.Layer<FakeRouter, NetAddress.NetAddressError | BindError> =>
   Layer.effect(FakeRouter, make(options))

@@ -42,7 +42,7 @@ const request: InvalidArgument.Fields = {
 }
 
 const unsupported = (wrong: InvalidArgument.InvalidArgument | undefined): PortMapperUnsupported | undefined =>
-  wrong && new PortMapperUnsupported({ reason: wrong.message })
+  wrong && new PortMapperUnsupported({ detail: wrong.message })
 
 /** Why nothing can be mapped with these options, if so. */
 export const refusedOptions = (given: unknown, fields: InvalidArgument.Fields): PortMapperUnsupported | undefined =>

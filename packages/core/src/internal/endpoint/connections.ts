@@ -198,8 +198,8 @@ export class Connections implements ConnectionOwner {
   private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
-      const reason = undiallable(peer, this.interfaces)
-      if (reason !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), reason })))
+      const detail = undiallable(peer, this.interfaces)
+      if (detail !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), detail })))
       const giveUp = this.socket.dial(peer, {
         onConnected: (backing) => {
           const connection = this.wrap(backing, Option.some(peer))
@@ -218,7 +218,7 @@ export class Connections implements ConnectionOwner {
   ): Effect.Effect<void, RpcError> =>
     Effect.uninterruptibleMask((restore) =>
       restore(this.dialApart(peer)).pipe(
-        Effect.mapError((error) => new ConnectionLost({ error })),
+        Effect.mapError((error) => new ConnectionLost({ reason: error })),
         Effect.flatMap((connection) =>
           Effect.ensuring(restore(this.ask(connection, { _tag: "EndpointEchoReq" })), connection.close)
         )

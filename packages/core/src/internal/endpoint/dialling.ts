@@ -45,4 +45,4 @@ export const firstToAnswer = <P extends Address>(connections: Connections, peers
   })
 
 export const notList = (given: unknown): InvalidAddress =>
-  new InvalidAddress({ input: args.show(given), reason: "peers must be an array of addresses" })
+  new InvalidAddress({ input: args.show(given), detail: "peers must be an array of addresses" })

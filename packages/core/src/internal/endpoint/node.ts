@@ -14,7 +14,7 @@ import { ConnectionId } from "../../ConnectionId.ts"
 import type * as ConnectionPool from "../../ConnectionPool.ts"
 import type { Options } from "../../Endpoint.ts"
 import type * as EndpointConfig from "../../EndpointConfig.ts"
-import { type ConfigError, SocketError } from "../../EndpointError.ts"
+import { type EndpointConfigError, BindError } from "../../EndpointError.ts"
 import { RetrySchedule } from "../../RetrySchedule.ts"
 import { Transport } from "../../Transport.ts"
 import { Connections } from "./connections.ts"
@@ -35,13 +35,13 @@ export const open = Effect.fnUntraced(function* (
   pools: ConnectionPool.ConnectionPool["Service"],
   bootstrap: Bootstrap.Bootstrap["Service"],
   accept: boolean
-): Effect.fn.Return<Node, ConfigError | SocketError, Scope.Scope | Transport> {
+): Effect.fn.Return<Node, EndpointConfigError | BindError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const transport = yield* Transport
   const interfaces = transport.interfaces ?? (() => [])
   const { config, contacts, localAddress } = yield* read(options, interfaces)
-  const reason = unbindable(localAddress)
-  if (reason !== undefined) return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
+  const detail = unbindable(localAddress)
+  if (detail !== undefined) return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context())
   const namer = yield* callback("ConnectionId", yield* ConnectionId)

@@ -7,7 +7,7 @@ import { undiallable } from "../../Address.ts"
 import { InvalidAddress } from "../../ConnectionError.ts"
 import type { Address, Options } from "../../Endpoint.ts"
 import * as EndpointConfig from "../../EndpointConfig.ts"
-import { ConfigError } from "../../EndpointError.ts"
+import { EndpointConfigError } from "../../EndpointError.ts"
 import type { NetworkInterface } from "../../Transport.ts"
 import * as address from "../address.ts"
 import * as args from "../arguments.ts"
@@ -23,11 +23,11 @@ const optionNames: args.Fields = {
 /** Only what is undefined has its default: whoever says anything else means something by it. */
 export const read = Effect.fnUntraced(function* (options: Options, interfaces: () => ReadonlyArray<NetworkInterface>) {
   const problem = args.problemOf(options, optionNames)
-  if (problem !== undefined) return yield* new ConfigError(problem)
+  if (problem !== undefined) return yield* new EndpointConfigError(problem)
   const { config = {}, contacts = [], localAddress = defaultLocalAddress } = options
   return {
     config: yield* Effect.mapError(EndpointConfig.decode(config), (error) =>
-      error.path === "" ? new ConfigError({ path: "config", reason: error.reason }) : error
+      error.path === "" ? new EndpointConfigError({ path: "config", detail: error.detail }) : error
     ),
     localAddress: yield* option("localAddress", resolve(localAddress, interfaces)),
     contacts: yield* Effect.forEach(contacts, (contact, i) => option(`contacts.${i}`, resolvePeer(contact, interfaces)))
@@ -35,9 +35,9 @@ export const read = Effect.fnUntraced(function* (options: Options, interfaces: (
 })
 
 /** A policy that programs provide. */
-export const callback = <F>(path: string, value: F): Effect.Effect<F, ConfigError> => {
-  const reason = args.problemWith(args.func, value)
-  return reason === undefined ? Effect.succeed(value) : Effect.fail(new ConfigError({ path, reason }))
+export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {
+  const detail = args.problemWith(args.func, value)
+  return detail === undefined ? Effect.succeed(value) : Effect.fail(new EndpointConfigError({ path, detail }))
 }
 
 const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
@@ -46,14 +46,14 @@ const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterfac
 /** One that can be dialled. */
 export const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.flatMap(resolve(input, interfaces), (peer) => {
-    const reason = undiallable(peer, interfaces)
-    return reason === undefined
+    const detail = undiallable(peer, interfaces)
+    return detail === undefined
       ? Effect.succeed(peer)
-      : Effect.fail(new InvalidAddress({ input: String(input), reason }))
+      : Effect.fail(new InvalidAddress({ input: String(input), detail }))
   })
 
 const option = (
   path: string,
   resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
-): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
-  Effect.mapError(resolved, ({ input, reason }) => new ConfigError({ path, reason: `${input}: ${reason}` }))
+): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
+  Effect.mapError(resolved, ({ input, detail }) => new EndpointConfigError({ path, detail: `${input}: ${detail}` }))

@@ -40,6 +40,6 @@ const scheduleOf = (
     made = error
   }
   if (Schedule.isSchedule(made)) return made as Schedule.Schedule<unknown>
-  const reason = `must make a Schedule, got ${args.show(made)}`
-  return made instanceof InvalidArgument ? made : new InvalidArgument({ argument: "RetrySchedule", reason })
+  const detail = `must make a Schedule, got ${args.show(made)}`
+  return made instanceof InvalidArgument ? made : new InvalidArgument({ argument: "RetrySchedule", detail })
 }

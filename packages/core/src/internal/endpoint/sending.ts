@@ -56,7 +56,7 @@ const sendAnew = (
   return retrying(node, once, { duration, isWorthIt: isTransientLoss, failure: notConnected })
 }
 
-const notConnected = (error: ConnectionError) => new ConnectionLost({ error })
+const notConnected = (error: ConnectionError) => new ConnectionLost({ reason: error })
 
 /**
  * A connection in place of `lost`. What was dialled may be where new connections are taken, and what answered not, as

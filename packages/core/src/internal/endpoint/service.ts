@@ -28,10 +28,10 @@ type Service = Endpoint["Service"]
 /** What to do about a peer that has no address: where nobody can be at some text, nothing is to be done. */
 const unreadable =
   <A>(peer: Address, nothing: Effect.Effect<A>) =>
-  ({ input, reason }: InvalidAddress): Effect.Effect<A> =>
+  ({ input, detail }: InvalidAddress): Effect.Effect<A> =>
     typeof peer === "string"
       ? nothing
-      : untyped(new InvalidArgument({ argument: "peer", reason: `must be an address, got ${input}: ${reason}` }))
+      : untyped(new InvalidArgument({ argument: "peer", detail: `must be an address, got ${input}: ${detail}` }))
 
 /** What the service has that is neither of its node nor made here. */
 interface Rest {
@@ -96,7 +96,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
       withAddress(
         peer,
         (resolved) => connections.probe(resolved),
-        (error) => Effect.fail(new ConnectionLost({ error }))
+        (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     bootstrap,
     disconnectFrom: (peer) =>
@@ -136,7 +136,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
             refusedOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
           return Effect.fail(invalid ?? new NotConnected({ peer: resolved }))
         },
-        (error) => Effect.fail(new ConnectionLost({ error }))
+        (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     sendMessage: (payload, peer, options) =>
       withAddress<void, SendError>(
@@ -146,7 +146,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
           if (refused !== undefined) return Effect.fail(refused)
           return send(node, payload, resolved, options)
         },
-        (error) => Effect.fail(new ConnectionLost({ error }))
+        (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     close
   }

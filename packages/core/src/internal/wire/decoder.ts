@@ -42,7 +42,7 @@ export class Decoder {
     const problem = args.problemOf(options, decoderOptions)
     this.maxMessageSize = problem === undefined ? options.maxMessageSize : 0
     this.leaveOut = (problem === undefined ? options.leaveOut : undefined) ?? 0
-    if (problem !== undefined) this.error = new SerializationError({ reason: args.inWords("options", problem) })
+    if (problem !== undefined) this.error = new SerializationError({ detail: args.inWords("options", problem) })
   }
 
   /**
@@ -111,10 +111,10 @@ export class Decoder {
     return undefined
   }
 
-  private fail(reason: string): SerializationError {
+  private fail(detail: string): SerializationError {
     this.clear()
     this.headerUsed = 0
-    return (this.error = new SerializationError({ reason }))
+    return (this.error = new SerializationError({ detail }))
   }
 
   private get received(): number {
@@ -157,7 +157,7 @@ export class Decoder {
     } else if (flag === header.userFlag && length > this.maxMessageSize) {
       if (length > this.leaveOut) this.fail(oversized(length, this.maxMessageSize))
       else {
-        this.refused ??= new SerializationError({ reason: oversized(length, this.maxMessageSize) })
+        this.refused ??= new SerializationError({ detail: oversized(length, this.maxMessageSize) })
         this.unwanted = length
       }
     } else if (flag === header.controlFlag && (length < controlBody.shortest || length > controlBody.longest)) {

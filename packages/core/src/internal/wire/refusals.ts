@@ -8,12 +8,12 @@ import * as args from "../arguments.ts"
 export const amount = args.check("must be a number", (value) => typeof value === "number" && !Number.isNaN(value))
 
 export const noBytes = (name: string, given: unknown): SerializationError =>
-  new SerializationError({ reason: args.notBytes(name, given) })
+  new SerializationError({ detail: args.notBytes(name, given) })
 
 /** What is wrong with an argument, for functions that return values and not effects. */
 export const wrong = (name: string, check: args.Check, given: unknown): SerializationError | undefined => {
-  const reason = args.problemWith(check, given)
-  return reason === undefined ? undefined : new SerializationError({ reason: `${name} ${reason}` })
+  const detail = args.problemWith(check, given)
+  return detail === undefined ? undefined : new SerializationError({ detail: `${name} ${detail}` })
 }
 
 export const oversized = (length: number, maximum: number): string =>

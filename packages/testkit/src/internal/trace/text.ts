@@ -74,6 +74,6 @@ export class Frames {
   /** What there is to say about a message that has not come to its end. */
   get rest(): string {
     const error = this.foreign ? undefined : this.decoder.end()
-    return error === undefined ? "" : `; ${error.reason}`
+    return error === undefined ? "" : `; ${error.detail}`
   }
 }

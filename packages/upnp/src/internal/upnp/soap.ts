@@ -25,10 +25,10 @@ export class Fault extends Schema.TaggedError<Fault>("@qp2p/upnp/internal/soap/F
   description: Schema.String
 }) {}
 
-/** The gateway answered, and what it means is not known but for the status. `reason` follows "answered:". */
+/** The gateway answered, and what it means is not known but for the status. `detail` follows "answered:". */
 export class Unreadable extends Schema.TaggedError<Unreadable>("@qp2p/upnp/internal/soap/Unreadable")("Unreadable", {
   status: Schema.Int,
-  reason: Schema.String
+  detail: Schema.String
 }) {}
 
 export type CallError = Fault | Unreadable | http.HttpError
@@ -91,7 +91,7 @@ export const call = Effect.fnUntraced(function* (
 })
 
 const unreadable = (action: Action, { shortfall, status }: http.Answer): Unreadable =>
-  new Unreadable({ status, reason: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
+  new Unreadable({ status, detail: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
 
 /** The code in a fault that breaks off or is garbled after it. */
 const codeInPieces = (text: string): Fault | undefined => {
