@@ -17,9 +17,7 @@ export const contentProblems = ({ files, manifest, path }) => {
   const strangers = files.flatMap((file) => {
     const module = /^dist\/(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/u.exec(file)?.[1]
     if (module !== undefined) {
-      return files.includes(`src/${module}.ts`)
-        ? []
-        : [`${name}: ${file} has no source; run "npm run clean" and build`]
+      return files.includes(`src/${module}.ts`) ? [] : [`${name}: ${file} has no source; run "npm run clean" and build`]
     }
     const known = /^(?:LICENSE|package\.json|src\/.+\.ts)$/u.test(file) || documents.test(file)
     return known ? [] : [`${name}: ${file} does not belong into the package`]
