@@ -1,6 +1,7 @@
 /**
  * How a command fails: one line for people, one exit code for scripts.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as PlatformError from "effect/PlatformError"
@@ -12,6 +13,7 @@ import { visible } from "./Format.ts"
 /**
  * What the exit codes mean.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -20,6 +22,7 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3 } as const
 /**
  * The exit codes as a sentence for help texts.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -30,6 +33,7 @@ export const exitCodesHelp =
 /**
  * A command could not do what it was asked. `reason` is one line.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -45,6 +49,7 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("@qp2p/cli/
 /**
  * A command has said everything itself, and nothing is left but the exit code.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -53,6 +58,7 @@ export class Ended extends Schema.TaggedError<Ended>("@qp2p/cli/Failure/Ended")(
 /**
  * Folds a text into one line and makes control characters visible: a reason may quote what a peer sent.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -97,6 +103,7 @@ const systemProblem = (error: unknown): string | undefined => {
 /**
  * What the operating system says is wrong, in a few words that name no path: a peer may read them.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -107,6 +114,7 @@ export const fileProblem = (error: PlatformError.PlatformError): string =>
  * Says what could not be done, and why: `cannot read a.bin: permission denied`. For this side of the connection only:
  * `what` names a path, and so may the reason.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -119,6 +127,7 @@ export const describeFileError = (what: string, error: PlatformError.PlatformErr
 /**
  * Turns any expected error into a `CommandFailed`. Wrong settings give exit code 2, everything else 1.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

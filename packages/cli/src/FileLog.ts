@@ -1,6 +1,7 @@
 /**
  * Tells on the terminal what becomes of incoming files.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Console from "effect/Console"
@@ -13,6 +14,7 @@ import * as Format from "./Format.ts"
 import * as Progress from "./Progress.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -28,6 +30,7 @@ export interface FileLog {
  * A log that ends the line of its progress bars when the scope closes. With `quiet` nothing goes to standard output, which
  * is something else then: a file, say.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

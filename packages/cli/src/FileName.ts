@@ -1,6 +1,7 @@
 /**
  * Names for received files. The sender chooses the name, so it is treated as hostile.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 
@@ -16,6 +17,7 @@ const deviceName = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)/iu
 /**
  * Splits a name before its last dot: `["archive.tar", ".gz"]`. A name without an extension has an empty one.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -41,6 +43,7 @@ const cut = (text: string, limit: number): string => {
  * Reduces any string to a base name that is safe to create in a directory: no path, no control or invisible
  * characters, no leading dot, no device name, at most 200 bytes of UTF-8. What has nothing left becomes `file`.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -63,6 +66,7 @@ export const safeName = (hostile: string): string => {
 /**
  * The name to try when `attempt` earlier ones were taken: `a.txt`, `a (1).txt`, `a (2).txt`, …
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */

@@ -5,6 +5,7 @@
  * one caller. A message is written to disk before the next one is taken, so the queue fills, and flow control holds
  * the senders back, when the disk is slower than the network.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { SendStream } from "@qp2p/core/SendStream"
@@ -32,6 +33,7 @@ import * as Format from "./Format.ts"
  * What becomes of an incoming file. `name` is already safe to show and to create; `size` is none when the sender knows it
  * only at the end. A `reason` may quote what the peer sent, and name a path of this side.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -63,6 +65,7 @@ export type FileEvent =
 /**
  * The part of an endpoint's `IncomingMessage` that a receiver looks at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -73,6 +76,7 @@ export interface Incoming {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -86,6 +90,7 @@ export interface FileReceiver {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -130,6 +135,7 @@ const makeDirectories: (
 /**
  * Creates the directory if need be, and fails when nothing can be received into it.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -183,6 +189,7 @@ const resetCode = 1
  * A receiver that lives as long as its scope. When that closes, open transfers are dropped and their partial files
  * removed.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Where the content of a file that is sent comes from.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -22,6 +23,7 @@ import { describeFileError } from "./Failure.ts"
  * The local file cannot be sent: it cannot be read, is of a kind that cannot be sent, or changed while it was being sent.
  * `told` is what the receiver may know of it.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -35,6 +37,7 @@ export class FileUnusable extends Schema.TaggedError<FileUnusable>("@qp2p/cli/Fi
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -50,6 +53,7 @@ export interface FileSource {
 /**
  * The bytes that are read at a time.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -61,6 +65,7 @@ const standardInput = new Set(["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"
 /**
  * Whether a path is one for standard input.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */
@@ -99,6 +104,7 @@ const kinds: Partial<Record<FileSystem.File.Type, string>> = {
 /**
  * Opens a path for sending: a file, a named pipe, or standard input as `-`.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

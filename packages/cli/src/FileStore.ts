@@ -1,6 +1,7 @@
 /**
  * Where received content goes.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -14,6 +15,7 @@ import * as PartialFiles from "./PartialFiles.ts"
 /**
  * A file that is being received.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -24,6 +26,7 @@ export interface OpenFile {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -46,6 +49,7 @@ const maxAttempts = 10_000
  * Files in a directory. Content is written under the name of a partial file, and appears under its own when it is complete:
  * at once, and never in place of another file.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -101,6 +105,7 @@ export const directory = Effect.fnUntraced(function* (
 /**
  * Standard output. What is written there cannot be taken back: whether it was right, the exit code says.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

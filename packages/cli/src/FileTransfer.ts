@@ -19,6 +19,7 @@
  *
  * Nothing is retried and nothing is resumed: a transfer works as a whole or leaves nothing behind.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
@@ -42,6 +43,7 @@ import * as Format from "./Format.ts"
  * Bytes of content in a message. Large enough that a message costs nothing, small enough that a few of them do not
  * hold a stream back.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -50,6 +52,7 @@ export const chunkSize = FileSource.chunkSize
 /**
  * Bytes that a header, trailer or result may take.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -58,6 +61,7 @@ export const maxControlSize = 8 * 1024
 /**
  * How long either side waits for the other before it gives up.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -70,6 +74,7 @@ const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/
 /**
  * The first message. `name` is whatever the sender calls the file: untrusted.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -85,6 +90,7 @@ export const Header = Schema.Struct({
 /**
  * The last message of the sender.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -93,6 +99,7 @@ export const Trailer = Schema.Struct({ end: Schema.optionalKey(End), sha256: Sha
 /**
  * The last message of a sender that gives up. `error` is its text: untrusted.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -101,6 +108,7 @@ export const Abandonment = Schema.Struct({ end: End, error: Schema.String })
 /**
  * The receiver's answer.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -110,24 +118,28 @@ export const Result = Schema.Union([
 ])
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Header = typeof Header.Type
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Trailer = typeof Trailer.Type
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Abandonment = typeof Abandonment.Type
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -147,36 +159,42 @@ const codec = <A, I>(schema: Schema.Codec<A, I>) => {
 /**
  * Messages to and from their bytes; decoding yields nothing for bytes that are something else.
  *
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const headerCodec = codec(Header)
 
 /**
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const trailerCodec = codec(Trailer)
 
 /**
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const abandonmentCodec = codec(Abandonment)
 
 /**
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const resultCodec = codec(Result)
 
 /**
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
 export const FileUnusable = FileSource.FileUnusable
 
 /**
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -185,6 +203,7 @@ export type FileUnusable = FileSource.FileUnusable
 /**
  * The receiver answered that it did not take the file. `reason` is its text: untrusted.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -200,6 +219,7 @@ export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/
 /**
  * The receiver stopped taking the content, or did not answer after the end of it.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -215,6 +235,7 @@ export class TransferStalled extends Schema.TaggedError<TransferStalled>("@qp2p/
 /**
  * The receiver confirmed other content than was sent, or answered with something that is no result.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -230,6 +251,7 @@ export class TransferMismatch extends Schema.TaggedError<TransferMismatch>("@qp2
 }
 
 /**
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -244,6 +266,7 @@ export type TransferError =
 /**
  * A file that the receiver has confirmed.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -255,6 +278,7 @@ export interface Sent {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -282,6 +306,7 @@ const abandoned = 1
  * its end, fails on both sides: the receiver is told. A failure or an interruption resets the stream, so that the receiver
  * does not keep half a file.
  *
+ * @stability unstable
  * @category sending
  * @since 0.1.0
  */

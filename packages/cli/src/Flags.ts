@@ -1,6 +1,7 @@
 /**
  * Flags that several commands share, and how their values are read.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Address from "@qp2p/core/Address"
@@ -32,6 +33,7 @@ const readListen = readUnless(Address.unbindable)
 /**
  * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`, `[fe80::1%eth0]:4433`.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -41,6 +43,7 @@ export const parseAddress = (input: string): Option.Option<NetAddress.InetAddres
 /**
  * Reads the address of a peer: as `parseAddress`, but it has to be one that can be dialled.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -61,6 +64,7 @@ const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60
 /**
  * Reads a time span: `500ms`, `2s`, `1.5m`, `2 seconds`. A number without a unit is refused: it would be a guess.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -79,6 +83,7 @@ export const parseDuration = (input: string): Option.Option<Duration.Duration> =
 /**
  * A flag for a whole number in decimal digits, from `min` to `max`.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -107,6 +112,7 @@ const parseInterval = (input: string): Option.Option<Duration.Duration> =>
 /**
  * The peer to talk to.
  *
+ * @stability unstable
  * @category arguments
  * @since 0.1.0
  */
@@ -116,6 +122,7 @@ export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -126,6 +133,7 @@ export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").p
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -141,6 +149,7 @@ export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.S
 /**
  * The directory that files go to.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -156,6 +165,7 @@ export const outDirectory: Flag.Flag<string> = Flag.String("out").pipe(
 /**
  * A flag for a time span.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -170,6 +180,7 @@ export const duration = (name: string, description: string): Flag.Flag<Duration.
   )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -179,6 +190,7 @@ export const idleTimeout: Flag.Flag<Option.Option<Duration.Duration>> = duration
 ).pipe(Flag.optional)
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -195,6 +207,7 @@ export const keepAlive: Flag.Flag<Option.Option<Duration.Duration>> = Flag.Strin
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -213,6 +226,7 @@ export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.S
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -232,6 +246,7 @@ export const externalPort: Flag.Flag<Option.Option<number>> = Flag.String("exter
 /**
  * Whether to have the gateway forward a port.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -243,6 +258,7 @@ export const forwardPort: Flag.Flag<boolean> = Flag.Boolean("forward-port").pipe
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -252,6 +268,7 @@ export const forwardPortOptional: Flag.Flag<boolean> = Flag.Boolean("forward-por
 )
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -263,12 +280,14 @@ export const lease: Flag.Flag<Option.Option<Duration.Duration>> = duration(
 /**
  * What to ask the router in: `any` is whatever it speaks.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type PortMapperName = "any" | "upnp" | "nat-pmp"
 
 /**
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -290,6 +309,7 @@ export const portMapper: Flag.Flag<Option.Option<PortMapperName>> = Flag.Literal
  * A keep-alive that comes later than the idle timeout would never save a connection: when only the timeout is given,
  * the interval is a third of it.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -310,6 +330,7 @@ export const timeouts = (options: {
 /**
  * The address that stands for every interface, in the family of `peer`; port 0.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * How sizes, times and messages look on a terminal.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
@@ -13,6 +14,7 @@ const units = ["B", "kB", "MB", "GB", "TB", "PB"] as const
 /**
  * A number of bytes in decimal units, such as `64.0 MB`. Sizes and rates are counted in the same ones.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -33,6 +35,7 @@ const digits = (value: number, decimals: number): string =>
 /**
  * A time span with as many digits as are worth reading: `0.42 ms`, `12.3 ms`, `1.20 s`, `30 s`, `2 min 5 s`.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -49,6 +52,7 @@ export const duration = (span: Duration.Duration): string => {
 /**
  * Bytes over a time span, in the units of `bytes`: `71.3 MB/s`, `5.7 kB/s`.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -58,6 +62,7 @@ export const throughput = (count: number, span: Duration.Duration): string =>
 /**
  * How long a transfer took, and its rate: `in 1.20 s, 71.3 MB/s`. No bytes have no rate.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -67,6 +72,7 @@ export const took = (count: number, span: Duration.Duration): string =>
 /**
  * SHA-256 as 64 lowercase hexadecimal digits.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -81,6 +87,7 @@ const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "
  * Makes every character visible that could move the cursor, change colours or forge another line. Texts from peers go
  * through this before they reach a terminal.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -101,6 +108,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 /**
  * The text in a payload, or nothing when it is not text: not UTF-8, or with control characters.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -116,6 +124,7 @@ export const asText = (payload: Uint8Array): Option.Option<string> => {
 /**
  * A message on one line: its text, or its length and SHA-256 when it is binary or too long to show.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -128,6 +137,7 @@ export const message = (payload: Uint8Array): string => {
  * The lines that say where an endpoint is reached from near by: a wildcard address is nobody's, so those are the
  * interfaces'.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -138,6 +148,7 @@ export const localAddresses = (endpoint: {
 /**
  * The public address of an endpoint, and why it can be believed or not.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */

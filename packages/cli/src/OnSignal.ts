@@ -2,6 +2,7 @@
  * What Ctrl-C means, and what it means that nobody reads standard output any more. For a command that serves until it is
  * told to stop, that is how it ends well; for one that was still at work it is an interruption.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -13,6 +14,7 @@ import { exitCodes } from "./Failure.ts"
  * gone, since its work is elsewhere (`OutlivesReader`); or the command sees to it, since what it writes there is a file
  * (`Content`).
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -21,6 +23,7 @@ export type OutputUse = "NeedsReader" | "OutlivesReader" | "Content"
 /**
  * How the process ends when it is not the command that ends it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -31,6 +34,7 @@ export interface Ending {
 }
 
 /**
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -39,6 +43,7 @@ export const make = (): Ending => ({ exitCode: undefined, output: "NeedsReader" 
 /**
  * The ending of this process, which the command that runs may change.
  *
+ * @stability unstable
  * @category references
  * @since 0.1.0
  */
@@ -47,6 +52,7 @@ export const OnSignal: Context.Reference<Ending> = Context.Reference("@qp2p/cli/
 /**
  * Says that the running command is meant to be ended by a signal: the exit code is then 0.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -57,6 +63,7 @@ export const endsWell: Effect.Effect<void> = Effect.map(OnSignal, (ending) => {
 /**
  * Says what the running command uses standard output for.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

@@ -9,6 +9,7 @@
  *
  * A transfer cannot be resumed: the protocol has no word for it, and half of a file proves nothing about its hash.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
@@ -25,6 +26,7 @@ import { hostname, networkInterfaces } from "node:os"
  * What has not been written to for this long has no writer any more: twenty times the stall timeout of the commands.
  * Programs that receive with a longer one should not share a directory with them across machines.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -56,6 +58,7 @@ const computeScope = (): string => {
 /**
  * Who writes to a partial file. `run` tells processes apart that have had the same number.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -70,6 +73,7 @@ let ownOwner: Owner | undefined
 /**
  * This process.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -79,6 +83,7 @@ export const self = (): Owner =>
 /**
  * A name that no other file has.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -91,6 +96,7 @@ const named = new RegExp(`^\\.qp2p-(?:([0-9a-f]{12})-([1-9][0-9]{0,9})-([0-9a-f]
 /**
  * Whether a name is that of a partial file, and whose.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -116,6 +122,7 @@ const isAlive = (pid: number): boolean => {
 /**
  * Whether the writer has ended; `unknown` where it cannot be seen from here.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -133,6 +140,7 @@ export const stateOf = (
 /**
  * A partial file that was removed.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -144,6 +152,7 @@ export interface Leftover {
 /**
  * What a look at a directory has come to.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -157,6 +166,7 @@ export interface Cleaned {
  * Removes the partial files in a directory whose writers have ended. Everything else stays as it is: links, directories and
  * files of other names, and what a living receiver writes to. Never fails: what cannot be looked at is left alone.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -215,6 +225,7 @@ const clockOf = Effect.fnUntraced(function* (directory: string) {
 /**
  * Cleans a directory now, and once more when the rest can be told by its age. Tells of each file.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

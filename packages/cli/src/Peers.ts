@@ -5,6 +5,7 @@
  * Each peer has a short queue of its own and one fiber that empties it, so lines arrive in the order they were typed
  * and a peer that does not answer holds nobody else back until its queue is full.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
@@ -17,6 +18,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -36,6 +38,7 @@ export interface Peers {
 const queueLength = 64
 
 /**
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

@@ -2,6 +2,7 @@
  * What a command that waits for peers does about the router: the flags, the mapper that they stand for, and telling on the
  * terminal what becomes of the port.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
@@ -27,6 +28,7 @@ import * as Flags from "./Flags.ts"
 /**
  * The flags of `PortForwarding`, for the commands that have them.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -40,6 +42,7 @@ export const flags = {
 /**
  * What those flags say.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -55,6 +58,7 @@ const isWanted = (input: Input): boolean => input.forwardPort || input.forwardPo
 /**
  * Refuses flags that would do nothing.
  *
+ * @stability unstable
  * @category validation
  * @since 0.1.0
  */
@@ -68,6 +72,7 @@ export const validate = (input: Input): Effect.Effect<void, CliError.ValidationE
 /**
  * The settings of an endpoint that follow from the flags.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -82,6 +87,7 @@ export const config = (
 /**
  * The mapper that a name stands for.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -99,6 +105,7 @@ export const layerNamed = (name: Flags.PortMapperName): Layer.Layer<PortMapper.P
 /**
  * What the router failed with, on one line. When several were asked, what each of them said, unless it is the same.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -115,6 +122,7 @@ export const reasonOf = (error: PortMapperError): string => {
 /**
  * Says on standard error when no port is mapped; for endpoints that start without.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -135,6 +143,7 @@ export const layerTelling = <E, R>(
 /**
  * The mapper that the flags ask for.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -149,6 +158,7 @@ const isPortMapperError = Schema.is(PortMapperError)
 /**
  * As `Failure.fromError`, and when it is the router that failed, with what can be done about it.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -166,6 +176,7 @@ const arrow = (external: unknown, internal: unknown) => `${external} -> ${intern
  * Tells of the port, if there is one, and from then on when it is lost, back or another. Renewals that go well are no
  * news, and neither is one that fails while the lease still runs.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

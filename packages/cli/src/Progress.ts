@@ -1,6 +1,7 @@
 /**
  * How far a transfer is, on standard error: a bar that redraws itself on a terminal, a line per quarter elsewhere.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
@@ -12,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as Format from "./Format.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -56,6 +58,7 @@ const fitted = (text: string, room: number): string => {
  * The bar itself, in 79 columns at most: `big.bin [##########..........]  50 % 32.0 MB of 64.0 MB 71.3 MB/s`. Where the
  * terminal is narrower, it loses the bar, then the size, then the rate; without a total there is only what is done.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -96,6 +99,7 @@ const isDumb = (): boolean => process.env["TERM"] === "dumb"
 const shortestLabel = 8
 
 /**
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

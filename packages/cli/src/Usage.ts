@@ -3,6 +3,7 @@
  * flag, so it would see `-h`, and show the help, in a text such as `-hello` or a time span such as `-5h`; and it would ask
  * questions that nobody is there to answer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Command from "effect/cli/Command"
@@ -11,6 +12,7 @@ import * as Completions from "effect/cli/Completions"
 /**
  * What is wrong with a command line: `reason` is one line.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -42,6 +44,7 @@ const hasDash = (word: string): boolean => word.startsWith("-") && word !== "-"
 /**
  * Finds the first word that begins with a dash and is no flag, and a wizard that has nobody to ask.
  *
+ * @stability unstable
  * @category validation
  * @since 0.1.0
  */

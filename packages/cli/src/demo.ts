@@ -1,8 +1,6 @@
 /**
  * What `npm start` runs: three nodes on this machine that find, verify and call each other, and a file that one
  * process sends to another. Every node is a real `qp2p` process.
- *
- * @since 0.1.0
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"

@@ -1,6 +1,7 @@
 /**
  * The command line: subcommands, help, errors and exit codes.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
@@ -27,6 +28,7 @@ import { version } from "./version.ts"
 /**
  * The whole command tree.
  *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -47,6 +49,7 @@ export const command = Command.make("qp2p").pipe(
 /**
  * The command has ended, its reason has been printed, and this is what the process should exit with.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -98,6 +101,7 @@ const checked = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
  * Runs the command line `args`. Whatever goes wrong is printed as one line on standard error and becomes an `Exited`;
  * only an interruption stays one. Logs go to standard error, from level `Error` on unless `--log-level` says otherwise.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

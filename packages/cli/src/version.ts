@@ -1,4 +1,5 @@
 /**
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -9,6 +10,7 @@ const decode = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }
 /**
  * The version of this package, as its package.json has it.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */

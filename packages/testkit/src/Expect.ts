@@ -5,6 +5,7 @@
  * `TestClock`: a test that waits for something which needs the clock to move fails and says so, where it would hang
  * otherwise. None of them moves the clock.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { Close } from "@qp2p/core/Close"
@@ -44,6 +45,7 @@ type Service = Endpoint.Endpoint["Service"]
 /**
  * How long to wait when nothing else is said.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -60,6 +62,7 @@ const turns = 100
  * was another; `Stopped`, the endpoint has ended; `Unexpected`, there should have been nothing; `InvalidAddress`, the
  * `from` that was expected is no address. `seen` is what came instead, the latest ten; `seenInAll` counts all of it.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -91,6 +94,7 @@ export class ExpectationError extends Schema.TaggedError<ExpectationError>("@qp2
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -104,6 +108,7 @@ export interface Options {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -113,6 +118,7 @@ export interface MessageOptions extends Options {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -206,6 +212,7 @@ const messageText = ({ payload, peer }: IncomingMessage, wanted?: Uint8Array) =>
  * The next message, which must be as described; with `skipOthers`, the first that is. What is taken on the way is gone,
  * also when this fails: the error tells of it.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -227,6 +234,7 @@ export const message = (
 /**
  * The next connection that a peer made, which must be from the peer described; with `skipOthers`, the first that is.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -244,6 +252,7 @@ export const connection = (endpoint: Service, options: Options = {}): Effect.Eff
 /**
  * The next end of a connection, whoever made it, which must be as described; with `skipOthers`, the first that is.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -268,6 +277,7 @@ const settle = Effect.forEach(Array.from({ length: turns }), () => Effect.yieldN
  * takes no time on `MemoryTransport`; over real sockets a message may be on its way still. A message that is there is
  * taken, and the error tells of it. An endpoint that has stopped is silent. Connections and disconnections do not count.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */

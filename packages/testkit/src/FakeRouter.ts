@@ -4,6 +4,7 @@
  *
  * It forwards nothing; for that there are `Gateway` and `TestPortMapper`. Its leases and pauses are on Effect's clock.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { SocketError } from "@qp2p/core/EndpointError"
@@ -42,6 +43,7 @@ import type { Misbehaviour } from "./Misbehaviour.ts"
 /**
  * The protocols that ports are mapped in.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -50,6 +52,7 @@ export type Protocol = DeviceProtocol
 /**
  * A mapping that the router has. `internal` is as it was asked for, `left` what is left of its lease.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -73,6 +76,7 @@ export interface Mapping {
  * - `ExternalAddress`, `Map`, `Unmap` (NAT-PMP), `Announce`, `Map`, `Unmap` (PCP), with their fields;
  * - `UnknownVersion`, of NAT-PMP or PCP, when the router does not speak it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -88,6 +92,7 @@ export interface Request {
  * Where searches for routers go: it stands for the multicast group of UPnP, which a test should not talk to. Every router
  * of the segment answers, in the order in which they were made.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -97,6 +102,7 @@ export interface Segment {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -114,6 +120,7 @@ export interface Options {
 }
 
 /**
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -181,6 +188,7 @@ const neighbour = "192.0.2.200"
 /**
  * A segment without routers.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -198,6 +206,7 @@ export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Eff
 /**
  * A router that lives as long as the scope, on ports that the system chooses.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -293,6 +302,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /**
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Gateways with a network of their own behind them: home routers, and what providers put in front of those.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
@@ -17,12 +18,14 @@ import type { Nat, NatKind as Kind } from "./internal/network/nat.ts"
  * - `PortRestricted`: only sockets that it has sent to can.
  * - `Symmetric`: likewise, and each of them sees it at another port. No peer learns a port that works for others.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type NatKind = Kind
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -45,6 +48,7 @@ export interface Options {
 /**
  * A gateway on the network. `TestPortMapper.layerHost` opens ports on it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -66,6 +70,7 @@ export interface Gateway {
  * A host on the network, in the public part of it or behind a gateway. Two hosts behind different gateways may have the
  * same address; what is said of an address then holds for both.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

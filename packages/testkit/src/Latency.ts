@@ -1,6 +1,7 @@
 /**
  * How long packets are on their way: always the same time, or times drawn from the seed of the network.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { type Check, duration, func, InvalidArgument, ofValue } from "@qp2p/core/InvalidArgument"
@@ -12,6 +13,7 @@ const TypeId = "~@qp2p/testkit/Latency"
 /**
  * Draws times. They are rounded up to whole milliseconds, so that a test's clock has fewer of them to visit.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -22,6 +24,7 @@ export interface Distribution {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -30,6 +33,7 @@ export type Input = Duration.Input | Distribution
 /**
  * A distribution of your own: `sample` yields milliseconds, and what is not more than 0 counts as 0.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -59,6 +63,7 @@ const misuse = (given: Readonly<Record<string, readonly [value: unknown, check: 
 /**
  * Each time between the two is as likely as any other.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -72,6 +77,7 @@ export const uniform = (shortest: Duration.Input, longest: Duration.Input): Dist
 /**
  * Times around a mean: two thirds of them are within one deviation of it.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -87,6 +93,7 @@ export const normal = (mean: Duration.Input, deviation: Duration.Input): Distrib
  * Mostly not much more than the shortest, and rarely very long: what queues on the way do. `extra` is the mean of what
  * comes on top.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -100,6 +107,7 @@ export const exponential = (shortest: Duration.Input, extra: Duration.Input): Di
 /**
  * What `input` means, with its draws from `random`: a function that yields milliseconds.
  *
+ * @stability unstable
  * @category getters
  * @since 0.1.0
  */
@@ -113,6 +121,7 @@ export const sampler = (input: Input, random: () => number): (() => number) => {
 }
 
 /**
+ * @stability unstable
  * @category guards
  * @since 0.1.0
  */

@@ -8,6 +8,7 @@
  * right after a fork moves the time before the answer has come, and timeouts may fire. With a latency, however small,
  * everything happens when it should.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { ofOptions, untyped } from "@qp2p/core/InvalidArgument"
@@ -29,6 +30,7 @@ import type { NetworkControl, Place, Places } from "./NetworkControl.ts"
  * Packets that a partition or a gateway keeps back are sent again after 1 second, 2, 4 and so on, and at once when the
  * network is healed or mended: a connection that has not timed out by then goes on.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -48,6 +50,7 @@ export class MemoryNetwork extends Context.Service<
 >()("@qp2p/testkit/MemoryNetwork") {}
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -59,6 +62,7 @@ export interface Options {
 /**
  * A network with nothing on it. It stops when the scope closes.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -88,6 +92,7 @@ export const makeWith = Effect.fnUntraced(function* (
 /**
  * `makeWith` without options.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -96,6 +101,7 @@ export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> =
 /**
  * A network of its own. Endpoints that are to reach each other must share one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -105,6 +111,7 @@ export const layerWith = (options: Options): Layer.Layer<MemoryNetwork> =>
 /**
  * `layerWith` without options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -6,6 +6,7 @@
  * heard. Windows are fixed: 256 KiB a stream, 256 KiB under way in a connection, 1,024 streams. `maxSendRate` and
  * `stallTimeout` are not modelled.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { unbindable, undiallable } from "@qp2p/core/Address"
@@ -152,6 +153,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
  * Binds sockets on the network given. Port 0 counts up from 49152 for each address; a wildcard address is reached as the
  * loopback address of its family.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -164,6 +166,7 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
  * Binds sockets on one host of the network given: at its address, or at the wildcard address, which means the same. It
  * may be behind a gateway.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -177,6 +180,7 @@ export const makeHost = Effect.fnUntraced(function* (
 /**
  * On a network that the program has already, usually to share it or to break it.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -185,6 +189,7 @@ export const layer: Layer.Layer<Transport, never, MemoryNetwork.MemoryNetwork> =
 /**
  * `makeHost` as a layer.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -196,6 +201,7 @@ export const layerHost = (
 /**
  * With a network of its own, for the test to get at.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -206,6 +212,7 @@ export const layerNetworkWith = (
 /**
  * `layerNetworkWith` without options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

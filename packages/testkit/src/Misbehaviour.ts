@@ -1,6 +1,7 @@
 /**
  * What routers do wrong: the ways in which a `FakeRouter` can be told to answer badly, or not at all.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
@@ -9,6 +10,7 @@ import type * as Duration from "effect/Duration"
 /**
  * The actions of UPnP that the router knows.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -17,6 +19,7 @@ export type Action = "GetExternalIPAddress" | "AddPortMapping" | "DeletePortMapp
 /**
  * What is asked for over HTTP: the description of the router, or one of its actions.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -26,6 +29,7 @@ export type Page = "Description" | Action
  * How far an exchange over HTTP gets before it stops: the request has been read, the head of the answer has been sent,
  * the head and half of the body, or all of it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -44,6 +48,7 @@ export type Moment = "Request" | "Head" | "HalfBody" | "Body"
  * - `BlankLines`: with blank lines before the status line.
  * - `Continue`: after a head of status 100.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -68,6 +73,7 @@ export type HeadStyle =
  * - `UnendedChunks`: in chunks without the last, which is empty; then the connection is closed.
  * - `NoChunks`: it says that there are chunks, and there are none.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -76,6 +82,7 @@ export type Framing = "Close" | "Open" | "Chunks" | "LooseChunks" | "UnendedChun
 /**
  * How the headers of an answer to a search are written: as in `HeadStyle`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -84,6 +91,7 @@ export type SearchStyle = Extract<HeadStyle, "LineFeeds" | "Spaces" | "NoSpaces"
 /**
  * What is asked for in NAT-PMP and PCP: the external address, for which PCP has no request, or a mapping, or its removal.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -172,6 +180,7 @@ export type Question = "ExternalAddress" | "Map"
  * - `DeafToVersion`: packets of a version are not answered, not even with "I do not speak this version".
  * - `ShortPorts`: the ports in NAT-PMP's answers are cut to eight bits.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -255,6 +264,7 @@ export type Misbehaviour = Data.TaggedEnum<{
 const misbehaviour = Data.taggedEnum<Misbehaviour>()
 
 /**
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * What a test does to a network, whichever packets are on it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
@@ -12,12 +13,14 @@ import type * as Latency from "./Latency.ts"
  * A socket such as `"10.0.0.1:4433"`, or a host with all of its sockets such as `"10.0.0.1"`. Whether anything is bound
  * there does not matter. A socket behind a gateway is known by its own address and by the one that it is seen at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Place = NetAddress.InetAddressInput | NetAddress.IpAddress
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -28,6 +31,7 @@ export type Places = Place | ReadonlyArray<Place>
  * that before the one for all; among equals the latest counts. Of a socket behind a gateway `from` is its own address, and
  * `to` the one that is sent to.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -37,6 +41,7 @@ export interface Direction {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

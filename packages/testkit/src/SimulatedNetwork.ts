@@ -8,6 +8,7 @@
  * timeouts, and `TestClock` does not move that. For the same reason the seed decides what happens to the first, the
  * second and the hundredth datagram, and not which datagram comes first: two runs are alike and not the same.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import {
@@ -45,6 +46,7 @@ import type { Direction, NetworkControl, Places } from "./NetworkControl.ts"
 /**
  * What becomes of datagrams. Each probability is from 0 to 1, and 0 by default.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -64,6 +66,7 @@ export interface Faults {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -78,6 +81,7 @@ export interface Options extends Faults {
 /**
  * How many datagrams there were, and what became of them.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -97,6 +101,7 @@ export interface Counts {
 /**
  * The network that the sockets of `layerTransport` share, and what a test does to it.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -121,6 +126,7 @@ export class SimulatedNetwork extends Context.Service<
 /**
  * A network with nothing on it. It stops when the scope closes.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -185,6 +191,7 @@ const changeOf = ({ corruption, duplication, loss, mtu, reordering, reorderingDe
 })
 
 /**
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -193,6 +200,7 @@ export const layer = (options?: Options): Layer.Layer<SimulatedNetwork> => Layer
 /**
  * The QUIC driver on the network that the program has, on a machine that has every address.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -207,6 +215,7 @@ export const layerTransport: Layer.Layer<Transport, never, SimulatedNetwork> = L
  * The QUIC driver on one host of the network, at its address or at the wildcard address, which means the same. It may be
  * behind a gateway.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -6,6 +6,7 @@
  * scope closes. A renewal that fails is tried again at the next half; a mapping that nobody renews ends with its lease.
  * The status of each mapping says so, and says `Lost` at once when the mapper is told to forget.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { Failed, Lost, Mapped, type MappingStatus, Remapped, Renewing } from "@qp2p/core/MappingStatus"
@@ -53,6 +54,7 @@ import { Realm } from "./internal/network/realm.ts"
 /**
  * One thing that the mapper was asked or did by itself, and what came of it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -68,6 +70,7 @@ export interface Call {
 /**
  * A port that the gateway forwards: packets to `external` arrive at `internal`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -77,6 +80,7 @@ export interface Forwarding {
 }
 
 /**
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -100,6 +104,7 @@ export class TestPortMapper extends Context.Service<
 >()("@qp2p/testkit/TestPortMapper") {}
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -281,6 +286,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
 /**
  * A mapper without a network: it grants the port that is wished for, or the internal one, or the next that is free.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -309,6 +315,7 @@ export const layer = (options: Options = {}): Layer.Layer<PortMapper | TestPortM
 /**
  * Opens ports on the gateway that `host` is behind.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -5,6 +5,7 @@
  * built when everything in it is connected, which takes round trips. With latency under `TestClock` somebody has to move
  * the clock meanwhile: build first and set the latency then, or fork what needs the layer and adjust the clock beside it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { BootstrapError } from "@qp2p/core/Bootstrap"
@@ -30,6 +31,7 @@ type Service = Endpoint.Endpoint["Service"]
 const concurrentDials = 16
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -44,6 +46,7 @@ export interface Options {
 }
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -54,6 +57,7 @@ export interface SizedOptions extends Options {
 /**
  * What the layers need.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -62,6 +66,7 @@ export type Requirements = Transport | PortMapper
 /**
  * Two endpoints that have not met yet: indices 0 and 1.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -72,6 +77,7 @@ export class Pair extends Context.Service<Pair, { readonly one: Service; readonl
 /**
  * A hub, index 0, and leaves, from 1 on. Each leaf has the hub as its contact and a connection with it.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -83,6 +89,7 @@ export class Star extends Context.Service<Star, { readonly hub: Service; readonl
  * Endpoints of which every two have one connection. The one with the higher index dialled, so the other finds it among
  * its incoming connections.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -125,6 +132,7 @@ const endpoint = (
   )
 
 /**
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -141,6 +149,7 @@ export const layerPair = (options: Options = {}): Layer.Layer<Pair, EndpointErro
  * A star with `size` leaves, which start one after the other. Fails when the hub does not answer one of them. When the
  * hub verified a leaf it dialled it, so the leaf has an incoming connection to tell of, and its end.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -193,6 +202,7 @@ const failsWhenLost = (connection: Connection) =>
  * A mesh of `size` endpoints. Built when both ends of every connection have it; fails when a dial does, or when a
  * connection is lost before that.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -21,6 +21,7 @@
  *
  * On `MemoryTransport` under `TestClock` the same program gives the same lines.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { effect, ofOptions, ofValue, optional, text as isText, unless, untyped } from "@qp2p/core/InvalidArgument"
@@ -42,12 +43,14 @@ import * as MemoryTransport from "./MemoryTransport.ts"
 /**
  * How many lines are kept when nothing else is said.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const defaultCapacity = 1_000
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -59,6 +62,7 @@ export interface Options {
 /**
  * What has happened so far.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -79,6 +83,7 @@ export class TrafficTrace extends Context.Service<
 /**
  * A trace with no lines yet. Its time begins now.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -106,6 +111,7 @@ export const make = (options?: Options): Effect.Effect<TrafficTrace["Service"]> 
 /**
  * A trace by itself, for `layerTransport` and `layerNetwork` to write to: several transports may share one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -115,6 +121,7 @@ export const layerTrace = (options?: Options): Layer.Layer<TrafficTrace> => Laye
  * The transport given, writing to the trace given. It behaves as before: what it costs is a line for each event, and a
  * copy of each message while it is under way.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -129,6 +136,7 @@ export const layerTransport: Layer.Layer<Transport, never, Transport | TrafficTr
 /**
  * The network given; what a test does to it is a line in the trace given.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -144,6 +152,7 @@ export const layerNetwork: Layer.Layer<MemoryNetwork.MemoryNetwork, never, Memor
 /**
  * The transport given, and a trace of it.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -153,6 +162,7 @@ export const layerWith = (options: Options): Layer.Layer<TrafficTrace | Transpor
 /**
  * `layerWith` the defaults.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -161,6 +171,7 @@ export const layer: Layer.Layer<TrafficTrace | Transport, never, Transport> = la
 /**
  * `MemoryTransport.layerNetworkWith`, and a trace of the traffic and of what the test does to the network.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -184,6 +195,7 @@ export const layerMemoryWith = (
 /**
  * `layerMemoryWith` the defaults.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -193,6 +205,7 @@ export const layerMemory: Layer.Layer<TrafficTrace | Transport | MemoryNetwork.M
  * Prints the trace with `Console.error`, after a line that says how much of it there is. A `TestConsole`, which
  * `it.effect` provides, keeps to itself what it is told: then the process's own console gets it too.
  *
+ * @stability unstable
  * @category printing
  * @since 0.1.0
  */
@@ -211,6 +224,7 @@ export const print: Effect.Effect<void, never, TrafficTrace> = Effect.gen(functi
  * Prints the trace when `self` does not succeed: when it fails, when it dies, as of an assertion, and when it is
  * interrupted, as by the time limit of a test.
  *
+ * @stability unstable
  * @category printing
  * @since 0.1.0
  */

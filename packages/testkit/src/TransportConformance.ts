@@ -10,6 +10,7 @@
  * TransportConformance.suite("QuicheTransport", QuicheTransport.layer())
  * ```
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { Transport } from "@qp2p/core/Transport"
@@ -23,6 +24,7 @@ import { groups } from "./internal/conformance/rules.ts"
 /**
  * Where and how patiently the suite tries a transport.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -49,6 +51,7 @@ export interface Options {
  * Declares the suite under `name`. Each test builds `layer` anew and runs on the live clock: it waits for what is to
  * happen, not for time to pass, except where a rule is about time (idle timeouts of a second or more).
  *
+ * @stability unstable
  * @category tests
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * `qp2p doctor`: can peers reach this machine, and if not, what can be done about it?
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { PortMapper } from "@qp2p/core/PortMapper"
@@ -24,6 +25,7 @@ import * as PortForwarding from "../PortForwarding.ts"
 import { version } from "../version.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -40,6 +42,7 @@ const toJson = Schema.encodeEffect(ReportJson)
  * Looks at this machine, its router and the contacts, and prints what it found. Ends with `Ended` unless peers can reach
  * this machine.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -62,6 +65,7 @@ const exitCodesHelp =
   "says what to do; 2 wrong usage or settings; 3 it takes a contact to find out."
 
 /**
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * `qp2p node`: a peer that talks, answers and stays.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
@@ -33,6 +34,7 @@ import * as Peers from "../Peers.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -47,6 +49,7 @@ export interface NodeOptions {
 /**
  * The pauses between two attempts to reach a contact that was lost.
  *
+ * @stability unstable
  * @category schedules
  * @since 0.1.0
  */
@@ -62,6 +65,7 @@ const polo = encoder.encode("polo")
 /**
  * Runs a node on the endpoint in context, until it is interrupted or the endpoint stops.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -213,6 +217,7 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * `qp2p ping`: can a peer be reached, and how far away is it?
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { Connection } from "@qp2p/core/Connection"
@@ -20,6 +21,7 @@ import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -32,6 +34,7 @@ export interface PingOptions {
 /**
  * The smallest, the middle and the largest of some time spans; nothing for none.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -59,6 +62,7 @@ export const spread = (
  * That one is there all the time: a peer that tells its user who comes and goes tells of one that came and went, and of
  * none of the connections beside it.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -108,6 +112,7 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * `qp2p receive`: takes files and messages.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -27,6 +28,7 @@ import * as PartialFiles from "../PartialFiles.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -45,6 +47,7 @@ const toOutput = "-"
  * Receives on the endpoint in context: for ever, or until one file or message has come when `once` is set, or one file when
  * it goes to standard output.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -125,6 +128,7 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * `qp2p send`: one message or one file to one peer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -30,6 +31,7 @@ import * as Progress from "../Progress.ts"
 /**
  * Sends a text and waits until the peer has it.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -49,6 +51,7 @@ export const sendText = Effect.fnUntraced(function* (
 /**
  * Sends a file and waits until the peer has confirmed its hash.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -93,6 +96,7 @@ const pathProblem = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -5,6 +5,7 @@
  * A contact that dials back the socket that asked it proves nothing: every router lets answers in. So the socket that is
  * looked at never sends the contact anything, and another one asks the contact to dial it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Address from "@qp2p/core/Address"
@@ -32,6 +33,7 @@ import { Machine } from "./Machine.ts"
 import { type Contact, type DialBack, type Findings, kindOf, type Mapping } from "./Report.ts"
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -45,6 +47,7 @@ export interface Options {
  * to unmap, are less than 20 seconds. A contact takes 5 of them to say that it cannot reach somebody; a dial that has
  * failed may be noticed up to 2 seconds late.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -91,6 +94,7 @@ const at = (address: NetAddress.InetAddress, port: number): NetAddress.InetAddre
  * Ends within `limits`, whatever the network does; fails only when `listen` cannot be listened on. The mapping is gone
  * when this is done.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

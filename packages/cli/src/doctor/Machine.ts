@@ -1,6 +1,7 @@
 /**
  * What can be known without asking a peer: this machine's addresses, and what its router says.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as HomeRouter from "@qp2p/upnp/HomeRouter"
@@ -16,6 +17,7 @@ import { networkInterfaces } from "node:os"
 /**
  * An address of an interface, without a zone.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -27,6 +29,7 @@ export interface Interface {
 /**
  * The machine that the command runs on.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -73,6 +76,7 @@ const outbound = (family: NetAddress.IpFamily): Effect.Effect<Option.Option<NetA
 }
 
 /**
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * What `qp2p doctor` has found out; with `--json`, what it prints. Addresses are texts there, and what is unknown is null.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as HomeRouter from "@qp2p/upnp/HomeRouter"
@@ -12,12 +13,14 @@ import * as Schema from "effect/Schema"
  * local IPv6), in that of a provider's customers (`Shared`: RFC 6598, carrier-grade NAT), on the same cable
  * (`LinkLocal`) or on the same machine (`Loopback`); or nobody (`Special`: documentation, multicast, reserved).
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const AddressKind = Schema.Literals(["Public", "Private", "Shared", "LinkLocal", "Loopback", "Special"])
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -32,6 +35,7 @@ const isGlobal = (address: NetAddress.Ipv6Address): boolean => {
 }
 
 /**
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -46,6 +50,7 @@ export const kindOf = (input: NetAddress.IpAddress): AddressKind => {
 /**
  * An address of this machine.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -59,6 +64,7 @@ export const Interface = Schema.Struct({
  * What the router answered in one protocol: `Spoken`, with the address that it says it has outside, or `Failed`, which may
  * be no answer. `error` is the name of the error class; `by` the host and port that answered; `version` the UPnP service.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -79,6 +85,7 @@ export const Protocol = Schema.Struct({
  * The port that was mapped on trial; it is removed again before the report is printed. `Skipped` where no port can be
  * mapped: for IPv6, and for loopback addresses, for which the router is not asked at all.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -93,6 +100,7 @@ export const Mapping = Schema.Union([
 ])
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -103,6 +111,7 @@ export type Mapping = typeof Mapping.Type
  * there gets there for everybody, and not because the router lets answers in. `Elsewhere`: a peer answers there, and it is
  * not the one that was looked at.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -115,6 +124,7 @@ export const DialBack = Schema.Union([
 ])
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -124,6 +134,7 @@ export type DialBack = typeof DialBack.Type
  * What a contact says: where it sees us, whether it can dial us at that address without a mapping (`asIs`), and at the
  * mapped port (`mapped`). `Silent`: it could not be reached, or said nothing that makes sense.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -141,6 +152,7 @@ export const Contact = Schema.Struct({
 })
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -150,6 +162,7 @@ export type Contact = typeof Contact.Type
  * Everything that was found out. `outbound` is the local address that packets to the Internet leave by; `listen` where
  * the endpoint listened that was looked at.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -164,6 +177,7 @@ export const Findings = Schema.Struct({
 })
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -183,6 +197,7 @@ export type Findings = typeof Findings.Type
  * - `NoGateway`: this machine has no way to the Internet.
  * - `Unknown`: it takes a contact to find out.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -202,6 +217,7 @@ export const VerdictName = Schema.Literals([
 ])
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -211,6 +227,7 @@ export type VerdictName = typeof VerdictName.Type
  * What the findings come to. `address` is where peers outside (or in this network) reach us; `exitCode` is that of the
  * command.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -223,18 +240,21 @@ export const Verdict = Schema.Struct({
 })
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Verdict = typeof Verdict.Type
 
 /**
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const Report = Schema.Struct({ version: Schema.String, verdict: Verdict, ...Findings.fields })
 
 /**
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -243,6 +263,7 @@ export type Report = typeof Report.Type
 /**
  * A report as one line of JSON.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */

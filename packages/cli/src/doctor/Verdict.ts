@@ -1,6 +1,7 @@
 /**
  * From what `qp2p doctor` has found out to what a person can do about it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
@@ -42,6 +43,7 @@ const giveContact = "Give a peer outside of this network as --contact, and it is
  * The verdict. What a contact outside has tried comes first; then what the router says; a contact in a network of ours
  * says nothing about the Internet, and counts when there is no other.
  *
+ * @stability unstable
  * @category verdicts
  * @since 0.1.0
  */

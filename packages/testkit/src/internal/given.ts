@@ -1,8 +1,4 @@
-/**
- * What callers without types hand over.
- *
- * @since 0.1.0
- */
+/** What callers without types hand over. */
 import * as InvalidArgument from "@qp2p/core/InvalidArgument"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"

@@ -1,8 +1,4 @@
-/**
- * Rules about callbacks and what they may do.
- *
- * @since 0.1.0
- */
+/** Rules about callbacks and what they may do. */
 import { ApplicationClosed, LocallyClosed } from "@qp2p/core/Close"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"

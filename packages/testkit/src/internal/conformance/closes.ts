@@ -1,8 +1,4 @@
-/**
- * Rules about the end of connections and sockets.
- *
- * @since 0.1.0
- */
+/** Rules about the end of connections and sockets. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed } from "@qp2p/core/Close"
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,4 @@
-/**
- * Rules about binding and dialling.
- *
- * @since 0.1.0
- */
+/** Rules about binding and dialling. */
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,4 @@
-/**
- * Rules about streams that end before their time.
- *
- * @since 0.1.0
- */
+/** Rules about streams that end before their time. */
 import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,4 @@
-/**
- * Rules about receivers that take their time.
- *
- * @since 0.1.0
- */
+/** Rules about receivers that take their time. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import {

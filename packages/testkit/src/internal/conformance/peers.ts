@@ -1,8 +1,4 @@
-/**
- * Sockets that write down what they are told.
- *
- * @since 0.1.0
- */
+/** Sockets that write down what they are told. */
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionError } from "@qp2p/core/ConnectionError"
 import {

@@ -1,8 +1,4 @@
-/**
- * Rules about what is sent first.
- *
- * @since 0.1.0
- */
+/** Rules about what is sent first. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, type Peer, until } from "./peers.ts"

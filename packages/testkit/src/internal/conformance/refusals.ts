@@ -1,8 +1,4 @@
-/**
- * Rules about dials that fail.
- *
- * @since 0.1.0
- */
+/** Rules about dials that fail. */
 import { ConnectionTimedOut, EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"

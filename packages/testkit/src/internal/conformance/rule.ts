@@ -1,8 +1,4 @@
-/**
- * What a rule is, and what it may depend on.
- *
- * @since 0.1.0
- */
+/** What a rule is, and what it may depend on. */
 import type { SocketError } from "@qp2p/core/EndpointError"
 import type { StreamFailure, Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"

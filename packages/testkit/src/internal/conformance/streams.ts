@@ -1,8 +1,4 @@
-/**
- * Rules about what streams carry.
- *
- * @since 0.1.0
- */
+/** Rules about what streams carry. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { assertSame, connect, type Outcome, pattern, type Peer, Received, text, until } from "./peers.ts"

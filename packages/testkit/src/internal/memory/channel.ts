@@ -1,8 +1,4 @@
-/**
- * One direction of a stream.
- *
- * @since 0.1.0
- */
+/** One direction of a stream. */
 import type { RecvEvents, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 
 /** Bytes that a stream may be ahead of its reader, and that a connection may have under way. */

@@ -1,8 +1,4 @@
-/**
- * Connections and their streams.
- *
- * @since 0.1.0
- */
+/** Connections and their streams. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
 import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"

@@ -1,8 +1,4 @@
-/**
- * One direction of a connection.
- *
- * @since 0.1.0
- */
+/** One direction of a connection. */
 import * as MutableList from "effect/MutableList"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"

@@ -1,8 +1,4 @@
-/**
- * What `MemoryTransport` puts on the network.
- *
- * @since 0.1.0
- */
+/** What `MemoryTransport` puts on the network. */
 import type { BindOptions } from "@qp2p/core/Transport"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"

@@ -1,8 +1,4 @@
-/**
- * What the way between two places is like: how long, how wide, and whether it is cut.
- *
- * @since 0.1.0
- */
+/** What the way between two places is like: how long, how wide, and whether it is cut. */
 import type { Place } from "./place.ts"
 
 /** Yields the time that a packet takes, in milliseconds. */

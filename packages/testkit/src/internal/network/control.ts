@@ -1,8 +1,4 @@
-/**
- * Steers a wire.
- *
- * @since 0.1.0
- */
+/** Steers a wire. */
 import {
   type Fields,
   flag,

@@ -1,8 +1,4 @@
-/**
- * Hosts, and what their sockets can be bound to.
- *
- * @since 0.1.0
- */
+/** Hosts, and what their sockets can be bound to. */
 import { ofRecord, unless } from "@qp2p/core/InvalidArgument"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"

@@ -1,8 +1,6 @@
 /**
  * Network address translation: what a gateway does to the addresses of packets, in the terms of RFC 4787 and, for the
  * four kinds, of RFC 3489.
- *
- * @since 0.1.0
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { type Place, placeAt } from "./place.ts"

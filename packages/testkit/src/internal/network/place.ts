@@ -1,8 +1,4 @@
-/**
- * Where things are: hosts and their sockets.
- *
- * @since 0.1.0
- */
+/** Where things are: hosts and their sockets. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { parsed } from "../given.ts"

@@ -1,8 +1,4 @@
-/**
- * A network that addresses hold in: the public one, or the inside of a gateway.
- *
- * @since 0.1.0
- */
+/** A network that addresses hold in: the public one, or the inside of a gateway. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { Nat } from "./nat.ts"
 import { type Place, placeAt, placeOf } from "./place.ts"

@@ -1,8 +1,4 @@
-/**
- * What happens when, on Effect's clock.
- *
- * @since 0.1.0
- */
+/** What happens when, on Effect's clock. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,4 @@
-/**
- * The way of a packet from one socket to another, through gateways and whatever the network is like.
- *
- * @since 0.1.0
- */
+/** The way of a packet from one socket to another, through gateways and whatever the network is like. */
 import { Conditions } from "./conditions.ts"
 import { Nat } from "./nat.ts"
 import type { Place } from "./place.ts"

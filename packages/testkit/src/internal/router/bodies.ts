@@ -1,8 +1,4 @@
-/**
- * Documents of a router as some write them, and the ways to delimit them.
- *
- * @since 0.1.0
- */
+/** Documents of a router as some write them, and the ways to delimit them. */
 import type { Framing, Misbehaviour, Page } from "../../Misbehaviour.ts"
 import type { Device } from "./device.ts"
 

@@ -1,8 +1,4 @@
-/**
- * Answers over UDP, and the ways to spoil them.
- *
- * @since 0.1.0
- */
+/** Answers over UDP, and the ways to spoil them. */
 import type { Device } from "./device.ts"
 import { answer, questionOf } from "./pmp.ts"
 import type { Udp } from "./sockets.ts"

@@ -1,8 +1,4 @@
-/**
- * What an InternetGatewayDevice says of itself, and where it says so.
- *
- * @since 0.1.0
- */
+/** What an InternetGatewayDevice says of itself, and where it says so. */
 import type { Device } from "./device.ts"
 
 export const descriptionPath = "/rootDesc.xml"

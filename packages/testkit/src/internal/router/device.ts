@@ -1,8 +1,4 @@
-/**
- * A router without its sockets: what all of its protocols share.
- *
- * @since 0.1.0
- */
+/** A router without its sockets: what all of its protocols share. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { Journal } from "./journal.ts"

@@ -1,8 +1,4 @@
-/**
- * Heads of answers, of HTTP and of SSDP, as routers write them.
- *
- * @since 0.1.0
- */
+/** Heads of answers, of HTTP and of SSDP, as routers write them. */
 import type { HeadStyle } from "../../Misbehaviour.ts"
 
 /** A head with all of its line ends, in another way. */

@@ -1,8 +1,4 @@
-/**
- * As much of HTTP/1.1 (RFC 9112) as asking a router needs, and the ways to do it wrong.
- *
- * @since 0.1.0
- */
+/** As much of HTTP/1.1 (RFC 9112) as asking a router needs, and the ways to do it wrong. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Misbehaviour, Moment, Page } from "../../Misbehaviour.ts"

@@ -1,8 +1,4 @@
-/**
- * What the router was asked, and who waits for it to be asked.
- *
- * @since 0.1.0
- */
+/** What the router was asked, and who waits for it to be asked. */
 import * as Effect from "effect/Effect"
 
 export interface Entry {

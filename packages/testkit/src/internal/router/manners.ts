@@ -1,8 +1,4 @@
-/**
- * How the router misbehaves at the moment.
- *
- * @since 0.1.0
- */
+/** How the router misbehaves at the moment. */
 import type { Misbehaviour } from "../../Misbehaviour.ts"
 
 type Tag = Misbehaviour["_tag"]

@@ -1,8 +1,4 @@
-/**
- * NAT-PMP (RFC 6886) and PCP (RFC 6887) as the gateway speaks them. Numbers are big-endian, times are seconds.
- *
- * @since 0.1.0
- */
+/** NAT-PMP (RFC 6886) and PCP (RFC 6887) as the gateway speaks them. Numbers are big-endian, times are seconds. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { Question } from "../../Misbehaviour.ts"
 import type { Device } from "./device.ts"

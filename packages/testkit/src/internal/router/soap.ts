@@ -1,8 +1,4 @@
-/**
- * The actions of WANIPConnection (UPnP Forum, WANIPConnection:1 and :2), as far as mapping ports needs them.
- *
- * @since 0.1.0
- */
+/** The actions of WANIPConnection (UPnP Forum, WANIPConnection:1 and :2), as far as mapping ports needs them. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { Action } from "../../Misbehaviour.ts"

@@ -1,8 +1,4 @@
-/**
- * The sockets of the router, on loopback: nobody else on the network sees them.
- *
- * @since 0.1.0
- */
+/** The sockets of the router, on loopback: nobody else on the network sees them. */
 // A fake router is a real server: it exists to be talked to through the kernel.
 // @effect-diagnostics nodeBuiltinImport:off
 import { SocketError } from "@qp2p/core/EndpointError"

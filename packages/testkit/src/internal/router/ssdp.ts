@@ -1,8 +1,4 @@
-/**
- * The search of UPnP (SSDP; UPnP Device Architecture 1.1, section 1.3), without its multicast group.
- *
- * @since 0.1.0
- */
+/** The search of UPnP (SSDP; UPnP Device Architecture 1.1, section 1.3), without its multicast group. */
 import { deviceType, serviceOf, serviceType } from "./description.ts"
 import type { Device } from "./device.ts"
 import { styled } from "./heads.ts"

@@ -1,8 +1,4 @@
-/**
- * The mappings of a router, whatever protocol they were asked for in, and their leases.
- *
- * @since 0.1.0
- */
+/** The mappings of a router, whatever protocol they were asked for in, and their leases. */
 
 export type Transport = "UDP" | "TCP"
 

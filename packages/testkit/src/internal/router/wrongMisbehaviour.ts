@@ -1,8 +1,4 @@
-/**
- * What callers without types tell a router to do wrong.
- *
- * @since 0.1.0
- */
+/** What callers without types tell a router to do wrong. */
 import type { InvalidArgument } from "@qp2p/core/InvalidArgument"
 import {
   check,

@@ -1,8 +1,4 @@
-/**
- * What happens to datagrams on their way.
- *
- * @since 0.1.0
- */
+/** What happens to datagrams on their way. */
 import { anywhere, Rules } from "../network/conditions.ts"
 import type { Place } from "../network/place.ts"
 

@@ -1,8 +1,4 @@
-/**
- * What `SimulatedNetwork` puts on the network.
- *
- * @since 0.1.0
- */
+/** What `SimulatedNetwork` puts on the network. */
 import { isAt, type Place, placeAt, placeOf } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
 import type { Timeline } from "../network/timeline.ts"

@@ -1,8 +1,4 @@
-/**
- * UDP sockets whose datagrams stay in this process.
- *
- * @since 0.1.0
- */
+/** UDP sockets whose datagrams stay in this process. */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"

@@ -1,8 +1,4 @@
-/**
- * The lines of a trace, and the numbers in them.
- *
- * @since 0.1.0
- */
+/** The lines of a trace, and the numbers in them. */
 import type * as Clock from "effect/Clock"
 import type { Text } from "./text.ts"
 

@@ -1,8 +1,4 @@
-/**
- * What a test does to a network, noted.
- *
- * @since 0.1.0
- */
+/** What a test does to a network, noted. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"

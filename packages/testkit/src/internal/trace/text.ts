@@ -1,8 +1,4 @@
-/**
- * Payloads and wire messages in a few words.
- *
- * @since 0.1.0
- */
+/** Payloads and wire messages in a few words. */
 import { Decoder, type WireMessage } from "@qp2p/core/WireMessage"
 
 /** Bytes of a payload that are shown. */

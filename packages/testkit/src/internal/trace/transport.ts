@@ -1,8 +1,4 @@
-/**
- * A transport that takes down what passes through it.
- *
- * @since 0.1.0
- */
+/** A transport that takes down what passes through it. */
 import type {
   BackingConnection,
   BackingRecvStream,
