@@ -1,4 +1,7 @@
 /**
+ * Tools for tests with qp2p: networks in memory, bad networks, fake routers, traces, and the conformance suite for
+ * transports.
+ *
  * @stability unstable
  * @since 0.1.0
  */
