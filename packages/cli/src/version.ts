@@ -1,4 +1,6 @@
 /**
+ * The version of the command.
+ *
  * @stability unstable
  * @since 0.1.0
  */
@@ -8,7 +10,7 @@ import { createRequire } from "node:module"
 const decode = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))
 
 /**
- * The version of this package, as its package.json has it.
+ * The version of this package, from its package.json.
  *
  * @stability unstable
  * @category constants

@@ -1,5 +1,5 @@
 /**
- * A report as a person reads it.
+ * Prints a report for people.
  *
  * @stability unstable
  * @since 0.1.0
@@ -88,8 +88,7 @@ const contact = ({ address, outcome }: Contact): ReadonlyArray<string> =>
       ]
 
 /**
- * The lines of a report, the verdict last. What routers and peers have said is shown with control characters made
- * visible.
+ * The lines of a report, the verdict last. Control characters in texts of routers and peers are made visible.
  *
  * @stability unstable
  * @category formatting

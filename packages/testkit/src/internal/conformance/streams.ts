@@ -6,7 +6,7 @@ import { type Group, rule } from "./rule.ts"
 
 const nothing = new Uint8Array(0)
 
-/** Answers each question with its own bytes. */
+/** Answers each request with its own bytes. */
 const echo = (peer: Peer) => {
   peer.heed = (stream) => {
     stream.heedEnd = () => {
