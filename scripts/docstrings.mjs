@@ -4,6 +4,7 @@
  */
 import { posix } from "node:path"
 import {
+  isCallExpression,
   isClassDeclaration,
   isComputedPropertyName,
   isConstructorDeclaration,
@@ -11,6 +12,7 @@ import {
   isExportDeclaration,
   isFunctionDeclaration,
   isInterfaceDeclaration,
+  isIntersectionTypeNode,
   isModuleBlock,
   isModuleDeclaration,
   isNamedExports,
@@ -100,26 +102,39 @@ const docstringOf = (node, text) => {
     : comment
 }
 
-/** The members that users see: not what is private, overridden, or named by a symbol; and not the tag of a union. */
-const membersOf = (node) => {
-  if (isTypeAliasDeclaration(node)) return isTypeLiteralNode(node.type) ? membersOf(node.type) : []
-  return node.members.filter(
-    (member) =>
-      member.name !== undefined &&
-      !isConstructorDeclaration(member) &&
-      !isPrivateIdentifier(member.name) &&
-      !isComputedPropertyName(member.name) &&
-      !has(member, ModifierFlags.Private | ModifierFlags.Protected | ModifierFlags.Override) &&
-      member.name.text !== "_tag"
-  )
+/** The object types that a type is made of, itself or as parts of an intersection. */
+const literalsOf = (type) => {
+  if (isTypeLiteralNode(type)) return [type]
+  return isIntersectionTypeNode(type) ? type.types.flatMap(literalsOf) : []
 }
 
-const hasMembers = (node) =>
-  isInterfaceDeclaration(node) ||
-  isClassDeclaration(node) ||
-  isEnumDeclaration(node) ||
-  isTypeAliasDeclaration(node) ||
-  isTypeLiteralNode(node)
+/** The object types in `class X extends Context.Service<X, { ... }>()("X") {}`. */
+const literalsOfBase = (expression) => {
+  const own = expression.typeArguments?.flatMap(literalsOf) ?? []
+  return isCallExpression(expression) ? [...own, ...literalsOfBase(expression.expression)] : own
+}
+
+/** The types whose members are those of a declaration. */
+const typesOf = (node) => {
+  if (isTypeAliasDeclaration(node)) return literalsOf(node.type)
+  if (!isClassDeclaration(node)) return isInterfaceDeclaration(node) || isEnumDeclaration(node) ? [node] : []
+  const bases = node.heritageClauses?.flatMap(({ types }) => types.map(({ expression }) => expression)) ?? []
+  return [node, ...bases.flatMap(literalsOfBase)]
+}
+
+/** The members that users see: not what is private, overridden, or named by a symbol; and not the tag of a union. */
+const membersOf = (node) =>
+  typesOf(node)
+    .flatMap(({ members }) => [...members])
+    .filter(
+      (member) =>
+        member.name !== undefined &&
+        !isConstructorDeclaration(member) &&
+        !isPrivateIdentifier(member.name) &&
+        !isComputedPropertyName(member.name) &&
+        !has(member, ModifierFlags.Private | ModifierFlags.Protected | ModifierFlags.Override) &&
+        member.name.text !== "_tag"
+    )
 
 /** What is declared: `[name, nodes]`, where an overloaded function has several nodes. */
 const declarationsOf = (statements, isExported) => {
@@ -146,10 +161,9 @@ const wrongExports = (statements, text, isExported, prefix = "") =>
       const all = has(at, ModifierFlags.Ambient) ? () => true : exported
       return [...wrongExport(nodes, text, path), ...wrongExports(inner, text, all, `${path}.`)]
     }
-    const members = hasMembers(at) ? membersOf(at) : []
     return [
       ...wrongExport(nodes, text, path),
-      ...members.flatMap((member) => {
+      ...membersOf(at).flatMap((member) => {
         const name = `${path}.${member.name.text}`
         const docstring = docstringOf(member, text)
         if (docstring === undefined) return [[member, name, "has no docstring"]]

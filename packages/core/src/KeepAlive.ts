@@ -1,6 +1,7 @@
 /**
  * Keep-alive: how often a transport pings an idle connection so that it does not time out (RFC 9000, section 10.1.2).
  *
+ * @stability unstable
  * @since 0.1.0
  */
 
@@ -11,6 +12,7 @@ const share = 1 / 3
  * The shortest interval between pings, in milliseconds: 50. A peer whose idle timeout needs pings more often sends them
  * itself.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -19,6 +21,10 @@ export const shortestInterval = 50
 /**
  * The interval that keeps a connection: the one that is wished, or less when the idle timeout that both sides agreed on
  * is short. All in milliseconds; `Infinity` is never.
+ *
+ * @stability unstable
+ * @category conversions
+ * @since 0.1.0
  */
 export const keepAliveInterval = (wished: number, idleTimeout: number): number =>
   wished === Infinity ? Infinity : Math.min(wished, Math.max(idleTimeout * share, shortestInterval))

@@ -1,6 +1,7 @@
 /**
  * Why one stream failed while its connection lives on.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -10,6 +11,7 @@ import * as Schema from "effect/Schema"
  * (RFC 9000, sections 19.4 and 19.5). `code` is the application's, 0 to 2^53 - 1; also 0 where QUIC had no occasion to
  * tell it.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -26,6 +28,7 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>("@qp2p/core
  * The stream has ended: it was finished, reset or stopped by this side, or the peer finished it and everything has
  * been read.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -36,12 +39,18 @@ export class StreamGone extends Schema.TaggedError<StreamGone>("@qp2p/core/Strea
 }
 
 /**
+ * Why a stream ended, told by the transport.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const StreamError = Schema.Union([StreamStopped, StreamGone])
 
 /**
+ * Why a stream ended, told by the transport.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

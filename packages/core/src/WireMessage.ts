@@ -16,6 +16,7 @@
  *
  * Plain functions and a class, called synchronously for each chunk: a message costs no fiber on its way through.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as NetAddress from "effect/net/NetAddress"
@@ -28,6 +29,7 @@ import { SerializationError } from "./SendError.ts"
 /**
  * Bytes before the body of each frame.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -36,6 +38,7 @@ export const headerLength = 9
 /**
  * Bytes of the largest frame of a control message: an IPv6 address with its kind, octets and port.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -44,17 +47,20 @@ export const largestControlFrame = headerLength + controlBody.longest
 /**
  * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface UserMessage {
   readonly _tag: "UserMessage"
+  /** The bytes of the application. */
   readonly payload: Uint8Array
 }
 
 /**
  * Asks the peer which address it sees us at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -65,39 +71,46 @@ export interface EndpointEchoReq {
 /**
  * Answers `EndpointEchoReq`: the address that the peer is seen at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointEchoResp {
   readonly _tag: "EndpointEchoResp"
+  /** The address at which the peer sees the asker. */
   readonly address: NetAddress.InetAddress
 }
 
 /**
  * Asks the peer whether it can reach us at `address`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointVerificationReq {
   readonly _tag: "EndpointVerificationReq"
+  /** The address to dial. */
   readonly address: NetAddress.InetAddress
 }
 
 /**
  * Answers `EndpointVerificationReq`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointVerificationResp {
   readonly _tag: "EndpointVerificationResp"
+  /** Whether the address could be dialled. */
   readonly reachable: boolean
 }
 
 /**
  * What endpoints say to each other; an application never sees these.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -106,6 +119,7 @@ export type ControlMessage = EndpointEchoReq | EndpointEchoResp | EndpointVerifi
 /**
  * The content of one frame.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -120,6 +134,7 @@ const maxLength = 0xffff_ffff
  * Whether `payload` can be sent as one user message: a `Uint8Array`, of whatever realm, of 1 to `maxMessageSize` bytes,
  * and no more than a header can tell (2^32 - 1). The encoders do not check its length.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -173,6 +188,7 @@ const flags = args.oneOf(userFlag, controlFlag)
  * The header of a body of `length` bytes (1 to 2^32 - 1), for writing a large payload without copying it. The flag is
  * 0 for a user message, 1 for a control message.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -188,6 +204,7 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
  * A user message in one piece: header and a copy of `payload`, which `checkPayload` must have passed. The result may
  * be a view of a larger buffer.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -201,6 +218,7 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
 /**
  * As `encodeUser`, into the bytes of `frames` from `at`, where there must be room. Returns the offset after it.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -222,6 +240,7 @@ const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): Serializa
 /**
  * Any message in one piece. A user payload is copied, and `checkPayload` must have passed it.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -262,6 +281,7 @@ const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.opt
 /**
  * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */

@@ -78,6 +78,21 @@ export class Lidded extends inner.Base {
 }
 
 /**
+ * Opens boxes.
+ *
+ * @category services
+ * @since 0.1.0
+ * @stability unstable
+ */
+export class Opener extends inner.Service<
+  Opener,
+  inner.Shared & {
+    /** The number of boxes. */
+    readonly count: number
+  }
+>()("Opener") {}
+
+/**
  * How many sides a box has.
  *
  * @category constants
@@ -219,6 +234,7 @@ describe("docstrings", () => {
     ["a member of an interface", "  /** The number in the box, 0 or more. */\n", "", "Box.content", "has no docstring"],
     ["a method of an interface", "/** Empties the box. */", "", "Box.clear", "has no docstring"],
     ["a member of a class", "/** Opens the lid. */", "/** @internal */", "Lidded.open", "has no sentence"],
+    ["a member of a service", "    /** The number of boxes. */\n", "", "Opener.count", "has no docstring"],
     [
       "a member of a type",
       "/** Whether the lid is open. */",

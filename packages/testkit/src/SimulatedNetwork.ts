@@ -126,6 +126,7 @@ export class SimulatedNetwork extends Context.Service<
      * port, and packets to the former one are dropped.
      */
     readonly rebind: (places: Places) => Effect.Effect<void, NetAddress.NetAddressError>
+    /** The number of datagrams so far, by what happened to them. */
     readonly counts: Effect.Effect<Counts>
     /** Opens sockets for `QuicheTransport.layer`, on a host that has every address. */
     readonly openSocket: (address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>

@@ -76,9 +76,15 @@ export type Requirements = Transport | PortMapper
  * @category services
  * @since 0.1.0
  */
-export class Pair extends Context.Service<Pair, { readonly one: Service; readonly two: Service }>()(
-  "@qp2p/testkit/Topology/Pair"
-) {}
+export class Pair extends Context.Service<
+  Pair,
+  {
+    /** The endpoint with the index 0. */
+    readonly one: Service
+    /** The endpoint with the index 1. */
+    readonly two: Service
+  }
+>()("@qp2p/testkit/Topology/Pair") {}
 
 /**
  * A hub, index 0, and leaves, from index 1. Each leaf has the hub as its contact and a connection with it.
@@ -87,9 +93,15 @@ export class Pair extends Context.Service<Pair, { readonly one: Service; readonl
  * @category services
  * @since 0.1.0
  */
-export class Star extends Context.Service<Star, { readonly hub: Service; readonly leaves: ReadonlyArray<Service> }>()(
-  "@qp2p/testkit/Topology/Star"
-) {}
+export class Star extends Context.Service<
+  Star,
+  {
+    /** The endpoint with the index 0. */
+    readonly hub: Service
+    /** The other endpoints, in the order of their indices. */
+    readonly leaves: ReadonlyArray<Service>
+  }
+>()("@qp2p/testkit/Topology/Star") {}
 
 /**
  * Endpoints of which every two share one connection. The endpoint with the higher index dialled it, so the other one
@@ -99,9 +111,13 @@ export class Star extends Context.Service<Star, { readonly hub: Service; readonl
  * @category services
  * @since 0.1.0
  */
-export class Mesh extends Context.Service<Mesh, { readonly endpoints: ReadonlyArray<Service> }>()(
-  "@qp2p/testkit/Topology/Mesh"
-) {}
+export class Mesh extends Context.Service<
+  Mesh,
+  {
+    /** The endpoints, in the order of their indices. */
+    readonly endpoints: ReadonlyArray<Service>
+  }
+>()("@qp2p/testkit/Topology/Mesh") {}
 
 const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
   Effect.suspend(() => {

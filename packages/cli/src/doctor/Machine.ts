@@ -38,9 +38,11 @@ export interface Interface {
 export class Machine extends Context.Service<
   Machine,
   {
+    /** The addresses of the interfaces. */
     readonly interfaces: Effect.Effect<ReadonlyArray<Interface>>
     /** The local address of the route to the internet; none without a route. */
     readonly outbound: (family: NetAddress.IpFamily) => Effect.Effect<Option.Option<NetAddress.IpAddress>>
+    /** The router's answers in each protocol. */
     readonly router: Effect.Effect<HomeRouter.Diagnosis>
   }
 >()("@qp2p/cli/doctor/Machine") {}
