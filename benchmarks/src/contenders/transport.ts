@@ -1,6 +1,6 @@
 /** The library's lower half alone. The distance from here to the whole library is what endpoint, pool and queues cost. */
 import * as QuicheTransport from "@qp2p/core/QuicheTransport"
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import {
   type BackingConnection,
   type BackingSendStream,
@@ -64,7 +64,7 @@ const open = async (
   events: () => ConnectionEvents
 ): Promise<{ readonly socket: BackingSocket; readonly close: () => Promise<void> }> => {
   const scope = await Effect.runPromise(Scope.make())
-  const bind: Effect.Effect<BackingSocket, SocketError, Transport | Scope.Scope> = Effect.flatMap(
+  const bind: Effect.Effect<BackingSocket, BindError, Transport | Scope.Scope> = Effect.flatMap(
     Transport,
     (transport) => transport.bind(bindOptions(accept), { onConnection: events })
   )

@@ -1,11 +1,11 @@
 import type { Mode, Parameters } from "../measuring/results.ts"
 import type { Asked } from "../measuring/run.ts"
-import type { Cell } from "./summary.ts"
+import type { Cell, Summary } from "./summary.ts"
 import { keyOf, ours } from "./summary.ts"
 import { number, ratio, table } from "./text.ts"
 
 /** A figure of a case of a workload. */
-interface Where {
+export interface Where {
   readonly workload: string
   readonly figure: string
   readonly parameters: Parameters
@@ -17,8 +17,15 @@ type Lookup = (where: Where, contender: string) => number | undefined
 export interface Target {
   readonly work: string
   readonly asks: string
+  /** The figure of ours that decides. */
+  readonly of: Where
+  /** What that figure is divided by; undefined where it counts as it is. */
+  readonly over: { readonly where: Where; readonly contender: string } | undefined
+  /** The value that is asked for; undefined where something was not measured. */
   readonly measure: (lookup: Lookup) => number | undefined
   readonly met: (value: number) => boolean
+  /** Whether a bound is asked for; without one, the value is told and not judged. */
+  readonly judges: boolean
   readonly show: (value: number) => string
 }
 
@@ -32,43 +39,55 @@ const asked = ({ atLeast, atMost }: Bound): string => {
   return atMost === undefined ? "how many" : `≤ ${number(atMost)}`
 }
 
-const metBy =
-  ({ atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Bound) =>
-  (value: number): boolean =>
-    value >= atLeast && value <= atMost
+const target = (
+  { asks, of, over, show, work }: Pick<Target, "asks" | "of" | "over" | "show" | "work">,
+  bound: Bound
+): Target => ({
+  work,
+  asks,
+  of,
+  over,
+  measure: (lookup) => {
+    const above = lookup(of, ours)
+    if (over === undefined) return above
+    const below = lookup(over.where, over.contender)
+    return above === undefined || below === undefined ? undefined : above / below
+  },
+  met: (value) =>
+    value >= (bound.atLeast ?? Number.NEGATIVE_INFINITY) && value <= (bound.atMost ?? Number.POSITIVE_INFINITY),
+  judges: bound.atLeast !== undefined || bound.atMost !== undefined,
+  show
+})
 
 /** Ours is so many times theirs. */
-const against = (work: string, where: Where, contender: string, bound: Bound): Target => ({
-  work,
-  asks: `${asked(bound)} × ${contender}`,
-  measure: (lookup) => {
-    const [our, their] = [lookup(where, ours), lookup(where, contender)]
-    return our === undefined || their === undefined ? undefined : our / their
-  },
-  met: metBy(bound),
-  show: ratio
-})
+const against = (work: string, of: Where, contender: string, bound: Bound): Target =>
+  target({ work, asks: `${asked(bound)} × ${contender}`, of, over: { where: of, contender }, show: ratio }, bound)
 
 /** A figure of ours alone. */
-const own = (work: string, where: Where, bound: Bound, unit: string, what = ""): Target => ({
-  work,
-  asks: `${asked(bound)} ${unit}${what}`,
-  measure: (lookup) => lookup(where, ours),
-  met: metBy(bound),
-  show: (value) => `${number(value)} ${unit}`
-})
+const own = (work: string, of: Where, bound: Bound, unit: string, what = ""): Target =>
+  target(
+    {
+      work,
+      asks: `${asked(bound)} ${unit}${what}`,
+      of,
+      over: undefined,
+      show: (value) => `${number(value)} ${unit}`
+    },
+    bound
+  )
 
 /** What a message costs in one case is so many times what it costs in another. */
-const growth = (work: string, of: Where, over: Where, bound: Bound): Target => ({
-  work,
-  asks: `within ${number(bound.atMost ?? Number.NaN)} ×`,
-  measure: (lookup) => {
-    const [many, few] = [lookup(of, ours), lookup(over, ours)]
-    return many === undefined || few === undefined ? undefined : many / few
-  },
-  met: metBy(bound),
-  show: ratio
-})
+const growth = (work: string, of: Where, over: Where, bound: Bound): Target =>
+  target(
+    {
+      work,
+      asks: `within ${number(bound.atMost ?? Number.NaN)} ×`,
+      of,
+      over: { where: over, contender: ours },
+      show: ratio
+    },
+    bound
+  )
 
 const [KiB, MiB] = [1024, 1 << 20]
 
@@ -154,23 +173,31 @@ const lookedUp: ReadonlySet<string> = new Set(
 export const isForTargets = ({ contender, parameters, workload }: Asked): boolean =>
   lookedUp.has(`${workload} ${keyOf(parameters)} ${contender}`)
 
-const lookupIn =
-  (cells: ReadonlyArray<Cell>, mode: Mode): Lookup =>
-  ({ workload, figure, parameters }, contender) => {
-    const fits = (cell: Cell) =>
-      cell.workload === workload &&
-      cell.mode === mode &&
-      cell.contender === contender &&
-      keyOf(cell.parameters) === keyOf(parameters)
-    return cells.find(fits)?.figures[figure]?.middle
-  }
+/** The samples of a contender's figure in a mode, summed up; undefined where there are none. */
+export const summaryIn = (
+  cells: ReadonlyArray<Cell>,
+  mode: Mode,
+  { workload, figure, parameters }: Where,
+  contender: string
+): Summary | undefined => {
+  const fits = (cell: Cell) =>
+    cell.workload === workload &&
+    cell.mode === mode &&
+    cell.contender === contender &&
+    keyOf(cell.parameters) === keyOf(parameters)
+  return cells.find(fits)?.figures[figure]
+}
+
+/** The value of a target in a mode; undefined where something was not measured. */
+export const valueIn = (cells: ReadonlyArray<Cell>, mode: Mode, { measure }: Target): number | undefined =>
+  measure((where, contender) => summaryIn(cells, mode, where, contender)?.middle)
 
 /** What was asked, what was measured, and whether that is enough. */
 export const targetsTable = (cells: ReadonlyArray<Cell>, list: ReadonlyArray<Target> = targets): string => {
   const verdict = (target: Target, mode: Mode) => {
-    const value = target.measure(lookupIn(cells, mode))
+    const value = valueIn(cells, mode, target)
     if (value === undefined) return "–"
-    if (target.asks.startsWith("how many")) return target.show(value)
+    if (!target.judges) return target.show(value)
     return `${target.show(value)}, ${target.met(value) ? "met" : "**not met**"}`
   }
   const rows = list.map((target) => [target.work, target.asks, verdict(target, "one"), verdict(target, "two")])

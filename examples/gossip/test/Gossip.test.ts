@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PortMapper } from "@qp2p/core"
 import { QuicheTransport } from "@qp2p/node"
-import { SimulatedNetwork } from "@qp2p/testkit"
+import * as SimulatedNetwork from "@qp2p/testkit/SimulatedNetwork"
 import { Effect, Layer } from "effect"
 import { hears, memory, node, onNetwork, texts } from "./support.ts"
 

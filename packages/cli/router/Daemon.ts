@@ -56,7 +56,7 @@ export const start = Effect.fnUntraced(function* (home: Home, options: Options) 
     forceKillAfter: "1 second"
   }).pipe(
     home.router.inside,
-    Effect.mapError((error) => new StepFailed({ step: "miniupnpd", reason: error.message }))
+    Effect.mapError((error) => new StepFailed({ step: "miniupnpd", detail: error.message }))
   )
   const lines: Array<string> = []
   yield* handle.all.pipe(
@@ -70,7 +70,7 @@ export const start = Effect.fnUntraced(function* (home: Home, options: Options) 
   yield* until(
     `miniupnpd listens on ${ports.join(" and ")}`,
     Effect.sync(() => ports.every((port) => listens(handle.pid, port)))
-  ).pipe(Effect.mapError(({ step }) => new StepFailed({ step, reason: `never; its last line: ${lines.at(-1)}` })))
+  ).pipe(Effect.mapError(({ step }) => new StepFailed({ step, detail: `never; its last line: ${lines.at(-1)}` })))
   const daemon: Daemon = {
     grants: (port) => lines.filter((line) => line.includes(`timestamp entry added (${port},`)).length,
     kill: Effect.orDie(handle.kill({ killSignal: "SIGKILL" }))

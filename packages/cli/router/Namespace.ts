@@ -23,7 +23,7 @@ export const command = Effect.fnUntraced(function* (
   input = ""
 ): Effect.fn.Return<string, StepFailed, Spawner> {
   const step = `${name} ${args.join(" ")}`
-  const failed = (reason: string) => new StepFailed({ step, reason })
+  const failed = (detail: string) => new StepFailed({ step, detail })
   const [code, output] = yield* ChildProcess.make(name, args, {
     stdin: { stream: Stream.encodeText(Stream.make(input)) }
   }).pipe(

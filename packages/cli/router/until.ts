@@ -13,6 +13,6 @@ export const until = <E, R>(
   }).pipe(
     Effect.timeoutOrElse({
       duration: limit,
-      orElse: () => Effect.fail(new StepFailed({ step: what, reason: "never happened" }))
+      orElse: () => Effect.fail(new StepFailed({ step: what, detail: "never happened" }))
     })
   )

@@ -32,7 +32,7 @@ export const exitCodesHelp =
   "the number of the signal when one ends it too early (130 for Ctrl-C)."
 
 /**
- * A command could not do its work. `reason` is one line of text.
+ * A command could not do its work. `detail` is one line of text.
  *
  * @stability unstable
  * @category errors
@@ -40,10 +40,10 @@ export const exitCodesHelp =
  */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>("@qp2p/cli/Failure/CommandFailed")(
   "CommandFailed",
-  { reason: Schema.String, exitCode: Schema.Int }
+  { detail: Schema.String, exitCode: Schema.Int }
 ) {
   override get message() {
-    return this.reason
+    return this.detail
   }
 }
 
@@ -136,6 +136,6 @@ export const fromError = (error: { readonly _tag: string; readonly message: stri
   error instanceof CommandFailed
     ? error
     : new CommandFailed({
-        reason: oneLine(error.message === "" ? error._tag : error.message),
-        exitCode: error._tag === "ConfigError" ? exitCodes.usage : exitCodes.failed
+        detail: oneLine(error.message === "" ? error._tag : error.message),
+        exitCode: error._tag === "EndpointConfigError" ? exitCodes.usage : exitCodes.failed
       })

@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (
       case "Failed": {
         yield* bars.get(key)?.end ?? Effect.void
         bars.delete(key)
-        return yield* warn(`${event.peer}: ${event.name} was not received: ${event.reason}`)
+        return yield* warn(`${event.peer}: ${event.name} was not received: ${event.detail}`)
       }
     }
   })

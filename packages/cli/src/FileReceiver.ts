@@ -31,7 +31,7 @@ import * as Format from "./Format.ts"
 
 /**
  * An event of an incoming file. `name` is safe to print and to create. `size` is none when the sender knows it only at
- * the end. A `reason` may quote the peer and name local paths.
+ * the end. A `detail` may quote the peer and name local paths.
  *
  * @stability unstable
  * @category models
@@ -60,7 +60,7 @@ export type FileEvent =
       readonly sha256: string
       readonly elapsed: Duration.Duration
     }
-  | { readonly _tag: "Failed"; readonly peer: NetAddress.InetAddress; readonly name: string; readonly reason: string }
+  | { readonly _tag: "Failed"; readonly peer: NetAddress.InetAddress; readonly name: string; readonly detail: string }
 
 /**
  * The parts of `IncomingMessage` that a receiver uses.
@@ -150,7 +150,7 @@ const makeDirectories: (
  */
 export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
-  const failed = (reason: string) => new CommandFailed({ reason, exitCode: exitCodes.failed })
+  const failed = (detail: string) => new CommandFailed({ detail, exitCode: exitCodes.failed })
   const existing = yield* Effect.option(fs.stat(directory))
   if (Option.isSome(existing) && existing.value.type !== "Directory") {
     return yield* failed(`cannot receive into ${directory}: it is no directory`)
@@ -163,13 +163,13 @@ export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
   )
 })
 
-/** A transfer was dropped. `reason` is for people on this side; the text for the sender names no local path. */
+/** A transfer was dropped. `detail` is for people on this side; the text for the sender names no local path. */
 class Rejected extends Schema.TaggedError<Rejected>("@qp2p/cli/FileReceiver/Rejected")("Rejected", {
-  reason: Schema.String,
+  detail: Schema.String,
   told: Schema.String
 }) {}
 
-const rejection = (reason: string) => new Rejected({ reason, told: reason })
+const rejection = (detail: string) => new Rejected({ detail, told: detail })
 
 interface Transfer {
   readonly peer: NetAddress.InetAddress
@@ -234,22 +234,22 @@ export const make = Effect.fnUntraced(function* (
   const rejected = Effect.mapError(
     (error: PlatformError.PlatformError) =>
       new Rejected({
-        reason: describeFileError(`cannot write to ${store?.name}`, error),
+        detail: describeFileError(`cannot write to ${store?.name}`, error),
         told: `the receiver cannot store it: ${fileProblem(error)}`
       })
   )
 
-  const drop = Effect.fnUntraced(function* (transfer: Transfer, { reason, told }: Rejected) {
+  const drop = Effect.fnUntraced(function* (transfer: Transfer, { detail, told }: Rejected) {
     transfers.delete(transfer.reply)
     yield* Scope.close(transfer.scope, Exit.void)
     yield* answer(transfer.reply, { ok: false, error: told })
-    yield* options.onEvent({ _tag: "Failed", peer: transfer.peer, name: transfer.name, reason })
+    yield* options.onEvent({ _tag: "Failed", peer: transfer.peer, name: transfer.name, detail })
   })
 
   const refuse = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, name: string, why: Rejected) {
-    const { reason, told } = why
+    const { detail, told } = why
     yield* answer(reply, { ok: false, error: told })
-    yield* options.onEvent({ _tag: "Failed", peer: message.peer, name, reason })
+    yield* options.onEvent({ _tag: "Failed", peer: message.peer, name, detail })
   })
 
   const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileTransfer.Header) {
@@ -353,8 +353,8 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
-  const dropWhere = (condition: (transfer: Transfer) => boolean, reason: string) =>
-    Effect.forEach(Array.from(transfers.values()).filter(condition), (transfer) => drop(transfer, rejection(reason)), {
+  const dropWhere = (condition: (transfer: Transfer) => boolean, detail: string) =>
+    Effect.forEach(Array.from(transfers.values()).filter(condition), (transfer) => drop(transfer, rejection(detail)), {
       discard: true
     })
 

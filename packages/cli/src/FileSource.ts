@@ -29,10 +29,10 @@ import { describeFileError } from "./Failure.ts"
  */
 export class FileUnusable extends Schema.TaggedError<FileUnusable>("@qp2p/cli/FileTransfer/FileUnusable")(
   "FileUnusable",
-  { path: Schema.String, reason: Schema.String, told: Schema.String }
+  { path: Schema.String, detail: Schema.String, told: Schema.String }
 ) {
   override get message() {
-    return this.reason
+    return this.detail
   }
 }
 
@@ -91,7 +91,7 @@ const unreadable = (path: string) =>
     (error: PlatformError.PlatformError) =>
       new FileUnusable({
         path,
-        reason: describeFileError(cannotRead(path), error),
+        detail: describeFileError(cannotRead(path), error),
         told: "it could not read the file to its end"
       })
   )
@@ -129,8 +129,8 @@ export const open = Effect.fnUntraced(function* (
   return yield* fromFile(input, name)
 })
 
-const unsendable = (path: string, reason: string) =>
-  new FileUnusable({ path, reason: `cannot send ${path}: ${reason}`, told: "it has no such file" })
+const unsendable = (path: string, detail: string) =>
+  new FileUnusable({ path, detail: `cannot send ${path}: ${detail}`, told: "it has no such file" })
 
 /**
  * Opens a named pipe without blocking: a thread that waits in `open` or `read` for a writer cannot be interrupted, and
@@ -189,7 +189,7 @@ const pieces = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
 const changed = (path: string, how: string) =>
   new FileUnusable({
     path,
-    reason: `${path} ${how} while it was being sent`,
+    detail: `${path} ${how} while it was being sent`,
     told: `the file ${how} while it was being sent`
   })
 

@@ -221,7 +221,7 @@ export const FileUnusable = FileSource.FileUnusable
 export type FileUnusable = FileSource.FileUnusable
 
 /**
- * The receiver refused the file. `reason` is the receiver's text and untrusted.
+ * The receiver refused the file. `detail` is the receiver's text and untrusted.
  *
  * @stability unstable
  * @category errors
@@ -229,10 +229,10 @@ export type FileUnusable = FileSource.FileUnusable
  */
 export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/cli/FileTransfer/TransferRefused")(
   "TransferRefused",
-  { reason: Schema.String }
+  { detail: Schema.String }
 ) {
   override get message() {
-    return `the receiver did not take the file: ${this.reason}`
+    return `the receiver did not take the file: ${this.detail}`
   }
 }
 
@@ -391,7 +391,7 @@ export const send = Effect.fnUntraced(function* (
       const answer = Deferred.await(answered)
       const refused = Effect.flatMap(answer, (result) =>
         Option.isSome(result) && !result.value.ok
-          ? Effect.fail(new TransferRefused({ reason: result.value.error }))
+          ? Effect.fail(new TransferRefused({ detail: result.value.error }))
           : Effect.never
       )
       const digest = yield* Effect.raceFirst(upload, refused).pipe(
@@ -405,7 +405,7 @@ export const send = Effect.fnUntraced(function* (
       )
       const result = yield* orStalled(answer)
       if (Option.isNone(result)) return yield* new TransferMismatch({ sent: digest, confirmed: Option.none() })
-      if (!result.value.ok) return yield* new TransferRefused({ reason: result.value.error })
+      if (!result.value.ok) return yield* new TransferRefused({ detail: result.value.error })
       if (result.value.sha256 !== digest) {
         return yield* new TransferMismatch({ sent: digest, confirmed: Option.some(result.value.sha256) })
       }

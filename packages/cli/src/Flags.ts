@@ -23,8 +23,8 @@ const readAddress = (input: string) => Address.fromString(input.trim(), interfac
 /** Parses an address, unless `refuse` returns a reason against it. */
 const readUnless = (refuse: (address: NetAddress.InetAddress) => string | undefined) => (input: string) =>
   Result.flatMap(readAddress(input), (address) => {
-    const reason = refuse(address)
-    return reason === undefined ? Result.succeed(address) : Result.fail(new InvalidAddress({ input, reason }))
+    const detail = refuse(address)
+    return detail === undefined ? Result.succeed(address) : Result.fail(new InvalidAddress({ input, detail }))
   })
 
 const readPeer = readUnless((peer) => Address.undiallable(peer, interfaces))
@@ -53,10 +53,10 @@ export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> 
 const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress>) => (input: string) =>
   Result.match(read(input), {
     onSuccess: () => "",
-    onFailure: ({ reason }) =>
-      reason.startsWith("expected ")
-        ? `Expected ${reason.slice("expected ".length)}`
-        : `Expected another address: ${reason}`
+    onFailure: ({ detail }) =>
+      detail.startsWith("expected ")
+        ? `Expected ${detail.slice("expected ".length)}`
+        : `Expected another address: ${detail}`
   })
 
 const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }

@@ -168,7 +168,7 @@ const isPortMapperError = Schema.is(PortMapperError)
 export const explain = (error: { readonly _tag: string; readonly message: string }): CommandFailed =>
   isPortMapperError(error)
     ? new CommandFailed({
-        reason: `no port is forwarded: ${reasonOf(error)} (see qp2p doctor, or start with --forward-port-optional)`,
+        detail: `no port is forwarded: ${reasonOf(error)} (see qp2p doctor, or start with --forward-port-optional)`,
         exitCode: exitCodes.failed
       })
     : fromError(error)

@@ -21,7 +21,7 @@ export interface Mistake {
   /** The command and its subcommands up to the mistake. */
   readonly commandPath: ReadonlyArray<string>
   /** What is wrong, on one line. */
-  readonly reason: string
+  readonly detail: string
 }
 
 /** The flags that every command has, and whether they take a value. */
@@ -61,7 +61,7 @@ export const mistake = (
   let waiting: string | undefined
   const commandPath = [current.name]
   let named = false
-  const wrong = (reason: string): Mistake => ({ commandPath, reason })
+  const wrong = (detail: string): Mistake => ({ commandPath, detail })
 
   for (const word of args) {
     if (waiting !== undefined) {

@@ -29,8 +29,8 @@ const start = (name: string, args: ReadonlyArray<string>) =>
 
 const heading = (text: string) => Console.log(`\n== ${text}`)
 
-const check = (step: string, condition: boolean, reason: string) =>
-  condition ? Effect.void : Effect.fail(new StepFailed({ step, reason }))
+const check = (step: string, condition: boolean, detail: string) =>
+  condition ? Effect.void : Effect.fail(new StepFailed({ step, detail }))
 
 const localAddress = (node: Spawned) => Effect.map(node.waitFor(/^local (\S+)$/u), (match) => match[1] ?? "")
 
@@ -153,7 +153,7 @@ const demo = Effect.gen(function* () {
   Effect.scoped,
   Effect.timeoutOrElse({
     duration: "55 seconds",
-    orElse: () => Effect.fail(new StepFailed({ step: "the demo", reason: "took longer than 55 s" }))
+    orElse: () => Effect.fail(new StepFailed({ step: "the demo", detail: "took longer than 55 s" }))
   })
 )
 
@@ -166,7 +166,7 @@ runMain(
     Effect.catch((error) =>
       Effect.andThen(
         Console.error(`qp2p demo failed: ${oneLine(error.message)}`),
-        Effect.fail(new DemoFailed({ step: "demo", reason: error.message }))
+        Effect.fail(new DemoFailed({ step: "demo", detail: error.message }))
       )
     ),
     Effect.provide(NodeServices.layer)

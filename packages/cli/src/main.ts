@@ -58,9 +58,9 @@ export class Exited extends Schema.TaggedError<Exited>("@qp2p/cli/main/Exited")(
 }
 
 // Wrong usage is one line on standard error, because a page of help would scroll the reason away.
-const wrongUsage = (commandPath: ReadonlyArray<string>, reason: string) => {
+const wrongUsage = (commandPath: ReadonlyArray<string>, detail: string) => {
   const name = commandPath.join(" ")
-  return Console.error(`${name}: ${oneLine(reason)} (see ${name} --help)`)
+  return Console.error(`${name}: ${oneLine(detail)} (see ${name} --help)`)
 }
 
 const presenter: CliOutput.Presenter = {
@@ -76,7 +76,7 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(Cause.interrupt())
   const error = Cause.squash(cause)
   if (error instanceof CommandFailed) {
-    yield* Console.error(`qp2p: ${visible(error.reason)}`)
+    yield* Console.error(`qp2p: ${visible(error.detail)}`)
     return yield* new Exited({ code: error.exitCode })
   }
   if (error instanceof Ended) return yield* new Exited({ code: error.exitCode })
@@ -93,7 +93,7 @@ const checked = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
     : true
   const mistake = Usage.mistake(command, args, { canPrompt })
   if (mistake === undefined) return
-  yield* wrongUsage(mistake.commandPath, mistake.reason)
+  yield* wrongUsage(mistake.commandPath, mistake.detail)
   return yield* new Ended({ exitCode: exitCodes.usage })
 })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigError, Unreachable } from "@qp2p/core/EndpointError"
+import { EndpointConfigError, Unreachable } from "@qp2p/core/EndpointError"
 import * as PlatformError from "effect/PlatformError"
 import { CommandFailed, describeFileError, fileProblem, fromError, oneLine } from "../src/Failure.ts"
 import { alice } from "./fakeStream.ts"
@@ -10,17 +10,17 @@ describe("Failure", () => {
   })
 
   it("is wrong usage when a setting is wrong, and a failure otherwise", () => {
-    const setting = fromError(new ConfigError({ path: "idleTimeout", reason: "must be more than 0" }))
-    assert.deepStrictEqual([setting.exitCode, setting.reason], [2, "idleTimeout: must be more than 0"])
+    const setting = fromError(new EndpointConfigError({ path: "idleTimeout", detail: "must be more than 0" }))
+    assert.deepStrictEqual([setting.exitCode, setting.detail], [2, "idleTimeout: must be more than 0"])
     const unreachable = fromError(new Unreachable({ publicAddress: alice }))
     assert.deepStrictEqual(
-      [unreachable.exitCode, unreachable.reason],
+      [unreachable.exitCode, unreachable.detail],
       [1, `this endpoint cannot be reached at ${alice}`]
     )
   })
 
   it("keeps what it is when it passes through twice", () => {
-    const error = new CommandFailed({ reason: "no", exitCode: 2 })
+    const error = new CommandFailed({ detail: "no", exitCode: 2 })
     assert.strictEqual(fromError(error), error)
   })
 

@@ -50,7 +50,7 @@ const setup = Effect.fnUntraced(function* (
       return { file, content }
     }),
     stored: (name: string) => fs.readFile(path.join(inbox, name)),
-    failures: () => events.flatMap((event) => (event._tag === "Failed" ? [event.reason] : []))
+    failures: () => events.flatMap((event) => (event._tag === "Failed" ? [event.detail] : []))
   }
 })
 
@@ -252,7 +252,7 @@ describe("FileTransfer", () => {
       const receiver = yield* FileReceiver.make({
         directory: Option.none(),
         store,
-        onEvent: (event) => Effect.sync(() => event._tag === "Failed" && reasons.push(event.reason))
+        onEvent: (event) => Effect.sync(() => event._tag === "Failed" && reasons.push(event.detail))
       })
       const fake = yield* makeStream()
       yield* give(receiver, fake, header("a.bin", content.length))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Failed, Lost, Mapped, Remapped, Renewing } from "@qp2p/core/MappingStatus"
 import { granted, PortMapper } from "@qp2p/core/PortMapper"
 import { GatewayNotFound, NoneMapped, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import * as TestPortMapper from "@qp2p/testkit/TestPortMapper"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -65,7 +65,7 @@ describe("PortForwarding", () => {
         "(see qp2p doctor, or start with --forward-port-optional)"
     )
     assert.strictEqual(router.exitCode, 1)
-    const socket = new SocketError({ address: self, reason: "the address is in use", cause: undefined })
+    const socket = new BindError({ address: self, detail: "the address is in use", cause: undefined })
     assert.strictEqual(PortForwarding.explain(socket).message, socket.message)
   })
 

@@ -74,7 +74,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
           return Effect.fail(new NotConnected({ peer }))
         }
         if (stale.delete(`${peer}`)) {
-          return Effect.fail(new ConnectionLost({ error: new ConnectionTimedOut({ peer }) }))
+          return Effect.fail(new ConnectionLost({ reason: new ConnectionTimedOut({ peer }) }))
         }
         sent.push(`${peer} ${new TextDecoder().decode(payload)}`)
         return Effect.void

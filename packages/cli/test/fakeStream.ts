@@ -1,7 +1,7 @@
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
 import { StreamLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
-import { StreamGone } from "@qp2p/core/StreamError"
+import { StreamClosed } from "@qp2p/core/StreamError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -13,7 +13,7 @@ import type * as FileReceiver from "../src/FileReceiver.ts"
 export const alice = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5001")
 export const bob = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5002")
 
-const gone = () => new StreamLost({ error: new StreamGone({}) })
+const gone = () => new StreamLost({ reason: new StreamClosed({}) })
 
 const half = (queue: Queue.Queue<Uint8Array, Cause.Done>, resets: Array<number>): SendStream => ({
   sendMessage: (payload, options) =>

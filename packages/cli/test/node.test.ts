@@ -207,7 +207,7 @@ describe("qp2p node", () => {
     Effect.gen(function* () {
       const { goes, out } = yield* startNode({ contacts: [alice], joined: alice })
       const before = yield* out
-      yield* goes(alice, { last: false, reason: new ApplicationClosed({ code: 0, reason: "" }) })
+      yield* goes(alice, { last: false, reason: new ApplicationClosed({ code: 0, detail: "" }) })
       yield* settle
       assert.deepStrictEqual(yield* out, before)
     }).pipe(Effect.scoped, Effect.provide(platform))
@@ -216,7 +216,7 @@ describe("qp2p node", () => {
   it.effect("tells once of a peer that opens and closes connections beside the one it holds, as a ping does", () =>
     Effect.gen(function* () {
       const { comes, goes, out } = yield* startNode()
-      const orderly = new ApplicationClosed({ code: 0, reason: "" })
+      const orderly = new ApplicationClosed({ code: 0, detail: "" })
       yield* comes(alice)
       yield* settle
       for (let i = 0; i < 10; i++) {

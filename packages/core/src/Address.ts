@@ -37,8 +37,8 @@ export const fromString = (
   input: string,
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
 ): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
-  if (typeof input !== "string") return Result.fail(new InvalidAddress({ input: show(input), reason: expected }))
-  const failed = (problem: string) => Result.fail(new InvalidAddress({ input, reason: `${expected}; ${problem}` }))
+  if (typeof input !== "string") return Result.fail(new InvalidAddress({ input: show(input), detail: expected }))
+  const failed = (problem: string) => Result.fail(new InvalidAddress({ input, detail: `${expected}; ${problem}` }))
   const [, host, zone, rest] = namedZone.exec(input) ?? []
   // Any number will do to find out what else is wrong with it.
   const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces(), zone) ?? 0)

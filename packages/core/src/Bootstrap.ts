@@ -255,12 +255,12 @@ const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAdd
   ask({ _tag: "EndpointEchoReq" }).pipe(
     Effect.flatMap((answer) => {
       if (answer._tag !== "EndpointEchoResp") return unexpected(answer)
-      const reason = undiallable(answer.address)
-      return reason === undefined
+      const detail = undiallable(answer.address)
+      return detail === undefined
         ? Effect.succeed(NetAddress.toCanonical(answer.address))
-        : Effect.fail(new SerializationError({ reason: `it says ${answer.address}, but ${reason}` }))
+        : Effect.fail(new SerializationError({ detail: `it says ${answer.address}, but ${detail}` }))
     }),
-    Effect.mapError((error) => new EndpointEchoError({ peer, error }))
+    Effect.mapError((error) => new EndpointEchoError({ peer, reason: error }))
   )
 
 const verified = Effect.fnUntraced(function* (
@@ -276,7 +276,7 @@ const verified = Effect.fnUntraced(function* (
     Effect.flatMap((answer) =>
       answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : unexpected(answer)
     ),
-    Effect.mapError((error) => new EndpointVerificationError({ peer, error }))
+    Effect.mapError((error) => new EndpointVerificationError({ peer, reason: error }))
   )
   if (!reachable) return yield* new Unreachable({ publicAddress: claimed })
   return { publicAddress: claimed, contact: Option.some(peer) }
@@ -293,7 +293,7 @@ const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>
 }
 
 const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>
-  Effect.fail(new SerializationError({ reason: `a ${answer._tag} answers another question` }))
+  Effect.fail(new SerializationError({ detail: `a ${answer._tag} answers another question` }))
 
 /** A link-local address that does not say its zone has that of `other`, if it has one. */
 const inZoneOf = (address: NetAddress.InetAddress, other: NetAddress.InetAddress): NetAddress.InetAddress =>

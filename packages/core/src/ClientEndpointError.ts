@@ -5,9 +5,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { ConfigError, SocketError } from "./EndpointError.ts"
+import { EndpointConfigError, BindError } from "./EndpointError.ts"
 
-export { ConfigError, SocketError } from "./EndpointError.ts"
+export { EndpointConfigError, BindError } from "./EndpointError.ts"
 
 /**
  * An error of starting a client endpoint.
@@ -16,7 +16,7 @@ export { ConfigError, SocketError } from "./EndpointError.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const ClientEndpointError = Schema.Union([ConfigError, SocketError])
+export const ClientEndpointError = Schema.Union([EndpointConfigError, BindError])
 
 /**
  * An error of starting a client endpoint.

@@ -28,7 +28,7 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>("@qp2p/core
 /**
  * The peer's application closed the connection with a code of its own (RFC 9000, section 19.19).
  *
- * `code` is 0 to 2^62 - 1; codes above 2^53 - 1 are reported as 2^53 - 1. `reason` is the peer's text, decoded
+ * `code` is 0 to 2^62 - 1; codes above 2^53 - 1 are reported as 2^53 - 1. `detail` is the peer's text, decoded
  * leniently: treat it as untrusted.
  *
  * @stability unstable
@@ -37,10 +37,10 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>("@qp2p/core
  */
 export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>("@qp2p/core/Close/ApplicationClosed")(
   "ApplicationClosed",
-  { code: Schema.Int, reason: Schema.String }
+  { code: Schema.Int, detail: Schema.String }
 ) {
   override get message() {
-    return `closed by the peer with code ${this.code}${this.reason === "" ? "" : `: ${this.reason}`}`
+    return `closed by the peer with code ${this.code}${this.detail === "" ? "" : `: ${this.detail}`}`
   }
 }
 
@@ -53,10 +53,10 @@ export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>("@q
  */
 export class TransportClosed extends Schema.TaggedError<TransportClosed>("@qp2p/core/Close/TransportClosed")(
   "TransportClosed",
-  { code: Schema.Int, reason: Schema.String }
+  { code: Schema.Int, detail: Schema.String }
 ) {
   override get message() {
-    return `transport error 0x${this.code.toString(16)}${this.reason === "" ? "" : `: ${this.reason}`}`
+    return `transport error 0x${this.code.toString(16)}${this.detail === "" ? "" : `: ${this.detail}`}`
   }
 }
 

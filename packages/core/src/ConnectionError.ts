@@ -51,10 +51,10 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
  */
 export class InvalidAddress extends Schema.TaggedError<InvalidAddress>("@qp2p/core/ConnectionError/InvalidAddress")(
   "InvalidAddress",
-  { input: Schema.String, reason: Schema.String }
+  { input: Schema.String, detail: Schema.String }
 ) {
   override get message() {
-    return `cannot dial ${this.input}: ${this.reason}`
+    return `cannot dial ${this.input}: ${this.detail}`
   }
 }
 
@@ -83,10 +83,10 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/
  */
 export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/core/ConnectionError/TransportError")(
   "TransportError",
-  { peer: Schema.InetAddressFromString, code: Schema.Int, reason: Schema.String }
+  { peer: Schema.InetAddressFromString, code: Schema.Int, detail: Schema.String }
 ) {
   override get message() {
-    return `transport error 0x${this.code.toString(16)} with ${this.peer}${this.reason === "" ? "" : `: ${this.reason}`}`
+    return `transport error 0x${this.code.toString(16)} with ${this.peer}${this.detail === "" ? "" : `: ${this.detail}`}`
   }
 }
 
@@ -100,10 +100,10 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
  */
 export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/core/ConnectionError/DatagramRefused")(
   "DatagramRefused",
-  { peer: Schema.InetAddressFromString, systemCode: Schema.String, reason: Schema.String }
+  { peer: Schema.InetAddressFromString, systemCode: Schema.String, detail: Schema.String }
 ) {
   override get message() {
-    return `cannot send to ${this.peer}: ${this.reason} (${this.systemCode})`
+    return `cannot send to ${this.peer}: ${this.detail} (${this.systemCode})`
   }
 }
 

@@ -24,12 +24,12 @@ import type { ConnectionId } from "./ConnectionId.ts"
 import type * as ConnectionPool from "./ConnectionPool.ts"
 import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
-import { ConfigError, type EndpointError } from "./EndpointError.ts"
+import { EndpointConfigError, type EndpointError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as addressSetting from "./internal/addressSetting.ts"
-import * as internal from "./internal/endpoint.ts"
+import * as internal from "./internal/endpoint/start.ts"
 import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
@@ -71,7 +71,7 @@ export interface Options {
   readonly localAddress?: Address | undefined
   /** Peers to bootstrap from. */
   readonly contacts?: ReadonlyArray<Address> | undefined
-  /** Another name than these is a `ConfigError`, as any value is that is not acceptable. */
+  /** Another name than these is an `EndpointConfigError`, as any value is that is not acceptable. */
   readonly config?: EndpointConfig.Input | undefined
 }
 
@@ -240,10 +240,10 @@ export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndp
   Layer.effect(Endpoint, makeClient(options))
 
 /** `Config.unwrap` throws at an undefined `config`, although its type admits that, and takes nearly anything for options. */
-const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, ConfigError | Config.ConfigError> =>
-  Effect.suspend((): Effect.Effect<Options, ConfigError | Config.ConfigError> => {
+const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, EndpointConfigError | Config.ConfigError> =>
+  Effect.suspend((): Effect.Effect<Options, EndpointConfigError | Config.ConfigError> => {
     const problem = Config.isConfig(options) ? undefined : args.problemOf(options, configOptions)
-    if (problem !== undefined) return Effect.fail(new ConfigError(problem))
+    if (problem !== undefined) return Effect.fail(new EndpointConfigError(problem))
     return Config.unwrap(Config.isConfig(options) ? options : Record.filter(options as {}, Predicate.isNotUndefined))
   })
 

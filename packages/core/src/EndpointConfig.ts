@@ -12,7 +12,7 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { ConfigError } from "./EndpointError.ts"
+import { EndpointConfigError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
 import { shortestInterval } from "./KeepAlive.ts"
@@ -146,11 +146,11 @@ const decodeUnknown = Schema.decodeUnknownEffect(EndpointConfig, { onExcessPrope
  * @category decoding
  * @since 0.1.0
  */
-export const decode = (input: unknown): Effect.Effect<EndpointConfig, ConfigError> =>
+export const decode = (input: unknown): Effect.Effect<EndpointConfig, EndpointConfigError> =>
   // To a schema a list, a map or a Promise is an object without any of the settings.
   args.isRecord(input)
-    ? Effect.mapError(decodeUnknown(input), (error) => new ConfigError(firstIssue(error.issue)))
-    : Effect.fail(new ConfigError({ path: "", reason: notSettings }))
+    ? Effect.mapError(decodeUnknown(input), (error) => new EndpointConfigError(firstIssue(error.issue)))
+    : Effect.fail(new EndpointConfigError({ path: "", detail: notSettings }))
 
 /**
  * The defaults.

@@ -15,12 +15,11 @@ import { RpcError } from "./RpcError.ts"
  * @category errors
  * @since 0.1.0
  */
-export class ConfigError extends Schema.TaggedError<ConfigError>("@qp2p/core/EndpointError/ConfigError")(
-  "ConfigError",
-  { path: Schema.String, reason: Schema.String }
-) {
+export class EndpointConfigError extends Schema.TaggedError<EndpointConfigError>(
+  "@qp2p/core/EndpointError/EndpointConfigError"
+)("EndpointConfigError", { path: Schema.String, detail: Schema.String }) {
   override get message() {
-    return `${this.path === "" ? "options" : this.path}: ${this.reason}`
+    return `${this.path === "" ? "options" : this.path}: ${this.detail}`
   }
 }
 
@@ -31,12 +30,13 @@ export class ConfigError extends Schema.TaggedError<ConfigError>("@qp2p/core/End
  * @category errors
  * @since 0.1.0
  */
-export class SocketError extends Schema.TaggedError<SocketError>("@qp2p/core/EndpointError/SocketError")(
-  "SocketError",
-  { address: Schema.InetAddressFromString, reason: Schema.String, cause: Schema.Defect() }
-) {
+export class BindError extends Schema.TaggedError<BindError>("@qp2p/core/EndpointError/BindError")("BindError", {
+  address: Schema.InetAddressFromString,
+  detail: Schema.String,
+  cause: Schema.Defect()
+}) {
   override get message() {
-    return `cannot listen on ${this.address}: ${this.reason}`
+    return `cannot listen on ${this.address}: ${this.detail}`
   }
 }
 
@@ -49,9 +49,9 @@ export class SocketError extends Schema.TaggedError<SocketError>("@qp2p/core/End
  */
 export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
   "@qp2p/core/EndpointError/EndpointEchoError"
-)("EndpointEchoError", { peer: Schema.InetAddressFromString, error: RpcError }) {
+)("EndpointEchoError", { peer: Schema.InetAddressFromString, reason: RpcError }) {
   override get message() {
-    return `contact ${this.peer} did not tell our address: ${this.error.message}`
+    return `contact ${this.peer} did not tell our address: ${this.reason.message}`
   }
 }
 
@@ -64,9 +64,9 @@ export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
  */
 export class EndpointVerificationError extends Schema.TaggedError<EndpointVerificationError>(
   "@qp2p/core/EndpointError/EndpointVerificationError"
-)("EndpointVerificationError", { peer: Schema.InetAddressFromString, error: RpcError }) {
+)("EndpointVerificationError", { peer: Schema.InetAddressFromString, reason: RpcError }) {
   override get message() {
-    return `contact ${this.peer} did not verify our address: ${this.error.message}`
+    return `contact ${this.peer} did not verify our address: ${this.reason.message}`
   }
 }
 
@@ -94,8 +94,8 @@ export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/End
  * @since 0.1.0
  */
 export const EndpointError = Schema.Union([
-  ConfigError,
-  SocketError,
+  EndpointConfigError,
+  BindError,
   EndpointEchoError,
   EndpointVerificationError,
   Unreachable,

@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 export const clamp = (code: number): number =>
-  Number.isNaN(code) ? 0 : Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER)
+  typeof code !== "number" || Number.isNaN(code) ? 0 : Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER)
 
 /**
  * Code 3: an endpoint closes a connection because its messages or unread bytes exceed the endpoint's limits.

@@ -2,7 +2,7 @@
  * What callers without types are told when they hand over something else than was asked for.
  *
  * Functions whose errors have a variant for it fail with that: `SerializationError` for what is to be sent, `InvalidAddress`
- * for whom to send it to, `ConfigError` for how an endpoint starts. `InvalidArgument` is for the rest. Where no value of
+ * for whom to send it to, `EndpointConfigError` for how an endpoint starts. `InvalidArgument` is for the rest. Where no value of
  * the right type can be wrong, the type of the function does not have it: only callers without types come to see it there.
  *
  * The checks are here for packages that build on this one.
@@ -16,7 +16,7 @@ import * as args from "./internal/arguments.ts"
 import type { BindOptions } from "./Transport.ts"
 
 /**
- * An argument is not what was asked for. `argument` names it, such as `options.priority`; `reason` says what was asked for
+ * An argument is not what was asked for. `argument` names it, such as `options.priority`; `detail` says what was asked for
  * and what was given.
  *
  * @stability unstable
@@ -25,10 +25,10 @@ import type { BindOptions } from "./Transport.ts"
  */
 export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@qp2p/core/InvalidArgument")(
   "InvalidArgument",
-  { argument: Schema.String, reason: Schema.String }
+  { argument: Schema.String, detail: Schema.String }
 ) {
   override get message() {
-    return `${this.argument} ${this.reason}`
+    return `${this.argument} ${this.detail}`
   }
 }
 
@@ -58,8 +58,8 @@ export type Fields = args.Fields
  * @since 0.1.0
  */
 export const ofValue = (argument: string, value: unknown, check: Check): InvalidArgument | undefined => {
-  const reason = args.problemWith(check, value)
-  return reason === undefined ? undefined : new InvalidArgument({ argument: nameOf(argument), reason })
+  const detail = args.problemWith(check, value)
+  return detail === undefined ? undefined : new InvalidArgument({ argument: nameOf(argument), detail })
 }
 
 const nameOf = (argument: unknown): string => (typeof argument === "string" ? argument : args.show(argument))
@@ -86,8 +86,8 @@ export const ofFields = (argument: string, value: unknown, fields: Fields): Inva
 
 const named = (argument: string, problem: args.Problem | undefined): InvalidArgument | undefined => {
   if (problem === undefined) return undefined
-  const { path, reason } = problem
-  return new InvalidArgument({ argument: path === "" ? nameOf(argument) : `${nameOf(argument)}.${path}`, reason })
+  const { path, detail } = problem
+  return new InvalidArgument({ argument: path === "" ? nameOf(argument) : `${nameOf(argument)}.${path}`, detail })
 }
 
 /**

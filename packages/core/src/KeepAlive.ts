@@ -19,12 +19,14 @@ const share = 1 / 3
 export const shortestInterval = 50
 
 /**
- * The interval that keeps a connection: the one that is wished, or less when the idle timeout that both sides agreed on
- * is short. All in milliseconds; `Infinity` is never.
+ * The interval between pings, in milliseconds: the wished one, or a third of the idle timeout that both sides agreed on when
+ * that is shorter, but at least `shortestInterval`. `Infinity` means no pings, and so does an argument that is no number.
  *
  * @stability unstable
- * @category conversions
+ * @category constructors
  * @since 0.1.0
  */
 export const keepAliveInterval = (wished: number, idleTimeout: number): number =>
-  wished === Infinity ? Infinity : Math.min(wished, Math.max(idleTimeout * share, shortestInterval))
+  wished === Infinity || typeof wished !== "number" || typeof idleTimeout !== "number"
+    ? Infinity
+    : Math.min(wished, Math.max(idleTimeout * share, shortestInterval))

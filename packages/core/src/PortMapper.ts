@@ -123,5 +123,5 @@ const layers = check(
  */
 export const layerNone: Layer.Layer<PortMapper> = Layer.succeed(PortMapper, {
   map: () =>
-    Effect.fail(new PortMapperUnsupported({ reason: "forwardPort is set, but this endpoint was given no port mapper" }))
+    Effect.fail(new PortMapperUnsupported({ detail: "forwardPort is set, but this endpoint was given no port mapper" }))
 })

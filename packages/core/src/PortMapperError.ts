@@ -50,10 +50,10 @@ export class GatewayProtocolError extends Schema.TaggedError<GatewayProtocolErro
 )("GatewayProtocolError", {
   gateway: Schema.String,
   code: Schema.OptionFromOptional(Schema.Int),
-  reason: Schema.String
+  detail: Schema.String
 }) {
   override get message() {
-    return `the gateway at ${this.gateway} answered: ${this.reason}`
+    return `the gateway at ${this.gateway} answered: ${this.detail}`
   }
 }
 
@@ -97,9 +97,9 @@ export class MappingNotAuthorized extends Schema.TaggedError<MappingNotAuthorize
  */
 export class PortMapperUnsupported extends Schema.TaggedError<PortMapperUnsupported>(
   "@qp2p/core/PortMapperError/PortMapperUnsupported"
-)("PortMapperUnsupported", { reason: Schema.String }) {
+)("PortMapperUnsupported", { detail: Schema.String }) {
   override get message() {
-    return this.reason
+    return this.detail
   }
 }
 

@@ -17,7 +17,7 @@ import type { RecvError } from "./RecvError.ts"
  * @since 0.1.0
  */
 export interface RecvStream {
-  /** The next message. After the last one: `StreamLost` with `StreamGone`. Takes nothing when interrupted. */
+  /** The next message. After the last one: `StreamLost` with `StreamClosed`. Takes nothing when interrupted. */
   readonly next: Effect.Effect<Uint8Array, RecvError>
   /** Every message; ends where the peer finished. */
   readonly messages: Stream.Stream<Uint8Array, RecvError>

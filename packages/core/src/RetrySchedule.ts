@@ -98,4 +98,4 @@ export const isTransient = (error: ConnectionError): boolean => {
  * @since 0.1.0
  */
 export const isTransientLoss = (error: SendError): boolean =>
-  Predicate.isTagged(error, "ConnectionLost") && isTransient(error.error)
+  Predicate.isTagged(error, "ConnectionLost") && isTransient(error.reason)

@@ -21,9 +21,9 @@ import { StreamError } from "./StreamError.ts"
  */
 export class SerializationError extends Schema.TaggedError<SerializationError>(
   "@qp2p/core/SendError/SerializationError"
-)("SerializationError", { reason: Schema.String }) {
+)("SerializationError", { detail: Schema.String }) {
   override get message() {
-    return this.reason
+    return this.detail
   }
 }
 
@@ -36,10 +36,10 @@ export class SerializationError extends Schema.TaggedError<SerializationError>(
  */
 export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@qp2p/core/SendError/ConnectionLost")(
   "ConnectionLost",
-  { error: ConnectionError }
+  { reason: ConnectionError }
 ) {
   override get message() {
-    return this.error.message
+    return this.reason.message
   }
 }
 
@@ -51,10 +51,10 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@qp2p/co
  * @since 0.1.0
  */
 export class StreamLost extends Schema.TaggedError<StreamLost>("@qp2p/core/SendError/StreamLost")("StreamLost", {
-  error: StreamError
+  reason: StreamError
 }) {
   override get message() {
-    return this.error.message
+    return this.reason.message
   }
 }
 

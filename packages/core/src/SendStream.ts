@@ -41,6 +41,6 @@ export interface SendStream {
   readonly setPriority: (priority: number) => Effect.Effect<void>
   /** Ends the stream. Done when the peer has acknowledged everything that was sent on it. */
   readonly finish: Effect.Effect<void, SendError>
-  /** Gives up: what is not yet acknowledged is dropped, and the peer sees `StreamStopped` with `code`, 0 to 2^53 - 1. */
+  /** Gives up: what is not yet acknowledged is dropped, and the peer's reads fail with `StreamReset` and `code`, 0 to 2^53 - 1. */
   readonly reset: (code: number) => Effect.Effect<void>
 }

@@ -7,9 +7,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * The peer ended its half of the stream early: it asked us to stop sending, or reset what it was sending
- * (RFC 9000, sections 19.4 and 19.5). `code` is the application's, 0 to 2^53 - 1; also 0 where QUIC had no occasion to
- * tell it.
+ * The reader stopped the stream: the peer asked this side to stop sending (STOP_SENDING, RFC 9000, section 19.5). `code` is
+ * the peer's application error code, 0 to 2^53 - 1; also 0 where QUIC did not report it.
  *
  * @stability unstable
  * @category errors
@@ -25,6 +24,22 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>("@qp2p/core
 }
 
 /**
+ * The writer reset the stream: the peer gave up sending the rest (RESET_STREAM, RFC 9000, section 19.4). `code` is the
+ * peer's application error code, 0 to 2^53 - 1.
+ *
+ * @stability unstable
+ * @category errors
+ * @since 0.1.0
+ */
+export class StreamReset extends Schema.TaggedError<StreamReset>("@qp2p/core/StreamError/StreamReset")("StreamReset", {
+  code: Schema.Int
+}) {
+  override get message() {
+    return `the peer reset the stream with code ${this.code}`
+  }
+}
+
+/**
  * The stream has ended: it was finished, reset or stopped by this side, or the peer finished it and everything has
  * been read.
  *
@@ -32,7 +47,10 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>("@qp2p/core
  * @category errors
  * @since 0.1.0
  */
-export class StreamGone extends Schema.TaggedError<StreamGone>("@qp2p/core/StreamError/StreamGone")("StreamGone", {}) {
+export class StreamClosed extends Schema.TaggedError<StreamClosed>("@qp2p/core/StreamError/StreamClosed")(
+  "StreamClosed",
+  {}
+) {
   override get message() {
     return "the stream has ended"
   }
@@ -45,7 +63,7 @@ export class StreamGone extends Schema.TaggedError<StreamGone>("@qp2p/core/Strea
  * @category schemas
  * @since 0.1.0
  */
-export const StreamError = Schema.Union([StreamStopped, StreamGone])
+export const StreamError = Schema.Union([StreamStopped, StreamReset, StreamClosed])
 
 /**
  * Why a stream ended, told by the transport.

@@ -13,7 +13,7 @@
  *   within.
  * - A chunk handed to `onData` belongs to the transport and is valid during the call only. A chunk handed to `write`
  *   must not be changed until the stream has ended. When its buffer is transferred to somewhere else meanwhile, the stream
- *   is reset, and its owner told `StreamGone`.
+ *   is reset, and its owner told `StreamClosed`.
  * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
  *
  * @stability unstable
@@ -26,7 +26,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
-import type { SocketError } from "./EndpointError.ts"
+import type { BindError } from "./EndpointError.ts"
 import type { StreamError } from "./StreamError.ts"
 
 /**
@@ -334,10 +334,7 @@ export class Transport extends Context.Service<
   Transport,
   {
     /** Binds a socket that lives as long as the scope. */
-    readonly bind: (
-      options: BindOptions,
-      events: SocketEvents
-    ) => Effect.Effect<BackingSocket, SocketError, Scope.Scope>
+    readonly bind: (options: BindOptions, events: SocketEvents) => Effect.Effect<BackingSocket, BindError, Scope.Scope>
     /**
      * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses.
      * Without it, nothing is known of them.

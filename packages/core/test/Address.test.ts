@@ -40,8 +40,8 @@ const problem = (text: string): string => {
   assert.strictEqual(result.failure._tag, "InvalidAddress")
   assert.strictEqual(result.failure.input, text)
   const expected = "expected host:port such as 127.0.0.1:4433 or [::1]:4433; "
-  assert.isTrue(result.failure.reason.startsWith(expected))
-  return result.failure.reason.slice(expected.length)
+  assert.isTrue(result.failure.detail.startsWith(expected))
+  return result.failure.detail.slice(expected.length)
 }
 
 describe("a text that is an address", () => {
@@ -162,7 +162,7 @@ describe("a text that is none", () => {
   it.prop("says what is wrong with it, also when it is nearly one", { pieces }, ({ pieces }) => {
     const text = pieces.join("")
     const result = Address.fromString(text, interfaces)
-    if (Result.isFailure(result)) assert.match(result.failure.reason, /^expected host:port .*; .+/su)
+    if (Result.isFailure(result)) assert.match(result.failure.detail, /^expected host:port .*; .+/su)
     // What is taken is what it says.
     else assert.deepStrictEqual(formatted(NetAddress.formatInet(result.success)), formatted(text))
   })

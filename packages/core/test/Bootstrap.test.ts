@@ -235,8 +235,8 @@ describe("every error of bootstrapping", () => {
   it("is in the union", () => {
     const error = new RpcTimedOut({ peer: contact })
     for (const each of [
-      new EndpointEchoError({ peer: contact, error }),
-      new EndpointVerificationError({ peer: contact, error }),
+      new EndpointEchoError({ peer: contact, reason: error }),
+      new EndpointVerificationError({ peer: contact, reason: error }),
       new Unreachable({ publicAddress: seen })
     ]) {
       assert.isTrue(Schema.is(Bootstrap.BootstrapError)(each))
@@ -271,7 +271,7 @@ describe("a start fails", () => {
       ] satisfies ReadonlyArray<WireMessage>) {
         const error = yield* fails(() => answer)
         assert.deepInclude(error, { _tag: "EndpointEchoError", peer: contact })
-        if (error._tag === "EndpointEchoError") assert.strictEqual(error.error._tag, "SerializationError")
+        if (error._tag === "EndpointEchoError") assert.strictEqual(error.reason._tag, "SerializationError")
       }
     })
   )
@@ -283,7 +283,7 @@ describe("a start fails", () => {
         Effect.gen(function* () {
           const error = yield* fails(() => ({ _tag: "EndpointEchoResp", address: address(nobodys) }))
           assert.deepInclude(error, { _tag: "EndpointEchoError", peer: contact })
-          if (error._tag === "EndpointEchoError") assert.strictEqual(error.error._tag, "SerializationError")
+          if (error._tag === "EndpointEchoError") assert.strictEqual(error.reason._tag, "SerializationError")
         })
     )
   }
@@ -292,7 +292,7 @@ describe("a start fails", () => {
     Effect.gen(function* () {
       const error = yield* fails(() => echo)
       assert.deepInclude(error, { _tag: "EndpointVerificationError", peer: contact })
-      if (error._tag === "EndpointVerificationError") assert.strictEqual(error.error._tag, "SerializationError")
+      if (error._tag === "EndpointVerificationError") assert.strictEqual(error.reason._tag, "SerializationError")
     })
   )
 
@@ -306,7 +306,7 @@ describe("a start fails", () => {
           Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
-      assert.deepInclude(error, { _tag: "EndpointEchoError", error: timedOut })
+      assert.deepInclude(error, { _tag: "EndpointEchoError", reason: timedOut })
     })
   )
 })

@@ -126,7 +126,7 @@ describe("bootstrapping", () => {
       const error = yield* startFails()
       if (error._tag !== "EndpointVerificationError") return assert.fail(error._tag)
       assert.strictEqual(String(error.peer), contact)
-      assert.strictEqual(error.error._tag === "ConnectionLost" ? error.error.error._tag : "", "ConnectionClosed")
+      assert.strictEqual(error.reason._tag === "ConnectionLost" ? error.reason.reason._tag : "", "ConnectionClosed")
     }).pipe(onNetwork)
   )
 
@@ -171,7 +171,7 @@ describe("bootstrapping", () => {
     Effect.gen(function* () {
       yield* silent(contact)
       const error = yield* startFails({ rpcTimeout: "2 seconds" })
-      assert.strictEqual(error._tag === "EndpointEchoError" ? error.error._tag : error._tag, "RpcTimedOut")
+      assert.strictEqual(error._tag === "EndpointEchoError" ? error.reason._tag : error._tag, "RpcTimedOut")
       assert.strictEqual(error._tag === "EndpointEchoError" ? String(error.peer) : "", contact)
     }).pipe(onNetwork)
   )
@@ -182,7 +182,7 @@ describe("bootstrapping", () => {
         question._tag === "EndpointEchoReq" ? { _tag: "EndpointEchoResp", address: address("10.0.0.1:1") } : undefined
       )
       const error = yield* startFails({ rpcTimeout: "2 seconds" })
-      assert.strictEqual(error._tag === "EndpointVerificationError" ? error.error._tag : error._tag, "RpcTimedOut")
+      assert.strictEqual(error._tag === "EndpointVerificationError" ? error.reason._tag : error._tag, "RpcTimedOut")
     }).pipe(onNetwork)
   )
 
@@ -190,7 +190,7 @@ describe("bootstrapping", () => {
     Effect.gen(function* () {
       yield* answering(contact, () => bytes("not the protocol"))
       const error = yield* startFails()
-      assert.strictEqual(error._tag === "EndpointEchoError" ? error.error._tag : error._tag, "SerializationError")
+      assert.strictEqual(error._tag === "EndpointEchoError" ? error.reason._tag : error._tag, "SerializationError")
     }).pipe(onNetwork)
   )
 
@@ -206,7 +206,7 @@ describe("bootstrapping", () => {
       })
       for (const peer of [contact, "10.0.0.3:3"]) {
         const error = yield* startFails({}, [peer])
-        assert.strictEqual(error._tag === "EndpointEchoError" ? error.error._tag : error._tag, "StreamLost")
+        assert.strictEqual(error._tag === "EndpointEchoError" ? error.reason._tag : error._tag, "StreamLost")
       }
     }).pipe(onNetwork)
   )
@@ -214,7 +214,7 @@ describe("bootstrapping", () => {
   it.effect("reports what cannot be an address of a contact by its place", () =>
     Effect.gen(function* () {
       const error = yield* startFails({}, [contact, "nowhere"])
-      assert.deepInclude(error, { _tag: "ConfigError", path: "contacts.1" })
+      assert.deepInclude(error, { _tag: "EndpointConfigError", path: "contacts.1" })
     }).pipe(onNetwork)
   )
 })
@@ -345,7 +345,7 @@ describe("isReachable", () => {
         yield* settle
         yield* TestClock.adjust("1 minute")
         const error = yield* Fiber.join(asking)
-        assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, tag)
+        assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, tag)
       }
     }).pipe(onNetwork)
   )

@@ -73,7 +73,7 @@ describe("rpcTimeout", () => {
     Effect.gen(function* () {
       yield* silent("10.0.0.3:3")
       const error = yield* lasts(limit, Effect.flip(one({ rpcTimeout: limit }, ["10.0.0.3:3"])))
-      assert.strictEqual(error._tag === "EndpointEchoError" ? error.error._tag : error._tag, "RpcTimedOut")
+      assert.strictEqual(error._tag === "EndpointEchoError" ? error.reason._tag : error._tag, "RpcTimedOut")
     }).pipe(onNetwork)
   )
 
@@ -83,7 +83,7 @@ describe("rpcTimeout", () => {
         question._tag === "EndpointEchoReq" ? { _tag: "EndpointEchoResp", address: address("10.0.0.1:1") } : undefined
       )
       const error = yield* lasts(limit, Effect.flip(one({ rpcTimeout: limit }, ["10.0.0.3:3"])))
-      assert.strictEqual(error._tag === "EndpointVerificationError" ? error.error._tag : error._tag, "RpcTimedOut")
+      assert.strictEqual(error._tag === "EndpointVerificationError" ? error.reason._tag : error._tag, "RpcTimedOut")
     }).pipe(onNetwork)
   )
 
@@ -125,7 +125,7 @@ describe("retryDuration", () => {
         const { sendMessage } = yield* one({ retryDuration: "1 hour" })
         const sending = sendMessage(bytes("x"), nobody, { retryDuration: "1 second" })
         const error = yield* lasts(span, Effect.flip(Effect.provideService(sending, Random.Random, evenly)))
-        assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "TransportError")
+        assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "TransportError")
         assert.deepStrictEqual(times, [0, 500, 1_250])
       })
     ).pipe(onNetwork)

@@ -17,11 +17,11 @@ import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency
 
 type Failure =
   | ConnectionError
-  | { readonly _tag: "ConnectionLost"; readonly error: ConnectionError }
+  | { readonly _tag: "ConnectionLost"; readonly reason: ConnectionError }
   | { readonly _tag: "NoneReachable" | "NotConnected" | "SerializationError" | "StreamLost" | "RpcTimedOut" }
 
 const tagOf = (error: Failure) =>
-  error._tag === "ConnectionLost" ? `ConnectionLost of ${error.error._tag}` : error._tag
+  error._tag === "ConnectionLost" ? `ConnectionLost of ${error.reason._tag}` : error._tag
 
 /** The tag that a fiber failed with; an interruption or a defect is not a failure. */
 const failureOf = (fiber: Fiber.Fiber<unknown, Failure>) => Effect.map(Effect.flip(Fiber.join(fiber)), tagOf)
@@ -156,7 +156,7 @@ describe("close", () => {
         yield* one.sendMessage(bytes("x"), "10.0.0.2:2")
         yield* way === "close" ? one.close : Scope.close(scope, Exit.void)
         yield* endpoint("10.0.0.1:1")
-        assert.deepInclude((yield* two.nextDisconnection).reason, { _tag: "ApplicationClosed", code: 0, reason: "" })
+        assert.deepInclude((yield* two.nextDisconnection).reason, { _tag: "ApplicationClosed", code: 0, detail: "" })
         assert.strictEqual((yield* Effect.flip(one.nextConnection))._tag, "EndpointStopped")
       }).pipe(onNetwork)
     )
@@ -197,11 +197,11 @@ describe("an endpoint that fails to start", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("says SocketError when the port is taken", () =>
+  it.effect("says BindError when the port is taken", () =>
     Effect.gen(function* () {
       yield* endpoint("10.0.0.1:1")
       const error = yield* Effect.flip(endpoint("10.0.0.1:1"))
-      assert.strictEqual(error._tag === "SocketError" ? String(error.address) : error._tag, "10.0.0.1:1")
+      assert.strictEqual(error._tag === "BindError" ? String(error.address) : error._tag, "10.0.0.1:1")
     }).pipe(onNetwork)
   )
 })

@@ -50,8 +50,8 @@ const within = <A, E, R>(time: Duration.Input, effect: Effect.Effect<A, E, R>) =
     return yield* Fiber.join(fiber)
   })
 
-const tagOf = (error: { readonly _tag: string; readonly error?: { readonly _tag: string } }) =>
-  error.error === undefined ? error._tag : `${error._tag} ${error.error._tag}`
+const tagOf = (error: { readonly _tag: string; readonly reason?: { readonly _tag: string } }) =>
+  error.reason === undefined ? error._tag : `${error._tag} ${error.reason._tag}`
 
 for (const by of ["one", "two"] as const) {
   const who = by === "one" ? "that was dialled" : "that had dialled"

@@ -70,7 +70,7 @@ describe("a peer that does not keep to the protocol", () => {
       send.write(bytes("garbage!!"), false, () => {})
       yield* settle
       assert.strictEqual(ends.length, 1)
-      assert.deepInclude(ends[0], { _tag: "StreamStopped", code: 1 })
+      assert.deepInclude(ends[0], { _tag: "StreamReset", code: 1 })
     }).pipe(onNetwork)
   )
 

@@ -12,7 +12,7 @@ import type { Transport } from "../src/Transport.ts"
 import { blackhole, endpoint, onNetwork } from "./support/memory.ts"
 
 describe("an endpoint's options", () => {
-  it.effect("fail the start with ConfigError before anything is bound", () =>
+  it.effect("fail the start with EndpointConfigError before anything is bound", () =>
     Effect.gen(function* () {
       const cases: ReadonlyArray<readonly [Endpoint.Options, string]> = [
         [{ localAddress: "nowhere" }, "localAddress"],
@@ -24,9 +24,9 @@ describe("an endpoint's options", () => {
       ]
       for (const [options, path] of cases) {
         const full = yield* Effect.flip(Endpoint.make({ localAddress: "10.0.0.1:1", ...options }))
-        assert.deepInclude(full, { _tag: "ConfigError", path })
+        assert.deepInclude(full, { _tag: "EndpointConfigError", path })
         const client = yield* Effect.flip(Endpoint.makeClient(options))
-        assert.deepInclude(client, { _tag: "ConfigError", path })
+        assert.deepInclude(client, { _tag: "EndpointConfigError", path })
       }
       yield* endpoint("10.0.0.1:1")
     }).pipe(onNetwork)
@@ -123,7 +123,7 @@ describe("an endpoint's options from Config", () => {
     Effect.gen(function* () {
       const layer = Endpoint.layerConfig({ localAddress: Config.String("listen") })
       const error = yield* Effect.flip(started<unknown>(layer, { listen: "nowhere" }))
-      assert.deepInclude(error, { _tag: "ConfigError", path: "localAddress" })
+      assert.deepInclude(error, { _tag: "EndpointConfigError", path: "localAddress" })
       const missing = yield* Effect.flip(started<unknown>(layer, {}))
       assert.instanceOf(missing, Config.ConfigError)
     }).pipe(onNetwork)

@@ -185,7 +185,7 @@ describe("incoming messages", () => {
       const [one, two] = yield* pair({}, { reassemblyBuffer: 150_000 })
       const connection = yield* one.connectTo("10.0.0.2:2")
       const error = yield* Effect.flip(one.sendMessage(new Uint8Array(600_000), "10.0.0.2:2"))
-      assert.strictEqual(error._tag === "StreamLost" ? error.error._tag : error._tag, "StreamStopped")
+      assert.strictEqual(error._tag === "StreamLost" ? error.reason._tag : error._tag, "StreamStopped")
       for (let i = 0; i < 10; i++) {
         yield* one.sendMessage(new Uint8Array(100_000), "10.0.0.2:2")
         assert.strictEqual((yield* two.nextMessage).payload.length, 100_000)
@@ -239,7 +239,7 @@ describe("disconnections", () => {
       assert.deepStrictEqual([String(here.peer), here.connectionId], ["10.0.0.2:2", connection.id])
       assert.deepInclude(here.reason, { _tag: "LocallyClosed" })
       assert.deepStrictEqual([String(there.peer), there.connectionId], ["10.0.0.1:1", back.id])
-      assert.deepInclude(there.reason, { _tag: "ApplicationClosed", code: 0, reason: "" })
+      assert.deepInclude(there.reason, { _tag: "ApplicationClosed", code: 0, detail: "" })
     }).pipe(onNetwork)
   )
 

@@ -114,7 +114,7 @@ describe("sendMessage", () => {
         yield* settle
         yield* TestClock.adjust("1 minute")
         const error = yield* Fiber.join(sending)
-        assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "TransportError")
+        assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "TransportError")
         assert.isAbove(dials.peers.length, 3)
         assert.isAtMost(dials.times.at(-1)!, 5_000 + 7_000)
       })
@@ -126,7 +126,7 @@ describe("sendMessage", () => {
       const one = yield* endpoint("10.0.0.1:1")
       for (const send of [one.sendMessage, one.trySendMessage]) {
         const error = yield* Effect.flip(send(bytes("x"), "nowhere"))
-        assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "InvalidAddress")
+        assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "InvalidAddress")
       }
     }).pipe(onNetwork)
   )
@@ -170,7 +170,7 @@ describe("sendMessage", () => {
       const [one, two] = yield* pair({}, { maxMessageSize: 1_000 })
       for (const size of [1_001, 100_000, 1_000_000]) {
         const error = yield* Effect.flip(one.sendMessage(new Uint8Array(size), "10.0.0.2:2"))
-        assert.strictEqual(error._tag === "StreamLost" ? error.error._tag : error._tag, "StreamStopped")
+        assert.strictEqual(error._tag === "StreamLost" ? error.reason._tag : error._tag, "StreamStopped")
       }
       const connection = yield* one.connectTo("10.0.0.2:2")
       yield* one.sendMessage(bytes("fits"), "10.0.0.2:2")
@@ -280,7 +280,7 @@ describe("trySendMessage", () => {
         )
         yield* TestClock.adjust("5 minutes")
         const error = yield* Fiber.join(sending)
-        assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "ConnectionTimedOut")
+        assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "ConnectionTimedOut")
         // Whether the peer is back was for the connection to find out, and came to nothing; with its end that was over.
         assert.deepStrictEqual([dials.peers.length, dials.givenUp], [whileConnected, whileConnected - 1])
       })

@@ -9,14 +9,15 @@ import type { ConnectionError } from "../src/ConnectionError.ts"
 import type { IncomingMessage } from "../src/Endpoint.ts"
 import type { RecvError } from "../src/RecvError.ts"
 import { StreamLost } from "../src/SendError.ts"
-import { StreamGone, StreamStopped } from "../src/StreamError.ts"
+import { StreamClosed, StreamReset, StreamStopped } from "../src/StreamError.ts"
 import { bytes, summary, textOf } from "./support/common.ts"
 import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./support/memory.ts"
 
 const replyOf = (message: IncomingMessage) => Option.getOrThrow(message.reply)
-const gone = new StreamLost({ error: new StreamGone() })
-const stopped = (code: number) => new StreamLost({ error: new StreamStopped({ code }) })
-const tagOf = (error: RecvError) => (error._tag === "ConnectionLost" ? error.error._tag : error._tag)
+const gone = new StreamLost({ reason: new StreamClosed() })
+const wasReset = (code: number) => new StreamLost({ reason: new StreamReset({ code }) })
+const stopped = (code: number) => new StreamLost({ reason: new StreamStopped({ code }) })
+const tagOf = (error: RecvError) => (error._tag === "ConnectionLost" ? error.reason._tag : error._tag)
 
 /** Two endpoints, a stream from the first to the second, and the first message of it. */
 const opened = Effect.gen(function* () {
@@ -125,15 +126,15 @@ describe("a bidirectional stream", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("fails at the reader with StreamStopped and the code when the peer resets it", () =>
+  it.effect("fails at the reader with StreamReset and the code when the peer resets it", () =>
     Effect.gen(function* () {
       const { reply, stream } = yield* opened
       const reading = yield* Effect.forkChild(Effect.flip(stream.receive.next))
       yield* settle
       yield* reply.reset(77)
-      assert.deepStrictEqual(yield* Fiber.join(reading), stopped(77))
-      assert.deepStrictEqual(yield* Effect.flip(stream.receive.next), stopped(77))
-      assert.deepStrictEqual(yield* Effect.flip(collect(stream)), stopped(77))
+      assert.deepStrictEqual(yield* Fiber.join(reading), wasReset(77))
+      assert.deepStrictEqual(yield* Effect.flip(stream.receive.next), wasReset(77))
+      assert.deepStrictEqual(yield* Effect.flip(collect(stream)), wasReset(77))
       assert.deepStrictEqual(yield* Effect.flip(reply.sendMessage(bytes("late"))), gone)
     }).pipe(onNetwork)
   )
@@ -230,7 +231,7 @@ describe("a bidirectional stream", () => {
         [here, { _tag: "LocallyClosed" }],
         [there, { _tag: "ApplicationClosed", code: 0 }]
       ] as const) {
-        const cause = error._tag === "ConnectionLost" ? error.error : undefined
+        const cause = error._tag === "ConnectionLost" ? error.reason : undefined
         assert.deepInclude(cause?._tag === "ConnectionClosed" ? cause.close : cause, expected)
       }
     }).pipe(onNetwork)

@@ -160,14 +160,14 @@ describe("every union of errors", () => {
 
   it("has the documented variants", () => {
     expectTypeOf<Tag<EndpointError>>().toEqualTypeOf<
-      "ConfigError" | "SocketError" | "EndpointEchoError" | "EndpointVerificationError" | "Unreachable" | Ports
+      "EndpointConfigError" | "BindError" | "EndpointEchoError" | "EndpointVerificationError" | "Unreachable" | Ports
     >()
-    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"ConfigError" | "SocketError">()
+    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"EndpointConfigError" | "BindError">()
     expectTypeOf<Tag<ConnectionError>>().toEqualTypeOf<Connections>()
     expectTypeOf<Tag<SendError>>().toEqualTypeOf<Sends>()
     expectTypeOf<Tag<RecvError>>().toEqualTypeOf<Sends>()
     expectTypeOf<Tag<RpcError>>().toEqualTypeOf<"RpcTimedOut" | Sends>()
-    expectTypeOf<Tag<StreamError>>().toEqualTypeOf<"StreamStopped" | "StreamGone">()
+    expectTypeOf<Tag<StreamError>>().toEqualTypeOf<"StreamStopped" | "StreamReset" | "StreamClosed">()
     expectTypeOf<Tag<Close>>().toEqualTypeOf<
       "LocallyClosed" | "ApplicationClosed" | "TransportClosed" | "StatelessReset" | "IdleTimedOut"
     >()
@@ -176,12 +176,13 @@ describe("every union of errors", () => {
 
   it("carries the facts", () => {
     type Of<E, T> = Extract<E, { readonly _tag: T }>
-    expectTypeOf<Of<SendError, "ConnectionLost">["error"]>().toEqualTypeOf<ConnectionError>()
-    expectTypeOf<Of<SendError, "StreamLost">["error"]>().toEqualTypeOf<StreamError>()
+    expectTypeOf<Of<SendError, "ConnectionLost">["reason"]>().toEqualTypeOf<ConnectionError>()
+    expectTypeOf<Of<SendError, "StreamLost">["reason"]>().toEqualTypeOf<StreamError>()
     expectTypeOf<Of<StreamError, "StreamStopped">["code"]>().toEqualTypeOf<number>()
+    expectTypeOf<Of<StreamError, "StreamReset">["code"]>().toEqualTypeOf<number>()
     expectTypeOf<Of<ConnectionError, "ConnectionClosed">["close"]>().toEqualTypeOf<Close>()
     expectTypeOf<Of<ConnectionError, "TransportError">["code"]>().toEqualTypeOf<number>()
-    expectTypeOf<Of<EndpointError, "EndpointEchoError">["error"]>().toEqualTypeOf<RpcError>()
+    expectTypeOf<Of<EndpointError, "EndpointEchoError">["reason"]>().toEqualTypeOf<RpcError>()
     expectTypeOf<Of<EndpointError, "EndpointVerificationError">["peer"]>().toEqualTypeOf<NetAddress.InetAddress>()
     expectTypeOf<Of<EndpointError, "Unreachable">["publicAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
     expectTypeOf<NoneReachable["attempts"][number]["error"]>().toEqualTypeOf<ConnectionError>()
@@ -192,11 +193,11 @@ describe("every union of errors", () => {
     const none = connecting.pipe(
       Effect.catchTag("EndpointStopped", () => Effect.void),
       Effect.catchTag("TooManyConnections", ({ limit }) => Effect.succeed(limit)),
-      Effect.catchTag("InvalidAddress", ({ input, reason }) => Effect.succeed(input + reason)),
-      Effect.catchTag("InvalidArgument", ({ argument, reason }) => Effect.succeed(argument + reason)),
+      Effect.catchTag("InvalidAddress", ({ input, detail }) => Effect.succeed(input + detail)),
+      Effect.catchTag("InvalidArgument", ({ argument, detail }) => Effect.succeed(argument + detail)),
       Effect.catchTag("VersionMismatch", ({ peer }) => Effect.succeed(peer)),
-      Effect.catchTag("TransportError", ({ code, reason }) => Effect.succeed([code, reason])),
-      Effect.catchTag("DatagramRefused", ({ peer, reason, systemCode }) => Effect.succeed([peer, systemCode, reason])),
+      Effect.catchTag("TransportError", ({ code, detail }) => Effect.succeed([code, detail])),
+      Effect.catchTag("DatagramRefused", ({ peer, detail, systemCode }) => Effect.succeed([peer, systemCode, detail])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
       Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
     )
@@ -211,7 +212,7 @@ describe("every union of errors", () => {
     limit: 5,
     input: "nowhere",
     argument: "options.priority",
-    reason: "because",
+    detail: "because",
     peer,
     publicAddress: peer,
     address: peer,
@@ -286,13 +287,13 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 33)
+      assert.strictEqual(made.size, 34)
     })
   )
 
   it.effect("survives encoding and decoding, nested ones included", () =>
     Effect.gen(function* () {
-      const invalid = new InvalidAddress({ input: "nowhere", reason: "because" })
+      const invalid = new InvalidAddress({ input: "nowhere", detail: "because" })
       const error = new NoneReachable({
         attempts: [
           { peer: "nowhere", error: invalid },

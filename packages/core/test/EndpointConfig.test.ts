@@ -290,7 +290,7 @@ describe("what is not acceptable is named, with the reason", () => {
         for (const input of inputs) {
           const result = yield* Effect.result(EndpointConfig.decode({ [name]: input }))
           if (result._tag === "Success") return assert.fail(`${shown(input)} was taken`)
-          assert.strictEqual(result.failure._tag, "ConfigError")
+          assert.strictEqual(result.failure._tag, "EndpointConfigError")
           assert.strictEqual(result.failure.message, `${name}: ${reason}`, shown(input))
           assert.strictEqual(result.failure.path, name)
         }
@@ -304,7 +304,7 @@ describe("what is not acceptable is named, with the reason", () => {
       for (const name of ["idleTimeOut", "IDLE_TIMEOUT", "contacts", ""]) {
         for (const value of ["30 seconds", undefined]) {
           const error = yield* Effect.flip(EndpointConfig.decode({ messageBuffer: 5, [name]: value }))
-          assert.deepInclude(error, { path: name, reason: "is no setting" })
+          assert.deepInclude(error, { path: name, detail: "is no setting" })
         }
       }
       const misspelt = { idleTimeOut: 5, idleTimeout: 5 }
@@ -332,7 +332,7 @@ describe("what is not acceptable is named, with the reason", () => {
           const env = Object.fromEntries(Object.entries(input).map(([key, value]) => [key, String(value)]))
           const provider = ConfigProvider.fromEnv({ env })
           const fromText = yield* Effect.flip(EndpointConfig.config().parse(provider))
-          assert.include(fromText.message, error.reason)
+          assert.include(fromText.message, error.detail)
         }
       })
     )

@@ -20,7 +20,7 @@ import {
 } from "../src/ConnectionError.ts"
 import { exponential, isTransient, isTransientLoss, RetrySchedule } from "../src/RetrySchedule.ts"
 import { ConnectionLost, SerializationError, StreamLost } from "../src/SendError.ts"
-import { StreamGone, StreamStopped } from "../src/StreamError.ts"
+import { StreamClosed, StreamReset, StreamStopped } from "../src/StreamError.ts"
 import { address } from "./support/common.ts"
 
 /** A source of chance that always says the same: 0 for the shortest waits, almost 1 for the longest. */
@@ -103,53 +103,54 @@ describe("what is tried again", () => {
   const peer = address("192.0.2.1:1")
   const transient: ReadonlyArray<ConnectionError> = [
     // NO_ERROR, INTERNAL_ERROR, CONNECTION_REFUSED, PROTOCOL_VIOLATION, INVALID_TOKEN, NO_VIABLE_PATH.
-    ...[0x0, 0x1, 0x2, 0xa, 0xb, 0x10].map((code) => new TransportError({ peer, code, reason: "" })),
+    ...[0x0, 0x1, 0x2, 0xa, 0xb, 0x10].map((code) => new TransportError({ peer, code, detail: "" })),
     // CRYPTO_ERROR + the alerts internal_error and user_canceled.
-    ...[0x150, 0x15a].map((code) => new TransportError({ peer, code, reason: "" })),
+    ...[0x150, 0x15a].map((code) => new TransportError({ peer, code, detail: "" })),
     // Beyond the alerts.
-    ...[0xff, 0x200].map((code) => new TransportError({ peer, code, reason: "" })),
+    ...[0xff, 0x200].map((code) => new TransportError({ peer, code, detail: "" })),
     ...["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"].map(
-      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
+      (code) => new DatagramRefused({ peer, systemCode: code, detail: "" })
     ),
     new ConnectionReset({ peer }),
     new ConnectionTimedOut({ peer }),
-    new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, reason: "" }) }),
+    new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, detail: "" }) }),
     new ConnectionClosed({ peer, close: new LocallyClosed() })
   ]
   const lasting: ReadonlyArray<ConnectionError> = [
     new EndpointStopped(),
     new TooManyConnections({ limit: 1 }),
-    new InvalidAddress({ input: "nowhere", reason: "" }),
+    new InvalidAddress({ input: "nowhere", detail: "" }),
     new VersionMismatch({ peer }),
     // TRANSPORT_PARAMETER_ERROR, VERSION_NEGOTIATION_ERROR.
-    ...[0x8, 0x11].map((code) => new TransportError({ peer, code, reason: "" })),
+    ...[0x8, 0x11].map((code) => new TransportError({ peer, code, detail: "" })),
     // CRYPTO_ERROR + handshake_failure, bad_certificate, unknown_ca, access_denied, certificate_required,
     // no_application_protocol, and the first and last there can be.
     ...[0x128, 0x12a, 0x130, 0x131, 0x174, 0x178, 0x100, 0x1ff].map(
-      (code) => new TransportError({ peer, code, reason: "" })
+      (code) => new TransportError({ peer, code, detail: "" })
     ),
     ...["EINVAL", "EACCES", "EPERM", "EMSGSIZE", "EAFNOSUPPORT", "UNKNOWN"].map(
-      (code) => new DatagramRefused({ peer, systemCode: code, reason: "" })
+      (code) => new DatagramRefused({ peer, systemCode: code, detail: "" })
     )
   ]
 
   it("is what may pass", () => {
     for (const error of transient) {
       assert.isTrue(isTransient(error), error.message)
-      assert.isTrue(isTransientLoss(new ConnectionLost({ error })), error.message)
+      assert.isTrue(isTransientLoss(new ConnectionLost({ reason: error })), error.message)
     }
   })
 
   it("is not what stays so", () => {
     for (const error of lasting) {
       assert.isFalse(isTransient(error), error.message)
-      assert.isFalse(isTransientLoss(new ConnectionLost({ error })), error.message)
+      assert.isFalse(isTransientLoss(new ConnectionLost({ reason: error })), error.message)
     }
   })
 
   it("is not what is wrong with the message or its stream", () => {
-    assert.isFalse(isTransientLoss(new SerializationError({ reason: "" })))
-    assert.isFalse(isTransientLoss(new StreamLost({ error: new StreamGone() })))
-    assert.isFalse(isTransientLoss(new StreamLost({ error: new StreamStopped({ code: 0 }) })))
+    assert.isFalse(isTransientLoss(new SerializationError({ detail: "" })))
+    assert.isFalse(isTransientLoss(new StreamLost({ reason: new StreamClosed() })))
+    assert.isFalse(isTransientLoss(new StreamLost({ reason: new StreamStopped({ code: 0 }) })))
+    assert.isFalse(isTransientLoss(new StreamLost({ reason: new StreamReset({ code: 0 }) })))
   })
 })

@@ -288,19 +288,19 @@ describe("WireMessage", () => {
 
     it("checkPayload wants 1 byte to the maximum", () => {
       expect(checkPayload(new Uint8Array(0), 10)).toStrictEqual(
-        new SerializationError({ reason: "a message must have at least 1 byte" })
+        new SerializationError({ detail: "a message must have at least 1 byte" })
       )
       expect(checkPayload(new Uint8Array(1), 10)).toBeUndefined()
       expect(checkPayload(new Uint8Array(10), 10)).toBeUndefined()
       expect(checkPayload(new Uint8Array(11), 10)).toStrictEqual(
-        new SerializationError({ reason: "a message of 11 bytes is larger than the maximum of 10" })
+        new SerializationError({ detail: "a message of 11 bytes is larger than the maximum of 10" })
       )
       const longest = 2 ** 32 - 1
       // So long in what it says only: that is all that is looked at.
       const ofLength = (length: number) => Object.defineProperty(new Uint8Array(0), "length", { value: length })
       expect(checkPayload(ofLength(longest), Infinity)).toBeUndefined()
       expect(checkPayload(ofLength(longest + 1), Infinity)).toStrictEqual(
-        new SerializationError({ reason: "a message of 4294967296 bytes is larger than the maximum of 4294967295" })
+        new SerializationError({ detail: "a message of 4294967296 bytes is larger than the maximum of 4294967295" })
       )
     })
   })
@@ -328,18 +328,18 @@ describe("WireMessage", () => {
       expect(messages).toStrictEqual([{ _tag: "UserMessage", payload }])
     })
 
-    it.each(rejected)("rejects %s", (_, input, reason) => {
+    it.each(rejected)("rejects %s", (_, input, detail) => {
       const { decoder, error, messages } = decode(bytes(input))
-      expect(error).toStrictEqual(new SerializationError({ reason }))
+      expect(error).toStrictEqual(new SerializationError({ detail }))
       expect(messages).toStrictEqual([])
       expect(decoder.buffered).toBe(0)
     })
 
-    it.each(rejected)("rejects %s, byte by byte, at the last one", (_, input, reason) => {
+    it.each(rejected)("rejects %s, byte by byte, at the last one", (_, input, detail) => {
       const decoder = makeDecoder()
       const messages: Array<WireMessage> = []
       const errors = split(bytes(input), [1]).map((chunk) => decoder.push(chunk, messages))
-      expect(errors.pop()).toStrictEqual(new SerializationError({ reason }))
+      expect(errors.pop()).toStrictEqual(new SerializationError({ detail }))
       expect(errors.filter((error) => error !== undefined)).toStrictEqual([])
       expect(messages).toStrictEqual([])
     })
@@ -366,7 +366,7 @@ describe("WireMessage", () => {
       decoder.push(frame.subarray(0, 11), messages)
       const error = decoder.end()
       expect(error).toStrictEqual(
-        new SerializationError({ reason: "the stream ended after 2 of the 3 bytes of a message" })
+        new SerializationError({ detail: "the stream ended after 2 of the 3 bytes of a message" })
       )
       expect(decoder.push(frame.subarray(11), messages)).toBe(error)
       expect(messages).toStrictEqual([])
@@ -408,11 +408,11 @@ describe("WireMessage", () => {
         expect(error).toBeUndefined()
         expect(messages.length).toBe(whole)
         const part = cut - boundary
-        const reason =
+        const detail =
           part < headerLength
             ? `the stream ended after ${part} of the 9 bytes of a header`
             : `the stream ended after ${part - headerLength} of the ${frames[whole]!.length - headerLength} bytes of a message`
-        expect(decoder.end()).toStrictEqual(part === 0 ? undefined : new SerializationError({ reason }))
+        expect(decoder.end()).toStrictEqual(part === 0 ? undefined : new SerializationError({ detail }))
         expect(decoder.buffered).toBe(0)
       }
     })
@@ -466,7 +466,7 @@ describe("WireMessage", () => {
       const isLeftOut = (message: WireMessage) => message._tag === "UserMessage" && message.payload.length > largest
       const ofLength = (length: number) => user(...Array.from({ length }, (_, i) => (length + i) % 251))
       const refusal = (length: number) =>
-        new SerializationError({ reason: `a message of ${length} bytes is larger than the maximum of ${largest}` })
+        new SerializationError({ detail: `a message of ${length} bytes is larger than the maximum of ${largest}` })
 
       it("any messages, however the stream is cut", () => {
         fc.assert(
@@ -538,7 +538,7 @@ describe("WireMessage", () => {
       it("fails for control messages of any wrong length", () => {
         const { error } = decode(concat([encodeHeader(200, 1), new Uint8Array(200)]), makeDecoder())
         expect(error).toStrictEqual(
-          new SerializationError({ reason: "a control message takes 4 to 26 bytes, got 200" })
+          new SerializationError({ detail: "a control message takes 4 to 26 bytes, got 200" })
         )
       })
 
@@ -549,7 +549,7 @@ describe("WireMessage", () => {
           expect(error).toBeUndefined()
           const ended = decoder.end()
           expect(ended).toStrictEqual(
-            new SerializationError({ reason: "the stream ended within a message that is too large" })
+            new SerializationError({ detail: "the stream ended within a message that is too large" })
           )
           expect(decoder.push(encode(user(1)), [])).toBe(ended)
         }

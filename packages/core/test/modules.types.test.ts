@@ -20,7 +20,7 @@ import type * as ConnectionId from "../src/ConnectionId.ts"
 import type * as ConnectionPool from "../src/ConnectionPool.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
-import type { ConfigError, SocketError } from "../src/EndpointError.ts"
+import type { EndpointConfigError, BindError } from "../src/EndpointError.ts"
 import type * as PortMapper from "../src/PortMapper.ts"
 import type { PortMapperError } from "../src/PortMapperError.ts"
 import type * as RetrySchedule from "../src/RetrySchedule.ts"
@@ -108,7 +108,7 @@ describe("the parts that can be swapped, and what else is public", () => {
 
   it("EndpointConfig", () => {
     expectTypeOf<typeof EndpointConfig.decode>().toEqualTypeOf<
-      (input: unknown) => Effect.Effect<EndpointConfig.EndpointConfig, ConfigError>
+      (input: unknown) => Effect.Effect<EndpointConfig.EndpointConfig, EndpointConfigError>
     >()
     expectTypeOf<typeof EndpointConfig.config>().toEqualTypeOf<
       (path?: string) => Config.Config<EndpointConfig.EndpointConfig>
@@ -126,7 +126,7 @@ describe("the parts that can be swapped, and what else is public", () => {
 
   it("Transport", () => {
     expectTypeOf<ReturnType<Transport.Transport["Service"]["bind"]>>().toEqualTypeOf<
-      Effect.Effect<Transport.BackingSocket, SocketError, Scope.Scope>
+      Effect.Effect<Transport.BackingSocket, BindError, Scope.Scope>
     >()
     expectTypeOf<Parameters<Transport.DialEvents["onFailed"]>>().toEqualTypeOf<[error: ConnectionError]>()
     expectTypeOf<Parameters<Transport.ConnectionEvents["onClosed"]>>().toEqualTypeOf<[close: Close]>()

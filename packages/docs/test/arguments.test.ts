@@ -13,6 +13,8 @@ import type { SendStream } from "@qp2p/core/SendStream"
 import { Transport } from "@qp2p/core/Transport"
 import * as Node from "@qp2p/node"
 import * as Testkit from "@qp2p/testkit"
+import * as FakeRouter from "@qp2p/testkit/FakeRouter"
+import * as SimulatedNetwork from "@qp2p/testkit/SimulatedNetwork"
 import * as Upnp from "@qp2p/upnp"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -254,7 +256,10 @@ const upnp: Modules<typeof Upnp> = {
 const host = param({ address: "10.0.0.3" })
 const sized = param({ size: 0 })
 
-const testkit: Omit<Modules<typeof Testkit>, Records> = {
+/** With the modules that its index leaves out. */
+const wholeTestkit = { ...Testkit, FakeRouter, SimulatedNetwork }
+
+const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   Expect: {
     connection: call(any, options),
     disconnection: call(any, options),
@@ -381,7 +386,7 @@ const memoryNetwork: Calls<Testkit.MemoryNetwork.MemoryNetwork["Service"]> = {
   refuse: call(places)
 }
 
-const simulatedNetwork: Calls<Testkit.SimulatedNetwork.SimulatedNetwork["Service"]> = {
+const simulatedNetwork: Calls<SimulatedNetwork.SimulatedNetwork["Service"]> = {
   ...control,
   openSocket: call(inet),
   rebind: call(places),
@@ -403,7 +408,7 @@ const testPortMapper: Calls<Testkit.TestPortMapper.TestPortMapper["Service"]> = 
   setDelay: call(time)
 }
 
-const fakeRouter: Calls<Testkit.FakeRouter.FakeRouter["Service"]> = {
+const fakeRouter: Calls<FakeRouter.FakeRouter["Service"]> = {
   misbehave: call(
     param(Testkit.Misbehaviour.SilentSearch()),
     param(
@@ -432,7 +437,7 @@ const packages = {
   "@qp2p/core": [Core, core],
   "@qp2p/node": [Node, nodePackage],
   "@qp2p/upnp": [Upnp, upnp],
-  "@qp2p/testkit": [Testkit, testkit]
+  "@qp2p/testkit": [wholeTestkit, testkit]
 } as const
 
 /** Classes and schemas are made by Effect's rules: `new` and their `make` throw a SchemaError. */
@@ -458,7 +463,7 @@ const counting = Layer.effect(
 
 const network = Layer.mergeAll(
   Layer.provideMerge(counting, Testkit.MemoryTransport.layerNetwork),
-  Testkit.SimulatedNetwork.layer(),
+  SimulatedNetwork.layer(),
   Testkit.TestPortMapper.layer(),
   Testkit.TrafficTrace.layerTrace(),
   Core.ConnectionPool.layer,
@@ -684,9 +689,9 @@ describe("the arguments of public functions", () => {
         "Topology",
         "TrafficTrace"
       ]
-      yield* tryModules(Testkit, testkit, kept)
+      yield* tryModules(wholeTestkit, testkit, kept)
       const memory = yield* Testkit.MemoryNetwork.MemoryNetwork
-      const simulated = yield* Testkit.SimulatedNetwork.SimulatedNetwork
+      const simulated = yield* SimulatedNetwork.SimulatedNetwork
       yield* tryAll("Gateway", yield* memory.gateway({ address: "10.0.0.6" }), gateway)
       yield* tryAll("MemoryNetwork", memory, memoryNetwork)
       yield* tryAll("SimulatedNetwork", simulated, simulatedNetwork)
@@ -711,8 +716,8 @@ describe("the arguments of public functions", () => {
   it.live("of a FakeRouter are refused with a typed error when they are wrong", () =>
     Effect.gen(function* () {
       const refused = { make: { ...testkit.FakeRouter.make, refusalsOnly: true } }
-      yield* tryAll("FakeRouter", Testkit.FakeRouter, refused, true)
-      yield* tryAll("FakeRouter", yield* Testkit.FakeRouter.make(), fakeRouter)
+      yield* tryAll("FakeRouter", FakeRouter, refused, true)
+      yield* tryAll("FakeRouter", yield* FakeRouter.make(), fakeRouter)
     }).pipe(Effect.scoped)
   )
 

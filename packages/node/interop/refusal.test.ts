@@ -37,7 +37,7 @@ describe("a dial that quic-go refuses is not tried again", () => {
       const here = yield* endpoint({ retryDuration: "2 seconds" })
       const error = yield* Effect.flip(here.sendMessage(bytes("hello"), address))
       // CRYPTO_ERROR + the TLS alert bad_certificate.
-      const code = error._tag === "ConnectionLost" && error.error._tag === "TransportError" ? error.error.code : error
+      const code = error._tag === "ConnectionLost" && error.reason._tag === "TransportError" ? error.reason.code : error
       assert.strictEqual(code, 0x12a)
       assert.strictEqual(dials.size, 1)
     }).pipe(onLoopback)

@@ -13,7 +13,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import { unbindable } from "@qp2p/core/Address"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import {
   effect,
   type Fields,
@@ -66,7 +66,7 @@ export interface Options {
 }
 
 /**
- * Loads the binding when a socket is bound, so that a platform without one fails there, with a `SocketError`. So do options
+ * Loads the binding when a socket is bound, so that a platform without one fails there, with a `BindError`. So do options
  * that are not acceptable.
  *
  * @stability unstable
@@ -103,7 +103,7 @@ const optionFields: Fields = {
 /** A socket of the program's own making, if it makes one. */
 const opened = (openSocket: NonNullable<Options["openSocket"]>, address: NetAddress.InetAddress) =>
   Effect.suspend(() => {
-    const refused = (reason: string, cause: unknown) => Effect.fail(new SocketError({ address, reason, cause }))
+    const refused = (detail: string, cause: unknown) => Effect.fail(new BindError({ address, detail, cause }))
     let made: ReturnType<typeof openSocket>
     try {
       made = openSocket(address)
@@ -122,13 +122,13 @@ const open = Effect.fnUntraced(function* (
   bind: BindOptions,
   events: SocketEvents,
   options: Options
-): Effect.fn.Return<BackingSocket, SocketError, Scope.Scope> {
+): Effect.fn.Return<BackingSocket, BindError, Scope.Scope> {
   const address = bind.localAddress
   const wrong = ofRecord("options", options, optionFields)
-  if (wrong !== undefined) return yield* new SocketError({ address, reason: wrong.message, cause: wrong })
-  const reason = unbindable(address)
-  if (reason !== undefined) return yield* new SocketError({ address, reason, cause: new Error(reason) })
-  const quiche = yield* Effect.mapError(native.load, ({ cause, reason }) => new SocketError({ address, reason, cause }))
+  if (wrong !== undefined) return yield* new BindError({ address, detail: wrong.message, cause: wrong })
+  const detail = unbindable(address)
+  if (detail !== undefined) return yield* new BindError({ address, detail, cause: new Error(detail) })
+  const quiche = yield* Effect.mapError(native.load, ({ cause, detail }) => new BindError({ address, detail, cause }))
   const credentials = yield* certificate.selfSigned
   const udp = yield* openUdp(address, options)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
@@ -185,7 +185,7 @@ const open = Effect.fnUntraced(function* (
 const openUdp = (
   address: NetAddress.InetAddress,
   { openSocket }: Options
-): Effect.Effect<UdpSocket, SocketError, Scope.Scope> =>
+): Effect.Effect<UdpSocket, BindError, Scope.Scope> =>
   openSocket === undefined
     ? nodeUdp.open(address)
     : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))

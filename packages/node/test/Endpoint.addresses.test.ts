@@ -13,7 +13,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { networkInterfaces } from "node:os"
 import { InvalidAddress } from "@qp2p/core/ConnectionError"
 import * as Endpoint from "@qp2p/core/Endpoint"
-import { ConfigError, SocketError } from "@qp2p/core/EndpointError"
+import { EndpointConfigError, BindError } from "@qp2p/core/EndpointError"
 import { Remapped } from "@qp2p/core/MappingStatus"
 import { granted, PortMapper } from "@qp2p/core/PortMapper"
 import { ConnectionLost } from "@qp2p/core/SendError"
@@ -44,13 +44,13 @@ const nobodys: ReadonlyArray<readonly [address: string, reason: string]> = [
 ]
 
 describe("an address of no single host", () => {
-  for (const [input, reason] of nobodys) {
+  for (const [input, detail] of nobodys) {
     it.effect(`is not dialled, whoever names it: ${input}`, () =>
       countingDials((dials) =>
         Effect.gen(function* () {
           const one = yield* endpoint("10.0.0.1:1")
-          const invalid = new InvalidAddress({ input, reason })
-          const lost = new ConnectionLost({ error: invalid })
+          const invalid = new InvalidAddress({ input, detail })
+          const lost = new ConnectionLost({ reason: invalid })
           assert.deepStrictEqual(yield* Effect.flip(one.connectTo(input)), invalid)
           assert.deepStrictEqual(yield* Effect.flip(one.openBidirectionalStream(input)), invalid)
           assert.deepStrictEqual((yield* Effect.flip(one.connectToAny([input]))).attempts, [
@@ -59,7 +59,7 @@ describe("an address of no single host", () => {
           assert.deepStrictEqual(yield* Effect.flip(one.sendMessage(bytes("x"), input)), lost)
           assert.deepStrictEqual(yield* Effect.flip(one.isReachable(input)), lost)
           assert.deepStrictEqual(yield* Effect.flip(one.bootstrap([input])), invalid)
-          const contact = new ConfigError({ path: "contacts.0", reason: `${input}: ${reason}` })
+          const contact = new EndpointConfigError({ path: "contacts.0", detail: `${input}: ${detail}` })
           assert.deepStrictEqual(yield* Effect.flip(endpoint("10.0.0.1:2", {}, [input])), contact)
           assert.deepStrictEqual(yield* Effect.flip(client("10.0.0.1:2", {}, [input])), contact)
           assert.deepStrictEqual(dials.peers, [])
@@ -94,7 +94,7 @@ describe("an address of no single host", () => {
     Effect.gen(function* () {
       for (const local of ["224.0.0.1:1", "255.255.255.255:1", "[ff02::1]:1"]) {
         const error = yield* Effect.flip(endpoint(local))
-        assert.instanceOf(error, SocketError)
+        assert.instanceOf(error, BindError)
         assert.include(error.message, "and not one peer's")
       }
     }).pipe(onNetwork)

@@ -119,7 +119,7 @@ describe("bootstrapping again", () => {
       assert.strictEqual(unreachable._tag === "Unreachable" ? String(unreachable.publicAddress) : "", two.seen)
       assert.deepStrictEqual(place(one), before)
       const mute = yield* Effect.flip(inTime(one.bootstrap(["10.0.0.3:3"])))
-      assert.strictEqual(mute._tag === "EndpointEchoError" ? mute.error._tag : mute._tag, "RpcTimedOut")
+      assert.strictEqual(mute._tag === "EndpointEchoError" ? mute.reason._tag : mute._tag, "RpcTimedOut")
       assert.deepStrictEqual(place(one), before)
       const nonsense = yield* Effect.flip(one.bootstrap([contact, "nowhere"]))
       assert.deepInclude(nonsense, { _tag: "InvalidAddress", input: "nowhere" })

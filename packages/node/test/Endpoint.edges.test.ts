@@ -59,7 +59,7 @@ describe("a peer whose streams make no sense", () => {
       assert.deepStrictEqual(peer.closes, [])
       yield* garbage
       assert.strictEqual(peer.closes.length, 1)
-      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, reason: "not the protocol" })
+      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
       assert.strictEqual((yield* one.nextDisconnection).reason._tag, "LocallyClosed")
     }).pipe(onNetwork)
   )

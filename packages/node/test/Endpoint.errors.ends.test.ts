@@ -116,7 +116,7 @@ const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError
       Effect.gen(function* () {
         const one = yield* endpoint()
         const { accepted, address: peer } = yield* deaf
-        const close = new ApplicationClosed({ code: 42, reason: "enough" })
+        const close = new ApplicationClosed({ code: 42, detail: "enough" })
         const end = () =>
           Effect.andThen(
             until(begun, () => accepted.length === 1),
@@ -133,12 +133,12 @@ const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError
         const one = yield* endpoint()
         const server = yield* rawServer()
         const peer = at(server.port)
-        const facts = { code: 0x0a, reason: "against the rules" }
+        const facts = { code: 0x0a, detail: "against the rules" }
         const end = () =>
           Effect.andThen(
             until(begun, () => server.peers[0]?.native.isEstablished() === true),
             Effect.sync(() => {
-              server.peers[0]!.native.close(false, facts.code, bytes(facts.reason))
+              server.peers[0]!.native.close(false, facts.code, bytes(facts.detail))
               server.peers[0]!.flush()
             })
           )
@@ -151,7 +151,7 @@ const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError
         const network = new Network()
         const one = yield* onNetwork(network, { stallTimeout: "400 millis" })
         const { address: peer } = yield* deaf
-        const facts = { code: 1, reason: "stalled" }
+        const facts = { code: 1, detail: "stalled" }
         const error = new TransportError({ peer, ...facts })
         const end = ({ send }: Connection) =>
           Effect.andThen(cut(network), assertFails("the send that stalls", send(bytes("x")), lost(error)))
@@ -266,7 +266,7 @@ interface Parting<C> {
   readonly seen: readonly [near: C, far: Close]
 }
 
-const closedHere = [new LocallyClosed(), new ApplicationClosed({ code: 0, reason: "" })] as const
+const closedHere = [new LocallyClosed(), new ApplicationClosed({ code: 0, detail: "" })] as const
 const closedThere = [closedHere[1], closedHere[0]] as const
 
 const parting = <C>(
@@ -299,7 +299,7 @@ const partings: Table<{ readonly [T in Exclude<Close["_tag"], "StatelessReset">]
         const network = new Network()
         const one = yield* onNetwork(network, { stallTimeout: "400 millis" })
         const two = yield* endpoint()
-        const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+        const stalled = new TransportClosed({ code: 1, detail: "stalled" })
         const end = (near: Connection) =>
           Effect.suspend(() => {
             // Acknowledgements are lost; what this side says of it is not.
@@ -358,7 +358,7 @@ describe("both sides are told of", () => {
       yield* two.nextDisconnection
       yield* meetAndPart
       const near = yield* one.connectTo(two.localAddress)
-      const close = new ApplicationClosed({ code: 3, reason: "the application does not keep up" })
+      const close = new ApplicationClosed({ code: 3, detail: "the application does not keep up" })
       assertSame(yield* near.closed, close, "closed")
       const error = new ConnectionClosed({ peer: two.localAddress, close })
       yield* assertFails("send", near.send(bytes("x")), lost(error))

@@ -13,11 +13,11 @@ import * as Endpoint from "@qp2p/core/Endpoint"
 import * as NodeEndpoint from "../src/NodeEndpoint.ts"
 import * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import {
-  ConfigError,
+  EndpointConfigError,
   EndpointEchoError,
   type EndpointError,
   EndpointVerificationError,
-  SocketError,
+  BindError,
   Unreachable
 } from "@qp2p/core/EndpointError"
 import * as PortMapper from "@qp2p/core/PortMapper"
@@ -78,7 +78,10 @@ const run = (starts: { readonly [tag: string]: Ways<Start<EndpointError>> }) => 
 const loopback = "127.0.0.1:0"
 
 const unusable = (path: string, text: string, options: Endpoint.Options) => (make: Make) =>
-  Effect.succeed({ start: make(options), error: new ConfigError({ path, reason: `${text}: ${unreadable(text)}` }) })
+  Effect.succeed({
+    start: make(options),
+    error: new EndpointConfigError({ path, detail: `${text}: ${unreadable(text)}` })
+  })
 
 const badAddress = unusable("localAddress", "nowhere", { localAddress: "nowhere" })
 const badContact = unusable("contacts.1", "127.0.0.1", {
@@ -87,24 +90,24 @@ const badContact = unusable("contacts.1", "127.0.0.1", {
 })
 
 const config: EndpointConfig.Input = { retryDuration: 0, idleTimeout: "-1 seconds" }
-const badSetting = (make: Make): Setup<Start<ConfigError>> =>
-  Effect.map(Effect.flip(EndpointConfig.decode(config)), ({ reason }) => ({
+const badSetting = (make: Make): Setup<Start<EndpointConfigError>> =>
+  Effect.map(Effect.flip(EndpointConfig.decode(config)), ({ detail }) => ({
     start: make({ localAddress: loopback, config }),
-    error: new ConfigError({ path: "idleTimeout", reason })
+    error: new EndpointConfigError({ path: "idleTimeout", detail })
   }))
 
-const cannotBind = (make: Make, localAddress: NetAddress.InetAddress, reason: string): Start<SocketError> => ({
+const cannotBind = (make: Make, localAddress: NetAddress.InetAddress, detail: string): Start<BindError> => ({
   start: make({ localAddress }),
-  error: new SocketError({ address: localAddress, reason, cause: "of the system" })
+  error: new BindError({ address: localAddress, detail, cause: "of the system" })
 })
 
 const anyStart = (make: Make): Starts<ClientEndpointError> => ({
-  ConfigError: [
+  EndpointConfigError: [
     ["a local address that is none", badAddress(make)],
     ["a contact that is none", badContact(make)],
     ["a setting out of range", badSetting(make)]
   ],
-  SocketError: [
+  BindError: [
     [
       "a port that is taken",
       Effect.map(endpoint(), ({ localAddress }) => cannotBind(make, localAddress, "the address is in use"))
@@ -146,21 +149,21 @@ const from = <E>(honest: number, act: Misbehaviour["act"], error: (peer: NetAddr
 const besidesThePoint = <E>(
   honest: number,
   answer: WireMessage.WireMessage,
-  wrap: (fields: { readonly peer: NetAddress.InetAddress; readonly error: RpcError }) => E
+  wrap: (fields: { readonly peer: NetAddress.InetAddress; readonly reason: RpcError }) => E
 ) => {
-  const error = new SerializationError({ reason: `a ${answer._tag} answers another question` })
+  const reason = new SerializationError({ detail: `a ${answer._tag} answers another question` })
   const say: Misbehaviour["act"] = (reply) => reply.write(WireMessage.encode(answer), true, () => {})
-  return [`${answer._tag} is what the contact says`, from(honest, say, (peer) => wrap({ peer, error }))] as const
+  return [`${answer._tag} is what the contact says`, from(honest, say, (peer) => wrap({ peer, reason }))] as const
 }
 
 const unanswered = <E>(
   honest: number,
-  wrap: (fields: { readonly peer: NetAddress.InetAddress; readonly error: RpcError }) => E
+  wrap: (fields: { readonly peer: NetAddress.InetAddress; readonly reason: RpcError }) => E
 ): ReadonlyArray<Ways<Start<E>>[number]> =>
   Object.entries(misbehaviours).flatMap(([tag, ways]) =>
     ways.map(
       ([how, { act, error }]) =>
-        [`${tag}: the contact ${how}`, from(honest, act, (peer) => wrap({ peer, error: error(peer) }))] as const
+        [`${tag}: the contact ${how}`, from(honest, act, (peer) => wrap({ peer, reason: error(peer) }))] as const
     )
   )
 
@@ -169,10 +172,10 @@ const gateway = "http://192.0.2.9:5000/ctl"
 const mapperErrors: { readonly [T in PortMapperError["_tag"]]: Variant<PortMapperError, T> } = {
   GatewayNotFound: new GatewayNotFound(),
   GatewayUnreachable: new GatewayUnreachable({ gateway, cause: new Error("connect ECONNREFUSED") }),
-  GatewayProtocolError: new GatewayProtocolError({ gateway, code: Option.some(501), reason: "action failed" }),
+  GatewayProtocolError: new GatewayProtocolError({ gateway, code: Option.some(501), detail: "action failed" }),
   MappingConflict: new MappingConflict({ gateway, externalPort: 4433 }),
   MappingNotAuthorized: new MappingNotAuthorized({ gateway }),
-  PortMapperUnsupported: new PortMapperUnsupported({ reason: "not for this family" }),
+  PortMapperUnsupported: new PortMapperUnsupported({ detail: "not for this family" }),
   PortMapperTimedOut: new PortMapperTimedOut({ gateway }),
   NoneMapped: new NoneMapped({ attempts: [{ by: "UPnP", error: new PortMapperTimedOut({ gateway }) }] })
 }
@@ -189,7 +192,7 @@ const unmapped = <E extends PortMapperError>(error: E): Ways<Start<E>>[number] =
 }
 
 const noMapper = new PortMapperUnsupported({
-  reason: "forwardPort is set, but this endpoint was given no port mapper"
+  detail: "forwardPort is set, but this endpoint was given no port mapper"
 })
 
 const serverStarts: Starts<Exclude<EndpointError, ClientEndpointError>> = {

@@ -24,7 +24,8 @@ import {
   type Setup,
   stopped,
   type Table,
-  type Variant
+  type Variant,
+  wasReset
 } from "./support/errors.ts"
 import { endpoint, onLoopback, pair } from "./support/live.ts"
 import { raw } from "../../core/test/support/rawStreams.ts"
@@ -83,12 +84,12 @@ const quiet = Effect.fnUntraced(function* (one: Endpoint.Endpoint["Service"], pe
   }
 })
 
-const invalidPayload = (payload: Uint8Array, reason: string) =>
+const invalidPayload = (payload: Uint8Array, detail: string) =>
   Effect.gen(function* () {
     const [one, two] = yield* pair({ maxMessageSize: 10 })
     return {
       operations: yield* senders(one, two.localAddress, payload),
-      error: new SerializationError({ reason })
+      error: new SerializationError({ detail })
     }
   })
 
@@ -171,25 +172,25 @@ const receives: Table<OnConnection<RecvError>> = {
       "a message above maxMessageSize",
       answered(
         says(WireMessage.encodeUser(new Uint8Array(11))),
-        new SerializationError({ reason: "a message of 11 bytes is larger than the maximum of 10" })
+        new SerializationError({ detail: "a message of 11 bytes is larger than the maximum of 10" })
       )
     ],
     [
       "half a message",
       answered(
         says(WireMessage.encodeUser(new Uint8Array(10)).subarray(0, 12)),
-        new SerializationError({ reason: "the stream ended after 3 of the 10 bytes of a message" })
+        new SerializationError({ detail: "the stream ended after 3 of the 10 bytes of a message" })
       )
     ],
     [
       "a message to the endpoint",
       answered(
         says(Buffer.concat([1, 2].map(() => WireMessage.encode({ _tag: "EndpointEchoReq" })))),
-        new SerializationError({ reason: "a EndpointEchoReq where a user message was expected" })
+        new SerializationError({ detail: "a EndpointEchoReq where a user message was expected" })
       )
     ]
   ],
-  StreamLost: [["the peer resets the stream", answered((reply) => reply.reset(7), stopped(7))]]
+  StreamLost: [["the peer resets the stream", answered((reply) => reply.reset(7), wasReset(7))]]
 }
 
 describe("a reader fails with", () => {
@@ -210,14 +211,6 @@ const stream = Effect.gen(function* () {
 const streams: Table<{ readonly [T in StreamError["_tag"]]: Failing<StreamLost> }> = {
   StreamStopped: [
     [
-      "the reply is reset: at its reader",
-      Effect.gen(function* () {
-        const { receive, reply } = yield* stream
-        yield* reply.reset(2 ** 53 - 1)
-        return { operations: { next: receive.next }, error: stopped(2 ** 53 - 1) }
-      })
-    ],
-    [
       "the reader stops: at the sender of the reply",
       Effect.gen(function* () {
         const { receive, reply } = yield* stream
@@ -228,7 +221,17 @@ const streams: Table<{ readonly [T in StreamError["_tag"]]: Failing<StreamLost> 
       })
     ]
   ],
-  StreamGone: [
+  StreamReset: [
+    [
+      "the reply is reset: at its reader",
+      Effect.gen(function* () {
+        const { receive, reply } = yield* stream
+        yield* reply.reset(2 ** 53 - 1)
+        return { operations: { next: receive.next }, error: wasReset(2 ** 53 - 1) }
+      })
+    ]
+  ],
+  StreamClosed: [
     [
       "finished by this side: at its sender",
       Effect.gen(function* () {

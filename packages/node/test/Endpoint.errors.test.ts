@@ -75,14 +75,14 @@ const dialOf = <E>(
     return { one: yield* dialling(), peer: dialled, error: error(dialled) }
   })
 
-const invalid = (input: string, reason: string, local?: string) =>
-  Effect.map(dialling({}, local), (one) => ({ one, peer: input, error: new InvalidAddress({ input, reason }) }))
+const invalid = (input: string, detail: string, local?: string) =>
+  Effect.map(dialling({}, local), (one) => ({ one, peer: input, error: new InvalidAddress({ input, detail }) }))
 
 const onlyLoopback = (to: string, local: string) =>
   Effect.map(dialling(), (one) => {
     const peer = address(to)
-    const reason = `this endpoint is bound to ${local}, which reaches this machine only`
-    return { one, peer, error: new DatagramRefused({ peer, systemCode: noWayFromLoopback, reason }) }
+    const detail = `this endpoint is bound to ${local}, which reaches this machine only`
+    return { one, peer, error: new DatagramRefused({ peer, systemCode: noWayFromLoopback, detail }) }
   })
 
 /** What the kernels of Linux and of others call it. */
@@ -94,7 +94,7 @@ const noInterface = (to: string, local: string) =>
     return {
       one,
       peer,
-      error: new DatagramRefused({ peer, systemCode: "ENODEV", reason: "no network interface has this zone" })
+      error: new DatagramRefused({ peer, systemCode: "ENODEV", detail: "no network interface has this zone" })
     }
   })
 
@@ -105,7 +105,7 @@ const full = (config: EndpointConfig.Input) =>
     return peer.localAddress
   })
 
-const tooMany = (peer: NetAddress.InetAddress) => new TransportError({ peer, code: 2, reason: "too many connections" })
+const tooMany = (peer: NetAddress.InetAddress) => new TransportError({ peer, code: 2, detail: "too many connections" })
 
 /**
  * A stateless reset belongs to an established connection: no packet resets a dial. Wrong arguments are those of
@@ -183,7 +183,7 @@ const dials: Table<{
     ["the peer is at its maxConnectionsPerIp", dialOf(full({ maxConnectionsPerIp: 1 }), tooMany)],
     [
       "the peer's QUIC refuses",
-      dialOf(refusing(0x0a, "no, thanks"), (peer) => new TransportError({ peer, code: 0x0a, reason: "no, thanks" }))
+      dialOf(refusing(0x0a, "no, thanks"), (peer) => new TransportError({ peer, code: 0x0a, detail: "no, thanks" }))
     ]
   ],
   DatagramRefused: [
@@ -212,7 +212,7 @@ const dials: Table<{
     [
       "the peer's application gives up the handshake",
       dialOf(refusing(0x0c, ""), (peer) => {
-        return new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, reason: "" }) })
+        return new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 0, detail: "" }) })
       })
     ]
   ]
@@ -264,15 +264,15 @@ describe("a dial fails with", () => {
       const closed = yield* refusing(0x0c, "")
       const error = new NoneReachable({
         attempts: [
-          { peer: "nowhere", error: new InvalidAddress({ input: "nowhere", reason: unreadable("nowhere") }) },
-          { peer: refused, error: new TransportError({ peer: refused, code: 0x0a, reason: "no" }) },
+          { peer: "nowhere", error: new InvalidAddress({ input: "nowhere", detail: unreadable("nowhere") }) },
+          { peer: refused, error: new TransportError({ peer: refused, code: 0x0a, detail: "no" }) },
           {
             peer: "127.0.0.1:0",
-            error: new InvalidAddress({ input: "127.0.0.1:0", reason: "port 0 cannot be dialled" })
+            error: new InvalidAddress({ input: "127.0.0.1:0", detail: "port 0 cannot be dialled" })
           },
           {
             peer: closed,
-            error: new ConnectionClosed({ peer: closed, close: new ApplicationClosed({ code: 0, reason: "" }) })
+            error: new ConnectionClosed({ peer: closed, close: new ApplicationClosed({ code: 0, detail: "" }) })
           }
         ]
       })
@@ -291,7 +291,7 @@ describe("a dial fails with", () => {
       yield* send
       yield* one.disconnectFrom(peer)
       yield* assertFails("trySendMessage after the end", send, new NotConnected({ peer }))
-      const error = lost(new InvalidAddress({ input: "nowhere", reason: unreadable("nowhere") }))
+      const error = lost(new InvalidAddress({ input: "nowhere", detail: unreadable("nowhere") }))
       yield* assertFails("trySendMessage to nowhere", one.trySendMessage(bytes("x"), "nowhere"), error)
     }).pipe(onLoopback)
   )
@@ -330,7 +330,7 @@ describe("a dial that the peer refuses by a TLS alert is made once", () => {
         return refusal(header, randomBytes(20), 0x128, "")
       })
       const one = yield* persistent
-      const error = new TransportError({ peer, code: 0x128, reason: "" })
+      const error = new TransportError({ peer, code: 0x128, detail: "" })
       yield* assertFails("connectTo", one.connectTo(peer), error)
       yield* assertFails("sendMessage", one.sendMessage(bytes("x"), peer), lost(error))
       yield* assertFails("openBidirectionalStream", one.openBidirectionalStream(peer), error)
@@ -345,7 +345,7 @@ describe("a dial that the peer refuses by a TLS alert is made once", () => {
       const one = yield* persistent
       const error = yield* Effect.flip(one.sendMessage(bytes("x"), peer))
       // CRYPTO_ERROR + the TLS alert unknown_ca. A second dial would have waited for its timeout.
-      yield* assertFails("sendMessage", Effect.fail(error), lost(new TransportError({ peer, code: 0x130, reason: "" })))
+      yield* assertFails("sendMessage", Effect.fail(error), lost(new TransportError({ peer, code: 0x130, detail: "" })))
     }).pipe(onLoopback)
   )
 })

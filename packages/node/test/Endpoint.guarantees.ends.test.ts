@@ -284,7 +284,7 @@ describe("a peer that goes on sending what is not the protocol", () => {
       assert.deepStrictEqual([failures.length, attacker.closes], [16, []])
       yield* spoil
       assert.lengthOf(attacker.closes, 1)
-      assert.deepInclude(attacker.closes[0], { _tag: "ApplicationClosed", code: 1, reason: "not the protocol" })
+      assert.deepInclude(attacker.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
       assert.deepInclude((yield* one.nextDisconnection).reason, { _tag: "LocallyClosed" })
     }).pipe(onNetwork)
   )

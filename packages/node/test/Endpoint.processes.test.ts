@@ -12,7 +12,7 @@ import { freePort } from "./support/udp.ts"
 const run = (script: string, args: ReadonlyArray<string> = [], flags: ReadonlyArray<string> = []) =>
   Effect.callback<{ readonly code: unknown; readonly signal: unknown; readonly lines: ReadonlyArray<string> }>(
     (resume) => {
-      const file = fileURLToPath(new URL(`endpoint-support/${script}`, import.meta.url))
+      const file = fileURLToPath(new URL(`programs/${script}`, import.meta.url))
       const child = execFile(
         process.execPath,
         [...flags, file, ...args],

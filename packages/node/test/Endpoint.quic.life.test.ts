@@ -68,7 +68,7 @@ describe("an idle connection", () => {
       network.outgoing = blocked
       network.incoming = blocked
       const error = yield* Effect.flip(receive.next)
-      assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "ConnectionTimedOut")
+      assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "ConnectionTimedOut")
       yield* reports(one, two.localAddress, new IdleTimedOut())
       yield* reports(two, one.localAddress, new IdleTimedOut())
     }).pipe(onLoopback)
@@ -83,7 +83,7 @@ describe("a connection that is closed", () => {
         yield* side === "dialled" ? near.close : far.close
         const [here, there] = side === "dialled" ? [one, two] : [two, one]
         yield* reports(here, there.localAddress, new LocallyClosed())
-        yield* reports(there, here.localAddress, new ApplicationClosed({ code: 0, reason: "" }))
+        yield* reports(there, here.localAddress, new ApplicationClosed({ code: 0, detail: "" }))
       }).pipe(onLoopback)
     )
   }
@@ -229,21 +229,21 @@ describe("an endpoint that stops in the middle of everything", () => {
         const losses = outcomes.flatMap((result) => (result._tag === "Failure" ? [result.failure] : []))
         assert.isAbove(losses.length, 0)
         for (const loss of [...losses, yield* Fiber.join(dialling), yield* Fiber.join(reading)]) {
-          assert.strictEqual(loss._tag === "ConnectionLost" ? loss.error._tag : loss._tag, "EndpointStopped")
+          assert.strictEqual(loss._tag === "ConnectionLost" ? loss.reason._tag : loss._tag, "EndpointStopped")
         }
         for (const ending of streams) yield* Fiber.join(ending)
         // What had arrived can be taken, and then there is an end.
         yield* Stream.runDrain(one.incomingMessages)
         assert.strictEqual((yield* Effect.flip(one.nextMessage))._tag, "EndpointStopped")
 
-        const told = new ApplicationClosed({ code: 0, reason: "" })
+        const told = new ApplicationClosed({ code: 0, detail: "" })
         assert.deepStrictEqual((yield* two.nextDisconnection).reason, told)
         const left = (yield* Effect.forEach(theirs, Fiber.join)).flatMap((result) =>
           result._tag === "Failure" ? [result.failure] : []
         )
         assert.isAbove(left.length, 0)
         for (const loss of [...left, yield* Fiber.join(answering)]) {
-          const error = loss._tag === "ConnectionLost" ? loss.error : loss
+          const error = loss._tag === "ConnectionLost" ? loss.reason : loss
           assert.deepStrictEqual(error._tag === "ConnectionClosed" ? error.close : error, told)
         }
       }).pipe(onLoopback)
@@ -292,7 +292,7 @@ describe("an endpoint that bootstraps", () => {
       // The contact dialled back, over a connection of its own, and closed that again.
       const { peer, reason } = yield* one.nextDisconnection
       assert.strictEqual(String(peer), String(contact.localAddress))
-      assert.deepStrictEqual(reason, new ApplicationClosed({ code: 0, reason: "" }))
+      assert.deepStrictEqual(reason, new ApplicationClosed({ code: 0, detail: "" }))
       for (const self of [one, contact]) assert.isTrue(yield* nothing(self.nextConnection))
     }).pipe(onLoopback)
   )
@@ -320,7 +320,7 @@ describe("an endpoint that bootstraps", () => {
       const wrong = yield* closedPort
       const error = yield* Effect.flip(endpoint({ externalPort: wrong.port }, [contact.localAddress], local))
       assert.strictEqual(error._tag === "Unreachable" ? String(error.publicAddress) : error._tag, String(wrong))
-      assert.deepStrictEqual((yield* contact.nextDisconnection).reason, new ApplicationClosed({ code: 0, reason: "" }))
+      assert.deepStrictEqual((yield* contact.nextDisconnection).reason, new ApplicationClosed({ code: 0, detail: "" }))
       yield* endpoint({}, [contact.localAddress], local)
     }).pipe(onLoopback)
   )

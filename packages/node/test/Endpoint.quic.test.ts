@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { ApplicationClosed, IdleTimedOut, LocallyClosed } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import { StreamLost } from "@qp2p/core/SendError"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import { bytes, summary, textOf } from "../../core/test/support/common.ts"
 import { gate } from "./support/gate.ts"
 import { endpoint, onLoopback, pair } from "./support/live.ts"
@@ -158,7 +158,7 @@ describe("the pool", () => {
       yield* one.disconnectFrom(two.localAddress)
       for (const [self, peer, id, reason] of [
         [one, two, ids[0]!, new LocallyClosed()],
-        [two, one, ids[1]!, new ApplicationClosed({ code: 0, reason: "" })]
+        [two, one, ids[1]!, new ApplicationClosed({ code: 0, detail: "" })]
       ] as const) {
         const ends = [yield* self.nextDisconnection, yield* self.nextDisconnection]
         assert.deepStrictEqual(
@@ -172,8 +172,9 @@ describe("the pool", () => {
   )
 })
 
-const gone = new StreamLost({ error: new StreamGone() })
-const stopped = (code: number) => new StreamLost({ error: new StreamStopped({ code }) })
+const gone = new StreamLost({ reason: new StreamClosed() })
+const wasReset = (code: number) => new StreamLost({ reason: new StreamReset({ code }) })
+const stopped = (code: number) => new StreamLost({ reason: new StreamStopped({ code }) })
 
 /** The next messages of an endpoint, as text. */
 const texts = (self: Service, count: number) =>
@@ -255,7 +256,7 @@ describe("streams", () => {
       const { near, one, reply, stream, two } = yield* asked
       const reading = yield* Effect.forkChild(Effect.flip(stream.receive.next))
       yield* reply.reset(77)
-      assert.deepStrictEqual(yield* Fiber.join(reading), stopped(77))
+      assert.deepStrictEqual(yield* Fiber.join(reading), wasReset(77))
       assert.deepStrictEqual(yield* Effect.flip(reply.sendMessage(bytes("late"))), gone)
 
       const before = (yield* near.stats).bytesSent
@@ -343,7 +344,7 @@ describe("a client endpoint", () => {
       assert.strictEqual(refused._tag, "ConnectionTimedOut")
       const unreachable = yield* Effect.flip(two.isReachable(client.localAddress))
       assert.strictEqual(
-        unreachable._tag === "ConnectionLost" ? unreachable.error._tag : unreachable._tag,
+        unreachable._tag === "ConnectionLost" ? unreachable.reason._tag : unreachable._tag,
         refused._tag
       )
 

@@ -181,7 +181,7 @@ describe("two endpoints", () => {
       // QUIC may have acknowledged what fits in one flight before the refusal arrives.
       for (const size of [500_000, 3_000_000]) {
         const error = yield* Effect.flip(one.sendMessage(new Uint8Array(size), two.localAddress))
-        assert.strictEqual(error._tag === "StreamLost" ? error.error._tag : error._tag, "StreamStopped")
+        assert.strictEqual(error._tag === "StreamLost" ? error.reason._tag : error._tag, "StreamStopped")
       }
       yield* one.sendMessage(new Uint8Array(1_000), two.localAddress)
       assert.strictEqual((yield* two.nextMessage).payload.length, 1_000)
@@ -288,10 +288,10 @@ describe("the life of an endpoint", () => {
       yield* Effect.sleep("50 millis")
       yield* Scope.close(scope, Exit.void)
       const error = yield* Fiber.join(sending)
-      assert.strictEqual(error._tag === "ConnectionLost" ? error.error._tag : error._tag, "EndpointStopped")
+      assert.strictEqual(error._tag === "ConnectionLost" ? error.reason._tag : error._tag, "EndpointStopped")
       assert.strictEqual((yield* Fiber.join(taking))._tag, "EndpointStopped")
       yield* endpoint({}, [], one.localAddress)
-      assert.deepInclude((yield* two.nextDisconnection).reason, { _tag: "ApplicationClosed", code: 0, reason: "" })
+      assert.deepInclude((yield* two.nextDisconnection).reason, { _tag: "ApplicationClosed", code: 0, detail: "" })
     }).pipe(onLoopback)
   )
 
@@ -308,11 +308,11 @@ describe("the life of an endpoint", () => {
     }).pipe(onLoopback)
   )
 
-  it.live("says SocketError when the port is taken or the address is not this machine's", () =>
+  it.live("says BindError when the port is taken or the address is not this machine's", () =>
     Effect.gen(function* () {
       const one = yield* endpoint()
-      assert.strictEqual((yield* Effect.flip(endpoint({}, [], one.localAddress)))._tag, "SocketError")
-      assert.strictEqual((yield* Effect.flip(endpoint({}, [], "192.0.2.1:0")))._tag, "SocketError")
+      assert.strictEqual((yield* Effect.flip(endpoint({}, [], one.localAddress)))._tag, "BindError")
+      assert.strictEqual((yield* Effect.flip(endpoint({}, [], "192.0.2.1:0")))._tag, "BindError")
     }).pipe(onLoopback)
   )
 

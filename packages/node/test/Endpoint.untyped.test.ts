@@ -41,8 +41,8 @@ const failureOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Failu
     if (Exit.isSuccess(exit)) return ["", `succeeded with ${String(exit.value)}`] as const
     const found = Cause.findErrorOption(exit.cause)
     if (Option.isNone(found)) return ["defect", Cause.pretty(exit.cause)] as const
-    const error = found.value as { readonly _tag: string; readonly message: string; readonly error?: { _tag: string } }
-    return [error.error === undefined ? error._tag : `${error._tag} ${error.error._tag}`, error.message] as const
+    const error = found.value as { readonly _tag: string; readonly message: string; readonly reason?: { _tag: string } }
+    return [error.reason === undefined ? error._tag : `${error._tag} ${error.reason._tag}`, error.message] as const
   })
 
 const hint = ": encode it first, as new TextEncoder().encode(text) does"
@@ -284,80 +284,82 @@ describe("options", () => {
       ).pipe(onNetwork)
   )
 
-  it.effect("of an endpoint that there are not, or that mean nothing, are a ConfigError, and nothing is bound", () =>
-    Effect.gen(function* () {
-      const transport = yield* Transport
-      const bound: Array<string> = []
-      const counting = Transport.of({
-        bind: (options, events) => {
-          bound.push(String(options.localAddress))
-          return transport.bind(options, events)
+  it.effect(
+    "of an endpoint that there are not, or that mean nothing, are an EndpointConfigError, and nothing is bound",
+    () =>
+      Effect.gen(function* () {
+        const transport = yield* Transport
+        const bound: Array<string> = []
+        const counting = Transport.of({
+          bind: (options, events) => {
+            bound.push(String(options.localAddress))
+            return transport.bind(options, events)
+          }
+        })
+        const names = "there are localAddress, contacts and config"
+        const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'
+        const wrong: ReadonlyArray<readonly [unknown, string]> = [
+          [{ localAdress: "127.0.0.1:0" }, `localAdress: is no option; ${names}`],
+          [{ localAddress: { host: "127.0.0.1", port: 0 } }, `localAddress: an object with host, port: ${expected}`],
+          [{ localAddress: null }, `localAddress: null: ${expected}`],
+          [{ localAddress: 4433 }, `localAddress: 4433: ${expected}`],
+          [{ localAddress: Effect.succeed("127.0.0.1:0") }, "localAddress: an Effect"],
+          [{ contacts: "127.0.0.1:1" }, `contacts: must be an array, got the text "127.0.0.1:1"`],
+          [{ contacts: null }, "contacts: must be an array, got null"],
+          [{ contacts: new Set(["127.0.0.1:1"]) }, "contacts: must be an array, got a Set"],
+          [{ contacts: [null] }, "contacts.0: null"],
+          // oxlint-disable-next-line no-sparse-arrays -- a gap is what is tried
+          [{ contacts: ["127.0.0.1:1", ,] }, "contacts.1: undefined"],
+          [{ config: null }, "config: must be an object of settings"],
+          [{ config: [] }, "config: must be an object of settings"],
+          [{ config: new Map() }, "config: must be an object of settings"],
+          [{ config: Promise.resolve({}) }, "config: must be an object of settings"],
+          [{ idleTimeout: 5 }, `idleTimeout: is no option; ${names}`],
+          [null, "options: must be an object, got null"],
+          ["127.0.0.1:0", `options: must be an object, got the text "127.0.0.1:0"`],
+          [[], "options: must be an object, got an array of 0"],
+          [4433, "options: must be an object, got 4433"],
+          [Promise.resolve({}), "options: must be an object, got a Promise"],
+          [Effect.succeed({}), "options: must be an object, got an Effect"]
+        ]
+        for (const [options, reason] of wrong) {
+          const built = (layer: Layer.Layer<Endpoint.Endpoint, unknown, unknown>) =>
+            Effect.scoped(
+              Layer.build(layer as Layer.Layer<Endpoint.Endpoint, unknown, Transport | PortMapper.PortMapper>)
+            )
+          type Start = Effect.Effect<unknown, unknown, Transport | PortMapper.PortMapper | Scope.Scope>
+          for (const start of [
+            Endpoint.make(untyped(options)),
+            Endpoint.makeClient(untyped(options)),
+            built(Endpoint.layer(untyped(options))),
+            built(Endpoint.layerClient(untyped(options)))
+          ]) {
+            const [tag, message] = yield* failureOf(Effect.provideService(start as Start, Transport, counting))
+            assert.strictEqual(tag, "EndpointConfigError", message)
+            assert.isTrue(message.startsWith(reason), message)
+          }
+          // On real sockets: it must not come to one.
+          const [tag, message] = yield* failureOf(built(NodeEndpoint.layer(untyped(options))))
+          assert.deepStrictEqual([tag, message.startsWith(reason)], ["EndpointConfigError", true], message)
         }
-      })
-      const names = "there are localAddress, contacts and config"
-      const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'
-      const wrong: ReadonlyArray<readonly [unknown, string]> = [
-        [{ localAdress: "127.0.0.1:0" }, `localAdress: is no option; ${names}`],
-        [{ localAddress: { host: "127.0.0.1", port: 0 } }, `localAddress: an object with host, port: ${expected}`],
-        [{ localAddress: null }, `localAddress: null: ${expected}`],
-        [{ localAddress: 4433 }, `localAddress: 4433: ${expected}`],
-        [{ localAddress: Effect.succeed("127.0.0.1:0") }, "localAddress: an Effect"],
-        [{ contacts: "127.0.0.1:1" }, `contacts: must be an array, got the text "127.0.0.1:1"`],
-        [{ contacts: null }, "contacts: must be an array, got null"],
-        [{ contacts: new Set(["127.0.0.1:1"]) }, "contacts: must be an array, got a Set"],
-        [{ contacts: [null] }, "contacts.0: null"],
-        // oxlint-disable-next-line no-sparse-arrays -- a gap is what is tried
-        [{ contacts: ["127.0.0.1:1", ,] }, "contacts.1: undefined"],
-        [{ config: null }, "config: must be an object of settings"],
-        [{ config: [] }, "config: must be an object of settings"],
-        [{ config: new Map() }, "config: must be an object of settings"],
-        [{ config: Promise.resolve({}) }, "config: must be an object of settings"],
-        [{ idleTimeout: 5 }, `idleTimeout: is no option; ${names}`],
-        [null, "options: must be an object, got null"],
-        ["127.0.0.1:0", `options: must be an object, got the text "127.0.0.1:0"`],
-        [[], "options: must be an object, got an array of 0"],
-        [4433, "options: must be an object, got 4433"],
-        [Promise.resolve({}), "options: must be an object, got a Promise"],
-        [Effect.succeed({}), "options: must be an object, got an Effect"]
-      ]
-      for (const [options, reason] of wrong) {
-        const built = (layer: Layer.Layer<Endpoint.Endpoint, unknown, unknown>) =>
-          Effect.scoped(
-            Layer.build(layer as Layer.Layer<Endpoint.Endpoint, unknown, Transport | PortMapper.PortMapper>)
-          )
-        type Start = Effect.Effect<unknown, unknown, Transport | PortMapper.PortMapper | Scope.Scope>
-        for (const start of [
-          Endpoint.make(untyped(options)),
-          Endpoint.makeClient(untyped(options)),
-          built(Endpoint.layer(untyped(options))),
-          built(Endpoint.layerClient(untyped(options)))
-        ]) {
-          const [tag, message] = yield* failureOf(Effect.provideService(start as Start, Transport, counting))
-          assert.strictEqual(tag, "ConfigError", message)
-          assert.isTrue(message.startsWith(reason), message)
-        }
-        // On real sockets: it must not come to one.
-        const [tag, message] = yield* failureOf(built(NodeEndpoint.layer(untyped(options))))
-        assert.deepStrictEqual([tag, message.startsWith(reason)], ["ConfigError", true], message)
-      }
-      assert.deepStrictEqual(bound, [])
-    }).pipe(onNetwork)
+        assert.deepStrictEqual(bound, [])
+      }).pipe(onNetwork)
   )
 
-  it.effect("from Config that is none are a ConfigError", () =>
+  it.effect("from Config that is none are an EndpointConfigError", () =>
     Effect.gen(function* () {
       for (const options of [null, 5, "qp2p", { localAddress: "127.0.0.1:0" }, { config: 5 }, Effect.void]) {
         for (const layer of [Endpoint.layerConfig(untyped(options)), Endpoint.layerClientConfig(untyped(options))]) {
           const [tag, message] = yield* failureOf(Effect.scoped(Layer.build(layer)))
-          assert.strictEqual(tag, "ConfigError", message)
+          assert.strictEqual(tag, "EndpointConfigError", message)
         }
       }
       const [tag, message] = yield* failureOf(Endpoint.config(untyped(5)))
-      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["ConfigError", true])
+      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["EndpointConfigError", true])
     }).pipe(onNetwork)
   )
 
-  it.live("of the transport that there are not, or that mean nothing, are a SocketError", () =>
+  it.live("of the transport that there are not, or that mean nothing, are a BindError", () =>
     Effect.gen(function* () {
       const wrong: ReadonlyArray<readonly [unknown, string]> = [
         [
@@ -379,7 +381,7 @@ describe("options", () => {
           PortMapper.layerNone
         ])
         const [tag, message] = yield* failureOf(Effect.scoped(Layer.build(layer)))
-        assert.strictEqual(tag, "SocketError", message)
+        assert.strictEqual(tag, "BindError", message)
         assert.include(message, reason)
       }
     })
@@ -413,7 +415,7 @@ describe("numbers", () => {
 })
 
 describe("policies that a program provides", () => {
-  it.effect("are a ConfigError when they are no functions", () =>
+  it.effect("are an EndpointConfigError when they are no functions", () =>
     Effect.gen(function* () {
       const start = Endpoint.make({ localAddress: "10.0.0.1:1" })
       for (const [context, name] of [
@@ -421,7 +423,7 @@ describe("policies that a program provides", () => {
         [Context.make(RetrySchedule, untyped(null)), "RetrySchedule"]
       ] as const) {
         const [tag, message] = yield* failureOf(Effect.provideContext(start, context))
-        assert.strictEqual(tag, "ConfigError", message)
+        assert.strictEqual(tag, "EndpointConfigError", message)
         assert.include(message, `${name}: must be a function, got `)
       }
       yield* start
@@ -549,9 +551,9 @@ describe("a payload whose buffer goes elsewhere", () => {
       const sending = yield* Effect.forkChild(failureOf(reply.sendMessage(payload)), { startImmediately: true })
       transfer(payload)
       assert.lengthOf(yield* receive.next, 1_000_000)
-      assert.strictEqual((yield* failureOf(receive.next))[0], "StreamLost StreamStopped")
-      assert.strictEqual((yield* Fiber.join(sending))[0], "StreamLost StreamGone")
-      assert.strictEqual((yield* failureOf(reply.finish))[0], "StreamLost StreamGone")
+      assert.strictEqual((yield* failureOf(receive.next))[0], "StreamLost StreamReset")
+      assert.strictEqual((yield* Fiber.join(sending))[0], "StreamLost StreamClosed")
+      assert.strictEqual((yield* failureOf(reply.finish))[0], "StreamLost StreamClosed")
       yield* one.sendMessage(bytes("after"), two.localAddress)
       assert.strictEqual(textOf((yield* two.nextMessage).payload), "after")
     }).pipe(onLoopback)

@@ -181,7 +181,7 @@ describe("keep-alive", () => {
   )
 })
 
-const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+const stalled = new TransportClosed({ code: 1, detail: "stalled" })
 
 describe("stall timeout", () => {
   it.effect("ends a connection whose peer acknowledges nothing, and not before", () =>
@@ -378,7 +378,7 @@ describe("an endpoint", () => {
       const mute = yield* bind(never)
       const starting = Effect.flip(endpoint({ ...endpointNever, rpcTimeout: limit }, [mute.socket.address]))
       const error = yield* takes(starting, () => mute.accepted[0]?.filled.length === 1, limit)
-      assert.deepInclude(error._tag === "EndpointEchoError" ? error.error : error, { _tag: "RpcTimedOut" })
+      assert.deepInclude(error._tag === "EndpointEchoError" ? error.reason : error, { _tag: "RpcTimedOut" })
     }).pipe(onLoopback)
   )
 
@@ -400,7 +400,7 @@ describe("an endpoint", () => {
     sendMessage: (one: Endpoint.Endpoint["Service"], peer: NetAddress.InetAddress) =>
       Effect.flip(
         Effect.mapError(one.sendMessage(text("x"), peer), (error) =>
-          error._tag === "ConnectionLost" ? error.error : error
+          error._tag === "ConnectionLost" ? error.reason : error
         )
       )
   }

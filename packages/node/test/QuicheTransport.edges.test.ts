@@ -8,7 +8,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as DatagramSocket from "effect/socket/DatagramSocket"
 import { LocallyClosed } from "@qp2p/core/Close"
 import { DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import { address, bind, connect, connected, type Setup, text, until } from "./support/quic.ts"
 
 const failure = (reason: DatagramSocket.DatagramSocketError["reason"]) =>
@@ -53,14 +53,14 @@ describe("a socket that cannot be opened", () => {
     ],
     ["because it has been closed", new DatagramSocket.DatagramSocketClosedError(), "the socket could not be opened"]
   ] as const) {
-    it.live(`${what} is a SocketError that says so`, () =>
+    it.live(`${what} is a BindError that says so`, () =>
       Effect.gen(function* () {
         const error = failure(reason)
         const openSocket = () =>
           Effect.succeed(DatagramSocket.make({ reader: Effect.fail(error), writer: Effect.never }))
         const result = yield* Effect.flip(bind({ openSocket }))
-        assert.instanceOf(result, SocketError)
-        assert.strictEqual(result.reason, sentence)
+        assert.instanceOf(result, BindError)
+        assert.strictEqual(result.detail, sentence)
         assert.strictEqual(result.cause, error)
         assert.strictEqual(String(result.address), "127.0.0.1:0")
       }).pipe(Effect.scoped)
@@ -103,7 +103,7 @@ describe("a datagram that the system does not send", () => {
       const dial = client.dial(peer)
       yield* until("the dial has failed", () => dial.failed.length > 0)
       assert.deepStrictEqual(dial.failed, [
-        new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason: "the network is unreachable" })
+        new DatagramRefused({ peer, systemCode: "ENETUNREACH", detail: "the network is unreachable" })
       ])
     }).pipe(Effect.scoped)
   )

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import { connect, outcomes, pattern, type Peer, Received, type Sent, text, until } from "./support/quic.ts"
 
 const largest = Number.MAX_SAFE_INTEGER
@@ -35,7 +35,7 @@ describe("reset", () => {
         yield* until("the bytes", () => far.streams[0]?.length === 5)
         stream.reset(code)
         yield* until("the end", () => far.streams[0]!.ends.length === 1)
-        assert.deepStrictEqual(far.streams[0]!.ends, [new StreamStopped({ code: arrives })])
+        assert.deepStrictEqual(far.streams[0]!.ends, [new StreamReset({ code: arrives })])
       })
     )
   }
@@ -48,7 +48,7 @@ describe("reset", () => {
       yield* until("the bytes", () => far.streams[0]?.length === 5)
       stream.reset(Infinity)
       yield* until("the end", () => far.streams[0]!.ends.length === 1)
-      assert.strictEqual(far.streams[0]!.ends[0]?._tag, "StreamStopped")
+      assert.strictEqual(far.streams[0]!.ends[0]?._tag, "StreamReset")
     })
   )
 
@@ -60,13 +60,13 @@ describe("reset", () => {
       const { done, results } = outcomes()
       written.write(text("never"), true, done)
       written.reset(2)
-      assert.deepStrictEqual(results, [new StreamGone()])
+      assert.deepStrictEqual(results, [new StreamClosed()])
       const answer = new Received()
       const both = near.connection.openBi(0, answer)
       both.send.reset(3)
       assert.deepStrictEqual(answer.ends, [])
       yield* until("the end of the answer", () => answer.ends.length > 0)
-      assert.deepStrictEqual(answer.ends, [new StreamGone()])
+      assert.deepStrictEqual(answer.ends, [new StreamClosed()])
       near.send(text("after"))
       yield* until("the next message", () => far.filled.at(-1)?.text === "after")
     })
@@ -84,14 +84,14 @@ describe("reset", () => {
       stream.write(text("the end"), true, waiting.done)
       yield* until("some of it", () => (far.streams[0]?.length ?? 0) > 0)
       stream.reset(5)
-      assert.deepStrictEqual(waiting.results, [new StreamGone(), new StreamGone()])
+      assert.deepStrictEqual(waiting.results, [new StreamClosed(), new StreamClosed()])
       const late = outcomes()
       stream.write(text("late"), true, late.done)
-      assert.deepStrictEqual(late.results, [new StreamGone()])
+      assert.deepStrictEqual(late.results, [new StreamClosed()])
       stream.reset(6)
       far.streams[0]!.resume()
       yield* until("the code", () => far.streams[0]!.ends.length === 1)
-      assert.deepStrictEqual(far.streams[0]!.ends, [new StreamStopped({ code: 5 })])
+      assert.deepStrictEqual(far.streams[0]!.ends, [new StreamReset({ code: 5 })])
     })
   )
 
@@ -104,7 +104,7 @@ describe("reset", () => {
       yield* until("the bytes", () => far.streams[0]?.length === 5)
       stream.send.reset(9)
       yield* until("the code", () => far.streams[0]!.ends.length === 1)
-      assert.deepStrictEqual(far.streams[0]!.ends, [new StreamStopped({ code: 9 })])
+      assert.deepStrictEqual(far.streams[0]!.ends, [new StreamReset({ code: 9 })])
       const { done, results } = outcomes()
       far.streams[0]!.send!.write(text("still here"), true, done)
       yield* until("the answer", () => answer.ends.length === 1)

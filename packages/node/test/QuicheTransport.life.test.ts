@@ -76,7 +76,7 @@ describe("close", () => {
         yield* until("both know", () => near.closes.length > 0 && far.closes.length > 0)
         yield* Effect.sleep("20 millis")
         assert.deepStrictEqual(near.closes, [new LocallyClosed()])
-        assert.deepStrictEqual(far.closes, [new ApplicationClosed({ code: arrives, reason: "that was it" })])
+        assert.deepStrictEqual(far.closes, [new ApplicationClosed({ code: arrives, detail: "that was it" })])
       })
     )
   }
@@ -103,8 +103,8 @@ describe("close", () => {
         yield* until("the peer knows", () => far.closes.length > 0)
         const close = far.closes[0] as ApplicationClosed
         assert.strictEqual(close._tag, "ApplicationClosed")
-        assert.isTrue(reason.startsWith(close.reason), close.reason.slice(-4))
-        assert.isAtLeast(text(close.reason).length, Math.min(990, reason.length))
+        assert.isTrue(reason.startsWith(close.detail), close.detail.slice(-4))
+        assert.isAtLeast(text(close.detail).length, Math.min(990, reason.length))
       })
     )
   }
@@ -125,7 +125,7 @@ describe("close", () => {
       yield* until("both know", () => near.closes.length > 0 && far.closes.length > 0)
       assert.deepStrictEqual(results, [new LocallyClosed()])
       assert.deepStrictEqual(answer.ends, [new LocallyClosed()])
-      const gone = new ApplicationClosed({ code: 3, reason: "enough" })
+      const gone = new ApplicationClosed({ code: 3, detail: "enough" })
       assert.deepStrictEqual(half.ends, [gone])
       // The record is silent now, and calls on it do nothing.
       near.connection.close(4, "")
@@ -181,7 +181,7 @@ describe("close", () => {
       network.outgoing = open
       far.send(text("are you there?"))
       yield* until("the peer knows", () => far.closes.length === 1)
-      assert.deepStrictEqual(far.closes, [new ApplicationClosed({ code: 5, reason: "lost at first" })])
+      assert.deepStrictEqual(far.closes, [new ApplicationClosed({ code: 5, detail: "lost at first" })])
     })
   )
 
@@ -191,7 +191,7 @@ describe("close", () => {
       const client = yield* bind()
       const near = yield* connected(client.dial(server.socket.address))
       yield* until("the dialler knows", () => near.closes.length === 1)
-      assert.deepStrictEqual(near.closes, [new ApplicationClosed({ code: 6, reason: "not you" })])
+      assert.deepStrictEqual(near.closes, [new ApplicationClosed({ code: 6, detail: "not you" })])
       assert.deepStrictEqual(server.accepted[0]!.closes, [new LocallyClosed()])
     })
   )
@@ -237,7 +237,7 @@ describe("stall", () => {
       network.outgoing = () => []
       const { results } = near.send(text("lost"))
       yield* until("the end", () => near.closes.length === 1)
-      const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+      const stalled = new TransportClosed({ code: 1, detail: "stalled" })
       assert.deepStrictEqual(near.closes, [stalled])
       assert.deepStrictEqual(results, [stalled])
     })
@@ -268,7 +268,7 @@ describe("stall", () => {
       yield* until("something else", () => other.results.length === 1)
       assert.deepStrictEqual(other.results, ["done"])
       yield* until("the end of both", () => near.closes.length === 1 && far.closes.length === 1)
-      const stalled = new TransportClosed({ code: 1, reason: "stalled" })
+      const stalled = new TransportClosed({ code: 1, detail: "stalled" })
       assert.deepStrictEqual([...far.closes, ...near.closes, ...results], [stalled, stalled, stalled])
     })
   )

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { StreamStopped } from "@qp2p/core/StreamError"
+import { StreamReset } from "@qp2p/core/StreamError"
 import { blocked, type Faults, faulty, Network, open } from "./support/impaired.ts"
 import { assertSame, bind, connect, outcomes, pattern, Received, text, until } from "./support/quic.ts"
 
@@ -116,7 +116,7 @@ describe.concurrent("a network that", () => {
           yield* until("all ends", () => far.filled.every(({ ends }) => ends.length > 0), patience)
           assert.deepStrictEqual(
             far.filled.map(({ ends }) => ends),
-            Array.from({ length: count }, (_, code) => [new StreamStopped({ code })])
+            Array.from({ length: count }, (_, code) => [new StreamReset({ code })])
           )
           assert.deepStrictEqual([...near.closes, ...far.closes], [])
         }),

@@ -20,22 +20,22 @@ describe("bind", () => {
     })
   )
 
-  it.live("fails with a SocketError that names the reason when the port is in use", () =>
+  it.live("fails with a BindError that names the reason when the port is in use", () =>
     Effect.gen(function* () {
       const { socket } = yield* bind()
       const local = NetAddress.formatInet(socket.address)
       const error = yield* Effect.flip(bind({ local }))
-      assert.strictEqual(error._tag, "SocketError")
+      assert.strictEqual(error._tag, "BindError")
       assert.strictEqual(NetAddress.formatInet(error.address), local)
-      assert.strictEqual(error.reason, "the address is in use")
+      assert.strictEqual(error.detail, "the address is in use")
     })
   )
 
-  it.live("fails with a SocketError when the address is not one of this machine", () =>
+  it.live("fails with a BindError when the address is not one of this machine", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(bind({ local: "192.0.2.1:0" }))
-      assert.strictEqual(error._tag, "SocketError")
-      assert.strictEqual(error.reason, "the address is not one of this machine")
+      assert.strictEqual(error._tag, "BindError")
+      assert.strictEqual(error.detail, "the address is not one of this machine")
     })
   )
 })
@@ -318,7 +318,7 @@ describe("scope", () => {
       yield* until("the peers know", () => remote.every(({ closes }) => closes.length > 0))
       for (const { closes } of remote) {
         assert.strictEqual(closes.length, 1)
-        assert.deepInclude(closes[0], { _tag: "ApplicationClosed", code: 0, reason: "" })
+        assert.deepInclude(closes[0], { _tag: "ApplicationClosed", code: 0, detail: "" })
       }
     })
   )

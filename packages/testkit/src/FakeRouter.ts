@@ -8,7 +8,7 @@
  * @stability unstable
  * @since 0.1.0
  */
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import {
   check,
   type Fields,
@@ -204,13 +204,13 @@ const optionFields: Fields = {
 const neighbour = "192.0.2.200"
 
 /**
- * A segment without routers. Fails with `SocketError` when no loopback socket can be bound.
+ * A segment without routers. Fails with `BindError` when no loopback socket can be bound.
  *
  * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
-export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Effect.gen(function* () {
+export const makeSegment: Effect.Effect<Segment, BindError, Scope.Scope> = Effect.gen(function* () {
   const routers: Segment["routers"] = new Set()
   const socket = yield* udp(({ payload, port }) => {
     const text = new TextDecoder().decode(payload)
@@ -230,7 +230,7 @@ export const makeSegment: Effect.Effect<Segment, SocketError, Scope.Scope> = Eff
  */
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
-): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | SocketError, Scope.Scope> {
+): Effect.fn.Return<FakeRouter["Service"], NetAddress.NetAddressError | BindError, Scope.Scope> {
   const wrong = ofOptions(options, optionFields)
   if (wrong !== undefined) return yield* untyped(wrong)
   const { external = defaultExternal } = options
@@ -326,5 +326,5 @@ export const make = Effect.fnUntraced(function* (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options?: Options): Layer.Layer<FakeRouter, NetAddress.NetAddressError | SocketError> =>
+export const layer = (options?: Options): Layer.Layer<FakeRouter, NetAddress.NetAddressError | BindError> =>
   Layer.effect(FakeRouter, make(options))

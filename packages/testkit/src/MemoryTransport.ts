@@ -18,7 +18,7 @@ import {
   TooManyConnections,
   TransportError
 } from "@qp2p/core/ConnectionError"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import { ofBind, untyped } from "@qp2p/core/InvalidArgument"
 import { type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
@@ -47,19 +47,19 @@ const refusals = {
 /** Tells `dialler`, whose dial arrived in `realm`, that it is refused. */
 const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
   const { remoteAddress: peer, link } = dialler
-  const error = new TransportError({ peer, code: connectionRefused, reason: "connection refused" })
+  const error = new TransportError({ peer, code: connectionRefused, detail: "connection refused" })
   const back = new Link(wire, { place: link.to, home: link.to, realm }, source, () => true, ignore)
-  back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, reason: "" }), error))
+  back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, detail: "" }), error))
   back.close()
 }
 
 /** Why `peer` cannot be dialled from `port`; undefined when it can. */
 const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
-  const reason = undiallable(peer)
-  if (reason !== undefined) return new InvalidAddress({ input, reason })
+  const detail = undiallable(peer)
+  if (detail !== undefined) return new InvalidAddress({ input, detail })
   if (peer._tag !== port.place.address._tag) {
-    return new InvalidAddress({ input, reason: "its family is not the socket's" })
+    return new InvalidAddress({ input, detail: "its family is not the socket's" })
   }
   const { maxConnections } = port.options
   return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
@@ -81,12 +81,12 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
       if (wrong !== undefined) return yield* untyped(wrong)
       const unfit = unbindable(options.localAddress)
       if (unfit !== undefined) {
-        return yield* new SocketError({ address: options.localAddress, reason: unfit, cause: new Error(unfit) })
+        return yield* new BindError({ address: options.localAddress, detail: unfit, cause: new Error(unfit) })
       }
       const vacant = vacancy(host, options.localAddress)
       if (Result.isFailure(vacant)) {
-        const reason = refusals[vacant.failure]
-        return yield* new SocketError({ address: options.localAddress, reason, cause: new Error(reason) })
+        const detail = refusals[vacant.failure]
+        return yield* new BindError({ address: options.localAddress, detail, cause: new Error(detail) })
       }
       const { address, place } = vacant.success
       const port: MemoryPort = {

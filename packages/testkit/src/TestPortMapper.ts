@@ -163,11 +163,11 @@ const make = Effect.fnUntraced(function* (router: Router) {
     const failure = failures.shift()
     if (failure !== undefined) return Result.fail(failure)
     if (NetAddress.familyOf(inner.address) !== NetAddress.familyOf(nat.address)) {
-      return Result.fail(new PortMapperUnsupported({ reason: "the gateway maps no ports of this address family" }))
+      return Result.fail(new PortMapperUnsupported({ detail: "the gateway maps no ports of this address family" }))
     }
     const forward = nat.forward(inner, external ?? internal.port, Duration.toMillis(lease))
     return forward === undefined
-      ? Result.fail(new PortMapperUnsupported({ reason: "every port of the gateway is taken" }))
+      ? Result.fail(new PortMapperUnsupported({ detail: "every port of the gateway is taken" }))
       : Result.succeed(placeAt(nat.address, forward.port).address)
   }
 
@@ -186,7 +186,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
 
   const map: PortMapper["Service"]["map"] = Effect.fnUntraced(function* (options) {
     const wrong = ofFields("options", options, mapFields)
-    if (wrong !== undefined) return yield* new PortMapperUnsupported({ reason: wrong.message })
+    if (wrong !== undefined) return yield* new PortMapperUnsupported({ detail: wrong.message })
     const inner = router.placeOf(options.internal)
     yield* answer
     const external = yield* Effect.acquireRelease(ask("map", options, inner), unmap(options, inner))
@@ -197,7 +197,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
       Effect.andThen(answer, ask("renew", options, inner))
     )
     const forgotten = lose(
-      new GatewayProtocolError({ gateway, code: Option.none(), reason: "it has forgotten its mappings" })
+      new GatewayProtocolError({ gateway, code: Option.none(), detail: "it has forgotten its mappings" })
     )
     yield* Effect.acquireRelease(
       Effect.sync(() => kept.add(forgotten)),

@@ -14,7 +14,7 @@ import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionClosed, type ConnectionError } from "@qp2p/core/ConnectionError"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
-import { ConfigError, type EndpointError } from "@qp2p/core/EndpointError"
+import { EndpointConfigError, type EndpointError } from "@qp2p/core/EndpointError"
 import { type Fields, func, integer, ofRecord, optional, show } from "@qp2p/core/InvalidArgument"
 import type { PortMapper } from "@qp2p/core/PortMapper"
 import { Transport } from "@qp2p/core/Transport"
@@ -119,17 +119,17 @@ export class Mesh extends Context.Service<
   }
 >()("@qp2p/testkit/Topology/Mesh") {}
 
-const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, ConfigError> =>
+const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
   Effect.suspend(() => {
     const path = `address(${index})`
     try {
       const { address = () => "127.0.0.1:0" } = options
       return Effect.mapError(
         Effect.fromResult(NetAddress.inetAddressFromInput(address(index))),
-        (error) => new ConfigError({ path, reason: `${error.message}, got ${show(error.input)}` })
+        (error) => new EndpointConfigError({ path, detail: `${error.message}, got ${show(error.input)}` })
       )
     } catch (error) {
-      return Effect.fail(new ConfigError({ path, reason: `threw ${show(error)}` }))
+      return Effect.fail(new EndpointConfigError({ path, detail: `threw ${show(error)}` }))
     }
   })
 
@@ -138,10 +138,10 @@ const optionFields: Fields = { address: optional(func), config: () => undefined 
 const size = integer(0, 100_000)
 
 /** Checks the options before an endpoint starts. */
-const checked = (options: unknown, fields: Fields): Effect.Effect<void, ConfigError> => {
+const checked = (options: unknown, fields: Fields): Effect.Effect<void, EndpointConfigError> => {
   const wrong = ofRecord("", options, fields)
   if (wrong === undefined) return Effect.void
-  return Effect.fail(new ConfigError({ path: wrong.argument.replace(/^\./u, ""), reason: wrong.reason }))
+  return Effect.fail(new EndpointConfigError({ path: wrong.argument.replace(/^\./u, ""), detail: wrong.detail }))
 }
 
 const endpoint = (

@@ -27,7 +27,7 @@ describe("refuse", () => {
       )
       yield* TestClock.adjust("1 millis")
       for (const [index, peer] of ["10.0.0.2:2", "10.0.0.3:3"].entries()) {
-        const refused = new TransportError({ peer: address(peer), code: 2, reason: "connection refused" })
+        const refused = new TransportError({ peer: address(peer), code: 2, detail: "connection refused" })
         assert.deepStrictEqual(dials[index]!.failed, [refused])
       }
       yield* network.heal
@@ -172,7 +172,7 @@ describe("kill", () => {
       const network = yield* MemoryNetwork
       const { client, far, near, server } = yield* connect(keptAlive)
       yield* network.kill("10.0.0.2:2", "10.0.0.1:1")
-      assert.deepStrictEqual(far.closes, [new TransportClosed({ code: 1, reason: "killed" })])
+      assert.deepStrictEqual(far.closes, [new TransportClosed({ code: 1, detail: "killed" })])
       yield* TestClock.adjust("59999 millis")
       assert.deepStrictEqual(near.closes, [])
       yield* TestClock.adjust("1 millis")
@@ -183,7 +183,7 @@ describe("kill", () => {
       yield* until(() => connected.length === 1 && server.accepted.length === 2)
       connected[0]!.connection.close(1, "")
       yield* until(() => server.accepted[1]!.closes.length === 1)
-      assert.deepStrictEqual(server.accepted[1]!.closes, [new ApplicationClosed({ code: 1, reason: "" })])
+      assert.deepStrictEqual(server.accepted[1]!.closes, [new ApplicationClosed({ code: 1, detail: "" })])
     }).pipe(provide)
   )
 })

@@ -1,4 +1,4 @@
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
@@ -39,7 +39,7 @@ describe("streams", () => {
       yield* TestClock.adjust("20 millis")
       assert.deepStrictEqual(results, ["done", "done"])
       send.write(payload, false, done)
-      assert.deepStrictEqual(results, ["done", "done", new StreamGone()])
+      assert.deepStrictEqual(results, ["done", "done", new StreamClosed()])
       assert.isAtLeast(near.connection.stats().bytesSent, 10_000)
       assert.strictEqual(far.connection.stats().bytesReceived, near.connection.stats().bytesSent)
     }).pipe(provide)
@@ -175,11 +175,11 @@ describe("streams", () => {
       assert.deepStrictEqual(results, [])
       yield* settle
       const { ends, kept } = far.streams[0]!
-      assert.deepStrictEqual([results, kept.length, ends], [[new StreamGone()], 1, [new StreamStopped({ code: 7 })]])
+      assert.deepStrictEqual([results, kept.length, ends], [[new StreamClosed()], 1, [new StreamReset({ code: 7 })]])
       far.streams[0]!.receive!.resume()
       send.write(text("late"), false, done)
       yield* settle
-      assert.deepStrictEqual([results[1], kept.length, ends.length], [new StreamGone(), 1, 1])
+      assert.deepStrictEqual([results[1], kept.length, ends.length], [new StreamClosed(), 1, 1])
     }).pipe(provide)
   )
 
@@ -241,7 +241,7 @@ describe("streams", () => {
       send.reset(1)
       yield* TestClock.adjust("100 millis")
       const received = far.streams[0]!
-      assert.deepStrictEqual([results, received.ends], [[new StreamGone()], []])
+      assert.deepStrictEqual([results, received.ends], [[new StreamClosed()], []])
       received.pauseAt = Number.POSITIVE_INFINITY
       received.receive!.resume()
       yield* settle

@@ -46,12 +46,12 @@ describe("bind", () => {
     }).pipe(provide)
   )
 
-  it.effect("fails with SocketError when the address is in use, the wildcard address included", () =>
+  it.effect("fails with BindError when the address is in use, the wildcard address included", () =>
     Effect.gen(function* () {
       const { socket } = yield* bind("0.0.0.0:4433")
       assert.strictEqual(NetAddress.formatInet(socket.address), "0.0.0.0:4433")
       const error = yield* Effect.flip(bind("127.0.0.1:4433"))
-      assert.strictEqual(error._tag, "SocketError")
+      assert.strictEqual(error._tag, "BindError")
       assert.strictEqual(NetAddress.formatInet(error.address), "127.0.0.1:4433")
     }).pipe(provide)
   )
@@ -77,7 +77,7 @@ describe("bind", () => {
       yield* TestClock.adjust("49 millis")
       assert.deepStrictEqual(server.accepted[0]!.closes, [])
       yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(server.accepted[0]!.closes, [new ApplicationClosed({ code: 0, reason: "" })])
+      assert.deepStrictEqual(server.accepted[0]!.closes, [new ApplicationClosed({ code: 0, detail: "" })])
       assert.deepStrictEqual([dial.connected[0]!.closes.length, pending.failed.length], [1, 1])
     }).pipe(provide)
   )
@@ -215,7 +215,7 @@ describe("close", () => {
       near.connection.openUni(0).write(text("late"), true, done)
       assert.deepStrictEqual(results[2], new LocallyClosed())
 
-      const code = new ApplicationClosed({ code: 3, reason: "done here" })
+      const code = new ApplicationClosed({ code: 3, detail: "done here" })
       const answer = new Received()
       far.connection.openBi(0, answer)
       yield* TestClock.adjust("49 millis")

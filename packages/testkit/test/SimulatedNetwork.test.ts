@@ -206,10 +206,10 @@ describe("the QUIC driver on it", () => {
     Effect.gen(function* () {
       yield* endpoint("10.0.0.1:1")
       const inUse = yield* Effect.flip(endpoint("10.0.0.1:1"))
-      assert.deepInclude(inUse, { _tag: "SocketError", reason: "the address is in use" })
+      assert.deepInclude(inUse, { _tag: "BindError", detail: "the address is in use" })
       const host = { address: "10.0.0.9" }
       const foreign = yield* Effect.flip(endpointOn(host, { localAddress: "10.0.0.1:2" }))
-      assert.deepInclude(foreign, { _tag: "SocketError", reason: "the address is not one of this machine" })
+      assert.deepInclude(foreign, { _tag: "BindError", detail: "the address is not one of this machine" })
       // A port is free again when its endpoint is closed.
       yield* Effect.scoped(endpointOn(host))
       const again = yield* endpointOn(host, { localAddress: "10.0.0.9:4433" })

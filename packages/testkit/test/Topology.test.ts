@@ -177,7 +177,7 @@ describe("the building of a mesh", () => {
     Effect.gen(function* () {
       const addresses = ["127.0.0.1:0", "nowhere"]
       const error = yield* failure(Topology.layerMesh({ size: 2, address: (index) => addresses[index]! }))
-      assert.strictEqual(error._tag, "ConfigError")
+      assert.strictEqual(error._tag, "EndpointConfigError")
       assert.match(error.message, /^address\(1\): /)
     }).pipe(Effect.provide(memory))
   )

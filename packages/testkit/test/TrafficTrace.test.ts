@@ -579,7 +579,7 @@ describe("tracing", () => {
         assert.isFalse(incoming.onData(text("x")))
         connection.timeOut!()
         assert.strictEqual(timedOut, 1)
-        events.onClosed(new ApplicationClosed({ code: 1, reason: "" }))
+        events.onClosed(new ApplicationClosed({ code: 1, detail: "" }))
         assert.deepStrictEqual(yield* sinceNote, [
           "10.0.0.1:1  bound",
           "10.0.0.1:1 ← 10.0.0.2:2  #1 accepted",

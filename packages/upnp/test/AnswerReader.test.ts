@@ -75,7 +75,7 @@ describe("AnswerReader", () => {
         const status = "HTTP/1.1 200 OK\r\n"
         const heads = ["", "HTTP/1.1 ", status, `${status}\r\n`, `${status}Transfer-Encoding: chunked\r\n\r\n`]
         const { result } = read(withHead(heads[after]!, garbage), ends)
-        assert.isTrue("reason" in result || result.status >= 100)
+        assert.isTrue("detail" in result || result.status >= 100)
       })
     ))
 
@@ -92,9 +92,9 @@ describe("AnswerReader", () => {
       "a body that is too large",
       `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n${"x".repeat(maxBodySize + 1)}`
     ]
-  ] as const)("refuses %s", ([reason, text]) =>
+  ] as const)("refuses %s", ([detail, text]) =>
     Effect.sync(() => {
-      assert.deepStrictEqual(read(Buffer.from(text), []).result, { reason })
+      assert.deepStrictEqual(read(Buffer.from(text), []).result, { detail })
     })
   )
 

@@ -155,7 +155,7 @@ describe("NatPmp.map", () => {
       const fiber = yield* Effect.forkChild(failure(mapAt(gateway)))
       yield* TestClock.adjust("750 millis")
       const error = yield* Fiber.join(fiber)
-      assert.deepInclude(error, { _tag: "GatewayProtocolError", reason: "it has no connection to the network outside" })
+      assert.deepInclude(error, { _tag: "GatewayProtocolError", detail: "it has no connection to the network outside" })
     })
   )
 

@@ -316,18 +316,18 @@ describe("NatUpnp.map, refused", () => {
   )
 
   it.effect.each([
-    { code: 402, text: "Invalid Args", reason: "Invalid Args" },
-    { code: 501, text: "", reason: "fault 501" },
-    { code: 724, text: "SamePortValuesRequired", reason: "SamePortValuesRequired" },
-    { code: 899, text: "the vendor's own", reason: "the vendor's own" }
-  ])("tells the code of any other fault: $code", ({ code, reason, text }) =>
+    { code: 402, text: "Invalid Args", detail: "Invalid Args" },
+    { code: 501, text: "", detail: "fault 501" },
+    { code: 724, text: "SamePortValuesRequired", detail: "SamePortValuesRequired" },
+    { code: 899, text: "the vendor's own", detail: "the vendor's own" }
+  ])("tells the code of any other fault: $code", ({ code, detail, text }) =>
     Effect.gen(function* () {
       const gateway = yield* FakeGateway.make
       gateway.answer("AddPortMapping", FakeGateway.fault(code, text))
       const error = yield* failure(mapAt(gateway.location))
       assert.strictEqual(error._tag, "GatewayProtocolError")
       assert.strictEqual(protocolCode(error), code)
-      assert.deepInclude(error, { gateway: gateway.host, reason })
+      assert.deepInclude(error, { gateway: gateway.host, detail })
     })
   )
 })

@@ -104,7 +104,7 @@ export const run = Effect.fnUntraced(function* (
 
   const summary = spread(answers)
   if (Option.isNone(summary)) {
-    return yield* new CommandFailed({ reason: `${peer} is unreachable: ${lastError}`, exitCode: exitCodes.failed })
+    return yield* new CommandFailed({ detail: `${peer} is unreachable: ${lastError}`, exitCode: exitCodes.failed })
   }
   const { max, median, min } = summary.value
   yield* Console.log(

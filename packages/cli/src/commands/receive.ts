@@ -83,7 +83,7 @@ export const run = Effect.fnUntraced(function* (
           : event._tag === "Failed"
             ? Deferred.fail(
                 first,
-                new CommandFailed({ reason: `${event.name} was not received`, exitCode: exitCodes.failed })
+                new CommandFailed({ detail: `${event.name} was not received`, exitCode: exitCodes.failed })
               )
             : Effect.void
       )

@@ -72,11 +72,11 @@ const lease = Duration.minutes(2)
 /** Why a step failed: the name of the error, and a line for people. */
 class Problem extends Schema.TaggedError<Problem>("@qp2p/cli/doctor/Problem")("Problem", {
   error: Schema.String,
-  reason: Schema.String
+  detail: Schema.String
 }) {}
 
 const problem = (error: { readonly _tag: string; readonly message: string }): Problem =>
-  new Problem({ error: error._tag, reason: oneLine(error.message === "" ? error._tag : error.message) })
+  new Problem({ error: error._tag, detail: oneLine(error.message === "" ? error._tag : error.message) })
 
 const within =
   (limit: Duration.Duration, what: string) =>
@@ -84,7 +84,7 @@ const within =
     Effect.timeoutOrElse(effect, {
       duration: limit,
       orElse: () =>
-        Effect.fail(new Problem({ error: "TimedOut", reason: `${what} within ${Duration.toSeconds(limit)} s` }))
+        Effect.fail(new Problem({ error: "TimedOut", detail: `${what} within ${Duration.toSeconds(limit)} s` }))
     })
 
 const at = (address: NetAddress.InetAddress, port: number): NetAddress.InetAddress =>
@@ -148,7 +148,7 @@ const routerOf = ({ gateway, protocols }: HomeRouter.Diagnosis): Pick<Findings, 
     version: Option.map(version, oneLine),
     outcome: Result.match(outcome, {
       onSuccess: ({ external }) => ({ _tag: "Spoken" as const, external, kind: kindOf(external) }),
-      onFailure: (error) => ({ _tag: "Failed" as const, error: error._tag, reason: oneLine(error.message) })
+      onFailure: (error) => ({ _tag: "Failed" as const, error: error._tag, detail: oneLine(error.message) })
     })
   }))
 })
@@ -182,23 +182,23 @@ interface Mapped {
  */
 const tryMapping = Effect.fnUntraced(
   function* (listen: NetAddress.InetAddress) {
-    const reason = NetAddress.isInetAddressV6(listen)
+    const detail = NetAddress.isInetAddressV6(listen)
       ? "over IPv6 no port is mapped"
       : NetAddress.isLoopback(listen.address)
         ? "for a loopback address no port is mapped"
         : undefined
-    if (reason !== undefined) return { mapping: { _tag: "Skipped", reason }, target: Option.none() } as const
+    if (detail !== undefined) return { mapping: { _tag: "Skipped", detail }, target: Option.none() } as const
     const mapper = yield* PortMapper
     const target = yield* Effect.mapError(listenAt(at(listen, 0)), problem)
     const { external, internal } = yield* mapper.map({ internal: target.address, lease }).pipe(
-      Effect.mapError((error) => new Problem({ error: error._tag, reason: reasonOf(error) })),
+      Effect.mapError((error) => new Problem({ error: error._tag, detail: reasonOf(error) })),
       within(limits.map, "the router did not map a port")
     )
     const mapping = { _tag: "Mapped", internal, external, kind: kindOf(external.address) } as const
     return { mapping, target: Option.some(target) }
   },
-  Effect.catch(({ error, reason }) =>
-    Effect.succeed<Mapped>({ mapping: { _tag: "Failed", error, reason }, target: Option.none() })
+  Effect.catch(({ error, detail }) =>
+    Effect.succeed<Mapped>({ mapping: { _tag: "Failed", error, detail }, target: Option.none() })
   )
 )
 
@@ -213,13 +213,13 @@ const examine = (
     const mapped = Effect.flatMap(mapping, ({ mapping, target }) =>
       mapping._tag === "Mapped" && Option.isSome(target)
         ? dialBack(ask, mapping.external, target.value)
-        : Effect.succeed<DialBack>({ _tag: "NotTried", reason: "no port is mapped" })
+        : Effect.succeed<DialBack>({ _tag: "NotTried", detail: "no port is mapped" })
     )
     const asIs = dialBack(ask, at(seen, plain.address.port), plain)
     const dialBacks = yield* Effect.all({ asIs, mapped }, { concurrency: "unbounded" })
     return { _tag: "Answered" as const, seen, kind: kindOf(seen.address), ...dialBacks }
   }).pipe(
-    Effect.catch(({ error, reason }) => Effect.succeed({ _tag: "Silent" as const, error, reason })),
+    Effect.catch(({ error, detail }) => Effect.succeed({ _tag: "Silent" as const, error, detail })),
     Effect.map((outcome) => ({ address: contact, outcome })),
     Effect.scoped
   )
@@ -264,15 +264,15 @@ const reach = Effect.fnUntraced(function* (
 })
 
 const unexpected = (answer: WireMessage) =>
-  new Problem({ error: "SerializationError", reason: `a ${answer._tag} answers another question` })
+  new Problem({ error: "SerializationError", detail: `a ${answer._tag} answers another question` })
 
 const echo = (ask: Ask): Effect.Effect<NetAddress.InetAddress, Problem> =>
   Effect.flatMap(ask({ _tag: "EndpointEchoReq" }), (answer) => {
     if (answer._tag !== "EndpointEchoResp") return Effect.fail(unexpected(answer))
-    const reason = Address.undiallable(answer.address)
-    return reason === undefined
+    const detail = Address.undiallable(answer.address)
+    return detail === undefined
       ? Effect.succeed(NetAddress.toCanonical(answer.address))
-      : Effect.fail(new Problem({ error: "SerializationError", reason: `it says ${answer.address}, but ${reason}` }))
+      : Effect.fail(new Problem({ error: "SerializationError", detail: `it says ${answer.address}, but ${detail}` }))
   })
 
 const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Effect.Effect<DialBack> =>
@@ -292,6 +292,6 @@ const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Ef
     within(limits.dialBack, "it did not say whether it gets through"),
     Effect.match({
       onSuccess: (_tag): DialBack => ({ _tag, at: address }),
-      onFailure: ({ error, reason }): DialBack => ({ _tag: "NoAnswer", at: address, error, reason })
+      onFailure: ({ error, detail }): DialBack => ({ _tag: "NoAnswer", at: address, error, detail })
     })
   )

@@ -38,7 +38,7 @@ const router = ({ gateway, protocols }: Findings): ReadonlyArray<string> => [
   ...columns(
     protocols.map(({ by, outcome, protocol, version }) => {
       const who = Option.match(by, { onNone: () => "", onSome: (name) => ` by ${name}` })
-      if (outcome._tag === "Failed") return [protocol, `no: ${outcome.reason}`] as const
+      if (outcome._tag === "Failed") return [protocol, `no: ${outcome.detail}`] as const
       const external = `${NetAddress.formatIp(outcome.external)} (${kinds[outcome.kind]})`
       const service = Option.match(version, {
         onNone: () => "",
@@ -54,9 +54,9 @@ const mapping = (trial: Mapping): string => {
     case "Mapped":
       return `trial mapping ${trial.external} (${kinds[trial.kind]}) -> ${trial.internal}, removed again`
     case "Failed":
-      return `no trial mapping: ${trial.reason}`
+      return `no trial mapping: ${trial.detail}`
     case "Skipped":
-      return `no trial mapping: ${trial.reason}`
+      return `no trial mapping: ${trial.detail}`
   }
 }
 
@@ -69,15 +69,15 @@ const dialBack = (outcome: DialBack): string => {
     case "Elsewhere":
       return `gets through to ${outcome.at}, where another machine answers`
     case "NoAnswer":
-      return `does not say whether it gets through to ${outcome.at}: ${outcome.reason}`
+      return `does not say whether it gets through to ${outcome.at}: ${outcome.detail}`
     case "NotTried":
-      return `not tried: ${outcome.reason}`
+      return `not tried: ${outcome.detail}`
   }
 }
 
 const contact = ({ address, outcome }: Contact): ReadonlyArray<string> =>
   outcome._tag === "Silent"
-    ? [`contact ${address}`, ...columns([["no answer", outcome.reason]])]
+    ? [`contact ${address}`, ...columns([["no answer", outcome.detail]])]
     : [
         `contact ${address}`,
         ...columns([

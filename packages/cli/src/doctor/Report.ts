@@ -85,7 +85,7 @@ export const Protocol = Schema.Struct({
       external: Schema.IpAddressFromString,
       kind: AddressKind
     }),
-    Schema.TaggedStruct("Failed", { error: Schema.String, reason: Schema.String })
+    Schema.TaggedStruct("Failed", { error: Schema.String, detail: Schema.String })
   ])
 })
 
@@ -103,8 +103,8 @@ export const Mapping = Schema.Union([
     external: Schema.InetAddressFromString,
     kind: AddressKind
   }),
-  Schema.TaggedStruct("Failed", { error: Schema.String, reason: Schema.String }),
-  Schema.TaggedStruct("Skipped", { reason: Schema.String })
+  Schema.TaggedStruct("Failed", { error: Schema.String, detail: Schema.String }),
+  Schema.TaggedStruct("Skipped", { detail: Schema.String })
 ])
 
 /**
@@ -128,8 +128,8 @@ export const DialBack = Schema.Union([
   Schema.TaggedStruct("Reached", { at: Schema.InetAddressFromString }),
   Schema.TaggedStruct("NotReached", { at: Schema.InetAddressFromString }),
   Schema.TaggedStruct("Elsewhere", { at: Schema.InetAddressFromString }),
-  Schema.TaggedStruct("NoAnswer", { at: Schema.InetAddressFromString, error: Schema.String, reason: Schema.String }),
-  Schema.TaggedStruct("NotTried", { reason: Schema.String })
+  Schema.TaggedStruct("NoAnswer", { at: Schema.InetAddressFromString, error: Schema.String, detail: Schema.String }),
+  Schema.TaggedStruct("NotTried", { detail: Schema.String })
 ])
 
 /**
@@ -159,7 +159,7 @@ export const Contact = Schema.Struct({
       asIs: DialBack,
       mapped: DialBack
     }),
-    Schema.TaggedStruct("Silent", { error: Schema.String, reason: Schema.String })
+    Schema.TaggedStruct("Silent", { error: Schema.String, detail: Schema.String })
   ])
 })
 

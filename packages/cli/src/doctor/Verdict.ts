@@ -197,7 +197,7 @@ const carrierGrade = (reason: string): Verdict =>
   )
 
 const notMapped = (findings: Findings): Verdict => {
-  const reason = findings.mapping._tag === "Failed" ? `: ${findings.mapping.reason}` : ""
+  const reason = findings.mapping._tag === "Failed" ? `: ${findings.mapping.detail}` : ""
   if (speaks(findings)) {
     return verdict(
       "MappingRefused",
@@ -273,7 +273,7 @@ const withoutContact = (findings: Findings): Verdict => {
     )
   }
   if (mapping._tag === "Skipped") {
-    return verdict("Unknown", `${mapping.reason}; whether others get through is unknown`, giveContact)
+    return verdict("Unknown", `${mapping.detail}; whether others get through is unknown`, giveContact)
   }
   return notMapped(findings)
 }

@@ -11,10 +11,10 @@ import * as Stream from "effect/Stream"
 
 export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/internal/StepFailed")("StepFailed", {
   step: Schema.String,
-  reason: Schema.String
+  detail: Schema.String
 }) {
   override get message() {
-    return `${this.step}: ${this.reason}`
+    return `${this.step}: ${this.detail}`
   }
 }
 
@@ -55,7 +55,7 @@ export const spawn = Effect.fnUntraced(function* (
   const spawner = yield* ChildProcessSpawner
   const patience = options.patience ?? Duration.seconds(20)
   const name = `qp2p ${options.args.join(" ")}`
-  const failed = (reason: string) => new StepFailed({ step: name, reason })
+  const failed = (detail: string) => new StepFailed({ step: name, detail })
   const orTooLate = (what: string) =>
     Effect.timeoutOrElse({
       duration: patience,

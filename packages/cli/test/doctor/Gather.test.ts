@@ -94,7 +94,7 @@ describe("Gather", () => {
           const findings = yield* gather({ host, listen: address("127.0.0.1:4433"), contacts: [] })
           assert.deepStrictEqual(findings.mapping, {
             _tag: "Skipped",
-            reason: "for a loopback address no port is mapped"
+            detail: "for a loopback address no port is mapped"
           })
           const { calls } = yield* TestPortMapper.TestPortMapper
           assert.deepStrictEqual(yield* calls, [])
@@ -180,7 +180,7 @@ describe("Gather", () => {
           assert.deepStrictEqual(findings.mapping, {
             _tag: "Failed",
             error: "MappingNotAuthorized",
-            reason: "the gateway at 192.168.1.1:5000 does not allow this host to map ports"
+            detail: "the gateway at 192.168.1.1:5000 does not allow this host to map ports"
           })
           assert.deepStrictEqual(findings.gateway, Option.some(ip("192.168.1.1")))
           assert.deepStrictEqual(findings.protocols, [
@@ -191,7 +191,7 @@ describe("Gather", () => {
               outcome: {
                 _tag: "Failed",
                 error: "PortMapperTimedOut",
-                reason: "the gateway at 192.168.1.1:5351 did not answer in time"
+                detail: "the gateway at 192.168.1.1:5351 did not answer in time"
               }
             },
             {
@@ -295,7 +295,7 @@ describe("Gather", () => {
         const host = { address: "9.9.9.9" }
         yield* endpointOn(host, "0.0.0.0:4433")
         const error = yield* Effect.flip(Effect.provide(gather({ host }), layerOf({ host })))
-        assert.strictEqual(error._tag, "SocketError")
+        assert.strictEqual(error._tag, "BindError")
       })
     )
   )

@@ -74,7 +74,7 @@ describe("a report", () => {
       "  without mapping  gets through to 1.2.3.1:4433"
     ])
     assert.strictEqual(lines[6], "  with mapping     not tried: no port is mapped")
-    const overIpv6 = reportOf({ mapping: { _tag: "Skipped", reason: "over IPv6 no port is mapped" } })
+    const overIpv6 = reportOf({ mapping: { _tag: "Skipped", detail: "over IPv6 no port is mapped" } })
     assert.include(Print.lines(overIpv6), "no trial mapping: over IPv6 no port is mapped")
   })
 

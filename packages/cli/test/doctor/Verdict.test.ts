@@ -23,7 +23,7 @@ const withIpv6: Partial<Findings> = {
   listen: address("[::]:4433"),
   interfaces: [{ name: "eth0", address: ip("2a00::5"), kind: "Public" }],
   outbound: Option.some(ip("2a00::5")),
-  mapping: { _tag: "Skipped", reason: "over IPv6 no port is mapped" }
+  mapping: { _tag: "Skipped", detail: "over IPv6 no port is mapped" }
 }
 
 const onPublicHost: Partial<Findings> = {
@@ -243,7 +243,7 @@ const cases: ReadonlyArray<Case> = [
     when: "a contact on this machine does not answer",
     findings: {
       listen: address("127.0.0.1:4433"),
-      mapping: { _tag: "Skipped", reason: "for a loopback address no port is mapped" },
+      mapping: { _tag: "Skipped", detail: "for a loopback address no port is mapped" },
       contacts: [silent]
     }
   },

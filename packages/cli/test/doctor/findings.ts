@@ -20,7 +20,7 @@ export const home: Findings = {
   outbound: Option.some(ip("192.168.1.5")),
   gateway: Option.some(ip("192.168.1.1")),
   protocols: [],
-  mapping: { _tag: "Failed", error: "GatewayNotFound", reason: "no gateway that maps ports was found" },
+  mapping: { _tag: "Failed", error: "GatewayNotFound", detail: "no gateway that maps ports was found" },
   contacts: []
 }
 
@@ -41,7 +41,7 @@ export const failed = (
   protocol,
   by: Option.fromUndefinedOr(by),
   version: Option.none(),
-  outcome: { _tag: "Failed", error, reason: `it was ${error}` }
+  outcome: { _tag: "Failed", error, detail: `it was ${error}` }
 })
 
 export const mapped = (external: string): Mapping => ({
@@ -54,16 +54,16 @@ export const mapped = (external: string): Mapping => ({
 export const refused = (error: PortMapperError["_tag"]): Mapping => ({
   _tag: "Failed",
   error,
-  reason: `it was ${error}`
+  detail: `it was ${error}`
 })
 
-const notTried: DialBack = { _tag: "NotTried", reason: "no port is mapped" }
+const notTried: DialBack = { _tag: "NotTried", detail: "no port is mapped" }
 
 export const outcomes = (at: string) => ({
   reached: { _tag: "Reached", at: address(at) } as const,
   notReached: { _tag: "NotReached", at: address(at) } as const,
   elsewhere: { _tag: "Elsewhere", at: address(at) } as const,
-  noAnswer: { _tag: "NoAnswer", at: address(at), error: "RpcTimedOut", reason: "it did not answer" } as const
+  noAnswer: { _tag: "NoAnswer", at: address(at), error: "RpcTimedOut", detail: "it did not answer" } as const
 })
 
 /** A contact that sees us at `seen`. */
@@ -74,5 +74,5 @@ export const answered = (seen: string, asIs: DialBack, mapped: DialBack = notTri
 
 export const silent: Contact = {
   address: address("5.6.7.9:4433"),
-  outcome: { _tag: "Silent", error: "ConnectionTimedOut", reason: "5.6.7.9:4433 did not answer" }
+  outcome: { _tag: "Silent", error: "ConnectionTimedOut", detail: "5.6.7.9:4433 did not answer" }
 }

@@ -22,7 +22,7 @@ const canonical = (input: NetAddress.InetAddress): Result.Result<NetAddress.Inet
   } catch {
     // An object whose own code fails is no address either.
   }
-  return Result.fail(new InvalidAddress({ input: show(input), reason: expected }))
+  return Result.fail(new InvalidAddress({ input: show(input), detail: expected }))
 }
 
 const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'

@@ -30,7 +30,7 @@ export const AddressText = Schema.Trim.pipe(
     decode: SchemaGetter.transformEffect((text: string, options) =>
       Effect.mapError(
         Effect.fromResult(read(text)),
-        ({ reason }) => new SchemaIssue.InvalidValue({ message: reason }, text, options)
+        ({ detail }) => new SchemaIssue.InvalidValue({ message: detail }, text, options)
       )
     ),
     encode: SchemaGetter.transform(String)

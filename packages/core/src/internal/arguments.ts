@@ -220,7 +220,7 @@ export type Fields = Readonly<Record<string, Check>>
 /** Which field is wrong, none for the whole, and what is wrong with it. */
 export interface Problem {
   readonly path: string
-  readonly reason: string
+  readonly detail: string
 }
 
 /** Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first. */
@@ -235,25 +235,25 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
 export const problemOf = (value: unknown, fields: Fields): Problem | undefined => {
   try {
     const unknown = isRecord(value) ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined
-    if (unknown !== undefined) return { path: nameOf(unknown), reason: `is no option; ${choice(fields)}` }
+    if (unknown !== undefined) return { path: nameOf(unknown), detail: `is no option; ${choice(fields)}` }
     return problemIn(value, fields)
   } catch {
-    return { path: "", reason: "cannot be looked at" }
+    return { path: "", detail: "cannot be looked at" }
   }
 }
 
 /** What is wrong with an object that must have these fields, and may have others. */
 export const problemIn = (value: unknown, fields: Fields): Problem | undefined => {
   try {
-    if (!isRecord(value)) return { path: "", reason: `must be an object, got ${show(value)}` }
+    if (!isRecord(value)) return { path: "", detail: `must be an object, got ${show(value)}` }
     for (const name of Object.keys(fields)) {
       const given = value[name]
       const asked = fields[name]!(given)
-      if (asked !== undefined) return { path: name, reason: `${asked}, got ${show(given)}` }
+      if (asked !== undefined) return { path: name, detail: `${asked}, got ${show(given)}` }
     }
     return undefined
   } catch {
-    return { path: "", reason: "cannot be looked at" }
+    return { path: "", detail: "cannot be looked at" }
   }
 }
 
@@ -264,8 +264,8 @@ const choice = (fields: Fields): string => {
 }
 
 /** The problem on one line. */
-export const inWords = (name: string, { path, reason }: Problem): string =>
-  path === "" ? `${name} ${reason}` : `${name}.${path} ${reason}`
+export const inWords = (name: string, { path, detail }: Problem): string =>
+  path === "" ? `${name} ${detail}` : `${name}.${path} ${detail}`
 
 /** Options of whatever is sent or opened. */
 export const priorityOptions: Fields = { priority: optional(priority) }

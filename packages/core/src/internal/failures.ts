@@ -18,7 +18,7 @@ export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): C
     case "IdleTimedOut":
       return new ConnectionTimedOut({ peer })
     case "TransportClosed":
-      return new TransportError({ peer, code: close.code, reason: close.reason })
+      return new TransportError({ peer, code: close.code, detail: close.detail })
     case "StatelessReset":
       return new ConnectionReset({ peer })
     default:
@@ -32,9 +32,10 @@ export const lossOf = (
 ): ConnectionLost | StreamLost => {
   switch (failure._tag) {
     case "StreamStopped":
-    case "StreamGone":
-      return new StreamLost({ error: failure })
+    case "StreamReset":
+    case "StreamClosed":
+      return new StreamLost({ reason: failure })
     default:
-      return new ConnectionLost({ error: connectionError(failure) })
+      return new ConnectionLost({ reason: connectionError(failure) })
   }
 }

@@ -1,12 +1,12 @@
 /**
- * What a schema did not like, as a path and a reason that fit on a line.
+ * What a schema did not like, as a path and a detail that fit on a line.
  */
 import * as SchemaIssue from "effect/SchemaIssue"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-export const firstIssue = (issue: SchemaIssue.Issue): { readonly path: string; readonly reason: string } => {
+export const firstIssue = (issue: SchemaIssue.Issue): { readonly path: string; readonly detail: string } => {
   const first = format(issue).issues[0]
   const path = (first?.path ?? []).map((segment) => String(typeof segment === "object" ? segment.key : segment))
-  return { path: path.join("."), reason: (first?.message ?? "not acceptable").replaceAll(/\s*\n\s*/g, " ") }
+  return { path: path.join("."), detail: (first?.message ?? "not acceptable").replaceAll(/\s*\n\s*/g, " ") }
 }

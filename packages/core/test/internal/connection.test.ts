@@ -24,7 +24,7 @@ it.effect("a question on a connection that has ended fails with its end, and can
     const connection = new ConnectionImpl("id" as ConnectionId, backing, owner)
     connection.onClosed(new IdleTimedOut())
     const { abandon, answer } = connection.ask({ _tag: "EndpointEchoReq" })
-    assert.deepStrictEqual(yield* Effect.flip(answer), new ConnectionLost({ error: new ConnectionTimedOut({ peer }) }))
+    assert.deepStrictEqual(yield* Effect.flip(answer), new ConnectionLost({ reason: new ConnectionTimedOut({ peer }) }))
     yield* abandon
     assert.deepStrictEqual(touched, [])
   })

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type { ConnectionId } from "../../src/ConnectionId.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../../src/internal/connection/connection.ts"
 import { StreamLost } from "../../src/SendError.ts"
-import { type StreamError, StreamGone, StreamStopped } from "../../src/StreamError.ts"
+import { type StreamError, StreamClosed, StreamStopped } from "../../src/StreamError.ts"
 import { connection, payload } from "../support/outbound.ts"
 
 describe("a connection", () => {
@@ -45,7 +45,7 @@ describe("a connection", () => {
       streams[1]!.end()
       streams[2]!.end(refusal)
       yield* Fiber.join(one)
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(two)), new StreamLost({ error: refusal }))
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(two)), new StreamLost({ reason: refusal }))
       assert.strictEqual(streams.length, 3)
     })
   )
@@ -55,7 +55,7 @@ describe("a connection", () => {
       const { connection, streams } = connected()
       const failures: ReadonlyArray<readonly [count: number, failure: StreamError]> = [
         [1, refusal],
-        [2, new StreamGone()]
+        [2, new StreamClosed()]
       ]
       for (const [i, [count, failure]] of failures.entries()) {
         const sending = yield* Effect.forEach(Array.from({ length: count }), () =>
@@ -63,7 +63,7 @@ describe("a connection", () => {
         )
         streams[i]!.end(failure)
         for (const fiber of sending) {
-          assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new StreamLost({ error: failure }))
+          assert.deepStrictEqual(yield* Effect.flip(Fiber.join(fiber)), new StreamLost({ reason: failure }))
         }
         assert.strictEqual(streams.length, i + 1)
       }
@@ -76,7 +76,7 @@ describe("a connection", () => {
       const one = yield* start(connection.send(payload(1)))
       const two = yield* start(connection.deliver(payload(2), undefined, true))
       streams[0]!.end(refusal)
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(one)), new StreamLost({ error: refusal }))
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(one)), new StreamLost({ reason: refusal }))
       yield* settle
       assert.deepStrictEqual(
         streams.slice(1).map(({ messages }) => messages),

@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm"
 import { InboundStream, overcommittedCode } from "../../src/internal/connection/inboundStream.ts"
 import { malformedCode } from "../../src/internal/connection/recvStream.ts"
 import type { SendStream } from "../../src/SendStream.ts"
-import { StreamGone } from "../../src/StreamError.ts"
+import { StreamClosed } from "../../src/StreamError.ts"
 import type { BackingSendStream } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 
@@ -104,7 +104,7 @@ describe("while there is no room", () => {
     assert.isFalse(stream.onData(frames(user("a"), user("b"), user("c").subarray(0, 3))))
     assert.deepStrictEqual(taken, ["a"])
     assert.isFalse(stream.onData(frames(user("c").subarray(3), user("d"))))
-    stream.onEnd(new StreamGone())
+    stream.onEnd(new StreamClosed())
     assert.deepStrictEqual(taken, ["a"])
     assert.strictEqual(waiting.length, 1)
     make(2)
@@ -159,7 +159,7 @@ describe("what makes no sense", () => {
     assert.deepStrictEqual(finished.happened, ["the stream ended after 1 of the 3 bytes of a message"])
     const lost = setup()
     lost.stream.onData(user("abc").subarray(0, 10))
-    lost.stream.onEnd(new StreamGone())
+    lost.stream.onEnd(new StreamClosed())
     assert.deepStrictEqual(lost.happened, [])
     assert.deepStrictEqual([finished.partial(), lost.partial()], [0, 0])
   })
@@ -181,7 +181,7 @@ describe("what the application gets of a stream, and does not keep,", () => {
     "that makes no sense": (stream) => stream.onData(new Uint8Array(9)),
     "of which too much comes in parts": (stream) => stream.onData(user("x".repeat(90)).subarray(0, 60)),
     "that has ended": (stream) => stream.onEnd(),
-    "whose connection has ended": (stream) => stream.onEnd(new StreamGone())
+    "whose connection has ended": (stream) => stream.onEnd(new StreamClosed())
   }
   for (const [name, end] of Object.entries(ends)) {
     it(`is kept by nobody when it is one ${name}`, async () => {

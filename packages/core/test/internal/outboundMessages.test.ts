@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApplicationClosed } from "../../src/Close.ts"
 import { longestShared, OutboundMessages } from "../../src/internal/connection/outboundMessages.ts"
-import { StreamGone, StreamStopped } from "../../src/StreamError.ts"
+import { StreamClosed, StreamStopped } from "../../src/StreamError.ts"
 import type { StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 import { connection, payload } from "../support/outbound.ts"
@@ -109,7 +109,7 @@ describe("messages that wait for their turn", () => {
     assert.deepStrictEqual(lengths(100).slice(6), [64, 36])
     for (const stream of streams.slice(0, 7)) stream.end()
     assert.deepStrictEqual(lengths(20).slice(8), [18, 2])
-    for (const stream of streams.slice(7)) stream.end(new StreamGone())
+    for (const stream of streams.slice(7)) stream.end(new StreamClosed())
     assert.deepStrictEqual(lengths(20).slice(10), [16, 4])
   })
 
@@ -172,7 +172,7 @@ describe("the result of a message", () => {
       [1, undefined, false],
       [2, undefined, false]
     ])
-    const failure = new ApplicationClosed({ code: 0, reason: "" })
+    const failure = new ApplicationClosed({ code: 0, detail: "" })
     streams[1]!.fail(failure)
     assert.deepStrictEqual(results[2], [3, failure, false])
   })
@@ -180,11 +180,11 @@ describe("the result of a message", () => {
   it("of a stream that failed before its turn is a failure, and others do not wait on it", () => {
     const { results, send, streams } = setup()
     send(1)
-    streams[0]!.fail(new StreamGone())
+    streams[0]!.fail(new StreamClosed())
     send(2)
     streams[1]!.end()
     assert.deepStrictEqual(results, [
-      [1, new StreamGone(), false],
+      [1, new StreamClosed(), false],
       [2, undefined, false]
     ])
   })
@@ -247,13 +247,13 @@ describe("the result of a message", () => {
     const { results, send, streams } = setup()
     send(1)
     send(2)
-    streams[0]!.end(new StreamGone())
+    streams[0]!.end(new StreamClosed())
     send(3)
     send(4)
     assert.strictEqual(streams.length, 2)
     assert.deepStrictEqual(results, [
-      [1, new StreamGone(), false],
-      [2, new StreamGone(), false]
+      [1, new StreamClosed(), false],
+      [2, new StreamClosed(), false]
     ])
   })
 })
@@ -301,7 +301,7 @@ describe("a message that is given up", () => {
     // Nobody writes on a stream that is gone.
     send(3)
     assert.strictEqual(streams.length, 2)
-    streams[0]!.fail(new StreamGone())
+    streams[0]!.fail(new StreamClosed())
     streams[1]!.end()
     assert.deepStrictEqual(results, [[3, undefined, false]])
   })

@@ -6,7 +6,7 @@ import { lossOf } from "../../src/internal/failures.ts"
 import { Received, RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
 import { SendStreamImpl } from "../../src/internal/connection/sendStream.ts"
 import { SerializationError, StreamLost } from "../../src/SendError.ts"
-import { StreamGone } from "../../src/StreamError.ts"
+import { StreamClosed } from "../../src/StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 
@@ -93,7 +93,7 @@ describe("the receiving half", () => {
       events.onData(new Uint8Array(Buffer.concat([WireMessage.encode({ _tag: "EndpointEchoReq" }), user(5)])))
       assert.deepStrictEqual(
         yield* Effect.flip(stream.next),
-        new SerializationError({ reason: "a EndpointEchoReq where a user message was expected" })
+        new SerializationError({ detail: "a EndpointEchoReq where a user message was expected" })
       )
       assert.deepStrictEqual([...(yield* stream.next)], [5])
       events.onData(WireMessage.encode({ _tag: "EndpointEchoReq" }))
@@ -137,7 +137,7 @@ describe("the receiving half", () => {
       const all = yield* Effect.forkChild(Stream.runCollect(stream.messages))
       yield* Effect.yieldNow
       events.onEnd()
-      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(reader)), new StreamLost({ error: new StreamGone() }))
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(reader)), new StreamLost({ reason: new StreamClosed() }))
       assert.deepStrictEqual(yield* Fiber.join(all), [])
     })
   )

@@ -34,7 +34,7 @@ export const takenTexts = (from: Endpoint["Service"]) => Effect.map(taken(from),
 
 /** The tag of a send's error; of the connection's error where the connection was lost. */
 export const lossOf = (error: SendError | { readonly _tag: "NotConnected" }) =>
-  error._tag === "ConnectionLost" ? error.error._tag : error._tag
+  error._tag === "ConnectionLost" ? error.reason._tag : error._tag
 
 /** Both endpoints with a connection, and 50 ms each way between them. */
 export const apart = Effect.gen(function* () {

@@ -33,9 +33,9 @@ export const checkClosed = (world: World): ReadonlyArray<string> =>
 export const failureOf = (exit: Exit.Exit<unknown, unknown> | undefined): string | undefined => {
   if (exit === undefined || Exit.isSuccess(exit)) return undefined
   if (Cause.hasInterruptsOnly(exit.cause)) return "interrupted"
-  const error = Cause.squash(exit.cause) as { readonly _tag?: string; readonly error?: { readonly _tag: string } }
+  const error = Cause.squash(exit.cause) as { readonly _tag?: string; readonly reason?: { readonly _tag: string } }
   if (!exit.cause.reasons.every(Cause.isFailReason)) return `defect ${Cause.pretty(exit.cause)}`
-  return error._tag === "ConnectionLost" || error._tag === "StreamLost" ? error.error!._tag : error._tag
+  return error._tag === "ConnectionLost" || error._tag === "StreamLost" ? error.reason!._tag : error._tag
 }
 
 const isDone = ({ exit }: Operation): boolean => exit !== undefined && Exit.isSuccess(exit)
@@ -165,7 +165,7 @@ const hasReason = (world: World, operation: Operation, failure: string): boolean
   if (failure === "NotConnected") return openAt(by, peer, operation.startedAt).length === 0 || losses > 0
   if (failure === "EndpointStopped") return false
   // Whoever asks may stop listening.
-  if (failure === "StreamStopped")
+  if (failure === "StreamStopped" || failure === "StreamReset")
     return world.journal.streams.some((stream) => stream.name === name && stream.abandoned)
   const unreachable =
     steps.some(({ cut, down, silent }) => down.has(peer) || cut.has(pair) || silent.has(peer)) ||

@@ -14,7 +14,7 @@ import { ConnectionClosed, ConnectionError, NoneReachable } from "@qp2p/core/Con
 import { EndpointError } from "@qp2p/core/EndpointError"
 import { RpcError, RpcTimedOut } from "@qp2p/core/RpcError"
 import { ConnectionLost, NotConnected, SendError, SerializationError, StreamLost } from "@qp2p/core/SendError"
-import { StreamError, StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamError, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingConnection, BackingSendStream } from "@qp2p/core/Transport"
 import * as WireMessage from "@qp2p/core/WireMessage"
 import { address, bytes } from "../../../core/test/support/common.ts"
@@ -78,16 +78,18 @@ export const unreadable = (text: string): string =>
     /^[\d.]+$/u.test(text) ? "the port is missing" : `${text} is no IP address`
   }`
 
-export const lost = (error: ConnectionError) => new ConnectionLost({ error })
+export const lost = (error: ConnectionError) => new ConnectionLost({ reason: error })
 
-export const stopped = (code: number) => new StreamLost({ error: new StreamStopped({ code }) })
+export const wasReset = (code: number) => new StreamLost({ reason: new StreamReset({ code }) })
 
-export const gone = new StreamLost({ error: new StreamGone() })
+export const stopped = (code: number) => new StreamLost({ reason: new StreamStopped({ code }) })
+
+export const gone = new StreamLost({ reason: new StreamClosed() })
 
 /** `not the protocol` as the start of a frame. */
 export const garbage = {
   bytes: bytes("not the protocol"),
-  error: new SerializationError({ reason: `the version must be 1, got ${(0x6e << 8) | 0x6f}` })
+  error: new SerializationError({ detail: `the version must be 1, got ${(0x6e << 8) | 0x6f}` })
 }
 
 /** What a peer does instead of answering a question, and what the asker is told of it. */
@@ -108,7 +110,7 @@ export const misbehaviours: {
       "says half a word",
       {
         act: (reply) => reply.write(WireMessage.encodeUser(bytes("word")).subarray(0, 11), true, () => {}),
-        error: () => new SerializationError({ reason: "the stream ended after 2 of the 4 bytes of a message" })
+        error: () => new SerializationError({ detail: "the stream ended after 2 of the 4 bytes of a message" })
       }
     ]
   ],
@@ -118,12 +120,12 @@ export const misbehaviours: {
       {
         act: (_reply, connection) => connection.close(5, "not now"),
         error: (peer) =>
-          lost(new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 5, reason: "not now" }) }))
+          lost(new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 5, detail: "not now" }) }))
       }
     ]
   ],
   StreamLost: [
-    ["resets the stream", { act: (reply) => reply.reset(7), error: () => stopped(7) }],
+    ["resets the stream", { act: (reply) => reply.reset(7), error: () => wasReset(7) }],
     ["ends the stream", { act: (reply) => reply.write(new Uint8Array(0), true, () => {}), error: () => gone }]
   ]
 }

@@ -1,5 +1,5 @@
 import { ConnectionTimedOut, EndpointStopped, InvalidAddress } from "@qp2p/core/ConnectionError"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import type { BackingConnection } from "@qp2p/core/Transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -37,7 +37,7 @@ export const dialling: Breaks = {
         Effect.map(real(options, events), ({ dial }) => ({ address: options.localAddress, dial }))
     })
   ),
-  "binding an address that is in use fails with a SocketError that names it": breaking(
+  "binding an address that is in use fails with a BindError that names it": breaking(
     "another port is taken instead",
     /expected 'Success' to equal 'Failure'/u,
     () => ({
@@ -177,7 +177,7 @@ export const dialling: Breaks = {
     breaking("it names something else", /expected 'elsewhere'/u, () => ({
       socket: ({ dial }) => ({
         dial: (peer, { onConnected, onFailed }) =>
-          dial(peer, { onConnected, onFailed: () => onFailed(new InvalidAddress({ input: "elsewhere", reason: "" })) })
+          dial(peer, { onConnected, onFailed: () => onFailed(new InvalidAddress({ input: "elsewhere", detail: "" })) })
       })
     }))
   ),
@@ -228,15 +228,15 @@ export const dialling: Breaks = {
       })
     })
   ),
-  "closing the scope frees the port at once": breaking("a port is never used twice", /SocketError/u, () => {
+  "closing the scope frees the port at once": breaking("a port is never used twice", /BindError/u, () => {
     const used = new Set<string>()
     return {
       bind: (real) => (options, events) =>
         Effect.gen(function* () {
           const { localAddress } = options
           if (used.has(NetAddress.formatInet(localAddress))) {
-            const reason = "the address is in use"
-            return yield* new SocketError({ address: localAddress, reason, cause: new Error(reason) })
+            const detail = "the address is in use"
+            return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
           }
           const socket = yield* real(options, events)
           used.add(NetAddress.formatInet(socket.address))

@@ -1,4 +1,4 @@
-import { StreamGone } from "@qp2p/core/StreamError"
+import { StreamClosed } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamFailure } from "@qp2p/core/Transport"
 import { all, type Breaks, breaking, ignore, never, receiving, sending, telling } from "./break.ts"
 import type { Changes } from "./brokenTransport.ts"
@@ -320,7 +320,7 @@ export const streams: Breaks = {
 
   ...all(
     [0, 7, Number.MAX_SAFE_INTEGER].map(
-      (code) => `a reset with code ${code} arrives as StreamStopped with that code, and ends what was being written`
+      (code) => `a reset with code ${code} arrives as StreamReset with that code, and ends what was being written`
     ),
     breaking(
       "another code arrives",
@@ -349,7 +349,7 @@ export const streams: Breaks = {
       receiving(({ stop }, events) => ({
         stop: (code) => {
           stop(code)
-          queueMicrotask(() => events().onEnd(new StreamGone()))
+          queueMicrotask(() => events().onEnd(new StreamClosed()))
         }
       }))
     )

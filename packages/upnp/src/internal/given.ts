@@ -43,7 +43,7 @@ const request: InvalidArgument.Fields = {
 }
 
 const unsupported = (wrong: InvalidArgument.InvalidArgument | undefined): PortMapperUnsupported | undefined =>
-  wrong && new PortMapperUnsupported({ reason: wrong.message })
+  wrong && new PortMapperUnsupported({ detail: wrong.message })
 
 /** The error for invalid options; undefined when they are valid. */
 export const refusedOptions = (given: unknown, fields: InvalidArgument.Fields): PortMapperUnsupported | undefined =>

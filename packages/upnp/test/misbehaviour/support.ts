@@ -149,14 +149,14 @@ const one = (error: PortMapperError, named: (text: string) => string): string =>
     case "GatewayUnreachable":
       return `${error._tag} ${named(error.gateway)} ${codeOf(error.cause)}`
     case "GatewayProtocolError":
-      return [error._tag, named(error.gateway), ...Option.toArray(error.code), named(error.reason)].join(" ")
+      return [error._tag, named(error.gateway), ...Option.toArray(error.code), named(error.detail)].join(" ")
     case "MappingConflict":
       return `${error._tag} ${named(error.gateway)} ${error.externalPort}`
     case "MappingNotAuthorized":
     case "PortMapperTimedOut":
       return `${error._tag} ${named(error.gateway)}`
     case "PortMapperUnsupported":
-      return `${error._tag} ${named(error.reason)}`
+      return `${error._tag} ${named(error.detail)}`
     case "NoneMapped":
       return `NoneMapped ${counted(error.attempts.map((attempt) => `${named(attempt.by)}: ${one(attempt.error, named)}`))}`
   }

@@ -29,7 +29,7 @@ import * as WireMessage from "../../WireMessage.ts"
 import { priorityOptions } from "../arguments.ts"
 import { wholePriority } from "../priority.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
-import type { Inbox } from "../inbox.ts"
+import type { Inbox } from "../endpoint/inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
 import { malformedCode, Received, RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
@@ -138,7 +138,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const message = this.outbound.send(payload, wholePriority(options?.priority), (failure, collateral) => {
         if (failure === undefined) resume(Effect.void)
         else if (again && collateral === true) resume(this.deliver(payload, options, false))
-        else if (failure._tag === "StreamGone" && payload.length !== length) resume(Effect.fail(movedAway()))
+        else if (failure._tag === "StreamClosed" && payload.length !== length) resume(Effect.fail(movedAway()))
         else resume(Effect.fail(this.lossOf(failure)))
       })
       return Effect.sync(() => message.cancel())

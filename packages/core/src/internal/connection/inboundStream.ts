@@ -70,14 +70,14 @@ export class InboundStream implements RecvEvents {
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
     if (error !== undefined) {
-      this.refuse(error.reason)
+      this.refuse(error.detail)
     } else if (!this.account(this.decoder.buffered)) {
       // The peer has sent no more than it may.
       this.owner.overcommitted()
       this.giveUp(overcommittedCode)
     } else if (this.decoder.refused !== undefined) {
-      if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.reason)
-      else this.refuseSoon(this.decoder.refused.reason)
+      if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.detail)
+      else this.refuseSoon(this.decoder.refused.detail)
     }
     return room
   }
@@ -86,7 +86,7 @@ export class InboundStream implements RecvEvents {
     if (this.over) return
     this.over = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
-    if (truncated !== undefined) this.owner.malformed(truncated.reason)
+    if (truncated !== undefined) this.owner.malformed(truncated.detail)
     this.account(0)
     if (!this.waiting) this.letGo()
   }
@@ -138,7 +138,7 @@ export class InboundStream implements RecvEvents {
     if (!this.deliver()) return
     if (this.over) return this.letGo()
     this.receive.resume()
-    if (this.decoder.refused !== undefined) this.refuseSoon(this.decoder.refused.reason)
+    if (this.decoder.refused !== undefined) this.refuseSoon(this.decoder.refused.detail)
   }
 
   /** Refuses the stream once everything is delivered that has arrived: the sender may have been told of that. */

@@ -10,7 +10,7 @@
 import { microtask } from "../microtask.ts"
 import { allocatePooled } from "../memory.ts"
 import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
-import { StreamGone } from "../../StreamError.ts"
+import { StreamClosed } from "../../StreamError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { writeUserMessage } from "./sendStream.ts"
 
@@ -207,7 +207,7 @@ class SharedStream {
     const { done } = message
     message.done = undefined
     this.written -= 1
-    microtask(() => done?.(new StreamGone()))
+    microtask(() => done?.(new StreamClosed()))
   }
 
   /** Tells everybody how it went. */

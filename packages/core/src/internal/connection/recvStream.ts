@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type { RecvError } from "../../RecvError.ts"
 import type { RecvStream } from "../../RecvStream.ts"
 import { type ConnectionLost, SerializationError, StreamLost } from "../../SendError.ts"
-import { StreamGone } from "../../StreamError.ts"
+import { StreamClosed } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
@@ -78,7 +78,7 @@ export class Received implements RecvEvents {
 
   stop(code: number): void {
     this.clear()
-    this.failure ??= new StreamLost({ error: new StreamGone() })
+    this.failure ??= new StreamLost({ reason: new StreamClosed() })
     this.backing?.stop(ErrorCode.clamp(code))
     this.notify()
   }
@@ -125,7 +125,7 @@ export class RecvStreamImpl implements RecvStream {
     const message = received.take()
     if (message !== undefined) return Effect.succeed(message)
     if (received.failure !== undefined) return Effect.fail(received.failure)
-    if (received.finished) return Effect.fail(new StreamLost({ error: new StreamGone() }))
+    if (received.finished) return Effect.fail(new StreamLost({ reason: new StreamClosed() }))
     return Effect.andThen(this.wait, this.nextWire)
   })
 
@@ -161,4 +161,4 @@ const sizeOf = (message: WireMessage.WireMessage): number =>
 const payloadOf = (message: WireMessage.WireMessage): Effect.Effect<Uint8Array, SerializationError> =>
   message._tag === "UserMessage"
     ? Effect.succeed(message.payload)
-    : Effect.fail(new SerializationError({ reason: `a ${message._tag} where a user message was expected` }))
+    : Effect.fail(new SerializationError({ detail: `a ${message._tag} where a user message was expected` }))

@@ -9,7 +9,7 @@ import * as args from "../arguments.ts"
 export const refusedOptions = (options: unknown, fields: args.Fields): SerializationError | undefined => {
   if (options === undefined) return undefined
   const problem = args.problemOf(options, fields)
-  return problem === undefined ? undefined : new SerializationError({ reason: args.inWords("options", problem) })
+  return problem === undefined ? undefined : new SerializationError({ detail: args.inWords("options", problem) })
 }
 
 /** Why no stream can be opened with these options, if so. */
@@ -17,4 +17,4 @@ export const wrongPriority = (options: unknown): InvalidArgument | undefined => 
 
 /** What becomes of a message whose bytes went elsewhere, or became more or fewer, before all of it was sent. */
 export const movedAway = (): SerializationError =>
-  new SerializationError({ reason: "the payload's buffer was transferred or resized before the message was sent" })
+  new SerializationError({ detail: "the payload's buffer was transferred or resized before the message was sent" })

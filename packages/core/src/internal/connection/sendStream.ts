@@ -31,8 +31,8 @@ export const writeUserMessage = (
 /** Numbers that are out of range are brought into it; what is no number is nobody's meaning. */
 export const withNumber = (name: string, value: unknown, act: () => void): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const reason = problemWith(number, value)
-    return reason === undefined ? Effect.sync(act) : untyped(new InvalidArgument({ argument: name, reason }))
+    const detail = problemWith(number, value)
+    return detail === undefined ? Effect.sync(act) : untyped(new InvalidArgument({ argument: name, detail }))
   })
 
 /** Ends the stream, whether or not it has ended already. */

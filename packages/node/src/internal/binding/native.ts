@@ -11,7 +11,7 @@ export type NativeConfig = native.Config
 
 /** Why the binding did not load, in a sentence for the operator. */
 export interface LoadFailure {
-  readonly reason: string
+  readonly detail: string
   readonly cause: unknown
 }
 
@@ -20,7 +20,7 @@ export const load: Effect.Effect<Quiche, LoadFailure> = Effect.tryPromise({
   try: async () => (await import("@matrixai/quic/native/quiche.js")).default,
   catch: (cause) => ({
     // The cause names what was looked for.
-    reason: `the QUIC binding @matrixai/quic has no binary for ${process.platform}-${process.arch}`,
+    detail: `the QUIC binding @matrixai/quic has no binary for ${process.platform}-${process.arch}`,
     cause
   })
 })

@@ -21,17 +21,17 @@ const closeOf = (native: NativeConnection): Close => {
   const peer = native.peerError()
   if (peer !== null) {
     const code = ErrorCode.clamp(peer.errorCode)
-    const reason = decodeReason(peer.reason)
-    if (peer.isApp) return new ApplicationClosed({ code, reason })
+    const detail = decodeReason(peer.reason)
+    if (peer.isApp) return new ApplicationClosed({ code, detail })
     // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).
     return code === APPLICATION_ERROR
-      ? new ApplicationClosed({ code: 0, reason })
-      : new TransportClosed({ code, reason })
+      ? new ApplicationClosed({ code: 0, detail })
+      : new TransportClosed({ code, detail })
   }
   if (native.isTimedOut()) return new IdleTimedOut()
   const local = native.localError()
   if (local !== null) {
-    return new TransportClosed({ code: ErrorCode.clamp(local.errorCode), reason: decodeReason(local.reason) })
+    return new TransportClosed({ code: ErrorCode.clamp(local.errorCode), detail: decodeReason(local.reason) })
   }
   // The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left.
   return new StatelessReset()

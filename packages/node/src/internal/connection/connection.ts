@@ -419,8 +419,8 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   }
 
   /** Closes because of what the transport found; the peer sees a transport error. */
-  fail(code: number, reason: string): void {
-    this.giveUp(code, reason, new TransportClosed({ code, reason }))
+  fail(code: number, detail: string): void {
+    this.giveUp(code, detail, new TransportClosed({ code, detail }))
   }
 
   /** What waits to be read, in bytes, about. */

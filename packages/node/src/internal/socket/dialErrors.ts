@@ -27,11 +27,11 @@ export const refuseDial = (
   maxConnections: number
 ): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
-  const reason = undiallable(peer)
-  if (reason !== undefined) return new InvalidAddress({ input, reason })
+  const detail = undiallable(peer)
+  if (detail !== undefined) return new InvalidAddress({ input, detail })
   const family = NetAddress.familyOf(local)
   if (NetAddress.familyOf(peer) !== family) {
-    return new InvalidAddress({ input, reason: `this endpoint is bound to an ${family} address` })
+    return new InvalidAddress({ input, detail: `this endpoint is bound to an ${family} address` })
   }
   return live >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
 }
@@ -47,13 +47,13 @@ export const dialError = (
   if (close._tag === "StatelessReset") return new ConnectionReset({ peer })
   const { refusal } = connection
   if (refusal !== undefined && connection.heard() === 0) {
-    return new DatagramRefused({ peer, systemCode: refusal, reason: refusalReason(refusal, local, peer) })
+    return new DatagramRefused({ peer, systemCode: refusal, detail: refusalReason(refusal, local, peer) })
   }
   switch (close._tag) {
     case "TransportClosed":
       return close.code === NO_APPLICATION_PROTOCOL
         ? new VersionMismatch({ peer })
-        : new TransportError({ peer, code: close.code, reason: close.reason })
+        : new TransportError({ peer, code: close.code, detail: close.detail })
     case "IdleTimedOut":
       return new ConnectionTimedOut({ peer })
     default:

@@ -1,7 +1,7 @@
 /**
  * The receiving half of a stream.
  */
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset } from "@qp2p/core/StreamError"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { codeOf } from "../binding/errorCodes.ts"
@@ -86,7 +86,7 @@ export class RecvStream implements BackingRecvStream {
         // The code comes once; asking again only says that the stream is in the wrong state.
         const code = codeOf(error, "StreamReset")
         if (code !== undefined) this.owner.wasReset()
-        return this.end(code === undefined ? new StreamGone() : new StreamStopped({ code }))
+        return this.end(code === undefined ? new StreamClosed() : new StreamReset({ code }))
       }
       if (result === null) return
       const [length, fin] = result

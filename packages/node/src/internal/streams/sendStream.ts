@@ -1,7 +1,7 @@
 /**
  * The sending half of a stream: what is queued on it, and who waits for what.
  */
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { codeOf, untraced } from "../binding/errorCodes.ts"
@@ -328,7 +328,7 @@ export class SendStream implements BackingSendStream {
   }
 }
 
-const gone = (): StreamGone => untraced(() => new StreamGone())
+const gone = (): StreamClosed => untraced(() => new StreamClosed())
 
 const failureOf = (error: unknown): StreamFailure => {
   const code = codeOf(error, "StreamStopped")

@@ -8,14 +8,14 @@ import * as Fiber from "effect/Fiber"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import * as socketErrors from "./socketErrors.ts"
 import type { Batch, QueuedDatagram, UdpEvents, UdpSocket } from "./udpSocket.ts"
 
 export const open = Effect.fnUntraced(function* (
   address: NetAddress.InetAddress,
   datagrams: DatagramSocket.DatagramSocket
-): Effect.fn.Return<UdpSocket, SocketError, Scope.Scope> {
+): Effect.fn.Return<UdpSocket, BindError, Scope.Scope> {
   const reader = yield* Effect.mapError(datagrams.reader, (cause) =>
     socketErrors.openError(
       address,

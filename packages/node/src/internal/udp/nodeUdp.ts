@@ -7,17 +7,17 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import * as socketErrors from "./socketErrors.ts"
 import * as tunables from "../tunables.ts"
 import type { Batch, IncomingDatagram, QueuedDatagram, UdpEvents, UdpSocket } from "./udpSocket.ts"
 import { Zones } from "./zones.ts"
 
 /** The port is free again when the scope has closed, and everything that was handed over is out. */
-export const open = (address: NetAddress.InetAddress): Effect.Effect<UdpSocket, SocketError, Scope.Scope> =>
+export const open = (address: NetAddress.InetAddress): Effect.Effect<UdpSocket, BindError, Scope.Scope> =>
   Effect.acquireRelease(bind(address), (socket) => socket.close)
 
-const bind = (address: NetAddress.InetAddress): Effect.Effect<NodeUdp, SocketError> =>
+const bind = (address: NetAddress.InetAddress): Effect.Effect<NodeUdp, BindError> =>
   Effect.callback((resume) => {
     const zones = new Zones()
     let socket: dgram.Socket | undefined

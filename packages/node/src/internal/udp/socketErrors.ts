@@ -2,7 +2,7 @@
  * What the system's error codes say of a socket and of what it was to send.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 
 export const codeOf = (error: unknown): string | undefined => {
   const code = typeof error === "object" && error !== null ? (error as NodeJS.ErrnoException).code : undefined
@@ -34,8 +34,8 @@ export const openFailureOf = (error: unknown): OpenFailure => {
   }
 }
 
-export const openError = (address: NetAddress.InetAddress, failure: OpenFailure, cause: unknown): SocketError =>
-  new SocketError({ address, reason: openSentences[failure], cause })
+export const openError = (address: NetAddress.InetAddress, failure: OpenFailure, cause: unknown): BindError =>
+  new BindError({ address, detail: openSentences[failure], cause })
 
 /**
  * Codes that are like the loss of a packet: the system is short of memory, tells of an earlier packet, or was interrupted.

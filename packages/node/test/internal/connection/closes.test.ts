@@ -24,7 +24,7 @@ import { dialError, refuseDial } from "../../../src/internal/socket/dialErrors.t
 import { foundClose } from "../../../src/internal/connection/closeReason.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { ConnectionLost, StreamLost } from "@qp2p/core/SendError"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 
 const address = NetAddress.inetAddressFromStringUnsafe
 const peer = address("192.0.2.7:443")
@@ -56,12 +56,12 @@ describe("what the binding says of a connection that is over", () => {
   it("is what the peer said, before anything else", () => {
     const localError = bindingError(false, 10, "mine")
     const rows: ReadonlyArray<readonly [BindingError, Close]> = [
-      [bindingError(true, 7, "bye"), new ApplicationClosed({ code: 7, reason: "bye" })],
+      [bindingError(true, 7, "bye"), new ApplicationClosed({ code: 7, detail: "bye" })],
       // What an application's close during the handshake becomes on the way.
-      [bindingError(false, 12, "bye"), new ApplicationClosed({ code: 0, reason: "bye" })],
-      [bindingError(true, 12, ""), new ApplicationClosed({ code: 12, reason: "" })],
-      [bindingError(false, 2, "full"), new TransportClosed({ code: 2, reason: "full" })],
-      [bindingError(true, 2 ** 62, ""), new ApplicationClosed({ code: Number.MAX_SAFE_INTEGER, reason: "" })]
+      [bindingError(false, 12, "bye"), new ApplicationClosed({ code: 0, detail: "bye" })],
+      [bindingError(true, 12, ""), new ApplicationClosed({ code: 12, detail: "" })],
+      [bindingError(false, 2, "full"), new TransportClosed({ code: 2, detail: "full" })],
+      [bindingError(true, 2 ** 62, ""), new ApplicationClosed({ code: Number.MAX_SAFE_INTEGER, detail: "" })]
     ]
     for (const [peerError, close] of rows) {
       assert.deepStrictEqual(found({ peerError, localError, timedOut: true }), close)
@@ -72,7 +72,7 @@ describe("what the binding says of a connection that is over", () => {
     assert.deepStrictEqual(found({ timedOut: true }), new IdleTimedOut())
     assert.deepStrictEqual(
       found({ localError: bindingError(false, 10, "protocol violation") }),
-      new TransportClosed({ code: 10, reason: "protocol violation" })
+      new TransportClosed({ code: 10, detail: "protocol violation" })
     )
   })
 
@@ -85,11 +85,11 @@ describe("what a close is to whoever used the connection", () => {
   const rows: ReadonlyArray<readonly [Close, object]> = [
     [new IdleTimedOut(), new ConnectionTimedOut({ peer })],
     [new StatelessReset(), new ConnectionReset({ peer })],
-    [new TransportClosed({ code: 1, reason: "x" }), new TransportError({ peer, code: 1, reason: "x" })],
+    [new TransportClosed({ code: 1, detail: "x" }), new TransportError({ peer, code: 1, detail: "x" })],
     [new LocallyClosed(), new ConnectionClosed({ peer, close: new LocallyClosed() })],
     [
-      new ApplicationClosed({ code: 1, reason: "x" }),
-      new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 1, reason: "x" }) })
+      new ApplicationClosed({ code: 1, detail: "x" }),
+      new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 1, detail: "x" }) })
     ]
   ]
 
@@ -100,10 +100,10 @@ describe("what a close is to whoever used the connection", () => {
   it("is the loss of the connection, and the end of a stream is not", () => {
     const connectionError = (close: Close) => connectionErrorOf(peer, close)
     for (const [close, error] of rows) {
-      assert.deepStrictEqual(lossOf(close, connectionError), new ConnectionLost({ error: error as ConnectionReset }))
+      assert.deepStrictEqual(lossOf(close, connectionError), new ConnectionLost({ reason: error as ConnectionReset }))
     }
-    for (const error of [new StreamGone(), new StreamStopped({ code: 3 })]) {
-      assert.deepStrictEqual(lossOf(error, connectionError), new StreamLost({ error }))
+    for (const error of [new StreamClosed(), new StreamStopped({ code: 3 }), new StreamReset({ code: 3 })]) {
+      assert.deepStrictEqual(lossOf(error, connectionError), new StreamLost({ reason: error }))
     }
   })
 
@@ -128,14 +128,14 @@ describe("what a close is to whoever used the connection", () => {
       )
     for (const [close, error] of rows) assert.deepStrictEqual(dialled(close), error)
     // The TLS alert no_application_protocol (RFC 7301, section 3.2).
-    assert.deepStrictEqual(dialled(new TransportClosed({ code: 0x178, reason: "" })), new VersionMismatch({ peer }))
+    assert.deepStrictEqual(dialled(new TransportClosed({ code: 0x178, detail: "" })), new VersionMismatch({ peer }))
     assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true }), new VersionMismatch({ peer }))
     assert.deepStrictEqual(dialled(new LocallyClosed(), { timedOut: true }), new ConnectionTimedOut({ peer }))
     // What the system did not send explains it, unless the peer has been heard of all the same.
     const refusal = "EHOSTUNREACH"
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal }),
-      new DatagramRefused({ peer, systemCode: refusal, reason: "there is no route to the host" })
+      new DatagramRefused({ peer, systemCode: refusal, detail: "there is no route to the host" })
     )
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal, heard: 1 }),

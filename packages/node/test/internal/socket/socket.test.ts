@@ -194,8 +194,8 @@ describe("a packet that the system does not send", () => {
       assert.strictEqual(datagrams.length, 2)
       socket.refused(datagrams[0]!, "ENETUNREACH")
       yield* turns
-      const reason = "the network is unreachable"
-      assert.deepStrictEqual(lost.failed, [new DatagramRefused({ peer, systemCode: "ENETUNREACH", reason })])
+      const detail = "the network is unreachable"
+      assert.deepStrictEqual(lost.failed, [new DatagramRefused({ peer, systemCode: "ENETUNREACH", detail })])
       assert.deepStrictEqual(beside.failed, [])
       assert.deepStrictEqual(there.connected[0]!.closes, [])
       natives[3]!.established = true
@@ -380,9 +380,9 @@ describe("a connection", () => {
         receive(packet)
       }
       yield* turns
-      const reason = "too much that is not data"
-      assert.deepStrictEqual(peers[0]!.closes, [new TransportClosed({ code: 1, reason })])
-      assert.deepStrictEqual(native.closes, [[false, 1, reason]])
+      const detail = "too much that is not data"
+      assert.deepStrictEqual(peers[0]!.closes, [new TransportClosed({ code: 1, detail })])
+      assert.deepStrictEqual(native.closes, [[false, 1, detail]])
     })
   )
 

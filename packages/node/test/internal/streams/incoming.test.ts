@@ -5,7 +5,7 @@ import { LocalRecvStream } from "../../../src/internal/streams/localRecvStream.t
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
-import { StreamGone } from "@qp2p/core/StreamError"
+import { StreamClosed } from "@qp2p/core/StreamError"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { Peer, Received } from "../../support/quic.ts"
 
@@ -238,7 +238,7 @@ describe("streams that their owners do not read yet", () => {
 
   it("that are let go of when the connection is over ask for no turn", () => {
     const { end, incoming, peer, turns } = paused(2)
-    end(new StreamGone())
+    end(new StreamClosed())
     for (const stream of peer.streams) stream.resume()
     assert.isFalse(incoming.isUnread)
     assert.strictEqual(turns(), 0)
@@ -350,9 +350,9 @@ describe("a stream that is stopped", () => {
     incoming.read(false)
     arrived.set(2, { bytes: 5, fin: false })
     // As from within the outcome of a write, which a connection that ends tells first.
-    end(new StreamGone())
+    end(new StreamClosed())
     peer.streams[0]!.receive!.stop(9)
-    incoming.fail(new StreamGone())
+    incoming.fail(new StreamClosed())
     assert.deepStrictEqual(shutDown, [])
     assert.strictEqual(turns(), 0)
     assert.strictEqual(arrived.size, 1)
@@ -387,8 +387,8 @@ describe("a connection that its owner closes", () => {
     assert.strictEqual(incoming.read(false), 5)
     assert.deepStrictEqual(peer.streams[0]!.ends, [])
     // But of that of the connection.
-    incoming.fail(new StreamGone())
-    assert.deepStrictEqual(peer.streams[0]!.ends, [new StreamGone()])
+    incoming.fail(new StreamClosed())
+    assert.deepStrictEqual(peer.streams[0]!.ends, [new StreamClosed()])
   })
 
   it("drops nothing more of streams that were stopped, either", () => {
@@ -451,8 +451,8 @@ describe("the answer on a stream of ours", () => {
     const answer = new Received()
     const half = send()
     listen(incoming, half, answer)
-    half.end(new StreamGone())
-    assert.deepStrictEqual(answer.ends, [new StreamGone()])
+    half.end(new StreamClosed())
+    assert.deepStrictEqual(answer.ends, [new StreamClosed()])
   })
 })
 

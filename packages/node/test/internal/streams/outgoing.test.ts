@@ -11,7 +11,7 @@ import {
   mostUnreadWeight,
   sendQuantum
 } from "../../../src/internal/tunables.ts"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import type { RecvStream } from "../../../src/internal/streams/recvStream.ts"
 import { outcomes } from "../../support/quic.ts"
 
@@ -138,8 +138,8 @@ describe("a connection that ends", () => {
     for (const id of [2, 6, 14]) peer.acknowledged.add(id)
     outgoing.confirm(1, false)
     assert.deepStrictEqual(results, [["done"], [], [], []])
-    outgoing.fail(new StreamGone())
-    assert.deepStrictEqual(results, [["done"], ["done"], [new StreamGone()], ["done"]])
+    outgoing.fail(new StreamClosed())
+    assert.deepStrictEqual(results, [["done"], ["done"], [new StreamClosed()], ["done"]])
     assert.isFalse(outgoing.waits)
   })
 })
@@ -211,7 +211,7 @@ describe("a stream that was reset after its fin was written", () => {
     outgoing.pump(0)
     stream.reset(5)
     outgoing.confirmHalves(1)
-    assert.deepStrictEqual(results, [new StreamGone()])
+    assert.deepStrictEqual(results, [new StreamClosed()])
     assert.deepStrictEqual(told, [])
     assert.isFalse(outgoing.waits)
     assert.isFalse(outgoing.settles)
@@ -539,14 +539,14 @@ describe("what has to wait until a stream's bytes are acknowledged", () => {
     const results = streams.map((stream) => write(stream, nothing, true))
     outgoing.pump(1_001)
     assert.strictEqual(sent.length, 2)
-    streams[0].end(new StreamGone())
+    streams[0].end(new StreamClosed())
     peer.heardAt = 1_100
     peer.inFlight = false
     outgoing.settle(1_100)
     assert.deepStrictEqual(sent.slice(2), [[6, 0, true]])
     peer.acknowledged.add(6)
     outgoing.confirm(1_200, false)
-    assert.deepStrictEqual(results, [[new StreamGone()], ["done"]])
+    assert.deepStrictEqual(results, [[new StreamClosed()], ["done"]])
   })
 })
 
@@ -974,10 +974,10 @@ describe("a peer whose application reads nothing", () => {
 
   it("fails all that waits when the connection ends", () => {
     const { outgoing, waiting } = heldBack(3)
-    outgoing.fail(new StreamGone())
+    outgoing.fail(new StreamClosed())
     assert.deepStrictEqual(
       waiting.map(({ results }) => results),
-      Array.from({ length: 3 }, () => [new StreamGone()])
+      Array.from({ length: 3 }, () => [new StreamClosed()])
     )
     assert.strictEqual(outgoing.deadline, Infinity)
   })

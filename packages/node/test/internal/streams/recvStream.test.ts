@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { RecvStream } from "../../../src/internal/streams/recvStream.ts"
 import { maxStreamRead } from "../../../src/internal/tunables.ts"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset } from "@qp2p/core/StreamError"
 import { Received } from "../../support/quic.ts"
 
 const scratch = new Uint8Array(1_000)
@@ -85,14 +85,14 @@ describe("reading", () => {
     stream.read(scratch, false)
     assert.strictEqual(delivered(), 7)
     assert.strictEqual(received.length, 7)
-    assert.deepStrictEqual(received.ends, [new StreamStopped({ code: 12 })])
+    assert.deepStrictEqual(received.ends, [new StreamReset({ code: 12 })])
     assert.deepStrictEqual(asked, ["reset"])
   })
 
   it("of a stream that the binding does not know is no end that the peer has made", () => {
     const { asked, received, stream } = setup([], new Error("InvalidStreamState(3)"))
     stream.read(scratch, false)
-    assert.deepStrictEqual(received.ends, [new StreamGone()])
+    assert.deepStrictEqual(received.ends, [new StreamClosed()])
     assert.deepStrictEqual(asked, [])
     assert.isTrue(stream.over)
   })
@@ -147,7 +147,7 @@ describe("stopping", () => {
     stream.stop(Number.NaN)
     stream.stop(5)
     stream.read(scratch, false)
-    stream.end(new StreamGone())
+    stream.end(new StreamClosed())
     assert.deepStrictEqual(asked, ["stop 0"])
     assert.strictEqual(received.length, 0)
     assert.deepStrictEqual(received.ends, [])

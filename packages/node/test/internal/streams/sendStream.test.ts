@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { sendHighWater, sendQuantum } from "../../../src/internal/tunables.ts"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { outcomes } from "../../support/quic.ts"
 
 interface Binding {
@@ -44,13 +44,13 @@ const failing = (message: string) => (): never => {
 }
 
 describe("a write", () => {
-  it("after the fin fails with StreamGone, and takes nothing back of what was written", () => {
+  it("after the fin fails with StreamClosed, and takes nothing back of what was written", () => {
     const { stream } = setup()
     const first = outcomes()
     const late = outcomes()
     stream.write(new Uint8Array(10), true, first.done)
     stream.write(new Uint8Array(10), false, late.done)
-    assert.deepStrictEqual(late.results, [new StreamGone()])
+    assert.deepStrictEqual(late.results, [new StreamClosed()])
     assert.deepStrictEqual(first.results, [])
     assert.strictEqual(stream.pending, 10)
   })
@@ -65,7 +65,7 @@ describe("a write", () => {
 
   for (const [what, message, failure] of [
     ["that was stopped", "StreamStopped(7)", new StreamStopped({ code: 7 })],
-    ["that the binding does not know any more", "InvalidStreamState(2)", new StreamGone()]
+    ["that the binding does not know any more", "InvalidStreamState(2)", new StreamClosed()]
   ] as const) {
     it(`to a stream ${what} fails, and whoever waits for room or for the end hears of it once`, () => {
       const { binding, stream } = setup()
@@ -157,7 +157,7 @@ describe("a priority", () => {
     assert.deepStrictEqual(asked, [])
     stream.setPriority(5)
     assert.deepStrictEqual(asked, ["priority 5"])
-    stream.end(new StreamGone())
+    stream.end(new StreamClosed())
     stream.setPriority(6)
     assert.deepStrictEqual(asked, ["priority 5"])
   })
@@ -171,6 +171,6 @@ describe("a reset", () => {
     stream.reset(-1)
     stream.reset(5)
     assert.deepStrictEqual(asked, ["enqueue", "discard 0"])
-    assert.deepStrictEqual(results, [new StreamGone()])
+    assert.deepStrictEqual(results, [new StreamClosed()])
   })
 })

@@ -6,7 +6,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import type { EventEmitter } from "node:events"
 import { type NetworkInterfaceInfoIPv6, networkInterfaces } from "node:os"
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import * as nodeUdp from "../../../src/internal/udp/nodeUdp.ts"
 import { maxReadErrors } from "../../../src/internal/tunables.ts"
 import type { QueuedDatagram, UdpSocket } from "../../../src/internal/udp/udpSocket.ts"
@@ -96,8 +96,8 @@ for (const local of ["127.0.0.1:0", "[::1]:0"]) {
         const scope = yield* Scope.make()
         const { udp } = yield* Scope.provide(open(local), scope)
         const taken = yield* Effect.flip(Effect.scoped(nodeUdp.open(udp.address)))
-        assert.instanceOf(taken, SocketError)
-        assert.strictEqual(taken.reason, "the address is in use")
+        assert.instanceOf(taken, BindError)
+        assert.strictEqual(taken.detail, "the address is in use")
         // What is under way when the scope closes is sent first.
         const other = yield* open(local)
         let done = false
@@ -134,9 +134,9 @@ describe("a UDP socket", () => {
   it.live("that cannot be opened says why", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.scoped(nodeUdp.open(address("203.0.113.1:0"))))
-      assert.strictEqual(error.reason, "the address is not one of this machine")
+      assert.strictEqual(error.detail, "the address is not one of this machine")
       const zone = yield* Effect.flip(Effect.scoped(nodeUdp.open(address("[fe80::1%4294967295]:0"))))
-      assert.strictEqual(zone.reason, "the address is not one of this machine")
+      assert.strictEqual(zone.detail, "the address is not one of this machine")
     })
   )
 

@@ -170,7 +170,7 @@ export const callbacks: Group = {
         const client = yield* bind()
         const near = yield* connected(client.dial(server.socket.address))
         yield* until("both know", () => near.closes.length > 0 && server.accepted[0]!.closes.length > 0)
-        assert.deepStrictEqual(near.closes, [new ApplicationClosed({ code: 6, reason: "not you" })])
+        assert.deepStrictEqual(near.closes, [new ApplicationClosed({ code: 6, detail: "not you" })])
         assert.deepStrictEqual(server.accepted[0]!.closes, [new LocallyClosed()])
       })
     ),

@@ -35,7 +35,7 @@ export const closes: Group = {
           const { far, near } = yield* connect()
           near.connection.close(code, "that was it – und aus")
           near.connection.close(9, "again")
-          assert.deepStrictEqual(yield* closeOf(far), new ApplicationClosed({ code, reason: "that was it – und aus" }))
+          assert.deepStrictEqual(yield* closeOf(far), new ApplicationClosed({ code, detail: "that was it – und aus" }))
           yield* until("the closer hears of it", () => near.closes.length > 0)
           assert.deepStrictEqual(near.closes, [new LocallyClosed()])
         })
@@ -46,7 +46,7 @@ export const closes: Group = {
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         far.connection.close(5, "enough")
-        assert.deepStrictEqual(yield* closeOf(near), new ApplicationClosed({ code: 5, reason: "enough" }))
+        assert.deepStrictEqual(yield* closeOf(near), new ApplicationClosed({ code: 5, detail: "enough" }))
         yield* until("the closer hears of it", () => far.closes.length > 0)
         assert.deepStrictEqual(far.closes, [new LocallyClosed()])
       })
@@ -180,7 +180,7 @@ export const closes: Group = {
         const others = [...server.accepted, ...server.dialled]
         yield* until("the peers hear of it", () => others.every(({ closes }) => closes.length > 0))
         const told = others.filter(({ closes }) => tagOf(closes[0]!) === "ApplicationClosed")
-        for (const { closes } of told) assert.deepStrictEqual(closes, [new ApplicationClosed({ code: 0, reason: "" })])
+        for (const { closes } of told) assert.deepStrictEqual(closes, [new ApplicationClosed({ code: 0, detail: "" })])
         // A closed socket cannot repeat a lost close notice.
         assert.isAtLeast(told.length, lossy ? 2 : others.length)
       })

@@ -44,13 +44,13 @@ export const dialling: Group = {
       })
     ),
     rule(
-      "binding an address that is in use fails with a SocketError that names it",
+      "binding an address that is in use fails with a BindError that names it",
       Effect.gen(function* () {
         const { socket } = yield* bind()
         const result = yield* Effect.result(bind({ local: at(socket.address) }))
         assert.strictEqual(result._tag, "Failure")
         if (result._tag === "Success") return
-        assert.strictEqual(result.failure._tag, "SocketError")
+        assert.strictEqual(result.failure._tag, "BindError")
         assert.strictEqual(at(result.failure.address), at(socket.address))
       })
     ),

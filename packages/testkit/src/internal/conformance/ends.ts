@@ -1,5 +1,5 @@
 /** Rules about streams that end before their time. */
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
@@ -26,7 +26,7 @@ export const ends: Group = {
   rules: [
     ...codes.map((code) =>
       rule(
-        `a reset with code ${code} arrives as StreamStopped with that code, and ends what was being written`,
+        `a reset with code ${code} arrives as StreamReset with that code, and ends what was being written`,
         Effect.gen(function* () {
           const pair = yield* connect()
           const { received, results, stream } = yield* held(pair)
@@ -34,7 +34,7 @@ export const ends: Group = {
           yield* until("the write fails", () => results.length > 0)
           received.resume()
           yield* until("the receiver hears of it", () => received.ends.length > 0)
-          assert.deepStrictEqual([results, received.ends], [[new StreamGone()], [new StreamStopped({ code })]])
+          assert.deepStrictEqual([results, received.ends], [[new StreamClosed()], [new StreamReset({ code })]])
           assert.isBelow(received.length, much)
         })
       )
@@ -111,7 +111,7 @@ export const ends: Group = {
           const late = [finished.stream, reset, stream].map((stream) => near.write(stream, text("late"), true))
           yield* until("late writes are answered", () => late.every((outcomes) => outcomes.length > 0))
           const tags = late.map(([outcome]) => (typeof outcome === "object" ? outcome._tag : outcome))
-          assert.deepStrictEqual(tags, ["StreamGone", "StreamGone", "StreamStopped"])
+          assert.deepStrictEqual(tags, ["StreamClosed", "StreamClosed", "StreamStopped"])
           assert.deepStrictEqual(finished.results, ["done"])
         })
       )
@@ -181,7 +181,7 @@ export const ends: Group = {
         const results = near.write(written, text("never mind"), true)
         written.reset(3)
         yield* until("the write is answered", () => results.length > 0)
-        assert.deepStrictEqual(results, [new StreamGone()])
+        assert.deepStrictEqual(results, [new StreamClosed()])
         near.send(text("after"))
         yield* until("the next message arrives", () => far.messages.some((stream) => stream.text === "after"))
       })
@@ -209,7 +209,7 @@ export const ends: Group = {
         yield* roundTrip(near)
         assert.deepStrictEqual(
           [...late, results],
-          Array.from({ length: 3 }, () => [new StreamGone()])
+          Array.from({ length: 3 }, () => [new StreamClosed()])
         )
         assert.strictEqual(asked, before)
         near.connection.close(0, "")

@@ -1,5 +1,5 @@
 /** The types of rules, and the surroundings in which they are tried. */
-import type { SocketError } from "@qp2p/core/EndpointError"
+import type { BindError } from "@qp2p/core/EndpointError"
 import type { StreamFailure, Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -63,8 +63,8 @@ export const stopArrived = (outcome: StreamFailure | "done" | undefined): Effect
 const maxStopsLost = 20
 
 export const unlessStopLost = <A, R>(
-  body: Effect.Effect<A, SocketError | NeverHappened | StopLost, R>
-): Effect.Effect<A, SocketError | NeverHappened, R> =>
+  body: Effect.Effect<A, BindError | NeverHappened | StopLost, R>
+): Effect.Effect<A, BindError | NeverHappened, R> =>
   Effect.retry(body, { while: (error) => error._tag === "StopLost", times: maxStopsLost }).pipe(
     Effect.catchTag("StopLost", Effect.die)
   )
@@ -74,7 +74,7 @@ export interface Rule {
   readonly title: string
   /** Whether the rule needs a socket that answers from another address than the dialled one. */
   readonly multihomed?: boolean
-  readonly run: Effect.Effect<void, SocketError | NeverHappened, Transport | Scope.Scope>
+  readonly run: Effect.Effect<void, BindError | NeverHappened, Transport | Scope.Scope>
 }
 
 /** The rules about one subject. */

@@ -1,7 +1,7 @@
 /** Connections of the memory transport, and their streams. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
 import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
-import { StreamGone, StreamStopped } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -123,7 +123,7 @@ export class MemoryConnection implements BackingConnection {
       port,
       remote,
       (reached) => (this.peer === undefined ? this.wouldAnswer(reached) : this.peer.port === reached),
-      () => this.finish(new TransportClosed({ code: 1, reason: "killed" }))
+      () => this.finish(new TransportClosed({ code: 1, detail: "killed" }))
     )
     port.connections.add(this)
     this.tick()
@@ -172,11 +172,11 @@ export class MemoryConnection implements BackingConnection {
     this.events.onClosed(reason)
   }
 
-  readonly close = (code: number, reason: string) => {
+  readonly close = (code: number, detail: string) => {
     if (this.closed !== undefined) return
     const local = (this.closed = new LocallyClosed())
     this.waits(0)
-    const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, reason }))
+    const notice = (peer: MemoryConnection) => peer.finish(new ApplicationClosed({ code, detail }))
     this.link.close((_, source) => this.peer?.receive(source, 0, notice))
     this.wire.timeline.schedule(0, () => this.finish(local))
   }
@@ -199,7 +199,7 @@ export class MemoryConnection implements BackingConnection {
   readonly timeOut = () => {
     if (this.closed !== undefined) return
     const silence = (this.closed = new IdleTimedOut())
-    const notice = (peer: MemoryConnection) => peer.finish(new TransportClosed({ code: 0, reason: "no sign of life" }))
+    const notice = (peer: MemoryConnection) => peer.finish(new TransportClosed({ code: 0, detail: "no sign of life" }))
     this.link.close((_, source) => this.peer?.receive(source, 0, notice))
     this.wire.timeline.schedule(0, () => this.finish(silence))
   }
@@ -247,7 +247,7 @@ export class MemoryConnection implements BackingConnection {
     const enqueue = (write: Write) => {
       const failure = this.closed ?? channel.failure
       if (failure !== undefined) return write.done(failure)
-      if (channel.finQueued) return write.done(new StreamGone())
+      if (channel.finQueued) return write.done(new StreamClosed())
       channel.finQueued = write.fin
       channel.queue.push(write)
       this.blocked.add(channel)
@@ -265,12 +265,12 @@ export class MemoryConnection implements BackingConnection {
 
   private reset(channel: Channel, code: number) {
     if (this.closed !== undefined || !this.sending.has(channel)) return
-    const failure = (channel.failure = new StreamGone())
+    const failure = (channel.failure = new StreamClosed())
     this.blocked.delete(channel)
     this.wire.timeline.schedule(0, () => this.fail(channel, failure))
     this.send(0, (peer) => {
       channel.announce()
-      if (!channel.finished) peer.end(channel, new StreamStopped({ code }))
+      if (!channel.finished) peer.end(channel, new StreamReset({ code }))
     })
   }
 

@@ -1,7 +1,7 @@
 /** The router's sockets, on the loopback interface: no other host sees them. */
 // A fake router is a real server, so that clients reach it through the kernel.
 // @effect-diagnostics nodeBuiltinImport:off
-import { SocketError } from "@qp2p/core/EndpointError"
+import { BindError } from "@qp2p/core/EndpointError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -13,7 +13,7 @@ const host = "127.0.0.1"
 
 const at = (port: number) => NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port)
 
-const cannotListen = (cause: Error) => new SocketError({ address: at(0), reason: cause.message, cause })
+const cannotListen = (cause: Error) => new BindError({ address: at(0), detail: cause.message, cause })
 
 export interface Udp {
   readonly address: NetAddress.InetAddress
@@ -28,10 +28,10 @@ export interface Packet {
   readonly port: number
 }
 
-export const udp = (onPacket: (packet: Packet) => void): Effect.Effect<Udp, SocketError, Scope.Scope> =>
+export const udp = (onPacket: (packet: Packet) => void): Effect.Effect<Udp, BindError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.callback<OpenUdp, SocketError>((resume) => {
+      Effect.callback<OpenUdp, BindError>((resume) => {
         const socket = dgram.createSocket("udp4")
         socket.once("error", (cause) => resume(Effect.fail(cannotListen(cause))))
         socket.bind(0, host, () => resume(Effect.succeed(opened(socket, onPacket))))
@@ -87,7 +87,7 @@ export interface Tcp {
 export const tcp = (
   onConnection: (connection: Connection) => void,
   onClosed: () => void
-): Effect.Effect<Tcp, SocketError, Scope.Scope> => {
+): Effect.Effect<Tcp, BindError, Scope.Scope> => {
   const sockets = new Set<net.Socket>()
   const server = net.createServer((socket) => {
     sockets.add(socket)
@@ -99,7 +99,7 @@ export const tcp = (
     onConnection(connectionOf(socket))
   })
   return Effect.acquireRelease(
-    Effect.callback<Tcp, SocketError>((resume) => {
+    Effect.callback<Tcp, BindError>((resume) => {
       server.once("error", (cause) => resume(Effect.fail(cannotListen(cause))))
       server.listen(0, host, () => {
         const bound = server.address()

@@ -73,6 +73,6 @@ export class Frames {
   /** Describes a message that is not complete yet. */
   get rest(): string {
     const error = this.foreign ? undefined : this.decoder.end()
-    return error === undefined ? "" : `; ${error.reason}`
+    return error === undefined ? "" : `; ${error.detail}`
   }
 }

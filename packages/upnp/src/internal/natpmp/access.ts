@@ -35,7 +35,7 @@ const given = (gateway: NetAddress.Ipv4AddressInput): Effect.Effect<NetAddress.I
     Effect.fromResult(parsed(gateway)),
     () =>
       new PortMapperUnsupported({
-        reason: `not the IPv4 address of a gateway: ${typeof gateway === "string" ? gateway : show(gateway)}`
+        detail: `not the IPv4 address of a gateway: ${typeof gateway === "string" ? gateway : show(gateway)}`
       })
   )
 

@@ -97,7 +97,7 @@ export const converse = <A, E, R>(
     const late = Effect.suspend(() =>
       Effect.fail(
         heard.malformed
-          ? new GatewayProtocolError({ gateway, code: Option.none(), reason: "nothing that can be read" })
+          ? new GatewayProtocolError({ gateway, code: Option.none(), detail: "nothing that can be read" })
           : new PortMapperTimedOut({ gateway })
       )
     )

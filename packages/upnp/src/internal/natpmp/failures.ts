@@ -19,8 +19,8 @@ export class Refusal extends Schema.TaggedError<Refusal>("@qp2p/upnp/internal/na
   code: Schema.Int
 }) {}
 
-export const protocolError = (gateway: string, reason: string, code?: number): GatewayProtocolError =>
-  new GatewayProtocolError({ gateway, reason, code: Option.fromUndefinedOr(code) })
+export const protocolError = (gateway: string, detail: string, code?: number): GatewayProtocolError =>
+  new GatewayProtocolError({ gateway, detail, code: Option.fromUndefinedOr(code) })
 
 const pcpReasons: Record<number, string> = {
   [pcp.results.malformedRequest]: "it cannot read the request",
@@ -39,7 +39,7 @@ const natPmpReasons: Record<number, string> = {
 }
 
 const unsupported = (gateway: string, protocol: Protocol, what: string) =>
-  new PortMapperUnsupported({ reason: `the gateway at ${gateway} ${what} (${protocol})` })
+  new PortMapperUnsupported({ detail: `the gateway at ${gateway} ${what} (${protocol})` })
 
 const fromPcp = (gateway: string, code: number, externalPort: number): PortMapperError => {
   switch (code) {

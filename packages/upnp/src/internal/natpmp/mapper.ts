@@ -40,12 +40,12 @@ const validate = Effect.fnUntraced(function* (
   if (refused !== undefined) return yield* refused
   const { internal, external: externalPort = internal.port } = request
   if (!NetAddress.isInetAddressV4(internal)) {
-    return yield* new PortMapperUnsupported({ reason: "NAT-PMP and PCP map IPv4 addresses only here" })
+    return yield* new PortMapperUnsupported({ detail: "NAT-PMP and PCP map IPv4 addresses only here" })
   }
   const external = NetAddress.inetAddressV4(NetAddress.ipv4Unspecified, externalPort)
   // In both protocols port 0 stands for all ports.
   if (Result.isFailure(external) || internal.port === 0 || externalPort === 0) {
-    return yield* new PortMapperUnsupported({ reason: `cannot map port ${internal.port} to ${externalPort}` })
+    return yield* new PortMapperUnsupported({ detail: `cannot map port ${internal.port} to ${externalPort}` })
   }
   return { internal, external: external.success, lease: leaseOf(request.lease) }
 })

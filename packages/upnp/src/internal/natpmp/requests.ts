@@ -102,7 +102,7 @@ const tryOut = Effect.fnUntraced(function* (
 ): Effect.fn.Return<NetAddress.Ipv4Address, Failure | PortMapperUnsupported> {
   const answer = yield* askPcp(conversation, ticket)
   if (answer === "NAT-PMP") {
-    return yield* new PortMapperUnsupported({ reason: `the gateway at ${conversation.gateway} knows NAT-PMP only` })
+    return yield* new PortMapperUnsupported({ detail: `the gateway at ${conversation.gateway} knows NAT-PMP only` })
   }
   const granted = yield* Effect.result(grantOfPcp(conversation, answer))
   if (answer.code === pcp.results.success) yield* Effect.ignore(remove(conversation, ticket, "PCP"))

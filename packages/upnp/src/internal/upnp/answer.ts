@@ -22,7 +22,7 @@ export interface Answer {
 
 /** Why the bytes are not an answer, worded to follow "answered:". */
 export interface Refuse {
-  readonly reason: string
+  readonly detail: string
 }
 
 type Framing =
@@ -81,8 +81,8 @@ export class AnswerReader {
     else this.#feedBody(bytes)
   }
 
-  #refuse(reason: string) {
-    this.refused = { reason }
+  #refuse(detail: string) {
+    this.refused = { detail }
   }
 
   #feedHead(bytes: Uint8Array): void {
@@ -172,7 +172,7 @@ export class AnswerReader {
     if (this.refused !== undefined) return this.refused
     if (this.#status === undefined) {
       const what = this.#head === "" ? "nothing" : "a part of a head"
-      return { reason: `${what}, and then the connection was ${ended}` }
+      return { detail: `${what}, and then the connection was ${ended}` }
     }
     return { status: this.#status, body: decode(Buffer.concat(this.#body)), shortfall: this.#shortfall(ended) }
   }

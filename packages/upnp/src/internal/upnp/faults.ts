@@ -22,7 +22,7 @@ export const isConflict = (code: number): boolean =>
   code === faults.conflict || code === faults.conflictWithOtherMechanisms
 
 export const errorOf = ({ gateway }: soap.Control, externalPort: number, error: soap.CallError): GatewayError => {
-  if (error._tag === "Unreadable") return http.protocolError(gateway, error.reason)
+  if (error._tag === "Unreadable") return http.protocolError(gateway, error.detail)
   if (error._tag !== "Fault") return error
   if (isConflict(error.code)) return new MappingConflict({ gateway, externalPort })
   if (error.code === faults.notAuthorized) return new MappingNotAuthorized({ gateway })

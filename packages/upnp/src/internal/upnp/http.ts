@@ -22,8 +22,8 @@ export interface Request {
 /** How long a complete document waits for further bytes when its framing announces more, or less. */
 const linger = Duration.millis(250)
 
-export const protocolError = (gateway: string, reason: string, code?: number): GatewayProtocolError =>
-  new GatewayProtocolError({ gateway, reason, code: Option.fromUndefinedOr(code) })
+export const protocolError = (gateway: string, detail: string, code?: number): GatewayProtocolError =>
+  new GatewayProtocolError({ gateway, detail, code: Option.fromUndefinedOr(code) })
 
 /**
  * Sends one request on a connection of its own and reads the answer, within `timeout`. Redirects are not followed. The
@@ -68,7 +68,7 @@ const exchange = Effect.fnUntraced(function* (
   })
   const ended = yield* Effect.catch(Effect.raceFirst(readAll, ask), ({ reason }) => Effect.succeed(endOf(reason)))
   const result = answer.result(ended)
-  return "reason" in result ? yield* protocolError(gateway, result.reason) : result
+  return "detail" in result ? yield* protocolError(gateway, result.detail) : result
 })
 
 const causeOf = (reason: Socket.SocketError["reason"]): unknown => ("cause" in reason ? reason.cause : reason)

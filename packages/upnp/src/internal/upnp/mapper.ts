@@ -42,11 +42,11 @@ const validate = Effect.fnUntraced(function* (
   if (refused !== undefined) return yield* refused
   const { internal, external: externalPort = internal.port } = request
   if (!NetAddress.isInetAddressV4(internal)) {
-    return yield* new PortMapperUnsupported({ reason: "UPnP maps IPv4 addresses only" })
+    return yield* new PortMapperUnsupported({ detail: "UPnP maps IPv4 addresses only" })
   }
   // To a gateway port 0 stands for all ports.
   if (![internal.port, externalPort].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    return yield* new PortMapperUnsupported({ reason: `cannot map port ${internal.port} to ${externalPort}` })
+    return yield* new PortMapperUnsupported({ detail: `cannot map port ${internal.port} to ${externalPort}` })
   }
   return { internal, externalPort, lease: leaseOf(request.lease) }
 })

@@ -22,7 +22,7 @@ export const localAddress = Effect.fnUntraced(function* (
   if (Option.isSome(onRoute)) return onRoute.value
   return yield* Effect.mapError(
     Effect.fromResult(NetAddress.ipv4FromString(found.localAddress)),
-    () => new PortMapperUnsupported({ reason: `the gateway was found from ${found.localAddress}` })
+    () => new PortMapperUnsupported({ detail: `the gateway was found from ${found.localAddress}` })
   )
 })
 

@@ -26,10 +26,10 @@ export class Fault extends Schema.TaggedError<Fault>("@qp2p/upnp/internal/soap/F
   description: Schema.String
 }) {}
 
-/** The gateway answered, and only the HTTP status could be understood. `reason` is worded to follow "answered:". */
+/** The gateway answered, and only the HTTP status could be understood. `detail` is worded to follow "answered:". */
 export class Unreadable extends Schema.TaggedError<Unreadable>("@qp2p/upnp/internal/soap/Unreadable")("Unreadable", {
   status: Schema.Int,
-  reason: Schema.String
+  detail: Schema.String
 }) {}
 
 export type CallError = Fault | Unreadable | http.HttpError
@@ -92,7 +92,7 @@ export const call = Effect.fnUntraced(function* (
 })
 
 const unreadable = (action: Action, { shortfall, status }: http.Answer): Unreadable =>
-  new Unreadable({ status, reason: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
+  new Unreadable({ status, detail: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
 
 /** The error code of a fault that is truncated or malformed after the code. */
 const codeInPieces = (text: string): Fault | undefined => {

@@ -1,0 +1,48 @@
+/**
+ * Dials a peer once, or several at once for the first to answer.
+ */
+import * as Effect from "effect/Effect"
+import { isInetAddress } from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type { Connection } from "../../Connection.ts"
+import { type ConnectionError, EndpointStopped, InvalidAddress, NoneReachable } from "../../ConnectionError.ts"
+import type { Address } from "../../Endpoint.ts"
+import * as args from "../arguments.ts"
+import type { Connections } from "./connections.ts"
+
+export const connectOnce = (connections: Connections, peer: Address) =>
+  Effect.suspend(() => {
+    const resolved = connections.resolve(peer)
+    if (Result.isFailure(resolved)) return Effect.fail(resolved.failure)
+    if (connections.stopped()) return Effect.fail(new EndpointStopped())
+    return connections.connect(resolved.success)
+  })
+
+/** The first to answer, and which of `peers` that was. */
+export const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
+  Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
+    const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
+    let failed = 0
+    if (!Array.isArray(peers)) {
+      const error = notList(peers)
+      return Effect.fail(new NoneReachable({ attempts: [{ peer: error.input, error }] }))
+    }
+    if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
+    return Effect.raceAllFirst(
+      // Places that nothing was put in count as well.
+      Array.from(peers, (peer: P, i) =>
+        connectOnce(connections, peer).pipe(
+          Effect.map((connection) => ({ peer, connection })),
+          Effect.catch((error) => {
+            attempts[i] = { peer: typeof peer === "string" || isInetAddress(peer) ? peer : args.show(peer), error }
+            failed += 1
+            // The last to fail speaks for all; until then the others may still get through.
+            return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
+          })
+        )
+      )
+    )
+  })
+
+export const notList = (given: unknown): InvalidAddress =>
+  new InvalidAddress({ input: args.show(given), detail: "peers must be an array of addresses" })

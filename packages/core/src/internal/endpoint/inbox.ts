@@ -1,0 +1,136 @@
+/**
+ * A bounded queue from callbacks to fibers.
+ *
+ * Producers are callbacks, so they cannot wait: they ask `hasRoom` before they offer, and leave a callback with `onRoom`
+ * when there is none. Takers are woken once for all that came in one turn of the event loop, so that a stream gets its
+ * messages in batches.
+ */
+import { microtask } from "../microtask.ts"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { EndpointStopped } from "../../ConnectionError.ts"
+import { Fifo } from "../../Fifo.ts"
+
+export class Inbox<A> {
+  /** Whether anybody ever asked for an item. */
+  everAsked = false
+  private readonly items = new Fifo<A>()
+  private bytes = 0
+  private ended = false
+  private waking = false
+  private readonly takers = new Fifo<() => void>()
+  private readonly roomWaiters = new Fifo<() => void>()
+  private readonly capacity: number
+  private readonly byteCapacity: number
+  private readonly sizeOf: (item: A) => number
+
+  constructor(options: {
+    readonly capacity: number
+    readonly byteCapacity?: number
+    readonly sizeOf?: (item: A) => number
+  }) {
+    this.capacity = options.capacity
+    this.byteCapacity = options.byteCapacity ?? Infinity
+    this.sizeOf = options.sizeOf ?? (() => 0)
+  }
+
+  get length(): number {
+    return this.items.length
+  }
+
+  /** One item always fits, whatever its size. */
+  get hasRoom(): boolean {
+    return this.length === 0 || (this.length < this.capacity && this.bytes < this.byteCapacity)
+  }
+
+  offer(item: A): void {
+    if (this.ended) return
+    this.items.push(item)
+    this.bytes += this.sizeOf(item)
+    this.wake()
+  }
+
+  /** How many producers wait for room. */
+  get waiting(): number {
+    return this.roomWaiters.length
+  }
+
+  /** Calls back once, when there is room; before all others that wait when it is `first`. */
+  onRoom(callback: () => void, first = false): void {
+    if (first) this.roomWaiters.unshift(callback)
+    else this.roomWaiters.push(callback)
+  }
+
+  /** Takes back an item that nobody has taken. */
+  remove(item: A): void {
+    if (!this.items.remove(item)) return
+    this.bytes -= this.sizeOf(item)
+    this.admit()
+  }
+
+  /** The oldest that `is` is true of. */
+  find(is: (item: A) => boolean): A | undefined {
+    return this.items.find(is)
+  }
+
+  dropOldest(): void {
+    if (this.length > 0) this.shift()
+  }
+
+  /** What is queued can still be taken; then takers fail and streams end. */
+  end(): void {
+    this.ended = true
+    this.wake()
+  }
+
+  readonly take: Effect.Effect<A, EndpointStopped> = Effect.suspend(() => {
+    this.everAsked = true
+    if (this.length > 0) return Effect.succeed(this.shift())
+    return this.ended ? Effect.fail(new EndpointStopped()) : Effect.andThen(this.wait, this.take)
+  })
+
+  private readonly takeAll: Effect.Effect<NonEmptyReadonlyArray<A>, Cause.Done> = Effect.suspend(() => {
+    this.everAsked = true
+    if (this.length > 0) return Effect.succeed(this.shiftAll())
+    return this.ended ? Cause.done() : Effect.andThen(this.wait, this.takeAll)
+  })
+
+  readonly stream: Stream.Stream<A> = Stream.fromPull(Effect.succeed(this.takeAll))
+
+  private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const taker = () => resume(Effect.void)
+    this.takers.push(taker)
+    return Effect.sync(() => this.takers.remove(taker))
+  })
+
+  private shift(): A {
+    const item = this.items.shift()!
+    this.bytes -= this.sizeOf(item)
+    this.admit()
+    return item
+  }
+
+  private shiftAll(): NonEmptyReadonlyArray<A> {
+    const items = this.items.drain()
+    this.bytes = 0
+    this.admit()
+    return items as unknown as NonEmptyReadonlyArray<A>
+  }
+
+  private admit(): void {
+    // Whoever finds that there is still not enough room waits again, behind the others.
+    for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()!()
+  }
+
+  private wake(): void {
+    if (this.waking || this.takers.length === 0) return
+    this.waking = true
+    microtask(() => {
+      this.waking = false
+      // A taker may leave some for the next one; all of them have to learn of the end.
+      while (this.takers.length > 0 && (this.length > 0 || this.ended)) this.takers.shift()!()
+    })
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Reads the options of an endpoint: which there are, their defaults, and what is wrong with them.
+ */
+import * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import { undiallable } from "../../Address.ts"
+import { InvalidAddress } from "../../ConnectionError.ts"
+import type { Address, Options } from "../../Endpoint.ts"
+import * as EndpointConfig from "../../EndpointConfig.ts"
+import { EndpointConfigError } from "../../EndpointError.ts"
+import type { NetworkInterface } from "../../Transport.ts"
+import * as address from "../address.ts"
+import * as args from "../arguments.ts"
+
+const defaultLocalAddress = "0.0.0.0:0"
+
+const optionNames: args.Fields = {
+  localAddress: () => undefined,
+  contacts: args.optional(args.list),
+  config: () => undefined
+}
+
+/** Only what is undefined has its default: whoever says anything else means something by it. */
+export const read = Effect.fnUntraced(function* (options: Options, interfaces: () => ReadonlyArray<NetworkInterface>) {
+  const problem = args.problemOf(options, optionNames)
+  if (problem !== undefined) return yield* new EndpointConfigError(problem)
+  const { config = {}, contacts = [], localAddress = defaultLocalAddress } = options
+  return {
+    config: yield* Effect.mapError(EndpointConfig.decode(config), (error) =>
+      error.path === "" ? new EndpointConfigError({ path: "config", detail: error.detail }) : error
+    ),
+    localAddress: yield* option("localAddress", resolve(localAddress, interfaces)),
+    contacts: yield* Effect.forEach(contacts, (contact, i) => option(`contacts.${i}`, resolvePeer(contact, interfaces)))
+  }
+})
+
+/** A policy that programs provide. */
+export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {
+  const detail = args.problemWith(args.func, value)
+  return detail === undefined ? Effect.succeed(value) : Effect.fail(new EndpointConfigError({ path, detail }))
+}
+
+const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.fromResult(address.resolve(input, interfaces))
+
+/** One that can be dialled. */
+export const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.flatMap(resolve(input, interfaces), (peer) => {
+    const detail = undiallable(peer, interfaces)
+    return detail === undefined
+      ? Effect.succeed(peer)
+      : Effect.fail(new InvalidAddress({ input: String(input), detail }))
+  })
+
+const option = (
+  path: string,
+  resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
+): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
+  Effect.mapError(resolved, ({ input, detail }) => new EndpointConfigError({ path, detail: `${input}: ${detail}` }))

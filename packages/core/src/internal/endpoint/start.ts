@@ -1,0 +1,77 @@
+/**
+ * How an endpoint starts: with which services, in which scope, and in which order.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Bootstrap from "../../Bootstrap.ts"
+import type { ClientEndpointError } from "../../ClientEndpointError.ts"
+import * as ConnectionPool from "../../ConnectionPool.ts"
+import type { Endpoint, Options } from "../../Endpoint.ts"
+import type { EndpointError } from "../../EndpointError.ts"
+import type { PortMapper } from "../../PortMapper.ts"
+import type { Transport } from "../../Transport.ts"
+import { inScope } from "../inScope.ts"
+import { localAddresses } from "../localAddresses.ts"
+import { bootstrapping } from "./bootstrapping.ts"
+import { open } from "./node.ts"
+import * as portMapping from "./portMapping.ts"
+import { serviceOf } from "./service.ts"
+
+type Service = Endpoint["Service"]
+
+export const make = (
+  options: Options = {}
+): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
+  Effect.flatMap(Bootstrap.make, (bootstrap) => start(options, { open: ConnectionPool.make }, bootstrap))
+
+export const makeWithServices = Effect.fnUntraced(function* (options: Options = {}) {
+  const pools = yield* ConnectionPool.ConnectionPool
+  const bootstrap = yield* Bootstrap.Bootstrap
+  return yield* start(options, pools, bootstrap)
+})
+
+export const makeClient = (
+  options: Options = {}
+): Effect.Effect<Service, ClientEndpointError, Scope.Scope | Transport> =>
+  Effect.flatMap(Bootstrap.make, (bootstrap) =>
+    inScope((close) =>
+      Effect.gen(function* () {
+        const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
+        const { again, place } = yield* bootstrapping(node, Option.none(), (contacts, _, reachAny) =>
+          Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
+            publicAddress: localAddresses(node.localAddress, node.connections.interfaces)[0],
+            contact: Option.map(contact, ({ address }) => address)
+          }))
+        )
+        return serviceOf(node, { close, mapping: Option.none(), place, bootstrap: again })
+      })
+    )
+  )
+
+const start = (
+  options: Options,
+  pools: ConnectionPool.ConnectionPool["Service"],
+  bootstrap: Bootstrap.Bootstrap["Service"]
+): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
+  inScope((close) =>
+    Effect.gen(function* () {
+      const node = yield* open(options, pools, bootstrap, true)
+      const { config, connections, localAddress } = node
+      const mapping = yield* portMapping.open(config, localAddress)
+      const { again, place } = yield* bootstrapping(node, mapping, (contacts, known, reachAny) =>
+        bootstrap.run(
+          {
+            config,
+            localAddress,
+            localAddresses: localAddresses(localAddress, connections.interfaces),
+            mapped: portMapping.externalOf(mapping),
+            known,
+            reachAny
+          },
+          contacts
+        )
+      )
+      return serviceOf(node, { close, mapping, place, bootstrap: again })
+    })
+  )

@@ -1,0 +1,95 @@
+/**
+ * The bodies of control messages: see `WireMessage.ts` for what they are made of.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { ControlMessage } from "../../WireMessage.ts"
+
+/** Bytes of a variant that carries nothing. */
+export const shortest = 4
+const booleanLength = shortest + 1
+const ipv4Length = shortest + 4 + 4 + 2
+/** Bytes of a variant that carries an IPv6 address. */
+export const longest = shortest + 4 + 16 + 2
+
+export const encode = (message: ControlMessage): Uint8Array => {
+  switch (message._tag) {
+    case "EndpointEchoReq":
+      return variant(0, shortest)
+    case "EndpointEchoResp":
+      return withAddress(1, message.address)
+    case "EndpointVerificationReq":
+      return withAddress(2, message.address)
+    case "EndpointVerificationResp": {
+      const body = variant(3, booleanLength)
+      body[shortest] = message.reachable ? 1 : 0
+      return body
+    }
+  }
+}
+
+const variant = (number: number, length: number): Uint8Array => {
+  const body = new Uint8Array(length)
+  body[0] = number
+  return body
+}
+
+const withAddress = (number: number, address: NetAddress.InetAddress): Uint8Array => {
+  const isV4 = NetAddress.isInetAddressV4(address)
+  const length = isV4 ? ipv4Length : longest
+  const body = variant(number, length)
+  body[shortest] = isV4 ? 0 : 1
+  body.set(isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address), shortest + 4)
+  body[length - 2] = address.port
+  body[length - 1] = address.port >>> 8
+  return body
+}
+
+const u32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+
+/** The message, or why the `length` bytes at `at` are none. */
+export const decode = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
+  const variant = u32(bytes, at)
+  switch (variant) {
+    case 0:
+      return length === shortest ? { _tag: "EndpointEchoReq" } : wrongLength("EndpointEchoReq", shortest, length)
+    case 1: {
+      const address = decodeAddress("EndpointEchoResp", bytes, at, length)
+      return typeof address === "string" ? address : { _tag: "EndpointEchoResp", address }
+    }
+    case 2: {
+      const address = decodeAddress("EndpointVerificationReq", bytes, at, length)
+      return typeof address === "string" ? address : { _tag: "EndpointVerificationReq", address }
+    }
+    case 3: {
+      if (length !== booleanLength) return wrongLength("EndpointVerificationResp", booleanLength, length)
+      const value = bytes[at + shortest]!
+      return value > 1
+        ? `the boolean of EndpointVerificationResp must be 0 or 1, got ${value}`
+        : { _tag: "EndpointVerificationResp", reachable: value === 1 }
+    }
+    default:
+      return `the variant of a control message must be 0 to 3, got ${variant}`
+  }
+}
+
+const decodeAddress = (
+  name: string,
+  bytes: Uint8Array,
+  at: number,
+  length: number
+): NetAddress.InetAddress | string => {
+  if (length < ipv4Length) return wrongLength(name, ipv4Length, length)
+  const kind = u32(bytes, at + shortest)
+  if (kind > 1) return `the kind of an address must be 0 or 1, got ${kind}`
+  const expected = kind === 0 ? ipv4Length : longest
+  if (length !== expected) return wrongLength(`${name} with an IPv${kind === 0 ? 4 : 6} address`, expected, length)
+  const octets = bytes.subarray(at + shortest + 4, at + length - 2)
+  return NetAddress.inetAddressUnsafe(
+    kind === 0 ? NetAddress.ipv4FromBytesUnsafe(octets) : NetAddress.ipv6FromBytesUnsafe(octets),
+    bytes[at + length - 2]! | (bytes[at + length - 1]! << 8)
+  )
+}
+
+const wrongLength = (name: string, expected: number, length: number): string =>
+  `${name} takes ${expected} bytes, got ${length}`
