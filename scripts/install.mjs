@@ -1,3 +1,4 @@
+/** Fetches the pinned pnpm and installs the dependencies, unless what is installed matches the lockfile. */
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { basename, join } from "node:path"
 import { argv } from "node:process"

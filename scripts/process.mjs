@@ -1,3 +1,4 @@
+/** Runs programs: other scripts, and the tools under `node_modules`. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { constants } from "node:os"

@@ -1,3 +1,4 @@
+/** Builds the command and runs its demo. */
 import { install } from "./install.mjs"
 import { mustSucceed, run, runTool } from "./process.mjs"
 

@@ -1,3 +1,4 @@
+/** Builds everything and runs every test. Arguments go on to vitest. */
 import { install } from "./install.mjs"
 import { mustSucceed, runTool } from "./process.mjs"
 

@@ -1,6 +1,7 @@
 /**
- * How a command fails: one line for people, one exit code for scripts.
+ * How a command fails: one line for people, and an exit code for scripts.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as PlatformError from "effect/PlatformError"
@@ -10,16 +11,19 @@ import { getSystemErrorMap } from "node:util"
 import { visible } from "./Format.ts"
 
 /**
- * What the exit codes mean.
+ * The exit codes of the command. `ok`: it did its work; `failed`: it did not; `usage`: the command line or a setting is
+ * wrong; `unknown`: `doctor` could not find out.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3 } as const
 
 /**
- * The exit codes as a sentence for help texts.
+ * The exit codes, as a sentence for help texts.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -28,8 +32,9 @@ export const exitCodesHelp =
   "the number of the signal when one ends it too early (130 for Ctrl-C)."
 
 /**
- * A command could not do what it was asked. `detail` is one line.
+ * A command could not do its work. `detail` is one line of text.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -43,16 +48,18 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("@qp2p/cli/
 }
 
 /**
- * A command has said everything itself, and nothing is left but the exit code.
+ * A command has printed everything itself, and only the exit code is left.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
 export class Ended extends Schema.TaggedError<Ended>("@qp2p/cli/Failure/Ended")("Ended", { exitCode: Schema.Int }) {}
 
 /**
- * Folds a text into one line and makes control characters visible: a reason may quote what a peer sent.
+ * Folds a text into one line and makes control characters visible: a reason may quote a peer.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -95,8 +102,9 @@ const systemProblem = (error: unknown): string | undefined => {
 }
 
 /**
- * What the operating system says is wrong, in a few words that name no path: a peer may read them.
+ * Describes an error of the operating system in a few words without a path, because a peer may read them.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -104,9 +112,10 @@ export const fileProblem = (error: PlatformError.PlatformError): string =>
   systemProblem(error.reason.cause) ?? problemTags[error.reason._tag] ?? unnamedProblem
 
 /**
- * Says what could not be done, and why: `cannot read a.bin: permission denied`. For this side of the connection only:
- * `what` names a path, and so may the reason.
+ * Describes what could not be done and why: `cannot read a.bin: permission denied`. The text may name paths, so it must
+ * not be sent to a peer.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -117,8 +126,9 @@ export const describeFileError = (what: string, error: PlatformError.PlatformErr
 }
 
 /**
- * Turns any expected error into a `CommandFailed`. Wrong settings give exit code 2, everything else 1.
+ * Turns any expected error into a `CommandFailed`. The exit code is 2 for wrong settings and 1 for everything else.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

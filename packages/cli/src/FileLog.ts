@@ -1,6 +1,7 @@
 /**
- * Tells on the terminal what becomes of incoming files.
+ * Prints the progress and the results of incoming files.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Console from "effect/Console"
@@ -13,21 +14,26 @@ import * as Format from "./Format.ts"
 import * as Progress from "./Progress.ts"
 
 /**
+ * The output of a command that receives files.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface FileLog {
+  /** Prints the line or the progress of an event. */
   readonly onEvent: (event: FileEvent) => Effect.Effect<void>
-  /** Prints a line on standard output, not through the middle of a progress bar. */
+  /** Prints a line on standard output, without breaking a progress bar. */
   readonly say: (line: string) => Effect.Effect<void>
-  /** Prints a line on standard error, the same way. */
+  /** Prints a line on standard error, without breaking a progress bar. */
   readonly warn: (line: string) => Effect.Effect<void>
 }
 
 /**
- * A log that ends the line of its progress bars when the scope closes. With `quiet` nothing goes to standard output, which
- * is something else then: a file, say.
+ * A log that ends the line of its progress bars when the scope closes. With `quiet` it writes nothing to standard
+ * output, which then has another use, such as the content of a file.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

@@ -1,21 +1,23 @@
 /**
- * Names for received files. The sender chooses the name, so it is treated as hostile.
+ * Names for received files. The sender chooses the name, so it is untrusted.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 
-/** Room is left below the usual limit of 255 bytes for a suffix such as ` (12)`. */
+/** The usual limit is 255 bytes. The rest is for a suffix such as ` (12)`. */
 const longestName = 200
 
-// What Windows, shells and terminals give a meaning to, and characters that cannot be seen.
+// Characters with a meaning on Windows, in shells or on terminals, and invisible ones.
 const unsafeCharacters = /[<>:"|?*\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-// Windows opens a device for these, whatever the extension.
+// Windows opens a device for these names, whatever the extension.
 const deviceName = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)/iu
 
 /**
  * Splits a name before its last dot: `["archive.tar", ".gz"]`. A name without an extension has an empty one.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -38,9 +40,10 @@ const cut = (text: string, limit: number): string => {
 }
 
 /**
- * Reduces any string to a base name that is safe to create in a directory: no path, no control or invisible
- * characters, no leading dot, no device name, at most 200 bytes of UTF-8. What has nothing left becomes `file`.
+ * Reduces any text to a base name that is safe to create in a directory: no path, no control or invisible characters,
+ * no leading dot, no device name, at most 200 bytes of UTF-8. A text of which nothing is left becomes `file`.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -61,8 +64,9 @@ export const safeName = (hostile: string): string => {
 }
 
 /**
- * The name to try when `attempt` earlier ones were taken: `a.txt`, `a (1).txt`, `a (2).txt`, …
+ * The name to try after `attempt` names were taken: `a.txt`, `a (1).txt`, `a (2).txt`, and so on.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */

@@ -1,10 +1,11 @@
 /**
  * The receiving side of `FileTransfer`.
  *
- * The messages of all streams of all peers come out of one queue, one after the other, and are handled in that order by
- * one caller. A message is written to disk before the next one is taken, so the queue fills, and flow control holds
- * the senders back, when the disk is slower than the network.
+ * The messages of all streams and peers come from one queue, and one caller handles them in that order. A message is
+ * written to disk before the next one is taken. When the disk is slower than the network, the queue fills, and flow
+ * control stops the senders.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { SendStream } from "@qp2p/core/SendStream"
@@ -29,9 +30,10 @@ import * as FileTransfer from "./FileTransfer.ts"
 import * as Format from "./Format.ts"
 
 /**
- * What becomes of an incoming file. `name` is already safe to show and to create; `size` is none when the sender knows it
- * only at the end. A `detail` may quote what the peer sent, and name a path of this side.
+ * An event of an incoming file. `name` is safe to print and to create. `size` is none when the sender knows it only at
+ * the end. A `detail` may quote the peer and name local paths.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -61,48 +63,60 @@ export type FileEvent =
   | { readonly _tag: "Failed"; readonly peer: NetAddress.InetAddress; readonly name: string; readonly detail: string }
 
 /**
- * The part of an endpoint's `IncomingMessage` that a receiver looks at.
+ * The parts of `IncomingMessage` that a receiver uses.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Incoming {
+  /** The address of the sender. */
   readonly peer: NetAddress.InetAddress
+  /** The bytes of the message. */
   readonly payload: Uint8Array
+  /** The sending half of the message's stream; none for a unidirectional stream. */
   readonly reply: Option.Option<SendStream>
 }
 
 /**
+ * The receiver of all incoming files of an endpoint.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface FileReceiver {
-  /** Takes a message if it belongs to a file. False: it is someone else's. */
+  /** Handles a message that belongs to a file. Returns false for any other message. */
   readonly handle: (message: Incoming) => Effect.Effect<boolean>
-  /** Drops every open transfer with a peer that is gone. */
+  /** Drops every open transfer with a peer whose connection has ended. */
   readonly forget: (peer: NetAddress.InetAddress) => Effect.Effect<void>
   /** Waits until every answer was acknowledged or given up. */
   readonly answered: Effect.Effect<void>
 }
 
 /**
+ * Options of a file receiver.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Where files go. Without one every file is refused. */
+  /** The directory for received files. Without one every file is refused. */
   readonly directory: Option.Option<string>
-  /** Where files go instead: standard output, say. */
+  /** The destination of files in place of `directory`, such as standard output. */
   readonly store?: FileStore.FileStore | undefined
+  /** Called with each event. */
   readonly onEvent: (event: FileEvent) => Effect.Effect<void>
-  /** Transfers open at one time, 16 by default; further ones are refused. */
+  /** The maximum number of open transfers, 16 by default; further ones are refused. */
   readonly maxTransfers?: number | undefined
-  /** A transfer of which nothing arrives for this long is dropped; 30 s by default. */
+  /** A transfer that receives no message for this long is dropped; 30 s by default. */
   readonly stallTimeout?: Duration.Input | undefined
 }
 
 /**
- * As `makeDirectory` with `recursive`, which never ends where a directory can be neither found nor created, as in `/proc`.
+ * Like `makeDirectory` with `recursive`, which never ends where a directory can be neither found nor created, as in
+ * `/proc`.
  */
 const makeDirectories: (
   directory: string
@@ -117,7 +131,7 @@ const makeDirectories: (
       yield* makeDirectories(parent)
     }
     yield* fs.makeDirectory(directory).pipe(
-      // Another receiver that starts now has made it.
+      // Another receiver that starts now has created it.
       Effect.catchIf(
         (error) => error.reason._tag === "AlreadyExists",
         (error) =>
@@ -128,8 +142,9 @@ const makeDirectories: (
 )
 
 /**
- * Creates the directory if need be, and fails when nothing can be received into it.
+ * Creates the directory if it is missing. Fails with `CommandFailed` when no file can be created in it.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -148,7 +163,7 @@ export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
   )
 })
 
-/** The reason for dropping a transfer, for people on this side, and what the sender is told, which names no path of ours. */
+/** A transfer was dropped. `detail` is for people on this side; the text for the sender names no local path. */
 class Rejected extends Schema.TaggedError<Rejected>("@qp2p/cli/FileReceiver/Rejected")("Rejected", {
   detail: Schema.String,
   told: Schema.String
@@ -161,7 +176,7 @@ interface Transfer {
   readonly reply: SendStream
   readonly name: string
   readonly size: Option.Option<number>
-  /** What the trailer names. */
+  /** The key that the trailer must have. */
   readonly end: string | undefined
   readonly file: FileStore.OpenFile
   readonly scope: Scope.Closeable
@@ -171,18 +186,19 @@ interface Transfer {
   lastHeard: bigint
 }
 
-/** An answer that is not acknowledged by then does not matter to anyone. */
+/** How long an answer waits for its acknowledgement. */
 const answerTimeout = Duration.seconds(10)
 
-/** Beyond this many unacknowledged answers a stream is reset instead of answered. */
+/** The maximum number of unacknowledged answers; beyond it a stream is reset instead of answered. */
 const maxAnswers = 256
 
 const resetCode = 1
 
 /**
- * A receiver that lives as long as its scope. When that closes, open transfers are dropped and their partial files
+ * A receiver for the lifetime of the scope. When the scope closes, open transfers are dropped and their partial files
  * removed.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -197,9 +213,9 @@ export const make = Effect.fnUntraced(function* (
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout ?? FileTransfer.defaultStallTimeout)
   const stallNanos = BigInt(Math.round(Duration.toMillis(stallTimeout) * 1_000_000))
 
-  // All messages of one stream carry the same `reply` object: it is the only thing that tells streams apart.
+  // All messages of a stream carry the same `reply` object: nothing else identifies the stream.
   const transfers = new Map<SendStream, Transfer>()
-  // What still arrives for a transfer that is over is nobody's message.
+  // Streams whose transfer has ended: later messages on them are ignored.
   const over = new WeakSet<SendStream>()
   const answers = yield* FiberSet.make()
   const lock = yield* Semaphore.make(1)
@@ -289,7 +305,7 @@ export const make = Effect.fnUntraced(function* (
     yield* options.onEvent({ _tag: "Received", peer, name, size: received, path: target, sha256, elapsed })
   })
 
-  /** Whether a message is the last one of its transfer, and which kind of it. */
+  /** The trailer or the abandonment that ends the transfer; undefined when the message is content. */
   const lastOf = (transfer: Transfer, payload: Uint8Array) => {
     const { end } = transfer
     if (end !== undefined && payload.length <= FileTransfer.maxControlSize) {
@@ -359,7 +375,7 @@ export const make = Effect.fnUntraced(function* (
   )
 
   return {
-    // Half a step must not stay behind when the caller is interrupted: a reserved name, say.
+    // An interruption must not leave half a step behind, such as a reserved name.
     handle: (message) => Effect.uninterruptible(lock.withPermits(1)(handle(message))),
     forget: (peer) =>
       lock.withPermits(1)(

@@ -1,6 +1,7 @@
 /**
- * Where the content of a file that is sent comes from.
+ * Where the content of a sent file comes from.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -19,9 +20,10 @@ import { Socket } from "node:net"
 import { describeFileError } from "./Failure.ts"
 
 /**
- * The local file cannot be sent: it cannot be read, is of a kind that cannot be sent, or changed while it was being sent.
- * `told` is what the receiver may know of it.
+ * The local file cannot be sent: it cannot be read, has the wrong type, or changed while it was sent. `told` is the
+ * text for the receiver, without a path.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -35,32 +37,37 @@ export class FileUnusable extends Schema.TaggedError<FileUnusable>("@qp2p/cli/Fi
 }
 
 /**
+ * An open file that is read in chunks.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface FileSource {
-  /** The plain name. */
+  /** The base name. */
   readonly name: string
-  /** None when it is known only at the end. */
+  /** The size in bytes; none when it is known only at the end. */
   readonly size: Option.Option<number>
-  /** The next bytes, at most `chunkSize`; none at the end, and an error when that is not the end there was. */
+  /** Reads the next bytes, at most `chunkSize`; none at the end. Fails when the end is not where it was expected. */
   readonly next: Effect.Effect<Option.Option<Uint8Array>, FileUnusable>
 }
 
 /**
- * The bytes that are read at a time.
+ * How many bytes are read at a time: 256 KiB.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const chunkSize = 256 * 1024
 
-/** Paths that are standard input: opened a second time they would not be, where that is a socket. */
+/** Paths of standard input, which must not be opened: that fails where it is a socket. */
 const standardInput = new Set(["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
 
 /**
- * Whether a path is one for standard input.
+ * Whether a path stands for standard input.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */
@@ -74,7 +81,7 @@ const isDirectoryInput = (): boolean => {
   }
 }
 
-/** Of standard input, which has none of its own. */
+/** The name of standard input, which has none. */
 const inputName = "stdin"
 
 const cannotRead = (path: string): string => `cannot read ${isStandardInput(path) ? "standard input" : path}`
@@ -97,8 +104,9 @@ const kinds: Partial<Record<FileSystem.File.Type, string>> = {
 }
 
 /**
- * Opens a path for sending: a file, a named pipe, or standard input as `-`.
+ * Opens a path for sending: a file, a named pipe, or `-` for standard input.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -109,11 +117,11 @@ export const open = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   if (isStandardInput(input)) {
     const stdio = yield* Stdio.Stdio
-    // Node takes a directory for an empty input.
+    // Node reads a directory as empty input.
     if (yield* Effect.sync(isDirectoryInput)) return yield* unsendable("standard input", "it is a directory")
     return yield* fromStream(input, inputName, stdio.stdin)
   }
-  // Opening what is not a file can wait for ever, so the kind is looked at first.
+  // Opening something other than a file may block without end, so the type is checked first.
   const info = yield* unreadable(input)(fs.stat(input))
   const name = path.basename(path.resolve(input))
   if (info.type === "FIFO") return yield* fromStream(input, name, yield* pipe(input))
@@ -125,7 +133,8 @@ const unsendable = (path: string, detail: string) =>
   new FileUnusable({ path, detail: `cannot send ${path}: ${detail}`, told: "it has no such file" })
 
 /**
- * A thread that waits in `open` or `read` for somebody to write cannot be interrupted, and keeps the process from ending.
+ * Opens a named pipe without blocking: a thread that waits in `open` or `read` for a writer cannot be interrupted, and
+ * keeps the process from exiting.
  */
 const pipe = Effect.fnUntraced(function* (path: string) {
   const socket = yield* Effect.try({
@@ -170,7 +179,7 @@ const fromStream = Effect.fnUntraced(function* (
   return { name, size: Option.none(), next } satisfies FileSource
 })
 
-/** What is read at once may be more than one message should carry, and no message can be empty. */
+/** Splits bytes to messages: a read may return more than one message should carry, and no message may be empty. */
 const pieces = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
   const out: Array<Uint8Array> = []
   for (let from = 0; from < bytes.length; from += chunkSize) out.push(bytes.subarray(from, from + chunkSize))
@@ -192,7 +201,7 @@ const fromFile = Effect.fnUntraced(function* (path: string, name: string) {
   const before = yield* readable(file.stat)
   const size = Number(before.size)
 
-  // Files that the kernel makes up say that they are empty.
+  // Files that the kernel generates report the size 0.
   if (size === 0) {
     const first = yield* read(chunkSize)
     if (Option.isSome(first)) {

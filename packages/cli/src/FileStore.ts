@@ -1,6 +1,7 @@
 /**
- * Where received content goes.
+ * The destinations of received content.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -14,27 +15,32 @@ import * as PartialFiles from "./PartialFiles.ts"
 /**
  * A file that is being received.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface OpenFile {
+  /** Appends bytes. */
   readonly write: (chunk: Uint8Array) => Effect.Effect<void, PlatformError.PlatformError>
-  /** Says that everything has come, and what it is called now. */
+  /** Marks the content as complete, and returns the final name. */
   readonly commit: Effect.Effect<string, PlatformError.PlatformError>
 }
 
 /**
+ * A destination of files.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface FileStore {
-  /** Names the place in a message to people on this side. */
+  /** The name of the destination in messages for people on this side. */
   readonly name: string
-  /** What has been written and is not committed by the end of the scope is removed, where that can be done. */
+  /** Opens a file. Content that is not committed when the scope closes is removed where that is possible. */
   readonly open: (name: string) => Effect.Effect<OpenFile, PlatformError.PlatformError, Scope.Scope>
 }
 
-/** File systems that know no hard links. */
+/** Error codes of file systems without hard links. */
 const cannotLink = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EXDEV", "EINVAL"])
 
 const codeOf = (error: PlatformError.PlatformError): unknown =>
@@ -43,9 +49,10 @@ const codeOf = (error: PlatformError.PlatformError): unknown =>
 const maxAttempts = 10_000
 
 /**
- * Files in a directory. Content is written under the name of a partial file, and appears under its own when it is complete:
- * at once, and never in place of another file.
+ * Files in a directory. Content is written to a partial file. When it is complete the file gets its name, in one step
+ * and never in place of another file.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -55,7 +62,7 @@ export const directory = Effect.fnUntraced(function* (
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
 
-  // A link fails where something is, and nothing is there when the process is killed in between.
+  // Linking fails where the name is taken, and leaves nothing behind when the process is killed.
   const link = (temporary: string, target: string) =>
     fs
       .link(temporary, target)
@@ -65,7 +72,7 @@ export const directory = Effect.fnUntraced(function* (
         )
       )
 
-  // Creating the final name exclusively reserves it, so the rename can only replace our own empty file.
+  // Creating the name exclusively reserves it, so the rename replaces only that empty file.
   const reserve = (temporary: string, target: string) =>
     Effect.andThen(
       Effect.scoped(fs.open(target, { flag: "wx" })),
@@ -87,7 +94,7 @@ export const directory = Effect.fnUntraced(function* (
     name: at,
     open: Effect.fnUntraced(function* (name) {
       const temporary = path.join(at, PartialFiles.makeName())
-      // Registered before the file is opened: finalizers run in reverse, so it is closed before it is removed.
+      // Added before the file is opened: finalizers run in reverse, so the file is closed before it is removed.
       yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(temporary, { force: true })))
       const file = yield* fs.open(temporary, { flag: "wx" })
       return {
@@ -99,8 +106,9 @@ export const directory = Effect.fnUntraced(function* (
 })
 
 /**
- * Standard output. What is written there cannot be taken back: whether it was right, the exit code says.
+ * Standard output. Written content cannot be removed again: the exit code tells whether it was correct.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

@@ -3,22 +3,25 @@
  *
  * The sender opens the stream and sends messages in this order:
  *
- * 1. a header, JSON: `{ "qp2p": "file/1", "name": "photo.jpg", "size": 123456, "end": "<32 hexadecimal digits>" }`. The
- *    size is left out when it is not known, as of standard input. `end` is chosen at random for each transfer; it may be
- *    left out when there is a size;
- * 2. the content in messages of any length (`chunkSize` here), `size` bytes in all; none when the file is empty;
- * 3. a trailer, JSON: `{ "end": "<that of the header>", "sha256": "<64 hexadecimal digits>" }`. A message of at most
- *    `maxControlSize` bytes that names `end` is the trailer wherever it comes; without `end`, it is the message after
- *    `size` bytes.
+ * 1. A header in JSON: `{ "qp2p": "file/1", "name": "photo.jpg", "size": 123456, "end": "<32 hexadecimal digits>" }`.
+ * `size` is missing when it is unknown, as for standard input. `end` is random for each transfer, and may be missing
+ * when there is a size.
  *
- * Instead of the trailer, and at any time, the sender may say that nothing more comes, and why: `{ "end": "…", "error": "…" }`.
+ * 2. The content in messages of any length (`chunkSize` here), `size` bytes in total; no message for an empty file.
  *
- * The receiver answers once, with a result, JSON: `{ "ok": true, "sha256": "…" }` when the file is in place under
- * its final name, or `{ "ok": false, "error": "…" }`. A refusal may come at any time; the sender then stops. No text
- * that one side sends the other names a path of its own.
+ * 3. A trailer in JSON: `{ "end": "<that of the header>", "sha256": "<64 hexadecimal digits>" }`. A message of at most
+ * `maxControlSize` bytes that contains `end` is the trailer, wherever it arrives; without `end`, the message after
+ * `size` bytes is.
  *
- * Nothing is retried and nothing is resumed: a transfer works as a whole or leaves nothing behind.
+ * In place of the trailer, and at any time, the sender may give up and say why: `{ "end": "…", "error": "…" }`.
  *
+ * The receiver answers once with a result in JSON: `{ "ok": true, "sha256": "…" }` when the file has its final name, or
+ * `{ "ok": false, "error": "…" }`. A refusal may come at any time, and then the sender stops. No text for the other
+ * side contains a local path.
+ *
+ * No part is retried or resumed: a transfer succeeds as a whole or leaves nothing behind.
+ *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
@@ -39,25 +42,28 @@ import * as FileSource from "./FileSource.ts"
 import * as Format from "./Format.ts"
 
 /**
- * Bytes of content in a message. Large enough that a message costs nothing, small enough that a few of them do not
- * hold a stream back.
+ * The number of bytes in a content message: large enough that the cost of a message does not matter, small enough for
+ * flow control.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const chunkSize = FileSource.chunkSize
 
 /**
- * Bytes that a header, trailer or result may take.
+ * The maximum size of a header, trailer or result, in bytes.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const maxControlSize = 8 * 1024
 
 /**
- * How long either side waits for the other before it gives up.
+ * How long either side waits for the other before it gives up: 30 s.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -68,8 +74,9 @@ const End = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{32}$/u))
 const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/u)))
 
 /**
- * The first message. `name` is whatever the sender calls the file: untrusted.
+ * The first message. `name` is the sender's choice and untrusted; `size` is in bytes.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -83,24 +90,27 @@ export const Header = Schema.Struct({
 })
 
 /**
- * The last message of the sender.
+ * The last message of the sender. `sha256` is the hash of the content.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const Trailer = Schema.Struct({ end: Schema.optionalKey(End), sha256: Sha256 })
 
 /**
- * The last message of a sender that gives up. `error` is its text: untrusted.
+ * The last message of a sender that gives up. `error` is the sender's text and untrusted.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const Abandonment = Schema.Struct({ end: End, error: Schema.String })
 
 /**
- * The receiver's answer.
+ * The receiver's answer. `error` is the receiver's text and untrusted.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -110,24 +120,36 @@ export const Result = Schema.Union([
 ])
 
 /**
+ * The first message.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Header = typeof Header.Type
 
 /**
+ * The last message of the sender.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Trailer = typeof Trailer.Type
 
 /**
+ * The last message of a sender that gives up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Abandonment = typeof Abandonment.Type
 
 /**
+ * The receiver's answer.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -145,46 +167,63 @@ const codec = <A, I>(schema: Schema.Codec<A, I>) => {
 }
 
 /**
- * Messages to and from their bytes; decoding yields nothing for bytes that are something else.
+ * Encodes and decodes `Header`. Decoding other bytes yields none.
  *
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const headerCodec = codec(Header)
 
 /**
+ * Encodes and decodes `Trailer`. Decoding other bytes yields none.
+ *
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const trailerCodec = codec(Trailer)
 
 /**
+ * Encodes and decodes `Abandonment`. Decoding other bytes yields none.
+ *
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const abandonmentCodec = codec(Abandonment)
 
 /**
+ * Encodes and decodes `Result`. Decoding other bytes yields none.
+ *
+ * @stability unstable
  * @category codecs
  * @since 0.1.0
  */
 export const resultCodec = codec(Result)
 
 /**
+ * The local file cannot be sent: see `FileSource.FileUnusable`.
+ *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
 export const FileUnusable = FileSource.FileUnusable
 
 /**
+ * The local file cannot be sent: see `FileSource.FileUnusable`.
+ *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
 export type FileUnusable = FileSource.FileUnusable
 
 /**
- * The receiver answered that it did not take the file. `detail` is its text: untrusted.
+ * The receiver refused the file. `detail` is the receiver's text and untrusted.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -198,8 +237,9 @@ export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/
 }
 
 /**
- * The receiver stopped taking the content, or did not answer after the end of it.
+ * The receiver stopped reading the content, or did not answer after its end.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -213,8 +253,9 @@ export class TransferStalled extends Schema.TaggedError<TransferStalled>("@qp2p/
 }
 
 /**
- * The receiver confirmed other content than was sent, or answered with something that is no result.
+ * The receiver confirmed other content than was sent, or answered with bytes that are not a `Result`.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -230,6 +271,9 @@ export class TransferMismatch extends Schema.TaggedError<TransferMismatch>("@qp2
 }
 
 /**
+ * The errors of `send`.
+ *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -244,44 +288,55 @@ export type TransferError =
 /**
  * A file that the receiver has confirmed.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Sent {
+  /** The base name that the receiver was told. */
   readonly name: string
+  /** The size in bytes. */
   readonly size: number
+  /** The hash of the content, as 64 lowercase hexadecimal digits. */
   readonly sha256: string
+  /** The time from opening the stream to the confirmation. */
   readonly elapsed: Duration.Duration
 }
 
 /**
+ * What to send, and how.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SendOptions {
-  /** A file, a named pipe, or `-` for standard input. */
+  /** The path of a file or a named pipe, or `-` for standard input. */
   readonly path: string
-  /** Opens the stream. Called after the file was opened, so a missing file costs no connection. */
+  /** Opens the stream. It runs after the file was opened, so that a missing file costs no connection. */
   readonly open: Effect.Effect<BidirectionalStream, ConnectionError>
-  /** Told the size once, before the first byte, and the bytes handed to the stream after each chunk. */
+  /** Called once with the header, before the first byte. */
   readonly onStart?: ((header: Header) => Effect.Effect<void>) | undefined
+  /** Called after each chunk with the number of bytes passed to the stream. */
   readonly onProgress?: ((sent: number) => Effect.Effect<void>) | undefined
-  /** 30 s by default. */
+  /** How long to wait for the receiver; 30 s by default. */
   readonly stallTimeout?: Duration.Input | undefined
 }
 
-/** A receiver that does not hear why nothing more comes sees that soon enough. */
+/** How long to wait for the receiver to acknowledge that this side gave up. */
 const abandonTimeout = Duration.seconds(5)
 
-/** Reset code for a transfer that this side gave up. */
+/** The reset code of a transfer that this side gave up. */
 const abandoned = 1
 
 /**
- * Sends a file and waits until the receiver has confirmed its SHA-256. Holds a few chunks in memory, whatever the size
- * of the file: reading waits for the stream. A file that becomes shorter or longer in the meantime, or cannot be read to
- * its end, fails on both sides: the receiver is told. A failure or an interruption resets the stream, so that the receiver
- * does not keep half a file.
+ * Sends a file and waits until the receiver has confirmed its SHA-256.
  *
+ * It holds a few chunks in memory, whatever the size of the file: reading waits for the stream. A file that changes its
+ * size meanwhile, or cannot be read to its end, fails on both sides: the receiver is told. A failure or an interruption
+ * resets the stream, so that the receiver keeps no partial file.
+ *
+ * @stability unstable
  * @category sending
  * @since 0.1.0
  */
@@ -327,7 +382,7 @@ export const send = Effect.fnUntraced(function* (
         return digest
       })
 
-      // One reader for the whole transfer: the answer may come while the last send still waits for its turn.
+      // One reader for the whole transfer: the answer may arrive while the last message is still queued.
       const answered = yield* Deferred.make<Option.Option<Result>, RecvError>()
       yield* Effect.map(stream.receive.next, resultCodec.decode).pipe(
         Deferred.into(answered),
@@ -340,8 +395,8 @@ export const send = Effect.fnUntraced(function* (
           : Effect.never
       )
       const digest = yield* Effect.raceFirst(upload, refused).pipe(
-        // What is reset may never arrive, and what has arrived is forgotten when the connection ends: the receiver's answer
-        // says that it has understood.
+        // A reset may be lost, and what has arrived is forgotten when the connection ends: the receiver's answer shows
+        // that it was told.
         Effect.tapErrorTag("FileUnusable", ({ told }) =>
           stream.send
             .sendMessage(abandonmentCodec.encode({ end, error: told }))
@@ -355,7 +410,7 @@ export const send = Effect.fnUntraced(function* (
         return yield* new TransferMismatch({ sent: digest, confirmed: Option.some(result.value.sha256) })
       }
       const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
-      // Everything has arrived; this only ends the stream in good order.
+      // Everything has arrived, so this only ends the stream.
       yield* stream.send.finish.pipe(Effect.timeoutOption("5 seconds"), Effect.ignore)
       return { name: header.name, size: sent, sha256: digest, elapsed }
     })

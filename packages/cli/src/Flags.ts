@@ -1,6 +1,7 @@
 /**
- * Flags that several commands share, and how their values are read.
+ * Flags that several commands share, and the parsing of their values.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Address from "@qp2p/core/Address"
@@ -14,12 +15,12 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** Zones may have the names of this machine's interfaces. */
+/** Addresses may have zones that name interfaces of this machine. */
 const { interfaces } = QuicheTransport.make()
 
 const readAddress = (input: string) => Address.fromString(input.trim(), interfaces)
 
-/** Reads an address of which `refuse` has no reason not to take it. */
+/** Parses an address, unless `refuse` returns a reason against it. */
 const readUnless = (refuse: (address: NetAddress.InetAddress) => string | undefined) => (input: string) =>
   Result.flatMap(readAddress(input), (address) => {
     const detail = refuse(address)
@@ -30,8 +31,9 @@ const readPeer = readUnless((peer) => Address.undiallable(peer, interfaces))
 const readListen = readUnless(Address.unbindable)
 
 /**
- * Reads a socket address: `127.0.0.1:4433`, `[::1]:4433`, `[fe80::1%eth0]:4433`.
+ * Parses a socket address: `127.0.0.1:4433`, `[::1]:4433`, `[fe80::1%eth0]:4433`. None for any other text.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -39,14 +41,15 @@ export const parseAddress = (input: string): Option.Option<NetAddress.InetAddres
   Result.getSuccess(readAddress(input))
 
 /**
- * Reads the address of a peer: as `parseAddress`, but it has to be one that can be dialled.
+ * Parses the address of a peer: like `parseAddress`, for addresses that can be dialled.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
 export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> => Result.getSuccess(readPeer(input))
 
-/** Why not, as a sentence that begins with "Expected": the parser puts "Expected: " before any other. */
+/** The reason as a sentence that begins with "Expected": the parser puts "Expected: " before any other. */
 const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress>) => (input: string) =>
   Result.match(read(input), {
     onSuccess: () => "",
@@ -59,8 +62,10 @@ const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress
 const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
 
 /**
- * Reads a time span: `500ms`, `2s`, `1.5m`, `2 seconds`. A number without a unit is refused: it would be a guess.
+ * Parses a duration: `500ms`, `2s`, `1.5m`, `2 seconds`. None for a number without a unit, because the unit would be a
+ * guess.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -77,8 +82,9 @@ export const parseDuration = (input: string): Option.Option<Duration.Duration> =
 }
 
 /**
- * A flag for a whole number in decimal digits, from `min` to `max`.
+ * A flag for an integer in decimal digits, from `min` to `max`.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -100,13 +106,14 @@ export const wholeNumber = (
 
 const durationHelp = "Expected a time span such as 500ms, 2s or 1m"
 
-/** As `parseDuration`; `off` is forever. */
+/** Like `parseDuration`; `off` stands for an infinite one. */
 const parseInterval = (input: string): Option.Option<Duration.Duration> =>
   input.trim().toLowerCase() === "off" ? Option.some(Duration.infinity) : parseDuration(input)
 
 /**
- * The peer to talk to.
+ * The argument that names the peer.
  *
+ * @stability unstable
  * @category arguments
  * @since 0.1.0
  */
@@ -116,6 +123,9 @@ export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("
 )
 
 /**
+ * The flag `--listen`: the address to bind.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -126,6 +136,9 @@ export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").p
 )
 
 /**
+ * The flag `--contact`: the addresses of known peers, none by default.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -139,8 +152,9 @@ export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.S
 )
 
 /**
- * The directory that files go to.
+ * The flag `--out`: the directory for received files.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -154,8 +168,9 @@ export const outDirectory: Flag.Flag<string> = Flag.String("out").pipe(
 )
 
 /**
- * A flag for a time span.
+ * A flag for a duration greater than 0.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -170,6 +185,9 @@ export const duration = (name: string, description: string): Flag.Flag<Duration.
   )
 
 /**
+ * The flag `--idle-timeout`: the endpoint's idle timeout.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -179,6 +197,9 @@ export const idleTimeout: Flag.Flag<Option.Option<Duration.Duration>> = duration
 ).pipe(Flag.optional)
 
 /**
+ * The flag `--keep-alive`: the endpoint's keep-alive interval, infinite for `off`.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -195,6 +216,9 @@ export const keepAlive: Flag.Flag<Option.Option<Duration.Duration>> = Flag.Strin
 )
 
 /**
+ * The flag `--external-ip`: overrides the detected public IP address.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -213,6 +237,9 @@ export const externalIp: Flag.Flag<Option.Option<NetAddress.IpAddress>> = Flag.S
 )
 
 /**
+ * The flag `--external-port`: overrides the detected public port, 1 to 65535.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -230,8 +257,9 @@ export const externalPort: Flag.Flag<Option.Option<number>> = Flag.String("exter
 )
 
 /**
- * Whether to have the gateway forward a port.
+ * The flag `--forward-port`: requires the router to map a port.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -243,6 +271,9 @@ export const forwardPort: Flag.Flag<boolean> = Flag.Boolean("forward-port").pipe
 )
 
 /**
+ * The flag `--forward-port-optional`: asks the router to map a port, and continues without.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -252,6 +283,9 @@ export const forwardPortOptional: Flag.Flag<boolean> = Flag.Boolean("forward-por
 )
 
 /**
+ * The flag `--lease`: the lease of the port mapping.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -261,14 +295,18 @@ export const lease: Flag.Flag<Option.Option<Duration.Duration>> = duration(
 ).pipe(Flag.optional)
 
 /**
- * What to ask the router in: `any` is whatever it speaks.
+ * The protocol for port mapping. `any` tries all of them; `nat-pmp` includes PCP.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type PortMapperName = "any" | "upnp" | "nat-pmp"
 
 /**
+ * The flag `--port-mapper`: the protocol for port mapping.
+ *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -285,11 +323,12 @@ export const portMapper: Flag.Flag<Option.Option<PortMapperName>> = Flag.Literal
 )
 
 /**
- * The settings of an endpoint that follow from flags.
+ * The timeouts of an endpoint, from the flags.
  *
- * A keep-alive that comes later than the idle timeout would never save a connection: when only the timeout is given,
- * the interval is a third of it.
+ * A keep-alive interval longer than the idle timeout would be useless: when only the idle timeout is given, the
+ * interval is a third of it, at most 20 s.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -308,8 +347,9 @@ export const timeouts = (options: {
 }
 
 /**
- * The address that stands for every interface, in the family of `peer`; port 0.
+ * The wildcard address with port 0, in the family of `peer`; IPv4 without a peer.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */

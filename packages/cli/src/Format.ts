@@ -1,6 +1,7 @@
 /**
- * How sizes, times and messages look on a terminal.
+ * How sizes, durations and messages are printed.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
@@ -11,15 +12,16 @@ import { createHash } from "node:crypto"
 const units = ["B", "kB", "MB", "GB", "TB", "PB"] as const
 
 /**
- * A number of bytes in decimal units, such as `64.0 MB`. Sizes and rates are counted in the same ones.
+ * A number of bytes in decimal units, such as `64.0 MB`.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
 export const bytes = (count: number): string => {
   let value = count
   let unit = 0
-  // What would be rounded to 1000.0 belongs to the next unit.
+  // A value that would round to 1000.0 belongs to the next unit.
   while (value >= (unit === 0 ? 1_000 : 999.95) && unit < units.length - 1) {
     value /= 1_000
     unit++
@@ -31,8 +33,9 @@ const digits = (value: number, decimals: number): string =>
   Number.isInteger(value) ? String(value) : value.toFixed(decimals)
 
 /**
- * A time span with as many digits as are worth reading: `0.42 ms`, `12.3 ms`, `1.20 s`, `30 s`, `2 min 5 s`.
+ * A duration with its significant digits: `0.42 ms`, `12.3 ms`, `1.20 s`, `30 s`, `2 min 5 s`.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -47,8 +50,9 @@ export const duration = (span: Duration.Duration): string => {
 }
 
 /**
- * Bytes over a time span, in the units of `bytes`: `71.3 MB/s`, `5.7 kB/s`.
+ * Bytes per duration, in the units of `bytes`: `71.3 MB/s`, `5.7 kB/s`.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -56,8 +60,9 @@ export const throughput = (count: number, span: Duration.Duration): string =>
   `${bytes((count * 1_000) / Math.max(Duration.toMillis(span), 0.001))}/s`
 
 /**
- * How long a transfer took, and its rate: `in 1.20 s, 71.3 MB/s`. No bytes have no rate.
+ * The duration and rate of a transfer: `in 1.20 s, 71.3 MB/s`. Zero bytes have no rate.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -65,22 +70,24 @@ export const took = (count: number, span: Duration.Duration): string =>
   count === 0 ? `in ${duration(span)}` : `in ${duration(span)}, ${throughput(count, span)}`
 
 /**
- * SHA-256 as 64 lowercase hexadecimal digits.
+ * The SHA-256 as 64 lowercase hexadecimal digits.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
 export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex")
 
-// Control characters (C0, DEL, C1), line separators, and those that reverse the direction of what follows.
+// Control characters (C0, DEL, C1), line separators, and characters that change the direction of text.
 const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
 
 /**
- * Makes every character visible that could move the cursor, change colours or forge another line. Texts from peers go
- * through this before they reach a terminal.
+ * Makes every character visible that could move the cursor, change colours or forge another line. Texts from peers pass
+ * through this before they are printed.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -90,17 +97,18 @@ export const visible = (text: string): string =>
     (character) => shortEscapes[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
-/** A text longer than this is named, not shown: a terminal is no place for a megabyte. */
+/** The longest text that is printed, in characters; a longer one is summarised. */
 const longestText = 16 * 1024
 
-// A control character other than tab, line feed or carriage return: nobody types these.
+// A control character other than tab, line feed or carriage return, which text does not contain.
 const binaryControl = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/u
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
- * The text in a payload, or nothing when it is not text: not UTF-8, or with control characters.
+ * The text in a payload; none when it is not UTF-8, or has control characters.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -114,8 +122,9 @@ export const asText = (payload: Uint8Array): Option.Option<string> => {
 }
 
 /**
- * A message on one line: its text, or its length and SHA-256 when it is binary or too long to show.
+ * A message on one line: its text, or its length and SHA-256 when it is binary or too long.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -125,9 +134,10 @@ export const message = (payload: Uint8Array): string => {
 }
 
 /**
- * The lines that say where an endpoint is reached from near by: a wildcard address is nobody's, so those are the
- * interfaces'.
+ * The lines that name the addresses at which the local network reaches an endpoint. For a wildcard address they are
+ * those of the interfaces.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -136,8 +146,9 @@ export const localAddresses = (endpoint: {
 }): ReadonlyArray<string> => endpoint.localAddresses.map((address) => `local ${address}`)
 
 /**
- * The public address of an endpoint, and why it can be believed or not.
+ * The public address of an endpoint, and how it is known.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */

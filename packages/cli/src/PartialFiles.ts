@@ -1,14 +1,15 @@
 /**
- * The files that content is received into, until it is complete: how they are called, and how those are found again that a
- * killed receiver has left behind.
+ * The partial files into which content is received: their names, and the removal of those that a killed receiver left
+ * behind.
  *
- * Several receivers may share a directory, of one machine or of several, in containers or through a network file system, so
- * a name says who writes: the machine, the process, and which process of that number it was. A file whose writer has
- * ended is removed. Where that cannot be known, because the writer is on another machine, the file's age decides: a living
- * receiver writes to a partial file, or drops it, within its stall timeout.
+ * Several receivers may share a directory: on one machine or several, in containers or through a network file system.
+ * So a name tells who writes: the machine, the process, and which process with that number. A file whose writer has
+ * ended is removed. When the writer is on another machine its age decides: a living receiver writes to a partial file,
+ * or drops it, within its stall timeout.
  *
- * A transfer cannot be resumed: the protocol has no word for it, and half of a file proves nothing about its hash.
+ * A transfer cannot be resumed: the protocol has no message for it, and half a file proves nothing about its hash.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
@@ -22,15 +23,16 @@ import { lstat } from "node:fs/promises"
 import { hostname, networkInterfaces } from "node:os"
 
 /**
- * What has not been written to for this long has no writer any more: twenty times the stall timeout of the commands.
- * Programs that receive with a longer one should not share a directory with them across machines.
+ * The age, since the last write, at which a partial file counts as abandoned: 10 minutes, twenty times the stall
+ * timeout of the commands. Programs with a longer stall timeout must not share a directory across machines.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const abandonedAfter: Duration.Duration = Duration.minutes(10)
 
-/** What is looked at in one go. A directory with more of them is cleaned by several starts. */
+/** The maximum number of files that one start examines. */
 const maxLeftovers = 1_000
 
 const textOf = (read: () => string): string => {
@@ -42,8 +44,8 @@ const textOf = (read: () => string): string => {
 }
 
 /**
- * Tells apart what does not see the same processes: machines, containers on one, and a machine before and after it was
- * started again. Two that are taken for one could lose files, so what cannot be told exactly is told too finely.
+ * A text that differs between sets of processes that cannot see each other: machines, containers, and a machine before
+ * and after a restart. Two sets with the same text could lose files, so in doubt the texts differ.
  */
 const computeScope = (): string => {
   const boot = textOf(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"))
@@ -54,22 +56,27 @@ const computeScope = (): string => {
 }
 
 /**
- * Who writes to a partial file. `run` tells processes apart that have had the same number.
+ * The process that writes to a partial file. `run` distinguishes processes that had the same number.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Owner {
+  /** Identifies the machine or container, and its boot. */
   readonly scope: string
+  /** The process number. */
   readonly pid: number
+  /** Identifies the process among those with the same number. */
   readonly run: string
 }
 
 let ownOwner: Owner | undefined
 
 /**
- * This process.
+ * The owner for this process.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -77,8 +84,9 @@ export const self = (): Owner =>
   (ownOwner ??= { scope: computeScope(), pid: process.pid, run: randomBytes(4).toString("hex") })
 
 /**
- * A name that no other file has.
+ * A new unique name for a partial file.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -89,8 +97,9 @@ const uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 const named = new RegExp(`^\\.qp2p-(?:([0-9a-f]{12})-([1-9][0-9]{0,9})-([0-9a-f]{8})-)?${uuid}\\.part$`, "u")
 
 /**
- * Whether a name is that of a partial file, and whose.
+ * Parses the name of a partial file; none for any other name. The owner is none when the name does not tell.
  *
+ * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
@@ -108,14 +117,15 @@ const isAlive = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // A process of another user cannot be signalled, and lives.
+    // A process of another user cannot be signalled, and is alive.
     return (error as NodeJS.ErrnoException).code !== "ESRCH"
   }
 }
 
 /**
- * Whether the writer has ended; `unknown` where it cannot be seen from here.
+ * Whether the writer has ended; `unknown` when this process cannot see it.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -126,37 +136,43 @@ export const stateOf = (
   if (Option.isNone(owner) || owner.value.scope !== options.self.scope) return "unknown"
   const { pid, run } = owner.value
   if (pid === options.self.pid) return run === options.self.run ? "own" : "ended"
-  // The number may have been given to another process since: then the age tells.
+  // Another process may have the number by now: then the age decides.
   return options.isAlive(pid) ? "unknown" : "ended"
 }
 
 /**
  * A partial file that was removed.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Leftover {
+  /** The name of the file. */
   readonly name: string
+  /** The size of the file in bytes. */
   readonly size: number
 }
 
 /**
- * What a look at a directory has come to.
+ * The result of cleaning a directory.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Cleaned {
+  /** The files that were removed. */
   readonly removed: ReadonlyArray<Leftover>
-  /** Whether there are others that are too young to be given up. */
+  /** Whether there are files that are too recent to be abandoned. */
   readonly undecided: boolean
 }
 
 /**
- * Removes the partial files in a directory whose writers have ended. Everything else stays as it is: links, directories and
- * files of other names, and what a living receiver writes to. Never fails: what cannot be looked at is left alone.
+ * Removes the partial files in a directory whose writers have ended. Links, directories, other files, and files of
+ * living receivers are kept. It never fails: what cannot be examined is kept.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -197,8 +213,8 @@ export const clean = Effect.fnUntraced(function* (
 })
 
 /**
- * The time of the file system that the directory lies in, which may be that of a server: a file that is written now has it.
- * Where none can be written, nothing can be removed either.
+ * The current time of the directory's file system, which may be that of a server: the time of a file that is written
+ * now. When no file can be written, none can be removed either.
  */
 const clockOf = Effect.fnUntraced(function* (directory: string) {
   const fs = yield* FileSystem.FileSystem
@@ -213,8 +229,9 @@ const clockOf = Effect.fnUntraced(function* (directory: string) {
 })
 
 /**
- * Cleans a directory now, and once more when the rest can be told by its age. Tells of each file.
+ * Cleans a directory now, and once more when the age of the rest decides. Reports each file.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

@@ -1,10 +1,11 @@
 /**
- * Who is connected now, and what is on its way to them. Peers are known by the ids of their connections: their addresses
- * change when they move, and one may be known by several.
+ * The connected peers, and the queues of payloads for them. Peers are identified by the ids of their connections: a
+ * peer's address changes when it moves, and it may have several.
  *
- * Each peer has a short queue of its own and one fiber that empties it, so lines arrive in the order they were typed
- * and a peer that does not answer holds nobody else back until its queue is full.
+ * Each peer has a short queue and one fiber that empties it. Lines arrive in the order in which they were typed, and a
+ * slow peer delays the others only when its queue is full.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
@@ -17,25 +18,31 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
 /**
+ * The connected peers.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Peers {
-  /** Takes a peer in, unless it is in already. */
+  /** Adds a peer, unless it is there already. */
   readonly add: (peer: ConnectionId) => Effect.Effect<void>
-  /** Whether a peer is in. */
+  /** Whether a peer was added. */
   readonly has: (peer: ConnectionId) => boolean
-  /** Forgets a peer and what waits for it. */
+  /** Removes a peer and its queue. */
   readonly remove: (peer: ConnectionId) => Effect.Effect<void>
-  /** Queues a payload for everyone and says for how many; waits while a queue is full. */
+  /** Queues a payload for every peer and returns their number. Waits while a queue is full. */
   readonly broadcast: (payload: Uint8Array) => Effect.Effect<number>
-  /** Queues a payload for one peer; drops it when the peer's queue is full, or the peer is unknown. */
+  /** Queues a payload for one peer. Returns false and drops it when the queue is full or the peer is unknown. */
   readonly tell: (peer: ConnectionId, payload: Uint8Array) => Effect.Effect<boolean>
 }
 
 const queueLength = 64
 
 /**
+ * An empty set of peers. Its fibers end with the scope.
+ *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -62,8 +69,8 @@ export const make = Effect.fnUntraced(function* (
       peer,
       Queue.take(queue).pipe(
         Effect.flatMap((payload) =>
-          // A peer that was killed and is back may have a new connection beside the dead one: once that one has timed
-          // out, the message can still get through.
+          // A peer that was killed and restarted may have a new connection beside the dead one: the message gets
+          // through when the dead one has timed out.
           Effect.retry(send(payload), {
             times: 1,
             while: (error) => error._tag === "ConnectionLost"
@@ -88,7 +95,7 @@ export const make = Effect.fnUntraced(function* (
     has: (peer) => queues.has(peer),
     remove,
     broadcast: Effect.fnUntraced(function* (payload) {
-      // A peer that has dialled and was dialled has two connections, which may have two ids, and gets it once.
+      // Peers that dialled each other have two connections, perhaps with two ids, and get a message once.
       const places = new Map<string, Queue.Queue<Uint8Array>>()
       for (const [peer, queue] of queues) {
         const place = yield* endpoint.addressOf(peer)

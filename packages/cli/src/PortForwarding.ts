@@ -1,7 +1,7 @@
 /**
- * What a command that waits for peers does about the router: the flags, the mapper that they stand for, and telling on the
- * terminal what becomes of the port.
+ * Port forwarding for commands that wait for peers: the flags, the mapper they select, and the lines about the port.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
@@ -25,8 +25,9 @@ import { CommandFailed, exitCodes, fromError, oneLine } from "./Failure.ts"
 import * as Flags from "./Flags.ts"
 
 /**
- * The flags of `PortForwarding`, for the commands that have them.
+ * The flags for port forwarding.
  *
+ * @stability unstable
  * @category flags
  * @since 0.1.0
  */
@@ -38,23 +39,29 @@ export const flags = {
 } as const
 
 /**
- * What those flags say.
+ * The values of the flags.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Input {
+  /** Whether a port must be mapped. */
   readonly forwardPort: boolean
+  /** Whether a port should be mapped, without failing when it is not. */
   readonly forwardPortOptional: boolean
+  /** The requested lease. */
   readonly lease: Option.Option<Duration.Duration>
+  /** The protocol. */
   readonly portMapper: Option.Option<Flags.PortMapperName>
 }
 
 const isWanted = (input: Input): boolean => input.forwardPort || input.forwardPortOptional
 
 /**
- * Refuses flags that would do nothing.
+ * Fails for flags that have no effect without `--forward-port`.
  *
+ * @stability unstable
  * @category validation
  * @since 0.1.0
  */
@@ -66,8 +73,9 @@ export const validate = (input: Input): Effect.Effect<void, CliError.ValidationE
 }
 
 /**
- * The settings of an endpoint that follow from the flags.
+ * The settings of an endpoint that the flags determine.
  *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -80,8 +88,9 @@ export const config = (
 })
 
 /**
- * The mapper that a name stands for.
+ * The mapper for a protocol.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -97,8 +106,9 @@ export const layerNamed = (name: Flags.PortMapperName): Layer.Layer<PortMapper.P
 }
 
 /**
- * What the router failed with, on one line. When several were asked, what each of them said, unless it is the same.
+ * The router's error on one line. When several protocols failed, the error of each, unless they are equal.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -113,8 +123,9 @@ export const reasonOf = (error: PortMapperError): string => {
 }
 
 /**
- * Says on standard error when no port is mapped; for endpoints that start without.
+ * Prints on standard error when no port is mapped, for endpoints that start without one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -133,8 +144,9 @@ export const layerTelling = <E, R>(
   )
 
 /**
- * The mapper that the flags ask for.
+ * The mapper that the flags select.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -147,8 +159,9 @@ export const layer = (input: Input): Layer.Layer<PortMapper.PortMapper> => {
 const isPortMapperError = Schema.is(PortMapperError)
 
 /**
- * As `Failure.fromError`, and when it is the router that failed, with what can be done about it.
+ * Like `Failure.fromError`; for an error of the router it adds what can be done about it.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -163,9 +176,10 @@ export const explain = (error: { readonly _tag: string; readonly message: string
 const arrow = (external: unknown, internal: unknown) => `${external} -> ${internal}`
 
 /**
- * Tells of the port, if there is one, and from then on when it is lost, back or another. Renewals that go well are no
- * news, and neither is one that fails while the lease still runs.
+ * Prints the mapped port, and then each time that it is lost, restored or changed. Successful renewals are not printed,
+ * nor are failed ones while the lease still runs.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

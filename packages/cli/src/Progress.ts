@@ -1,6 +1,7 @@
 /**
- * How far a transfer is, on standard error: a bar that redraws itself on a terminal, a line per quarter elsewhere.
+ * The progress of a transfer on standard error: a bar that is redrawn on a terminal, a line for each quarter elsewhere.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
@@ -12,25 +13,28 @@ import * as Stream from "effect/Stream"
 import * as Format from "./Format.ts"
 
 /**
+ * The progress of one transfer.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Progress {
-  /** Reports the bytes done so far. Cheap: it draws ten times a second at most. */
+  /** Reports the number of bytes done. It draws at most ten times per second. */
   readonly update: (done: number) => Effect.Effect<void>
   /** Removes the bar, so that other lines can be printed. The next update draws it again. */
   readonly clear: Effect.Effect<void>
-  /** Leaves the bar as it is and ends its line, so that what comes next, a prompt say, has one of its own. */
+  /** Leaves the bar and ends its line, so that what follows has a line of its own. */
   readonly end: Effect.Effect<void>
 }
 
 const barWidth = 20
 
-/** A line that wraps cannot be redrawn in place. */
+/** The width of the line, because a wrapped line cannot be redrawn. */
 const lineWidth = 79
 const redrawNanos = 100_000_000n
 
-/** Whether a character takes two columns: East Asian ones and most pictures do. */
+/** Whether a character takes two columns: East Asian characters and most pictographs do. */
 const isWide = (character: string): boolean =>
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(
     character
@@ -39,7 +43,7 @@ const isWide = (character: string): boolean =>
 const columnsOf = (text: string): number =>
   Array.from(text).reduce((columns, character) => columns + (isWide(character) ? 2 : 1), 0)
 
-/** As much of a text as has room, and dots for the rest. */
+/** Shortens a text to `room` columns, with dots for the rest. */
 const fitted = (text: string, room: number): string => {
   if (columnsOf(text) <= room) return text
   let out = ""
@@ -53,9 +57,10 @@ const fitted = (text: string, room: number): string => {
 }
 
 /**
- * The bar itself, in 79 columns at most: `big.bin [##########..........]  50 % 32.0 MB of 64.0 MB 71.3 MB/s`. Where the
- * terminal is narrower, it loses the bar, then the size, then the rate; without a total there is only what is done.
+ * The bar in at most 79 columns: `big.bin [##########..........] 50 % 32.0 MB of 64.0 MB 71.3 MB/s`. On a narrower
+ * terminal it omits the bar, then the size, then the rate. Without a total it shows only the bytes done.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -88,14 +93,17 @@ export const bar = (
   return room < shortestLabel ? fitted(form, width) : `${fitted(name, room)} ${form}`
 }
 
-/** Such a terminal cannot go back in its line. What it is, a program is told in no other way. */
+/** Whether the terminal cannot move its cursor. Only this variable tells. */
 // @effect-diagnostics-next-line processEnv:off
 const isDumb = (): boolean => process.env["TERM"] === "dumb"
 
-/** A name is not shortened to less than this. */
+/** The minimum length of a shortened name. */
 const shortestLabel = 8
 
 /**
+ * The progress display of one transfer.
+ *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -106,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
   const stdio = yield* Stdio.Stdio
   const terminal = yield* stdio.stderrIsTerminal
   const startedAt = yield* Clock.monotonicTimeNanos
-  // A progress display that cannot be written must not fail the transfer.
+  // An error of writing the progress must not fail the transfer.
   const write = (text: string) => Effect.ignore(Stream.run(Stream.succeed(text), stdio.stderr()))
 
   let drawnAt = 0n
@@ -119,20 +127,20 @@ export const make = Effect.fnUntraced(function* (
     drawnAt = now
     drawn = true
     const columns = process.stderr.columns as number | undefined
-    // The last column is left free: some terminals wrap when it is filled.
+    // The last column stays empty: some terminals wrap when it is filled.
     const width = columns === undefined || columns === 0 ? lineWidth : columns - 1
     yield* write(`\r\u001b[2K${bar(name, done, total, Duration.nanos(now - startedAt), width)}`)
   })
 
   const quarter = (done: number, size: number) => {
     const reached = size === 0 ? 4 : Math.floor((done / size) * 4)
-    // The summary follows the last quarter at once, so that one needs no line of its own.
+    // The summary follows the last quarter at once, so that quarter has no line.
     if (reached <= reported || reached === 4) return Effect.void
     reported = reached
     return write(`${name}: ${reached * 25} % (${Format.bytes(done)} of ${Format.bytes(size)})\n`)
   }
 
-  /** A tenfold, where there are no quarters. */
+  /** Prints a line each time that the number of bytes has grown tenfold: without a total there are no quarters. */
   const tenfold = (done: number) => {
     const reached = done < 1_000_000 ? 0 : Math.floor(Math.log10(done))
     if (reached <= reported) return Effect.void

@@ -1,21 +1,26 @@
 /**
- * Looks at the words of a command line before they are parsed. The parser takes every letter behind a single dash for a
- * flag, so it would see `-h`, and show the help, in a text such as `-hello` or a time span such as `-5h`; and it would ask
- * questions that nobody is there to answer.
+ * Checks the words of a command line before they are parsed.
  *
+ * The parser reads every letter after a single dash as a flag, so it would find `-h`, and print the help, in a text
+ * such as `-hello` or a duration such as `-5h`. And it would ask questions where no one can answer.
+ *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Command from "effect/cli/Command"
 import * as Completions from "effect/cli/Completions"
 
 /**
- * What is wrong with a command line: `detail` is one line.
+ * A mistake in a command line.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Mistake {
+  /** The command and its subcommands up to the mistake. */
   readonly commandPath: ReadonlyArray<string>
+  /** What is wrong, on one line. */
   readonly detail: string
 }
 
@@ -40,8 +45,10 @@ const takesValue = (name: string, flags: ReadonlyArray<Completions.FlagDescripto
 const hasDash = (word: string): boolean => word.startsWith("-") && word !== "-"
 
 /**
- * Finds the first word that begins with a dash and is no flag, and a wizard that has nobody to ask.
+ * Finds the first word that begins with a dash and is not a flag, and a wizard without a terminal; undefined when there
+ * is neither.
  *
+ * @stability unstable
  * @category validation
  * @since 0.1.0
  */
@@ -58,7 +65,7 @@ export const mistake = (
 
   for (const word of args) {
     if (waiting !== undefined) {
-      // A negative number is a value: whether it is a good one is for the flag to say.
+      // A negative number is a value, which the flag itself checks.
       if (!hasDash(word) || negativeNumber.test(word)) {
         waiting = undefined
         continue

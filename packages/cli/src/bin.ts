@@ -1,9 +1,5 @@
 #!/usr/bin/env node
-/**
- * The executable `qp2p`.
- *
- * @since 0.1.0
- */
+/** The executable `qp2p`. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import { runMain } from "./internal/runMain.ts"

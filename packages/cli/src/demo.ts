@@ -1,8 +1,6 @@
 /**
- * What `npm start` runs: three nodes on this machine that find, verify and call each other, and a file that one
- * process sends to another. Every node is a real `qp2p` process.
- *
- * @since 0.1.0
+ * The demo of `npm start`: three nodes on this machine find, verify and call each other, and one process sends a file
+ * to another. Every node is a real `qp2p` process.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"
@@ -36,7 +34,7 @@ const check = (step: string, condition: boolean, detail: string) =>
 
 const localAddress = (node: Spawned) => Effect.map(node.waitFor(/^local (\S+)$/u), (match) => match[1] ?? "")
 
-/** The address of a port that nobody listens on: it was free a moment ago. */
+/** An address at which nothing listens: its port was free a moment ago. */
 const deadAddress = Effect.callback<string>((resume) => {
   const socket = createSocket("udp4")
   socket.bind(0, "127.0.0.1", () => {
@@ -64,7 +62,7 @@ const hashFile = Effect.fnUntraced(function* (source: string) {
   return hash.digest("hex")
 })
 
-/** `caller` types marco; everyone whom it is connected to must answer polo. */
+/** `caller` types marco, and every peer that it is connected to must answer polo. */
 const marcoPolo = Effect.fnUntraced(function* (name: string, caller: Spawned, others: ReadonlyArray<string>) {
   const from = caller.lines.length
   yield* Console.log(`(typing marco into ${name})`)

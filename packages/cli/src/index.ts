@@ -1,6 +1,7 @@
 /**
- * The parts of the `qp2p` command, for programs that want the same file transfer or the same formatting.
+ * The parts of the `qp2p` command, for programs that need the same file transfer or formatting.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 export * as Failure from "./Failure.ts"

@@ -1,6 +1,7 @@
 /**
  * The command line: subcommands, help, errors and exit codes.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
@@ -27,6 +28,7 @@ import { version } from "./version.ts"
 /**
  * The whole command tree.
  *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -45,8 +47,9 @@ export const command = Command.make("qp2p").pipe(
 )
 
 /**
- * The command has ended, its reason has been printed, and this is what the process should exit with.
+ * The command has ended and its reason has been printed. `code` is the exit code of the process.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -54,7 +57,7 @@ export class Exited extends Schema.TaggedError<Exited>("@qp2p/cli/main/Exited")(
   override readonly [Runtime.errorExitCode] = this.code
 }
 
-// Wrong usage is one line on standard error, not a page of help through which the reason scrolls away.
+// Wrong usage is one line on standard error, because a page of help would scroll the reason away.
 const wrongUsage = (commandPath: ReadonlyArray<string>, detail: string) => {
   const name = commandPath.join(" ")
   return Console.error(`${name}: ${oneLine(detail)} (see ${name} --help)`)
@@ -77,14 +80,14 @@ const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
     return yield* new Exited({ code: error.exitCode })
   }
   if (error instanceof Ended) return yield* new Exited({ code: error.exitCode })
-  // The presenter has said what is wrong, or has shown the help that was missing.
+  // The parser has printed the mistake, or the help that was missing.
   if (CliError.isCliError(error)) return yield* new Exited({ code: exitCodes.usage })
   yield* Console.error(`qp2p: this is a bug: ${Cause.pretty(cause)}`)
   return yield* new Exited({ code: exitCodes.failed })
 })
 
 const checked = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
-  // Whether there is a terminal is looked at only when it matters: that opens standard input.
+  // Checked only when it matters, because it opens standard input.
   const canPrompt = args.some((arg) => arg.startsWith("--wizard"))
     ? (yield* TerminalCapabilities.TerminalCapabilities).canPrompt
     : true
@@ -95,9 +98,10 @@ const checked = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
 })
 
 /**
- * Runs the command line `args`. Whatever goes wrong is printed as one line on standard error and becomes an `Exited`;
- * only an interruption stays one. Logs go to standard error, from level `Error` on unless `--log-level` says otherwise.
+ * Runs the command line `args`. Every failure is printed as one line on standard error and becomes an `Exited`; an
+ * interruption stays one. Logs go to standard error, from the level `Error` unless `--log-level` says otherwise.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */

@@ -1,4 +1,7 @@
 /**
+ * The version of the command.
+ *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -7,8 +10,9 @@ import { createRequire } from "node:module"
 const decode = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))
 
 /**
- * The version of this package, as its package.json has it.
+ * The version of this package, from its package.json.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */

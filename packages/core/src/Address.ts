@@ -1,6 +1,7 @@
 /**
  * Addresses as people write them, and which of them name a peer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as IpNetwork from "effect/net/IpNetwork"
@@ -14,6 +15,7 @@ import type { NetworkInterface } from "./Transport.ts"
 /**
  * What an address looks like, in the words of every error about one.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -27,6 +29,7 @@ const namedZone = /^\[([^\]%]*)%(?!\d+\])([^\]%\s]+)\](.*)$/su
  * them, so that an address has one form; an IPv4-mapped IPv6 address becomes the IPv4 address that it stands for. DNS
  * names are not looked up. The reason of the error says what was expected and what is wrong.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
@@ -53,6 +56,7 @@ const scopeIdOf = (interfaces: ReadonlyArray<NetworkInterface>, zone: string): n
  * Why nobody can be dialled there, whatever the transport: the port is 0, or the address is that of no single host. None
  * of `interfaces` is needed but to know the broadcast addresses of this machine's networks.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */
@@ -69,6 +73,7 @@ const noAddress = "it is no address"
 /**
  * Why an address is not that of one host, if so: it is unspecified, multicast or broadcast.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */
@@ -101,6 +106,7 @@ const isBroadcastOf = ({ address, prefixLength }: NetworkInterface, other: NetAd
  * Why no socket can be bound there, whatever the transport: the address is not that of one host, nor the wildcard, or it
  * is link-local and does not say of which interface.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * A stream that carries messages both ways.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { RecvStream } from "./RecvStream.ts"
@@ -9,10 +10,13 @@ import type { SendStream } from "./SendStream.ts"
 /**
  * Each half ends on its own: after `send.finish` the answers still come.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface BidirectionalStream {
+  /** The half that this side writes. */
   readonly send: SendStream
+  /** The half that this side reads. */
   readonly receive: RecvStream
 }

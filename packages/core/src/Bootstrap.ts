@@ -2,6 +2,7 @@
  * Finding one's place through peers that are known already: reach one of them, learn from it which address it sees us
  * at, and have it verify that we can be reached there. Also the answering side of those questions.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -35,12 +36,16 @@ import type { ControlMessage, WireMessage } from "./WireMessage.ts"
 /**
  * What may become of bootstrapping.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const BootstrapError = Schema.Union([EndpointEchoError, EndpointVerificationError, Unreachable])
 
 /**
+ * An error of bootstrapping.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -49,11 +54,14 @@ export type BootstrapError = typeof BootstrapError.Type
 /**
  * What bootstrapping needs of the endpoint.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Node {
+  /** The endpoint's configuration. */
   readonly config: EndpointConfig
+  /** The address that the socket is bound to. */
   readonly localAddress: NetAddress.InetAddress
   /** Where the socket is reached from near by: those of the interfaces when it is bound to a wildcard. The best comes first. */
   readonly localAddresses: readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>]
@@ -68,6 +76,7 @@ export interface Node {
 /**
  * A contact that was reached.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -76,16 +85,19 @@ export interface Contact {
   readonly address: NetAddress.InetAddress
   /** Where it answers from, which is not always where it was dialled. */
   readonly remoteAddress: NetAddress.InetAddress
+  /** Asks the contact a question and waits for its answer. */
   readonly ask: (question: ControlMessage) => Effect.Effect<WireMessage, RpcError>
 }
 
 /**
  * Where an endpoint is reached, and the contact that has verified it; none when none was reached.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Outcome {
+  /** The address at which peers reach the endpoint. */
   readonly publicAddress: NetAddress.InetAddress
   /** As it was named, wherever it answered from. */
   readonly contact: Option.Option<NetAddress.InetAddress>
@@ -94,10 +106,12 @@ export interface Outcome {
 /**
  * Who asks, for the answering side.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Asker {
+  /** The address at which this endpoint sees the asker. */
   readonly remoteAddress: NetAddress.InetAddress
   /**
    * Whether an address can be reached over a connection made for that purpose alone. Answers well before the asker gives
@@ -107,12 +121,16 @@ export interface Asker {
 }
 
 /**
+ * Finds an endpoint's public address through its contacts, and answers such questions of peers.
+ *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class Bootstrap extends Context.Service<
   Bootstrap,
   {
+    /** Bootstraps through the first contact that answers. The outcome has no contact when none answers. */
     readonly run: (
       node: Node,
       contacts: ReadonlyArray<NetAddress.InetAddress>
@@ -126,6 +144,9 @@ export class Bootstrap extends Context.Service<
 const maxVerifications = 32
 
 /**
+ * Makes the bootstrap that speaks qp2p's protocol.
+ *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -170,6 +191,9 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
 })
 
 /**
+ * The layer of `make`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Why a client endpoint did not start.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -9,12 +10,18 @@ import { EndpointConfigError, BindError } from "./EndpointError.ts"
 export { EndpointConfigError, BindError } from "./EndpointError.ts"
 
 /**
+ * An error of starting a client endpoint.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const ClientEndpointError = Schema.Union([EndpointConfigError, BindError])
 
 /**
+ * An error of starting a client endpoint.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

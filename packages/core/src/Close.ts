@@ -4,6 +4,7 @@
  * Exactly one `Close` belongs to each connection: `Connection.closed` yields it, `Disconnection.reason`
  * carries it, and `ConnectionClosed.close` names it when an operation failed because of it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -11,6 +12,7 @@ import * as Schema from "effect/Schema"
 /**
  * This side closed the connection: `Connection.close`, `Endpoint.disconnectFrom`, or the endpoint stopped.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -29,6 +31,7 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>("@qp2p/core
  * `code` is 0 to 2^62 - 1; codes above 2^53 - 1 are reported as 2^53 - 1. `detail` is the peer's text, decoded
  * leniently: treat it as untrusted.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -44,6 +47,7 @@ export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>("@q
 /**
  * QUIC itself ended the connection (RFC 9000, section 20.1), found by either side. TLS alerts are 0x100 + alert.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -59,6 +63,7 @@ export class TransportClosed extends Schema.TaggedError<TransportClosed>("@qp2p/
 /**
  * Nothing was heard from the peer for the idle timeout (RFC 9000, section 10.1).
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -75,6 +80,7 @@ export class IdleTimedOut extends Schema.TaggedError<IdleTimedOut>("@qp2p/core/C
  * The peer has lost the connection, by a restart for example, and answered a packet with a stateless reset (RFC 9000,
  * section 10.3).
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -88,12 +94,18 @@ export class StatelessReset extends Schema.TaggedError<StatelessReset>("@qp2p/co
 }
 
 /**
+ * How a connection ended.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const Close = Schema.Union([LocallyClosed, ApplicationClosed, TransportClosed, StatelessReset, IdleTimedOut])
 
 /**
+ * How a connection ended.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * A connection with one peer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
@@ -19,18 +20,24 @@ export type { ConnectionStats } from "./Transport.ts"
 /**
  * Higher is sent first; a signed integer, 0 by default, as in qp2p.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface PriorityOptions {
+  /** The priority of what is sent: an integer, 0 by default. */
   readonly priority?: number | undefined
 }
 
 /**
+ * A connection with one peer, which either side dialled.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Connection {
+  /** The id that names the peer. */
   readonly id: ConnectionId
   /**
    * Where the peer is now. It changes when a NAT on the way rebinds, and right after the dial when the peer answers from
@@ -49,11 +56,14 @@ export interface Connection {
    * Messages of up to 16 KiB that wait for their turn together share a stream.
    */
   readonly send: (payload: Uint8Array, options?: PriorityOptions) => Effect.Effect<void, SendError>
+  /** Opens a stream that only this side writes. */
   readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>
+  /** Opens a stream that both sides write. */
   readonly openBi: (options?: PriorityOptions) => Effect.Effect<BidirectionalStream, ConnectionError>
   /** Closes with code 0. Idempotent. */
   readonly close: Effect.Effect<void>
   /** Waits for the end and says how it came. */
   readonly closed: Effect.Effect<Close>
+  /** Counters of the connection since it was made. */
   readonly stats: Effect.Effect<ConnectionStats>
 }

@@ -1,6 +1,7 @@
 /**
  * Why a connection could not be made, or could not be used any more.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -12,6 +13,7 @@ export { InvalidArgument } from "./InvalidArgument.ts"
 /**
  * The endpoint was closed, or its scope was.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -27,6 +29,7 @@ export class EndpointStopped extends Schema.TaggedError<EndpointStopped>("@qp2p/
 /**
  * This endpoint holds `limit` connections already (`EndpointConfig.maxConnections`).
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -42,6 +45,7 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
  * The address cannot be dialled from here: it is none, its port is 0, its family is not the socket's, or it is not that of
  * one host (unspecified, multicast, broadcast). `input` is the text, or says what was given instead of an address.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -57,6 +61,7 @@ export class InvalidAddress extends Schema.TaggedError<InvalidAddress>("@qp2p/co
 /**
  * The peer speaks no version of QUIC, or no protocol over it, that this endpoint speaks.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -72,6 +77,7 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/
 /**
  * QUIC or TLS failed with an error code of RFC 9000, section 20.1; TLS alerts are 0x100 + alert.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -88,6 +94,7 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
  * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a
  * route, `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -103,6 +110,7 @@ export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/
 /**
  * The peer lost its state of the connection and said so with a stateless reset (RFC 9000, section 10.3).
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -119,6 +127,7 @@ export class ConnectionReset extends Schema.TaggedError<ConnectionReset>("@qp2p/
  * The peer did not answer: the handshake took longer than `EndpointConfig.handshakeTimeout`, or an established
  * connection heard nothing for the idle timeout.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -133,6 +142,7 @@ export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
 /**
  * The connection was closed before the operation was done; `close` says by whom.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -145,6 +155,9 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>(
 }
 
 /**
+ * Why a dial or a connection failed.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -162,6 +175,9 @@ export const ConnectionError = Schema.Union([
 ])
 
 /**
+ * Why a dial or a connection failed.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -170,6 +186,7 @@ export type ConnectionError = typeof ConnectionError.Type
 /**
  * None of the peers could be reached; `attempts` says why, one by one, in the order they were given.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */

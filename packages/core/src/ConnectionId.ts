@@ -1,6 +1,7 @@
 /**
  * What a peer is called.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -15,6 +16,7 @@ import { inetAddress, ofValue } from "./InvalidArgument.ts"
  * which it dialled. It stays the connection's when the peer moves or answers from elsewhere: `connectionId` finds it by
  * either address, and `addressOf` tells where the peer is now.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -24,6 +26,7 @@ export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
  * SHA3-256 over the address octets (4 or 16) and the port as two bytes, big-endian: qp2p's `XorName`, as 64 lowercase
  * hexadecimal digits. Callers without types get an `InvalidArgument` when this is no address.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -40,6 +43,7 @@ export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
  * The generator that an endpoint calls once for each connection, with the address that was dialled, or dialled from.
  * Provide another to name peers differently.
  *
+ * @stability unstable
  * @category references
  * @since 0.1.0
  */

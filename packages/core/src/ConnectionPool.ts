@@ -1,6 +1,7 @@
 /**
  * The connections of one endpoint: by address, by id, and those being dialled.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
@@ -24,18 +25,22 @@ import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
  * elsewhere than it was dialled at is found under `dialledAddress`, too: that is the endpoint's doing, and it uses the
  * connection for as long as the pool has it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Pool {
+  /** The number of connections. */
   readonly size: () => number
   /** The connection to use with `peer`, if there is one. */
   readonly current: (peer: NetAddress.InetAddress) => Connection | undefined
   /** Every connection with `peer`, oldest first. */
   readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<Connection>
+  /** The connection to use with the peer of that id. */
   readonly byId: (id: ConnectionId) => Option.Option<Connection>
-  /** `seniority` is that of `Transport`: the least comes first. Without, connections come in the order they are added. */
+  /** Adds a connection. `seniority` is that of `Transport`: the least comes first. Without, connections come in the order they are added. */
   readonly add: (connection: Connection, seniority?: string) => void
+  /** Removes a connection. */
   readonly remove: (connection: Connection) => void
   /** The connection's `remoteAddress` has changed. */
   readonly readdress: (connection: Connection) => void
@@ -58,12 +63,16 @@ export interface Pool {
  * Opens pools. Each endpoint opens its own: layers are memoised, and two endpoints that shared the state of one would
  * answer for each other's peers.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class ConnectionPool extends Context.Service<
   ConnectionPool,
-  { readonly open: Effect.Effect<Pool, never, Scope.Scope> }
+  {
+    /** Opens a pool that lives as long as the scope. */
+    readonly open: Effect.Effect<Pool, never, Scope.Scope>
+  }
 >()("@qp2p/core/ConnectionPool") {}
 
 interface Member {
@@ -81,6 +90,7 @@ interface SharedDial {
 /**
  * An empty pool. Dials run in the scope: closing it interrupts them.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -172,6 +182,9 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
 })
 
 /**
+ * The layer of qp2p's own pool.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

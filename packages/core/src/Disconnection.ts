@@ -1,6 +1,7 @@
 /**
  * That a peer is gone.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as NetAddress from "effect/net/NetAddress"
@@ -11,6 +12,7 @@ import type { ConnectionId } from "./ConnectionId.ts"
 /**
  * The end of a connection.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -19,6 +21,8 @@ export interface Disconnection {
   readonly peer: NetAddress.InetAddress
   /** Where this side had dialled the peer, which is where to dial it again; none when the peer had dialled. */
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
+  /** The id of the peer that is gone. */
   readonly connectionId: ConnectionId
+  /** How the connection ended. */
   readonly reason: Close
 }

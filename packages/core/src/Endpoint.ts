@@ -1,6 +1,7 @@
 /**
  * A place on the network: dials peers, is dialled by them, and exchanges messages and streams with them.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
@@ -40,12 +41,16 @@ export type { IncomingMessage } from "./IncomingMessage.ts"
 /**
  * An address, or text such as `"127.0.0.1:4433"`, `"[::1]:4433"` or `"[fe80::1%eth0]:4433"`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Address = NetAddress.InetAddress | string
 
 /**
+ * Options of sending a message.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -55,6 +60,9 @@ export interface SendOptions extends PriorityOptions {
 }
 
 /**
+ * Options of an endpoint.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -71,6 +79,7 @@ export interface Options {
  * Options from Effect's `ConfigProvider`, under `path` if one is given: `localAddress`, `contacts` (a list, or text with
  * commas between), and every field of `EndpointConfig` beside them. What is not there has its default.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
@@ -92,6 +101,7 @@ const setting = <A>(from: Config.Config<A>): Config.Config<A | undefined> => Con
  * queues are bounded: messages that nobody takes hold their senders back. A stream that is left early may have taken a
  * batch of which the rest is lost with it; `nextConnection`, `nextMessage` and `nextDisconnection` take one item only.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
@@ -124,8 +134,11 @@ export class Endpoint extends Context.Service<
     readonly incomingMessages: Stream.Stream<IncomingMessage>
     /** Every connection that ended. Ends when the endpoint stops. */
     readonly disconnections: Stream.Stream<Disconnection>
+    /** Waits for the next connection that a peer made. */
     readonly nextConnection: Effect.Effect<Connection, EndpointStopped>
+    /** Waits for the next message. */
     readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
+    /** Waits for the next disconnection. */
     readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
     /**
      * A connection with `peer`: the one there is, or a new one. Dials that fail for reasons that may pass are tried
@@ -155,6 +168,7 @@ export class Endpoint extends Context.Service<
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
     /** Where the peer with this id is now. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
+    /** Opens a stream to a peer that both sides write, over a connection that is dialled if need be. */
     readonly openBidirectionalStream: (
       peer: Address,
       options?: PriorityOptions
@@ -184,6 +198,7 @@ export class Endpoint extends Context.Service<
  * contacts are given and one answers, this fails unless that contact can reach us at the public address. When none
  * answers the endpoint works without.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -196,6 +211,7 @@ export const make = (
  * An endpoint that dials and is not dialled: no peer can connect to it, and nothing is asked of its contacts but a
  * connection. It receives what peers send on the connections that it made.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -204,6 +220,9 @@ export const makeClient = (
 ): Effect.Effect<Endpoint["Service"], ClientEndpointError, Scope.Scope | Transport> => internal.makeClient(options)
 
 /**
+ * An endpoint that peers can dial, for the lifetime of the layer.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -211,6 +230,9 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
   Layer.effect(Endpoint, make(options))
 
 /**
+ * An endpoint that only dials, for the lifetime of the layer.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -237,10 +259,11 @@ const configOptions: args.Fields = {
 }
 
 /**
- * `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or
+ * The layer `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or
  * `Endpoint.config("qp2p")`, which is read at the top level, without a path, when there are none. Fails with
  * `Config.ConfigError` when the source has no acceptable value.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -250,8 +273,9 @@ export const layerConfig = (
   Layer.effect(Endpoint, Effect.flatMap(unwrap(options), make))
 
 /**
- * `layerClient` with options from Effect's `Config`, as in `layerConfig`.
+ * The layer `layerClient` with options from Effect's `Config`, as in `layerConfig`.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -263,6 +287,7 @@ export const layerClientConfig = (
 /**
  * For programs that bring their own pool or bootstrap.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

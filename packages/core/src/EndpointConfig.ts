@@ -5,6 +5,7 @@
  * Effect's `Config` and so the environment. Durations may be any `Duration.Input`; addresses may be strings. As every
  * schema it ignores keys that it does not know, unless it is told `onExcessProperty: "error"`, as `decode` tells it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Config from "effect/Config"
@@ -51,6 +52,9 @@ const contradiction = ({
 }
 
 /**
+ * The settings of an endpoint, decoded and with their defaults.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -113,6 +117,9 @@ export const EndpointConfig = Schema.Struct({
   .check(Schema.makeFilter(contradiction))
 
 /**
+ * The settings of an endpoint, decoded and with their defaults.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -121,6 +128,7 @@ export type EndpointConfig = typeof EndpointConfig.Type
 /**
  * What may be written where a configuration is asked for: every field may be left out.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -134,6 +142,7 @@ const decodeUnknown = Schema.decodeUnknownEffect(EndpointConfig, { onExcessPrope
  * Fills in the defaults. Fails with the path and the reason of the first value that is not acceptable, or of a key that
  * is no setting.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
@@ -146,6 +155,7 @@ export const decode = (input: unknown): Effect.Effect<EndpointConfig, EndpointCo
 /**
  * The defaults.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -159,6 +169,7 @@ const FromText = setting.fromText(EndpointConfig, defaults)
  * `path` if one is given. What is not there has its default. Other names are not looked at: an environment is full of
  * them.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Why an endpoint did not start.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -10,6 +11,7 @@ import { RpcError } from "./RpcError.ts"
 /**
  * An option or a configuration value is not acceptable. `path` names it, such as `idleTimeout` or `contacts.1`.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -24,6 +26,7 @@ export class EndpointConfigError extends Schema.TaggedError<EndpointConfigError>
 /**
  * The UDP socket could not be opened, or the transport could not be loaded on this platform.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -40,6 +43,7 @@ export class BindError extends Schema.TaggedError<BindError>("@qp2p/core/Endpoin
 /**
  * The contact was reached but did not tell which address it sees us at.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -54,6 +58,7 @@ export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
 /**
  * The contact was reached but did not say whether it can reach us.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -68,6 +73,7 @@ export class EndpointVerificationError extends Schema.TaggedError<EndpointVerifi
 /**
  * The contact tried to reach us at our public address and could not.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -83,6 +89,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/End
 /**
  * `PortMapperError`'s variants appear in it as themselves.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -96,6 +103,9 @@ export const EndpointError = Schema.Union([
 ])
 
 /**
+ * An error of starting an endpoint.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

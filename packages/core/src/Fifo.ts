@@ -1,6 +1,7 @@
 /**
  * A first-in, first-out queue for transports, whose head moves instead of its elements.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 
@@ -8,6 +9,7 @@
  * A queue in memory without a limit of its own: its owner bounds it. Taking from the head costs the same however long the
  * queue is.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -15,6 +17,7 @@ export class Fifo<A> {
   private items: Array<A> = []
   private head = 0
 
+  /** The number of items. */
   get length(): number {
     return this.items.length - this.head
   }
@@ -24,15 +27,18 @@ export class Fifo<A> {
     return this.items[this.head]
   }
 
+  /** Adds an item at the end. */
   push(item: A): void {
     this.items.push(item)
   }
 
+  /** Adds an item at the head, which `shift` takes next. */
   unshift(item: A): void {
     if (this.head > 0) this.items[--this.head] = item
     else this.items.unshift(item)
   }
 
+  /** Takes the item at the head; undefined when the queue is empty. */
   shift(): A | undefined {
     if (this.head === this.items.length) return undefined
     const item = this.items[this.head]

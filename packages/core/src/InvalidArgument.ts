@@ -7,6 +7,7 @@
  *
  * The checks are here for packages that build on this one.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ import type { BindOptions } from "./Transport.ts"
  * An argument is not what was asked for. `argument` names it, such as `options.priority`; `detail` says what was asked for
  * and what was given.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -33,6 +35,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@qp2p/
 /**
  * What is asked of a value, in words that follow its name, if the value is not that.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -41,6 +44,7 @@ export type Check = args.Check
 /**
  * What is asked of each field of an object. It may have no others.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -49,6 +53,7 @@ export type Fields = args.Fields
 /**
  * What is wrong with an argument, if anything is.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -62,6 +67,7 @@ const nameOf = (argument: unknown): string => (typeof argument === "string" ? ar
 /**
  * What is wrong with an object, if anything is.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -71,6 +77,7 @@ export const ofRecord = (argument: string, value: unknown, fields: Fields): Inva
 /**
  * What is wrong with an object that must have these fields, and may have others.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -86,6 +93,7 @@ const named = (argument: string, problem: args.Problem | undefined): InvalidArgu
 /**
  * As `ofRecord`, where undefined will do.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -108,6 +116,7 @@ const bindFields: Readonly<Record<keyof BindOptions, Check>> = {
 /**
  * What is wrong with what `Transport.bind` is told, if anything is: every transport asks the same.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -117,6 +126,7 @@ export const ofBind = (options: unknown, events: unknown): InvalidArgument | und
 /**
  * Fails with an error that no caller with types can come to see, so that the type does not have it.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -129,6 +139,7 @@ const isInvalidArgument = args.check("must be an InvalidArgument", (value) => va
 /**
  * Runs `body` unless one of these is wrong: see `untyped`.
  *
+ * @stability unstable
  * @category checking
  * @since 0.1.0
  */
@@ -143,36 +154,57 @@ export const unless = <A, E, R>(
 
 export {
   /**
+   * Checks for a number from a minimum to a maximum.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   between,
   /**
+   * Checks for a `Uint8Array`.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   bytes,
   /**
+   * Makes a check from a predicate and from the words for what it asks.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   check,
   /**
+   * Checks for a duration of 0 or more.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   duration,
   /**
+   * Checks for an `Effect`.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   effect,
   /**
+   * Checks for a boolean.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   flag,
   /**
+   * Checks for a function.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
@@ -180,16 +212,23 @@ export {
   /**
    * An address as a value; text will not do.
    *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   inetAddress,
   /**
+   * Checks for an integer from a minimum to a maximum.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   integer,
   /**
+   * Checks for an array.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
@@ -197,11 +236,15 @@ export {
   /**
    * Whatever number it is.
    *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   number,
   /**
+   * Checks for one of some values.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
@@ -209,11 +252,15 @@ export {
   /**
    * Left out and undefined are the same.
    *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   optional,
   /**
+   * Checks for a duration of more than 0.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
@@ -221,6 +268,7 @@ export {
   /**
    * Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first.
    *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
@@ -228,11 +276,15 @@ export {
   /**
    * What was given, in a few words that fit on a line.
    *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */
   show,
   /**
+   * Checks for a string.
+   *
+   * @stability unstable
    * @category checks
    * @since 0.1.0
    */

@@ -1,6 +1,7 @@
 /**
  * What has become of a port mapping.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
@@ -8,6 +9,8 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type { PortMapperError } from "./PortMapperError.ts"
 
 /**
+ * The state of a port mapping.
+ *
  * - `Mapped`: the gateway grants `external`, for the first time or again.
  * - `Renewing`: it is being asked to go on with that.
  * - `Failed`: it did not; the mapping may still be there, and it is asked again soon.
@@ -16,6 +19,7 @@ import type { PortMapperError } from "./PortMapperError.ts"
  *
  * `external` is in each case the address that was granted last.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -28,6 +32,9 @@ export type MappingStatus = Data.TaggedEnum<{
 }>
 
 /**
+ * The constructors and the matchers of `MappingStatus`.
+ *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

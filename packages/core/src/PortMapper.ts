@@ -1,6 +1,7 @@
 /**
  * The seam to whatever opens a port on the gateway.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -19,18 +20,23 @@ import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.t
  * A mapping that the gateway granted: packets to `external` arrive at `internal`. `status` says what has become of it
  * since, now (`SubscriptionRef.get`) and as a stream (`SubscriptionRef.changes`, which begins with what is now).
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Mapping {
+  /** The address that packets are forwarded to. */
   readonly internal: NetAddress.InetAddress
+  /** The address that packets are sent to. */
   readonly external: NetAddress.InetAddress
+  /** The current state of the mapping, and its changes. */
   readonly status: SubscriptionRef.SubscriptionRef<MappingStatus>
 }
 
 /**
  * A mapping that was just granted.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -49,24 +55,30 @@ export const granted = (internal: NetAddress.InetAddress, external: NetAddress.I
  * What to map. `external` is the port wished for; the gateway may grant another. The mapper asks for `lease`, and
  * renews before it ends.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface MapOptions {
+  /** The address to forward packets to. */
   readonly internal: NetAddress.InetAddress
+  /** The external port that is asked for; the gateway may grant another. */
   readonly external?: number | undefined
+  /** How long the mapping is asked to last. */
   readonly lease: Duration.Duration
 }
 
 /**
  * Maps UDP ports on the gateway. A mapping is renewed while its scope lives and removed when it closes.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class PortMapper extends Context.Service<
   PortMapper,
   {
+    /** Asks the gateway for a mapping, which is renewed while the scope is open and removed when it closes. */
     readonly map: (options: MapOptions) => Effect.Effect<Mapping, PortMapperError, Scope.Scope>
   }
 >()("@qp2p/core/PortMapper") {}
@@ -76,6 +88,7 @@ export class PortMapper extends Context.Service<
  * two protocols of one gateway share its table of ports. Fails with `NoneMapped`, which names them as `mappers` does, or
  * with the error of the only one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -104,6 +117,7 @@ const layers = check(
 /**
  * For endpoints that need no mapping. Asking it for one fails with `PortMapperUnsupported`.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

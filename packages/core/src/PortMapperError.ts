@@ -1,6 +1,7 @@
 /**
  * Why the gateway did not map a port.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -8,6 +9,7 @@ import * as Schema from "effect/Schema"
 /**
  * No gateway answered the search.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -23,6 +25,7 @@ export class GatewayNotFound extends Schema.TaggedError<GatewayNotFound>("@qp2p/
 /**
  * A gateway was found, and talking to it failed.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -38,6 +41,7 @@ export class GatewayUnreachable extends Schema.TaggedError<GatewayUnreachable>(
  * The gateway's answer makes no sense, or is a fault with no variant of its own. `code` is the protocol's fault code,
  * if it gave one.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -56,6 +60,7 @@ export class GatewayProtocolError extends Schema.TaggedError<GatewayProtocolErro
 /**
  * The external port belongs to another host.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -71,6 +76,7 @@ export class MappingConflict extends Schema.TaggedError<MappingConflict>("@qp2p/
 /**
  * The gateway refuses to map ports for this host.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -85,6 +91,7 @@ export class MappingNotAuthorized extends Schema.TaggedError<MappingNotAuthorize
 /**
  * This port mapper cannot map at all: there is none (`PortMapper.layerNone`), or not for this address family.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -99,6 +106,7 @@ export class PortMapperUnsupported extends Schema.TaggedError<PortMapperUnsuppor
 /**
  * The gateway did not answer in time.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -124,6 +132,7 @@ const One = Schema.Union([
 /**
  * Several gateways or mappers were asked, and none mapped the port. `by` names the gateway or mapper.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -137,12 +146,18 @@ export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortM
 }
 
 /**
+ * Why a gateway did not map a port.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const PortMapperError = Schema.Union([...One.members, NoneMapped])
 
 /**
+ * Why a gateway did not map a port.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Why no further message comes from a stream. The variants are those of `SendError`, seen from the other side.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -9,12 +10,18 @@ import { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
 export { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
 
 /**
+ * An error of reading a stream.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const RecvError = Schema.Union([SerializationError, ConnectionLost, StreamLost])
 
 /**
+ * An error of reading a stream.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * The receiving half of a stream.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import type { RecvError } from "./RecvError.ts"
  * Messages in the order they were sent. A stream that nobody reads holds the peer back; one that its owner lets go of, with
  * all of its effects, is read to its end and dropped.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * When a dial or a send that failed is tried again.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -18,10 +19,11 @@ import type { SendError } from "./SendError.ts"
 const longestWait = Duration.seconds(60)
 
 /**
- * qp2p's policy: exponential from 500 ms, times 1.5, each wait made up to half longer or shorter at random, at most 60 s
+ * The policy of qp2p: exponential from 500 ms, times 1.5, each wait made up to half longer or shorter at random, at most 60 s
  * apart, until `retryDuration` has passed. 0 never tries again. Callers without types get an `InvalidArgument` when it is
  * no duration.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -39,6 +41,7 @@ const exponentially = (retryDuration: Duration.Duration): Schedule.Schedule<unkn
 /**
  * The policy that endpoints follow, given the retry duration of the call. Provide another to change it.
  *
+ * @stability unstable
  * @category references
  * @since 0.1.0
  */
@@ -64,6 +67,7 @@ const isFinal = (code: number): boolean =>
  * another version or refuses with a TLS alert, a firewall: those stay so. A peer that is full refuses with code 2, which may
  * pass, and a network that is down may be back.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */
@@ -89,6 +93,7 @@ export const isTransient = (error: ConnectionError): boolean => {
 /**
  * Whether sending again over another connection may help: only when the connection was what failed.
  *
+ * @stability unstable
  * @category predicates
  * @since 0.1.0
  */

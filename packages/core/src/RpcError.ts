@@ -1,6 +1,7 @@
 /**
  * Why a question to a peer (echo, verification, reachability) got no answer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -9,6 +10,7 @@ import { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
 /**
  * No answer within `EndpointConfig.rpcTimeout`.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -21,12 +23,18 @@ export class RpcTimedOut extends Schema.TaggedError<RpcTimedOut>("@qp2p/core/Rpc
 }
 
 /**
+ * Why a question to a peer was not answered.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const RpcError = Schema.Union([RpcTimedOut, SerializationError, ConnectionLost, StreamLost])
 
 /**
+ * Why a question to a peer was not answered.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

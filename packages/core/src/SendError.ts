@@ -4,6 +4,7 @@
  * None of these says that the peer did not get the message: the confirmation may be what was lost. A send is at
  * least once when it is retried.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -14,6 +15,7 @@ import { StreamError } from "./StreamError.ts"
  * A message does not fit the wire format: empty or larger than `EndpointConfig.maxMessageSize` when sent; a malformed
  * or oversized frame when received.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -28,6 +30,7 @@ export class SerializationError extends Schema.TaggedError<SerializationError>(
 /**
  * There is no connection any more, or none could be made.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -43,6 +46,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@qp2p/co
 /**
  * The stream ended early; the connection lives on.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -55,12 +59,18 @@ export class StreamLost extends Schema.TaggedError<StreamLost>("@qp2p/core/SendE
 }
 
 /**
+ * An error of sending on a stream.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const SendError = Schema.Union([SerializationError, ConnectionLost, StreamLost])
 
 /**
+ * An error of sending on a stream.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -69,6 +79,7 @@ export type SendError = typeof SendError.Type
 /**
  * There is no connection with the peer, and `trySendMessage` makes none.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * The sending half of a stream.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
@@ -9,6 +10,7 @@ import type { SendError } from "./SendError.ts"
 /**
  * What a message does to its stream besides being sent on it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -22,6 +24,7 @@ export interface SendStreamOptions {
  * by `finish` once that is noticed, which may take long: a stream that is not finished keeps a place among those that may
  * be open.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * Why one stream failed while its connection lives on.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
@@ -9,6 +10,7 @@ import * as Schema from "effect/Schema"
  * The reader stopped the stream: the peer asked this side to stop sending (STOP_SENDING, RFC 9000, section 19.5). `code` is
  * the peer's application error code, 0 to 2^53 - 1; also 0 where QUIC did not report it.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -25,6 +27,7 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>("@qp2p/core
  * The writer reset the stream: the peer gave up sending the rest (RESET_STREAM, RFC 9000, section 19.4). `code` is the
  * peer's application error code, 0 to 2^53 - 1.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -40,6 +43,7 @@ export class StreamReset extends Schema.TaggedError<StreamReset>("@qp2p/core/Str
  * The stream has ended: it was finished, reset or stopped by this side, or the peer finished it and everything has
  * been read.
  *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -53,12 +57,18 @@ export class StreamClosed extends Schema.TaggedError<StreamClosed>("@qp2p/core/S
 }
 
 /**
+ * Why a stream ended, told by the transport.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const StreamError = Schema.Union([StreamStopped, StreamReset, StreamClosed])
 
 /**
+ * Why a stream ended, told by the transport.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */

@@ -16,6 +16,7 @@
  *   is reset, and its owner told `StreamClosed`.
  * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
@@ -31,6 +32,7 @@ import type { StreamError } from "./StreamError.ts"
 /**
  * What `bind` is told. The limits are those of `EndpointConfig`, which documents them.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -39,11 +41,17 @@ export interface BindOptions {
   readonly localAddress: NetAddress.InetAddress
   /** Whether peers may dial this socket. A client's answers nobody. */
   readonly accept: boolean
+  /** The idle timeout (RFC 9000, section 10.1). */
   readonly idleTimeout: Duration.Duration
+  /** How often an idle connection is kept alive; infinite for never. */
   readonly keepAliveInterval: Duration.Duration
+  /** How long a dial and an accepted handshake may take. */
   readonly handshakeTimeout: Duration.Duration
+  /** How long a connection may make no progress while something is to be sent. */
   readonly stallTimeout: Duration.Duration
+  /** The maximum number of connections. */
   readonly maxConnections: number
+  /** The maximum number of accepted connections with one IP address. */
   readonly maxConnectionsPerIp: number
   /** Bytes per second to one peer. */
   readonly maxSendRate: number
@@ -57,6 +65,7 @@ export interface BindOptions {
 /**
  * What a bound socket tells its owner.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -68,24 +77,30 @@ export interface SocketEvents {
 /**
  * What becomes of a dial: exactly one of the two, once.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface DialEvents {
+  /** The dial succeeded; the handshake is complete. */
   readonly onConnected: (connection: BackingConnection) => ConnectionEvents
+  /** The dial failed. */
   readonly onFailed: (error: ConnectionError) => void
 }
 
 /**
  * An address of an interface of the machine.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface NetworkInterface {
   /** Such as `"eth0"`. An interface with several addresses is there several times. */
   readonly name: string
+  /** The address, without a zone. */
   readonly address: NetAddress.IpAddress
+  /** The length of the network's prefix, in bits. */
   readonly prefixLength: number
   /** The number of the zone of link-local IPv6 addresses (RFC 4007); 0 where there is none. */
   readonly scopeId: number
@@ -95,10 +110,12 @@ export interface NetworkInterface {
  * A bound socket. It lives as long as the scope of the `bind` that made it; closing that scope closes every
  * connection, tells the peers, and frees the port.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface BackingSocket {
+  /** The address that the socket is bound to. */
   readonly address: NetAddress.InetAddress
   /** Dials `peer`. The function returned gives up: the half-open connection is closed and nothing is reported. */
   readonly dial: (peer: NetAddress.InetAddress, events: DialEvents) => () => void
@@ -107,18 +124,24 @@ export interface BackingSocket {
 /**
  * Counters of one connection, since it was made.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ConnectionStats {
   /** Smoothed round-trip time (RFC 9002, section 5.3). */
   readonly roundTripTime: Duration.Duration
+  /** Packets sent. */
   readonly packetsSent: number
+  /** Packets received. */
   readonly packetsReceived: number
+  /** Packets that were sent and are considered lost (RFC 9002, section 6.1). */
   readonly packetsLost: number
   /** Those that the system did not send, as without a route or past a firewall. They count as sent, and as lost. */
   readonly packetsRefused: number
+  /** Bytes sent. */
   readonly bytesSent: number
+  /** Bytes received. */
   readonly bytesReceived: number
   /** Bytes that may be in flight (RFC 9002, section 7). */
   readonly congestionWindow: number
@@ -127,6 +150,7 @@ export interface ConnectionStats {
 /**
  * An established connection.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -135,12 +159,14 @@ export interface BackingConnection {
   readonly remoteAddress: NetAddress.InetAddress
   /** Opens a stream at once; a stream that the peer has no credit for yet waits with its data. */
   readonly openUni: (priority: number) => BackingSendStream
+  /** Opens a bidirectional stream at once, as `openUni` does. */
   readonly openBi: (
     priority: number,
     events: RecvEvents
   ) => { readonly send: BackingSendStream; readonly receive: BackingRecvStream }
   /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `reason`. */
   readonly close: (code: number, reason: string) => void
+  /** Counters of the connection since it was made. */
   readonly stats: () => ConnectionStats
   /**
    * Puts the connections of two peers in one order, the same at both: the least is the oldest, and the one that both
@@ -170,6 +196,7 @@ export interface BackingConnection {
 /**
  * Streams that keep others from being opened.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -180,19 +207,21 @@ export interface HeldStreams {
    * finished, or whose answers are not read here, so that the peer lets this side open no more.
    */
   readonly by: "Opener" | "Answerer" | "Answers"
+  /** The number of those streams. */
   readonly count: number
 }
 
 /**
  * What a connection tells its owner.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ConnectionEvents {
   /** The peer opened a stream. `send` is its other half when it is bidirectional. */
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
-  /** `remoteAddress` has changed. */
+  /** The connection's `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
   /** Streams wait because of others that are not ended. Told once until that has changed. */
   readonly onStreamsHeld?: ((held: HeldStreams) => void) | undefined
@@ -212,6 +241,7 @@ export interface ConnectionEvents {
 /**
  * Why a stream ended before its time.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -220,10 +250,12 @@ export type StreamFailure = StreamError | Close
 /**
  * All that is ever on a stream.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface StreamContent {
+  /** The bytes to send. */
   readonly bytes: Uint8Array
   /** What the peer keeps of it until its application reads it, in bytes: those, and something for each message. */
   readonly weight: number
@@ -232,6 +264,7 @@ export interface StreamContent {
 /**
  * The sending half of a stream.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -260,6 +293,7 @@ export interface BackingSendStream {
 /**
  * The receiving half of a stream.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -273,6 +307,7 @@ export interface BackingRecvStream {
 /**
  * What the receiving half of a stream tells its owner.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -289,12 +324,16 @@ export interface RecvEvents {
 }
 
 /**
+ * Binds the sockets of endpoints: the contract that each transport implements.
+ *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class Transport extends Context.Service<
   Transport,
   {
+    /** Binds a socket that lives as long as the scope. */
     readonly bind: (options: BindOptions, events: SocketEvents) => Effect.Effect<BackingSocket, BindError, Scope.Scope>
     /**
      * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses.

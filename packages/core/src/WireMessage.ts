@@ -16,6 +16,7 @@
  *
  * Plain functions and a class, called synchronously for each chunk: a message costs no fiber on its way through.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as NetAddress from "effect/net/NetAddress"
@@ -31,6 +32,7 @@ export { Decoder } from "./internal/wire/decoder.ts"
 /**
  * Bytes before the body of each frame.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -39,6 +41,7 @@ export const headerLength = header.length
 /**
  * Bytes of the largest frame of a control message: an IPv6 address with its kind, octets and port.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -47,17 +50,20 @@ export const largestControlFrame = header.length + controlBody.longest
 /**
  * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface UserMessage {
   readonly _tag: "UserMessage"
+  /** The bytes of the application. */
   readonly payload: Uint8Array
 }
 
 /**
  * Asks the peer which address it sees us at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -68,39 +74,46 @@ export interface EndpointEchoReq {
 /**
  * Answers `EndpointEchoReq`: the address that the peer is seen at.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointEchoResp {
   readonly _tag: "EndpointEchoResp"
+  /** The address at which the peer sees the asker. */
   readonly address: NetAddress.InetAddress
 }
 
 /**
  * Asks the peer whether it can reach us at `address`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointVerificationReq {
   readonly _tag: "EndpointVerificationReq"
+  /** The address to dial. */
   readonly address: NetAddress.InetAddress
 }
 
 /**
  * Answers `EndpointVerificationReq`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface EndpointVerificationResp {
   readonly _tag: "EndpointVerificationResp"
+  /** Whether the address could be dialled. */
   readonly reachable: boolean
 }
 
 /**
  * What endpoints say to each other; an application never sees these.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -109,6 +122,7 @@ export type ControlMessage = EndpointEchoReq | EndpointEchoResp | EndpointVerifi
 /**
  * The content of one frame.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -118,6 +132,7 @@ export type WireMessage = UserMessage | ControlMessage
  * Whether `payload` can be sent as one user message: a `Uint8Array`, of whatever realm, of 1 to `maxMessageSize` bytes,
  * and no more than a header can tell (2^32 - 1). The encoders do not check its length.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -145,6 +160,7 @@ const flags = args.oneOf(header.userFlag, header.controlFlag)
  * The header of a body of `length` bytes (1 to 2^32 - 1), for writing a large payload without copying it. The flag is
  * 0 for a user message, 1 for a control message.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -160,6 +176,7 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
  * A user message in one piece: header and a copy of `payload`, which `checkPayload` must have passed. The result may
  * be a view of a larger buffer.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -173,6 +190,7 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
 /**
  * As `encodeUser`, into the bytes of `frames` from `at`, where there must be room. Returns the offset after it.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
@@ -194,6 +212,7 @@ const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): Serializa
 /**
  * Any message in one piece. A user payload is copied, and `checkPayload` must have passed it.
  *
+ * @stability unstable
  * @category encoding
  * @since 0.1.0
  */

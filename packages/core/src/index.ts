@@ -1,6 +1,7 @@
 /**
  * Peer-to-peer networking: the contract of endpoints, connections, messages and streams, and all above the transport.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 export * as Address from "./Address.ts"

@@ -4,6 +4,7 @@
  * For one with a port mapper, or with options of the transport, compose the layers: `Endpoint.layer` of `@qp2p/core` with
  * `QuicheTransport.layer` and a `PortMapper`.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { ClientEndpointError } from "@qp2p/core/ClientEndpointError"
@@ -17,6 +18,7 @@ import * as QuicheTransport from "./QuicheTransport.ts"
 /**
  * An endpoint that dials and is dialled, as `Endpoint.layer`.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -26,6 +28,7 @@ export const layer = (options?: Endpoint.Options): Layer.Layer<Endpoint.Endpoint
 /**
  * An endpoint that dials and accepts no connections, as `Endpoint.layerClient`.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -36,6 +39,7 @@ export const layerClient = (options?: Endpoint.Options): Layer.Layer<Endpoint.En
  * An endpoint whose options come from Effect's `Config`, as `Endpoint.config` reads them under `path`. Fails with
  * `Config.ConfigError` when the source has no acceptable value.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
  * The live transport: QUIC version 1 by the native binding of `@matrixai/quic`, over a UDP socket of `node:dgram`.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
@@ -45,6 +46,9 @@ import {
 } from "@qp2p/core/Transport"
 
 /**
+ * Options of the QUIC transport.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -65,6 +69,7 @@ export interface Options {
  * Loads the binding when a socket is bound, so that a platform without one fails there, with a `BindError`. So do options
  * that are not acceptable.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -79,6 +84,9 @@ export const make = (options: Options = {}): Transport["Service"] =>
   })
 
 /**
+ * The layer of `make`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

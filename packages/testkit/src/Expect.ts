@@ -1,10 +1,11 @@
 /**
- * Waiting for what an endpoint has to tell, with a reason when it does not come.
+ * Waits for what an endpoint reports, and fails with a reason when it does not arrive.
  *
- * Each of these takes from the endpoint's queues. Time is that of the real clock, also where the current clock is a
- * `TestClock`: a test that waits for something which needs the clock to move fails and says so, where it would hang
- * otherwise. None of them moves the clock.
+ * Each function takes from the endpoint's queues. Timeouts run on the real clock, even where the current clock is a
+ * `TestClock`: a test that waits for something that needs the clock to move fails with a message instead of hanging. No
+ * function moves the clock.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { Close } from "@qp2p/core/Close"
@@ -42,24 +43,33 @@ import { countOf, preview } from "./internal/trace/text.ts"
 type Service = Endpoint.Endpoint["Service"]
 
 /**
- * How long to wait when nothing else is said.
+ * The default of `within`: 5 s.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const defaultWithin: Duration.Duration = Duration.seconds(5)
 
-/** What came instead is told up to this number, the latest. */
+/** How many of the unexpected items an error keeps, the latest ones. */
 const maxSeen = 10
 
-/** Turns of the scheduler enough for what takes no time to have happened. */
+/** The number of scheduler turns after which everything that takes no time has happened. */
 const turns = 100
 
 /**
- * It did not come as expected. `reason` says how: `TimedOut`, nothing like it came in time; `Different`, the next one
- * was another; `Stopped`, the endpoint has ended; `Unexpected`, there should have been nothing; `InvalidAddress`, the
- * `from` that was expected is no address. `seen` is what came instead, the latest ten; `seenInAll` counts all of it.
+ * The expected item did not arrive.
  *
+ * `reason` is one of:
+ * - `TimedOut`: no matching item arrived in time.
+ * - `Different`: the next item does not match.
+ * - `Stopped`: the endpoint has stopped.
+ * - `Unexpected`: an item arrived where none was expected.
+ * - `InvalidAddress`: the expected `from` is not an address.
+ *
+ * `seen` holds the latest ten unexpected items, and `seenInAll` is the number of all of them.
+ *
+ * @stability unstable
  * @category errors
  * @since 0.1.0
  */
@@ -91,36 +101,51 @@ export class ExpectationError extends Schema.TaggedError<ExpectationError>("@qp2
 }
 
 /**
+ * Options of every expectation.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** The peer, as the endpoint sees it. Anybody by default. */
+  /** The peer's address, as the endpoint sees it. Any peer by default. */
   readonly from?: Endpoint.Address | undefined
-  /** How long to wait, on the real clock. `defaultWithin` by default; with 0, only what is there already. */
+  /**
+   * How long to wait on the real clock; `defaultWithin` by default. With 0, only items that are queued already count.
+   */
   readonly within?: Duration.Input | undefined
-  /** Takes and drops what does not match, until something does. Without it the next one must match. Default false. */
+  /**
+   * Whether to take and drop items that do not match until one does; false by default, which means that the next item
+   * must match.
+   */
   readonly skipOthers?: boolean | undefined
 }
 
 /**
+ * Options of `message`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface MessageOptions extends Options {
-  /** All of it; text stands for its UTF-8. */
+  /** The whole payload. Text stands for its UTF-8 bytes. Any payload by default. */
   readonly payload?: Uint8Array | string | undefined
 }
 
 /**
+ * Options of `disconnection`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface DisconnectionOptions extends Options {
+  /** How the connection ended. Any reason by default. */
   readonly reason?: Close["_tag"] | undefined
 }
 
-/** `effect`, on the clock that moves by itself. */
+/** Runs `effect` on the real clock. */
 const onLiveClock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Clock.clockWith((clock) =>
     Predicate.hasProperty(clock, "withLive") ? (clock as TestClock.TestClock).withLive(effect) : effect
@@ -203,9 +228,10 @@ const messageText = ({ payload, peer }: IncomingMessage, wanted?: Uint8Array) =>
 }
 
 /**
- * The next message, which must be as described; with `skipOthers`, the first that is. What is taken on the way is gone,
- * also when this fails: the error tells of it.
+ * Takes the next message, which must match; with `skipOthers`, the first that does. Messages that are taken on the way
+ * are gone, even when this fails: the error names them.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -225,8 +251,9 @@ export const message = (
   })
 
 /**
- * The next connection that a peer made, which must be from the peer described; with `skipOthers`, the first that is.
+ * Takes the next connection that a peer made, which must come from `from`; with `skipOthers`, the first that does.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -242,8 +269,10 @@ export const connection = (endpoint: Service, options: Options = {}): Effect.Eff
   )
 
 /**
- * The next end of a connection, whoever made it, which must be as described; with `skipOthers`, the first that is.
+ * Takes the next disconnection, of a dialled or an accepted connection, which must match; with `skipOthers`, the first
+ * that does.
  *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */
@@ -264,10 +293,13 @@ export const disconnection = (
 const settle = Effect.forEach(Array.from({ length: turns }), () => Effect.yieldNow, { discard: true })
 
 /**
- * That no message waits, and none comes: at once, or with `during` for that long on the real clock. At once covers what
- * takes no time on `MemoryTransport`; over real sockets a message may be on its way still. A message that is there is
- * taken, and the error tells of it. An endpoint that has stopped is silent. Connections and disconnections do not count.
+ * Expects that no message is queued and that none arrives: at once, or for `during` on the real clock.
  *
+ * "At once" covers everything that takes no time on `MemoryTransport`; over real sockets a message may still be in
+ * flight. A message that is queued is taken, and the error names it. A stopped endpoint counts as silent. Connections
+ * and disconnections are not looked at.
+ *
+ * @stability unstable
  * @category expecting
  * @since 0.1.0
  */

@@ -1,9 +1,11 @@
 /**
- * A home router for tests of port mappers, on the loopback interface: it speaks UPnP (SSDP, HTTP, SOAP; versions 1 and 2
- * of InternetGatewayDevice), NAT-PMP and PCP, with one table of mappings for all of them, and misbehaves as told.
+ * A home router for tests of port mappers, on the loopback interface.
  *
- * It forwards nothing; for that there are `Gateway` and `TestPortMapper`. Its leases and pauses are on Effect's clock.
+ * It speaks UPnP (SSDP, HTTP and SOAP, versions 1 and 2 of InternetGatewayDevice), NAT-PMP (RFC 6886) and PCP (RFC
+ * 6887) with one table of mappings for all of them, and misbehaves on request. It forwards no packets: `Gateway` and
+ * `TestPortMapper` do that. Its leases and pauses run on Effect's clock.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { BindError } from "@qp2p/core/EndpointError"
@@ -40,114 +42,137 @@ import { answers } from "./internal/router/ssdp.ts"
 import type { Misbehaviour } from "./Misbehaviour.ts"
 
 /**
- * The protocols that ports are mapped in.
+ * A protocol in which ports are mapped.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Protocol = DeviceProtocol
 
 /**
- * A mapping that the router has. `internal` is as it was asked for, `left` what is left of its lease.
+ * A mapping in the router's table.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Mapping {
+  /** The transport protocol of the mapped port. */
   readonly transport: "UDP" | "TCP"
+  /** The internal address and port, as they were requested. */
   readonly internal: NetAddress.InetAddress
+  /** The external address and port. */
   readonly external: NetAddress.InetAddress
-  /** The protocol that it was asked for in. */
+  /** The protocol of the request that made the mapping. */
   readonly by: Protocol
-  /** The text to show to people, in UPnP. */
+  /** The description for people; only UPnP has one. */
   readonly description: string
+  /** The time until the lease expires; infinite for a permanent mapping. */
   readonly left: Duration.Duration
 }
 
 /**
- * What the router was asked:
+ * A request that the router received. Its `name` depends on the protocol.
  *
- * - `Search` (SSDP), with its `target`;
- * - `Description`, the path of another page, or `Connection` when it read nothing (HTTP);
- * - the name of an action (UPnP), with its arguments;
- * - `ExternalAddress`, `Map`, `Unmap` (NAT-PMP), `Announce`, `Map`, `Unmap` (PCP), with their fields;
- * - `UnknownVersion`, of NAT-PMP or PCP, when the router does not speak it.
+ * - SSDP: `Search`, with its `target`.
+ * - HTTP: `Description`, the path of another page, or `Connection` when nothing was read.
+ * - UPnP: the name of the action, with its arguments.
+ * - NAT-PMP: `ExternalAddress`, `Map`, `Unmap`, with their fields.
+ * - PCP: `Announce`, `Map`, `Unmap`, with their fields.
+ * - `UnknownVersion` in NAT-PMP or PCP, when the router does not speak that version.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Request {
+  /** The protocol of the request. */
   readonly protocol: "SSDP" | "HTTP" | Protocol
+  /** The name of the request. */
   readonly name: string
-  /** Milliseconds, as `Clock.currentTimeMillis` says. */
+  /** The time of the request, in milliseconds of `Clock.currentTimeMillis`. */
   readonly time: number
+  /** The fields or arguments of the request, as text. */
   readonly details: Readonly<Record<string, string>>
 }
 
 /**
- * Where searches for routers go: it stands for the multicast group of UPnP, which a test should not talk to. Every router
- * of the segment answers, in the order in which they were made.
+ * The destination of searches for routers. It replaces UPnP's multicast group, which a test should not use. Every
+ * router of the segment answers, in the order of their construction.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Segment {
+  /** The address that searches are sent to. */
   readonly address: NetAddress.InetAddress
+  /** Answers searches: one function for each router, from the text of a search to the texts of its answers. */
   readonly routers: Set<(text: string) => ReadonlyArray<string>>
 }
 
 /**
+ * How a fake router is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Of InternetGatewayDevice and WANIPConnection; 1 by default. */
+  /** The version of InternetGatewayDevice and WANIPConnection; 1 by default. */
   readonly version?: 1 | 2 | undefined
-  /** All by default. A router without any is silent. */
+  /** The protocols that the router speaks; all by default. A router without protocols is silent. */
   readonly protocols?: ReadonlyArray<Protocol> | undefined
-  /** Whether a host can map ports to itself only; true by default. Everybody in a test is 127.0.0.1. */
+  /** Whether a host can map ports only to itself; true by default. In a test every host is 127.0.0.1. */
   readonly secure?: boolean | undefined
-  /** The IPv4 address that it states; 203.0.113.1 by default, which is nobody's (RFC 5737). */
+  /**
+   * The external IPv4 address that the router reports; 203.0.113.1 by default, which is reserved for documentation (RFC
+   * 5737).
+   */
   readonly external?: NetAddress.Ipv4AddressInput | undefined
-  /** The segment that it is on; one of its own by default. */
+  /** The segment that the router is on; a segment of its own by default. */
   readonly segment?: Segment | undefined
 }
 
 /**
+ * A running fake router, and what a test does with it.
+ *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class FakeRouter extends Context.Service<
   FakeRouter,
   {
-    /** Where to search for it. */
+    /** The segment to search for the router. */
     readonly segment: Segment
-    /** The URL of its description. */
+    /** The URL of the router's description. */
     readonly location: string
-    /** Where it takes connections (HTTP). */
+    /** The address of the HTTP server. */
     readonly http: NetAddress.InetAddress
-    /** Where it takes packets of NAT-PMP and PCP. */
+    /** The address of the NAT-PMP and PCP server. */
     readonly natPmp: NetAddress.InetAddress
-    /** The mappings that it has now, in whatever protocol they were asked for. */
+    /** The current mappings of all protocols. */
     readonly mappings: Effect.Effect<ReadonlyArray<Mapping>>
-    /** What it was asked, oldest first; the latest 10,000. */
+    /** The latest 10,000 requests, oldest first. */
     readonly requests: Effect.Effect<ReadonlyArray<Request>>
-    /** Waits until it has dealt with so many requests of that name, one by default, and gives the last of them. */
+    /** Waits until the router has handled `count` requests of that name, 1 by default, and returns the last of them. */
     readonly received: (name: string, count?: number) => Effect.Effect<Request>
-    /** Waits until no connection to it is open. */
+    /** Waits until no HTTP connection is open. */
     readonly idle: Effect.Effect<void>
     /**
-     * Misbehaves from now on, or only so many `times`. Where several ways are possible, it takes the one that it was told
-     * last.
+     * Makes the router misbehave from now on, or only the next `times` times. Where several misbehaviours apply, the
+     * latest one wins.
      */
     readonly misbehave: (misbehaviour: Misbehaviour, times?: number) => Effect.Effect<void>
-    /** Behaves again; what was closed stays closed. */
+    /** Ends every misbehaviour. Sockets that were closed stay closed. */
     readonly behave: Effect.Effect<void>
-    /** Forgets every mapping, counts its epoch from 0, and is controlled at another URL than before. */
+    /** Removes every mapping, resets the epoch to 0 and moves the control URL. */
     readonly restart: Effect.Effect<void>
-    /** It has another external address, as when the provider gives it one. */
+    /** Changes the external address. Fails when the text is not an IPv4 address. */
     readonly setExternal: (address: NetAddress.Ipv4AddressInput) => Effect.Effect<void, NetAddress.NetAddressError>
-    /** Maps this external UDP port to another host, for ever. */
+    /** Maps an external UDP port to another host, permanently. */
     readonly occupy: (externalPort: number) => Effect.Effect<void>
   }
 >()("@qp2p/testkit/FakeRouter") {}
@@ -175,12 +200,13 @@ const optionFields: Fields = {
   )
 }
 
-/** Whoever holds the ports that are occupied. */
+/** The internal address of mappings that `occupy` makes. */
 const neighbour = "192.0.2.200"
 
 /**
- * A segment without routers.
+ * A segment without routers. Fails with `BindError` when no loopback socket can be bound.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -196,8 +222,9 @@ export const makeSegment: Effect.Effect<Segment, BindError, Scope.Scope> = Effec
 })
 
 /**
- * A router that lives as long as the scope, on ports that the system chooses.
+ * A router on ports that the system chooses. It stops when the scope closes.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -293,6 +320,9 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /**
+ * The layer of `make`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

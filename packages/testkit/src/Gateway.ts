@@ -1,6 +1,7 @@
 /**
- * Gateways with a network of their own behind them: home routers, and what providers put in front of those.
+ * NAT gateways with a private network behind them: home routers, and the carrier-grade NATs of providers.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
@@ -9,67 +10,77 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type { Nat, NatKind as Kind } from "./internal/network/nat.ts"
 
 /**
- * What a gateway does to a socket behind it, in the terms of RFC 3489, section 5. All but `Symmetric` show a socket to
- * everybody at the same port, the socket's own if it is free.
+ * How a gateway translates and filters, in the terms of RFC 3489, section 5. All kinds but `Symmetric` map an internal
+ * socket to one external port for all peers: the socket's own port if it is free.
  *
- * - `FullCone`: once the socket has sent anything, everybody can send to it.
+ * - `FullCone`: once the internal socket has sent a packet, every host can send to it.
  * - `AddressRestricted`: only hosts that it has sent to can.
  * - `PortRestricted`: only sockets that it has sent to can.
- * - `Symmetric`: likewise, and each of them sees it at another port. No peer learns a port that works for others.
+ * - `Symmetric`: as `PortRestricted`, and each peer sees another external port, so no peer learns a port that works for
+ *   others.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type NatKind = Kind
 
 /**
+ * How a gateway is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** The address that it is seen at from outside. */
+  /** The external IP address. */
   readonly address: string | NetAddress.IpAddress
-  /** `PortRestricted` by default, the most common kind. */
+  /** The kind of NAT; `PortRestricted` by default, the most common kind. */
   readonly kind?: NatKind | undefined
-  /** The gateway that it is itself behind. */
+  /** The gateway that this one is behind; by default it is in the public network. */
   readonly behind?: Gateway | undefined
   /**
-   * How long a socket's port stays open after the last packet out; 2 minutes by default, the least that RFC 4787,
-   * section 4.3, allows. Many real ones take 30 seconds.
+   * How long a mapping lives after the last outbound packet; 2 minutes by default, the minimum of RFC 4787, section
+   * 4.3. Many real gateways use 30 seconds.
    */
   readonly mappingLifetime?: Duration.Input | undefined
-  /** Whether sockets behind it reach each other at its outer address (RFC 4787, section 6). True by default. */
+  /** Whether internal sockets reach each other at the external address (RFC 4787, section 6); true by default. */
   readonly hairpinning?: boolean | undefined
 }
 
 /**
- * A gateway on the network. `TestPortMapper.layerHost` opens ports on it.
+ * A gateway on the network. `TestPortMapper.layerHost` maps ports on it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Gateway {
-  /** Where it is seen now. */
+  /** The current external address. */
   readonly address: NetAddress.IpAddress
+  /** How the gateway translates and filters. */
   readonly kind: NatKind
   /**
-   * Forgets every port that is open, as after a loss of power: until a socket behind it sends again, nothing gets in.
-   * Peers see a symmetric gateway's next packets come from other ports, and any gateway's from another address if one is
-   * given.
+   * Drops every mapping, as after a power failure: nothing gets in until an internal socket sends again. With an
+   * `address`, the external address changes too. Peers see the next packets of a symmetric gateway come from other
+   * ports, and those of any gateway from the new address. Fails when the text is not an IP address.
    */
   readonly restart: (address?: string | NetAddress.IpAddress) => Effect.Effect<void, NetAddress.NetAddressError>
-  /** What it knows. */
+  /** The gateway's translation tables. */
   readonly nat: Nat
 }
 
 /**
- * A host on the network, in the public part of it or behind a gateway. Two hosts behind different gateways may have the
- * same address; what is said of an address then holds for both.
+ * A host on the network, in its public part or behind a gateway. Two hosts behind different gateways may have the same
+ * address; a rule for an address then applies to both.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Host {
+  /** The host's IP address, in its own network. */
   readonly address: string | NetAddress.IpAddress
+  /** The gateway that the host is behind; by default it is in the public network. */
   readonly gateway?: Gateway | undefined
 }

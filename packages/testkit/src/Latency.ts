@@ -1,6 +1,7 @@
 /**
- * How long packets are on their way: always the same time, or times drawn from the seed of the network.
+ * How long packets are in flight: a constant time, or times drawn with the network's seed.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { type Check, duration, func, InvalidArgument, ofValue } from "@qp2p/core/InvalidArgument"
@@ -10,26 +11,32 @@ import * as Predicate from "effect/Predicate"
 const TypeId = "~@qp2p/testkit/Latency"
 
 /**
- * Draws times. They are rounded up to whole milliseconds, so that a test's clock has fewer of them to visit.
+ * A distribution of latencies. Drawn times are rounded up to whole milliseconds, so that a `TestClock` has fewer times
+ * to visit.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Distribution {
   readonly [TypeId]: typeof TypeId
-  /** Milliseconds; `random` draws from 0 to 1, 1 excluded. */
+  /** Draws a latency in milliseconds, 0 or more. `random` yields numbers from 0 up to but not including 1. */
   readonly sample: (random: () => number) => number
 }
 
 /**
+ * A latency: a constant duration, or a distribution.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Input = Duration.Input | Distribution
 
 /**
- * A distribution of your own: `sample` yields milliseconds, and what is not more than 0 counts as 0.
+ * A custom distribution. `sample` yields milliseconds; a value that is not greater than 0 counts as 0.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -39,14 +46,14 @@ export const make = (sample: (random: () => number) => number): Distribution =>
     sample: (random) => {
       const drawn: unknown = sample(random)
       const time = typeof drawn === "number" ? Math.ceil(drawn) : 0
-      // Neither less than 0 nor what is no number at all.
+      // Neither negative nor NaN.
       return time > 0 ? time : 0
     }
   }
 
 /**
- * What callers without types get instead of a result, if an argument is wrong. `setLatency` fails with it when it is
- * handed on.
+ * The `InvalidArgument` that callers without types get in place of a result. `setLatency` fails with it when it is
+ * passed on.
  */
 const misuse = (given: Readonly<Record<string, readonly [value: unknown, check: Check]>>): undefined => {
   for (const [name, [value, check]] of Object.entries(given)) {
@@ -57,8 +64,9 @@ const misuse = (given: Readonly<Record<string, readonly [value: unknown, check: 
 }
 
 /**
- * Each time between the two is as likely as any other.
+ * Uniformly distributed times between `shortest` and `longest`.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -70,8 +78,9 @@ export const uniform = (shortest: Duration.Input, longest: Duration.Input): Dist
 }
 
 /**
- * Times around a mean: two thirds of them are within one deviation of it.
+ * Normally distributed times: two thirds of them are within one `deviation` of `mean`. Negative times count as 0.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -79,14 +88,15 @@ export const normal = (mean: Duration.Input, deviation: Duration.Input): Distrib
   const wrong = misuse({ mean: [mean, duration], deviation: [deviation, duration] })
   if (wrong !== undefined) return wrong
   const [middle, spread] = [millis(mean), millis(deviation)]
-  // Box and Muller's transform; 1 - u because the logarithm of 0 is not a number.
+  // The Box-Muller transform; 1 - u because the logarithm of 0 is not finite.
   return make((random) => middle + spread * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()))
 }
 
 /**
- * Mostly not much more than the shortest, and rarely very long: what queues on the way do. `extra` is the mean of what
- * comes on top.
+ * Exponentially distributed times, as queues on the way cause them: mostly little more than `shortest`, and rarely very
+ * long. `extra` is the mean of what is added to `shortest`.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -98,8 +108,9 @@ export const exponential = (shortest: Duration.Input, extra: Duration.Input): Di
 }
 
 /**
- * What `input` means, with its draws from `random`: a function that yields milliseconds.
+ * Turns a latency into a function that yields milliseconds, drawing from `random`.
  *
+ * @stability unstable
  * @category getters
  * @since 0.1.0
  */
@@ -113,6 +124,9 @@ export const sampler = (input: Input, random: () => number): (() => number) => {
 }
 
 /**
+ * Whether a value is a `Distribution`.
+ *
+ * @stability unstable
  * @category guards
  * @since 0.1.0
  */

@@ -1,13 +1,14 @@
 /**
  * A network without sockets, for tests.
  *
- * Everything in it happens on Effect's clock: `TestClock.adjust` drives latency and timeouts, and what takes no time
- * happens as soon as the scheduler turns. The same program with the same seed gets the same order of events each time.
+ * Everything on it happens on Effect's clock: `TestClock.adjust` drives latency and timeouts, and what takes no time
+ * happens as soon as the scheduler turns. The same program with the same seed sees the same order of events each time.
  *
- * Without a latency nothing on the network takes time, but all of it takes turns of the scheduler: a `TestClock.adjust`
- * right after a fork moves the time before the answer has come, and timeouts may fire. With a latency, however small,
- * everything happens when it should.
+ * Without a latency, packets take no time but do take turns of the scheduler: a `TestClock.adjust` right after a fork
+ * moves the clock before the answer has arrived, and timeouts may fire. With any latency above 0, everything happens at
+ * its time.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { ofOptions, untyped } from "@qp2p/core/InvalidArgument"
@@ -25,40 +26,49 @@ import * as Timeline from "./internal/network/timeline.ts"
 import type { NetworkControl, Place, Places } from "./NetworkControl.ts"
 
 /**
- * The network that the sockets of `MemoryTransport` share, and what a test does to it. `heal` also undoes `refuse`.
- * Packets that a partition or a gateway keeps back are sent again after 1 second, 2, 4 and so on, and at once when the
- * network is healed or mended: a connection that has not timed out by then goes on.
+ * The network that the sockets of `MemoryTransport` share, and what a test does to it.
  *
+ * `heal` also undoes `refuse`. Packets that a partition or a gateway drops are sent again after 1, 2, 4 and so on
+ * seconds, and at once on `heal` and `mend`: a connection that has not timed out by then continues.
+ *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class MemoryNetwork extends Context.Service<
   MemoryNetwork,
   NetworkControl & {
-    /** Dials to these fail after one round trip, with `TransportError` code 2 (CONNECTION_REFUSED). */
+    /**
+     * Makes dials to these places fail after one round trip, with `TransportError` code 2 (CONNECTION_REFUSED, RFC
+     * 9000, section 20.1).
+     */
     readonly refuse: (places: Places) => Effect.Effect<void, NetAddress.NetAddressError>
     /**
-     * Every connection between the two is lost at `local`, whose owner hears `TransportClosed` with code 1
-     * (INTERNAL_ERROR). `peer` is told nothing and finds out by its idle timeout.
+     * Breaks every connection between the two places at `local`, whose owner sees `TransportClosed` with code 1
+     * (INTERNAL_ERROR). `peer` is not told, and finds out by its idle timeout.
      */
     readonly kill: (local: Place, peer: Place) => Effect.Effect<void, NetAddress.NetAddressError>
-    /** What `MemoryTransport` sends its packets on. */
+    /** The wire that `MemoryTransport` sends its packets on. */
     readonly wire: MemoryWire
   }
 >()("@qp2p/testkit/MemoryNetwork") {}
 
 /**
+ * How a memory network is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Decides what is drawn at random: latencies with a distribution. 0 by default. */
+  /** The seed of everything that is drawn at random: latencies with a distribution. 0 by default. */
   readonly seed?: string | number | undefined
 }
 
 /**
- * A network with nothing on it. It stops when the scope closes.
+ * A network without sockets. It stops when the scope closes.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -77,7 +87,7 @@ export const makeWith = Effect.fnUntraced(function* (
       }),
     kill: (local, peer) =>
       Effect.map(Effect.all([control.namesOf(local), control.namesOf(peer)]), ([[from], [to]]) => {
-        // Whoever hears of it may dial anew at once, and that dial is none of these.
+        // The owner of a lost connection may dial again at once, and that dial must not be lost too.
         const links = Array.from(wire.links)
         for (const link of links) if (isAt(link.from.place, from!) && isAt(link.to, to!)) link.kill()
       }),
@@ -86,8 +96,9 @@ export const makeWith = Effect.fnUntraced(function* (
 })
 
 /**
- * `makeWith` without options.
+ * The same as `makeWith` with the default options.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -96,6 +107,7 @@ export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> =
 /**
  * A network of its own. Endpoints that are to reach each other must share one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -103,8 +115,9 @@ export const layerWith = (options: Options): Layer.Layer<MemoryNetwork> =>
   Layer.effect(MemoryNetwork, makeWith(options))
 
 /**
- * `layerWith` without options.
+ * The same as `layerWith` with the default options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

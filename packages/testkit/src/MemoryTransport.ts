@@ -2,10 +2,11 @@
  * A `Transport` without sockets, for tests.
  *
  * It keeps the contract of `Transport`: handshakes that take a round trip, ordered streams with flow control, stream
- * credit and priorities, acknowledgements, keep-alive and idle timeouts. A connection counts as idle from the last packet
- * heard. Windows are fixed: 256 KiB a stream, 256 KiB under way in a connection, 1,024 streams. `maxSendRate` and
- * `stallTimeout` are not modelled.
+ * credit and priorities, acknowledgements, keep-alive and idle timeouts. The idle timeout counts from the last packet
+ * received. The windows are fixed: 256 KiB for a stream, 256 KiB in flight on a connection, 1,024 streams.
+ * `maxSendRate` and `stallTimeout` are not modelled.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { unbindable, undiallable } from "@qp2p/core/Address"
@@ -43,7 +44,7 @@ const refusals = {
   AddressNotAvailable: "the address is not one of this machine"
 } as const
 
-/** Answers `dialler` that it is refused where it has come to. */
+/** Tells `dialler`, whose dial arrived in `realm`, that it is refused. */
 const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
   const { remoteAddress: peer, link } = dialler
   const error = new TransportError({ peer, code: connectionRefused, detail: "connection refused" })
@@ -52,7 +53,7 @@ const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, sourc
   back.close()
 }
 
-/** Why `peer` cannot be dialled from `port`, if so. */
+/** Why `peer` cannot be dialled from `port`; undefined when it can. */
 const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
   const detail = undiallable(peer)
@@ -64,7 +65,7 @@ const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionErro
   return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
 }
 
-/** Whether a socket with these limits has no room for another connection with this host. */
+/** Whether a socket's limits leave no room for another connection with this host. */
 const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
   if (unread > options.unreadBuffer / 2) return true
   let fromThere = 0
@@ -149,9 +150,10 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
   })
 
 /**
- * Binds sockets on the network given. Port 0 counts up from 49152 for each address; a wildcard address is reached as the
- * loopback address of its family.
+ * Binds sockets on the given network. Port 0 stands for the next free port, from 49152 for each address. A wildcard
+ * address is reached at the loopback address of its family.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -161,9 +163,10 @@ export const make: Effect.Effect<Transport["Service"], never, MemoryNetwork.Memo
 )
 
 /**
- * Binds sockets on one host of the network given: at its address, or at the wildcard address, which means the same. It
- * may be behind a gateway.
+ * Binds sockets on one host of the given network: at its address or at the wildcard address, which are the same there.
+ * The host may be behind a gateway.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -175,16 +178,18 @@ export const makeHost = Effect.fnUntraced(function* (
 })
 
 /**
- * On a network that the program has already, usually to share it or to break it.
+ * The transport on a network that the program provides, usually to share it or to break it.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Transport, never, MemoryNetwork.MemoryNetwork> = Layer.effect(Transport, make)
 
 /**
- * `makeHost` as a layer.
+ * The layer of `makeHost`.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -194,8 +199,9 @@ export const layerHost = (
   Layer.effect(Transport, makeHost(host))
 
 /**
- * With a network of its own, for the test to get at.
+ * The transport together with a new network, which the test can use too.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -204,8 +210,9 @@ export const layerNetworkWith = (
 ): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> => Layer.provideMerge(layer, MemoryNetwork.layerWith(options))
 
 /**
- * `layerNetworkWith` without options.
+ * The same as `layerNetworkWith` with the default options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,13 +1,14 @@
 /**
- * A bad network under the real QUIC driver.
+ * A lossy network under the real QUIC driver.
  *
- * Its sockets are `DatagramSocket`s in memory: no port of the machine is used, and datagrams are lost, doubled, overtaken
- * and damaged as the test says and the seed decides. QUIC itself runs as it does in production.
+ * Its sockets are `DatagramSocket`s in memory: no port of the machine is used. Datagrams are lost, duplicated,
+ * reordered and corrupted as the test asks and the seed decides. QUIC itself runs as in production.
  *
  * Tests with it are live (`it.live`): the QUIC implementation reads the system's clock for loss recovery and idle
- * timeouts, and `TestClock` does not move that. For the same reason the seed decides what happens to the first, the
- * second and the hundredth datagram, and not which datagram comes first: two runs are alike and not the same.
+ * timeouts, which `TestClock` does not move. For the same reason the seed decides the fate of the first, the second and
+ * the hundredth datagram, but not which datagram comes first: two runs are similar and not identical.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import {
@@ -43,84 +44,101 @@ import type * as Latency from "./Latency.ts"
 import type { Direction, NetworkControl, Places } from "./NetworkControl.ts"
 
 /**
- * What becomes of datagrams. Each probability is from 0 to 1, and 0 by default.
+ * The faults that datagrams meet. Each probability is from 0 to 1, and 0 by default.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Faults {
-  /** It vanishes. */
+  /** The probability that a datagram is lost. */
   readonly loss?: number | undefined
-  /** It comes twice. */
+  /** The probability that a datagram arrives twice. */
   readonly duplication?: number | undefined
-  /** It takes longer, by up to `reorderingDelay`, so that later ones overtake it. */
+  /** The probability that a datagram is delayed by up to `reorderingDelay`, so that later ones overtake it. */
   readonly reordering?: number | undefined
-  /** 10 milliseconds by default. */
+  /** The longest extra delay of a reordered datagram; 10 milliseconds by default. */
   readonly reorderingDelay?: Duration.Input | undefined
-  /** One of its bits is flipped. */
+  /** The probability that one bit of a datagram is flipped. */
   readonly corruption?: number | undefined
-  /** Payloads with more bytes than this vanish: 65,507 by default. QUIC needs 1,200. */
+  /**
+   * The maximum payload in bytes, 65,507 by default; larger datagrams are lost. QUIC needs 1,200 (RFC 9000, section
+   * 14).
+   */
   readonly mtu?: number | undefined
 }
 
 /**
+ * How a simulated network is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options extends Faults {
-  /** Decides everything that is drawn. 0 by default. */
+  /** The seed of everything that is drawn at random. 0 by default. */
   readonly seed?: string | number | undefined
+  /** The one-way latency; 0 by default. */
   readonly latency?: Latency.Input | undefined
-  /** Bytes a second from each socket to each other one. */
+  /** The bandwidth from each socket to each other one, in bytes per second; infinite by default. */
   readonly bandwidth?: number | undefined
 }
 
 /**
- * How many datagrams there were, and what became of them.
+ * The number of datagrams, by what happened to them.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Counts {
+  /** Datagrams that sockets sent. */
   readonly sent: number
+  /** Datagrams that arrived at a socket, duplicates included. */
   readonly delivered: number
   /**
-   * By `loss`, or because of a partition, a gateway, `mtu`, or a queue in front of a narrow way that was full; or they
-   * came to where nobody is.
+   * Datagrams that were dropped: by `loss`, a partition, a gateway, `mtu` or a full queue, or because no socket was
+   * bound at the destination.
    */
   readonly lost: number
+  /** Datagrams that were sent twice. */
   readonly duplicated: number
+  /** Datagrams that were delayed for reordering. */
   readonly reordered: number
+  /** Datagrams in which a bit was flipped. */
   readonly corrupted: number
 }
 
 /**
  * The network that the sockets of `layerTransport` share, and what a test does to it.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class SimulatedNetwork extends Context.Service<
   SimulatedNetwork,
   NetworkControl & {
-    /** For datagrams sent from now on. What is left out stays as it is. */
+    /** Changes the faults of datagrams that are sent from now on. A missing fault keeps its setting. */
     readonly setFaults: (faults: Faults, direction?: Direction) => Effect.Effect<void, NetAddress.NetAddressError>
     /**
-     * Sockets there are seen at another port by everybody from now on, as behind a NAT that has forgotten them, and
-     * nothing that is sent to the port of before arrives.
+     * Gives the sockets there another external port, as a NAT does that has lost its mappings: all peers see the new
+     * port, and packets to the former one are dropped.
      */
     readonly rebind: (places: Places) => Effect.Effect<void, NetAddress.NetAddressError>
+    /** The number of datagrams so far, by what happened to them. */
     readonly counts: Effect.Effect<Counts>
-    /** Makes sockets for `QuicheTransport.layer`, on a machine that has every address. */
+    /** Opens sockets for `QuicheTransport.layer`, on a host that has every address. */
     readonly openSocket: (address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>
-    /** What the sockets send their datagrams on. */
+    /** The wire that the sockets send their datagrams on. */
     readonly wire: SimulatedWire
   }
 >()("@qp2p/testkit/SimulatedNetwork") {}
 
 /**
- * A network with nothing on it. It stops when the scope closes.
+ * A network without sockets. It stops when the scope closes.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -136,7 +154,7 @@ export const make = Effect.fnUntraced(function* (
     )
   const wire = new SimulatedWire(yield* Timeline.make, yield* draws("latencies"), yield* draws("faults"))
   const steering = control.make(wire, () => {})
-  // Everywhere is no place that could be wrong.
+  // Without a direction no address can be wrong.
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   const everywhere = (set: Effect.Effect<void, NetAddress.NetAddressError>) => set as Effect.Effect<void>
   if (options.latency !== undefined) yield* everywhere(steering.setLatency(options.latency))
@@ -172,7 +190,7 @@ const faultFields: Fields = {
   mtu: optional(atLeast(0))
 }
 
-/** Without what is not said. */
+/** Drops the faults that are not set. */
 const changeOf = ({ corruption, duplication, loss, mtu, reordering, reorderingDelay }: Faults) => ({
   ...(loss === undefined ? {} : { loss }),
   ...(duplication === undefined ? {} : { duplication }),
@@ -185,14 +203,18 @@ const changeOf = ({ corruption, duplication, loss, mtu, reordering, reorderingDe
 })
 
 /**
+ * The layer of `make`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options?: Options): Layer.Layer<SimulatedNetwork> => Layer.effect(SimulatedNetwork, make(options))
 
 /**
- * The QUIC driver on the network that the program has, on a machine that has every address.
+ * The QUIC driver on the network that the program provides, on a host that has every address.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -204,9 +226,10 @@ export const layerTransport: Layer.Layer<Transport, never, SimulatedNetwork> = L
 )
 
 /**
- * The QUIC driver on one host of the network, at its address or at the wildcard address, which means the same. It may be
- * behind a gateway.
+ * The QUIC driver on one host of the network, at its address or at the wildcard address, which are the same there. The
+ * host may be behind a gateway.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

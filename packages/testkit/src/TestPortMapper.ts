@@ -1,11 +1,12 @@
 /**
- * A `PortMapper` for tests: it records what it is asked, grants ports, fails as told, and lets leases end on Effect's
+ * A `PortMapper` for tests: it records its calls, grants ports, fails on request, and lets leases expire on Effect's
  * clock.
  *
- * It keeps the contract of `PortMapper`: a mapping is renewed at half its lease while its scope lives and removed when the
- * scope closes. A renewal that fails is tried again at the next half; a mapping that nobody renews ends with its lease.
- * The status of each mapping says so, and says `Lost` at once when the mapper is told to forget.
+ * It keeps the contract of `PortMapper`: a mapping is renewed at half its lease while its scope is open, and removed
+ * when the scope closes. A renewal that fails is repeated after another half; a mapping that is not renewed ends with
+ * its lease. The mapping's status reports this, and is `Lost` at once when the mapper is told to `forget`.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { Failed, Lost, Mapped, type MappingStatus, Remapped, Renewing } from "@qp2p/core/MappingStatus"
@@ -51,60 +52,74 @@ import { type Place, placeAt, placeOf } from "./internal/network/place.ts"
 import { Realm } from "./internal/network/realm.ts"
 
 /**
- * One thing that the mapper was asked or did by itself, and what came of it.
+ * A call of the mapper, or something that it did by itself, and the result.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Call {
+  /** What was done. */
   readonly action: "map" | "renew" | "unmap"
-  /** Milliseconds, as `Clock.currentTimeMillis` says. */
+  /** The time of the call, in milliseconds of `Clock.currentTimeMillis`. */
   readonly time: number
+  /** The internal address of the mapping. */
   readonly internal: NetAddress.InetAddress
-  /** What was granted or removed. */
+  /** The external address that was granted or removed, or the error. */
   readonly result: Result.Result<NetAddress.InetAddress, PortMapperError>
 }
 
 /**
- * A port that the gateway forwards: packets to `external` arrive at `internal`.
+ * A forwarded port: packets to `external` arrive at `internal`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Forwarding {
+  /** The address that packets are forwarded to. */
   readonly internal: NetAddress.InetAddress
+  /** The address that packets are sent to. */
   readonly external: NetAddress.InetAddress
 }
 
 /**
+ * What a test does with the port mapper.
+ *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class TestPortMapper extends Context.Service<
   TestPortMapper,
   {
-    /** Oldest first; the latest 10,000. */
+    /** The latest 10,000 calls, oldest first. */
     readonly calls: Effect.Effect<ReadonlyArray<Call>>
-    /** The mappings that the gateway has now, whoever asked for them, with the internal addresses as it knows them. */
+    /** The current mappings of all callers, with the internal addresses that the gateway knows. */
     readonly mappings: Effect.Effect<ReadonlyArray<Forwarding>>
-    /** The next `times` calls that map or renew fail with this; 1 by default. */
+    /** Makes the next `times` calls that map or renew fail with `error`; 1 by default. */
     readonly failNext: (error: PortMapperError, times?: number) => Effect.Effect<void>
-    /** Whoever maps or renews waits this long for an answer; 0 by default. */
+    /** Sets how long a call that maps or renews waits for its answer; 0 by default. */
     readonly setDelay: (delay: Duration.Input) => Effect.Effect<void>
     /**
-     * Removes every mapping, as a router does that restarts, and says so: the statuses are `Lost`. The next renewal gets
-     * it again.
+     * Removes every mapping, as a router does that restarts. Statuses become `Lost`, and the next renewal obtains the
+     * mapping again.
      */
     readonly forget: Effect.Effect<void>
   }
 >()("@qp2p/testkit/TestPortMapper") {}
 
 /**
+ * How the port mapper is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** The address that mappings are granted at; 203.0.113.1 by default, which is nobody's (RFC 5737). */
+  /**
+   * The address that mappings are granted at; 203.0.113.1 by default, which is reserved for documentation (RFC 5737).
+   */
   readonly external?: string | NetAddress.IpAddress | undefined
 }
 
@@ -112,7 +127,7 @@ const defaultExternal = "203.0.113.1"
 
 const callsKept = 10_000
 
-/** Told by a test; more than this is a mistake. */
+/** The maximum of `times`: more is a mistake in the test. */
 const mostFailures = 1_000_000
 
 const portMapperError = check("must be a PortMapperError", Schema.is(PortMapperErrors))
@@ -123,7 +138,7 @@ const mapFields: Fields = {
   lease: check("must be a Duration", Duration.isDuration)
 }
 
-/** What of a gateway a mapper needs, and how an internal address is found on it. */
+/** The part of a gateway that a mapper uses, and how it translates an internal address. */
 interface Router {
   readonly nat: Nat
   readonly placeOf: (internal: NetAddress.InetAddress) => Place
@@ -165,7 +180,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
       return Effect.fromResult(result)
     })
 
-  /** What to do, for each mapping that somebody has, when the gateway has forgotten it. */
+  /** Reports the loss of each mapping, when the gateway has forgotten it. */
   const kept = new Set<Effect.Effect<void>>()
   const gateway = NetAddress.formatIp(nat.address)
 
@@ -192,7 +207,7 @@ const make = Effect.fnUntraced(function* (router: Router) {
     return mapping
   })
 
-  /** Publishes what becomes of a mapping that was just granted. What is lost stays so until it is granted again. */
+  /** Publishes the status of a mapping after its grant. A lost mapping stays `Lost` until it is granted again. */
   const keep = Effect.fnUntraced(function* (
     status: SubscriptionRef.SubscriptionRef<MappingStatus>,
     lease: Duration.Duration,
@@ -279,8 +294,10 @@ const make = Effect.fnUntraced(function* (router: Router) {
 })
 
 /**
- * A mapper without a network: it grants the port that is wished for, or the internal one, or the next that is free.
+ * A mapper without a network: it grants the requested port, or the internal one, or the next that is free. Fails when
+ * `external` is not an IP address.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -307,8 +324,9 @@ export const layer = (options: Options = {}): Layer.Layer<PortMapper | TestPortM
   )
 
 /**
- * Opens ports on the gateway that `host` is behind.
+ * A mapper that opens ports on the gateway that `host` is behind.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -322,7 +340,7 @@ export const layerHost = (
       const own = yield* ipFrom(host.address)
       return yield* make({
         nat: host.gateway.nat,
-        // A socket that is bound to every address of its host is reached at the one that the gateway knows.
+        // A socket that is bound to every address of its host is reached at the address that the gateway knows.
         placeOf: ({ address, port }) => placeAt(NetAddress.isUnspecified(address) ? own : address, port)
       })
     })

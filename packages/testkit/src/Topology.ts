@@ -1,10 +1,12 @@
 /**
- * Endpoints that belong together, as layers.
+ * Layers of connected endpoints.
  *
- * The endpoints live as long as the layer, on the `Transport` that it is given: in memory or on real sockets. A layer is
- * built when everything in it is connected, which takes round trips. With latency under `TestClock` somebody has to move
- * the clock meanwhile: build first and set the latency then, or fork what needs the layer and adjust the clock beside it.
+ * The endpoints live as long as the layer, on the `Transport` that the program provides: in memory or on real sockets.
+ * A layer is built when all its connections are made, which takes round trips. With a latency under `TestClock`, the
+ * clock must move meanwhile: build the layer first and set the latency then, or fork the program that needs the layer
+ * and adjust the clock beside it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { BootstrapError } from "@qp2p/core/Bootstrap"
@@ -26,69 +28,96 @@ import type * as Scope from "effect/Scope"
 
 type Service = Endpoint.Endpoint["Service"]
 
-/** Dials of a mesh at once. */
+/** How many dials of a mesh run at the same time. */
 const concurrentDials = 16
 
 /**
+ * Options of every topology.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
   /**
-   * Where the endpoint with this index listens, from 0 on. `"127.0.0.1:0"` by default, which suits `MemoryTransport` and
-   * real sockets. The others dial what it is bound to, so it must not be a wildcard.
+   * The address that the endpoint with this index (from 0) binds; `"127.0.0.1:0"` by default, which works for
+   * `MemoryTransport` and for real sockets. The other endpoints dial the bound address, so it must not be a wildcard.
    */
   readonly address?: ((index: number) => NetAddress.InetAddressInput) | undefined
-  /** For each of the endpoints. */
+  /** The configuration of each endpoint. */
   readonly config?: EndpointConfig.Input | undefined
 }
 
 /**
+ * Options of topologies with a size.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SizedOptions extends Options {
+  /** The number of leaves or members. */
   readonly size: number
 }
 
 /**
- * What the layers need.
+ * The services that the layers need.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Requirements = Transport | PortMapper
 
 /**
- * Two endpoints that have not met yet: indices 0 and 1.
+ * Two endpoints that are not connected yet: indices 0 and 1.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
-export class Pair extends Context.Service<Pair, { readonly one: Service; readonly two: Service }>()(
-  "@qp2p/testkit/Topology/Pair"
-) {}
+export class Pair extends Context.Service<
+  Pair,
+  {
+    /** The endpoint with the index 0. */
+    readonly one: Service
+    /** The endpoint with the index 1. */
+    readonly two: Service
+  }
+>()("@qp2p/testkit/Topology/Pair") {}
 
 /**
- * A hub, index 0, and leaves, from 1 on. Each leaf has the hub as its contact and a connection with it.
+ * A hub, index 0, and leaves, from index 1. Each leaf has the hub as its contact and a connection with it.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
-export class Star extends Context.Service<Star, { readonly hub: Service; readonly leaves: ReadonlyArray<Service> }>()(
-  "@qp2p/testkit/Topology/Star"
-) {}
+export class Star extends Context.Service<
+  Star,
+  {
+    /** The endpoint with the index 0. */
+    readonly hub: Service
+    /** The other endpoints, in the order of their indices. */
+    readonly leaves: ReadonlyArray<Service>
+  }
+>()("@qp2p/testkit/Topology/Star") {}
 
 /**
- * Endpoints of which every two have one connection. The one with the higher index dialled, so the other finds it among
- * its incoming connections.
+ * Endpoints of which every two share one connection. The endpoint with the higher index dialled it, so the other one
+ * finds it among its incoming connections.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
-export class Mesh extends Context.Service<Mesh, { readonly endpoints: ReadonlyArray<Service> }>()(
-  "@qp2p/testkit/Topology/Mesh"
-) {}
+export class Mesh extends Context.Service<
+  Mesh,
+  {
+    /** The endpoints, in the order of their indices. */
+    readonly endpoints: ReadonlyArray<Service>
+  }
+>()("@qp2p/testkit/Topology/Mesh") {}
 
 const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
   Effect.suspend(() => {
@@ -108,7 +137,7 @@ const optionFields: Fields = { address: optional(func), config: () => undefined 
 
 const size = integer(0, 100_000)
 
-/** Nothing is started with options that are not acceptable. */
+/** Checks the options before an endpoint starts. */
 const checked = (options: unknown, fields: Fields): Effect.Effect<void, EndpointConfigError> => {
   const wrong = ofRecord("", options, fields)
   if (wrong === undefined) return Effect.void
@@ -125,6 +154,9 @@ const endpoint = (
   )
 
 /**
+ * Two endpoints that are not connected yet.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -138,9 +170,10 @@ export const layerPair = (options: Options = {}): Layer.Layer<Pair, EndpointErro
   )
 
 /**
- * A star with `size` leaves, which start one after the other. Fails when the hub does not answer one of them. When the
- * hub verified a leaf it dialled it, so the leaf has an incoming connection to tell of, and its end.
+ * A star with `size` leaves, which start one after the other. Fails when the hub does not answer one of them. The hub
+ * dials a leaf to verify it, so the leaf has reports of that incoming connection and of its end.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -156,7 +189,7 @@ export const layerStar = (
       for (let index = 1; index <= options.size; index++) {
         const leaf = yield* endpoint(options, index, [hub.localAddress])
         if (Option.isNone(leaf.bootstrapContact)) {
-          // An endpoint starts without a contact rather than not at all; this finds out why there is none.
+          // An endpoint starts even without a contact; this dial reports why there is none.
           yield* leaf.connectTo(hub.localAddress)
           yield* leaf.bootstrap()
         }
@@ -190,9 +223,10 @@ const failsWhenLost = (connection: Connection) =>
   )
 
 /**
- * A mesh of `size` endpoints. Built when both ends of every connection have it; fails when a dial does, or when a
- * connection is lost before that.
+ * A mesh of `size` endpoints. It is built when both ends of every connection have it. Fails when a dial fails, or when
+ * a connection is lost before that.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -209,7 +243,7 @@ export const layerMesh = (options: SizedOptions): Layer.Layer<Mesh, EndpointErro
       const connections = yield* Effect.forEach(dials, ({ from, to }) => from.connectTo(to.localAddress), {
         concurrency: concurrentDials
       })
-      // Not asked of the acceptors: what waits in their queues is for the test to take.
+      // The acceptors' queues are not read: what they hold is for the test to take.
       const complete = Effect.forEach(members, (member) => member.everyone, { discard: true })
       yield* Effect.raceAllFirst([complete, ...connections.map(failsWhenLost)])
       return { endpoints }

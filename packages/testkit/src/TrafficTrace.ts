@@ -1,5 +1,5 @@
 /**
- * Everything that happens on a transport, line by line, for a test that fails.
+ * Writes everything that happens on a transport, line by line, for a test that fails.
  *
  * ```text
  * 00:00:00.000  10.0.0.1:1 → 10.0.0.2:2  dial 1
@@ -13,14 +13,15 @@
  * 00:00:00.080  10.0.0.1:1 ← 10.0.0.2:2  #1 out1 acknowledged
  * ```
  *
- * A line has the time since the trace began, on Effect's clock; the address on whose side it happens; an arrow, to the
- * right for what that side does and to the left for what it is told; and the peer's address as that side knows it. Both
- * ends of a connection have one number where the transport tells that they belong together (`seniority`). Streams are
- * counted at each end, those it opens as `out` and those it is offered as `in`, in the order in which it sees them:
- * `out3` here need not be `in3` there.
+ * A line has the time since the trace began, on Effect's clock; the address of the side where the event happens; an
+ * arrow, to the right for what that side does and to the left for what it is told; and the peer's address as that side
+ * knows it. Both ends of a connection have the same number if the transport reports their `seniority`. Streams are
+ * numbered at each end in the order in which that end sees them, `out` for those it opens and `in` for those it
+ * receives: `out3` here may be another number there.
  *
- * On `MemoryTransport` under `TestClock` the same program gives the same lines.
+ * On `MemoryTransport` under `TestClock` the same program writes the same lines.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { effect, ofOptions, ofValue, optional, text as isText, unless, untyped } from "@qp2p/core/InvalidArgument"
@@ -40,45 +41,51 @@ import * as MemoryNetwork from "./MemoryNetwork.ts"
 import * as MemoryTransport from "./MemoryTransport.ts"
 
 /**
- * How many lines are kept when nothing else is said.
+ * The default of `capacity`: 1,000 lines.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
 export const defaultCapacity = 1_000
 
 /**
+ * How a trace is set up.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Lines that are kept, at least 1; the oldest make room. `defaultCapacity` by default. */
+  /** How many lines are kept, at least 1; the oldest are dropped. `defaultCapacity` by default. */
   readonly capacity?: number | undefined
 }
 
 /**
- * What has happened so far.
+ * The trace so far.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class TrafficTrace extends Context.Service<
   TrafficTrace,
   {
-    /** A line of the test's own, such as `"the hub restarts"`. */
+    /** Adds a line of the test's own, such as `"the hub restarts"`. */
     readonly note: (text: string) => Effect.Effect<void>
-    /** What is kept, oldest first. */
+    /** The lines that are kept, oldest first. */
     readonly lines: Effect.Effect<ReadonlyArray<string>>
-    /** How many lines have made room for later ones. */
+    /** How many older lines were dropped. */
     readonly dropped: Effect.Effect<number>
-    /** What the transports write to. */
+    /** What the traced transports write to. */
     readonly recorder: Recorder
   }
 >()("@qp2p/testkit/TrafficTrace") {}
 
 /**
- * A trace with no lines yet. Its time begins now.
+ * An empty trace. Its time begins now.
  *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */
@@ -104,17 +111,19 @@ export const make = (options?: Options): Effect.Effect<TrafficTrace["Service"]> 
   )
 
 /**
- * A trace by itself, for `layerTransport` and `layerNetwork` to write to: several transports may share one.
+ * A trace without a transport, for `layerTransport` and `layerNetwork`: several transports may share one.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
 export const layerTrace = (options?: Options): Layer.Layer<TrafficTrace> => Layer.effect(TrafficTrace, make(options))
 
 /**
- * The transport given, writing to the trace given. It behaves as before: what it costs is a line for each event, and a
- * copy of each message while it is under way.
+ * The given transport, writing to the given trace. It behaves as before, at the cost of a line for each event and of a
+ * copy of each message in flight.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -127,8 +136,9 @@ export const layerTransport: Layer.Layer<Transport, never, Transport | TrafficTr
 )
 
 /**
- * The network given; what a test does to it is a line in the trace given.
+ * The given network: each operation of a test becomes a line in the given trace.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -142,8 +152,9 @@ export const layerNetwork: Layer.Layer<MemoryNetwork.MemoryNetwork, never, Memor
   )
 
 /**
- * The transport given, and a trace of it.
+ * The given transport, and a new trace of it.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -151,16 +162,18 @@ export const layerWith = (options: Options): Layer.Layer<TrafficTrace | Transpor
   Layer.provideMerge(layerTransport, layerTrace(options))
 
 /**
- * `layerWith` the defaults.
+ * The same as `layerWith` with the default options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<TrafficTrace | Transport, never, Transport> = layerWith({})
 
 /**
- * `MemoryTransport.layerNetworkWith`, and a trace of the traffic and of what the test does to the network.
+ * The layer `MemoryTransport.layerNetworkWith`, and a trace of the traffic and of what the test does to the network.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -182,17 +195,19 @@ export const layerMemoryWith = (
   )
 
 /**
- * `layerMemoryWith` the defaults.
+ * The same as `layerMemoryWith` with the default options.
  *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<TrafficTrace | Transport | MemoryNetwork.MemoryNetwork> = layerMemoryWith({})
 
 /**
- * Prints the trace with `Console.error`, after a line that says how much of it there is. A `TestConsole`, which
- * `it.effect` provides, keeps to itself what it is told: then the process's own console gets it too.
+ * Prints the trace with `Console.error`, after a line with its size. A `TestConsole`, which `it.effect` provides, only
+ * records what it is told: then the process's own console prints the trace too.
  *
+ * @stability unstable
  * @category printing
  * @since 0.1.0
  */
@@ -208,9 +223,10 @@ export const print: Effect.Effect<void, never, TrafficTrace> = Effect.gen(functi
 })
 
 /**
- * Prints the trace when `self` does not succeed: when it fails, when it dies, as of an assertion, and when it is
- * interrupted, as by the time limit of a test.
+ * Prints the trace when `self` does not succeed: when it fails, when it dies, as by a failed assertion, and when it is
+ * interrupted, as by a test's time limit.
  *
+ * @stability unstable
  * @category printing
  * @since 0.1.0
  */

@@ -1,7 +1,8 @@
 /**
- * The modules that run on every JavaScript platform. `SimulatedNetwork`, `FakeRouter` and `TransportConformance` need more,
- * and are imported by their own paths: `@qp2p/testkit/SimulatedNetwork`.
+ * Tools for tests with qp2p that run on every JavaScript platform. `SimulatedNetwork`, `FakeRouter` and
+ * `TransportConformance` need more, and are imported by their own paths: `@qp2p/testkit/SimulatedNetwork`.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 export * as Expect from "./Expect.ts"

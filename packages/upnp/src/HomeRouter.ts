@@ -1,6 +1,7 @@
 /**
- * Maps ports on the home router in whatever protocol it speaks, and says what it speaks.
+ * Maps ports on the home router in the protocols it speaks (PCP, NAT-PMP, UPnP), and reports which of them work.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as PortMapper from "@qp2p/core/PortMapper"
@@ -18,17 +19,24 @@ import * as NatUpnp from "./NatUpnp.ts"
 
 export {
   /**
-   * Where an address of a gateway can be reached from: `Public`, the whole internet; `Private`, a network behind another
-   * gateway (RFC 1918); `Shared`, the network of a provider that translates addresses itself (carrier-grade NAT, RFC
-   * 6598); `Special`, nowhere or not from afar: loopback, link-local, documentation, multicast, reserved (RFC 6890).
+   * Where a gateway's address can be reached from.
    *
+   * - `Public`: the whole internet.
+   * - `Private`: a network behind another gateway (RFC 1918).
+   * - `Shared`: the network of a provider that translates addresses itself (carrier-grade NAT, RFC 6598).
+   * - `Special`: loopback, link-local, documentation, multicast and reserved addresses (RFC 6890), which no packet from
+   *   another network reaches.
+   *
+   * @stability unstable
    * @category models
    * @since 0.1.0
    */
   type Reach,
   /**
-   * Where packets to this address can come from.
+   * Classifies an IPv4 address by where it can be reached from. Without types, an argument that is not an `Ipv4Address`
+   * yields an `InvalidArgument`.
    *
+   * @stability unstable
    * @category getters
    * @since 0.1.0
    */
@@ -36,21 +44,27 @@ export {
 } from "./internal/reach.ts"
 
 /**
- * What to tell the mappers of the two families of protocols.
+ * The options of the port mappers that `layer` combines.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  /** Options for PCP and NAT-PMP. */
   readonly natPmp?: NatPmp.Options | undefined
+  /** Options for UPnP. */
   readonly natUpnp?: NatUpnp.Options | undefined
 }
 
 /**
- * A `PortMapper` for IPv4 home routers: asks in PCP and NAT-PMP first, which take one packet, and then in UPnP. Fails with
- * `NoneMapped`, which says what each of them came to. Options that are not acceptable map nothing: `PortMapperUnsupported`
- * names them.
+ * A `PortMapper` for IPv4 home routers.
  *
+ * It tries PCP and NAT-PMP first, which need one packet, and UPnP second. It fails with `NoneMapped`, which holds the
+ * error of each protocol. With invalid options it maps nothing and fails with `PortMapperUnsupported`, which names the
+ * option.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */
@@ -64,45 +78,59 @@ export const layer = (options?: Options): Layer.Layer<PortMapper.PortMapper> => 
 }
 
 /**
- * What came of asking in one protocol. `by` is the gateway that answered (host and port), none when nobody did; `version` is
- * the type of the service that maps ports, which UPnP alone has.
+ * The result of asking the router in one protocol.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ProtocolReport {
+  /** The protocol that was tried. */
   readonly protocol: "PCP" | "NAT-PMP" | "UPnP"
+  /** The host and port of the gateway that answered; none when no gateway answered. */
   readonly by: Option.Option<string>
+  /** The type of the service that maps ports. Only UPnP has one. */
   readonly version: Option.Option<string>
+  /** The external address, or the reason why the protocol does not work. */
   readonly outcome: Result.Result<ExternalAddress, PortMapperError>
 }
 
 /**
- * The gateway's address outside, and where it can be reached from.
+ * The gateway's external address, and where it can be reached from.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ExternalAddress {
+  /** The address of the gateway's external interface, as the gateway reports it. */
   readonly external: NetAddress.Ipv4Address
+  /** Where `external` can be reached from. */
   readonly reach: Reach
 }
 
 /**
- * What was found out about the home router. `gateway` is that of the default route, or the one that the options name.
+ * The result of `diagnose`.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Diagnosis {
+  /** The gateway of the default route, or the one that the options name; none when there is no default route. */
   readonly gateway: Option.Option<NetAddress.Ipv4Address>
+  /** One report for each protocol: PCP, NAT-PMP, UPnP. */
   readonly protocols: ReadonlyArray<ProtocolReport>
 }
 
 /**
- * Asks the home router for its external address in PCP, NAT-PMP and UPnP, in all of them at once, within 4 s. PCP has no
- * question for that: it is asked to map a port that nobody listens on, which is removed at once. Nothing else changes.
+ * Asks the home router for its external address in PCP, NAT-PMP and UPnP at the same time. Takes at most 4 s and never
+ * fails: errors are in the reports.
  *
+ * PCP has no request for the external address (RFC 6887), so `diagnose` maps a port on which nothing listens and
+ * removes the mapping at once. The router is otherwise left unchanged.
+ *
+ * @stability unstable
  * @category constructors
  * @since 0.1.0
  */

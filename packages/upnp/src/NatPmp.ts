@@ -1,6 +1,7 @@
 /**
- * Maps ports on the home router through PCP and NAT-PMP.
+ * Maps ports on the home router through PCP (RFC 6887) and NAT-PMP (RFC 6886).
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { PortMapper } from "@qp2p/core/PortMapper"
@@ -10,28 +11,36 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as mapper from "./internal/natpmp/mapper.ts"
 
 /**
- * Which gateway to ask and how long to wait for it. `gateway` is its IPv4 address (that of the default route by
- * default), `requestTimeout` how long it may take to make, renew or refuse a mapping, all packets together (3 s by
- * default), `retryInterval` how long the first packet of a request waits for its answer before it is sent again (250 ms
- * by default); each one after it waits twice as long, and nine are sent at most.
+ * Which gateway to ask, and how long to wait for its answers.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  /** The gateway's IPv4 address. The default is the gateway of the default route. */
   readonly gateway?: NetAddress.Ipv4AddressInput | undefined
+  /**
+   * How long making, renewing or removing a mapping may take, retransmissions included: more than 0, 3 s by default.
+   */
   readonly requestTimeout?: Duration.Input | undefined
+  /**
+   * How long the first packet of a request waits for its answer before it is sent again: more than 0, 250 ms by
+   * default. Each further wait is twice as long, and a request is sent at most nine times (RFC 6886, section 3.1).
+   */
   readonly retryInterval?: Duration.Input | undefined
 }
 
 /**
- * A `PortMapper` for IPv4 gateways that speak PCP (RFC 6887) or NAT-PMP (RFC 6886): PCP is asked for first, and NAT-PMP
- * when the gateway answers in it that it knows no other. A lease is asked for in whole seconds, from 1 second to a week,
- * renewed when half of what was granted has passed, made again as soon as an answer of the gateway shows that it has
- * lost its mappings, and removed when the scope closes. The gateway may grant another external port than the one wished
- * for. An unspecified internal address (`0.0.0.0`) is the address from which the gateway is reached. IPv6 fails with
- * `PortMapperUnsupported`.
+ * A `PortMapper` for IPv4 gateways that speak PCP (RFC 6887) or NAT-PMP (RFC 6886).
  *
+ * It sends PCP first and changes to NAT-PMP when the gateway refuses the version. A lease is a whole number of seconds
+ * from 1 s to a week. It is renewed when half of the granted time has passed, requested again when an answer shows that
+ * the gateway lost its mappings, and removed when the scope closes. The gateway may grant another external port than
+ * the requested one. An unspecified internal address (`0.0.0.0`) stands for the local address of the route to the
+ * gateway. IPv6 addresses fail with `PortMapperUnsupported`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
- * Maps ports on the home router through UPnP.
+ * Maps ports on the home router through UPnP Internet Gateway Device, versions 1 and 2.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import { PortMapper } from "@qp2p/core/PortMapper"
@@ -9,32 +10,39 @@ import * as Layer from "effect/Layer"
 import * as mapper from "./internal/upnp/mapper.ts"
 
 /**
- * How to look for the gateway and how long to wait for it. `searchTimeout` is how long the multicast search may take
- * (3 s by default), `requestTimeout` how long each HTTP request may take, answer included (1.5 s by default),
- * `description` the text that the router shows next to the mapping (`"qp2p"` by default; it is escaped). `onConflict` says
- * what to do when the external port belongs to another host: `"nextPort"` (the default) tries up to eight further ports,
- * counting up and going on with 1024 after 65535; `"fail"` does not. Either way it fails with `MappingConflict` when no
- * port was free.
+ * How to find the gateway, and how to ask it.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  /** How long the multicast search may take: more than 0, 3 s by default. */
   readonly searchTimeout?: Duration.Input | undefined
+  /** How long each HTTP request may take, its answer included: more than 0, 1.5 s by default. */
   readonly requestTimeout?: Duration.Input | undefined
+  /** The text that the router shows beside the mapping; `"qp2p"` by default. Any text is allowed: it is escaped. */
   readonly description?: string | undefined
+  /**
+   * What to do when the external port belongs to another host. `"nextPort"`, the default, tries up to eight further
+   * ports, counting up and continuing with 1024 after 65535. `"fail"` tries no other port. Both fail with
+   * `MappingConflict` when no port was free.
+   */
   readonly onConflict?: "nextPort" | "fail" | undefined
 }
 
 /**
- * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection and WANPPPConnection of any version). When several gateways
- * answer the search they are asked one after the other, the first at once; when none maps the port the error is `NoneMapped`
- * with what each said. A lease is asked for in whole seconds, from 1 second to a week, renewed when half of it has passed,
- * and removed when the scope closes. A renewal that fails is tried again, with a new search, until the gateway grants the
- * mapping again; the `status` of the mapping says so. On a router that knows only permanent mappings the mapping is
- * permanent until the scope closes. An unspecified internal address (`0.0.0.0`) is the local address on the way to the
- * gateway. IPv6 fails with `PortMapperUnsupported`, and so does `[::]`.
+ * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection and WANPPPConnection of any version).
  *
+ * Gateways are asked one after the other, in the order in which they answer the search. When none maps the port, the
+ * error is `NoneMapped` with the error of each. A lease is a whole number of seconds from 1 s to a week; it is renewed
+ * when half of it has passed, and removed when the scope closes. A renewal that fails is repeated, with a new search,
+ * until the gateway grants the mapping again; the mapping's `status` reports this. On a router that supports only
+ * permanent mappings, the mapping has no lease and lasts until the scope closes. An unspecified internal address
+ * (`0.0.0.0`) stands for the local address of the route to the gateway. IPv6 addresses, `[::]` included, fail with
+ * `PortMapperUnsupported`.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -101,7 +101,7 @@ describe("discovery", () => {
           location: "http://127.0.0.1:1/rootDesc.xml",
           responder: "127.0.0.1",
           localAddress: "127.0.0.1",
-          isUnsure: false
+          isUnidentified: false
         })
         assert.deepStrictEqual(sockets.closes, [1])
       })
@@ -254,8 +254,8 @@ describe("discovery", () => {
       const fiber = yield* Effect.forkChild(
         searchAt(
           port,
-          Stream.runForEach(({ isUnsure, location }) =>
-            Effect.sync(() => found.push(`${isUnsure ? "unsure" : "sure"} ${location}`))
+          Stream.runForEach(({ isUnidentified, location }) =>
+            Effect.sync(() => found.push(`${isUnidentified ? "unsure" : "sure"} ${location}`))
           )
         )
       )

@@ -112,7 +112,7 @@ describe("NatUpnp.map, when several gateways answer", () => {
   it.effect("passes over those who never said that they are gateways, and are none", () =>
     Effect.gen(function* () {
       const { first, found, second } = yield* two
-      const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnsure: true })))
+      const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnidentified: true })))
       first.answer("description", { body: "<root><device><serviceList/></device></root>" })
       const mapping = yield* Effect.scoped(mapThrough(() => unsure))
       assert.strictEqual(NetAddress.formatInet(mapping.external), "9.8.7.7:4433")
@@ -131,7 +131,7 @@ describe("NatUpnp.map, when several gateways answer", () => {
         const { first, found, second } = yield* two
         first.answer("description", "hang")
         second.answer("AddPortMapping", "hang")
-        const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnsure: true })))
+        const unsure = found.pipe(Stream.map((each) => ({ ...each, isUnidentified: true })))
         const fiber = yield* Effect.forkChild(failure(mapThrough(() => unsure)))
         yield* first.received("description")
         yield* TestClock.adjust("1 second")

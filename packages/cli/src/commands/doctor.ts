@@ -1,6 +1,7 @@
 /**
- * `qp2p doctor`: can peers reach this machine, and if not, what can be done about it?
+ * The command `qp2p doctor`: finds out whether peers can reach this machine, and what can be done if they cannot.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { PortMapper } from "@qp2p/core/PortMapper"
@@ -24,22 +25,28 @@ import * as PortForwarding from "../PortForwarding.ts"
 import { version } from "../version.ts"
 
 /**
+ * The arguments of `run`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface DoctorOptions {
+  /** The address to examine. */
   readonly listen: NetAddress.InetAddress
+  /** The peers that examine it. */
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
-  /** Print the report as one line of JSON, and nothing else. */
+  /** Whether to print only the report, as one line of JSON. */
   readonly json: boolean
 }
 
 const toJson = Schema.encodeEffect(ReportJson)
 
 /**
- * Looks at this machine, its router and the contacts, and prints what it found. Ends with `Ended` unless peers can reach
- * this machine.
+ * Examines this machine, its router and the contacts, and prints the result. Fails with `Ended`, which has the exit
+ * code, unless peers can reach this machine.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -56,12 +63,15 @@ export const run = Effect.fnUntraced(function* (
   if (exitCode !== exitCodes.ok) return yield* new Ended({ exitCode })
 })
 
-/** What is special about the exit codes of this command. */
+/** The exit codes of this command. */
 const exitCodesHelp =
   "Exit codes: 0 peers reach this machine, or the router maps a port at a public address; 1 they do not, and the verdict " +
   "says what to do; 2 wrong usage or settings; 3 it takes a contact to find out."
 
 /**
+ * The command `doctor`.
+ *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
- * `qp2p node`: a peer that talks, answers and stays.
+ * The command `qp2p node`: a peer that sends and prints messages until it is stopped.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
@@ -33,20 +34,25 @@ import * as Peers from "../Peers.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
 /**
+ * The arguments of `run`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface NodeOptions {
+  /** The peers to join through. */
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
-  /** Whether the public address is what the operator said. */
+  /** Whether the operator overrode the public address. */
   readonly external: boolean
-  /** Where files from peers go; without it they are refused. */
+  /** The directory for received files; without it they are refused. */
   readonly out: Option.Option<string>
 }
 
 /**
- * The pauses between two attempts to reach a contact that was lost.
+ * The pauses between attempts to reach a lost contact.
  *
+ * @stability unstable
  * @category schedules
  * @since 0.1.0
  */
@@ -60,8 +66,9 @@ const marco = "marco"
 const polo = encoder.encode("polo")
 
 /**
- * Runs a node on the endpoint in context, until it is interrupted or the endpoint stops.
+ * Runs a node on the given endpoint, until it is interrupted or the endpoint stops.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -88,18 +95,18 @@ export const run = Effect.fnUntraced(function* (
   const redials = yield* FiberMap.make<string>()
   const isContact = (peer: NetAddress.InetAddress) => options.contacts.some((contact) => `${contact}` === `${peer}`)
 
-  // Events of different kinds come out of different queues and may overtake each other, so each one only says that
-  // something happened: what is true now is what the endpoint says.
+  // Different kinds of events come from different queues and may overtake each other, so an event is only a reason to
+  // look: the endpoint knows the current state.
   const isConnected = (peer: NetAddress.InetAddress) => Effect.map(endpoint.connectionId(peer), Option.isSome)
 
-  /** The peer that is reached at an address, which is taken in. */
+  /** The peer at an address, which is added to the peers. */
   const peerAt = Effect.fnUntraced(function* (address: NetAddress.InetAddress) {
     const peer = yield* endpoint.connectionId(address)
     if (Option.isSome(peer)) yield* peers.add(peer.value)
     return peer
   })
 
-  /** What to call who is at an address: a contact as it was named, wherever it answers from. */
+  /** The name of the peer at an address: a contact's name is as it was given, whatever address it answers from. */
   const nameOf = (id: ConnectionId, place: NetAddress.InetAddress) =>
     Effect.map(
       Effect.filter(options.contacts, (contact) => Effect.map(endpoint.connectionId(contact), Option.contains(id))),
@@ -124,8 +131,8 @@ export const run = Effect.fnUntraced(function* (
       { onlyIfMissing: true }
     )
 
-  // Tells of the first connection with a peer, and not of those that a peer that pings, or a contact that verifies our
-  // address, opens and closes beside the one it holds.
+  // Prints the first connection with a peer, and not the further ones that a peer that pings, or a contact that
+  // verifies this endpoint, opens and closes beside it.
   const connected = Effect.fnUntraced(function* (address: NetAddress.InetAddress, suffix = "") {
     const peer = yield* endpoint.connectionId(address)
     if (Option.isNone(peer)) {
@@ -146,7 +153,7 @@ export const run = Effect.fnUntraced(function* (
   const onDisconnection = Effect.flatMap(
     endpoint.nextDisconnection,
     Effect.fnUntraced(function* ({ connectionId, dialledAddress, peer: place, reason }) {
-      // A contact answers from where it likes, and is dialled again where it was dialled before.
+      // A contact may answer from another address, and is dialled again at the one that was given.
       const peer = Option.getOrElse(dialledAddress, () => place)
       const wasIn = peers.has(connectionId)
       if (Option.isNone(yield* endpoint.addressOf(connectionId))) yield* peers.remove(connectionId)
@@ -156,7 +163,8 @@ export const run = Effect.fnUntraced(function* (
         const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
         return yield* orderly ? Effect.logDebug(line) : log.say(line)
       }
-      // Who is not in has come and gone unseen, or this was the last but one of its connections, both over by now.
+      // A peer that is not there has come and gone unnoticed, or this was the second to last of its connections and
+      // both have ended.
       const line = `${peer} disconnected: ${oneLine(reason.message)}`
       yield* wasIn ? log.say(line) : Effect.logDebug(line)
       yield* files.forget(place)
@@ -173,7 +181,7 @@ export const run = Effect.fnUntraced(function* (
       yield* log.say(`${name}: ${Format.message(message.payload)}`)
       const called = Option.exists(Format.asText(message.payload), (text) => text.trim().toLowerCase() === marco)
       if (Option.isSome(message.reply)) {
-        // The peer opened a stream for its question: answer there, and close our half either way.
+        // The peer opened a stream for its question: the answer goes there, and this half is closed in any case.
         const reply = message.reply.value
         const answer = called ? reply.sendMessage(polo, { fin: true }) : reply.finish
         yield* answer.pipe(Effect.ignore, Effect.forkIn(scope))
@@ -213,6 +221,9 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * The command `node`.
+ *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -246,13 +257,13 @@ export const command = Command.make(
       config: {
         ...Flags.timeouts(input),
         ...PortForwarding.config(input),
-        // `redialSchedule` decides when a lost contact is tried again.
+        // `redialSchedule` decides when a lost contact is dialled again.
         retryDuration: 0,
         ...(Option.isSome(input.externalIp) ? { externalIp: input.externalIp.value } : {}),
         ...(Option.isSome(input.externalPort) ? { externalPort: input.externalPort.value } : {})
       }
     }).pipe(Layer.provide([QuicheTransport.layer(), PortForwarding.layer(input)]))
-    // Dead contacts take a while to give up on.
+    // Giving up on a dead contact takes a while.
     if (input.contacts.length > 0) yield* Console.log(`joining through ${input.contacts.join(", ")}`)
     const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)
     return yield* run({ contacts: input.contacts, external, out: input.out }).pipe(

@@ -1,6 +1,7 @@
 /**
- * `qp2p ping`: can a peer be reached, and how far away is it?
+ * The command `qp2p ping`: measures whether a peer can be reached, and its round trip time.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type { Connection } from "@qp2p/core/Connection"
@@ -20,18 +21,25 @@ import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
 
 /**
+ * The arguments of `run`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface PingOptions {
+  /** How often to ask. */
   readonly count: number
+  /** The pause between two questions. */
   readonly interval: Duration.Duration
+  /** How long each question may take. */
   readonly timeout: Duration.Duration
 }
 
 /**
- * The smallest, the middle and the largest of some time spans; nothing for none.
+ * The minimum, median and maximum of durations; none for an empty list.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
@@ -53,12 +61,13 @@ export const spread = (
 }
 
 /**
- * Asks a peer several times whether it is there, each time over a fresh connection, then looks at the round-trip time
- * that QUIC measures on a connection that stays open.
+ * Asks a peer several times whether it is there, each time over a new connection, then prints the round trip time that
+ * QUIC measures on a connection that stays open.
  *
- * That one is there all the time: a peer that tells its user who comes and goes tells of one that came and went, and of
- * none of the connections beside it.
+ * That connection is open all the time. So a peer that prints who connects prints one connection, and none of those
+ * beside it.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -108,6 +117,9 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * The command `ping`.
+ *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -128,7 +140,7 @@ export const command = Command.make(
   Effect.fnUntraced(function* (input) {
     const layer = Endpoint.layerClient({
       localAddress: Flags.anyAddressFor(input.peer),
-      // The next question is the next try.
+      // The next question is the next attempt.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
     }).pipe(Layer.provide(QuicheTransport.layer()))
     yield* run(input.peer, input).pipe(Effect.provide(layer), Effect.mapError(fromError))

@@ -1,6 +1,7 @@
 /**
- * `qp2p receive`: takes files and messages.
+ * The command `qp2p receive`: receives files and messages.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -27,24 +28,29 @@ import * as PartialFiles from "../PartialFiles.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
 /**
+ * The arguments of `run`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ReceiveOptions {
+  /** The peers to join through. */
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
-  /** A directory, or `-` for standard output. */
+  /** The directory for received files, or `-` for standard output. */
   readonly out: string
-  /** Whether to end after the first file or message. Standard output takes one file, so it ends after that. */
+  /** Whether to end after the first file or message. Standard output takes one file, so it always ends after that. */
   readonly once: boolean
 }
 
-/** As `--out`: one file goes to standard output, and everything that is said to standard error. */
+/** The value of `--out` for standard output: one file goes there, and all messages go to standard error. */
 const toOutput = "-"
 
 /**
- * Receives on the endpoint in context: for ever, or until one file or message has come when `once` is set, or one file when
- * it goes to standard output.
+ * Receives on the given endpoint: without end, or until the first file or message with `once`, or until the first file
+ * for standard output.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -125,6 +131,9 @@ export const run = Effect.fnUntraced(function* (
 })
 
 /**
+ * The command `receive`.
+ *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -154,7 +163,7 @@ export const command = Command.make(
     const layer = Endpoint.layer({
       localAddress: input.listen,
       contacts: input.contacts,
-      // What waits for the disk stays small, and nobody needs a larger message than a chunk of a file.
+      // Little waits for the disk, and no message needs to be larger than a chunk of a file.
       config: {
         ...Flags.timeouts(input),
         ...PortForwarding.config(input),

@@ -1,6 +1,7 @@
 /**
- * `qp2p send`: one message or one file to one peer.
+ * The command `qp2p send`: sends one message or one file to one peer.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -28,8 +29,9 @@ import * as OnSignal from "../OnSignal.ts"
 import * as Progress from "../Progress.ts"
 
 /**
- * Sends a text and waits until the peer has it.
+ * Sends a text and waits until the peer has acknowledged it.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -49,6 +51,7 @@ export const sendText = Effect.fnUntraced(function* (
 /**
  * Sends a file and waits until the peer has confirmed its hash.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -81,7 +84,7 @@ export const sendFile = Effect.fnUntraced(function* (
   yield* Console.log(`sha256 ${sent.sha256}`)
 })
 
-/** What is wrong with a path on the command line, before anything is dialled for it. */
+/** Checks a path on the command line before the peer is dialled. */
 const pathProblem = Effect.fnUntraced(function* (path: string) {
   if (FileSource.isStandardInput(path)) return undefined
   if (path === "") return "--file needs a path"
@@ -93,6 +96,9 @@ const pathProblem = Effect.fnUntraced(function* (path: string) {
 })
 
 /**
+ * The command `send`.
+ *
+ * @stability unstable
  * @category commands
  * @since 0.1.0
  */
@@ -122,11 +128,11 @@ export const command = Command.make(
     )
   },
   Effect.fnUntraced(function* (input) {
-    // What is sent arrives, whoever reads the report.
+    // The transfer is the work, whether or not its report is read.
     yield* OnSignal.outputIs("OutlivesReader")
     const layer = Endpoint.layerClient({
       localAddress: Flags.anyAddressFor(input.peer),
-      // A dial repeats its packets by itself, so one that lasts as long as we want to wait is all it takes.
+      // QUIC retransmits within a dial, so one dial for the whole time is enough.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
     }).pipe(Layer.provide(QuicheTransport.layer()))
     const send = Option.isSome(input.file)

@@ -1,10 +1,11 @@
 /**
- * Finds out what the verdict needs, all at once as far as it can be: the machine, its router, a mapping on trial, and what
- * each contact sees and reaches.
+ * Collects the findings for the verdict, as concurrently as possible: the machine, its router, a trial mapping, and
+ * what each contact sees and reaches.
  *
- * A contact that dials back the socket that asked it proves nothing: every router lets answers in. So the socket that is
- * looked at never sends the contact anything, and another one asks the contact to dial it.
+ * A contact that dials the socket that asked it proves nothing, because every router lets answers in. So the examined
+ * socket never sends to the contact, and another socket asks the contact to dial it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Address from "@qp2p/core/Address"
@@ -32,19 +33,25 @@ import { Machine } from "./Machine.ts"
 import { type Contact, type DialBack, type Findings, kindOf, type Mapping } from "./Report.ts"
 
 /**
+ * The arguments of `gather`.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
+  /** The address to examine. */
   readonly listen: NetAddress.InetAddress
+  /** The peers that examine it. */
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
 }
 
 /**
- * How long each step may take. One after the other `map` and `dialBack`, or `reach`, `echo` and `dialBack`, and 3 seconds
- * to unmap, are less than 20 seconds. A contact takes 5 of them to say that it cannot reach somebody; a dial that has
- * failed may be noticed up to 2 seconds late.
+ * How long each step may take. The sequence of `map` and `dialBack`, or that of `reach`, `echo` and `dialBack`, plus 3
+ * seconds to unmap, is shorter than 20 seconds. A contact needs 5 seconds to report that it cannot reach an address; a
+ * failed dial may be noticed up to 2 seconds late.
  *
+ * @stability unstable
  * @category constants
  * @since 0.1.0
  */
@@ -55,14 +62,14 @@ export const limits = {
   reach: Duration.seconds(6),
   echo: Duration.seconds(3),
   dialBack: Duration.millis(6_500),
-  /** What it takes until this process has noticed what the contact knows. */
+  /** How long this process needs to see a dial that the contact reports. */
   dialled: Duration.millis(500)
 } as const
 
-/** A mapping that nobody removes, because this was killed, is soon gone. */
+/** Short, so that the mapping expires soon when this process is killed. */
 const lease = Duration.minutes(2)
 
-/** Why something did not work: the name of the error, and a line for people. */
+/** Why a step failed: the name of the error, and a line for people. */
 class Problem extends Schema.TaggedError<Problem>("@qp2p/cli/doctor/Problem")("Problem", {
   error: Schema.String,
   detail: Schema.String
@@ -88,9 +95,10 @@ const at = (address: NetAddress.InetAddress, port: number): NetAddress.InetAddre
   })
 
 /**
- * Ends within `limits`, whatever the network does; fails only when `listen` cannot be listened on. The mapping is gone
- * when this is done.
+ * Collects the findings within `limits`. It fails only when `listen` cannot be bound. The trial mapping is removed at
+ * the end.
  *
+ * @stability unstable
  * @category running
  * @since 0.1.0
  */
@@ -136,7 +144,7 @@ const routerOf = ({ gateway, protocols }: HomeRouter.Diagnosis): Pick<Findings, 
   protocols: protocols.map(({ by, outcome, protocol, version }) => ({
     protocol,
     by,
-    // A text of the router's choice.
+    // The router chooses this text.
     version: Option.map(version, oneLine),
     outcome: Result.match(outcome, {
       onSuccess: ({ external }) => ({ _tag: "Spoken" as const, external, kind: kindOf(external) }),
@@ -145,10 +153,10 @@ const routerOf = ({ gateway, protocols }: HomeRouter.Diagnosis): Pick<Findings, 
   }))
 })
 
-/** A socket that is looked at. It sends nothing but answers. */
+/** A socket under examination. It sends only answers. */
 interface Target {
   readonly address: NetAddress.InetAddress
-  /** Done when a peer has dialled it. */
+  /** Succeeds when a peer has dialled the socket. */
   readonly dialled: Effect.Effect<void>
 }
 
@@ -163,13 +171,15 @@ const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddre
   return { address: endpoint.localAddress, dialled: Deferred.await(dialled) }
 })
 
-/** What became of the mapping on trial, and the socket behind it. */
+/** The result of the trial mapping, and the socket behind it. */
 interface Mapped {
   readonly mapping: Mapping
   readonly target: Option.Option<Target>
 }
 
-/** Maps a socket of its own: `listen` is to be looked at as it is. The mapping stays until the scope closes. */
+/**
+ * Maps a socket of its own, because `listen` is examined without a mapping. The mapping lives until the scope closes.
+ */
 const tryMapping = Effect.fnUntraced(
   function* (listen: NetAddress.InetAddress) {
     const detail = NetAddress.isInetAddressV6(listen)
@@ -217,7 +227,8 @@ const examine = (
 type Ask = (question: ControlMessage) => Effect.Effect<WireMessage, Problem>
 
 /**
- * An endpoint's bootstrap has the asking socket itself dialled. Ours only hands out the way to ask.
+ * An endpoint's bootstrap would let the contact dial the asking socket. This bootstrap only returns the function that
+ * asks.
  */
 const reach = Effect.fnUntraced(function* (
   contact: NetAddress.InetAddress,
@@ -243,7 +254,7 @@ const reach = Effect.fnUntraced(function* (
   )
   const ask = Effect.gen(function* () {
     const asker = Context.get(yield* Layer.build(layer), Endpoint.Endpoint)
-    // Bootstrapping does not say why a contact is not reached; dialling does, and leaves a connection for it.
+    // Bootstrapping does not report why a contact is not reached. Dialling does, and leaves a connection for it.
     yield* asker.connectTo(contact)
     yield* asker.bootstrap([contact])
     const { ask } = yield* Deferred.await(reached)

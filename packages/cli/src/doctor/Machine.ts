@@ -1,6 +1,7 @@
 /**
- * What can be known without asking a peer: this machine's addresses, and what its router says.
+ * What can be found out without a peer: the addresses of this machine, and the router's answers.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as HomeRouter from "@qp2p/upnp/HomeRouter"
@@ -16,26 +17,32 @@ import { networkInterfaces } from "node:os"
 /**
  * An address of an interface, without a zone.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Interface {
+  /** The name of the interface. */
   readonly name: string
+  /** The address. */
   readonly address: NetAddress.IpAddress
 }
 
 /**
  * The machine that the command runs on.
  *
+ * @stability unstable
  * @category services
  * @since 0.1.0
  */
 export class Machine extends Context.Service<
   Machine,
   {
+    /** The addresses of the interfaces. */
     readonly interfaces: Effect.Effect<ReadonlyArray<Interface>>
-    /** The local address that packets to the Internet leave by; none without a way there. */
+    /** The local address of the route to the internet; none without a route. */
     readonly outbound: (family: NetAddress.IpFamily) => Effect.Effect<Option.Option<NetAddress.IpAddress>>
+    /** The router's answers in each protocol. */
     readonly router: Effect.Effect<HomeRouter.Diagnosis>
   }
 >()("@qp2p/cli/doctor/Machine") {}
@@ -49,10 +56,10 @@ const interfaces = Effect.sync(() =>
   )
 )
 
-// Addresses of the Internet's root servers (a and k): any would do, nothing is sent there.
+// Addresses of the root name servers a and k. Any public address would do: no packet is sent.
 const somewhere = { IPv4: ["udp4", "198.41.0.4"], IPv6: ["udp6", "2001:7fd::1"] } as const
 
-/** A UDP socket that is connected knows the address it would send from; no packet leaves for that. */
+/** Connecting a UDP socket selects its local address, without a packet being sent. */
 const outbound = (family: NetAddress.IpFamily): Effect.Effect<Option.Option<NetAddress.IpAddress>> => {
   const [type, target] = somewhere[family]
   return Effect.acquireUseRelease(
@@ -61,7 +68,7 @@ const outbound = (family: NetAddress.IpFamily): Effect.Effect<Option.Option<NetA
       Effect.callback<Option.Option<NetAddress.IpAddress>>((resume) => {
         const none = () => resume(Effect.succeedNone)
         socket.on("error", none)
-        // Node hands the error to the listener when it is this call that fails, whatever its types say.
+        // Node passes an error to this callback when connecting fails, although its types do not say so.
         socket.connect(53, target, (error?: unknown) =>
           error === undefined
             ? resume(Effect.sync(() => Result.getSuccess(NetAddress.ipFromString(socket.address().address))))
@@ -73,6 +80,9 @@ const outbound = (family: NetAddress.IpFamily): Effect.Effect<Option.Option<NetA
 }
 
 /**
+ * The machine that this process runs on.
+ *
+ * @stability unstable
  * @category layers
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
- * A report as a person reads it.
+ * Prints a report for people.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as NetAddress from "effect/net/NetAddress"
@@ -87,9 +88,9 @@ const contact = ({ address, outcome }: Contact): ReadonlyArray<string> =>
       ]
 
 /**
- * The lines of a report, the verdict last. What routers and peers have said is shown with control characters made
- * visible.
+ * The lines of a report, the verdict last. Control characters in texts of routers and peers are made visible.
  *
+ * @stability unstable
  * @category formatting
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
- * What `qp2p doctor` has found out; with `--json`, what it prints. Addresses are texts there, and what is unknown is null.
+ * The report of `qp2p doctor`, which `--json` prints. Addresses are encoded as text, and unknown values as null.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as HomeRouter from "@qp2p/upnp/HomeRouter"
@@ -8,30 +9,40 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 
 /**
- * Who can send to an address: everybody (`Public`); only hosts in a network of its own (`Private`: RFC 1918, and unique
- * local IPv6), in that of a provider's customers (`Shared`: RFC 6598, carrier-grade NAT), on the same cable
- * (`LinkLocal`) or on the same machine (`Loopback`); or nobody (`Special`: documentation, multicast, reserved).
+ * Which hosts can send to an address.
  *
+ * - `Public`: every host.
+ * - `Private`: the hosts of a private network (RFC 1918, and unique local IPv6 addresses).
+ * - `Shared`: the customers of a provider (RFC 6598, carrier-grade NAT).
+ * - `LinkLocal`: the hosts on the same link.
+ * - `Loopback`: this machine.
+ * - `Special`: no host (documentation, multicast and reserved addresses).
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const AddressKind = Schema.Literals(["Public", "Private", "Shared", "LinkLocal", "Loopback", "Special"])
 
 /**
+ * Which hosts can send to an address.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type AddressKind = typeof AddressKind.Type
 
-/**
- * Global unicast IPv6 (RFC 4291) but for the addresses of documentation (RFC 3849).
- */
+/** Global unicast IPv6 (RFC 4291), without the documentation prefix (RFC 3849). */
 const isGlobal = (address: NetAddress.Ipv6Address): boolean => {
   const [first, second] = NetAddress.ipv6ToSegments(address)
   return first >= 0x2000 && first <= 0x3fff && !(first === 0x2001 && second === 0x0db8)
 }
 
 /**
+ * Classifies an address by which hosts can send to it.
+ *
+ * @stability unstable
  * @category conversions
  * @since 0.1.0
  */
@@ -46,6 +57,7 @@ export const kindOf = (input: NetAddress.IpAddress): AddressKind => {
 /**
  * An address of this machine.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -56,9 +68,11 @@ export const Interface = Schema.Struct({
 })
 
 /**
- * What the router answered in one protocol: `Spoken`, with the address that it says it has outside, or `Failed`, which may
- * be no answer. `error` is the name of the error class; `by` the host and port that answered; `version` the UPnP service.
+ * The router's answer in one protocol: `Spoken` with the external address it reports, or `Failed`, which includes no
+ * answer. `error` is the name of the error class, `by` the host and port that answered, `version` the type of the UPnP
+ * service.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -76,9 +90,10 @@ export const Protocol = Schema.Struct({
 })
 
 /**
- * The port that was mapped on trial; it is removed again before the report is printed. `Skipped` where no port can be
- * mapped: for IPv6, and for loopback addresses, for which the router is not asked at all.
+ * The trial mapping, which is removed before the report is printed. `Skipped` where no port can be mapped: for IPv6,
+ * and for loopback addresses, for which the router is not asked at all.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -93,16 +108,19 @@ export const Mapping = Schema.Union([
 ])
 
 /**
+ * The result of the trial mapping.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Mapping = typeof Mapping.Type
 
 /**
- * Whether a contact gets through to `at`, where a socket should be that has never sent the contact anything: what gets
- * there gets there for everybody, and not because the router lets answers in. `Elsewhere`: a peer answers there, and it is
- * not the one that was looked at.
+ * Whether a contact reaches the address `at`, whose socket never sent to the contact: what reaches it is let through
+ * for every host, and not as an answer. `Elsewhere` means that another peer answers there.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -115,15 +133,20 @@ export const DialBack = Schema.Union([
 ])
 
 /**
+ * Whether a contact reaches an address.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type DialBack = typeof DialBack.Type
 
 /**
- * What a contact says: where it sees us, whether it can dial us at that address without a mapping (`asIs`), and at the
- * mapped port (`mapped`). `Silent`: it could not be reached, or said nothing that makes sense.
+ * A contact's findings: the address where it sees this machine, whether it reaches that address without a mapping
+ * (`asIs`), and whether it reaches the mapped port (`mapped`). `Silent` means that it could not be reached, or gave no
+ * valid answer.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -141,15 +164,19 @@ export const Contact = Schema.Struct({
 })
 
 /**
+ * A contact's findings.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Contact = typeof Contact.Type
 
 /**
- * Everything that was found out. `outbound` is the local address that packets to the Internet leave by; `listen` where
- * the endpoint listened that was looked at.
+ * All findings. `outbound` is the local address of the route to the internet; `listen` is the address of the examined
+ * endpoint.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -164,25 +191,31 @@ export const Findings = Schema.Struct({
 })
 
 /**
+ * All findings.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Findings = typeof Findings.Type
 
 /**
- * - `Reachable`: a contact outside gets through without a mapping.
- * - `ReachableThroughMapping`: a contact outside gets through to the mapped port.
- * - `ReachableInThisNetwork`: a contact gets through, and is in a network of ours itself.
- * - `Mapped`: the router maps a port at a public address, and no contact was given that could try it.
- * - `CarrierGradeNat`: the provider shares its addresses among customers. No port can be forwarded.
- * - `DoubleNat`: there is another router in front of the router.
- * - `MappingRefused`: the router speaks a protocol for it, and maps no port.
- * - `NoPortMapping`: no router answers that maps ports.
- * - `Filtered`: nothing translates addresses in between, or the mapping stands; something drops the packets.
- * - `UdpBlocked`: none of the contacts answers.
- * - `NoGateway`: this machine has no way to the Internet.
- * - `Unknown`: it takes a contact to find out.
+ * The name of a verdict.
  *
+ * - `Reachable`: an outside contact gets through without a mapping.
+ * - `ReachableThroughMapping`: an outside contact gets through to the mapped port.
+ * - `ReachableInThisNetwork`: a contact gets through, and is in the same private network.
+ * - `Mapped`: the router maps a port at a public address, and there is no contact to try it.
+ * - `CarrierGradeNat`: the provider shares its addresses among customers, so no port can be forwarded.
+ * - `DoubleNat`: another router stands in front of the router.
+ * - `MappingRefused`: the router speaks a protocol for mapping ports, and refuses.
+ * - `NoPortMapping`: no router that maps ports answers.
+ * - `Filtered`: there is no translation in between, or the mapping exists; packets are dropped somewhere.
+ * - `UdpBlocked`: none of the contacts answers.
+ * - `NoGateway`: this machine has no route to the internet.
+ * - `Unknown`: only a contact could tell.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -202,15 +235,19 @@ export const VerdictName = Schema.Literals([
 ])
 
 /**
+ * The name of a verdict.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type VerdictName = typeof VerdictName.Type
 
 /**
- * What the findings come to. `address` is where peers outside (or in this network) reach us; `exitCode` is that of the
- * command.
+ * The conclusion from the findings. `address` is where outside peers (or those of this network) reach the machine;
+ * `exitCode` is that of the command.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
@@ -223,18 +260,27 @@ export const Verdict = Schema.Struct({
 })
 
 /**
+ * The conclusion from the findings.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export type Verdict = typeof Verdict.Type
 
 /**
+ * The findings, the verdict, and the version of the command.
+ *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
 export const Report = Schema.Struct({ version: Schema.String, verdict: Verdict, ...Findings.fields })
 
 /**
+ * The findings, the verdict, and the version of the command.
+ *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
@@ -243,6 +289,7 @@ export type Report = typeof Report.Type
 /**
  * A report as one line of JSON.
  *
+ * @stability unstable
  * @category schemas
  * @since 0.1.0
  */

@@ -1,6 +1,7 @@
 /**
- * From what `qp2p doctor` has found out to what a person can do about it.
+ * Draws the verdict from the findings of `qp2p doctor`, with what a person can do about it.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
@@ -13,7 +14,7 @@ import { type AddressKind, type Contact, type Findings, kindOf, type Verdict, ty
 /** A contact that answered. */
 type Answer = Extract<Contact["outcome"], { readonly _tag: "Answered" }>
 
-/** Reachable, as far as can be known, is 0; what is not known for want of a contact is no failure. */
+/** Reachable, as far as it is known, is 0. What is unknown without a contact is not a failure. */
 const exitCodeOf: Record<VerdictName, number> = {
   Reachable: exitCodes.ok,
   ReachableThroughMapping: exitCodes.ok,
@@ -39,9 +40,10 @@ const verdict = (
 const giveContact = "Give a peer outside of this network as --contact, and it is asked."
 
 /**
- * The verdict. What a contact outside has tried comes first; then what the router says; a contact in a network of ours
- * says nothing about the Internet, and counts when there is no other.
+ * Draws the verdict. The attempts of an outside contact count first, then the router's answers. A contact in the same
+ * private network tells nothing about the internet, and counts when there is no other.
  *
+ * @stability unstable
  * @category verdicts
  * @since 0.1.0
  */
@@ -98,8 +100,8 @@ const fromInside = (findings: Findings, answers: Arr.NonEmptyReadonlyArray<Answe
 const isIpv6 = ({ listen }: Findings): boolean => NetAddress.isInetAddressV6(listen)
 
 /**
- * What the router says that its external address is: where it mapped the port, or else in whatever it speaks. All of that
- * is about IPv4.
+ * The external address that the router reports: the one of the mapped port, or else the one in any protocol. It is
+ * always IPv4.
  */
 const externalOf = (findings: Findings): Option.Option<NetAddress.IpAddress> => {
   const { mapping, protocols } = findings
@@ -111,10 +113,10 @@ const externalOf = (findings: Findings): Option.Option<NetAddress.IpAddress> => 
   return Option.none()
 }
 
-/** What only a router can have answered to the wish for a port. */
+/** Errors of a port mapping that only an answering router can cause. */
 const refusals = new Set(["MappingNotAuthorized", "MappingConflict", "GatewayProtocolError"])
 
-/** Whether any router has answered at all. */
+/** Whether any router answered. */
 const speaks = ({ mapping, protocols }: Findings): boolean =>
   protocols.some(({ by }) => Option.isSome(by)) || (mapping._tag === "Failed" && refusals.has(mapping.error))
 
@@ -124,7 +126,7 @@ const isOwn = ({ interfaces }: Findings, address: NetAddress.IpAddress): boolean
 const noneTells = (answers: ReadonlyArray<Answer>, how: "asIs" | "mapped"): boolean =>
   answers.every((answer) => answer[how]._tag === "NoAnswer" || answer[how]._tag === "NotTried")
 
-/** Contacts answered, and none of them got through. */
+/** The verdict when contacts answered and none got through. */
 const notReached = (findings: Findings, answers: Arr.NonEmptyReadonlyArray<Answer>): Verdict => {
   const { seen } = answers[0]
   const external = externalOf(findings)
@@ -162,7 +164,7 @@ const notReached = (findings: Findings, answers: Arr.NonEmptyReadonlyArray<Answe
   return notMapped(findings)
 }
 
-/** What stands between the router and the Internet, or between it and the contact. */
+/** The NAT between the router and the internet, or between the router and the contact. */
 const anotherNat = (
   kind: AddressKind,
   external: NetAddress.IpAddress,
@@ -215,7 +217,7 @@ const notMapped = (findings: Findings): Verdict => {
   )
 }
 
-/** No contact was given, or none answered. */
+/** The verdict when no contact was given, or none answered. */
 const withoutContact = (findings: Findings): Verdict => {
   const { contacts, interfaces, listen, mapping, outbound } = findings
   if (contacts.length === 0 && NetAddress.isLoopback(listen.address)) {

@@ -1,6 +1,4 @@
-/**
- * A `qp2p` process of its own, for the demo and the live tests: type lines, wait for lines, stop it.
- */
+/** A `qp2p` child process for the demo and the live tests: types lines, waits for lines, stops it. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -22,26 +20,26 @@ export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/intern
 
 export interface Spawned {
   readonly pid: number
-  /** Every line printed so far, standard output and standard error together. */
+  /** The lines printed so far, standard output and standard error together. */
   readonly lines: ReadonlyArray<string>
   /** Types a line on standard input. */
   readonly type: (line: string) => Effect.Effect<void>
-  /** Waits for a line that matches, among those from number `from` on (0: all of them). */
+  /** Waits for a line that matches, beginning with line number `from` (0 by default). */
   readonly waitFor: (pattern: RegExp, from?: number) => Effect.Effect<RegExpExecArray, StepFailed>
-  /** Waits for the process to end by itself. */
+  /** Waits for the process to exit by itself. */
   readonly exitCode: Effect.Effect<number, StepFailed>
-  /** Asks the process to end, as Ctrl-C, a service manager or a terminal would, and returns its exit code. */
+  /** Sends a signal, as Ctrl-C, a service manager or a terminal would, and returns the exit code. */
   readonly stop: (signal?: "SIGINT" | "SIGTERM" | "SIGHUP") => Effect.Effect<number, StepFailed>
-  /** Ends the process without a chance to say goodbye. */
+  /** Kills the process without a chance to close its connections. */
   readonly kill: Effect.Effect<void>
 }
 
 export interface SpawnOptions {
   readonly bin: string
   readonly args: ReadonlyArray<string>
-  /** Called with each line; `error` tells the two outputs apart. */
+  /** Called with each line; `error` tells whether it came from standard error. */
   readonly onLine?: ((line: string, error: boolean) => Effect.Effect<void>) | undefined
-  /** For each wait; 20 s by default. */
+  /** The timeout of each wait; 20 s by default. */
   readonly patience?: Duration.Input | undefined
 }
 
@@ -50,7 +48,7 @@ interface Waiter {
   readonly found: Deferred.Deferred<RegExpExecArray>
 }
 
-/** Starts the process; it is ended when the scope closes, by force after three seconds. */
+/** Starts the process. When the scope closes it is stopped, by force after three seconds. */
 export const spawn = Effect.fnUntraced(function* (
   options: SpawnOptions
 ): Effect.fn.Return<Spawned, StepFailed, ChildProcessSpawner | Scope.Scope> {
@@ -79,7 +77,8 @@ export const spawn = Effect.fnUntraced(function* (
 
   const onLine = (error: boolean) => (line: string) =>
     Effect.gen(function* () {
-      // Printed before anyone who waits for it goes on, so that the output reads in the order of cause and effect.
+      // Printed before a fiber that waits for the line continues, so that the output is in the order of cause and
+      // effect.
       yield* options.onLine?.(line, error) ?? Effect.void
       lines.push(line)
       for (const waiter of waiters) {
@@ -105,9 +104,9 @@ export const spawn = Effect.fnUntraced(function* (
     Effect.mapError((error) => failed(error.message)),
     orTooLate("did not end")
   )
-  // A process that ends while something is awaited from it has failed: say so now, not when time is up.
+  // A process that exits while a line is awaited has failed: that is reported at once, not when the time is up.
   const ended = Effect.exit(handle.exitCode).pipe(
-    // Its last lines may still be on their way through the pipe.
+    // Its last lines may still be in the pipe.
     Effect.delay("250 millis"),
     Effect.flatMap((exit) =>
       Effect.fail(

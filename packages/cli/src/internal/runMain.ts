@@ -1,8 +1,8 @@
 /**
- * The main program of a process: what signals and a broken standard output do to it.
+ * The main program of a process: how it reacts to signals and to a broken standard output.
  *
- * SIGINT, SIGTERM and SIGHUP interrupt it, so that every scope closes: peers are told, mappings and partial files are
- * removed. A second SIGINT or SIGTERM does not wait for that.
+ * SIGINT, SIGTERM and SIGHUP interrupt it, so that every scope closes: connections are closed, mappings and partial
+ * files removed. A second SIGINT or SIGTERM ends it without waiting for that.
  */
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
@@ -20,16 +20,16 @@ export type Signal = keyof typeof signalNumbers
 
 const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const
 
-/** The exit code by which shells tell that nobody read the output: 128 and the number of SIGPIPE. */
+/** The exit code of a process whose output is not read: 128 plus the number of SIGPIPE. */
 const unreadCode = 141
 
 /**
- * One press of Ctrl-C may come twice, from the terminal and from the package manager that started us. What comes this
- * soon is the same request.
+ * One Ctrl-C may arrive twice, from the terminal and from the package manager that started this process. A signal
+ * within this time counts as the same request.
  */
 const echoNanos = 500_000_000n
 
-/** The part of `process` that is needed here. */
+/** The part of `process` that is used here. */
 export interface Host {
   readonly stdout: { readonly isTTY?: boolean; on(event: "error", listener: (error: Error) => void): unknown }
   readonly stderr: {
@@ -47,7 +47,7 @@ interface ErrnoException extends Error {
   readonly errno?: number
 }
 
-/** Who reads is gone: the other end of the pipe, or the terminal. */
+/** Whether the reader of the output is gone: the other end of the pipe, or the terminal. */
 const isUnread = (error: ErrnoException, isTTY: boolean | undefined): boolean =>
   error.code === "EPIPE" || (error.code === "EIO" && isTTY === true)
 
@@ -57,13 +57,13 @@ const describe = (error: ErrnoException): string =>
 export interface Options {
   readonly ending: Ending
   readonly host?: Host | undefined
-  /** Monotonic nanoseconds. */
+  /** The monotonic time in nanoseconds. */
   readonly now?: (() => bigint) | undefined
 }
 
 /**
- * Node puts terminals back as it found them when it exits, and aborts when one has been closed: these descriptors then
- * stand for something else.
+ * Replaces closed terminals: Node restores terminals when it exits, and aborts when one of them has been closed. Their
+ * descriptors then stand for another file.
  */
 const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
   for (const fd of terminals) {
@@ -72,12 +72,12 @@ const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
       closeSync(fd)
       openSync("/dev/null", "r+")
     } catch {
-      // Nothing is left to be told, and nobody to tell it.
+      // There is no terminal left to print on.
     }
   }
 }
 
-/** Runs `main` as the process, and exits with its code. Whatever fails has been told by then. */
+/** Runs `main` as the process, and exits with its code. Every failure has been printed by then. */
 export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void => {
   const { ending, host = process, now = () => process.hrtime.bigint() } = options
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
@@ -92,7 +92,7 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
   let unread = false
   let outputFailed = false
 
-  // What `over` leaves behind is only told: the exit code follows, and the event loop is about to be empty.
+  // After the end of `main` an error is only printed: the process is about to exit with its code.
   host.stdout.on("error", (error: ErrnoException) => {
     if (isUnread(error, host.stdout.isTTY)) {
       if (over || ending.output !== "NeedsReader") return
@@ -110,7 +110,7 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
   const codeOfSignal = (received: Signal) => ending.exitCode ?? 128 + signalNumbers[received]
 
   for (const each of signals) {
-    // The listeners stay: a signal that comes while the last handle is closing must not kill.
+    // The listeners stay: a signal during the last closing handle must not kill the process.
     host.on(each, () => {
       if (signal === undefined) {
         signal = each
@@ -118,9 +118,9 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
         interrupt?.()
         return
       }
-      // A terminal that is closed, and a service manager that stops a service, send SIGHUP on top.
+      // A closed terminal, and a service manager that stops a service, send SIGHUP in addition.
       if (each === "SIGHUP" || now() - signalledAt < echoNanos) return
-      // The cursor may stand behind a progress bar.
+      // The cursor may be behind a progress bar.
       if (host.stderr.isTTY === true) host.stderr.write("\n")
       exit(128 + signalNumbers[each])
     })
@@ -141,9 +141,9 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
     interrupt = () => fiber.interruptUnsafe(fiber.id)
     fiber.addObserver((outcome) => {
       over = true
-      // A good end waits until everything is written.
+      // A successful end waits until everything is written.
       if (signal === undefined && !unread && codeOf(outcome) === exitCodes.ok) return
-      // That the last line could not be written is told in a later turn.
+      // An error of writing the last line is reported in a later turn.
       setImmediate(() => exit(codeOf(outcome)))
     })
   })(main, { disableErrorReporting: true })

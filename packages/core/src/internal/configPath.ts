@@ -1,3 +1,4 @@
+/** Checks the path of a configuration source. */
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as args from "./arguments.ts"

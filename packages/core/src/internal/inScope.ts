@@ -1,3 +1,4 @@
+/** Runs an effect in a scope of its own below the caller's. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"

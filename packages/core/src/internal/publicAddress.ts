@@ -1,3 +1,4 @@
+/** The public address of an endpoint, from what was found out and what the operator says. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { EndpointConfig } from "../EndpointConfig.ts"
 import { withScope } from "./localAddresses.ts"

@@ -1,15 +1,11 @@
-/**
- * What callers without types hand over.
- *
- * @since 0.1.0
- */
+/** Checks of arguments from callers without types. */
 import * as InvalidArgument from "@qp2p/core/InvalidArgument"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 
 const { check, isRecord, optional } = InvalidArgument
 
-/** Looked at where it is used. */
+/** Accepts every value: it is checked where it is used. */
 export const anything = () => undefined
 
 export const seed = optional(
@@ -28,13 +24,13 @@ export const gateway = check(
 
 export const host: InvalidArgument.Fields = { address: anything, gateway: optional(gateway) }
 
-/** From one place to another. A place alone says neither from it nor to it. */
+/** Checks a direction: an object with `from` and `to`. A bare place names no direction. */
 export const wrongDirection = (direction: unknown) =>
   InvalidArgument.ofOptions(direction, { from: anything, to: anything }, "direction")
 
 export const object = record
 
-/** Effect's parsers look into what they are given, and some of it cannot be looked into. */
+/** Effect's parsers read properties of their input, which can throw for values from callers without types. */
 export const parsed = <A, I>(
   parse: (input: I) => Result.Result<A, NetAddress.NetAddressError>,
   input: I
@@ -47,6 +43,6 @@ export const parsed = <A, I>(
   }
 }
 
-/** Text for what is not an address, as for what is. */
+/** A text for error messages, for any value. */
 export const shown = (input: unknown): string =>
   typeof input === "string" || NetAddress.isInetAddress(input) ? String(input) : InvalidArgument.show(input)

@@ -1,3 +1,4 @@
+/** Asks the home router for its external address in every protocol. */
 import { GatewayNotFound, type PortMapperError, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,12 +24,12 @@ export interface InternalOptions {
   readonly natUpnp?: UpnpOptions | undefined
 }
 
-/** All that is asked in UPnP together. A gateway answers a search within a second; the rest is for what it is asked then. */
+/** The time for UPnP as a whole: a gateway answers the search within a second, and the rest is for the requests. */
 const upnpTimeout = Duration.seconds(4)
 const searchTimeout = Duration.seconds(2)
 const requestTimeout = Duration.millis(1500)
 
-/** To read the routes, and then for each of the protocols over UDP: together no longer than UPnP. */
+/** The time to read the routes, and then for each protocol over UDP: together no longer than UPnP. */
 const locateTimeout = Duration.seconds(1)
 const udpTimeout = Duration.seconds(3)
 
@@ -101,7 +102,7 @@ const askUdp = Effect.fnUntraced(function* (
   return { gateway: Option.some(gateway.address), protocols }
 })
 
-/** Whether the gateway has said anything at all. */
+/** Whether the gateway sent any answer, a refusal included. */
 const answered = (outcome: Result.Result<unknown, PortMapperError>): boolean =>
   Result.isSuccess(outcome) ||
   (outcome.failure._tag !== "PortMapperTimedOut" && outcome.failure._tag !== "GatewayUnreachable")
@@ -115,7 +116,7 @@ const askUpnp = (options: UpnpOptions): Effect.Effect<ProtocolReport> =>
       candidates.firstOf(
         discover(client),
         Effect.fnUntraced(function* (found) {
-          if (!found.isUnsure) {
+          if (!found.isUnidentified) {
             by = candidates.nameOf(found.location)
             version = undefined
           }

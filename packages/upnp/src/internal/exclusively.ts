@@ -1,6 +1,6 @@
 /**
- * UDP sockets with a port of their own. Workers of `node:cluster` share one otherwise, also one that the system chooses, and
- * an answer goes to any of them.
+ * UDP sockets that share their port with no other process. Workers of `node:cluster` share ports by default, even ports
+ * that the system chooses, and each answer reaches an arbitrary worker.
  */
 import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import * as Effect from "effect/Effect"
@@ -10,13 +10,13 @@ import * as dgram from "node:dgram"
 
 export interface Options {
   readonly local: NetAddress.Ipv4Address
-  /** The only one that the socket talks to. */
+  /** The only address that the socket sends to and receives from. */
   readonly peer: NetAddress.InetAddressV4
   readonly receiveQueue: number
   readonly onError?: ((error: DatagramSocket.DatagramSocketError) => void) | undefined
 }
 
-/** A socket connected to `peer`: it has the address of the route there. */
+/** Opens a socket connected to `peer`. Its local address is that of the route to `peer`. */
 export const connected = ({
   local,
   onError,
@@ -25,7 +25,7 @@ export const connected = ({
 }: Options): Effect.Effect<DatagramSocket.DatagramSocket> =>
   NodeDatagramSocket.fromSocket(open(local, peer), { receiveBuffer: { capacity: receiveQueue }, onError })
 
-/** Has a socket bind so that is somebody else's to bind. */
+/** Makes `socket.bind` exclusive, for a socket that other code binds. */
 export const binding = (socket: dgram.Socket): void => {
   const bind = socket.bind.bind(socket)
   socket.bind = ((port: number, address: string) => bind({ address, port, exclusive: true })) as typeof socket.bind
@@ -38,7 +38,7 @@ const open = (
   Effect.callback((resume) => {
     const socket = dgram.createSocket({ type: "udp4", lookup: literally as never })
     const fail = (cause: unknown) => {
-      // An error after this one would end the process.
+      // Without a listener, a second error event would end the process.
       socket.on("error", () => {})
       try {
         socket.close()
@@ -49,7 +49,7 @@ const open = (
     socket.once("error", fail)
     try {
       socket.bind({ address: NetAddress.formatIp(local), port: 0, exclusive: true }, () =>
-        // Node hands the error to the listener when it is this call that fails, whatever its types say.
+        // Node passes an error to this callback when connecting fails, although its types do not say so.
         socket.connect(peer.port, NetAddress.formatIp(peer.address), (error?: unknown) => {
           socket.off("error", fail)
           if (error === undefined) resume(Effect.succeed(socket))

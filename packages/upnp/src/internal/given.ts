@@ -1,5 +1,6 @@
 /**
- * What callers without types hand over: a mapper that was made with it maps nothing, and says why.
+ * Checks of arguments from callers without types. A mapper with invalid options maps nothing, and its error names the
+ * option.
  */
 import * as InvalidArgument from "@qp2p/core/InvalidArgument"
 import type * as PortMapper from "@qp2p/core/PortMapper"
@@ -13,11 +14,11 @@ const { check, inetAddress, isRecord, oneOf, optional, positiveDuration, text } 
 const anything = () => undefined
 
 export const natPmp: Readonly<Record<keyof NatPmpOptions, InvalidArgument.Check>> = {
-  // Looked at when it is asked, with a reason of its own.
+  // `access.locate` checks this one, with an error message of its own.
   gateway: anything,
   requestTimeout: optional(positiveDuration),
   retryInterval: optional(positiveDuration),
-  // Those of tests.
+  // Only tests set these.
   find: anything,
   openSocket: anything,
   port: anything
@@ -44,10 +45,10 @@ const request: InvalidArgument.Fields = {
 const unsupported = (wrong: InvalidArgument.InvalidArgument | undefined): PortMapperUnsupported | undefined =>
   wrong && new PortMapperUnsupported({ detail: wrong.message })
 
-/** Why nothing can be mapped with these options, if so. */
+/** The error for invalid options; undefined when they are valid. */
 export const refusedOptions = (given: unknown, fields: InvalidArgument.Fields): PortMapperUnsupported | undefined =>
   unsupported(InvalidArgument.ofOptions(given, fields))
 
-/** Why this cannot be mapped, if so. */
+/** The error for an invalid request; undefined when it is valid. */
 export const refusedRequest = (given: PortMapper.MapOptions): PortMapperUnsupported | undefined =>
   unsupported(InvalidArgument.ofFields("request", given, request))

@@ -1,6 +1,4 @@
-/**
- * Keeps what a gateway granted, in whatever protocol: renews it, says what becomes of it, removes it.
- */
+/** Keeps a port mapping alive in any protocol: renews it, reports its status and removes it. */
 import * as MappingStatus from "@qp2p/core/MappingStatus"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import { type PortMapperError, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
@@ -16,39 +14,43 @@ import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type Reach, reachOf } from "./reach.ts"
 
-/** What the gateway granted. `lease` is infinite when it keeps the mapping until it is told otherwise. */
+/** What the gateway granted. `lease` is infinite for a mapping that lasts until it is removed. */
 export interface Grant {
   readonly internal: NetAddress.InetAddressV4
   readonly external: NetAddress.InetAddressV4
   readonly lease: Duration.Duration
 }
 
-/** How one mapping is asked for. */
+/** How a protocol obtains and removes one mapping. */
 export interface Holding {
   readonly internalPort: number
-  /** The lease that is asked for. */
+  /** The requested lease. */
   readonly asked: Duration.Duration
-  /** The gateway that was asked last, for errors. */
+  /** The gateway that was asked last, for error messages. */
   readonly gateway: string | undefined
-  /** Asks for the mapping, or for its renewal. */
+  /** Requests the mapping, or its renewal. */
   readonly obtain: Effect.Effect<Grant, PortMapperError>
-  /** Removes what may be on a gateway because of it. */
+  /** Removes the mapping, and every mapping that an unanswered request may have made. */
   readonly remove: Effect.Effect<void, PortMapperError>
 }
 
-/** What a lease may last, in seconds: 0 removes a mapping or is for ever, and past a week there is no use in having one. */
+/**
+ * The range of leases, in seconds. In the protocols 0 means removal or a permanent mapping; longer than a week is
+ * useless.
+ */
 const leaseRange = { minimum: 1, maximum: 604_800 }
 
-/** In whole seconds, and worth having. */
+/** Rounds a lease up to whole seconds, within `leaseRange`. */
 export const leaseOf = (lease: Duration.Duration): Duration.Duration =>
   Duration.seconds(Math.min(Math.max(Math.ceil(Duration.toSeconds(lease)), leaseRange.minimum), leaseRange.maximum))
 
-/** A gateway that has gone away must not hold up whoever closes the scope. */
+/** How long removing a mapping may delay the closing of the scope. */
 export const removeTimeout = Duration.seconds(3)
 
 /**
- * Half the lease is left when a renewal is due, so that a gateway that restarts or is busy has time to come back. One that
- * grants for ever is asked as often as if it had granted what it was asked for: it may forget all the same.
+ * A renewal is due when half of the lease has passed, so that a gateway that restarts or is busy has time to recover. A
+ * permanent mapping is renewed as often as if the requested lease had been granted, because the gateway may still
+ * forget it.
  */
 export const renewalSchedule = (asked: Duration.Duration): Schedule.Schedule<unknown, Grant> =>
   Schedule.forever.pipe(
@@ -58,13 +60,13 @@ export const renewalSchedule = (asked: Duration.Duration): Schedule.Schedule<unk
     )
   )
 
-/** What is waited at first and at most after a renewal that failed, whatever the lease. */
+/** The pauses after a failed renewal: the first, the longest and the shortest, whatever the lease. */
 const retryRange = { first: Duration.seconds(5), longest: Duration.seconds(60), shortest: Duration.millis(250) }
 
 /**
- * A renewal that failed is tried again at least three times while the lease still runs, and after it without end, never
- * more than 60 s apart. The waits are shortened at random, or all hosts of a network would ask a gateway that is back at
- * the same moment.
+ * The pauses between attempts after a failed renewal: at least three attempts while the lease still runs, then attempts
+ * without end, at most 60 s apart. Each pause is shortened at random, so that the hosts of a network do not all ask a
+ * restarted gateway at the same moment.
  */
 export const retrySchedule = (lease: Duration.Duration): Schedule.Schedule<unknown> => {
   const within = (part: number, longest: Duration.Duration) =>
@@ -91,14 +93,14 @@ const warnOfReach = ({ address }: NetAddress.InetAddressV4): Effect.Effect<void>
   )
 }
 
-/** A mapping that was granted, and what became of it. */
+/** A granted mapping and its current state. */
 interface Kept {
   readonly status: PortMapper.Mapping["status"]
   grant: Grant
-  /** In nanoseconds of the monotonic clock. */
+  /** The time of the grant, in nanoseconds of the monotonic clock. */
   grantedAt: bigint
   lost: boolean
-  /** Why the last try to renew it failed. */
+  /** The error of the last attempt to renew the mapping. */
   failure: PortMapperError | undefined
 }
 
@@ -111,7 +113,7 @@ export class Lease {
     this.#holding = holding
   }
 
-  /** Makes the mapping, renews it while the scope lives and removes it when the scope closes. */
+  /** Requests the mapping, renews it while the scope is open and removes it when the scope closes. */
   keep(): Effect.Effect<PortMapper.Mapping, PortMapperError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       yield* Effect.addFinalizer(() => this.#remove())
@@ -131,7 +133,7 @@ export class Lease {
     })
   }
 
-  /** The lease is no more: it ran out, or the gateway has forgotten it. */
+  /** Reports that the mapping is gone: the lease expired, or the gateway forgot it. */
   lost(error: PortMapperError): Effect.Effect<void> {
     return Effect.suspend(() => {
       const kept = this.#kept
@@ -141,7 +143,7 @@ export class Lease {
     })
   }
 
-  /** Do not wait any longer with the renewal. */
+  /** Starts the next renewal at once. */
   renewNow(): void {
     this.#due.openUnsafe()
   }
@@ -158,7 +160,7 @@ export class Lease {
     })
   }
 
-  /** Asks until the gateway grants the mapping again. Meanwhile the lease may run out. */
+  /** Repeats the request until the gateway grants the mapping again, and reports when the lease expires before that. */
   #renewal(kept: Kept): Effect.Effect<Grant> {
     const attempt = Effect.gen({ self: this }, function* () {
       yield* this.#report(kept, MappingStatus.Renewing({ external: kept.grant.external }))
@@ -170,7 +172,7 @@ export class Lease {
     return Effect.suspend(() => {
       const { lease } = kept.grant
       const schedule = retrySchedule(Duration.isFinite(lease) ? lease : this.#holding.asked)
-      // The schedule has no end, so nothing is left to fail with.
+      // `retrySchedule` never ends, so no error is left.
       return Effect.raceFirst(Effect.orDie(Effect.retry(attempt, schedule)), this.#expiry(kept))
     })
   }
@@ -198,7 +200,7 @@ export class Lease {
     )
   }
 
-  /** What is lost stays so until it is granted again. */
+  /** Sets the status, unless the mapping is lost: that status stays until the next grant. */
   #report(kept: Kept, status: MappingStatus.MappingStatus): Effect.Effect<void> {
     return kept.lost ? Effect.void : SubscriptionRef.set(kept.status, status)
   }

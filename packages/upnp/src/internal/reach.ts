@@ -1,3 +1,4 @@
+/** Classifies IPv4 addresses by where they can be reached from. */
 import { check, ofValue } from "@qp2p/core/InvalidArgument"
 import * as NetAddress from "effect/net/NetAddress"
 
@@ -5,13 +6,10 @@ import * as NetAddress from "effect/net/NetAddress"
  * Where an address of a gateway can be reached from: `Public`, the whole internet; `Private`, a network behind another
  * gateway (RFC 1918); `Shared`, the network of a provider that translates addresses itself (carrier-grade NAT, RFC 6598);
  * `Special`, nowhere or not from afar: loopback, link-local, documentation, multicast, reserved (RFC 6890).
- *
- * @category models
- * @since 0.1.0
  */
 export type Reach = "Public" | "Private" | "Shared" | "Special"
 
-/** First octets and the length of the prefix, as the registry of RFC 6890 has them, where packets from afar do not go. */
+/** The prefixes of RFC 6890's registry that packets from other networks do not reach. */
 const special: ReadonlyArray<readonly [string, number]> = [
   ["0.0.0.0", 8],
   ["127.0.0.0", 8],
@@ -38,12 +36,7 @@ const isIn = (word: number, ranges: ReadonlyArray<readonly [string, number]>): b
 
 const ipv4 = check("must be an Ipv4Address", NetAddress.isIpv4Address)
 
-/**
- * From where packets to this address arrive. Callers without types get an `InvalidArgument` when it is none.
- *
- * @category getters
- * @since 0.1.0
- */
+/** Classifies an address. Callers without types get an `InvalidArgument` when it is not an `Ipv4Address`. */
 export const reachOf = (address: NetAddress.Ipv4Address): Reach => {
   const wrong = ofValue("address", address, ipv4)
   if (wrong !== undefined) return wrong as never

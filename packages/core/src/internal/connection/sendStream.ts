@@ -1,3 +1,4 @@
+/** The sending half of a stream, with messages in place of bytes. */
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"

@@ -1,3 +1,4 @@
+/** Names peers with a namer of the program, and without it when it does not work. */
 import type * as NetAddress from "effect/net/NetAddress"
 import { type ConnectionId, fromAddress } from "../../ConnectionId.ts"
 import { show } from "../arguments.ts"

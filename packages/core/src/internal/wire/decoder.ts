@@ -14,6 +14,7 @@ const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.opt
 /**
  * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
  *
+ * @stability unstable
  * @category decoding
  * @since 0.1.0
  */

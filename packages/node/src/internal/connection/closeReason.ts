@@ -1,3 +1,4 @@
+/** Finds out how a connection ended from what quiche says. */
 import {
   ApplicationClosed,
   type Close,

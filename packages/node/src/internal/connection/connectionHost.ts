@@ -1,3 +1,4 @@
+/** What a connection needs of the socket that it belongs to. */
 import type * as NetAddress from "effect/net/NetAddress"
 import type { Connection } from "./connection.ts"
 import type { Outbox } from "../path/outbox.ts"

@@ -1,8 +1,4 @@
-/**
- * Rules about callbacks and what they may do.
- *
- * @since 0.1.0
- */
+/** Rules about callbacks and what they may call. */
 import { ApplicationClosed, LocallyClosed } from "@qp2p/core/Close"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -25,7 +21,7 @@ import {
 } from "./peers.ts"
 import { type Group, rule } from "./rule.ts"
 
-/** Calls, and fails if one of `sockets` was told anything meanwhile. */
+/** Runs `call`, and fails if one of `sockets` received an event during it. */
 const quietly = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) => {
   const count = () => sockets.map(({ log }) => log.events.length)
   const before = count()
@@ -35,7 +31,7 @@ const quietly = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) 
   }
 }
 
-/** A stream that has begun and pauses, and its sender, whose writes wait. */
+/** A stream whose first bytes have arrived and whose reader pauses, with its sender, whose writes are pending. */
 const halfway = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; readonly far: Peer }) {
   far.heed = (stream) => {
     stream.pausing = true

@@ -1,8 +1,4 @@
-/**
- * Rules about the end of connections and sockets.
- *
- * @since 0.1.0
- */
+/** Rules about the end of connections and sockets. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed } from "@qp2p/core/Close"
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -14,8 +10,8 @@ import { bind, connect, connected, pattern, type Peer, Received, roundTrip, text
 import { type Group, rule, Surroundings } from "./rule.ts"
 
 /**
- * Waits until `peer` hears how its connection ended. It goes on sending: a notice that was lost is only told again to a
- * peer that has not understood.
+ * Waits until `peer` is told how its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
+ * to a peer that still sends.
  */
 const closeOf = Effect.fnUntraced(function* (peer: Peer) {
   let turns = 0
@@ -106,7 +102,7 @@ export const closes: Group = {
         const ended: Array<unknown> = []
         for (const message of messages) {
           const { results } = near.send(message)
-          // Acknowledged: it has arrived.
+          // The acknowledgement shows that it has arrived.
           yield* until("it is acknowledged", () => results.length > 0)
         }
         far.heedClose = () => ended.push(...far.messages.map(({ ends, length }) => ({ length, ends: ends.slice() })))
@@ -157,7 +153,7 @@ export const closes: Group = {
           send?.setPriority(7)
           send?.reset(8)
         }
-        // What is reported later would be by now.
+        // By now, a late event would have been reported.
         yield* roundTrip(yield* connected(client.dial(server.socket.address)))
         assert.deepStrictEqual([near.closes.length, far.closes.length], [1, 1])
         for (const [outcomes, close] of late) assert.deepStrictEqual(outcomes, [close])
@@ -185,7 +181,7 @@ export const closes: Group = {
         yield* until("the peers hear of it", () => others.every(({ closes }) => closes.length > 0))
         const told = others.filter(({ closes }) => tagOf(closes[0]!) === "ApplicationClosed")
         for (const { closes } of told) assert.deepStrictEqual(closes, [new ApplicationClosed({ code: 0, detail: "" })])
-        // A socket that is gone cannot repeat what was lost.
+        // A closed socket cannot repeat a lost close notice.
         assert.isAtLeast(told.length, lossy ? 2 : others.length)
       })
     ),
@@ -232,14 +228,14 @@ export const closes: Group = {
       rule(
         `keep-alive of the ${side === "client" ? "dialling" : "accepting"} side keeps a connection that nobody uses`,
         Effect.gen(function* () {
-          // Long enough that a process which is busy for a while does not miss it.
+          // Long enough that a process which is busy for a while does not exceed it.
           const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
           const { far, near } = yield* connect({
             client: idle,
             server: idle,
             [side]: { ...idle, keepAliveInterval: Duration.millis(200) }
           })
-          // As long as others take to time out, one after the other.
+          // Other connections serve as a clock: three idle timeouts pass, one after the other.
           for (let i = 0; i < 3; i++) {
             const other = yield* connect({ client: idle, server: idle })
             yield* until("an idle connection is over", () => other.near.closes.length > 0)
@@ -256,7 +252,7 @@ export const closes: Group = {
         Effect.gen(function* () {
           const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
           const { far, near } = yield* connect({ [side]: idle })
-          // As long as others take to time out, one after the other.
+          // Other connections serve as a clock: three idle timeouts pass, one after the other.
           for (let i = 0; i < 3; i++) {
             const other = yield* connect({ client: idle, server: idle })
             yield* until("an idle connection is over", () => other.near.closes.length > 0)
@@ -286,7 +282,7 @@ export const closes: Group = {
         const answer = new Received(near.record)
         near.write(near.connection.openBi(0, answer).send, text("a question"), true)
         yield* until("the question has come", () => far.messages.length > 0)
-        // As long as others take to time out.
+        // Other connections serve as a clock: their idle timeout passes.
         const idle = { idleTimeout: Duration.seconds(5), keepAliveInterval: Duration.infinity }
         const other = yield* connect({ client: idle, server: idle })
         yield* until("an idle connection is over", () => other.near.closes.length > 0)
@@ -303,7 +299,7 @@ export const closes: Group = {
         })
         near.connection.checkAlive?.()
         far.connection.checkAlive?.()
-        // As long as others take to time out.
+        // Other connections serve as a clock: their idle timeout passes.
         const idle = { idleTimeout: Duration.seconds(5), keepAliveInterval: Duration.infinity }
         const other = yield* connect({ client: idle, server: idle })
         yield* until("an idle connection is over", () => other.near.closes.length > 0)

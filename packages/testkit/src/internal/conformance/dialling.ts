@@ -1,8 +1,4 @@
-/**
- * Rules about binding and dialling.
- *
- * @since 0.1.0
- */
+/** Rules about binding and dialling. */
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,7 +22,7 @@ const matched = Effect.fnUntraced(function* (peers: ReadonlyArray<Peer>, others:
   return found
 })
 
-/** The numbers of `peers` from the least seniority to the greatest. */
+/** The numbers of `peers`, from the lowest seniority to the highest. */
 const ranking = (peers: ReadonlyArray<Peer>) =>
   peers
     .map(({ connection }, i) => ({ i, seniority: connection.seniority! }))
@@ -115,7 +111,7 @@ export const dialling: Group = {
           yield* roundTrip(server.accepted[0]!)
           yield* until("it is known to answer from elsewhere", isElsewhere)
           if (told === undefined) assert.isAbove(near.moves, before, "a peer that is elsewhere was not said to move")
-          // It is where it can be dialled, too.
+          // The reported address can be dialled, too.
           yield* roundTrip(yield* connected(client.dial(near.connection.remoteAddress)))
           assert.deepStrictEqual([near.closes, server.accepted.length], [[], 2])
         })
@@ -152,7 +148,7 @@ export const dialling: Group = {
           yield* Effect.forEach([one.dial(two.socket.address), two.dial(one.socket.address)], connected)
         }
         yield* until("all are accepted", () => one.accepted.length === 4 && two.accepted.length === 4)
-        // At each end, in an order that both ends know.
+        // Each end sorts the connections in the same order.
         const dialledByOne = yield* matched(two.accepted, () => one.dialled)
         const dialledByTwo = yield* matched(one.accepted, () => two.dialled)
         const atOne = [...dialledByOne, ...one.accepted]
@@ -168,7 +164,7 @@ export const dialling: Group = {
         for (let i = 0; i < 6; i++) {
           const [from, to] = i % 2 === 0 ? [one, two] : [two, one]
           const near = yield* connected(from.dial(to.socket.address))
-          // Both know of it before the next one is dialled.
+          // Both ends know this connection before the next one is dialled.
           yield* roundTrip(near)
           const [far] = yield* matched([near], () => to.accepted.filter((peer) => !made.includes(peer)))
           made.push(i % 2 === 0 ? near : far!)
@@ -185,7 +181,7 @@ export const dialling: Group = {
         const dial = client.dial(server.socket.address)
         dial.cancel()
         dial.cancel()
-        // There is one place: as long as the first has it, nobody else gets in.
+        // The limit is one connection: no other dial succeeds while the first lives.
         const near = yield* dialledAtLast(client, server.socket.address)
         yield* roundTrip(near)
         assert.deepStrictEqual([dial.connected, dial.failed], [[], []])

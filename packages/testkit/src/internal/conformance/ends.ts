@@ -1,20 +1,16 @@
-/**
- * Rules about streams that end before their time.
- *
- * @since 0.1.0
- */
+/** Rules about streams that end before their time. */
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
 import { type Group, isStopLost, rule, stopArrived, unlessStopLost } from "./rule.ts"
 
-/** More than any transport takes of a stream that nobody reads. */
+/** More bytes than any transport takes from a stream that is not read. */
 const much = 1 << 20
 
 const codes = [0, 7, Number.MAX_SAFE_INTEGER]
 
-/** A stream that has begun at the far end, where it pauses; a write of the near end waits. */
+/** A stream whose first bytes have arrived at the far end, where it pauses; a write of the near end is pending. */
 const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; readonly far: Peer }) {
   const known = far.messages.length
   far.heed = (stream) => {
@@ -49,7 +45,7 @@ export const ends: Group = {
         unlessStopLost(
           Effect.gen(function* () {
             const pair = yield* connect()
-            // With the acknowledgement of all that was sent, the code may come too late: 0 then stands for it.
+            // The code may arrive after everything was acknowledged, and is then reported as 0.
             const told: Array<number> = []
             for (let i = 0; i < 10 && !told.includes(code); i++) {
               const { received, results } = yield* held(pair)
@@ -206,7 +202,7 @@ export const ends: Group = {
         if (late[0] === undefined) return
         assert.strictEqual(asked, 0)
         const results = near.writeWhole(waiting!, content)!
-        // Its turn may have come at once.
+        // The stream may have had its turn already.
         const before = asked
         waiting!.reset(2)
         yield* until("the writes are answered", () => [...late, results].every((outcomes) => outcomes!.length > 0))

@@ -1,8 +1,4 @@
-/**
- * Rules about receivers that take their time.
- *
- * @since 0.1.0
- */
+/** Rules about slow receivers. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import {
@@ -23,16 +19,16 @@ import {
 } from "./peers.ts"
 import { type Group, rule } from "./rule.ts"
 
-/** What no transport may take of a stream that nobody reads. */
+/** More bytes than any transport may take from a stream that is not read. */
 const tooMuch = 32 << 20
 
-/** More than any transport takes of a stream that nobody reads, and little enough to be sent in a test. */
+/** More bytes than any transport takes from a stream that is not read, and few enough to be sent in a test. */
 const much = 1 << 20
 
 /** More streams than a transport has credit for. */
 const manyStreams = 2_500
 
-/** The first stream to arrive at `peer` is as `change` makes it; the others are read. */
+/** Applies `change` to the first stream that arrives at `peer`; the others are read. */
 const onFirst = (peer: Peer, change: (stream: Received) => void) => {
   peer.heed = (stream) => {
     if (peer.messages.length === 1) change(stream)
@@ -49,18 +45,18 @@ const unwanted = (stream: Received) => {
 
 const begun = (peer: Peer) => until("the stream begins", () => peer.messages.length > 0)
 
-/** Streams whose receivers want nothing until all have been sent, and what happens `meanwhile`. */
+/** Opens many streams that are not read until all have been sent, and runs `meanwhile` before that. */
 const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent, meanwhile?: () => void) {
   const { far, near } = yield* connect()
   let demand = 0
   far.heed = (stream) => {
     stream.demand = () => demand
-    // What is answered frees its credit when both halves are over.
+    // A bidirectional stream returns its credit when both halves have ended.
     stream.heedEnd = () => stream.send?.write(stream.whole, true, () => {})
   }
   const sent = Array.from({ length: manyStreams }, (_, i) => send(near, i))
   yield* begun(far)
-  // Those that there was credit for have come.
+  // The streams within the credit have arrived.
   let count = -1
   yield* until("no more streams come", () => {
     const before = count
@@ -146,7 +142,7 @@ export const flow: Group = {
           }
           stream.heed = (chunk) => {
             if (chunk.length > asked) far.record.faults.push(`${chunk.length} bytes instead of ${asked}`)
-            // Good for one chunk.
+            // Demand for one chunk.
             asked = 0
           }
         })
@@ -291,7 +287,7 @@ export const flow: Group = {
         yield* until("the one with the most is closed", () => largest!.closes.length > 0)
         assert.deepInclude(largest!.closes[0], { _tag: "ApplicationClosed", code: 3 })
         for (const near of others) assert.deepStrictEqual(near.closes, [])
-        // The others go on, and there is room again.
+        // The other connections continue, and there is room again.
         for (const peer of server.accepted) {
           for (const stream of peer.streams) stream.demand = undefined
           peer.heed = undefined

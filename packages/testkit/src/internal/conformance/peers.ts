@@ -1,8 +1,4 @@
-/**
- * Sockets that write down what they are told.
- *
- * @since 0.1.0
- */
+/** Sockets and peers that record their events. */
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionError } from "@qp2p/core/ConnectionError"
 import {
@@ -21,26 +17,26 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import { Faults, NeverHappened, Surroundings } from "./rule.ts"
 
-/** What became of a write. */
+/** The result of a write. */
 export type Outcome = StreamFailure | "done"
 
-/** What one socket is told, in order, and what it should never have been. */
+/** The events of one socket, in order, and those that break the contract. */
 export interface Log {
   readonly events: Array<string>
   readonly faults: Array<string>
 }
 
-/** What a stream brought. */
+/** Records what arrives on a stream. */
 export class Received implements RecvEvents {
   readonly chunks: Array<Uint8Array> = []
   readonly ends: Array<StreamFailure | undefined> = []
   length = 0
-  /** Whether `onData` answers false. */
+  /** Whether `onData` answers false, which pauses the stream. */
   pausing = false
   demand: (() => number) | undefined
   receive: BackingRecvStream | undefined
   send: BackingSendStream | undefined
-  /** Told of each chunk, and of the end, from within the callback. */
+  /** Called with each chunk, from within the callback. */
   heed: ((chunk: Uint8Array) => void) | undefined
   heedEnd: ((failure: StreamFailure | undefined) => void) | undefined
   private readonly record: Log
@@ -52,7 +48,7 @@ export class Received implements RecvEvents {
   readonly onData = (chunk: Uint8Array): boolean => {
     this.record.events.push("data")
     if (this.ends.length > 0) this.record.faults.push("onData after onEnd")
-    // The chunk is lent for the call only.
+    // The chunk may be read only during the callback.
     this.chunks.push(chunk.slice())
     this.length += chunk.length
     this.heed?.(chunk)
@@ -85,12 +81,12 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   readonly connection: BackingConnection
   readonly streams: Array<Stream> = []
   readonly closes: Array<Close> = []
-  /** How often it was told that the peer has moved. */
+  /** How often `onMoved` was called. */
   moves = 0
-  /** How often that the peer does not answer. */
+  /** How often the connection reported that the peer does not respond. */
   silences = 0
   readonly record: Log
-  /** Told of each stream and of the close, from within the callback. */
+  /** Called with each stream, from within the callback. */
   heed: ((stream: Stream) => void) | undefined
   heedClose: ((close: Close) => void) | undefined
   private readonly makeStream: (record: Log) => Stream
@@ -126,7 +122,7 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     this.record.events.push("closed")
     if (this.closes.length > 0) this.record.faults.push("onClosed twice")
     for (const { ends, receive } of this.streams) {
-      // One that was stopped is never told its end.
+      // A stream that this side stopped has no end event.
       if (ends.length === 0 && receive !== undefined && !this.stopped.has(receive)) {
         this.record.faults.push("onClosed before onEnd")
       }
@@ -135,12 +131,12 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     this.heedClose?.(close)
   }
 
-  /** Without those that ended empty: a transport may open such ones for purposes of its own. */
+  /** The streams that carried bytes or have not ended: a transport may open empty streams for its own purposes. */
   get messages(): ReadonlyArray<Stream> {
     return this.streams.filter(({ ends, length }) => length > 0 || ends.length === 0)
   }
 
-  /** Those that brought bytes. */
+  /** The streams that carried bytes. */
   get filled(): ReadonlyArray<Stream> {
     return this.streams.filter(({ length }) => length > 0)
   }
@@ -152,14 +148,14 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     receive.stop(code)
   }
 
-  /** Writes, and yields what becomes of it. */
+  /** Writes, and returns the array that will hold the result. */
   write(stream: BackingSendStream, bytes: Uint8Array, fin: boolean, then?: (outcome: Outcome) => void): Array<Outcome> {
     const results: Array<Outcome> = []
     stream.write(bytes, fin, this.answer(results, then))
     return results
   }
 
-  /** Writes what is asked for when the stream has its turn, where the transport does so. */
+  /** Writes bytes that are produced when the stream has its turn, if the transport supports that. */
   writeWhole(stream: BackingSendStream, bytes: () => Uint8Array): Array<Outcome> | undefined {
     if (stream.writeWhole === undefined) return undefined
     const results: Array<Outcome> = []
@@ -185,14 +181,14 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     return { stream, results: this.write(stream, bytes, true) }
   }
 
-  /** Opens a stream for what is asked for when it has its turn. */
+  /** Opens a stream for bytes that are produced when the stream has its turn. */
   sendWhole(bytes: () => Uint8Array): Sent | undefined {
     const stream = this.connection.openUni(0)
     const results = this.writeWhole(stream, bytes)
     return results && { stream, results }
   }
 
-  /** Opens a bidirectional stream for one question. */
+  /** Opens a bidirectional stream for one request. */
   ask(bytes: Uint8Array, answer: Received = new Received(this.record)): Asked {
     const { receive, send } = this.connection.openBi(0, answer)
     answer.receive = receive
@@ -219,22 +215,22 @@ export interface Dial<P = Peer> {
 export interface Bound<P = Peer> {
   readonly socket: BackingSocket
   readonly accepted: Array<P>
-  /** The connections of its own dials. */
+  /** The connections that this socket dialled. */
   readonly dialled: Array<P>
   readonly dial: (peer: NetAddress.InetAddress) => Dial<P>
-  /** What the socket was told, in order. */
+  /** The events of the socket, in order. */
   readonly log: Log
 }
 
 export interface Setup<P = Peer> extends Partial<BindOptions> {
   readonly local?: string
-  /** Told of each new peer before anything of it arrives, from within the callback. */
+  /** Called with each new peer before any stream of it arrives, from within the callback. */
   readonly onPeer?: (peer: P) => void
 }
 
 export const address = NetAddress.inetAddressFromStringUnsafe
 
-/** Binds with peers as `makePeer` makes them. */
+/** Binds a socket whose peers `makePeer` constructs. */
 export const bindWith =
   <P extends ConnectionEvents>(makePeer: (connection: BackingConnection, record: Log) => P) =>
   (setup: Setup<P> = {}) =>
@@ -256,8 +252,8 @@ export const bindWith =
         {
           localAddress: address(local),
           accept: true,
-          // Where requests to stop may be lost, the stall timeout is how long one side takes to find out, and the idle
-          // timeout is how long the other side takes when what it is then told is lost, too.
+          // Where STOP_SENDING frames may be lost, one side finds out by the stall timeout, and the other by the idle
+          // timeout when its notice is lost too.
           idleTimeout: Duration.seconds(surroundings.lossy ? 15 : 60),
           keepAliveInterval: Duration.seconds(surroundings.lossy ? 5 : 20),
           handshakeTimeout: Duration.seconds(60),
@@ -297,7 +293,7 @@ export const bindWith =
 
 export const bind = bindWith((connection, record) => new Peer(connection, record, (record) => new Received(record)))
 
-/** Waits for `condition`, for as long as the surroundings allow. */
+/** Waits for `condition`, up to the limit of the surroundings. */
 export const until = (what: string, condition: () => boolean) =>
   Effect.gen(function* () {
     const { limit } = yield* Surroundings
@@ -307,7 +303,7 @@ export const until = (what: string, condition: () => boolean) =>
     yield* Effect.timeoutOrElse(wait, { duration: limit, orElse: () => Effect.fail(new NeverHappened({ what })) })
   })
 
-/** The connection of a dial. */
+/** Waits for the connection of a dial. */
 export const connected = Effect.fnUntraced(function* (dial: Dial) {
   yield* until("a dial is over", () => dial.connected.length + dial.failed.length > 0)
   const [error] = dial.failed
@@ -315,13 +311,13 @@ export const connected = Effect.fnUntraced(function* (dial: Dial) {
   return dial.connected[0]!
 })
 
-/** What becomes of a dial that cannot succeed. */
+/** Waits for the error of a dial that cannot succeed. */
 export const failed = Effect.fnUntraced(function* (dial: Dial) {
   yield* until("a dial fails", () => dial.failed.length > 0)
   return dial.failed[0]!
 })
 
-/** Dials until a dial succeeds: there may be no room at first, or what is lost may cost a short timeout. */
+/** Repeats a dial until one succeeds: at first there may be no room, or a lost packet may cost a short timeout. */
 export const dialledAtLast = Effect.fnUntraced(function* (client: Bound, peer: NetAddress.InetAddress) {
   const dials = [client.dial(peer)]
   yield* until("a dial connects at last", () => {
@@ -340,7 +336,7 @@ export interface Pair {
   readonly far: Peer
 }
 
-/** A connection between two fresh sockets. With short timeouts, what is lost may cost the first ones. */
+/** Makes a connection between two new sockets. With short timeouts, lost packets may cost the first attempts. */
 export const connect = Effect.fnUntraced(function* (
   options: { readonly client?: Setup; readonly server?: Setup } = {}
 ) {
@@ -356,13 +352,13 @@ export const connect = Effect.fnUntraced(function* (
   }
 })
 
-/** A message that the peer acknowledges: whatever was to happen at once has happened then. */
+/** Sends a message and waits for its acknowledgement: everything that was to happen at once has happened by then. */
 export const roundTrip = Effect.fnUntraced(function* (peer: Peer) {
   const { results } = peer.send(text("probe"), 1)
   yield* until("a short message is acknowledged", () => results[0] === "done")
 })
 
-/** Waits until `count` stands still, however many messages `peer` sends meanwhile. */
+/** Waits until `count` no longer changes while `peer` sends messages. */
 export const standstill = Effect.fnUntraced(function* (peer: Peer, count: () => number) {
   let last = count()
   for (let trips = 0; trips < 5; trips++) {
@@ -372,7 +368,7 @@ export const standstill = Effect.fnUntraced(function* (peer: Peer, count: () => 
   }
 })
 
-/** `length` bytes that `seed` determines. */
+/** `length` bytes, determined by `seed`. */
 export const pattern = (length: number, seed = 0): Uint8Array => {
   const bytes = new Uint8Array(length)
   let state = (seed * 2654435761 + 1) >>> 0
@@ -385,7 +381,7 @@ export const pattern = (length: number, seed = 0): Uint8Array => {
 
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
-/** Fails unless both are the same; a diff of megabytes helps nobody. */
+/** Fails unless both are equal, without a diff, which would have megabytes. */
 export const assertSame = (actual: Uint8Array, expected: Uint8Array): void => {
   if (Buffer.compare(actual, expected) === 0) return
   let i = 0

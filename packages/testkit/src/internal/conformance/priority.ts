@@ -1,21 +1,20 @@
-/**
- * Rules about what is sent first.
- *
- * @since 0.1.0
- */
+/** Rules about priorities. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, type Peer, until } from "./peers.ts"
 import { type Group, rule, Surroundings } from "./rule.ts"
 
-/** Streams of each kind, short enough for any window: what is held back is so for its priority, and not by its reader. */
+/**
+ * The number of streams of each kind. They fit into every window, so that priorities and not readers decide their
+ * order.
+ */
 const count = 40
 const size = 30_000
 
 const bulk = 1
 const urgent = 2
 
-/** Of one byte, which tells the kind of stream at the other end. */
+/** A message whose bytes name the kind of its stream. */
 const message = (kind: number, length = size) => new Uint8Array(length).fill(kind)
 
 /** The kinds of the streams that have ended at `peer`, in the order of their ends. */
@@ -30,8 +29,8 @@ const order = (peer: Peer): Array<number> => {
 }
 
 /**
- * Fails unless most of the bulk ended after what was urgent: after all of it, or on a network that loses packets, where
- * some have to be sent again and again, after most of it.
+ * Fails unless the urgent streams overtook most of the bulk: all of it, or most of it on a network that loses packets,
+ * where some packets are sent several times.
  */
 const assertOvertaken = (ended: ReadonlyArray<number>) =>
   Effect.map(Surroundings, ({ lossy }) => {

@@ -1,8 +1,4 @@
-/**
- * Rules about dials that fail.
- *
- * @since 0.1.0
- */
+/** Rules about dials that fail. */
 import { ConnectionTimedOut, EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
 import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -15,14 +11,14 @@ import { type Group, rule } from "./rule.ts"
 
 const isV4 = ({ address }: NetAddress.InetAddress) => NetAddress.formatIp(address).includes(".")
 
-/** What cannot be dialled from a socket at `local`. */
+/** Addresses that cannot be dialled from a socket at `local`. */
 const undiallable = {
   "port 0": (local: NetAddress.InetAddress) => NetAddress.inetAddressUnsafe(local.address, 0),
   "an address of another family": (local: NetAddress.InetAddress) =>
     address(isV4(local) ? "[::1]:4433" : "127.0.0.1:4433"),
   "the unspecified address": (local: NetAddress.InetAddress) => address(isV4(local) ? "0.0.0.0:4433" : "[::]:4433"),
   "a multicast address": (local: NetAddress.InetAddress) => address(isV4(local) ? "224.0.0.1:4433" : "[ff02::1]:4433"),
-  // IPv6 has multicast addresses for that.
+  // IPv6 has no broadcast addresses.
   "the broadcast address": (local: NetAddress.InetAddress) =>
     address(isV4(local) ? "255.255.255.255:4433" : "[ff02::1]:4433")
 }
@@ -106,7 +102,7 @@ export const refusals: Group = {
         const scope = yield* Scope.make()
         const client = yield* Scope.provide(bind(), scope)
         const dial = client.dial(deaf.socket.address)
-        // The dial is under way.
+        // The dial has begun.
         yield* roundTrip((yield* connect()).near)
         yield* Scope.close(scope, Exit.void)
         assert.deepStrictEqual(yield* failed(dial), new EndpointStopped())

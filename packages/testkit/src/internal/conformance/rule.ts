@@ -1,8 +1,4 @@
-/**
- * What a rule is, and what it may depend on.
- *
- * @since 0.1.0
- */
+/** The types of rules, and the surroundings in which they are tried. */
 import type { BindError } from "@qp2p/core/EndpointError"
 import type { StreamFailure, Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
@@ -11,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
-/** What was awaited did not come about within the limit. */
+/** A condition did not come true within the limit. */
 export class NeverHappened extends Schema.TaggedError<NeverHappened>("@qp2p/testkit/conformance/NeverHappened")(
   "NeverHappened",
   { what: Schema.String }
@@ -23,13 +19,13 @@ export class NeverHappened extends Schema.TaggedError<NeverHappened>("@qp2p/test
 
 /** Where the rules are tried. */
 export interface Surroundings {
-  /** Where sockets are bound; its port is 0. */
+  /** The address that sockets bind; its port is 0. */
   readonly address: string
-  /** How long one condition may take to come about. */
+  /** How long one condition may take. */
   readonly limit: Duration.Duration
   /**
-   * Packets get lost, and with them what QUIC stacks do not all repeat. Some peers learn only by silence that a socket is
-   * gone; and a connection may end because a request to stop did not arrive.
+   * Whether packets are lost, and with them frames that not every QUIC stack repeats. Some peers then find out only by
+   * silence that a socket has closed, and a connection may end because a STOP_SENDING frame was lost.
    */
   readonly lossy: boolean
   /** A socket that is bound at the first is reached at the second, with its port, and answers from another address. */
@@ -43,15 +39,15 @@ export const Surroundings: Context.Reference<Surroundings> = Context.Reference(
   }
 )
 
-/** What no record may ever do, whatever the rule is about: the recorders of `peers.ts` note it here. */
+/** Breaches of the contract that the recorders of `peers.ts` see, whatever the rule is about. */
 export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p/testkit/conformance/Faults", {
   defaultValue: (): Array<string> => []
 })
 
-/** A request to stop a stream was lost, and its connection has ended over that: the rule is tried over another one. */
+/** A STOP_SENDING frame was lost and its connection has ended over that: the rule is tried again over another one. */
 class StopLost extends Schema.TaggedError<StopLost>("@qp2p/testkit/conformance/StopLost")("StopLost", {}) {}
 
-/** Whether that is what a write's outcome tells: the peer said that it closed, or has not been heard since. */
+/** Whether a write's result shows that STOP_SENDING was lost: the peer closed for it, or has not been heard since. */
 export const isStopLost = (outcome: StreamFailure | "done" | undefined): Effect.Effect<boolean> =>
   Effect.map(
     Surroundings,
@@ -59,11 +55,11 @@ export const isStopLost = (outcome: StreamFailure | "done" | undefined): Effect.
       lossy && typeof outcome === "object" && (outcome._tag === "TransportClosed" || outcome._tag === "IdleTimedOut")
   )
 
-/** Fails where `isStopLost`, for `unlessStopLost` to begin again. */
+/** Fails with `StopLost` where `isStopLost`, so that `unlessStopLost` tries again. */
 export const stopArrived = (outcome: StreamFailure | "done" | undefined): Effect.Effect<void, StopLost> =>
   Effect.flatMap(isStopLost(outcome), (lost) => (lost ? new StopLost() : Effect.void))
 
-/** One request in twenty may be lost, but not so many in a row. */
+/** The number of attempts: one frame in twenty may be lost, but not so many in a row. */
 const maxStopsLost = 20
 
 export const unlessStopLost = <A, R>(
@@ -73,21 +69,21 @@ export const unlessStopLost = <A, R>(
     Effect.catchTag("StopLost", Effect.die)
   )
 
-/** A rule for transports: it holds if `run` succeeds. */
+/** A rule for transports. It holds if `run` succeeds. */
 export interface Rule {
   readonly title: string
-  /** Whether it can be tried only where a socket answers from another address than it is dialled at. */
+  /** Whether the rule needs a socket that answers from another address than the dialled one. */
   readonly multihomed?: boolean
   readonly run: Effect.Effect<void, BindError | NeverHappened, Transport | Scope.Scope>
 }
 
-/** Rules about one subject. */
+/** The rules about one subject. */
 export interface Group {
   readonly title: string
   readonly rules: ReadonlyArray<Rule>
 }
 
-/** What a record did that none may do explains more than what came of it. */
+/** A breach of the contract explains more than its consequences, so the failure names it first. */
 const blame = (faults: ReadonlyArray<string>) =>
   Effect.suspend(() => (faults.length === 0 ? Effect.void : Effect.die(new Error(faults.join(", ")))))
 

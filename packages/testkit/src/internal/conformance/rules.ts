@@ -1,8 +1,4 @@
-/**
- * All rules.
- *
- * @since 0.1.0
- */
+/** All rules. */
 import { callbacks } from "./callbacks.ts"
 import { closes } from "./closes.ts"
 import { dialling } from "./dialling.ts"

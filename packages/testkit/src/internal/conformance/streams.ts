@@ -1,8 +1,4 @@
-/**
- * Rules about what streams carry.
- *
- * @since 0.1.0
- */
+/** Rules about what streams carry. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { assertSame, connect, type Outcome, pattern, type Peer, Received, text, until } from "./peers.ts"
@@ -10,7 +6,7 @@ import { type Group, rule } from "./rule.ts"
 
 const nothing = new Uint8Array(0)
 
-/** Answers each question with its own bytes. */
+/** Answers each request with its own bytes. */
 const echo = (peer: Peer) => {
   peer.heed = (stream) => {
     stream.heedEnd = () => {

@@ -1,32 +1,31 @@
-/**
- * One direction of a stream.
- *
- * @since 0.1.0
- */
+/** One direction of a stream in memory. */
 import type { RecvEvents, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 
-/** Bytes that a stream may be ahead of its reader, and that a connection may have under way. */
+/** The flow control window of a stream and of a connection, in bytes. */
 export const window = 256 * 1024
 
 export interface Write {
   bytes: Uint8Array
-  /** Yields the bytes when the stream has its turn. */
+  /** Produces the bytes when the stream has its turn. */
   readonly content?: (most: number) => StreamContent
   readonly fin: boolean
   readonly done: (failure?: StreamFailure) => void
   offset: number
-  /** Bytes when they were written. */
+  /** The number of bytes when they were written. */
   readonly length: number
 }
 
-/** One direction of a stream. Each side keeps to its own fields; what the other must know travels in packets. */
+/**
+ * One direction of a stream. Each side uses only its own fields; packets carry everything that the other side must
+ * know.
+ */
 export class Channel {
-  /** Tells the accepting side of the stream; every packet of the stream that arrives there does. */
+  /** Reports the stream to the accepting side; every packet of the stream that arrives there calls it. */
   readonly announce: () => void
 
   readonly bidirectional: boolean
   priority: number
-  /** What the peer keeps of it until it has read it. */
+  /** The memory that the content says it keeps at the peer until it is read, in bytes. */
   weight = 0
   queue: Array<Write> = []
   sent = 0
@@ -35,7 +34,7 @@ export class Channel {
   finQueued = false
   onAcknowledged: Write["done"] | undefined
 
-  /** The other direction, when this one carries its answer. */
+  /** The direction of the request, when this direction carries its answer. */
   asked: Channel | undefined
   events: RecvEvents | undefined
   begun = false
@@ -50,7 +49,7 @@ export class Channel {
     this.announce = announce
   }
 
-  /** Hands over a chunk, or a part of it; what the owner does not want waits. */
+  /** Passes a chunk to the owner, or as much of it as `demand` allows. The rest is kept. */
   offer(demand: number) {
     const first = this.chunks[0]!
     const chunk = demand < first.length ? first.slice(0, demand) : first
@@ -58,7 +57,7 @@ export class Channel {
     else this.chunks[0] = first.subarray(demand)
     this.taken += chunk.length
     this.paused = !this.events!.onData(chunk)
-    // Whoever keeps a chunk must not get away with it.
+    // Overwrites the chunk, so that an owner who keeps it sees wrong bytes.
     chunk.fill(0xdd)
   }
 }

@@ -1,8 +1,4 @@
-/**
- * Connections and their streams.
- *
- * @since 0.1.0
- */
+/** Connections of the memory transport, and their streams. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
 import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
@@ -22,37 +18,40 @@ import type { Place } from "../network/place.ts"
 import { Link } from "./link.ts"
 import type { MemoryPort, MemoryWire } from "./port.ts"
 
-/** Streams that one side may have open at once, until the other has read them to their ends. */
+/** How many streams one side may have open until the other has read them to their ends. */
 const streamCredit = 1_024
 
-/** What a peer may have of messages and not have read, in the weight that they say: as over QUIC. */
+/** The limit of `weight` that a peer may not have read, in bytes: as over QUIC. */
 const mostUnreadWeight = 8 << 20
 
-/** The share of what is left of that for one stream. */
+/** The share of the remaining limit that one stream may use. */
 const unreadShare = 1 / 128
 
-/** How long a connection in doubt may take to show a sign of life, in milliseconds. */
+/** How long a peer in doubt may take to answer a probe, in milliseconds. */
 const lifeSign = 3_000
 
-/** Connections are kept alive at multiples of this, in milliseconds, so that hours of it do not take a test long. */
+/**
+ * Keep-alive packets are sent at multiples of this time, in milliseconds, so that hours on a `TestClock` do not take
+ * long.
+ */
 const longestBeat = 5_000
 
-/** Of an idle timeout, how often a connection is kept alive at least. */
+/** Keep-alive packets are sent at least after this share of the idle timeout. */
 const keepAliveShare = 1 / 3
 
-/** How long a peer may not answer, in milliseconds and in round trips, until it is told to be unresponsive. */
+/** The silence after which a peer is reported as unresponsive, in milliseconds and in round trips. */
 const leastSilence = 750
 const silentRoundTrips = 3
 
-/** Payload of a packet: what every QUIC path carries (RFC 9000, section 14). */
+/** The payload of a packet in bytes: what every QUIC path carries (RFC 9000, section 14). */
 const packetSize = 1200
 
 const nothing = new Uint8Array(0)
 
-/** The end of a half-open connection, which nobody is told; what its owner hears is another error. */
+/** The close of a half-open connection. It is not reported: the owner gets the error of the dial. */
 const unanswered = new IdleTimedOut()
 
-/** Too much waits to be read: the connection with the most is given up, and the others go on. */
+/** Closes the connection with the most unread bytes, because the socket's buffer is full. The others continue. */
 const closeLargest = (port: MemoryPort) => {
   let largest: MemoryConnection | undefined
   for (const connection of port.connections) {
@@ -81,20 +80,20 @@ export class MemoryConnection implements BackingConnection {
   private packetsReceived = 0
   private bytesReceived = 0
   private underway = 0
-  /** When the first packet was sent that the peer has not answered, with anything. */
+  /** When the oldest packet was sent that the peer has not answered. */
   private unansweredSince: number | undefined
   private watching = false
-  /** What had been received when the peer came to be suspected, and whether its owner knows. */
+  /** The number of packets received when the peer came into doubt, and whether the owner was told. */
   private suspectedAfter: number | undefined
   private told = false
-  /** Streams opened, and how far the peer lets that go. */
+  /** The number of opened streams, and the limit that the peer grants. */
   private opened = 0
   private openCredit = streamCredit
-  /** Bytes that wait to be read. */
+  /** The bytes that wait to be read. */
   unread = 0
-  /** What the peer has not read of the unidirectional streams. */
+  /** The weight of the unidirectional streams that the peer has not read. */
   private unreadWeight = 0
-  /** Streams of the peer's that this side has read to their ends. */
+  /** The number of the peer's streams that this side has read to their ends. */
   private closedStreams = 0
   private pumping = false
   private readonly sending = new Set<Channel>()
@@ -106,7 +105,7 @@ export class MemoryConnection implements BackingConnection {
     port: MemoryPort,
     remote: Place,
     seniority: string,
-    /** Whoever dials is told of a failure; an acceptor cannot fail. */
+    /** Called when a dial fails; undefined for an acceptor, which cannot fail. */
     onFailed: ((error: ConnectionError) => void) | undefined
   ) {
     this.wire = wire
@@ -151,7 +150,7 @@ export class MemoryConnection implements BackingConnection {
     this.link.send(size, (_, source) => this.peer?.receive(source, size, deliver))
   }
 
-  /** Ends this end without a word to the peer. A half-open one reports `error`. */
+  /** Closes this end without a notice to the peer. A half-open one reports `error`. */
   finish(close: Close, error?: ConnectionError) {
     if (this.ended) return
     this.ended = true
@@ -192,7 +191,7 @@ export class MemoryConnection implements BackingConnection {
 
   get isUnresponsive() {
     const is = this.suspectedAfter === this.packetsReceived && this.closed === undefined && this.isAwaited()
-    // Whoever has seen that it is not so is told anew.
+    // When the peer responds again, its next silence is reported again.
     if (!is) this.told = false
     return is
   }
@@ -297,9 +296,9 @@ export class MemoryConnection implements BackingConnection {
     }
   }
 
-  /** Sends what the windows let through, the highest priority first. */
+  /** Sends what the windows allow, highest priority first. */
   private pump() {
-    // `done` may write again: the loop that called it goes on with that.
+    // `done` may write again; the running loop sends that too.
     if (this.pumping) return
     this.pumping = true
     while (this.underway < window && this.closed === undefined) {
@@ -316,13 +315,13 @@ export class MemoryConnection implements BackingConnection {
     this.pumping = false
   }
 
-  /** Whether it waits for the peer to read what it has. */
+  /** Whether the stream waits for the peer to read. */
   private isHeld(channel: Channel): boolean {
     return !channel.bidirectional && this.unreadWeight >= mostUnreadWeight
   }
 
   private sendChunk(channel: Channel, write: Write) {
-    // Whoever wrote it has transferred its bytes to somewhere else: what has left must not look whole.
+    // The caller has transferred the buffer elsewhere, so its bytes are gone: the stream must not look complete.
     if (write.content === undefined && write.bytes.length !== write.length) return this.reset(channel, 0)
     let weight: number | undefined
     if (write.content !== undefined && write.bytes === nothing) {
@@ -371,7 +370,7 @@ export class MemoryConnection implements BackingConnection {
     if (this.port.unread > this.port.options.unreadBuffer) closeLargest(this.port)
   }
 
-  /** So many bytes more, or fewer, wait to be read. On a connection that is over, none do. */
+  /** Adds to the number of unread bytes, which are not counted on a closed connection. */
   private waits(change: number) {
     const unread = this.closed === undefined ? this.unread + change : 0
     this.port.unread += unread - this.unread
@@ -388,7 +387,7 @@ export class MemoryConnection implements BackingConnection {
       const { taken } = channel
       channel.offer(demand)
       this.waits(taken - channel.taken)
-      // The fin came with the last bytes: the owner need not resume to hear of it.
+      // The fin came with the last bytes: the end is reported without another demand.
       if (channel.finished && channel.chunks.length === 0) return this.end(channel)
     }
     if (!channel.paused && channel.finished) this.end(channel)
@@ -406,7 +405,7 @@ export class MemoryConnection implements BackingConnection {
     this.closedStreams += 1
   }
 
-  /** What has been read, for the sender to go on by. */
+  /** A packet that tells the sender how much has been read. */
   private allowance(channel: Channel): (peer: MemoryConnection) => void {
     const { closedStreams } = this
     const { taken } = channel
@@ -436,7 +435,7 @@ export class MemoryConnection implements BackingConnection {
     for (const write of writes) write.done(failure)
   }
 
-  /** Whether a dial has come to where somebody takes it, or says no. */
+  /** Whether a dial has arrived where a socket accepts or refuses it. */
   private wouldAnswer(port: MemoryPort | undefined) {
     return port !== undefined || this.wire.conditions.isRefused(this.link.to)
   }
@@ -455,9 +454,9 @@ export class MemoryConnection implements BackingConnection {
     deliver(this)
   }
 
-  /** Something is about to be sent that the peer answers at once. */
+  /** Notes that a packet is about to be sent that the peer answers at once. */
   private expectAnswer() {
-    // What is sent to a peer that is silent already matters when somebody waits for it.
+    // A peer that is already silent matters as soon as something waits for its answer.
     if (this.suspectedAfter === this.packetsReceived) this.wire.timeline.schedule(0, this.tell)
     this.unansweredSince ??= this.wire.timeline.now()
     if (!this.watching) this.watchFor(this.patience)
@@ -485,7 +484,7 @@ export class MemoryConnection implements BackingConnection {
     this.events?.onUnresponsive?.()
   }
 
-  /** Whether somebody would miss the peer: something is to be sent or acknowledged, or an answer to come. */
+  /** Whether an answer is due: something is to be sent or acknowledged, or an answer has yet to arrive. */
   private isAwaited() {
     if (this.blocked.size > 0) return true
     for (const channel of this.sending) if (channel.sent > 0) return true
@@ -493,15 +492,15 @@ export class MemoryConnection implements BackingConnection {
     return false
   }
 
-  /** A packet that the peer answers. */
+  /** Sends a packet that the peer answers. */
   private probe() {
     if (this.isAwaited()) this.expectAnswer()
     this.send(0, (peer) => peer.send(0, () => {}))
   }
 
   /**
-   * When to ask for a sign of life: at times that many connections have in common. The dialler comes a beat before the
-   * acceptor, for whom that is a sign of life already.
+   * The time of the next keep-alive packet, which many connections share. The dialler sends one interval before the
+   * acceptor, which then has heard the dialler and need not send.
    */
   private pingAfter(time: number) {
     const ping = Math.floor((time + this.keepAlive) / this.beat) * this.beat

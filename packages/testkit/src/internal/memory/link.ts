@@ -1,30 +1,29 @@
-/**
- * One direction of a connection.
- *
- * @since 0.1.0
- */
+/** One direction of a connection: ordered packets with retransmission. */
 import * as MutableList from "effect/MutableList"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
 import type { Fate } from "../network/wire.ts"
 import type { MemoryPort, MemoryWire } from "./port.ts"
 
-/** How long what was lost waits before it is sent again, in milliseconds: as RFC 9002, section 6.2.2, without a round trip known. */
+/**
+ * How long a lost packet waits before it is sent again, in milliseconds: as in RFC 9002, section 6.2.2, without a known
+ * round trip time.
+ */
 const firstProbe = 1_000
 const lastProbe = 8_000
 
-/** Takes a packet where it has arrived; perhaps nobody is there. */
+/** Delivers a packet where it has arrived; `port` is undefined when no socket is bound there. */
 export type Deliver = (port: MemoryPort | undefined, source: Place) => void
 
 /**
- * Packets arrive in order. What is lost is sent again, so an arrival always hands over the oldest packet, whichever it
- * was that got through.
+ * Packets arrive in order. Lost packets are sent again, so each arrival delivers the oldest packet, whichever it was
+ * that got through.
  */
 export class Link implements Fate<MemoryPort> {
   packets = 0
   bytes = 0
   lost = 0
-  /** How long the latest packet was on its way, in milliseconds. */
+  /** The latency of the latest packet, in milliseconds. */
   latency = 0
   readonly from: Port
   to: Place
@@ -38,7 +37,7 @@ export class Link implements Fate<MemoryPort> {
   private probing = false
   private closed = false
 
-  /** `reaches` tells whether packets that come there have come to whom they are for; else they are lost. */
+  /** `reaches` tells whether packets for that port and source reach the peer's end; otherwise they are lost. */
   constructor(
     wire: MemoryWire,
     from: Port,
@@ -60,13 +59,13 @@ export class Link implements Fate<MemoryPort> {
     this.travel(size)
   }
 
-  /** Sends again what was lost, at once. */
+  /** Sends lost packets again, at once. */
   resend() {
     this.probe = firstProbe
     this.repeat()
   }
 
-  /** What is underway still arrives, with `notice` as the last packet. Nothing is sent again. */
+  /** Packets in flight still arrive, with `notice` as the last one. No packet is sent again. */
   close(notice?: Deliver) {
     if (this.closed) return
     this.closed = true

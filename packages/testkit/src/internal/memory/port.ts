@@ -1,8 +1,4 @@
-/**
- * What `MemoryTransport` puts on the network.
- *
- * @since 0.1.0
- */
+/** The wire and the sockets of `MemoryTransport`. */
 import type { BindOptions } from "@qp2p/core/Transport"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
@@ -14,10 +10,10 @@ import type { Link } from "./link.ts"
 export interface MemoryPort extends Port {
   readonly options: BindOptions
   readonly connections: Set<MemoryConnection>
-  /** Bytes that wait to be read, on all connections. */
+  /** The unread bytes of all connections. */
   unread: number
   /**
-   * Takes a dial that has arrived and seems to come from `source`; calls `answered` when its answer is back with the
+   * Receives a dial that has arrived and seems to come from `source`. Calls `answered` when its answer has reached the
    * dialler.
    */
   readonly knock: (dialler: MemoryConnection, source: Place, answered: () => void) => void
@@ -27,12 +23,12 @@ export class MemoryWire extends Wire<MemoryPort> {
   readonly links = new Set<Link>()
   private dials = 0
 
-  /** A dial's place among all, as text that sorts. */
+  /** The seniority of the next dial: a text that sorts in the order of dials. */
   nextSeniority(): string {
     return String(this.dials++).padStart(16, "0")
   }
 
-  /** Undoes every cut, and sends again what was lost by them. */
+  /** Removes every cut, and sends lost packets again. */
   heal() {
     this.conditions.heal()
     this.resend()

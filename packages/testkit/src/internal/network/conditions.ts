@@ -1,30 +1,29 @@
-/**
- * What the way between two places is like: how long, how wide, and whether it is cut.
- *
- * @since 0.1.0
- */
+/** The conditions between two places: latency, bandwidth and cuts. */
 import type { Place } from "./place.ts"
 
-/** Yields the time that a packet takes, in milliseconds. */
+/** Yields the latency of a packet, in milliseconds. */
 export type Sample = () => number
 
-/** How a packet gets from one socket to another. */
+/** The conditions from one socket to another. */
 interface Way {
   latency: Sample
-  /** Bytes a millisecond. */
+  /** Bytes per millisecond. */
   rate: number
-  /** Which of the rules it follows: they may have changed since. */
+  /** The version of the rules that this way follows: they may have changed since. */
   rules: number
   /** When the last bit that was sent has left. */
   busyUntil: number
 }
 
-/** How many are remembered; after that they are looked up anew. */
+/** The maximum number of cached ways. When it is reached, the cache is cleared. */
 const maxWays = 65_536
 
 export const anywhere = "*"
 
-/** A socket's own rule goes before its host's, and that before one for everybody; the latest before earlier ones. */
+/**
+ * A set of rules. A socket's own rule wins over its host's, and that over the one for every place; among equals the
+ * latest wins.
+ */
 export class Rules<A> {
   private readonly rules = new Map<string, A>()
   private readonly fallback: A
@@ -50,7 +49,7 @@ export class Rules<A> {
   }
 }
 
-/** How well a rule's end fits; not at all is so bad that the other end cannot make up for it. */
+/** How specific a rule's end is for a place. A mismatch weighs so much that the other end cannot outweigh it. */
 const weightOf = (name: string, place: Place): number =>
   name === place.key ? 2 : name === place.host ? 1 : name === anywhere ? 0 : Number.NEGATIVE_INFINITY
 
@@ -69,23 +68,26 @@ export class Conditions {
     this.ruleCount += 1
   }
 
-  /** Bytes a millisecond; with 0 or less nothing gets through. */
+  /** Sets the bandwidth in bytes per millisecond; with 0 or less nothing gets through. */
   setRate(rate: number, from = anywhere, to = anywhere) {
     this.rates.set(from, to, rate > 0 ? rate : 0)
     this.ruleCount += 1
   }
 
-  /** How long a packet that is sent now is on its way, waiting included; infinite when nothing gets through. */
+  /**
+   * How long a packet that is sent now is in flight, in milliseconds, queueing included; infinite when nothing gets
+   * through.
+   */
   transit(from: Place, to: Place, size: number, now: number): number {
     const way = this.wayOf(from, to)
     if (way.rate === 0) return Number.POSITIVE_INFINITY
     if (way.rate === Number.POSITIVE_INFINITY) return way.latency()
     way.busyUntil = Math.max(way.busyUntil, now) + size / way.rate
-    // Whole milliseconds: packets that follow each other closely arrive together, and a test has fewer times to visit.
+    // Whole milliseconds: packets close to each other arrive together, so a test has fewer times to visit.
     return Math.ceil(way.busyUntil - now + way.latency())
   }
 
-  /** How long a packet would wait for those before it, in milliseconds. */
+  /** How long a packet would queue, in milliseconds. */
   backlog(from: Place, to: Place, now: number): number {
     return Math.max(0, this.wayOf(from, to).busyUntil - now)
   }
@@ -108,7 +110,10 @@ export class Conditions {
     return this.refused.has(place.key) || this.refused.has(place.host)
   }
 
-  /** Whether packets from any of these places to any of those vanish: a socket behind a NAT has several. */
+  /**
+   * Whether packets from any of the first places to any of the second ones are dropped: a socket behind a NAT has
+   * several places.
+   */
   isSevered(from: ReadonlyArray<Place>, to: ReadonlyArray<Place>) {
     if (this.blackholes.size > 0 && (from.some(this.isSwallowed) || to.some(this.isSwallowed))) return true
     if (this.cuts.size === 0) return false

@@ -1,8 +1,4 @@
-/**
- * Steers a wire.
- *
- * @since 0.1.0
- */
+/** The operations of a test on a wire. */
 import {
   type Fields,
   flag,
@@ -31,7 +27,7 @@ import type { Wire } from "./wire.ts"
 const defaultKind = "PortRestricted"
 const defaultLifetime = Duration.minutes(2)
 
-/** The names that tables know these places by. */
+/** The names of places in the tables of rules. */
 export const namesOf = (places: Places): Effect.Effect<ReadonlyArray<string>, NetAddress.NetAddressError> =>
   Effect.forEach(isMany(places) ? places : [places], (place) => Effect.fromResult(nameFrom(place)))
 
@@ -46,7 +42,7 @@ export const ipFrom = (
       ? Effect.fromResult(NetAddress.ipFromString(input))
       : Effect.fail(new NetAddress.NetAddressError({ message: `expected an IP address, got ${show(input)}`, input }))
 
-/** Hands the names of a direction to `set`. */
+/** Passes the names of a direction to `set`. */
 export const along = (
   direction: Direction | undefined,
   set: (from?: string, to?: string) => void
@@ -60,7 +56,7 @@ export const along = (
     set(source, target)
   })
 
-/** `resend` says that something may get through again that did not before. */
+/** Makes the operations. `resend` is called when packets may get through again that did not before. */
 export const make = <P extends Port>(wire: Wire<P>, resend: () => void): NetworkControl => {
   const { conditions } = wire
 

@@ -1,8 +1,4 @@
-/**
- * Hosts, and what their sockets can be bound to.
- *
- * @since 0.1.0
- */
+/** Hosts, and the addresses that their sockets can bind. */
 import { ofRecord, unless } from "@qp2p/core/InvalidArgument"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -15,7 +11,7 @@ import { type Place, placeOf } from "./place.ts"
 import type { Port, Realm } from "./realm.ts"
 import type { Wire } from "./wire.ts"
 
-/** Without an address it is a machine that has every one. */
+/** A host. Without an address it has every address. */
 export interface NetworkHost {
   readonly realm: Realm
   readonly address: NetAddress.IpAddress | undefined
@@ -40,7 +36,7 @@ export const hostOf = <P extends Port>(
       })
   )
 
-/** The addresses of a host, or those that a wildcard is reached at on one that has every address. */
+/** The addresses of a host; for one that has every address, those at which a wildcard address is reached. */
 export const interfacesOf =
   ({ address }: NetworkHost) =>
   (): ReadonlyArray<NetworkInterface> =>
@@ -51,16 +47,16 @@ export const interfacesOf =
       scopeId: address === undefined || NetAddress.isIpv4Address(own) ? 0 : 2
     }))
 
-/** What a socket says that it is bound to, and where it is. They differ for wildcard addresses. */
+/** The address that a socket reports, and the place where it is reached. They differ for wildcard addresses. */
 export interface Bound {
   readonly address: NetAddress.InetAddress
   readonly place: Place
 }
 
-/** Why there is no place. */
+/** Why an address cannot be bound. */
 export type Refusal = "AddressInUse" | "AddressNotAvailable"
 
-/** Finds a place for a socket on `host`; it is not taken yet. */
+/** Finds a place for a socket on `host`, without taking it. */
 export const vacancy = (
   { address: own, realm }: NetworkHost,
   wanted: NetAddress.InetAddress

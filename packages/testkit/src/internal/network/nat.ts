@@ -1,8 +1,6 @@
 /**
- * Network address translation: what a gateway does to the addresses of packets, in the terms of RFC 4787 and, for the
- * four kinds, of RFC 3489.
- *
- * @since 0.1.0
+ * Network address translation: how a gateway rewrites and filters packets, in the terms of RFC 4787, and of RFC 3489
+ * for the four kinds.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { type Place, placeAt } from "./place.ts"
@@ -10,26 +8,28 @@ import type { Realm } from "./realm.ts"
 
 export type NatKind = "FullCone" | "AddressRestricted" | "PortRestricted" | "Symmetric"
 
-/** Ports that a gateway gives out when the one inside is taken or not to be kept. */
+/** The first port that a gateway gives out when the internal one is taken or must not be kept. */
 const firstPort = 1024
 const lastPort = 65535
 
-/** Bindings, and peers of one binding. More than this is no home's. */
+/** The maximum number of mappings, and of peers of one mapping: more than any home has. */
 const maxBindings = 65_536
 const maxPermitted = 65_536
 
-/** A port outside that stands for a socket inside. */
+/** An external port that stands for an internal socket. */
 interface Binding {
   readonly port: number
   readonly inner: Place
-  /** The only socket outside that it is for; without it, it is for all that the socket inside sends to. */
+  /** The only external socket that the mapping is for; undefined when it is for all peers. */
   readonly peer: string | undefined
-  /** Who has been sent to, by host or by socket as the kind filters, and until when they may answer. */
+  /**
+   * The peers that were sent to, by host or by socket as the kind filters, with the time until which they may answer.
+   */
   readonly permitted: Map<string, number>
   expires: number
 }
 
-/** A port that was asked for, open to everybody until its lease ends. */
+/** A forwarded port, open to every host until its lease ends. */
 export interface Forward {
   readonly port: number
   readonly inner: Place
@@ -44,22 +44,22 @@ export class Nat {
   address: NetAddress.IpAddress
   private readonly lifetime: number
   private readonly now: () => number
-  /** Those for all peers of a socket, by the socket. */
+  /** Mappings for all peers, by the internal socket. */
   private readonly bindings = new Map<string, Binding>()
-  /** Those for one peer, by the sockets inside and outside: all of them if the gateway is symmetric. */
+  /** Mappings for one peer, by the internal and the external socket: all mappings of a symmetric gateway. */
   private readonly flows = new Map<string, Binding>()
   private readonly ports = new Map<number, Set<Binding>>()
   private readonly forwards = new Map<number, Forward>()
   private readonly forwardsInside = new Map<string, Forward>()
   private nextPort = firstPort
-  /** Bindings made since the last sweep, and how many make the next one due. */
+  /** Mappings made since the last sweep, and how many make the next one due. */
   private added = 0
   private sweepAt = 1_000
 
   constructor(options: {
     readonly kind: NatKind
     readonly hairpinning: boolean
-    /** Milliseconds that a binding lives after the last packet out. */
+    /** How long a mapping lives after the last outbound packet, in milliseconds. */
     readonly lifetime: number
     readonly address: NetAddress.IpAddress
     readonly inside: Realm
@@ -75,7 +75,7 @@ export class Nat {
     this.now = options.now
   }
 
-  /** Entries in its tables, those included that have expired and were not swept yet. */
+  /** The number of table entries, including expired ones that were not swept yet. */
   get size() {
     let size = this.bindings.size + this.flows.size + this.forwards.size
     for (const { permitted } of this.bindings.values()) size += permitted.size
@@ -83,12 +83,12 @@ export class Nat {
     return size
   }
 
-  /** Whether packets to this place come here first. */
+  /** Whether packets to this place arrive at this gateway. */
   leadsTo(place: Place) {
     return place.host === NetAddress.formatIp(this.address)
   }
 
-  /** Where a packet from `inner` to `to` comes from, seen from outside; nothing when every port is taken. */
+  /** The external place of a packet from `inner` to `to`; undefined when every port is taken. */
   outbound(inner: Place, to: Place): Place | undefined {
     const binding = this.flowOf(inner, to) ?? this.live(this.bindings.get(inner.key)) ?? this.bind(inner, to)
     if (binding === undefined) return undefined
@@ -97,7 +97,7 @@ export class Nat {
     return placeAt(this.address, binding.port)
   }
 
-  /** Who inside gets a packet from `from` that has come to `port`; nobody, when there is no way in. */
+  /** The internal socket for a packet from `from` to `port`; undefined when the packet is filtered. */
   inbound(port: number, from: Place): Place | undefined {
     const forward = this.liveForward(port)
     if (forward !== undefined) {
@@ -110,7 +110,7 @@ export class Nat {
     return undefined
   }
 
-  /** Forwards `wanted`, or the next port that is free, until `lease` milliseconds from now. */
+  /** Forwards `wanted`, or the next free port, until `lease` milliseconds from now. */
   forward(inner: Place, wanted: number, lease: number): Forward | undefined {
     const expires = this.now() + lease
     const known = this.forwardOf(inner)
@@ -137,7 +137,7 @@ export class Nat {
     return Array.from(this.forwards.keys()).flatMap((port) => this.liveForward(port) ?? [])
   }
 
-  /** Forgets everything, as after a loss of power; perhaps the provider gives it another address. */
+  /** Drops all state, as after a power failure, and may change the external address. */
   restart(address = this.address) {
     this.address = address
     for (const table of [this.bindings, this.flows, this.ports, this.forwards, this.forwardsInside]) table.clear()
@@ -170,8 +170,8 @@ export class Nat {
   }
 
   /**
-   * What comes through a forwarded port is answered from it, also where the socket has another port open. A peer that
-   * knows it there as well sees it move, and may send to both.
+   * Makes answers to packets through a forwarded port leave from that port, even where the socket has another mapping.
+   * A peer that knows the other port as well sees the socket move, and may send to both.
    */
   private answerThrough({ inner, port }: Forward, from: Place) {
     if (this.kind !== "Symmetric") {
@@ -190,7 +190,7 @@ export class Nat {
       permitted.delete(who)
     }
     const who = this.filterOf(to)
-    // The latest last: whoever has expired is found at the front.
+    // Latest last, so that expired entries are at the front.
     permitted.delete(who)
     permitted.set(who, expires)
   }
@@ -220,7 +220,7 @@ export class Nat {
     return forward && this.liveForward(forward.port)
   }
 
-  /** `wanted`, or the next after it that nobody else inside uses. */
+  /** `wanted`, or the next port that no other internal socket uses. */
   private freePort(wanted: number, inner: Place): number | undefined {
     let port = wanted
     for (let tries = firstPort; tries <= lastPort + 1; tries++) {
@@ -249,12 +249,12 @@ export class Nat {
       if (sharing.size === 0) this.ports.delete(port)
     }
     this.added = 0
-    // Not with every new one: a table that is full of what lives would be looked through each time.
+    // Not with each new mapping: a table full of live ones would be searched each time.
     this.sweepAt = Math.max(1_000, this.bindings.size + this.flows.size)
   }
 }
 
 const flowName = (inner: Place, peer: Place) => `${inner.key}>${peer.key}`
 
-/** Sockets may have ports below the first, and keep them; nobody else is given those. */
+/** The next port to give out. Sockets may keep ports below `firstPort`, but no other socket gets one. */
 const portAfter = (port: number) => (port < firstPort || port >= lastPort ? firstPort : port + 1)

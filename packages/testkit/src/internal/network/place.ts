@@ -1,20 +1,16 @@
-/**
- * Where things are: hosts and their sockets.
- *
- * @since 0.1.0
- */
+/** Places on a network: hosts and their sockets. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { parsed } from "../given.ts"
 
-/** The address of a socket, with the texts that tables know it and its host by. */
+/** The address of a socket, with the names of it and of its host in tables. */
 export interface Place {
   readonly address: NetAddress.InetAddress
   readonly key: string
   readonly host: string
 }
 
-/** A wildcard address is reached, and seen by peers, as the loopback address of its family. */
+/** The address at which a bound address is reached: for a wildcard address the loopback address of its family. */
 export const reachable = (address: NetAddress.InetAddress): NetAddress.InetAddress =>
   NetAddress.isUnspecified(address.address)
     ? NetAddress.inetAddressUnsafe(
@@ -35,7 +31,7 @@ export const placeOf = (input: NetAddress.InetAddress): Place => {
 export const placeAt = (ip: NetAddress.IpAddress, port: number): Place =>
   placeOf(NetAddress.inetAddressUnsafe(ip, port))
 
-/** The text for a socket, or for a whole host when there is no port. */
+/** The name of a socket, or of a whole host when there is no port. */
 export const nameFrom = (
   input: NetAddress.InetAddressInput | NetAddress.IpAddress
 ): Result.Result<string, NetAddress.NetAddressError> => {

@@ -1,50 +1,46 @@
-/**
- * A network that addresses hold in: the public one, or the inside of a gateway.
- *
- * @since 0.1.0
- */
+/** An address realm (RFC 2663): the public network, or the private one of a gateway. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { Nat } from "./nat.ts"
 import { type Place, placeAt, placeOf } from "./place.ts"
 
-/** The first of the dynamic ports (RFC 6335, section 6). */
+/** The first dynamic port (RFC 6335, section 6). */
 const firstPort = 49152
 const lastPort = 65535
 
 /** A bound socket. */
 export interface Port {
-  /** Where packets for it come to. */
+  /** The place at which packets for the socket arrive. */
   readonly place: Place
-  /** Where it was bound: what its owner and the test call it. */
+  /** The place that it bound, which its owner and the test know. */
   readonly home: Place
   readonly realm: Realm
 }
 
 export class Realm {
-  /** The gateway that leads out of it, if it is one's inside. */
+  /** The gateway that leads out of this realm; undefined for the public network. */
   nat: Nat | undefined
-  /** Gateways that are seen from here, by their addresses here. */
+  /** The gateways of private realms behind this one, by their external addresses. */
   readonly gateways: Array<Nat> = []
   readonly ports = new Map<string, Port>()
   private readonly hosts = new Set<string>()
-  /** Further addresses of hosts, and the ones that those answer from. */
+  /** Additional addresses of hosts, with the primary one that each belongs to. */
   private readonly further = new Map<string, NetAddress.IpAddress>()
   private readonly nextPorts = new Map<string, number>()
 
-  /** The socket that packets for `place` come to. */
+  /** The socket that packets for `place` arrive at. */
   portAt(place: Place): Port | undefined {
     const port = this.ports.get(place.key)
     const own = port === undefined ? this.further.get(place.host) : undefined
     return own === undefined ? port : this.ports.get(placeAt(own, place.address.port).key)
   }
 
-  /** What comes to `address` is for the host at `own`. */
+  /** Routes packets for `address` to the host at `own`. */
   addAddress(own: NetAddress.IpAddress, address: NetAddress.IpAddress) {
     this.further.set(NetAddress.formatIp(address), own)
     this.addHost(address)
   }
 
-  /** An address that a socket can be bound to, or nothing if it is in use. */
+  /** A free address to bind; undefined when `wanted` is in use. */
   vacancy(wanted: NetAddress.InetAddress): NetAddress.InetAddress | undefined {
     if (wanted.port === 0) return this.ephemeral(wanted.address)
     return this.ports.has(placeOf(wanted).key) ? undefined : wanted
@@ -59,7 +55,7 @@ export class Realm {
     this.ports.delete(port.place.key)
   }
 
-  /** A host stays known when its sockets are closed: packets to it do not look for it elsewhere. */
+  /** Adds a host. It stays known when its sockets are closed, so that packets to it are not routed elsewhere. */
   addHost(address: NetAddress.IpAddress) {
     this.hosts.add(NetAddress.formatIp(address))
   }

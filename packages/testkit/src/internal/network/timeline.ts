@@ -1,8 +1,4 @@
-/**
- * What happens when, on Effect's clock.
- *
- * @since 0.1.0
- */
+/** The order of events on Effect's clock. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -12,12 +8,15 @@ import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 
 /**
- * Actions run one at a time, never from within the call that schedules them: by time, and in the order of scheduling
- * when the time is the same. Times are milliseconds.
+ * Schedules actions. They run one at a time, never from within `schedule`: by time, and in the order of scheduling when
+ * the time is equal. Times are in milliseconds.
  */
 export interface Timeline {
   readonly now: () => number
-  /** Without a delay: on the next turn of the scheduler. With an infinite one: never. The function returned cancels. */
+  /**
+   * Without a delay the action runs on the next turn of the scheduler; with an infinite one, never. The returned
+   * function cancels it.
+   */
   readonly schedule: (delay: number, action: () => void) => () => void
 }
 
@@ -25,10 +24,10 @@ interface Entry {
   action: () => void
 }
 
-/** What is due at one time. Much of a network's life happens at the same times, and waking up is what costs. */
+/** The actions that are due at one time. Many events of a network share their time, and waking up is what costs. */
 interface Moment {
   readonly due: number
-  /** The latest time that one of them was meant for, less than a microsecond away. */
+  /** The exact time of the latest of them, less than a microsecond away. */
   exact: number
   readonly entries: Array<Entry>
 }
@@ -40,7 +39,8 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
   const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
   const fork = Effect.runForkWith(context)
 
-  // Nanoseconds do not survive as milliseconds: what a sleeper was to wake at has come when it wakes.
+  // A time in milliseconds may round below the nanoseconds that a sleeper waits for: when it wakes, its time counts as
+  // reached.
   let reached = 0
   const now = () => Math.max(reached, Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
 
@@ -60,7 +60,7 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
   const moments = new Map<number, Moment>()
   const sleepers = new Set<number>()
 
-  /** Whole microseconds: fractions of them are what adding and subtracting leaves, and would make two moments of one. */
+  /** Rounds to whole microseconds: floating-point errors would split one moment in two. */
   const rounded = (millis: number) => Math.round(millis * 1_000) / 1_000
 
   const momentAt = (exact: number): Moment => {
@@ -83,8 +83,8 @@ export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(func
     return moment
   }
 
-  // One sleeper for each time, started before `schedule` returns: a test that adjusts the clock right after cannot
-  // step over it.
+  // One sleeper for each time, started before `schedule` returns, so that a test that adjusts the clock right after
+  // cannot step over it.
   const sleep = () => {
     const due = waiting.at(-1)?.due
     if (due === undefined || sleepers.has(due)) return

@@ -1,38 +1,34 @@
-/**
- * The way of a packet from one socket to another, through gateways and whatever the network is like.
- *
- * @since 0.1.0
- */
+/** The way of a packet from one socket to another, through gateways and network conditions. */
 import { Conditions } from "./conditions.ts"
 import { Nat } from "./nat.ts"
 import type { Place } from "./place.ts"
 import { type Port, Realm } from "./realm.ts"
 import type { Timeline } from "./timeline.ts"
 
-/** What becomes of a packet: one of the two. */
+/** The outcome of a packet: exactly one of the two is called. */
 export interface Fate<P> {
-  /** It has come to `port`, or to where nobody is, and seems to come from `source`. */
+  /** It arrived at `port`, or where no socket is bound, and seems to come from `source`. */
   readonly arrive: (port: P | undefined, source: Place) => void
-  /** Something on the way did not let it through. It may be sent again. */
+  /** It was dropped on the way. It may be sent again. */
   readonly lose: () => void
 }
 
-/** A packet that has left its own network: where it is now, and where it seems to come from. */
+/** A packet that has left its own realm: where it is now, and where it seems to come from. */
 interface Departed {
   readonly realm: Realm
   readonly source: Place
 }
 
-/** The network that a packet has come to in the end, and its target's place there. */
+/** The realm of a packet's destination, and the destination's place there. */
 interface Arrived {
   readonly realm: Realm
   readonly place: Place
 }
 
 export interface GatewayOptions extends Pick<Nat, "kind" | "hairpinning" | "address"> {
-  /** Milliseconds. */
+  /** How long a mapping lives, in milliseconds. */
   readonly lifetime: number
-  /** Where it is itself; the internet by default. */
+  /** The realm that the gateway is in; the public network by default. */
   readonly outside?: Realm | undefined
 }
 
@@ -49,7 +45,8 @@ export class Wire<P extends Port> {
   }
 
   /**
-   * Sends a packet of `size` bytes. It arrives no sooner than `notBefore`. Answers the time at which it does, or would.
+   * Sends a packet of `size` bytes, which arrives no sooner than `notBefore`. Returns the time at which it arrives, or
+   * would.
    */
   transmit(from: Port, to: Place, size: number, notBefore: number, fate: Fate<P>): number {
     const departed = depart(from.realm, from.place, to)
@@ -76,7 +73,7 @@ export class Wire<P extends Port> {
     return due
   }
 
-  /** A gateway at an address outside, with a network of its own behind it. */
+  /** Adds a gateway at an external address, with a realm of its own behind it. */
   addGateway(options: GatewayOptions) {
     const outside = options.outside ?? this.internet
     const inside = new Realm()
@@ -87,7 +84,7 @@ export class Wire<P extends Port> {
   }
 }
 
-/** Takes a packet out of the networks that its target is not in; nothing when a gateway does not let it out. */
+/** Moves a packet out of the realms that its destination is not in; undefined when a gateway drops it. */
 const depart = (realm: Realm, source: Place, to: Place): Departed | undefined => {
   const { nat } = realm
   if (nat === undefined || realm.has(to) || realm.gateways.some((each) => each.leadsTo(to))) return { realm, source }
@@ -96,7 +93,7 @@ const depart = (realm: Realm, source: Place, to: Place): Departed | undefined =>
   return outer && depart(nat.outside, outer, to)
 }
 
-/** Takes a packet into the network that its target is in; nothing when a gateway does not let it in. */
+/** Moves a packet into the realm of its destination; undefined when a gateway drops it. */
 const arrival = (realm: Realm, to: Place, source: Place): Arrived | undefined => {
   const nat = realm.gateways.find((each) => each.leadsTo(to))
   if (nat === undefined) return { realm, place: to }

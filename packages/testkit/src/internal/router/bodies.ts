@@ -1,12 +1,8 @@
-/**
- * Documents of a router as some write them, and the ways to delimit them.
- *
- * @since 0.1.0
- */
+/** Documents of a router in all their variants, and the ways to delimit them. */
 import type { Framing, Misbehaviour, Page } from "../../Misbehaviour.ts"
 import type { Device } from "./device.ts"
 
-/** Puts an element first into the root element. */
+/** Inserts an element as the first child of the root element. */
 const withElement = (body: string, element: string): string =>
   body.replace(/<(?:root|s:Envelope)[^>]*>/u, (root) => `${root}${element}`)
 
@@ -23,7 +19,7 @@ const tags = [
   "OtherNamespace"
 ] as const satisfies ReadonlyArray<Misbehaviour["_tag"]>
 
-/** The document as it is sent, in bytes that are characters of ISO 8859-1. */
+/** The document as it is sent: each character is one byte (ISO 8859-1). */
 export const written = ({ manners }: Device, at: Page, right: string): string => {
   const told = manners.take(tags, (misbehaviour) => misbehaviour.at === at)
   switch (told?._tag) {
@@ -48,7 +44,7 @@ export const written = ({ manners }: Device, at: Page, right: string): string =>
   }
 }
 
-/** Text as the bytes of UTF-8. */
+/** Converts text to the bytes of its UTF-8. */
 export const utf8 = (text: string): string => Buffer.from(text).toString("latin1")
 
 /** In chunks of 100 bytes. */
@@ -57,7 +53,7 @@ const chunked = (body: string, size: (length: number) => string, end: string, la
 
 const hex = (length: number) => length.toString(16)
 
-/** The headers that say where a body ends, the body, and whether the connection is closed after it. */
+/** The headers that delimit a body, the body, and whether the connection is closed after it. */
 export const framed = (body: string, as: Framing) => {
   const chunks = { "Transfer-Encoding": "chunked" }
   switch (as) {

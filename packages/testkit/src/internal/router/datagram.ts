@@ -1,16 +1,12 @@
-/**
- * Answers over UDP, and the ways to spoil them.
- *
- * @since 0.1.0
- */
+/** Answers over UDP, and the ways to corrupt them. */
 import type { Device } from "./device.ts"
 import { answer, questionOf } from "./pmp.ts"
 import type { Udp } from "./sockets.ts"
 
-/** Longer than a header, and of a version that nobody speaks. */
+/** Longer than a header, with a version that does not exist. */
 const garbage = new Uint8Array(32).fill(0x5a)
 
-/** Answers a packet through `gateway`, or through `elsewhere` when told to. */
+/** Answers a packet through `gateway`, or through `elsewhere` for `OtherSource`. */
 export const answerDatagram = (
   router: Device,
   packet: Uint8Array,

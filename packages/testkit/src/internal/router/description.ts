@@ -1,24 +1,20 @@
-/**
- * What an InternetGatewayDevice says of itself, and where it says so.
- *
- * @since 0.1.0
- */
+/** The description of an InternetGatewayDevice, and its paths. */
 import type { Device } from "./device.ts"
 
 export const descriptionPath = "/rootDesc.xml"
 
-/** It is found in any directory: what its URLs are relative to is up to the client. */
+/** The description exists in every directory, so that a test can choose what its URLs are relative to. */
 export const isDescriptionPath = (path: string): boolean => path.endsWith(descriptionPath)
 
-/** Another one after each start, as on routers that draw it at random. */
+/** The control path changes with each start, as on routers that draw it at random. */
 export const controlPath = ({ boots }: Device) => `/ctl/${boots}/IPConn`
 
-/** Where the service is controlled whose connection is down. */
+/** The control path of the service whose connection is down. */
 export const idlePath = ({ boots }: Device) => `/ctl/${boots}/Idle`
 
 export const serviceType = (version: number) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
 
-/** The type of the service that maps ports, as the description has it. */
+/** The type of the service that maps ports, as the description states it. */
 export const serviceOf = ({ manners, version }: Device) => manners.peek("ServiceType")?.type ?? serviceType(version)
 
 export const deviceType = (version: number) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`
@@ -35,7 +31,7 @@ const services = (...all: ReadonlyArray<string>) => `<serviceList>${all.join("")
 
 const devices = (...all: ReadonlyArray<string>) => `<deviceList>${all.join("")}</deviceList>`
 
-/** One that maps no ports. */
+/** A device that maps no ports. */
 export const otherDevice = device("urn:schemas-upnp-org:device:Printer:1", "")
 
 export const describe = (router: Device): string => {

@@ -1,8 +1,4 @@
-/**
- * A router without its sockets: what all of its protocols share.
- *
- * @since 0.1.0
- */
+/** The state of a router without its sockets: what its protocols share. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { Journal } from "./journal.ts"
@@ -16,16 +12,16 @@ export interface DeviceOptions {
   readonly protocols: ReadonlyArray<Protocol>
   readonly secure: boolean
   readonly external: NetAddress.Ipv4Address
-  /** Milliseconds since some moment. */
+  /** The monotonic time, in milliseconds. */
   readonly now: () => number
-  /** Milliseconds, for the journal. */
+  /** The time of the day in milliseconds, for the journal. */
   readonly date: () => number
 }
 
-/** Seconds that it has been up for when a test begins. */
+/** The uptime at the beginning of a test, in seconds. */
 const upFor = 1_000
 
-/** Seconds that the epoch goes back with each answer of a router that counts backwards. */
+/** How many seconds the epoch goes back with each answer of a router that counts backwards. */
 const backwards = 100
 
 export class Device {
@@ -34,7 +30,7 @@ export class Device {
   readonly manners = new Manners()
   readonly journal: Journal
   readonly table: Table
-  /** How often it has been started. */
+  /** How often the router has been started. */
   boots = 1
   external: NetAddress.Ipv4Address
   private readonly protocols: ReadonlyArray<Protocol>
@@ -62,13 +58,13 @@ export class Device {
     this.startedAt = this.now()
   }
 
-  /** Seconds since it was started, as it tells them. */
+  /** The seconds since its start, as it reports them. */
   epoch(): number {
     if (this.manners.take(["BackwardEpoch"]) !== undefined) this.startedAt += backwards * 1_000
     return Math.max(0, Math.floor((this.now() - this.startedAt) / 1_000))
   }
 
-  /** What it says that its external address is. */
+  /** The external address, as it reports it. */
   externalText(): string {
     return this.manners.take(["ExternalAddress"])?.address ?? NetAddress.formatIp(this.external)
   }
@@ -80,7 +76,7 @@ export class Device {
     )
   }
 
-  /** Makes the mapping, if it does, and says how many seconds it will last, if that is true. */
+  /** Makes the mapping, unless it is forgetful, and returns the lease in seconds, as it reports it. */
   keep(row: Row): number {
     const lie = this.manners.take(["LyingLease"])
     const lease = lie?.granted ?? row.lease
@@ -88,7 +84,7 @@ export class Device {
     return lie?.told ?? lease
   }
 
-  /** Seconds that are left of a mapping, as it tells them: 0 for ever. */
+  /** The remaining lease of a mapping in seconds, as it reports it: 0 for a permanent one. */
   leftOf(row: { readonly expires: number }): number {
     const left = Math.ceil((row.expires - this.now()) / 1_000)
     return this.manners.take(["LyingLease"])?.told ?? (Number.isFinite(left) ? left : 0)

@@ -1,11 +1,7 @@
-/**
- * Heads of answers, of HTTP and of SSDP, as routers write them.
- *
- * @since 0.1.0
- */
+/** Heads of HTTP and SSDP answers, in the styles of real routers. */
 import type { HeadStyle } from "../../Misbehaviour.ts"
 
-/** A head with all of its line ends, in another way. */
+/** Rewrites a complete head in another style. */
 export const styled = (head: string, style: HeadStyle): string => {
   const [status = "", ...headers] = head.trimEnd().split("\r\n")
   const written = (first: string, lines: ReadonlyArray<string>, end = "\r\n") => [first, ...lines, "", ""].join(end)

@@ -1,8 +1,4 @@
-/**
- * As much of HTTP/1.1 (RFC 9112) as asking a router needs, and the ways to do it wrong.
- *
- * @since 0.1.0
- */
+/** The part of HTTP/1.1 (RFC 9112) that a router needs, and the ways to break it. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Misbehaviour, Moment, Page } from "../../Misbehaviour.ts"
@@ -13,10 +9,10 @@ import { styled } from "./heads.ts"
 import { argumentsOf, carryOut, isAction, type Reply, serviceAt } from "./soap.ts"
 import type { Connection } from "./sockets.ts"
 
-/** More than a request to map a port takes. */
+/** The maximum size of a request, in bytes. */
 const longestRequest = 64 * 1024
 
-/** Bodies are bytes here, as characters of ISO 8859-1. */
+/** Bodies are strings of bytes (ISO 8859-1) here. */
 const encode = (bytes: string): Uint8Array => Buffer.from(bytes, "latin1")
 
 interface Request {
@@ -26,7 +22,7 @@ interface Request {
   readonly body: string
 }
 
-/** Talks on one connection, which is for one request. What takes its time is handed to `run`. */
+/** Serves one connection, which carries one request. Effects that take time are passed to `run`. */
 export const serve = (router: Device, connection: Connection, run: (effect: Effect.Effect<void>) => void): void => {
   switch (router.manners.take(["DeafConnection", "ResetConnection"])?._tag) {
     case "DeafConnection":
@@ -53,7 +49,7 @@ export const serve = (router: Device, connection: Connection, run: (effect: Effe
   })
 }
 
-/** The request, once all of it has come. */
+/** The request, once it is complete. */
 const parse = (text: string): Request | undefined => {
   const end = text.indexOf("\r\n\r\n")
   if (end < 0) return undefined
@@ -211,7 +207,7 @@ const trickle = (bytes: Uint8Array, interval: Duration.Input, connection: Connec
     connection.end()
   })
 
-/** Each entity is ten times the one before: the last stands for 10 GB. */
+/** Each entity is ten times the one before: the last expands to 10 GB. */
 const withEntities = (body: string): string => {
   const names = Array.from({ length: 10 }, (_, i) => `e${i}`)
   const entities = names.map((name, i) => `<!ENTITY ${name} "${i === 0 ? "0123456789" : `&e${i - 1};`.repeat(10)}">`)

@@ -1,8 +1,4 @@
-/**
- * What the router was asked, and who waits for it to be asked.
- *
- * @since 0.1.0
- */
+/** The requests that the router received, and the fibers that wait for one. */
 import * as Effect from "effect/Effect"
 
 export interface Entry {
@@ -30,7 +26,7 @@ export class Journal {
     this.changed()
   }
 
-  /** Something happened that somebody may wait for. They are told when the router is through with it. */
+  /** Wakes the waiting fibers, after the router has handled the event. */
   changed() {
     if (this.telling) return
     this.telling = true
@@ -40,7 +36,7 @@ export class Journal {
     })
   }
 
-  /** Looks now and after every change, until there is something. */
+  /** Calls `look` now and after each change, until it returns a value. */
   until<A>(look: () => A | undefined): Effect.Effect<A> {
     return Effect.callback((resume) => {
       const again = () => {

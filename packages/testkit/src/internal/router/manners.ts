@@ -1,14 +1,10 @@
-/**
- * How the router misbehaves at the moment.
- *
- * @since 0.1.0
- */
+/** The current misbehaviours of a router. */
 import type { Misbehaviour } from "../../Misbehaviour.ts"
 
 type Tag = Misbehaviour["_tag"]
 type Of<T extends Tag> = Extract<Misbehaviour, { readonly _tag: T }>
 
-/** Told by a test; more than this is a mistake. */
+/** The maximum number of misbehaviours: more is a mistake in the test. */
 const maxTold = 1_000
 
 export class Manners {
@@ -23,13 +19,13 @@ export class Manners {
     this.told.length = 0
   }
 
-  /** What it was told to be like, which counts as nothing done: the latest that has this tag. */
+  /** The latest misbehaviour with this tag, without counting it as done. */
   peek<T extends Tag>(tag: T) {
     const found = this.told.findLast(({ left, misbehaviour }) => left > 0 && isOneOf(misbehaviour, [tag]))
     return found?.misbehaviour as Of<T> | undefined
   }
 
-  /** What to do wrong now, which counts as done: of what was told the latest that has one of these tags and matches. */
+  /** The latest misbehaviour with one of these tags that matches, counted as done. */
   take<T extends Tag>(tags: ReadonlyArray<T>, matches: (misbehaviour: Of<T>) => boolean = () => true) {
     const found = this.told.findLast(
       ({ left, misbehaviour }) => left > 0 && isOneOf(misbehaviour, tags) && matches(misbehaviour)

@@ -1,8 +1,4 @@
-/**
- * NAT-PMP (RFC 6886) and PCP (RFC 6887) as the gateway speaks them. Numbers are big-endian, times are seconds.
- *
- * @since 0.1.0
- */
+/** A NAT-PMP (RFC 6886) and PCP (RFC 6887) server. Numbers are big-endian, times are in seconds. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { Question } from "../../Misbehaviour.ts"
 import type { Device } from "./device.ts"
@@ -10,14 +6,14 @@ import type { Transport } from "./table.ts"
 
 const answerBit = 0x80
 
-/** What both count as `no error` and `I do not speak this version`. */
+/** The result codes that both protocols share. */
 const success = 0
 const unsupportedVersion = 1
 
-/** RFC 6886, section 3.5. */
+/** Result codes (RFC 6886, section 3.5). */
 const natPmp = { outOfResources: 4, unsupportedOpcode: 5 }
 
-/** RFC 6887, section 7.4. */
+/** Result codes (RFC 6887, section 7.4). */
 const pcp = {
   notAuthorized: 2,
   malformedRequest: 3,
@@ -41,17 +37,17 @@ const write = (length: number, fill: (view: DataView) => void): Uint8Array => {
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
-/** What a packet asks for, if it is a question of either protocol. */
+/** Which request of either protocol a packet is; undefined when it is none. */
 export const questionOf = (router: Device, [version, opcode]: Uint8Array): Question | undefined => {
   if (version === 0 && router.speaks("NAT-PMP")) return opcode === 0 ? "ExternalAddress" : "Map"
   return version === pcpVersion && router.speaks("PCP") && opcode === opcodes.map ? "Map" : undefined
 }
 
-/** What the router answers to a packet from a host, if it does. */
+/** The answer to a packet from a host; undefined when the router does not answer. */
 export const answer = (router: Device, packet: Uint8Array, from: string): Uint8Array | undefined => {
   const bytes = new Uint8Array(packet)
   const [version, opcode] = bytes
-  // An answer is nothing to answer to.
+  // Answers are not answered.
   if (version === undefined || opcode === undefined || opcode >= answerBit) return undefined
   const view = new DataView(bytes.buffer)
   if (router.manners.take(["DeafToVersion"], (deaf) => deaf.version === version) !== undefined) {
@@ -175,13 +171,13 @@ const answerPcp = (
       answer.set(bytes.subarray(24, mapLength), 24)
       view.setUint16(42, externalPort)
       answer.set(NetAddress.ipv6ToOctets(NetAddress.toIpv4Mapped(router.externalIp())), 44)
-      // To another request than this one, as far as its client can tell.
+      // A client takes this for the answer to another request.
       if (router.manners.take(["WrongNonce"]) !== undefined) view.setUint8(24, view.getUint8(24) ^ 0xff)
     })
   if (mismatch) return reply(pcp.addressMismatch)
   if (transport === undefined) return reply(pcp.unsupportedProtocol)
   const known = router.table.of(transport, from, port)
-  // RFC 6887, section 11.2: whoever does not know the nonce may not change the mapping.
+  // RFC 6887, section 11.2: a client that does not know the nonce may not change the mapping.
   const strangers = known.some((row) => row.by === "PCP" && row.nonce !== nonce)
   if (lifetime === 0) {
     if (strangers) return reply(pcp.notAuthorized)

@@ -1,8 +1,4 @@
-/**
- * The actions of WANIPConnection (UPnP Forum, WANIPConnection:1 and :2), as far as mapping ports needs them.
- *
- * @since 0.1.0
- */
+/** The actions of WANIPConnection:1 and :2 (UPnP Forum) that mapping ports needs. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { Action } from "../../Misbehaviour.ts"
@@ -28,7 +24,7 @@ const faults = {
 
 const faultText = new Map<number, string>(Object.entries(faults).map(([code, text]) => [Number(code), text]))
 
-/** The longest lease of version 2, and what it gives when it is asked for one without end, in seconds. */
+/** The longest lease of version 2, in seconds. A request for a permanent mapping gets it. */
 const longestLease = 604_800
 
 const actions: ReadonlyArray<Action> = [
@@ -40,7 +36,7 @@ const actions: ReadonlyArray<Action> = [
 
 export const isAction = (name: string): name is Action => actions.some((action) => action === name)
 
-/** The arguments of an action, in the order in which they came. */
+/** The arguments of an action, in the order of the request. */
 export const argumentsOf = (body: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     [...body.matchAll(/<(New\w+)(?:\s[^>]*)?>([^<]*)<\/\1>/gu)].map(([, name = "", value = ""]) => [
@@ -73,7 +69,7 @@ const fault = (code: number | string, text = faultText.get(Number(code)) ?? "Err
   )
 })
 
-/** The service that maps ports, and one like it whose connection is down. */
+/** The service that maps ports, and one of the same type whose connection is down. */
 export type Service = "Connected" | "Idle"
 
 export const serviceAt = (router: Device, path: string): Service | undefined => {
@@ -81,11 +77,11 @@ export const serviceAt = (router: Device, path: string): Service | undefined => 
   return path === idlePath(router) && router.manners.peek("IdleService") !== undefined ? "Idle" : undefined
 }
 
-/** Whoever asks for an action, from the address that the packets came from. */
+/** A request for an action, with the address that it came from. */
 export interface Asked {
   readonly name: string
   readonly service: string
-  /** Which of its services is asked. */
+  /** The service that was asked. */
   readonly at: Service
   readonly arguments: Readonly<Record<string, string>>
   readonly from: string
@@ -113,7 +109,9 @@ export const carryOut = (router: Device, asked: Asked): Reply => {
   return answer(router, name === "AddPortMapping" ? "DeletePortMapping" : "AddPortMapping")
 }
 
-/** It is asked for its address and tells none that can be reached, and what it is to map it does not. */
+/**
+ * The answers of the service whose connection is down: it reports an address that cannot be reached, and maps no ports.
+ */
 const answerIdle = (router: Device, name: Action): Reply =>
   name === "GetExternalIPAddress"
     ? answer(router, name, { NewExternalIPAddress: router.manners.peek("IdleService")?.address ?? "0.0.0.0" })
@@ -127,7 +125,7 @@ const isHost = (text: string) => Result.isSuccess(NetAddress.ipv4FromString(text
 
 const isPort = (port: number) => Number.isInteger(port) && port >= 1 && port <= 65_535
 
-/** Which mapping is meant, if the arguments say so. */
+/** The mapping that the arguments name; undefined when they are incomplete. */
 const keyOf = ({ arguments: given }: Asked) => {
   const [transport, externalPort] = [given["NewProtocol"], Number(given["NewExternalPort"])]
   return isTransport(transport) && isPort(externalPort) ? { transport, externalPort } : undefined

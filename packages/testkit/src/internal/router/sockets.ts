@@ -1,9 +1,5 @@
-/**
- * The sockets of the router, on loopback: nobody else on the network sees them.
- *
- * @since 0.1.0
- */
-// A fake router is a real server: it exists to be talked to through the kernel.
+/** The router's sockets, on the loopback interface: no other host sees them. */
+// A fake router is a real server, so that clients reach it through the kernel.
 // @effect-diagnostics nodeBuiltinImport:off
 import { BindError } from "@qp2p/core/EndpointError"
 import * as Deferred from "effect/Deferred"
@@ -22,7 +18,7 @@ const cannotListen = (cause: Error) => new BindError({ address: at(0), detail: c
 export interface Udp {
   readonly address: NetAddress.InetAddress
   readonly send: (payload: Uint8Array, port: number) => void
-  /** Nobody listens there any more. */
+  /** Closes the socket. */
   readonly stop: () => void
 }
 
@@ -54,7 +50,7 @@ const opened = (socket: dgram.Socket, onPacket: (packet: Packet) => void): OpenU
   const closed = Deferred.makeUnsafe<void>()
   let open = true
   socket.once("close", () => Deferred.doneUnsafe(closed, Effect.void))
-  // What the network reports of packets sent to whoever is gone.
+  // The network reports packets to closed sockets here.
   socket.on("error", () => {})
   socket.on("message", (payload, from) => onPacket({ payload, host: from.address, port: from.port }))
   const udp: Udp = {
@@ -70,15 +66,15 @@ const opened = (socket: dgram.Socket, onPacket: (packet: Packet) => void): OpenU
   return { udp, closed }
 }
 
-/** A connection as `http.ts` needs it. */
+/** A TCP connection, as `http.ts` uses it. */
 export interface Connection {
   readonly host: string
   readonly isOpen: () => boolean
   readonly onData: (take: (chunk: Uint8Array) => void) => void
   readonly write: (bytes: Uint8Array) => void
-  /** Writes `chunk` again and again, as fast as the other side takes it. */
+  /** Writes `chunk` repeatedly, as fast as the other side reads. */
   readonly writeForEver: (chunk: Uint8Array) => void
-  /** When all has been written. */
+  /** Closes the connection after all bytes were written. */
   readonly end: () => void
   readonly reset: () => void
 }
@@ -120,7 +116,7 @@ export const tcp = (
 }
 
 const connectionOf = (socket: net.Socket): Connection => {
-  // What nobody reads would hide that the other side has gone.
+  // Unread bytes would hide that the other side has closed.
   socket.resume()
   socket.setNoDelay(true)
   const isOpen = () => socket.writable
@@ -144,8 +140,8 @@ const connectionOf = (socket: net.Socket): Connection => {
 }
 
 /**
- * Bytes and a reset that come together are taken for bytes and a regular end by Node. A client in this process, which
- * those of tests are, has read the bytes after a few turns.
+ * Node takes bytes that arrive together with a reset for bytes and a regular end. A client in this process has read the
+ * bytes after a few turns of the event loop.
  */
 const turnsToRead = 5
 

@@ -1,8 +1,4 @@
-/**
- * The search of UPnP (SSDP; UPnP Device Architecture 1.1, section 1.3), without its multicast group.
- *
- * @since 0.1.0
- */
+/** UPnP's search (SSDP; UPnP Device Architecture 1.1, section 1.3), without its multicast group. */
 import { deviceType, serviceOf, serviceType } from "./description.ts"
 import type { Device } from "./device.ts"
 import { styled } from "./heads.ts"
@@ -21,11 +17,11 @@ const response = (target: string | undefined, location: string | undefined) =>
     ""
   ].join("\r\n")
 
-/** What a packet searches for, if it is a search. */
+/** The target of a search; undefined when the packet is none. */
 const targetOf = (text: string): string | undefined =>
   text.startsWith("M-SEARCH ") ? /^ST:\s*(.*?)\s*$/imu.exec(text)?.[1] : undefined
 
-/** The datagrams that a router answers with, in order. Version 2 answers to searches for version 1 too. */
+/** The router's answers to a search, in order. Version 2 also answers searches for version 1. */
 export const answers = (router: Device, text: string, location: string): ReadonlyArray<string> => {
   const target = targetOf(text)
   if (target === undefined || !router.speaks("UPnP")) return []

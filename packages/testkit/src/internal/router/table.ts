@@ -1,8 +1,4 @@
-/**
- * The mappings of a router, whatever protocol they were asked for in, and their leases.
- *
- * @since 0.1.0
- */
+/** The mappings of a router in all protocols, and their leases. */
 
 export type Transport = "UDP" | "TCP"
 
@@ -12,19 +8,19 @@ export interface Row {
   readonly port: number
   readonly externalPort: number
   readonly by: "UPnP" | "NAT-PMP" | "PCP"
-  /** Who may change it, in PCP. */
+  /** The nonce that a PCP request must have to change the mapping. */
   readonly nonce: string
   readonly description: string
-  /** In seconds; infinity is for ever. */
+  /** In seconds; infinite for a permanent mapping. */
   readonly lease: number
 }
 
 export interface Kept extends Row {
-  /** In milliseconds of the clock. */
+  /** In milliseconds of the monotonic clock. */
   readonly expires: number
 }
 
-/** Ports that are given out when the one wished for is taken. */
+/** The first port that is given out when the requested one is taken. */
 const firstPort = 1024
 const lastPort = 65_535
 
@@ -50,7 +46,7 @@ export class Table {
     return this.live.find((row) => row.transport === transport && row.externalPort === externalPort)
   }
 
-  /** Those of a socket inside; of the whole host with port 0. */
+  /** The mappings of an internal socket, or of the whole host when `port` is 0. */
   of(transport: Transport, host: string, port: number): ReadonlyArray<Kept> {
     return this.live.filter(
       (row) => row.transport === transport && row.host === host && (port === 0 || row.port === port)
@@ -65,7 +61,7 @@ export class Table {
     this.rows.delete(keyOf(row))
   }
 
-  /** `wanted`, or the next after it that nobody has. */
+  /** `wanted`, or the next free port. */
   freePort(transport: Transport, wanted: number): number | undefined {
     const taken = new Set(this.live.filter((row) => row.transport === transport).map((row) => row.externalPort))
     let port = wanted === 0 ? firstPort : wanted

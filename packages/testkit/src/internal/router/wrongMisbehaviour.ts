@@ -1,8 +1,4 @@
-/**
- * What callers without types tell a router to do wrong.
- *
- * @since 0.1.0
- */
+/** Checks misbehaviours from callers without types. */
 import type { InvalidArgument } from "@qp2p/core/InvalidArgument"
 import {
   check,
@@ -39,7 +35,7 @@ const headStyle = oneOf(
 )
 const integer = check("must be an integer", Number.isInteger)
 
-/** A way to misbehave that is added is one that the compiler misses here. */
+/** The type makes the compiler ask for an entry when a misbehaviour is added. */
 const ways: { readonly [T in Misbehaviour["_tag"]]: Readonly<Record<string, Check>> } = {
   SilentSearch: {},
   GarbageSearch: {},

@@ -1,12 +1,8 @@
-/**
- * What happens to datagrams on their way.
- *
- * @since 0.1.0
- */
+/** Faults that datagrams meet on their way. */
 import { anywhere, Rules } from "../network/conditions.ts"
 import type { Place } from "../network/place.ts"
 
-/** Probabilities from 0 to 1, milliseconds, and bytes. */
+/** The faults of one direction: probabilities from 0 to 1, the reordering delay in milliseconds, the MTU in bytes. */
 export interface Faults {
   readonly loss: number
   readonly duplication: number
@@ -22,7 +18,7 @@ const none = {
   reordering: 0,
   reorderingDelay: 10,
   corruption: 0,
-  // The most that UDP over IPv4 carries.
+  // The maximum payload of UDP over IPv4.
   mtu: 65_507
 } satisfies Faults
 
@@ -30,7 +26,7 @@ const names = Object.keys(none) as ReadonlyArray<keyof Faults>
 
 const maxRemembered = 65_536
 
-/** Each of them has rules of its own: a change to one leaves the others as they are, wherever those were set. */
+/** Rules for each fault: changing one fault keeps the others, wherever those were set. */
 export class FaultRules {
   private readonly rules = new Map(names.map((name) => [name, new Rules<number>(none[name])]))
   private readonly known = new Map<string, Faults>()
@@ -55,7 +51,7 @@ export class FaultRules {
   }
 }
 
-/** A copy with one bit flipped: the one that `where` points at, from 0 to 1, 1 excluded. */
+/** A copy with one bit flipped, at the position `where`, from 0 up to but not including 1. */
 export const corrupted = (payload: Uint8Array, where: number): Uint8Array => {
   const copy = payload.slice()
   const bit = Math.floor(where * copy.length * 8)

@@ -1,15 +1,11 @@
-/**
- * What `SimulatedNetwork` puts on the network.
- *
- * @since 0.1.0
- */
+/** The wire and the sockets of `SimulatedNetwork`. */
 import { isAt, type Place, placeAt, placeOf } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
 import type { Timeline } from "../network/timeline.ts"
 import { Wire } from "../network/wire.ts"
 import { FaultRules } from "./faults.ts"
 
-/** A bound socket. It has another place than it was bound to once it was rebound. */
+/** A bound socket. After `rebind` its place differs from the bound one. */
 export interface SimulatedPort extends Port {
   place: Place
   readonly onPacket: (payload: Uint8Array, host: string, port: number) => void
@@ -17,7 +13,7 @@ export interface SimulatedPort extends Port {
 
 export class SimulatedWire extends Wire<SimulatedPort> {
   readonly faults = new FaultRules()
-  /** Draws for faults, apart from those for latencies: which datagrams are lost does not depend on how long others take. */
+  /** Draws for faults, separate from those for latencies: which datagrams are lost does not depend on latencies. */
   readonly chance: () => number
   readonly counts = { sent: 0, delivered: 0, lost: 0, duplicated: 0, reordered: 0, corrupted: 0 }
   readonly bound = new Set<SimulatedPort>()
@@ -27,7 +23,7 @@ export class SimulatedWire extends Wire<SimulatedPort> {
     this.chance = chance
   }
 
-  /** Gives the sockets with these names other ports, which they know nothing of. */
+  /** Gives the sockets with these names other external ports, without telling them. */
   rebind(names: ReadonlyArray<string>) {
     for (const port of this.bound) {
       if (!names.some((name) => isAt(port.home, name))) continue

@@ -1,8 +1,4 @@
-/**
- * UDP sockets whose datagrams stay in this process.
- *
- * @since 0.1.0
- */
+/** UDP sockets whose datagrams stay in this process. */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
@@ -12,10 +8,10 @@ import { type Place, placeOf } from "../network/place.ts"
 import { corrupted } from "./faults.ts"
 import type { SimulatedPort, SimulatedWire } from "./port.ts"
 
-/** Datagrams that a socket keeps until they are read. */
+/** How many received datagrams a socket queues. */
 const receiveQueue = 8_192
 
-/** How long a datagram may wait in front of a narrow way, in milliseconds: routers have no room for more. */
+/** How long a datagram may queue in front of a bottleneck, in milliseconds; longer ones are dropped. */
 const longestQueue = 200
 
 export const make = (
@@ -93,7 +89,7 @@ const send = (wire: SimulatedWire, port: SimulatedPort, to: Place, payload: Uint
     counts.lost += 1
   }
   counts.sent += 1
-  // The draws are always made, in this order: what one fault is set to does not move those of the others.
+  // All draws are made, in this order, so that the probability of one fault does not change the draws of the others.
   const [loss, corruption, bit] = [chance(), chance(), chance()]
   const [reordering, delay, duplication] = [chance(), chance(), chance()]
   if (payload.length > faults.mtu || loss < faults.loss) return lose()
@@ -112,7 +108,7 @@ const send = (wire: SimulatedWire, port: SimulatedPort, to: Place, payload: Uint
   const late = reordering < faults.reordering
   if (damaged) counts.corrupted += 1
   if (late) counts.reordered += 1
-  // The sender may use its buffer again, and QUIC decrypts in the receiver's.
+  // A copy: the sender may reuse its buffer, and QUIC decrypts in the receiver's.
   carry(damaged ? corrupted(payload, bit) : payload.slice(), late ? now + delay * faults.reorderingDelay : 0)
   if (duplication < faults.duplication) {
     counts.duplicated += 1

@@ -1,8 +1,4 @@
-/**
- * The lines of a trace, and the numbers in them.
- *
- * @since 0.1.0
- */
+/** The lines of a trace, and the numbers of connections in them. */
 import type * as Clock from "effect/Clock"
 import type { Text } from "./text.ts"
 
@@ -21,12 +17,12 @@ const formatTime = (nanos: bigint): string => {
 }
 
 export class Recorder {
-  /** Lines that had to make room. */
+  /** The number of lines that were dropped. */
   dropped = 0
   private readonly capacity: number
   private readonly clock: Clock.Clock
   private readonly start: bigint
-  /** Full, it is written round and round. */
+  /** A ring buffer once it is full. */
   private readonly entries: Array<Entry> = []
   private oldest = 0
   private connections = 0
@@ -56,14 +52,14 @@ export class Recorder {
     return (this.dials += 1)
   }
 
-  /** Both ends of a connection have the same seniority: that is how one is recognised as the other's. */
+  /** The number of a connection. Both ends have the same seniority, which identifies them as one connection. */
   connectionNumber(seniority: string | undefined): number {
     const known = seniority === undefined ? undefined : this.numbers.get(seniority)
     if (known !== undefined) return known
     const number = (this.connections += 1)
     if (seniority !== undefined) {
       this.numbers.set(seniority, number)
-      // The other end comes soon or never.
+      // The other end arrives soon or never, so the oldest entry can go.
       if (this.numbers.size > this.capacity) this.numbers.delete(this.numbers.keys().next().value!)
     }
     return number

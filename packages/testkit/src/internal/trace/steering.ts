@@ -1,8 +1,4 @@
-/**
- * What a test does to a network, noted.
- *
- * @since 0.1.0
- */
+/** Records what a test does to a network. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -10,10 +6,10 @@ import * as Predicate from "effect/Predicate"
 
 const isPlain = (value: object) => Object.getPrototypeOf(value) === Object.prototype
 
-/** What cannot be written. */
+/** Stands for a value that is not written out. */
 const unwritten = "…"
 
-/** Arguments as a test would write them. */
+/** Writes arguments as a test would. */
 const written = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(written).join(", ")}]`
@@ -28,12 +24,12 @@ const written = (value: unknown): string => {
   return fields.length === 0 ? unwritten : `{ ${fields.map(([key, field]) => `${key}: ${field}`).join(", ")} }`
 }
 
-// Of a service that may be any, the errors and requirements of its effects are not known.
+// The service may be any, so the errors and requirements of its effects are unknown.
 // @effect-diagnostics anyUnknownInErrorContext:off
 
 /**
- * Every method that gives an effect, and every effect, says so in a line when it is run. Members that come to be later
- * are treated alike, and so are those of a plain object that such an effect yields, as a gateway is.
+ * Wraps a service: each method that returns an effect, and each effect, adds a line when it runs. This covers members
+ * that are added later, and the members of a plain object that such an effect yields, such as a gateway.
  */
 export const steering = <Service extends object>(
   service: Service,

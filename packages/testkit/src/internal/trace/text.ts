@@ -1,20 +1,16 @@
-/**
- * Payloads and wire messages in a few words.
- *
- * @since 0.1.0
- */
+/** Describes payloads and wire messages in a few words. */
 import { Decoder, type WireMessage } from "@qp2p/core/WireMessage"
 
-/** Bytes of a payload that are shown. */
+/** How many bytes of a payload are shown. */
 const shown = 32
 
 const unprintable = /[\p{C}\uFFFD]/u
 
-/** What a payload begins with: as text when it is some, else in hexadecimal. */
+/** The beginning of a payload: as text if it is UTF-8, otherwise in hexadecimal. */
 export const preview = (bytes: Uint8Array): string => {
   const cut = bytes.length > shown
   const head = bytes.subarray(0, shown)
-  // A character may continue beyond the cut: it is left out.
+  // A character may continue after the cut: it is left out.
   const text = new TextDecoder().decode(head, { stream: cut })
   const ellipsis = cut ? "…" : ""
   if (!unprintable.test(text.replace(/[\t\n\r]/g, ""))) return JSON.stringify(text + ellipsis)
@@ -23,13 +19,12 @@ export const preview = (bytes: Uint8Array): string => {
 
 export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-/** Text that may cost something to make, and is made only if somebody reads it. */
+/** A line, or a function that makes it only when the trace is read. */
 export type Text = string | (() => string)
 
 const payloadText = (bytes: Uint8Array, prefix: string): Text => {
   const { length } = bytes
-  // Just what will be shown, and one more byte that says that there is more. Not `slice`: that of a Node Buffer shares
-  // memory.
+  // The shown bytes and one more, which tells that there are more. Not `slice`, which shares memory for a Node Buffer.
   const head = new Uint8Array(bytes.subarray(0, shown + 1))
   return () => `${prefix}${countOf(length, "byte")} ${preview(head)}`
 }
@@ -48,18 +43,22 @@ const messageText = (message: WireMessage): Text => {
   }
 }
 
-/** Reads one half of a stream along: a text for each message, or for each chunk once it is not qp2p's protocol. */
+/**
+ * Decodes one half of a stream as it passes: a text for each message, or for each chunk once the bytes are not qp2p's
+ * frames.
+ */
 export class Frames {
   private readonly decoder = new Decoder({ maxMessageSize: 0xffff_ffff })
   private foreign = false
   private begun = false
 
-  /** Copies what it keeps of `chunk`. */
+  /** Decodes `chunk`, and copies what it keeps. */
   read(chunk: Uint8Array): Array<Text> {
     const texts: Array<Text> = []
     if (!this.begun && chunk.length > 0) {
       this.begun = true
-      // Every frame begins so. The decoder would wait for a whole header, and a short stream has none.
+      // Every frame begins with this byte. The decoder would wait for a complete header, which a short stream does not
+      // have.
       this.foreign = chunk[0] !== 0
     }
     if (!this.foreign) {
@@ -71,7 +70,7 @@ export class Frames {
     return texts
   }
 
-  /** What there is to say about a message that has not come to its end. */
+  /** Describes a message that is not complete yet. */
   get rest(): string {
     const error = this.foreign ? undefined : this.decoder.end()
     return error === undefined ? "" : `; ${error.detail}`

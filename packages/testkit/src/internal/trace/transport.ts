@@ -1,8 +1,4 @@
-/**
- * A transport that takes down what passes through it.
- *
- * @since 0.1.0
- */
+/** A transport that records the events of the transport it wraps. */
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -22,13 +18,13 @@ const quoted = (reason: string) => (reason === "" ? "" : `: ${reason}`)
 
 const bothWays = (yes: boolean) => (yes ? ", both ways" : "")
 
-/** A socket, or the address that it is to have while it has none. */
+/** A socket, or the address that it will have. */
 interface Local {
   readonly recorder: Recorder
   address: string
 }
 
-/** One end of a connection: says what it does, and hears what happens to it. */
+/** One end of a connection: records its calls and its events. */
 class End {
   private readonly local: Local
   private readonly connection: BackingConnection
@@ -55,7 +51,7 @@ class End {
     this.add("←", text)
   }
 
-  /** Where the peer is now; formatting that anew for each line would cost more than the rest of it. */
+  /** The peer's current address, formatted once: formatting it for each line would cost more than the rest. */
   get remote(): string {
     const peer = this.connection.remoteAddress
     if (peer !== this.peer) {
@@ -88,7 +84,7 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
   }
 
   const listening = (fin: boolean, done: (failure?: StreamFailure) => void) => {
-    // What is queued fails all at once, and is told once; what is written after that is told each time.
+    // Pending writes fail together, which is recorded once; each later write is recorded on its own.
     const late = over
     return (failure?: StreamFailure) => {
       if (failure !== undefined) {
@@ -133,7 +129,7 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
   }
 }
 
-/** The receiving half of a stream: what its owner asks for, and what the transport tells. */
+/** The receiving half of a stream: records the owner's calls and the transport's events. */
 const recvStream = (end: End, name: string) => {
   const frames = new Frames()
   let paused = false
@@ -165,7 +161,7 @@ const recvStream = (end: End, name: string) => {
       return wanted
     }
     return {
-      // The owner may come to have one, or lose it.
+      // The owner may add or remove its `demand`.
       get demand() {
         return events.demand === undefined ? undefined : demand
       },
@@ -277,7 +273,7 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
   }
 }
 
-/** Hands a connection on: `how` it came about is noted before its owner can do anything with it. */
+/** Passes a connection on, after recording how it came about. */
 const established = (
   local: Local,
   connection: BackingConnection,
@@ -325,7 +321,7 @@ export const traced = (transport: Transport["Service"], recorder: Recorder): Tra
   bind: Effect.fnUntraced(function* (options, events) {
     const local: Local = { recorder, address: NetAddress.formatInet(options.localAddress) }
     let bound = false
-    // Before the bind: told when everything that the socket had is gone.
+    // Added before `bind`: it runs when everything of the socket is released.
     yield* Effect.addFinalizer(() => Effect.sync(() => bound && recorder.add(`${local.address}  freed`)))
     const binding = transport.bind(options, {
       onConnection: (connection) =>

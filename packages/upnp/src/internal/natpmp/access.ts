@@ -1,6 +1,4 @@
-/**
- * How the gateway is found and talked to.
- */
+/** How the gateway is found, and how sockets to it are opened. */
 import { show } from "@qp2p/core/InvalidArgument"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
@@ -17,12 +15,12 @@ export interface InternalOptions extends Options {
   readonly port?: number | undefined
 }
 
-/** RFC 6886, section 3; RFC 6887, section 19.5. */
+/** The port of PCP and NAT-PMP servers (RFC 6886, section 3; RFC 6887, section 19.5). */
 const gatewayPort = 5351
 
 const defaultRetryInterval = Duration.millis(250)
 
-/** The gateway to ask: the one that the options name, or that of the default route. */
+/** The address of the gateway: the one that the options name, or the gateway of the default route. */
 export const locate = (options: InternalOptions): Effect.Effect<NetAddress.InetAddressV4, PortMapperError> => {
   const find = options.find ?? Effect.provide(finder.find(process.platform), finder.layerNode)
   const address: Effect.Effect<NetAddress.Ipv4Address, PortMapperError> =
@@ -41,7 +39,7 @@ const given = (gateway: NetAddress.Ipv4AddressInput): Effect.Effect<NetAddress.I
       })
   )
 
-/** Effect's parser looks into what it is given, and some of it cannot be looked into. */
+/** Effect's parser reads properties of its input, which can throw for values from callers without types. */
 const parsed = (gateway: NetAddress.Ipv4AddressInput) => {
   try {
     return NetAddress.ipv4FromInput(gateway)
@@ -50,7 +48,9 @@ const parsed = (gateway: NetAddress.Ipv4AddressInput) => {
   }
 }
 
-/** Talks to a gateway from `local`, the unspecified address being that of the route to it. */
+/**
+ * Opens a conversation with a gateway from the address `local`. The unspecified address stands for that of the route.
+ */
 export type Converse = <A, E>(
   gateway: NetAddress.InetAddressV4,
   local: NetAddress.Ipv4Address,

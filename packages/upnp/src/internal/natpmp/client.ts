@@ -1,3 +1,4 @@
+/** Requests and answers over UDP, for PCP and NAT-PMP: retransmission, timeout and the matching of answers. */
 import { GatewayProtocolError, GatewayUnreachable, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -12,26 +13,31 @@ import * as exclusively from "../exclusively.ts"
 
 export interface SocketOptions {
   readonly gateway: NetAddress.InetAddressV4
-  /** The address to send from; unspecified is that of the route to the gateway. */
+  /** The address to send from. The unspecified address stands for that of the route to the gateway. */
   readonly local: NetAddress.Ipv4Address
-  /** Takes what the network reports of packets sent before. */
+  /** Receives ICMP errors that the network reports for earlier packets. */
   readonly onError: (error: DatagramSocket.DatagramSocketError) => void
 }
 
-/** Makes the socket for one conversation with a gateway, connected to it. Its reader's address is what the gateway sees. */
+/**
+ * Opens the socket for one conversation, connected to the gateway. The address of its reader is the one the gateway
+ * sees.
+ */
 export type OpenSocket = (options: SocketOptions) => Effect.Effect<DatagramSocket.DatagramSocket>
 
-/** Connected, so that it has the address of the route to the gateway, and hears when nobody listens there. */
+/**
+ * Opens a connected socket: it has the local address of the route to the gateway, and reports when the port is closed.
+ */
 export const openNodeSocket: OpenSocket = ({ gateway, local, onError }) =>
   exclusively.connected({ local, peer: gateway, receiveQueue, onError })
 
-/** There is one request at a time, and each is answered once for each time that it was sent. */
+/** The number of queued answers. One request is in flight at a time, and the gateway answers each transmission once. */
 const receiveQueue = 64
 
-/** The time that another question is asked, too. */
+/** The transmission with which the fallback request is sent too. */
 const patience = 3
 
-/** What a packet from the gateway is to a request. */
+/** How a packet from the gateway relates to the request in flight. */
 export type Reading<A> =
   | { readonly _tag: "Answer"; readonly value: A }
   | { readonly _tag: "Stranger" }
@@ -39,47 +45,47 @@ export type Reading<A> =
 
 export const answer = <A>(value: A): Reading<A> => ({ _tag: "Answer", value })
 
-/** Readable, and the answer to something else: another request, or one before. */
+/** A valid answer to another request, or to an earlier one. */
 export const stranger: Reading<never> = { _tag: "Stranger" }
 
 export const malformed: Reading<never> = { _tag: "Malformed" }
 
 export interface Conversation {
-  /** Its address and port, for errors. */
+  /** The gateway's address and port, for error messages. */
   readonly gateway: string
   readonly localAddress: NetAddress.Ipv4Address
-  /** The port of ours that the requests come from. */
+  /** The local port of the socket. */
   readonly localPort: number
   /**
-   * Sends a request, again and again, until an answer to it comes. Packets of others than the gateway are ignored. When
-   * nothing has come by the third time, `also` is sent with it, for gateways that do not know what they are asked.
+   * Sends a request, with retransmissions, until an answer to it arrives. Packets from other addresses are ignored.
+   * From the third transmission on, `also` is sent with it, for gateways that ignore requests they do not know.
    */
   readonly ask: <A>(
     request: Uint8Array,
     read: (payload: Uint8Array) => Reading<A>,
     also?: Uint8Array
   ) => Effect.Effect<A, GatewayUnreachable>
-  /** Sends a request once and waits for nothing. */
+  /** Sends a request once, without waiting for an answer. */
   readonly tell: (request: Uint8Array) => Effect.Effect<void, GatewayUnreachable>
 }
 
 export interface Options {
   readonly gateway: NetAddress.InetAddressV4
   readonly local: NetAddress.Ipv4Address
-  /** For the whole conversation. */
+  /** The time for the whole conversation. */
   readonly timeout: Duration.Input
-  /** How long the first request waits for its answer. Each one after it waits twice as long. */
+  /** How long the first transmission waits for its answer. Each further wait is twice as long. */
   readonly retryInterval: Duration.Input
   readonly openSocket: OpenSocket
 }
 
 export type ConversationError = GatewayUnreachable | GatewayProtocolError | PortMapperTimedOut
 
-/** RFC 6886, section 3.1: a request is sent nine times at most, each time after twice the time. */
+/** Retransmission as in RFC 6886, section 3.1: at most nine transmissions, with doubling pauses. */
 export const resendSchedule = (retryInterval: Duration.Input) =>
   Schedule.exponential(retryInterval).pipe(Schedule.upTo({ times: 8 }))
 
-/** Talks to a gateway on a socket that lives for this conversation, within `timeout`. */
+/** Runs `use` with a socket that lives for this conversation. Fails with `PortMapperTimedOut` after `timeout`. */
 export const converse = <A, E, R>(
   options: Options,
   use: (conversation: Conversation) => Effect.Effect<A, E, R>
@@ -87,7 +93,7 @@ export const converse = <A, E, R>(
   Effect.suspend(() => {
     const gateway = NetAddress.formatInet(options.gateway)
     const heard = { malformed: false }
-    // A packet that cannot be read may be forged, so a good one is still waited for.
+    // A malformed packet may be forged, so a valid one is still awaited.
     const late = Effect.suspend(() =>
       Effect.fail(
         heard.malformed

@@ -1,6 +1,4 @@
-/**
- * What a gateway's refusal means.
- */
+/** Translates a gateway's result codes to errors. */
 import {
   GatewayProtocolError,
   MappingConflict,

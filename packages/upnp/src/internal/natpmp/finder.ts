@@ -1,3 +1,4 @@
+/** Finds the gateway of the IPv4 default route. */
 import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
@@ -15,20 +16,20 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stream from "effect/Stream"
 import * as routes from "./routes.ts"
 
-/** How the default gateway is found. Tests replace it. */
+/** Finds the default gateway. Tests replace it. */
 export type Find = Effect.Effect<NetAddress.Ipv4Address, GatewayNotFound>
 
-/** This machine, as far as finding the gateway needs it. */
+/** Node's services that `find` needs. */
 export const layerNode: Layer.Layer<FileSystem.FileSystem | ChildProcessSpawner.ChildProcessSpawner> =
   Layer.provideMerge(NodeChildProcessSpawner.layer, Layer.merge(NodeFileSystem.layer, NodePath.layer))
 
-/** A command that prints routes takes milliseconds. */
+/** The time for the command that prints the routes, which takes milliseconds. */
 const timeout = Duration.seconds(3)
 
-/** Chunks of output: a machine with so many routes is no home computer. */
+/** The largest number of output chunks that are read: a home computer has far fewer routes. */
 const maxChunks = 64
 
-/** The gateway of the IPv4 default route, as this platform (in the words of `process.platform`) knows it. */
+/** Finds the gateway of the IPv4 default route on a platform, named as in `process.platform`. */
 export const find = (
   platform: string
 ): Effect.Effect<
@@ -58,10 +59,10 @@ const gatewayOf = Effect.fnUntraced(function* (
     case "darwin":
     case "freebsd":
     case "openbsd":
-      // By its path: programs started from a desktop do not have it on theirs.
+      // By its path: programs started from a desktop do not have `/sbin` on their `PATH`.
       return routes.fromBsd(yield* run("/sbin/route", ["-n", "get", "default"]))
     case "win32": {
-      // By its path, because Windows looks for a bare name in the working directory first.
+      // By its path: Windows searches the working directory for a bare name first.
       const root = yield* Config.withDefault(Config.String("SystemRoot"), "C:\\Windows")
       return routes.fromWindows(yield* run(`${root}\\System32\\route.exe`, ["print", "-4", "0.0.0.0"]))
     }

@@ -1,25 +1,22 @@
-/**
- * What is known of the gateways that hold mappings of ours: how far each has counted, and whom to wake when it has lost
- * its mappings.
- */
+/** The epochs of the gateways that hold mappings of this process, and who is told when a gateway has lost them. */
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { Rule, Sample } from "./epoch.ts"
 import { protocolError } from "./failures.ts"
 
-/** Someone with a mapping to keep. */
+/** A mapping that is kept on a gateway. */
 export interface Keeper {
   /** The gateway that was asked last. */
   readonly gateway: string | undefined
-  /** The gateway has lost the mapping. */
+  /** Is called when the gateway has lost the mapping. */
   readonly lost: (error: PortMapperError) => Effect.Effect<void>
   readonly renewNow: () => void
 }
 
 /**
- * Seconds in which a gateway that has lost its mappings is not believed to lose them again: mappings whose gateway counts
- * at random would wake each other for ever.
+ * Seconds after a loss in which another loss at the same gateway is ignored. Otherwise the mappings on a gateway with a
+ * random epoch would renew each other without end.
  */
 const pause = 10
 
@@ -31,7 +28,7 @@ export class Gateways {
     this.#keepers.add(keeper)
   }
 
-  /** A gateway that nobody has a mapping on is forgotten. */
+  /** Removes a mapping, and the gateway with its last one. */
   remove(keeper: Keeper) {
     this.#keepers.delete(keeper)
     for (const gateway of this.#samples.keys()) {
@@ -39,7 +36,10 @@ export class Gateways {
     }
   }
 
-  /** An answer came to `asker`, who is about to have its mapping again; the others are told when theirs are lost. */
+  /**
+   * Records the epoch of an answer to `asker`, which renews its own mapping. When the epoch shows a loss, the other
+   * mappings on that gateway are told.
+   */
   answered(asker: Keeper, epoch: number, rule: Rule): Effect.Effect<void> {
     const { gateway } = asker
     if (gateway === undefined) return Effect.void

@@ -1,3 +1,4 @@
+/** A mapping on a PCP or NAT-PMP gateway: obtains, renews and removes it. */
 import type * as PortMapper from "@qp2p/core/PortMapper"
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
@@ -12,7 +13,7 @@ import * as pcp from "./pcp.ts"
 import * as requests from "./requests.ts"
 
 export interface Settings {
-  /** The gateway to ask. */
+  /** Finds the gateway. */
   readonly locate: Effect.Effect<NetAddress.InetAddressV4, PortMapperError>
   readonly converse: Converse
   readonly timeout: Duration.Input
@@ -25,7 +26,7 @@ export interface Wanted {
   readonly lease: Duration.Duration
 }
 
-/** Makes the mapping, renews it while the scope lives and removes it when the scope closes. */
+/** Requests the mapping, renews it while the scope is open and removes it when the scope closes. */
 export const keep = Effect.fnUntraced(function* (
   wanted: Wanted,
   settings: Settings
@@ -38,7 +39,7 @@ export const keep = Effect.fnUntraced(function* (
   return yield* mapping.lease.keep()
 })
 
-/** A mapping that may be on a gateway, and how to remove it from there. */
+/** A mapping that may exist on a gateway, with what its removal needs. */
 interface Trace {
   readonly gateway: NetAddress.InetAddressV4
   readonly protocol: Protocol
@@ -50,11 +51,11 @@ class KeptMapping implements Holding, Keeper {
   readonly #nonce = crypto.getRandomValues(new Uint8Array(pcp.nonceLength))
   readonly lease = new Lease(this)
   #granted: requests.Grant | undefined
-  /** Set from before a request is sent: one that was interrupted or timed out may have reached the gateway. */
+  /** Is set before a request is sent: a request that was interrupted or timed out may have reached the gateway. */
   #trace: Trace | undefined
-  /** Whether the gateway of the trace has ever said anything. */
+  /** Whether the gateway of the trace has ever answered. */
   #heard = false
-  /** Where to ask next, and in which protocol; unknown at first, and again when a request has failed. */
+  /** The gateway and the protocol for the next request; undefined at first, and again after a request that failed. */
   #known: { readonly gateway: NetAddress.InetAddressV4; readonly protocol: Protocol | undefined } | undefined
   gateway: string | undefined
 
@@ -102,7 +103,7 @@ class KeptMapping implements Holding, Keeper {
         requests.obtain(conversation, this.#ticket(), known.protocol, observer)
       ).pipe(
         Effect.catchTag("Refusal", (refusal) => {
-          // After a clear refusal there is nothing to remove. A renewal that is refused leaves what was granted before.
+          // A refused request made no mapping. A refused renewal leaves the mapping that was granted before.
           if (this.#granted === undefined) this.#trace = undefined
           return Effect.fail(fromRefusal(name, refusal, this.#wanted.external.port))
         })
@@ -115,7 +116,10 @@ class KeptMapping implements Holding, Keeper {
     }).pipe(Effect.tapError(() => Effect.sync(() => (this.#known = undefined))))
   }
 
-  /** Asks for what was granted before, if anything was: a gateway that has restarted may give it again. */
+  /**
+   * The request: it names the external address and port that were granted before, because a restarted gateway may grant
+   * them again.
+   */
   #ticket(): requests.Ticket {
     return {
       nonce: this.#nonce,
@@ -132,7 +136,7 @@ class KeptMapping implements Holding, Keeper {
     const { gateway, protocol } = trace
     const local = this.#granted?.internal.address ?? this.#wanted.internal.address
     return converse(gateway, local, removeTimeout, (conversation) =>
-      // A gateway that has said nothing so far would be waited for in vain.
+      // A gateway that never answered will not answer now either, so nothing waits for it.
       this.#heard
         ? requests.remove(conversation, this.#ticket(), protocol)
         : requests.abandon(conversation, this.#ticket(), protocol)

@@ -1,3 +1,4 @@
+/** The `PortMapper` for PCP and NAT-PMP. */
 import type * as PortMapper from "@qp2p/core/PortMapper"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
@@ -42,7 +43,7 @@ const validate = Effect.fnUntraced(function* (
     return yield* new PortMapperUnsupported({ detail: "NAT-PMP and PCP map IPv4 addresses only here" })
   }
   const external = NetAddress.inetAddressV4(NetAddress.ipv4Unspecified, externalPort)
-  // To a gateway port 0 is every port.
+  // In both protocols port 0 stands for all ports.
   if (Result.isFailure(external) || internal.port === 0 || externalPort === 0) {
     return yield* new PortMapperUnsupported({ detail: `cannot map port ${internal.port} to ${externalPort}` })
   }

@@ -1,6 +1,6 @@
 /**
- * PCP's MAP requests (RFC 6887, sections 7 and 11) as bytes. Numbers are big-endian; lifetimes and epochs are seconds;
- * IPv4 addresses travel as IPv4-mapped IPv6 addresses. Options are neither sent nor read.
+ * Encodes and decodes PCP's MAP requests (RFC 6887, sections 7 and 11). Numbers are big-endian; lifetimes and epochs
+ * are in seconds; IPv4 addresses are encoded as IPv4-mapped IPv6 addresses. Options are neither sent nor read.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -9,16 +9,16 @@ const version = 2
 const opcodeMap = 1
 const udp = 17
 
-/** Set in the opcode of every answer. */
+/** The bit that marks the opcode of an answer. */
 const answerBit = 0x80
 
 const headerLength = 24
 const mapLength = headerLength + 36
 
-/** No PCP message is longer (section 7). */
+/** The maximum length of a PCP message, in bytes (section 7). */
 const maxLength = 1_100
 
-/** Result codes of section 7.4. */
+/** Result codes (section 7.4). */
 export const results = {
   success: 0,
   unsupportedVersion: 1,
@@ -39,14 +39,14 @@ export const results = {
 export const nonceLength = 12
 
 export interface MapRequest {
-  /** The address that the request is sent from. */
+  /** The local address that the request is sent from. */
   readonly client: NetAddress.Ipv4Address
-  /** Names the mapping: only a request with the same nonce renews or removes it. */
+  /** Identifies the mapping: only a request with the same nonce renews or removes it. */
   readonly nonce: Uint8Array
   readonly internalPort: number
-  /** Wished for. The unspecified address is any. */
+  /** The requested external address and port. The unspecified address and port 0 stand for any. */
   readonly external: NetAddress.InetAddressV4
-  /** 0 removes the mapping. */
+  /** In seconds; 0 removes the mapping. */
   readonly lifetime: number
 }
 
@@ -74,7 +74,7 @@ export interface Assignment {
   readonly externalPort: number
 }
 
-/** `assignment` is missing in refusals of gateways that do not repeat the request. */
+/** An answer to a MAP request. `assignment` is missing when a gateway refuses without repeating the request. */
 export interface Answer {
   readonly code: number
   readonly lifetime: number
@@ -82,13 +82,13 @@ export interface Answer {
   readonly assignment: Option.Option<Assignment>
 }
 
-/** What a gateway answered, or none if these bytes are no answer to a MAP request for UDP. */
+/** Decodes an answer to a MAP request for UDP; none when the bytes are not one. */
 export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
   const { length } = bytes
   if (length < headerLength || length > maxLength || length % 4 !== 0) return Option.none()
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const code = view.getUint8(3)
-  // Whoever refuses our version says so in its own.
+  // A refusal of the version carries the gateway's own version.
   if (bytes[0] !== version && (bytes[0] === 0 || code !== results.unsupportedVersion)) return Option.none()
   if (bytes[1] !== (answerBit | opcodeMap)) return Option.none()
   const complete = length >= mapLength
@@ -108,6 +108,6 @@ export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
   })
 }
 
-/** How a gateway that knows no NAT-PMP answers its question for the external address, whose opcode is 0. */
+/** Whether this is how a PCP-only gateway answers NAT-PMP's external address request, whose opcode is 0. */
 export const refusesNatPmp = (bytes: Uint8Array): boolean =>
   bytes.length >= headerLength && bytes[0] !== 0 && bytes[1] === answerBit && bytes[3] === results.unsupportedVersion

@@ -1,12 +1,10 @@
-/**
- * NAT-PMP (RFC 6886, section 3) as bytes. Numbers are big-endian; lifetimes and epochs are seconds.
- */
+/** Encodes and decodes NAT-PMP (RFC 6886, section 3). Numbers are big-endian; lifetimes and epochs are in seconds. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 
 export const opcodes = { externalAddress: 0, mapUdp: 1 }
 
-/** Result codes of section 3.5. */
+/** Result codes (section 3.5). */
 export const results = {
   success: 0,
   unsupportedVersion: 1,
@@ -16,16 +14,16 @@ export const results = {
   unsupportedOpcode: 5
 }
 
-/** Set in the opcode of every answer. */
+/** The bit that marks the opcode of an answer. */
 const answerBit = 0x80
 
 export const externalAddressRequest = (): Uint8Array => Uint8Array.of(0, opcodes.externalAddress)
 
 export interface MapRequest {
   readonly internalPort: number
-  /** The port wished for; 0 when the mapping is removed. */
+  /** The requested external port; 0 to remove a mapping. */
   readonly externalPort: number
-  /** 0 removes the mapping. */
+  /** In seconds; 0 removes the mapping. */
   readonly lifetime: number
 }
 
@@ -59,7 +57,7 @@ export interface Refused {
 
 export type Answer = ExternalAddress | Mapped | Refused
 
-/** What a gateway answered, or none if these bytes are no answer to a request of ours. */
+/** Decodes an answer; none when the bytes are not one. */
 export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
   if (bytes.length < 8 || bytes[0] !== 0) return Option.none()
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -87,11 +85,11 @@ export const decode = (bytes: Uint8Array): Option.Option<Answer> => {
   return Option.none()
 }
 
-/** How a gateway that knows nothing newer than NAT-PMP answers a request of PCP (RFC 6887, appendix A). */
+/** Whether this is how a NAT-PMP-only gateway answers a PCP request (RFC 6887, appendix A). */
 export const refusesVersion = (bytes: Uint8Array): boolean =>
   Option.exists(decode(bytes), (answer) => answer._tag === "Refused" && answer.code === results.unsupportedVersion)
 
-/** Whether it answers to the question for the external address, well or not: then it speaks NAT-PMP. */
+/** Whether this answers the external address request, with success or an error: the gateway speaks NAT-PMP. */
 export const answersExternalAddress = (bytes: Uint8Array): boolean =>
   Option.exists(
     decode(bytes),

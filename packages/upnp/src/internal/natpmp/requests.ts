@@ -1,6 +1,4 @@
-/**
- * What is asked of a gateway, in the protocol that it speaks.
- */
+/** The requests to a gateway, in PCP or NAT-PMP. */
 import { type GatewayProtocolError, type GatewayUnreachable, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -11,13 +9,13 @@ import { type Protocol, protocolError, Refusal } from "./failures.ts"
 import * as pcp from "./pcp.ts"
 import * as pmp from "./pmp.ts"
 
-/** A mapping as the gateway is asked for it. */
+/** A mapping as it is requested. */
 export interface Ticket {
   readonly nonce: Uint8Array
   readonly internalPort: number
-  /** Wished for. The unspecified address is any. */
+  /** The requested external address and port. The unspecified address and port 0 stand for any. */
   readonly external: NetAddress.InetAddressV4
-  /** In seconds. */
+  /** In seconds; 0 removes the mapping. */
   readonly lifetime: number
 }
 
@@ -29,19 +27,19 @@ export interface Grant {
   readonly lifetime: number
 }
 
-/** What goes on during a request. */
+/** Callbacks during a request. */
 export interface Observer {
   /** A request that makes a mapping is about to be sent. */
   readonly asking: (protocol: Protocol) => void
-  /** The gateway answered. */
+  /** The gateway answered, with success or a refusal. */
   readonly answered: (epoch: number, rule: epochs.Rule) => Effect.Effect<void>
-  /** It does not speak PCP: what was asked has made no mapping. */
+  /** The gateway does not speak PCP, so the request made no mapping. */
   readonly onlyNatPmp: () => void
 }
 
 type Failure = Refusal | GatewayUnreachable | GatewayProtocolError
 
-/** Makes the mapping or renews it. Asks in PCP first, unless the gateway is known not to speak it. */
+/** Makes or renews the mapping. Sends PCP first, unless the gateway is known not to speak it. */
 export const obtain = Effect.fnUntraced(function* (
   conversation: client.Conversation,
   ticket: Ticket,
@@ -67,7 +65,7 @@ export const obtain = Effect.fnUntraced(function* (
   return yield* grant(conversation, "NAT-PMP", ticket.internalPort, address, externalPort, lifetime)
 })
 
-/** Asks for the external address, in NAT-PMP. */
+/** Requests the external address in NAT-PMP. */
 export const externalAddress = Effect.fnUntraced(function* (
   conversation: client.Conversation
 ): Effect.fn.Return<NetAddress.Ipv4Address, Failure> {
@@ -76,12 +74,15 @@ export const externalAddress = Effect.fnUntraced(function* (
   return yield* protocolError(conversation.gateway, `its external address is ${NetAddress.formatIp(address)}`)
 })
 
-/** Long enough to be removed in, short enough not to matter when the gateway does not hear of that. */
+/**
+ * The lifetime of a trial mapping, in seconds: long enough to be removed, short enough to be harmless when its removal
+ * is lost.
+ */
 const trialLifetime = 30
 
 /**
- * Learns the external address in PCP, which has no question for it: maps the port that the conversation has, where nobody
- * else listens, and removes the mapping again. Whatever ends it early, the gateway is told so once.
+ * Learns the external address in PCP, which has no request for it: maps the socket's own port, where nothing else
+ * listens, and removes the mapping. When it is interrupted, it sends the removal once.
  */
 export const trial = (
   conversation: client.Conversation
@@ -108,7 +109,7 @@ const tryOut = Effect.fnUntraced(function* (
   return (yield* Effect.fromResult(granted)).external.address
 })
 
-/** Removes the mapping. */
+/** Removes the mapping, and waits for the gateway to confirm it. */
 export const remove = Effect.fnUntraced(function* (
   conversation: client.Conversation,
   ticket: Ticket,
@@ -125,7 +126,7 @@ export const remove = Effect.fnUntraced(function* (
   }
 })
 
-/** Asks once for the removal of a mapping that a silent gateway may have made. */
+/** Sends the removal once, for a mapping that a silent gateway may have made. */
 export const abandon = (
   conversation: client.Conversation,
   ticket: Ticket,
@@ -138,11 +139,14 @@ export const abandon = (
 const pcpRequest = (conversation: client.Conversation, ticket: Ticket): Uint8Array =>
   pcp.mapRequest({ ...ticket, client: conversation.localAddress })
 
-/** RFC 6886, section 3.4: a request to remove a mapping names no external port. */
+/** RFC 6886, section 3.4: a removal has the external port 0. */
 const natPmpRequest = ({ external, internalPort, lifetime }: Ticket): Uint8Array =>
   pmp.mapRequest({ internalPort, externalPort: lifetime === 0 ? 0 : external.port, lifetime })
 
-/** With `natPmp`, a question of NAT-PMP, a gateway is asked that in the end that does not say that it knows no PCP. */
+/**
+ * Sends a PCP request. With `natPmp`, the external address request of NAT-PMP, it falls back to that for gateways that
+ * ignore PCP instead of refusing its version.
+ */
 const askPcp = (
   conversation: client.Conversation,
   ticket: Ticket,
@@ -156,7 +160,7 @@ const askPcp = (
       if (natPmp !== undefined && pcp.refusesNatPmp(payload)) return client.stranger
       const answer = pcp.decode(payload)
       if (Option.isNone(answer)) return client.malformed
-      // A refusal may be too short to say which request it refuses.
+      // A refusal may be too short to tell which request it belongs to.
       const same = Option.match(answer.value.assignment, {
         onNone: () => true,
         onSome: ({ internalPort, nonce }) =>
@@ -198,7 +202,7 @@ const grant = Effect.fnUntraced(function* (
   return { protocol, internal, external, lifetime }
 })
 
-/** Two bytes of a packet are always a port. */
+/** Cannot fail: two bytes of a packet are always a valid port. */
 const at = (address: NetAddress.Ipv4Address, port: number): Effect.Effect<NetAddress.InetAddressV4> =>
   Effect.orDie(Effect.fromResult(NetAddress.inetAddressV4(address, port)))
 
@@ -212,7 +216,8 @@ const readMapped =
   (payload: Uint8Array): client.Reading<pmp.Mapped | pmp.Refused> =>
     readNatPmp(payload, pmp.opcodes.mapUdp, (answer) => {
       if (answer._tag !== "Mapped") return client.stranger
-      // No other port was asked for here. Some gateways cut ports to eight bits, and what they mapped is not known then.
+      // This socket asks for one port only. Some gateways truncate ports to eight bits, and which port they mapped is
+      // then unknown.
       return answer.internalPort === ticket.internalPort ? client.answer(answer) : client.malformed
     })
 
@@ -224,7 +229,7 @@ const readNatPmp = <A>(
   const answer = pmp.decode(payload)
   if (Option.isNone(answer)) return client.malformed
   if (answer.value._tag !== "Refused") return read(answer.value)
-  // Asked twice in PCP, a gateway refuses its version twice, and PCP's opcode of a mapping is that of NAT-PMP too.
+  // A gateway refuses the version once for each PCP packet, and PCP's opcode MAP equals NAT-PMP's opcode for UDP.
   const same = answer.value.opcode === opcode && answer.value.code !== pmp.results.unsupportedVersion
   return same ? client.answer(answer.value) : client.stranger
 }

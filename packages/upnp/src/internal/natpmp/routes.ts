@@ -1,6 +1,6 @@
 /**
- * The IPv4 default gateway in what operating systems say of their routes. Of several the one with the lowest metric is
- * taken, and of those the first.
+ * Reads the IPv4 default gateway from the routes that operating systems print. The route with the lowest metric wins,
+ * and the first one among equals.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -27,7 +27,7 @@ const flags = { up: 1, gateway: 2 }
 const digits = /^\d+$/
 const hexWord = /^[0-9A-Fa-f]{8}$/
 
-/** Linux: `/proc/net/route`, whose addresses are words in the order of the processor's bytes. */
+/** Linux: `/proc/net/route`, whose addresses are 32-bit words in the processor's byte order. */
 export const fromLinux = (text: string): Option.Option<NetAddress.Ipv4Address> =>
   best(
     lines(text).flatMap((line) => {
@@ -41,7 +41,7 @@ export const fromLinux = (text: string): Option.Option<NetAddress.Ipv4Address> =
     })
   )
 
-/** macOS and the BSDs: `route -n get default`. A route to a tunnel has no gateway, or one that is no address. */
+/** macOS and the BSDs: `route -n get default`. A route to a tunnel has no gateway, or one that is not an IP address. */
 export const fromBsd = (text: string): Option.Option<NetAddress.Ipv4Address> =>
   best(
     lines(text).flatMap((line) => {
@@ -51,8 +51,8 @@ export const fromBsd = (text: string): Option.Option<NetAddress.Ipv4Address> =>
   )
 
 /**
- * Windows: `route print -4 0.0.0.0`. Its headings are in the user's language, so routes are known by their columns:
- * destination, mask, gateway, interface, metric. Routes that are only configured have a column less.
+ * Windows: `route print -4 0.0.0.0`. Its headings are translated, so routes are recognised by their columns:
+ * destination, mask, gateway, interface, metric. Persistent routes have one column less.
  */
 export const fromWindows = (text: string): Option.Option<NetAddress.Ipv4Address> =>
   best(

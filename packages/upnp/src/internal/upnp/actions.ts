@@ -1,8 +1,9 @@
+/** Builds the SOAP actions of WANIPConnection with nat-upnp, without sending them. */
 import * as NetAddress from "effect/net/NetAddress"
 import type { Client } from "nat-upnp"
 import type { Action } from "./soap.ts"
 
-/** What is asked of a gateway for a port, as nat-upnp builds it. */
+/** The actions for one port mapping. */
 export interface Actions {
   readonly add: Action
   readonly addForEver: Action
@@ -18,8 +19,8 @@ export interface PortMapping {
 }
 
 /**
- * Builds actions as nat-upnp does, without the sockets that its clients have. It is handed a gateway that writes the action
- * down instead of sending it: its own sending never ends when a router hangs, and throws where nobody can catch it when an
+ * Builds actions with nat-upnp's own code, without opening its sockets. It replaces the client's gateway by one that
+ * records the action: nat-upnp's own sending never ends when a router hangs, and throws outside of any handler when an
  * answer is malformed.
  */
 export class Builder {

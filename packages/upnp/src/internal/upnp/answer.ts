@@ -1,25 +1,26 @@
 /**
- * Answers over HTTP as routers send them, which is not always as RFC 9112 has it: lines may end in LF only, lengths may lie,
- * chunks may miss their end. What decides is whether the document came whole; what says otherwise is only remembered.
+ * Reads HTTP answers as routers send them, which deviates from RFC 9112: lines may end in LF only, lengths may be
+ * wrong, the last chunk may be missing. An answer counts when its document is complete; a wrong framing is only
+ * reported.
  */
 import { Buffer } from "node:buffer"
 
-/** Descriptions of real routers are 2 to 40 KiB. */
+/** The maximum size of a body, in bytes. Descriptions of real routers have 2 to 40 KiB. */
 export const maxBodySize = 256 * 1024
 
 const maxHeadSize = 16 * 1024
 
-/** Of a line with the size of a chunk. */
+/** The maximum length of a chunk's size line. */
 const maxLineSize = 256
 
 export interface Answer {
   readonly status: number
   readonly body: string
-  /** What the framing of the body promised and did not keep. */
+  /** How the body falls short of its framing; undefined when it does not. */
   readonly shortfall: string | undefined
 }
 
-/** What was sent is no answer, in words that follow "answered:". */
+/** Why the bytes are not an answer, worded to follow "answered:". */
 export interface Refuse {
   readonly detail: string
 }
@@ -31,7 +32,10 @@ type Framing =
 
 const untilClosed: Framing = { _tag: "UntilClosed" }
 
-/** As much of a document's beginning as its root element is looked for in, and of its end as its end is. */
+/**
+ * How many bytes at the beginning of a document are searched for its root element, and how many at the end for its end
+ * tag.
+ */
 const beginning = 4096
 const ending = 256
 
@@ -41,19 +45,19 @@ export class AnswerReader {
   #framing: Framing = untilClosed
   readonly #body: Array<Uint8Array> = []
   #size = 0
-  /** What is left of the chunk that is being read. */
+  /** The bytes that are left of the current chunk. */
   #chunk = 0
-  /** The line of a chunk's size, as far as it has come. */
+  /** The part of a chunk's size line that has arrived. */
   #line = ""
   #lastChunk = false
   #start = ""
   #end = ""
   #root: string | undefined
   #documentEnded = false
-  /** Why nothing more is read. */
+  /** Why reading stopped. */
   refused: Refuse | undefined
 
-  /** Whether the framing says that the answer is over. */
+  /** Whether the body is complete according to its framing. */
   get isFramed(): boolean {
     if (this.#status === undefined) return false
     switch (this.#framing._tag) {
@@ -66,7 +70,7 @@ export class AnswerReader {
     }
   }
 
-  /** Whether the end tag of the document's root element has come. */
+  /** Whether the end tag of the document's root element has arrived. */
   get hasDocument(): boolean {
     return this.#documentEnded
   }
@@ -85,7 +89,7 @@ export class AnswerReader {
     this.#head = (this.#head + Buffer.from(bytes).toString("latin1")).replace(/^\s+/, "")
     const head = this.#head
     if (!"HTTP/".startsWith(head.slice(0, 5).toUpperCase())) return this.#refuse("something that is not HTTP")
-    // Not everything again for each byte of a head that comes in bytes.
+    // Only the new bytes are searched, so a head that arrives byte by byte costs linear time.
     const from = Math.max(head.length - bytes.length - 6, 0)
     const end = /\r{0,2}\n\r{0,2}\n/.exec(head.slice(from))
     if (end === null) {
@@ -98,7 +102,7 @@ export class AnswerReader {
     const rest = Buffer.from(head.slice(endsAt + end[0].length), "latin1")
     this.#head = ""
     if (status === 0) return this.#refuse("something that is not HTTP")
-    // An interim answer, and what counts comes after it.
+    // An interim answer (1xx): the final answer follows.
     if (status < 200) return this.#feedHead(rest)
     if (status >= 300 && status < 400) return this.#refuse("a redirect, which is not followed")
     this.#status = status
@@ -125,7 +129,7 @@ export class AnswerReader {
       this.#line += Buffer.from(bytes.subarray(at, feed < 0 ? bytes.length : feed)).toString("latin1")
       at = feed < 0 ? bytes.length : feed + 1
       const line = this.#line.trim()
-      // It says that there are chunks, and there are none.
+      // The header announces chunks, and the body has none.
       if (this.#size === 0 && /^(?:<|[^\s\da-f])/i.test(line)) {
         const body = this.#line + (feed < 0 ? "" : "\n")
         this.#line = ""
@@ -156,14 +160,14 @@ export class AnswerReader {
     }
     if (this.#root === undefined) return
     const mark = `</${this.#root}`
-    // A tag may have come in several parts.
+    // The tag may be split over several packets.
     const text = this.#end + Buffer.from(bytes).toString("latin1")
     const at = text.lastIndexOf(mark)
     if (at >= 0 && text.includes(">", at + mark.length)) this.#documentEnded = true
     this.#end = at >= 0 ? text.slice(at, at + ending) : text.slice(-mark.length)
   }
 
-  /** What came, when no more comes: the connection was closed or reset, or enough has been waited for. */
+  /** The answer, once no more bytes are expected: the connection was closed or reset, or the wait is over. */
   result(ended: "closed" | "reset"): Answer | Refuse {
     if (this.refused !== undefined) return this.refused
     if (this.#status === undefined) {
@@ -208,7 +212,7 @@ const framingOf = (lines: ReadonlyArray<string>): Framing => {
 /** The name of the first element, if its tag has begun. */
 const rootOf = (text: string): string | undefined => /<([A-Za-z_][\w.:-]*)[\s/>]/.exec(text)?.[1]
 
-/** As the byte order mark says, and else as UTF-8: what routers say of their encoding is often not so. */
+/** Decodes by the byte order mark, or as UTF-8: the encoding that routers declare is often wrong. */
 const decode = (bytes: Uint8Array): string => {
   const encoding =
     bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8"

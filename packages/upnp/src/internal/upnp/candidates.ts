@@ -1,3 +1,4 @@
+/** The devices that answered the search, and which of them maps the port. */
 import { GatewayNotFound, NoneMapped, type PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,32 +9,35 @@ import * as gateway from "./gateway.ts"
 import type { WanService } from "./gateway.ts"
 import type { Found } from "./search.ts"
 
-/** What one gateway can fail with. */
+/** The errors of a single gateway. */
 export type GatewayError = Exclude<PortMapperError, NoneMapped>
 
-/** Somebody answered the search, and is no gateway, or none that can be talked to. */
+/** A device answered the search and is not a gateway, or not a usable one. */
 export class NoGateway extends Schema.TaggedError<NoGateway>("@qp2p/upnp/internal/candidates/NoGateway")(
   "NoGateway",
   {}
 ) {}
 
-/** There may be many of them, and a television that sleeps is not waited for. */
-const unsureTimeout = Duration.seconds(1)
+/** The time for a device that did not identify itself as a gateway: there may be many of them, and some sleep. */
+const unidentifiedTimeout = Duration.seconds(1)
 
-/** What one who answered has to offer. One who never said that it is a gateway has failed in nothing. */
+/**
+ * Reads the services of a device that answered the search. A device that never claimed to be a gateway fails with
+ * `NoGateway`, which is not reported.
+ */
 export const describe = (
   found: Found,
   timeout: Duration.Input
 ): Effect.Effect<ReadonlyArray<WanService>, GatewayError | NoGateway> => {
   const described = gateway.describe(found, timeout)
-  if (!found.isUnsure) return described
+  if (!found.isUnidentified) return described
   return described.pipe(
-    Effect.timeout(unsureTimeout),
+    Effect.timeout(unidentifiedTimeout),
     Effect.mapError(() => new NoGateway())
   )
 }
 
-/** The host and port of a gateway, for errors. */
+/** The gateway's host and port, for error messages. */
 export const nameOf = (location: string): string =>
   URL.canParse(location) ? new URL(location).host : location.slice(0, 200)
 
@@ -41,8 +45,8 @@ export const hostOf = (location: string): string | undefined =>
   URL.canParse(location) ? new URL(location).hostname : undefined
 
 /**
- * Asks the gateways in the order in which they answered the search, the first at once, until one does it. Those that
- * could not are remembered in the error.
+ * Asks the gateways in the order in which they answer the search until one succeeds. The error holds the failure of
+ * each.
  */
 export const firstOf = <A, R>(
   found: Stream.Stream<Found>,

@@ -1,3 +1,4 @@
+/** A nat-upnp client whose sockets are closed exactly once. */
 import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,17 +14,17 @@ interface Handle {
 }
 
 /**
- * A fresh nat-upnp client for the time of `use`. It has one UDP socket for each local address of the moment; all are
- * closed afterwards, each once.
+ * Runs `use` with a new nat-upnp client. The client has one UDP socket for each current local address; all are closed
+ * afterwards, each once.
  */
 export const withClient = <A, E, R>(
   use: (client: Client) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | GatewayNotFound, R> =>
   Effect.acquireUseRelease(
-    // The list of network interfaces is not readable everywhere.
+    // Some systems do not allow reading the network interfaces.
     Effect.try({ try: open, catch: () => new GatewayNotFound() }),
     ({ client }) => use(client),
-    // nat-upnp binds in the next tick, and binding a closed socket throws where nobody can catch it.
+    // nat-upnp binds in the next tick, and binding a closed socket throws outside of any handler.
     (handle) =>
       Effect.andThen(
         Deferred.await(handle.bound),
@@ -33,7 +34,7 @@ export const withClient = <A, E, R>(
 
 const open = (): Handle => {
   const client = natUpnp.createClient()
-  // nat-upnp takes a socket that fails out of its list, and then closes it no more.
+  // nat-upnp removes a failed socket from its list without closing it.
   const sockets = [...client.ssdp.sockets]
   const bound = Deferred.makeUnsafe<void>()
   const unbound = new Set(sockets)
@@ -45,7 +46,7 @@ const open = (): Handle => {
   for (const socket of sockets) {
     exclusively.binding(socket)
     socket.once("listening", () => settle(socket))
-    // Stays: nat-upnp listens for one error, and the next one would end the process.
+    // This listener stays: nat-upnp handles only the first error, and a second one would end the process.
     socket.on("error", () => settle(socket))
   }
   client.ssdp.parseResponse = ssdp.ignore

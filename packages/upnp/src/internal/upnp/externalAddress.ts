@@ -1,3 +1,4 @@
+/** The UPnP request for the gateway's external address. */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -8,7 +9,7 @@ import * as soap from "./soap.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.Struct({ newexternalipaddress: Schema.String }))
 
-/** The address that the gateway has outside. One without a connection often says `0.0.0.0`, or nothing. */
+/** Requests the gateway's external address. A gateway without a connection often answers `0.0.0.0` or an empty text. */
 export const ask = Effect.fnUntraced(function* (
   control: soap.Control,
   action: soap.Action

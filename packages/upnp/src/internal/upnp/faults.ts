@@ -1,12 +1,10 @@
-/**
- * What a gateway's fault means.
- */
+/** Translates UPnP fault codes to errors. */
 import { MappingConflict, MappingNotAuthorized } from "@qp2p/core/PortMapperError"
 import type { GatewayError } from "./candidates.ts"
 import * as http from "./http.ts"
 import type * as soap from "./soap.ts"
 
-/** Fault codes of WANIPConnection 1 and 2, and of UPnP's Device Architecture. */
+/** Fault codes of WANIPConnection 1 and 2, and of the UPnP Device Architecture. */
 export const faults = {
   invalidArgs: 402,
   actionFailed: 501,

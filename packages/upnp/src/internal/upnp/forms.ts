@@ -1,38 +1,38 @@
 /**
- * In what forms a mapping is asked for. Routers refuse what they do not support with codes that do not tell what that is, and
- * some say only that it did not work, or nothing that can be read.
+ * The variants in which a mapping is requested. Routers refuse what they do not support with unspecific codes, or with
+ * an answer that cannot be read, so other variants are tried.
  */
 import * as Effect from "effect/Effect"
 import { faults, isConflict } from "./faults.ts"
 import type { Owner } from "./owner.ts"
 import * as soap from "./soap.ts"
 
-/** How a gateway is asked. */
+/** The variant of a request that a gateway accepts. */
 export interface Manner {
-  /** For ever, because it grants no leases. */
+  /** Without a lease, for gateways that support only permanent mappings. */
   readonly permanent: boolean
-  /** With a description of few and simple characters. */
+  /** With a short description of simple characters. */
   readonly plain: boolean
 }
 
 export interface Form {
-  /** How it is asked first. */
+  /** The variant to try first. */
   readonly manner: Manner
-  /** Whether the plain description is another one. */
+  /** Whether the plain description differs from the full one. */
   readonly hasPlain: boolean
   readonly send: (manner: Manner) => Effect.Effect<unknown, soap.CallError>
-  /** Whom the port leads to. */
+  /** Asks the gateway which host the port is mapped to. */
   readonly owner: Effect.Effect<Owner>
 }
 
-/** As long as the shortest that a router is known to take, without what some of them know no place for. */
+/** Shortens a description to a length and to characters that every known router accepts. */
 export const plainOf = (description: string): string =>
   description
     .replace(/[^A-Za-z0-9 ._-]/g, "")
     .slice(0, 11)
     .trim() || "qp2p"
 
-/** What the codes are known to stand for, beside what they say. */
+/** Fault codes that routers are known to use for these causes, beside the codes' own meaning. */
 const mayBeLease = new Set<number>([faults.onlyPermanentLeases, faults.invalidArgs, faults.actionFailed])
 const mayBeDescription = new Set<number>([
   faults.invalidArgs,
@@ -41,13 +41,13 @@ const mayBeDescription = new Set<number>([
   faults.textTooLong
 ])
 
-/** Statuses of servers that were busy, or did not read the request to its end. */
+/** HTTP statuses of servers that are busy, or did not read the whole request. */
 const mayBePassing = new Set([400, 500, 503])
 
 /**
- * Asks for the mapping, in one form after the other while there are others that may help, and gives the one that did. What
- * the gateway agrees to in words that cannot be read is looked up. Fails with the first refusal, or with a later one that
- * says that the port is taken.
+ * Requests the mapping in one variant after the other, while another one may help, and returns the variant that worked.
+ * When the answer to an accepted request cannot be read, the gateway's table tells. Fails with the first refusal, or
+ * with a later one that says that the port is taken.
  */
 export const request = Effect.fnUntraced(function* (form: Form): Effect.fn.Return<Manner, soap.CallError> {
   const first = yield* Effect.result(attempt(form, form.manner))
@@ -62,7 +62,7 @@ export const request = Effect.fnUntraced(function* (form: Form): Effect.fn.Retur
   return yield* failure
 })
 
-/** Leases are better than none, so the description is given up before them. */
+/** The variants to try after a failure. The description is given up before the lease. */
 const alternatives = ({ hasPlain, manner }: Form, failure: soap.CallError): ReadonlyArray<Manner> => {
   if (failure._tag !== "Fault") return []
   const asLease = !manner.permanent && mayBeLease.has(failure.code)
@@ -85,11 +85,14 @@ const attempt = (form: Form, manner: Manner): Effect.Effect<unknown, soap.CallEr
       : Effect.fail(error)
   })
 
-/** It said that it is well, and what it said then cannot be read. */
+/** Checks a request that was answered with HTTP 200 and an unreadable body. */
 const settled = ({ owner }: Form, error: soap.Unreadable): Effect.Effect<void, soap.Unreadable> =>
   Effect.flatMap(owner, (whose) => (whose === "Ours" ? Effect.void : Effect.fail(error)))
 
-/** "It failed" is what some say of a port that is taken, even by the host that asks, and others only the first time. */
+/**
+ * Some routers answer ActionFailed for a port that is taken, even by the requesting host, and some only for the first
+ * request.
+ */
 const explained = (form: Form, manner: Manner, failed: soap.Fault): Effect.Effect<unknown, soap.CallError> =>
   Effect.flatMap(form.owner, (whose) => {
     const conflict = new soap.Fault({ code: faults.conflict, description: failed.description })

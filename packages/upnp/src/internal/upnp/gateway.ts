@@ -1,3 +1,4 @@
+/** A gateway's description, and its services that map ports. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,10 +10,10 @@ import type { Found } from "./search.ts"
 import type * as soap from "./soap.ts"
 import * as xml from "./xml.ts"
 
-/** A service that maps ports, at every URL that its control URL may stand for; the likelier ones first. */
+/** A service that maps ports, with every URL that its control URL may stand for; the likelier ones first. */
 export type WanService = readonly [soap.Control, ...ReadonlyArray<soap.Control>]
 
-/** No gateway has more connections than a few. */
+/** The maximum number of services that are used: a gateway has few connections. */
 const maxServices = 4
 
 const Description = Schema.Struct({
@@ -30,7 +31,7 @@ const decodeDescription = Schema.decodeUnknownOption(Description)
 const decodeDevice = Schema.decodeUnknownOption(Device)
 const decodeService = Schema.decodeUnknownOption(Service)
 
-/** Reads the gateway's description and finds the services that map ports, in the order in which they are preferred. */
+/** Reads the gateway's description and returns the services that map ports, the preferred ones first. */
 export const describe = Effect.fnUntraced(function* (
   found: Found,
   timeout: Duration.Input
@@ -79,8 +80,8 @@ const describeAt = Effect.fnUntraced(function* (
 })
 
 /**
- * How much a type of service is preferred, the least the most; none if it maps no ports. Types are compared without regard
- * to their case, their version or who defined them: old routers name the DSL Forum.
+ * The rank of a service type, 0 being the most preferred; undefined when it does not map ports. Case, version and the
+ * defining organisation are ignored: old routers name the DSL Forum.
  */
 const rankOf = (type: string): number | undefined => {
   const [, kind = "", version] =
@@ -95,7 +96,7 @@ const rankOf = (type: string): number | undefined => {
   }
 }
 
-/** All services of a device and of the devices in it, wherever the gateway put them. */
+/** All services of a device and its embedded devices, wherever the description has them. */
 const servicesOf = (root: unknown): ReadonlyArray<Service> => {
   const found: Array<Service> = []
   const devices = toArray(root)
@@ -117,5 +118,5 @@ const children = (list: unknown, name: string): Array<unknown> =>
       : []
   )
 
-/** An element that occurs once is parsed to itself, one that occurs twice to an array. */
+/** The XML parser returns an element that occurs once as itself, and one that occurs several times as an array. */
 const toArray = (item: unknown): Array<unknown> => (Array.isArray(item) ? [...item] : item === undefined ? [] : [item])

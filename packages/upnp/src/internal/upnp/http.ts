@@ -1,3 +1,4 @@
+/** HTTP requests to a gateway over TCP sockets of their own. */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { GatewayProtocolError, GatewayUnreachable, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
@@ -18,16 +19,18 @@ export interface Request {
   readonly body?: string
 }
 
-/** How long an answer is waited for that came whole, although what it says of itself is that there is more, or less. */
+/** How long a complete document waits for further bytes when its framing announces more, or less. */
 const linger = Duration.millis(250)
 
 export const protocolError = (gateway: string, detail: string, code?: number): GatewayProtocolError =>
   new GatewayProtocolError({ gateway, detail, code: Option.fromUndefinedOr(code) })
 
 /**
- * One request to the gateway on a connection of its own, answer included, within `timeout`. Redirects are not followed.
- * Whatever ends it early (time, interruption, a body over the cap) closes its socket. It is not Node's HTTP, which refuses
- * what many routers send, and tells a length that lies as a connection that was reset.
+ * Sends one request on a connection of its own and reads the answer, within `timeout`. Redirects are not followed. The
+ * socket is closed when time runs out, when the fiber is interrupted and when the body exceeds its limit.
+ *
+ * Node's own HTTP client is not used: it refuses what many routers send, and reports a wrong length as a connection
+ * reset.
  */
 export const send = (
   request: Request,
@@ -51,8 +54,8 @@ const exchange = Effect.fnUntraced(function* (
   const writer = yield* socket.writer
   const answer = new AnswerReader()
 
-  // In one piece: some routers do not wait for a body that comes after its head. What goes wrong with it the reader tells,
-  // and before that perhaps an answer.
+  // In one write: some routers do not wait for a body that follows its head. The reader reports errors of writing,
+  // after an answer that may have arrived before.
   const ask = Effect.andThen(Effect.ignore(writer.write(encode(request))), Effect.never)
   const readAll = Effect.gen(function* () {
     while (answer.refused === undefined && !(answer.isFramed && answer.hasDocument)) {
@@ -73,7 +76,10 @@ const causeOf = (reason: Socket.SocketError["reason"]): unknown => ("cause" in r
 const endOf = (reason: Socket.SocketError["reason"]): "closed" | "reset" =>
   reason._tag === "SocketCloseError" && reason.code === 1000 ? "closed" : "reset"
 
-/** Names are written as miniupnpc writes them: some routers know no other case, and want the action before the last line. */
+/**
+ * Writes header names as miniupnpc does: some routers know no other spelling, and expect the SOAPAction before the last
+ * line.
+ */
 const encode = ({ body = "", headers = [], method, url }: Request): string => {
   const content = method === "GET" ? [] : [["Content-Length", String(Buffer.byteLength(body))] as const]
   const lines = [

@@ -1,3 +1,4 @@
+/** A mapping on a UPnP gateway: obtains, renews and removes it. */
 import { MappingConflict, type PortMapperError, type PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -30,13 +31,13 @@ export interface Wanted {
   readonly lease: Duration.Duration
 }
 
-/** How many ports are tried after one that belongs to another host. */
+/** How many further ports are tried after one that belongs to another host. */
 const furtherPorts = 8
 
-/** Ports of which nobody thinks that they belong to a service of the gateway. */
+/** The range of ports that no service of the gateway itself is expected to use. */
 const freePorts = { first: 1024, last: 65_535 }
 
-/** The port wished for, and those that are tried when it is taken. */
+/** The requested port, followed by those that are tried when it is taken. */
 export const portsFrom = (port: number): ReadonlyArray<number> => {
   const ports = [port]
   for (let i = 0; i < furtherPorts; i++) {
@@ -46,34 +47,38 @@ export const portsFrom = (port: number): ReadonlyArray<number> => {
   return ports
 }
 
-/** A gateway that was found. */
+/** A gateway that was found, and how to ask it. */
 interface Place {
   readonly found: Found
   readonly builder: Builder
   readonly control: soap.Control
-  /** How it wants to be asked, as far as that has turned out. */
+  /** The variant of the request that this gateway accepts, as far as it is known. */
   manner: Manner
 }
 
-/** A mapping that may be on a gateway, and how to remove it from there. */
+/** A mapping that may exist on a gateway, with the action that removes it. */
 interface Trace {
   readonly control: soap.Control
   readonly remove: soap.Action
   granted: boolean
 }
 
-/** Gateways come and go while an endpoint lives for months: the oldest trace is dropped then. */
+/**
+ * The maximum number of traces; the oldest is dropped. Gateways come and go during the months of an endpoint's life.
+ */
 const maxTraces = 32
 
 export class KeptMapping implements Holding {
   readonly #wanted: Wanted
   readonly #settings: Settings
-  /** From before a request is sent: one that was interrupted or timed out may have reached the gateway. */
+  /**
+   * By host, from before a request is sent: a request that was interrupted or timed out may have reached the gateway.
+   */
   readonly #traces = new Map<string, Trace>()
   #granted: Grant | undefined
-  /** The host that granted it last. */
+  /** The host of the gateway that granted the mapping last. */
   #home: string | undefined
-  /** Where to ask next; unknown at first, and again when a request has failed. */
+  /** The gateway for the next request; undefined at first, and again after a request that failed. */
   #known: Place | undefined
   /** The gateway that was asked last. */
   #last: soap.Control | undefined
@@ -102,7 +107,7 @@ export class KeptMapping implements Holding {
     )
   }
 
-  /** Asks those that answer, one after the other. */
+  /** Searches for gateways and asks each until one grants the mapping. */
   #search(): Effect.Effect<Grant, PortMapperError> {
     const { discover, requestTimeout } = this.#settings
     return withClient((client) => {
@@ -118,7 +123,7 @@ export class KeptMapping implements Holding {
     })
   }
 
-  /** A gateway that granted the mapping before is preferred, wherever it serves now; the others are asked afterwards. */
+  /** Moves the gateway that granted the mapping before to the front, at whatever port it serves now. */
   #homeFirst(found: Stream.Stream<Found>): Stream.Stream<Found> {
     const home = this.#home
     if (home === undefined) return found
@@ -155,14 +160,14 @@ export class KeptMapping implements Holding {
     })
   }
 
-  /** A router cannot send to `0.0.0.0`: it gets the address of ours that it can reach. */
+  /** The internal address of the mapping. For `0.0.0.0` it is the local address of the route to the gateway. */
   #internal({ control, found }: Place): Effect.Effect<NetAddress.InetAddressV4, PortMapperUnsupported> {
     const { internal } = this.#wanted
     if (!NetAddress.isUnspecified(internal.address)) return Effect.succeed(internal)
     return Effect.flatMap(route.localAddress(found, control.url.hostname), (address) => at(address, internal.port))
   }
 
-  /** Adds the mapping at the port that it has, or that is wished for, or at another if that may be. */
+  /** Adds the mapping at the granted or requested port, or at a further one if the options allow that. */
   #addAny(place: Place, internal: NetAddress.InetAddressV4): Effect.Effect<number, candidates.GatewayError> {
     const wished = this.#granted?.external.port ?? this.#wanted.externalPort
     const ports = this.#settings.onConflict === "fail" ? [wished] : portsFrom(wished)
@@ -175,7 +180,7 @@ export class KeptMapping implements Holding {
           if (yield* this.#replace(place, internal, port)) return port
           continue
         }
-        // It would have to be the internal port, and that one is taken.
+        // The gateway requires the external port to equal the internal one, which is taken.
         if (error._tag === "Fault" && error.code === faults.samePortsRequired && port !== wished) break
         return yield* errorOf(place.control, port, error)
       }
@@ -183,7 +188,7 @@ export class KeptMapping implements Holding {
     })
   }
 
-  /** Takes away a mapping that is this host's own, and makes it again. */
+  /** Removes a mapping of this host and adds it again. */
   #replace(place: Place, internal: NetAddress.InetAddressV4, externalPort: number): Effect.Effect<boolean> {
     const { builder, control } = place
     return Effect.gen({ self: this }, function* () {
@@ -221,8 +226,8 @@ export class KeptMapping implements Holding {
           trace.granted = true
         })
       ),
-      // After a clear refusal the port may be another host's, and removing that mapping would cut it off. A renewal that
-      // is refused for another reason than a conflict leaves the mapping that was granted before.
+      // After a refusal the port may belong to another host, whose mapping must not be removed. A renewal that was
+      // refused for another reason than a conflict leaves the mapping that was granted before.
       Effect.tapError((error) =>
         Effect.sync(() => {
           if (error._tag === "Fault" && (!trace.granted || isConflict(error.code))) this.#traces.delete(key)
@@ -239,7 +244,10 @@ export class KeptMapping implements Holding {
     if (this.#traces.size > maxTraces && oldest !== undefined) this.#traces.delete(oldest)
   }
 
-  /** From every gateway at once; what matters is the one that has the mapping now. */
+  /**
+   * Removes the mapping from every gateway at the same time. Only a failure at the gateway that holds it now is
+   * reported.
+   */
   get remove(): Effect.Effect<void, PortMapperError> {
     return Effect.suspend(() => {
       const traces = [...this.#traces.values()]
@@ -253,7 +261,7 @@ export class KeptMapping implements Holding {
   }
 }
 
-/** Whatever the gateway no longer knows is removed, and so is what it says that it has done, in whatever words. */
+/** Removes one mapping. NoSuchEntryInArray counts as removed, and so does an HTTP 200 whose body cannot be read. */
 const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError> =>
   soap.call(control, remove).pipe(
     Effect.asVoid,
@@ -266,6 +274,6 @@ const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError>
     Effect.mapError((error) => errorOf(control, 0, error))
   )
 
-/** The port of a mapping is always one. */
+/** Cannot fail: the port of a mapping is always valid. */
 const at = (address: NetAddress.Ipv4Address, port: number): Effect.Effect<NetAddress.InetAddressV4> =>
   Effect.orDie(Effect.fromResult(NetAddress.inetAddressV4(address, port)))

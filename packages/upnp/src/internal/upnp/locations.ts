@@ -1,6 +1,6 @@
 /**
- * Where a gateway's description and its services are, from what it says of that. None of it leaves the host that is known:
- * whoever answers a search could else make this process send requests to any host that it can reach.
+ * The URLs of a gateway's description and services. They never leave the gateway's host: otherwise any device that
+ * answers a search could make this process send requests to any host that it can reach.
  */
 import type { GatewayProtocolError } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ const httpUrl = (input: string, base?: URL): URL | undefined => {
   return url?.protocol === "http:" ? url : undefined
 }
 
-/** Some routers leave out the scheme. */
+/** Some routers omit the scheme. */
 const schemeless = /^\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:\/|$)/
 
 const withScheme = (text: string): string => (schemeless.test(text) ? `http://${text}` : text)
@@ -24,8 +24,8 @@ const withScheme = (text: string): string => (schemeless.test(text) ? `http://${
 const notHttp = (input: string) => `not an http URL: ${input.slice(0, 200)}`
 
 /**
- * Where to read the description. Some routers name an address of another network of theirs, one that they had before, or
- * their loopback address: then it is first looked for at the address that the answer came from.
+ * The URLs at which the description may be read. Some routers name an address of another of their networks, a former
+ * address or their loopback address; then the address that the answer came from is tried first.
  */
 export const of = ({ location, responder }: Found): Effect.Effect<Urls, GatewayProtocolError> =>
   Effect.suspend(() => {
@@ -51,8 +51,9 @@ const isLoopback = (hostname: string): boolean =>
   })
 
 /**
- * What a control URL may stand for: relative to the base that the description names, or to its own URL, as UPnP has it, or
- * to the root of the host, as miniupnpc and the routers that are tried with it have it. Fails with why there is none.
+ * The URLs that a control URL may stand for: relative to the description's `URLBase`, relative to the description's own
+ * URL as UPnP requires, or relative to the root of the host as miniupnpc resolves it. Fails when there is none on the
+ * gateway's host.
  */
 export const controlUrls = (
   controlUrl: string,

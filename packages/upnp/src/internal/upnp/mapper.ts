@@ -1,3 +1,4 @@
+/** The `PortMapper` for UPnP. */
 import type * as PortMapper from "@qp2p/core/PortMapper"
 import { type PortMapperError, PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
@@ -43,7 +44,7 @@ const validate = Effect.fnUntraced(function* (
   if (!NetAddress.isInetAddressV4(internal)) {
     return yield* new PortMapperUnsupported({ detail: "UPnP maps IPv4 addresses only" })
   }
-  // To a gateway port 0 is every port.
+  // To a gateway port 0 stands for all ports.
   if (![internal.port, externalPort].every((port) => Number.isInteger(port) && port >= 1 && port <= 65_535)) {
     return yield* new PortMapperUnsupported({ detail: `cannot map port ${internal.port} to ${externalPort}` })
   }

@@ -1,4 +1,4 @@
-/** nat-upnp brings no types. Only what is used here, as its 1.1.1 has it. */
+/** Types for the parts of nat-upnp 1.1.1 that are used here. The package has none. */
 declare module "nat-upnp" {
   import type { Socket } from "node:dgram"
   import type { EventEmitter } from "node:events"

@@ -1,3 +1,4 @@
+/** Finds out which host a port of the gateway is mapped to. */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -9,13 +10,16 @@ const decode = Schema.decodeUnknownOption(
   Schema.Struct({ newinternalclient: Schema.String, newinternalport: Schema.String })
 )
 
-/** Whom a port of the gateway leads to, as it says. One that does not say, or nothing that can be, is unknown. */
+/**
+ * The host that a port of the gateway is mapped to: this one, another one, or unknown when the gateway's answer is
+ * missing or implausible.
+ */
 export type Owner = "Ours" | "Others" | "Unknown"
 
 /**
- * Whether a port of the gateway leads to `internal` already. Some gateways refuse to map again what they have mapped, also
- * when the same host asks; a host that was killed finds what it left behind; and there are gateways that do not say what
- * became of a mapping, or why not.
+ * Asks the gateway whether an external port is mapped to `internal`. Some gateways refuse a mapping that exists, even
+ * for the same host; a host that was killed finds its earlier mapping; and some gateways do not report the outcome of a
+ * request.
  */
 export const ownerOf = (
   control: soap.Control,

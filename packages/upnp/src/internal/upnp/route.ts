@@ -1,3 +1,4 @@
+/** The local address of the route to a gateway. */
 import { PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -6,12 +7,12 @@ import * as Result from "effect/Result"
 import * as exclusively from "../exclusively.ts"
 import type { Found } from "./search.ts"
 
-/** No packet is sent there. */
+/** The discard port (RFC 863). No packet is sent to it. */
 const discardPort = 9
 
 /**
- * The local address on the way to a gateway, which is asked at `hostname`. A host with several networks hears the answer
- * to its search on one of them, and that need not be the one that its packets take.
+ * The local address of the route to the gateway at `hostname`. A host with several networks may receive the answer to
+ * its search on a network that its other packets do not take.
  */
 export const localAddress = Effect.fnUntraced(function* (
   found: Found,
@@ -25,7 +26,7 @@ export const localAddress = Effect.fnUntraced(function* (
   )
 })
 
-/** A socket that is connected has the address of the route, before anything is sent. */
+/** Connecting a UDP socket selects its local address, without a packet being sent. */
 const addressTo = Effect.fnUntraced(function* (host: string) {
   const gateway = yield* Effect.fromResult(
     Result.flatMap(NetAddress.ipv4FromString(host), (address) => NetAddress.inetAddressV4(address, discardPort))

@@ -1,3 +1,4 @@
+/** The multicast search for gateways (SSDP). */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -5,23 +6,25 @@ import * as Stream from "effect/Stream"
 import type { Client } from "nat-upnp"
 import * as ssdp from "./ssdp.ts"
 
-/** Somebody who answered the search. */
+/** A device that answered the search. */
 export interface Found {
   readonly location: string
   /** The address that the answer came from. */
   readonly responder?: string | undefined
-  /** The local address that it came to. */
+  /** The local address on which the answer arrived. */
   readonly localAddress: string
-  /** It did not say that it is a gateway, as every television does not, and some gateways. */
-  readonly isUnsure?: boolean | undefined
+  /** Whether the answer does not identify a gateway. Televisions answer so, and some gateways do. */
+  readonly isUnidentified?: boolean | undefined
 }
 
-/** How gateways are searched for: each as it answers, until the search is over. Tests replace it. */
+/** Searches for gateways and emits each as it answers, until the search is over. Tests replace it. */
 export type Discover = (client: Client) => Stream.Stream<Found>
 
 const gatewayDevice = "urn:schemas-upnp-org:device:InternetGatewayDevice"
 
-/** What miniupnpc asks for, in its order: most routers were tried with that. Everybody answers to the last of it. */
+/**
+ * The search targets of miniupnpc, in its order: most routers were tested with them. Every device answers the last one.
+ */
 const miniupnpc = [
   `${gatewayDevice}:1`,
   "urn:schemas-upnp-org:service:WANIPConnection:1",
@@ -29,27 +32,27 @@ const miniupnpc = [
   "upnp:rootdevice"
 ]
 
-/** What a gateway answers to that says what it is; of version 2 it may answer to nothing else. */
+/** The targets that only gateways answer. A gateway of version 2 may answer no other than the last. */
 const gateways = [...miniupnpc.slice(0, 3), `${gatewayDevice}:2`]
 
 const everybody = [...miniupnpc, `${gatewayDevice}:2`, "ssdp:all"]
 
 /**
- * When all of it is asked, in parts of the time that there is: a datagram may be lost, and some routers drop all but a few
- * of those that come at once. Not everybody is asked in the first round, nor when a gateway has answered.
+ * When the targets are sent, as parts of the timeout: a datagram may be lost, and some routers drop all but a few of a
+ * burst. The targets that every device answers are left out of the first round, and once a gateway has answered.
  */
 const rounds = [0, 1 / 6, 1 / 2]
 
-/** When those are asked who do not say that they are gateways. */
-const unsureFrom = 2 / 3
+/** When devices that did not identify themselves as gateways are asked, as a part of the timeout. */
+const unidentifiedFrom = 2 / 3
 
-/** A home has one gateway, or a few; whoever claims to be more of them is not listened to. */
+/** The maximum number of gateways: a home has one, or a few. */
 const maxGateways = 8
 
-/** Other devices that answer when everybody is asked. */
-const maxUnsure = 12
+/** The maximum number of other devices that are remembered. */
+const maxUnidentified = 12
 
-/** Asks the local network for gateways, for as long as `timeout`. Each that names its description comes once. */
+/** Searches the local network for gateways during `timeout`. Each description's URL is emitted once. */
 export const search =
   (timeout: Duration.Input): Discover =>
   (client) =>
@@ -73,7 +76,7 @@ export const search =
               }
             })
           const at = (part: number) => Duration.times(Duration.fromInputUnsafe(timeout), part)
-          const waits = [...rounds, unsureFrom, 1].map((part, i, all) =>
+          const waits = [...rounds, unidentifiedFrom, 1].map((part, i, all) =>
             Duration.subtract(at(part), at(all[i - 1] ?? 0))
           )
           for (const [round, wait] of waits.slice(0, rounds.length).entries()) {
@@ -81,18 +84,18 @@ export const search =
             yield* ask(round)
           }
           yield* Effect.sleep(waits.at(-2)!)
-          answers.releaseUnsure()
+          answers.releaseUnidentified()
           yield* Effect.sleep(waits.at(-1)!)
           yield* Queue.end(queue)
         }),
-      { bufferSize: maxGateways + maxUnsure, strategy: "dropping" }
+      { bufferSize: maxGateways + maxUnidentified, strategy: "dropping" }
     )
 
-/** Those who have answered: gateways at once, and the others when there is time for them. */
+/** Collects the devices that answered: emits gateways at once, and other devices after `releaseUnidentified`. */
 class Answers {
   readonly #found: (found: Found) => void
   readonly #gateways = new Set<string>()
-  readonly #unsure = new Map<string, Found>()
+  readonly #unidentified = new Map<string, Found>()
   #released = false
 
   constructor(found: (found: Found) => void) {
@@ -104,11 +107,11 @@ class Answers {
   }
 
   take(answer: Found): void {
-    const { isUnsure, location } = answer
+    const { isUnidentified, location } = answer
     if (this.#gateways.has(location)) return
-    if (isUnsure) {
-      if (this.#unsure.has(location) || this.#unsure.size === maxUnsure) return
-      this.#unsure.set(location, answer)
+    if (isUnidentified) {
+      if (this.#unidentified.has(location) || this.#unidentified.size === maxUnidentified) return
+      this.#unidentified.set(location, answer)
       if (this.#released) this.#found(answer)
       return
     }
@@ -117,8 +120,8 @@ class Answers {
     this.#found(answer)
   }
 
-  releaseUnsure(): void {
+  releaseUnidentified(): void {
     this.#released = true
-    for (const [location, answer] of this.#unsure) if (!this.#gateways.has(location)) this.#found(answer)
+    for (const [location, answer] of this.#unidentified) if (!this.#gateways.has(location)) this.#found(answer)
   }
 }

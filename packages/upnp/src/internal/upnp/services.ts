@@ -1,6 +1,4 @@
-/**
- * Which of a gateway's services to ask: one may be idle before another that works, and one that works may refuse.
- */
+/** Selects one of a gateway's services: one may be idle while another works, and one that works may refuse. */
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
@@ -14,10 +12,10 @@ import type * as soap from "./soap.ts"
 type Use<A> = (control: soap.Control, address: NetAddress.Ipv4Address) => Effect.Effect<A, GatewayError>
 
 /**
- * Hands over the services one after the other until one does it: as soon as one is known to have an address of the
- * internet, and then the others that have any. Only answers that make no sense let a service pass: what is known to be
- * taken, forbidden or silent is so at the others, too. Fails with what a service was refused for, or else with why the
- * first had no address.
+ * Passes the services to `use`, one after the other, until one succeeds: those with a public address at once, then
+ * those with another address. Only a `GatewayProtocolError` lets the next service try: a taken port, a refusal or
+ * silence would be the same there. Fails with the refusal of a service, or with the reason why the first has no
+ * address.
  */
 export const firstOf = Effect.fnUntraced(function* <A>(
   services: ReadonlyArray<WanService>,
@@ -54,7 +52,7 @@ export const firstOf = Effect.fnUntraced(function* <A>(
   return yield* refusal ?? noAddress ?? Effect.die(new Error("a gateway without services"))
 })
 
-/** Asks at one URL after the other until there is one where the service is: it answers, or at least refuses. */
+/** Tries the URLs of a service until one answers or refuses. */
 const addressAt = Effect.fnUntraced(function* (
   service: WanService,
   askAddress: soap.Action

@@ -1,3 +1,4 @@
+/** SOAP calls to a gateway's service. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -5,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as http from "./http.ts"
 import * as xml from "./xml.ts"
 
-/** A service of the gateway that takes actions. `gateway` is its host and port, for errors. */
+/** A service of the gateway that takes actions. `gateway` is its host and port, for error messages. */
 export interface Control {
   readonly gateway: string
   readonly url: URL
@@ -13,7 +14,7 @@ export interface Control {
   readonly timeout: Duration.Input
 }
 
-/** An action and its arguments, in order; a gateway may refuse them in another order. */
+/** An action and its arguments, in the order that UPnP defines: a gateway may refuse another order. */
 export interface Action {
   readonly name: string
   readonly args: ReadonlyArray<readonly [name: string, value: string | number | undefined]>
@@ -25,7 +26,7 @@ export class Fault extends Schema.TaggedError<Fault>("@qp2p/upnp/internal/soap/F
   description: Schema.String
 }) {}
 
-/** The gateway answered, and what it means is not known but for the status. `detail` follows "answered:". */
+/** The gateway answered, and only the HTTP status could be understood. `detail` is worded to follow "answered:". */
 export class Unreadable extends Schema.TaggedError<Unreadable>("@qp2p/upnp/internal/soap/Unreadable")("Unreadable", {
   status: Schema.Int,
   detail: Schema.String
@@ -38,7 +39,7 @@ const Envelope = Schema.Struct({ envelope: Schema.Struct({ body: Schema.Record(S
 const UpnpFault = Schema.Struct({
   detail: Schema.Struct({
     upnperror: Schema.Struct({
-      // Not as a number: an empty one would be 0. Vendors have codes below zero.
+      // Not as a number: an empty text would become 0. Vendors have codes below zero.
       errorcode: Schema.String.check(Schema.isPattern(/^-?\d{1,9}$/)),
       errordescription: Schema.optional(Schema.Unknown)
     })
@@ -57,8 +58,8 @@ const envelope = (service: string, { name, args }: Action): string =>
   `</u:${name}></s:Body></s:Envelope>\r\n`
 
 /**
- * Asks for an action and gives the content of its response element: an object with names in lower case, or an empty string
- * if it has none. Namespaces and the HTTP status of a fault do not matter: routers differ in both.
+ * Calls an action and returns the content of its response element: an object with names in lower case, or an empty
+ * string. Namespaces and the HTTP status of a fault are ignored, because routers differ in both.
  */
 export const call = Effect.fnUntraced(function* (
   control: Control,
@@ -93,7 +94,7 @@ export const call = Effect.fnUntraced(function* (
 const unreadable = (action: Action, { shortfall, status }: http.Answer): Unreadable =>
   new Unreadable({ status, detail: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
 
-/** The code in a fault that breaks off or is garbled after it. */
+/** The error code of a fault that is truncated or malformed after the code. */
 const codeInPieces = (text: string): Fault | undefined => {
   const code = /<(?:[\w-]{1,20}:)?errorCode>\s{0,20}(-?\d{1,9})\s{0,20}<\//i.exec(text)?.[1]
   return code === undefined ? undefined : new Fault({ code: Number(code), description: "" })

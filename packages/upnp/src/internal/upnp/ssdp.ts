@@ -1,16 +1,16 @@
 /**
- * Answers to searches (SSDP), read as tolerant clients do: names of headers in any case, lines that end in LF only, blanks
- * wherever they are, and types of any version.
+ * Parses answers to searches (SSDP) leniently: header names in any case, lines that end in LF only, blanks anywhere,
+ * and types of any version.
  */
 import type { Ssdp } from "nat-upnp"
 import type { Found } from "./search.ts"
 
-/** A datagram may be 64 KiB. */
+/** The maximum length of an answer that is parsed, in characters; a datagram may have 64 KiB. */
 const maxLength = 2048
 
-/** Listens to what comes to nat-upnp's sockets, instead of nat-upnp, until it is told to stop. */
+/** Receives the packets of nat-upnp's sockets in place of nat-upnp, until the returned function is called. */
 export const listen = (ssdp: Ssdp, take: (answer: Found) => void): (() => void) => {
-  // Each search that nat-upnp sends listens for answers, which it is not given.
+  // nat-upnp adds a listener for each search, which never gets an answer here.
   ssdp.setMaxListeners(0)
   ssdp.parseResponse = (response, localAddress, remote) => {
     const answer = parse(response, localAddress, remote?.address)
@@ -21,10 +21,10 @@ export const listen = (ssdp: Ssdp, take: (answer: Found) => void): (() => void) 
   }
 }
 
-/** Hears nothing: nat-upnp's own pattern for headers takes time in the square of a line's length. */
+/** Discards packets: nat-upnp's own header pattern takes quadratic time in the length of a line. */
 export const ignore = () => {}
 
-/** What of it says that it is a gateway, or part of one. */
+/** The types in an answer that identify a gateway, or a part of one. */
 const gateway = /:(?:InternetGatewayDevice|WAN(?:IP|PPP)Connection|WAN(?:Connection)?Device)(?::|$)/i
 
 const parse = (response: string, localAddress: string, responder: string | undefined): Found | undefined => {
@@ -37,6 +37,6 @@ const parse = (response: string, localAddress: string, responder: string | undef
   }
   const location = headers.get("location")
   if (!location || headers.get("nts")?.toLowerCase() === "ssdp:byebye") return undefined
-  const isUnsure = !["st", "nt", "usn"].some((name) => gateway.test(headers.get(name) ?? ""))
-  return { location, localAddress, responder, isUnsure }
+  const isUnidentified = !["st", "nt", "usn"].some((name) => gateway.test(headers.get(name) ?? ""))
+  return { location, localAddress, responder, isUnidentified }
 }

@@ -1,3 +1,4 @@
+/** Parses and escapes XML of routers. */
 import * as Option from "effect/Option"
 import { XMLParser } from "fast-xml-parser"
 
@@ -8,14 +9,14 @@ const parser = new XMLParser({
   removeNSPrefix: true,
   // Some routers write names in another case than UPnP does.
   transformTagName: (name) => name.toLowerCase(),
-  // Text stays text: a port or a code that looks like a number is decoded by a schema, where it is used.
+  // Text stays text: a schema decodes ports and codes where they are used.
   parseTagValue: false
 })
 
 /**
- * The document as nested objects whose names are in lower case, without prefixes and attributes, or none if it is not
- * well-formed. What routers are known to do wrong is repaired. A document type is refused: no gateway needs one, and it is
- * the door to entity expansion.
+ * Parses a document to nested objects with names in lower case, without prefixes and attributes; none when it is not
+ * well-formed. Known mistakes of routers are repaired. A document type is refused: no gateway needs one, and it allows
+ * entity expansion.
  */
 export const parse = (text: string): Option.Option<unknown> => {
   if (/<!DOCTYPE/i.test(text)) return Option.none()
@@ -31,7 +32,7 @@ const strict = (text: string): Option.Option<unknown> => {
   }
 }
 
-/** Without whatever stands before and after the document. An ampersand that begins no reference stands for itself. */
+/** Removes everything before and after the document, and escapes ampersands that begin no reference. */
 const repaired = (text: string): string => {
   const start = Math.max(text.indexOf("<"), 0)
   const root = /<([A-Za-z_][\w.:-]*)/.exec(text)?.[1]
@@ -41,12 +42,12 @@ const repaired = (text: string): string => {
   return withReferences(document)
 }
 
-/** What XML has no place for. */
+/** Characters that XML does not allow. */
 const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
 
 const bareAmpersand = /&(?!(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});)/gi
 
-/** Character data (CDATA) is left as it is. */
+/** Escapes bare ampersands outside of CDATA sections. */
 const withReferences = (document: string): string => {
   let out = ""
   let at = 0

@@ -1,0 +1,87 @@
+/** Circles of imports among the sources of the packages. An import of types counts as any other. */
+import { posix } from "node:path"
+import { withTrees } from "./sources.mjs"
+
+/** Which of `files` each of them imports: relatively, or as `@scope/package/Module`. */
+export const importsOf = (files) => {
+  const folders = new Map(
+    Object.entries(files)
+      .filter(([path]) => path.endsWith("/package.json"))
+      .map(([path, text]) => [JSON.parse(text).name, `${posix.dirname(path)}/src`])
+  )
+  const resolve = (from, specifier) => {
+    if (specifier.startsWith(".")) return posix.join(posix.dirname(from), specifier)
+    const [scope, name, ...module] = specifier.split("/")
+    const folder = folders.get(`${scope}/${name}`)
+    return folder === undefined ? undefined : `${folder}/${module.length === 0 ? "index" : module.join("/")}.ts`
+  }
+  return withTrees(
+    files,
+    (trees) =>
+      new Map(
+        [...trees].map(([path, tree]) => {
+          const targets = tree.imports.map(({ text }) => resolve(path, text)).filter((target) => trees.has(target))
+          return [path, [...new Set(targets)]]
+        })
+      )
+  )
+}
+
+/**
+ * The circles of a graph that maps each node to the nodes it points to: sets of nodes that all reach each other, sorted. A
+ * node that points to itself is a circle too. (Tarjan, "Depth-first search and linear graph algorithms", 1972.)
+ */
+export const circlesOf = (graph) => {
+  const index = new Map()
+  const low = new Map()
+  const stack = []
+  const circles = []
+  const visit = (node) => {
+    index.set(node, index.size)
+    low.set(node, index.get(node))
+    stack.push(node)
+    for (const target of graph.get(node) ?? []) {
+      if (!index.has(target)) {
+        visit(target)
+        low.set(node, Math.min(low.get(node), low.get(target)))
+      } else if (stack.includes(target)) {
+        low.set(node, Math.min(low.get(node), index.get(target)))
+      }
+    }
+    if (low.get(node) !== index.get(node)) return
+    const circle = stack.splice(stack.indexOf(node)).toSorted()
+    if (circle.length > 1 || graph.get(node)?.includes(node)) circles.push(circle)
+  }
+  for (const node of graph.keys()) if (!index.has(node)) visit(node)
+  return circles.toSorted(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/**
+ * What is wrong with the circles of `graph`, given those that are `allowed`: a list of `{ files, reason }`. A circle that is
+ * not in the list is wrong, and so is an entry without a reason, or one whose circle is gone.
+ */
+export const problemsOf = (graph, allowed) => {
+  const circles = circlesOf(graph)
+  const keyOf = (circle) => circle.toSorted().join("\n")
+  const found = new Set(circles.map(keyOf))
+  const listed = new Set(allowed.map(({ files }) => keyOf(files)))
+  return [
+    ...circles
+      .filter((circle) => !listed.has(keyOf(circle)))
+      .map((circle) => {
+        const arrows = circle.flatMap((from) =>
+          graph
+            .get(from)
+            .filter((to) => circle.includes(to))
+            .map((to) => `  ${from} -> ${to}`)
+        )
+        return [`${circle.length} files import each other in a circle:`, ...arrows].join("\n")
+      }),
+    ...allowed
+      .filter(({ files }) => !found.has(keyOf(files)))
+      .map(({ files }) => `This circle is allowed and does not exist: ${files.join(", ")}`),
+    ...allowed
+      .filter(({ reason }) => reason.trim() === "")
+      .map(({ files }) => `This circle is allowed without a reason: ${files.join(", ")}`)
+  ]
+}
