@@ -47,8 +47,8 @@ export const maxOpenStreams = 512
 export const initialStreamWindow = 64 << 10
 export const maxStreamWindow = 4 << 20
 
-/** The same for streams that we open ourselves. */
-export const initialAnswerWindow = 256 << 10
+/** The same for the receiving halves of streams that this side opens. */
+export const initialLocalStreamWindow = 256 << 10
 
 /**
  * Flow control of whole connections is left to that of their streams. The binding's starts with a window of 48 KiB
@@ -58,31 +58,31 @@ export const initialAnswerWindow = 256 << 10
 export const connectionCredit = 2 ** 50
 
 /**
- * Messages longer than `initialStreamWindow` that are under way at once on streams of their own, and their bytes in all.
- * A receiver keeps the parts of all of them; a lone message may be longer.
+ * Unidirectional streams of a priority with more than `sendQuantum` to write that send at once, and their bytes in all. A
+ * receiver keeps the parts of all of them; a lone stream may be longer.
  */
-export const maxLongStreams = 16
-export const maxLongBytes = 32 << 20
+export const maxBulkStreams = 16
+export const maxBulkBytes = 32 << 20
 
 /**
- * What a peer may have of messages and not have read, in weight: bytes, and what it keeps of each message and stream beside
- * them. Without it a peer whose application takes nothing would be sent, and would confirm, all that its windows hold: a
- * million messages of a few bytes, or 64 MiB.
+ * What may have been sent to a peer on unidirectional streams that its application has not read, in weight: bytes, and what
+ * it keeps of each message and stream beside them. Without this bound a peer whose application takes nothing would be sent,
+ * and would acknowledge, all that its windows hold: a million messages of a few bytes, or 64 MiB.
  */
-export const mostUnreadWeight = 8 << 20
+export const maxBacklogWeight = 8 << 20
 
-/** What a stream weighs of that beside its bytes. */
+/** What a stream weighs of that, beside its bytes. */
 export const streamWeight = 256
 
-/** Credit that is left for the streams that ask for more: see `PeerCredit.probe`. */
-export const mostReserved = 64
+/** Stream credit that is kept for the probe streams that ask for more: see `PeerCredit`. */
+export const maxReservedCredit = 64
 
-/** Streams that have waited, and that a turn lets go on when the peer has made room. */
+/** Streams that a turn lets go on when the peer's application has made room for them. */
 export const maxReleased = 64
 
 /**
- * How long to wait, at first and at most, before asking for credit that may have been lost, in milliseconds; the waits
- * double.
+ * How long to wait before asking for stream credit that may have been lost, in milliseconds: at first, and, as the waits
+ * double, at most.
  */
 export const firstCreditProbe = 100
 export const longestCreditProbe = 60_000
@@ -90,22 +90,23 @@ export const longestCreditProbe = 60_000
 /** Streams that are tried in one turn although the windows seem full. */
 export const maxBlockedTries = 64
 
-/** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
-export const answerPatience = 5
+/** How long to wait for the peer's half of a stream, in milliseconds, before inferring whether this side's has arrived. */
+export const inferAfter = 5
 
-/** Streams that are asked in one turn how much room there is in the congestion window: their own may be full. */
-export const maxRoomTries = 4
+/** Streams that are asked in one turn how much room the congestion window has: their own windows may be full. */
+export const maxCapacityChecks = 4
 
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
 
 /**
- * What a peer has acknowledged at once is confirmed in so many turns, though never less than so many bytes in one. Whoever
- * waits for it sends again as soon as it is confirmed, and that leaves at the end of the turn: the peer takes it in while
- * the next share is confirmed. All in one turn, and the two of them would take turns, too, with one always idle.
+ * Streams that a peer has acknowledged at once complete in so many turns, though never less than so many bytes in one. An
+ * owner that waits for that sends again as soon as its stream completes, and that leaves at the end of the turn: the peer
+ * takes it in while the next share completes. All in one turn, and the two sides would take turns, too, with one always
+ * idle.
  */
-export const confirmTurns = 4
-export const leastConfirmed = 12 << 10
+export const completionTurns = 4
+export const minCompletedBytes = 12 << 10
 
 /** Share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
@@ -168,8 +169,8 @@ export const maxStreamRead = 32 << 10
 export const maxConnectionRead = 512 << 10
 export const maxStreamsRead = 256
 
-/** Streams that are asked in one read whether they have come to an end that the binding does not tell of. */
-export const endsAsked = 8
+/** Streams that one read checks for an end that the binding has not reported. */
+export const maxEndsChecked = 8
 
 /** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
@@ -181,7 +182,7 @@ export const retryTokenLifetime = 10_000
 export const mostOutOfOrder = 16 << 20
 
 /** What peers may leave unread with us, in all their streams. */
-export const mostUnread = 2 * streamCredit * initialStreamWindow + maxLongStreams * maxStreamWindow
+export const mostUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
 
 /**
  * Bytes that a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound

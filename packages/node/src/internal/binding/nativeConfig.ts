@@ -39,7 +39,7 @@ const make = (quiche: Quiche, options: Options, maxPayload: number): NativeConfi
   config.setMaxRecvUdpPayloadSize(tunables.maxReceivePayload)
   config.setMaxSendUdpPayloadSize(maxPayload)
   config.setInitialMaxData(tunables.connectionCredit)
-  config.setInitialMaxStreamDataBidiLocal(tunables.initialAnswerWindow)
+  config.setInitialMaxStreamDataBidiLocal(tunables.initialLocalStreamWindow)
   config.setInitialMaxStreamDataBidiRemote(tunables.initialStreamWindow)
   config.setInitialMaxStreamDataUni(tunables.initialStreamWindow)
   config.setInitialMaxStreamsBidi(tunables.streamCredit)

@@ -23,7 +23,7 @@ import type { ConnectionHost } from "./connectionHost.ts"
 import { foundClose, locallyClosed } from "./closeReason.ts"
 import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import { GarbageCollection } from "./garbage.ts"
-import { HeldWatch } from "../streams/heldStreams.ts"
+import { HeldStreamsWatch } from "../streams/heldStreams.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import type { Turning } from "../socket/idleTurns.ts"
 import { Incoming } from "../streams/incoming.ts"
@@ -68,7 +68,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   wasIdle = false
   overdue = 0
   readonly watch: Watch
-  private readonly heldWatch = new HeldWatch()
+  private readonly heldStreams = new HeldStreamsWatch()
   private garbage: GarbageCollection | undefined = undefined
   handshakeTimedOut = false
   versionMismatch = false
@@ -144,8 +144,8 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     this.seniority = options.seniority
     this.peer = new PeerAddress(options.remote)
     this.pinned = { from: options.from, to: options.to }
-    const touch = () => this.host.touch(this)
-    const over = () => (this.isOver ? this.localClose : undefined)
+    const schedule = () => this.host.touch(this)
+    const failure = () => (this.isOver ? this.localClose : undefined)
     this.accounts = new Accounts(this.native)
     this.watch = new Watch(this, options.phase)
     this.ids = new ConnectionIds(this, options.id)
@@ -156,8 +156,8 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     this.outgoing = new Outgoing({
       native: this.native,
       dialled: this.dialled,
-      touch,
-      over,
+      schedule,
+      failure,
       acknowledged,
       heardAt: (recv) => this.heardAt(recv),
       idleTimeout: () => this.idleTimeout()
@@ -165,12 +165,12 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     this.incoming = new Incoming({
       native: this.native,
       dialled: this.dialled,
-      touch,
-      over,
+      schedule,
+      failure,
       isClosing: () => this.localClose?._tag === "LocallyClosed",
       events: () => this.events!,
-      answer: (id) => this.outgoing.answer(id),
-      accounts: this.accounts,
+      acceptSend: (id) => this.outgoing.acceptSend(id),
+      budget: this.accounts,
       scratch: this.host.scratch
     })
   }
@@ -352,7 +352,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     if (this.answered) this.lastReceived = now
     if (this.phase === "handshaking" && this.localClose === undefined && this.native.isEstablished()) this.establish()
     if (!news || !this.isReading) return
-    this.outgoing.letAnswersEnd()
+    this.outgoing.allowReading()
     this.bytesThisTurn += this.incoming.read(false)
   }
 
@@ -365,11 +365,11 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     this.packetsThisTurn = this.bytesThisTurn = 0
     if (this.isReading) {
       if (packets > 0) {
-        this.outgoing.notice()
+        this.outgoing.checkStopped()
         this.sender.observe(now)
       }
-      if (this.outgoing.confirm(now, company)) this.sender.payload.progressed()
-      this.outgoing.pump(now)
+      if (this.outgoing.completeUni(now, company)) this.sender.payload.progressed()
+      this.outgoing.write(now)
       const trouble = this.accounts.audit(packets, bytes)
       if (trouble !== undefined) this.fail(INTERNAL_ERROR, trouble)
       this.tellUnread(this.accounts.unread)
@@ -387,8 +387,9 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   conclude(now: number): void {
     if (this.phase === "closed") return
     if (this.phase === "draining" || this.native.isClosed() || this.native.isDraining()) this.terminate()
-    if (this.isReading && this.outgoing.confirmHalves(now)) this.sender.payload.progressed()
-    if (this.flushed === "all" && this.closing === undefined && this.outgoing.settles) this.outgoing.settle(now)
+    if (this.isReading && this.outgoing.completeBidi(now)) this.sender.payload.progressed()
+    if (this.flushed === "all" && this.closing === undefined && this.outgoing.hasDeferred)
+      this.outgoing.completeDeferred(now)
     this.updateDeadline(now)
   }
 
@@ -401,7 +402,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
     if (flushed === "held") this.deadline = Math.min(this.deadline, now + 2)
     if (this.phase === "draining") this.deadline = Math.min(this.deadline, Math.max(this.drainUntil, now + 1))
     else if (this.closing !== undefined) this.deadline = Math.min(this.deadline, now + 10)
-    if (this.outgoing.settles) this.deadline = Math.min(this.deadline, now + 10)
+    if (this.outgoing.hasDeferred) this.deadline = Math.min(this.deadline, now + 10)
     if (this.isReading) this.deadline = Math.min(this.deadline, this.outgoing.deadline)
     this.host.wake(this)
   }
@@ -450,15 +451,15 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   stalled(): boolean {
     const moved = this.outgoing.progress !== this.progressSeen
     this.progressSeen = this.outgoing.progress
-    return this.outgoing.waits && !moved
+    return this.outgoing.awaitsPeerTransport && !moved
   }
 
   lookForHeld(): void {
-    const now = this.outgoing.heldStreams(() => this.incoming.answers)
+    const now = this.outgoing.findBlocking(() => this.incoming.unreadPeerHalves)
     // Some of those that hold them may be garbage.
-    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).mayHelp(now.begun)
+    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).mayHelp(now.opened)
     else this.garbage?.isOver()
-    const held = this.heldWatch.look(now)
+    const held = this.heldStreams.check(now)
     if (held !== undefined) this.events?.onStreamsHeld?.(held)
   }
 
@@ -467,7 +468,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   }
 
   isAwaited(): boolean {
-    return this.outgoing.isAwaited || this.incoming.isAwaited
+    return this.outgoing.awaitsPeer || this.incoming.awaitsPeer
   }
 
   onUnresponsive(): void {
@@ -475,7 +476,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   }
 
   awaitsAnswer(): boolean {
-    return this.incoming.isAwaited
+    return this.incoming.awaitsPeer
   }
 
   checkResponsive(): void {
@@ -561,7 +562,7 @@ export class Connection implements BackingConnection, Sender, Watched, Answering
   }
 
   private sendClose(closing: Closing, now: number, heard: boolean): void {
-    if (!closing.mayTell(now, this.outgoing.congested, heard)) return
+    if (!closing.mayTell(now, this.outgoing.isCongested, heard)) return
     // What is left of the handshake goes first: the peer needs it to read the frame; and as long as some of it is to be
     // sent again, the binding would send that and not the frame. Nothing else does: it would carry acknowledgements of
     // what nobody will read.
