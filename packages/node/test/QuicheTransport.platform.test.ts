@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { vi } from "vitest"

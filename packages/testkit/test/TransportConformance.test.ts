@@ -1,3 +1,4 @@
+// @module-tag platform
 import { describe } from "@effect/vitest"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Layer from "effect/Layer"

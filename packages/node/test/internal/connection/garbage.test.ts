@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, it } from "@effect/vitest"
 import { GarbageCollection } from "../../../src/internal/connection/garbage.ts"
 import { longestCollectionPause } from "../../../src/internal/tunables.ts"

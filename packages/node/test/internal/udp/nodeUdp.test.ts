@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import { ipFromStringUnsafe } from "effect/net/NetAddress"
 import { interfaces } from "../../../src/internal/udp/interfaces.ts"
