@@ -79,7 +79,7 @@ const loadOverride = (system: System, override: string): Loaded | LoadFailure =>
 const loadFile = (system: System, require: NodeJS.Require, found: Found): Loaded | LoadFailure => {
   let binding: unknown
   try {
-    binding = require(found.file)
+    binding = isLibrary(found.file) ? openLibrary(found.file) : require(found.file)
   } catch (cause) {
     return loadFailure({ _tag: "Refused", host: system.host(), found, cause })
   }
@@ -87,6 +87,15 @@ const loadFile = (system: System, require: NodeJS.Require, found: Found): Loaded
   return missing.length === 0
     ? { quiche: binding as Quiche, found }
     : loadFailure({ _tag: "WrongSurface", found, missing })
+}
+
+/** What a compiler makes has the system's ending, and Node takes every file that does not end in `.node` for JavaScript. */
+const isLibrary = (file: string): boolean => /\.(?:so|dylib|dll)$/iu.test(file)
+
+const openLibrary = (file: string): unknown => {
+  const module = { exports: {} }
+  process.dlopen(module, file)
+  return module.exports
 }
 
 const resolved = (require: NodeJS.Require, specifier: string): string | Error => {

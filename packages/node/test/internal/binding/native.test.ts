@@ -2,7 +2,7 @@
  * The loader of the native binding on machines that this one is not, in folders with packages that tests write.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -10,10 +10,17 @@ import { afterAll } from "vitest"
 import type { Host } from "../../../src/internal/binding/host.ts"
 import type { LoadFailure, System } from "../../../src/internal/binding/native.ts"
 import * as native from "../../../src/internal/binding/native.ts"
+import { packageFor } from "../../../src/internal/binding/platformPackages.ts"
 import * as surface from "../../../src/internal/binding/surface.ts"
 
 const work = realpathSync(mkdtempSync(join(tmpdir(), "qp2p-native-")))
-afterAll(() => rmSync(work, { recursive: true, force: true }))
+afterAll(() => {
+  try {
+    rmSync(work, { recursive: true, force: true })
+  } catch {
+    // Windows removes no library that is loaded.
+  }
+})
 
 const glibc: Host = { platform: "linux", arch: "x64", libc: { name: "glibc", version: "2.36" } }
 const on = (platform: string, arch: string): Host => ({ platform, arch, libc: undefined })
@@ -201,6 +208,17 @@ describe("QP2P_QUICHE_BINDING", () => {
     const host: Host = { platform: "linux", arch: "arm64", libc: { name: "musl", version: undefined } }
     assert.isTrue(native.isLoaded(loadIn(root, host, { override: own })))
   })
+
+  it.skipIf(packageFor(process) === undefined).each(["libquic.so", "libquic.dylib", "quic.dll"])(
+    "takes what a compiler makes, without a new name: %s",
+    (name) => {
+      const require = createRequire(import.meta.url)
+      const root = project({ "target/release/README": "" })
+      const override = join(root, "target/release", name)
+      copyFileSync(require.resolve(packageFor(process)!), override)
+      assert.strictEqual(loaded(loadIn(root, glibc, { override })).found.file, override)
+    }
+  )
 
   it("takes the name of a package that the program has installed", () => {
     const root = project(installed("@example/quiche-linux-arm64", bindingWithout(), "0.18.0"))
