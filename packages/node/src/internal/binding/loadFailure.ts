@@ -101,15 +101,16 @@ const hintFor = (host: Host, found: Found, message: string, code: string | undef
   if (/specified module could not be found/iu.test(message)) {
     return "a library that it needs is missing: install the Microsoft Visual C++ Redistributable (VCRUNTIME140.dll)"
   }
-  if (
-    /not a valid win32 application|incompatible architecture|wrong architecture|invalid ELF header|file too short|wrong ELF class|Exec format|mach-o/iu.test(
-      message
-    )
-  ) {
+  // glibc says of a file for another processor that there is none.
+  if (foreign.test(message) || message.startsWith(`${found.file}: cannot open shared object file`)) {
     return "the file is made for another system or processor, or is damaged"
   }
-  return undefined
+  return needed.test(message) ? "a library that it needs is missing" : undefined
 }
+
+const foreign =
+  /not a valid win32 application|incompatible architecture|wrong architecture|invalid ELF header|file too short|wrong ELF class|exec format|mach-o/iu
+const needed = /cannot open shared object file|Error loading shared library|Library not loaded/iu
 
 const most = 5
 

@@ -28,7 +28,7 @@ it.each([
   [
     "musl",
     linux({ name: "musl", version: undefined }),
-    `Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by ${file})`,
+    `Error loading shared library libgcc_s.so.1: No such file or directory (needed by ${file})`,
     "the one for Linux needs glibc, and this system has musl; build one and name its file in QP2P_QUICHE_BINDING"
   ],
   [
@@ -54,6 +54,24 @@ it.each([
     windows,
     `\\\\?\\C:\\app\\node.napi.node is not a valid Win32 application.\n\\\\?\\C:\\app\\node.napi.node`,
     "the file is made for another system or processor, or is damaged"
+  ],
+  [
+    "Linux with another processor's binary",
+    { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } } as Host,
+    `${file}: cannot open shared object file: No such file or directory`,
+    "there is none for linux-arm64; build one"
+  ],
+  [
+    "Linux without a library that the binary needs",
+    glibc,
+    "libgcc_s.so.1: cannot open shared object file: No such file or directory",
+    "a library that it needs is missing ("
+  ],
+  [
+    "macOS without a library that the binary needs",
+    mac,
+    `dlopen(${file}, 0x0001): Library not loaded: /usr/lib/libiconv.2.dylib`,
+    "a library that it needs is missing ("
   ],
   [
     "macOS with another processor's binary",
@@ -111,4 +129,6 @@ it("a binary of one's own is not measured by what published ones need", () => {
   )
   assert.include(reason, `the QUIC binding ${file}, named by QP2P_QUICHE_BINDING, on linux-x64 (glibc 2.31)`)
   assert.include(reason, "it needs glibc 2.38 or newer")
+  const other = refusal(glibc, `${file}: cannot open shared object file: No such file or directory`, "", true)
+  assert.include(other.reason, "the file is made for another system or processor")
 })
