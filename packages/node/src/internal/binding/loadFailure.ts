@@ -55,7 +55,7 @@ const reasonOf = (why: Why): string => {
     case "NotInstalled":
       return `the QUIC binding for ${format(why.host)} is not installed: ${why.from} finds no ${why.name}; ${whyNot(why.others)}; ${guide("When the binding does not load")}`
     case "Bundled":
-      return `the QUIC binding cannot be bundled: ${why.into} finds no ${why.name}; leave this package out of the bundle and install it where the bundle runs, or install ${why.name} there; ${guide("Bundlers")}`
+      return `the QUIC binding cannot be bundled: ${why.into} finds no ${why.name}; leave @qp2p/node out of the bundle and install it where the bundle runs, or install ${why.name} there; ${guide("Bundlers")}`
     case "OverrideMissing":
       return `${overrideVariable} is ${JSON.stringify(why.override)}: there is no file ${why.path}, and no such package is installed`
     case "Refused":
