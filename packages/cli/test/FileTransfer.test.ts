@@ -284,7 +284,7 @@ describe("FileTransfer", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live.each(["EPERM", "ENOSYS"])("puts files in place without hard links, too (%s)", (code) =>
+  it.live.each(["EPERM", "ENOSYS", "EISDIR"])("puts files in place without hard links, too (%s)", (code) =>
     Effect.gen(function* () {
       const { inbox, root } = yield* setup()
       const fs = yield* FileSystem.FileSystem
