@@ -37,18 +37,18 @@ export type Why =
 export interface LoadFailure {
   readonly why: Why
   /** A clause that begins in lower case and ends without a full stop. */
-  readonly reason: string
+  readonly detail: string
   readonly cause: unknown
 }
 
 export const loadFailure = (why: Why): LoadFailure => {
-  const reason = reasonOf(why)
-  return { why, reason, cause: "cause" in why ? why.cause : new Error(reason) }
+  const detail = detailOf(why)
+  return { why, detail, cause: "cause" in why ? why.cause : new Error(detail) }
 }
 
 const guide = (section: string) => `see "${section}" in docs/platforms.md`
 
-const reasonOf = (why: Why): string => {
+const detailOf = (why: Why): string => {
   switch (why._tag) {
     case "NotPublished":
       return `no published binary of the QUIC binding fits ${format(why.host)}: ${unsupported(why.host) ?? "unknown"}; ${build}`

@@ -86,14 +86,14 @@ it.each([
     "the file is made for another system or processor, or is damaged"
   ]
 ])("%s", (_name, host, message, expected) => {
-  const { reason } = refusal(host, message)
+  const { detail } = refusal(host, message)
   assert.include(
-    reason,
+    detail,
     `the system does not load the QUIC binding @matrixai/quic-x 2.0.9 (${file}) on ${host.platform}-`
   )
-  assert.include(reason, expected)
-  assert.include(reason, message.split("\n")[0]!)
-  assert.notInclude(reason, "\n")
+  assert.include(detail, expected)
+  assert.include(detail, message.split("\n")[0]!)
+  assert.notInclude(detail, "\n")
 })
 
 it.each([
@@ -110,25 +110,25 @@ it.each([
     "Deno needs --allow-ffi"
   ]
 ])("a runtime that may not load addons: %s", (_name, message, code, expected) => {
-  assert.include(refusal(glibc, message, code).reason, expected)
+  assert.include(refusal(glibc, message, code).detail, expected)
 })
 
 it("anything else is told as the system says it, with where to read on", () => {
   assert.include(
-    refusal(mac, "code signature invalid").reason,
+    refusal(mac, "code signature invalid").detail,
     ': code signature invalid; see "When the binding does not load" in docs/platforms.md'
   )
 })
 
 it("a binary of one's own is not measured by what published ones need", () => {
-  const { reason } = refusal(
+  const { detail } = refusal(
     linux({ name: "glibc", version: "2.31" }),
     `version \`GLIBC_2.38' not found (required by ${file})`,
     "ERR_DLOPEN_FAILED",
     true
   )
-  assert.include(reason, `the QUIC binding ${file}, named by QP2P_QUICHE_BINDING, on linux-x64 (glibc 2.31)`)
-  assert.include(reason, "it needs glibc 2.38 or newer")
+  assert.include(detail, `the QUIC binding ${file}, named by QP2P_QUICHE_BINDING, on linux-x64 (glibc 2.31)`)
+  assert.include(detail, "it needs glibc 2.38 or newer")
   const other = refusal(glibc, `${file}: cannot open shared object file: No such file or directory`, "", true)
-  assert.include(other.reason, "the file is made for another system or processor")
+  assert.include(other.detail, "the file is made for another system or processor")
 })

@@ -80,7 +80,7 @@ const failed = (result: native.Loaded | LoadFailure): LoadFailure => {
 }
 
 const loaded = (result: native.Loaded | LoadFailure): native.Loaded => {
-  if (!native.isLoaded(result)) assert.fail(result.reason)
+  if (!native.isLoaded(result)) assert.fail(result.detail)
   return result
 }
 
@@ -107,11 +107,11 @@ describe("the binding of a platform", () => {
     ["linux", "ia32", "there is none for linux-ia32"],
     ["freebsd", "x64", "there is none for freebsd-x64"],
     ["win32", "arm64", "there is none for Windows on ARM, where the x64 build of Node can be used instead"]
-  ])("is not published for %s-%s: the reason says so, and how to build one", (platform, arch, text) => {
-    const { reason, why } = failed(loadIn(project(), on(platform, arch)))
+  ])("is not published for %s-%s: the detail says so, and how to build one", (platform, arch, text) => {
+    const { detail, why } = failed(loadIn(project(), on(platform, arch)))
     assert.strictEqual(why._tag, "NotPublished")
     assert.strictEqual(
-      reason,
+      detail,
       `no published binary of the QUIC binding fits ${platform}-${arch}: ${text}; build one and name its file in ` +
         'QP2P_QUICHE_BINDING; see "Build the binding" in docs/platforms.md'
     )
@@ -119,35 +119,35 @@ describe("the binding of a platform", () => {
 
   it("is found to be missing where optional dependencies were left out", () => {
     const root = project()
-    const { cause, reason, why } = failed(loadIn(root, glibc))
+    const { cause, detail, why } = failed(loadIn(root, glibc))
     assert.strictEqual(why._tag, "NotInstalled")
-    assert.include(reason, "the QUIC binding for linux-x64 (glibc 2.36) is not installed")
-    assert.include(reason, `${join(root, "node_modules/@qp2p/node/dist/internal/binding/native.js")} finds no`)
-    assert.include(reason, "--omit=optional")
-    assert.include(reason, "supportedArchitectures")
+    assert.include(detail, "the QUIC binding for linux-x64 (glibc 2.36) is not installed")
+    assert.include(detail, `${join(root, "node_modules/@qp2p/node/dist/internal/binding/native.js")} finds no`)
+    assert.include(detail, "--omit=optional")
+    assert.include(detail, "supportedArchitectures")
     assert.include(String(cause), "@matrixai/quic-linux-x64")
   })
 
   it("is found to be another system's where node_modules came from there", () => {
     const root = project(installed("@matrixai/quic-darwin-arm64", bindingWithout()))
-    const { reason } = failed(loadIn(root, glibc))
+    const { detail } = failed(loadIn(root, glibc))
     assert.include(
-      reason,
+      detail,
       "finds no @matrixai/quic-linux-x64; @matrixai/quic-darwin-arm64 is there, so this node_modules"
     )
-    assert.include(reason, "install again")
-    assert.notInclude(reason, "--omit=optional")
+    assert.include(detail, "install again")
+    assert.notInclude(detail, "--omit=optional")
   })
 
   it("is found to have been bundled away where this module has another file's name", () => {
     const root = project()
-    const { reason, why } = failed(loadIn(root, glibc, { file: join(root, "dist/server.mjs") }))
+    const { detail, why } = failed(loadIn(root, glibc, { file: join(root, "dist/server.mjs") }))
     assert.strictEqual(why._tag, "Bundled")
     assert.include(
-      reason,
+      detail,
       `the QUIC binding cannot be bundled: ${join(root, "dist/server.mjs")} finds no @matrixai/quic-linux-x64`
     )
-    assert.include(reason, 'see "Bundlers" in docs/platforms.md')
+    assert.include(detail, 'see "Bundlers" in docs/platforms.md')
   })
 
   it("is found from a bundle that has the package near it", () => {
@@ -159,10 +159,10 @@ describe("the binding of a platform", () => {
     const root = project(
       installed("@matrixai/quic-linux-x64", bindingWithout("Connection.prototype.streamSend", "retry"), "9.9.9")
     )
-    const { reason, why } = failed(loadIn(root, glibc))
+    const { detail, why } = failed(loadIn(root, glibc))
     assert.deepInclude(why, { _tag: "WrongSurface", missing: ["retry", "Connection.prototype.streamSend"] })
     assert.strictEqual(
-      reason,
+      detail,
       `@matrixai/quic-linux-x64 9.9.9 (${join(root, "node_modules/@matrixai/quic-linux-x64/binding.js")}) is not the QUIC ` +
         "binding that this package works with: it has no retry, Connection.prototype.streamSend"
     )
@@ -171,9 +171,9 @@ describe("the binding of a platform", () => {
   it.each([["module.exports = null"], ["module.exports = 7"], ["module.exports = { Connection: {}, Config: 1 }"]])(
     "is refused when it is something else: %s",
     (code) => {
-      const { reason, why } = failed(loadIn(project(installed("@matrixai/quic-win32-x64", code)), on("win32", "x64")))
+      const { detail, why } = failed(loadIn(project(installed("@matrixai/quic-win32-x64", code)), on("win32", "x64")))
       assert.deepInclude(why, { _tag: "WrongSurface", missing: surface.names })
-      assert.include(reason, `and ${surface.names.length - 5} more of the methods that it needs`)
+      assert.include(detail, `and ${surface.names.length - 5} more of the methods that it needs`)
     }
   )
 
@@ -183,11 +183,11 @@ describe("the binding of a platform", () => {
       [`node_modules/${name}/package.json`]: JSON.stringify({ name, version: "2.0.9", main: "node.napi.node" }),
       [`node_modules/${name}/node.napi.node`]: "no binary at all, but long enough to have the header of one ".repeat(99)
     })
-    const { cause, reason, why } = failed(loadIn(root, glibc))
+    const { cause, detail, why } = failed(loadIn(root, glibc))
     assert.strictEqual(why._tag, "Refused")
-    assert.include(reason, `the system does not load the QUIC binding ${name} 2.0.9`)
-    assert.include(reason, "the file is made for another system or processor, or is damaged (")
-    assert.include(reason, (cause as Error).message.split("\n")[0]!)
+    assert.include(detail, `the system does not load the QUIC binding ${name} 2.0.9`)
+    assert.include(detail, "the file is made for another system or processor, or is damaged (")
+    assert.include(detail, (cause as Error).message.split("\n")[0]!)
   })
 })
 
@@ -229,10 +229,10 @@ describe("QP2P_QUICHE_BINDING", () => {
 
   it("that names nothing fails, even where the package of the platform is installed", () => {
     const root = project(installed("@matrixai/quic-linux-x64", bindingWithout()))
-    const { reason, why } = failed(loadIn(root, glibc, { override: "nowhere/quiche.node" }))
+    const { detail, why } = failed(loadIn(root, glibc, { override: "nowhere/quiche.node" }))
     assert.strictEqual(why._tag, "OverrideMissing")
     assert.strictEqual(
-      reason,
+      detail,
       `QP2P_QUICHE_BINDING is "nowhere/quiche.node": there is no file ${join(root, "nowhere/quiche.node")}, and no such ` +
         "package is installed"
     )
@@ -240,8 +240,8 @@ describe("QP2P_QUICHE_BINDING", () => {
 
   it("is told of when what it names is no binding", () => {
     const root = project({ [own]: "module.exports = {}" })
-    const { reason } = failed(loadIn(root, glibc, { override: own }))
-    assert.include(reason, `${join(root, own)}, named by QP2P_QUICHE_BINDING, is not the QUIC binding`)
+    const { detail } = failed(loadIn(root, glibc, { override: own }))
+    assert.include(detail, `${join(root, own)}, named by QP2P_QUICHE_BINDING, is not the QUIC binding`)
   })
 
   it("is unset when it is empty", () => {
