@@ -9,7 +9,8 @@
  */
 
 /**
- * Brings a code into the range that every transport can carry, 0 to 2^53 - 1: fractions are cut off, `NaN` becomes 0.
+ * Brings a code into the range that every transport can carry, 0 to 2^53 - 1: fractions are cut off, and what
+ * is no number becomes 0.
  *
  * A transport clamps each code that it passes on, in both directions. The native binding of QUIC aborts the process on
  * codes below 0 or above 2^62 - 1, and 2^62 - 1 itself becomes 2^62 as a JavaScript number: a peer's code that is passed

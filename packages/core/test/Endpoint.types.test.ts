@@ -289,7 +289,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 34)
+      assert.strictEqual(made.size, 35)
     })
   )
 

@@ -374,7 +374,7 @@ describe("options", () => {
         }
       }
       const [tag, message] = yield* failureOf(Endpoint.config(untyped(5)))
-      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["EndpointConfigError", true])
+      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["ConfigError", true])
     }).pipe(onNetwork)
   )
 

@@ -200,7 +200,7 @@ describe("a trace", () => {
           "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 opened",
           `10.0.0.2:2 ← 10.0.0.1:1  #1 in1 message of 5 bytes "hello"`,
           "10.0.0.1:1 → 10.0.0.2:2  #1 out1 reset with code 7",
-          "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 failed: the peer stopped the stream with code 7; the stream ended after 3 of the 5 bytes of a message",
+          "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 failed: the peer reset the stream with code 7; the stream ended after 3 of the 5 bytes of a message",
           "10.0.0.1:1 → 10.0.0.2:2  #1 out2 opened",
           `10.0.0.1:1 → 10.0.0.2:2  #1 out2 7 bytes "no qp2p"`,
           "10.0.0.2:2 ← 10.0.0.1:1  #1 in2 opened",
