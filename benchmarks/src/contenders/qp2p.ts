@@ -134,7 +134,7 @@ export const contender: Contender = {
     return {
       connect: async (address) => {
         const connection = await Effect.runPromise(endpoint.connectTo(address))
-        return linkByConnection(connection, () => Effect.runPromise(connection.close))
+        return linkByConnection(connection, () => Effect.runPromise(connection.close()))
       },
       close
     }

@@ -199,21 +199,12 @@ export const layerHost = (
   Layer.effect(Transport, makeHost(host))
 
 /**
- * The transport together with a new network, which the test can use too.
+ * The transport together with a new network, which the test can use too. Endpoints that are to reach each other must share
+ * one value of this layer: each call makes another network.
  *
  * @stability unstable
  * @category layers
  * @since 0.1.0
  */
-export const layerNetworkWith = (
-  options: MemoryNetwork.Options
-): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> => Layer.provideMerge(layer, MemoryNetwork.layerWith(options))
-
-/**
- * The same as `layerNetworkWith` with the default options.
- *
- * @stability unstable
- * @category layers
- * @since 0.1.0
- */
-export const layerNetwork: Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> = layerNetworkWith({})
+export const layerNetwork = (options?: MemoryNetwork.Options): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> =>
+  Layer.provideMerge(layer, MemoryNetwork.layer(options))

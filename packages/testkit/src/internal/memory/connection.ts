@@ -1,6 +1,7 @@
 /** Connections of the memory transport, and their streams. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
 import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
 import type {
   BackingConnection,
@@ -57,7 +58,7 @@ const closeLargest = (port: MemoryPort) => {
   for (const connection of port.connections) {
     if (connection.unread > (largest?.unread ?? 0)) largest = connection
   }
-  largest?.close(3, "the application does not keep up")
+  largest?.close(ErrorCode.overloaded, "the application does not keep up")
 }
 
 /** One end of a connection, half-open until `establish`. */
