@@ -54,7 +54,7 @@ const program = Effect.gen(function* () {
   return happened
 })
 
-const network = Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)
+const network = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
 
 const exit = await Effect.runPromiseExit(Effect.scoped(Effect.provide(program, network)))
 const report: Report = {
