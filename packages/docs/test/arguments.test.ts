@@ -192,7 +192,6 @@ const core: Omit<Modules<typeof Core>, Records> = {
     isRecord: silent(any),
     list: silent(any),
     number: silent(any),
-    ofBind: silent(any, any),
     ofFields: silent(text, any, record),
     ofOptions: silent(any, record, text),
     ofRecord: silent(text, any, record),
@@ -222,7 +221,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   SendError: errors,
   SendStream: {},
   StreamError: errors,
-  Transport: {},
+  Transport: { problemOfBind: silent(any, any) },
   WireMessage: {
     checkPayload: call(
       payload,

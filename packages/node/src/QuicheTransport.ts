@@ -19,7 +19,6 @@ import {
   type Fields,
   func,
   integer,
-  ofBind,
   ofFields,
   ofRecord,
   ofValue,
@@ -41,6 +40,7 @@ import {
   type BackingSocket,
   type BindOptions,
   type NetworkInterface,
+  problemOfBind,
   type SocketEvents,
   Transport
 } from "@qp2p/core/Transport"
@@ -77,7 +77,7 @@ export const make = (options: Options = {}): Transport["Service"] =>
   Transport.of({
     bind: (bind, events) =>
       unless(
-        () => ofBind(bind, events),
+        () => problemOfBind(bind, events),
         () => open(bind, events, options)
       ),
     interfaces: typeof options?.interfaces === "function" ? options.interfaces : interfaces

@@ -19,8 +19,8 @@ import {
   TransportError
 } from "@qp2p/core/ConnectionError"
 import { BindError } from "@qp2p/core/EndpointError"
-import { ofBind, untyped } from "@qp2p/core/InvalidArgument"
-import { type BackingSocket, Transport } from "@qp2p/core/Transport"
+import { untyped } from "@qp2p/core/InvalidArgument"
+import { problemOfBind, type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
@@ -77,7 +77,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
   Transport.of({
     interfaces: interfacesOf(host),
     bind: Effect.fnUntraced(function* (options, events) {
-      const wrong = ofBind(options, events)
+      const wrong = problemOfBind(options, events)
       if (wrong !== undefined) return yield* untyped(wrong)
       const unfit = unbindable(options.localAddress)
       if (unfit !== undefined) {
