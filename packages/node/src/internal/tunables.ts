@@ -1,15 +1,10 @@
 /**
- * Every number of the QUIC driver that is not an `EndpointConfig` field, in one place.
+ * The numbers that tune the QUIC driver and are not fields of `EndpointConfig`. Constants that the RFCs or the wire fix are
+ * in the files that use them.
  */
 
-/** ALPN identifier (RFC 7301). BoringSSL insists on one; qp2p's own Rust crate sends none. */
-export const alpn = "qp2p/1"
-
-/** Sent as SNI. Peers are addresses, not names, so it only has to be the same everywhere. */
-export const serverName = "qp2p"
-
-/** Length of the connection ids that we issue, in bytes: the largest that RFC 9000, section 17.2, allows. */
-export const connectionIdLength = 20
+/** The largest UDP payload to try over a network, in bytes: what Ethernet carries with IPv6. */
+export const networkPayload = 1_452
 
 /**
  * Connection ids that a peer may have of one connection at once, as far as its own `active_connection_id_limit` goes (RFC
@@ -17,19 +12,6 @@ export const connectionIdLength = 20
  */
 export const maxConnectionIds = 8
 export const connectionIdInterval = 1_000
-
-/** Bytes a client's first datagram must have (RFC 9000, section 14.1). */
-export const minInitialLength = 1_200
-
-/** Largest UDP payload that we accept. */
-export const maxReceivePayload = 65_527
-
-/**
- * Largest UDP payloads that we try to send, in bytes: over a network, what Ethernet carries over IPv6; within a machine,
- * what the binding can make.
- */
-export const networkPayload = 1_452
-export const loopbackPayload = 16_383
 
 /**
  * Streams of each kind that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit
@@ -49,13 +31,6 @@ export const maxStreamWindow = 4 << 20
 
 /** The same for the receiving halves of streams that this side opens. */
 export const initialLocalStreamWindow = 256 << 10
-
-/**
- * Flow control of whole connections is left to that of their streams. The binding's starts with a window of 48 KiB
- * whatever it is told, and gives window back only while less than half of it is unread: one stream that nobody reads, or
- * that was reset unread, would stop all others. It also repeats no MAX_DATA frame that is lost.
- */
-export const connectionCredit = 2 ** 50
 
 /**
  * Unidirectional streams of a priority with more than `sendQuantum` to write that send at once, and their bytes in all. A
@@ -213,24 +188,24 @@ export const mostSilence = 2_000
  */
 export const firstReminder = 1_000
 
-/** The least time between two signs of life that are asked for, in milliseconds. */
-export const lifeSignInterval = 50
+/** The least time between two probes that an owner asks for, in milliseconds. */
+export const livenessProbeInterval = 50
 
 /** Looks at a connection that are at most between two collections of garbage that are brought on for it. */
 export const longestCollectionPause = 64
 
-/** How long a connection is there before its peer's idle timeout is asked for, in milliseconds. */
-export const firstLook = 50
+/** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
+export const freshFor = 50
 
-/** How long a connection in doubt may take to show a sign of life, in milliseconds. */
-export const lifeSign = 3_000
+/** How long a peer may take to answer a liveness probe, in milliseconds. */
+export const livenessProbeTimeout = 3_000
 
-/** Connections that are over and may be kept for late packets, however few there may be that are not. */
-export const drainingAlways = 64
+/** How many closing and draining connections are kept for late packets, even where fewer open connections are allowed. */
+export const minEndedKept = 64
 
-/** How long late packets are answered with the close frame at least, in milliseconds. */
-export const minDraining = 1_000
+/** How long a connection stays in the closing state at least, in milliseconds: late packets get the close frame again. */
+export const minClosingPeriod = 1_000
 
-/** How often, in milliseconds, and how many times a socket that closes looks whether its peers have been told. */
-export const farewellTick = 2
-export const farewellTicks = 125
+/** How often, in milliseconds, and how many times a socket that shuts down checks whether its peers have been told. */
+export const shutdownCheckInterval = 2
+export const shutdownChecks = 125

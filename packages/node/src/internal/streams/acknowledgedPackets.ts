@@ -7,10 +7,8 @@
  * `AckInference` has to find out.
  */
 import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
-import { connectionIdLength } from "../tunables.ts"
-
-/** The largest datagram that every path carries, in bytes (RFC 9000, section 14). */
-export const minDatagramSize = 1_200
+import { connectionIdLength } from "../packets/connectionId.ts"
+import { minDatagramSize } from "../packets/datagramSize.ts"
 
 /** The length of a packet's authentication tag, in bytes (RFC 9001, section 5.3). */
 const tagLength = 16

@@ -18,7 +18,6 @@ import {
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
-import type { Connection } from "../../../src/internal/connection/connection.ts"
 import { dialError, refuseDial } from "../../../src/internal/socket/dialErrors.ts"
 
 const address = NetAddress.inetAddressFromStringUnsafe
@@ -30,18 +29,14 @@ describe("the error of a dial that failed", () => {
       readonly timedOut?: boolean
       readonly otherVersion?: boolean
       readonly refusal?: string
-      readonly heard?: number
+      readonly heard?: boolean
     }
     const dialled = (close: Close, of: Of = {}) =>
       dialError(
         address("127.0.0.1:1"),
         peer,
-        {
-          handshakeTimedOut: of.timedOut ?? false,
-          versionMismatch: of.otherVersion ?? false,
-          refusal: of.refusal,
-          heard: () => of.heard ?? 0
-        } as Connection,
+        { timedOut: of.timedOut ?? false, versionMismatch: of.otherVersion ?? false, refusal: of.refusal },
+        of.heard ?? false,
         close
       )
     const closes: ReadonlyArray<Close> = [
@@ -73,7 +68,7 @@ describe("the error of a dial that failed", () => {
       new DatagramRefused({ peer, systemCode: refusal, detail: "there is no route to the host" })
     )
     assert.deepStrictEqual(
-      dialled(new LocallyClosed(), { timedOut: true, refusal, heard: 1 }),
+      dialled(new LocallyClosed(), { timedOut: true, refusal, heard: true }),
       new ConnectionTimedOut({ peer })
     )
     assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true, refusal }), new VersionMismatch({ peer }))

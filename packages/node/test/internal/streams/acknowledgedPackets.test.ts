@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { AcknowledgedPackets, minDatagramSize } from "../../../src/internal/streams/acknowledgedPackets.ts"
-import { connectionIdLength } from "../../../src/internal/tunables.ts"
+import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
+import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 /** As it lies in its buffer when the binding has taken it: header, packet number, frames, and the tag. */
 const packet = (frames: ReadonlyArray<number>, numberLength = 1): Uint8Array => {
