@@ -46,7 +46,7 @@ export const loadFailure = (why: Why): LoadFailure => {
   return { why, detail, cause: "cause" in why ? why.cause : new Error(detail) }
 }
 
-const guide = (section: string) => `see "${section}" in docs/platforms.md`
+const guide = (section: string) => `see "${section}" in docs/platforms.md of @qp2p/node`
 
 const detailOf = (why: Why): string => {
   switch (why._tag) {

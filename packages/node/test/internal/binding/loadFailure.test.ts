@@ -116,7 +116,7 @@ it.each([
 it("anything else is told as the system says it, with where to read on", () => {
   assert.include(
     refusal(mac, "code signature invalid").detail,
-    ': code signature invalid; see "When the binding does not load" in docs/platforms.md'
+    ': code signature invalid; see "When the binding does not load" in docs/platforms.md of @qp2p/node'
   )
 })
 

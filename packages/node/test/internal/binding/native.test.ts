@@ -113,7 +113,7 @@ describe("the binding of a platform", () => {
     assert.strictEqual(
       detail,
       `no published binary of the QUIC binding fits ${platform}-${arch}: ${text}; build one and name its file in ` +
-        'QP2P_QUICHE_BINDING; see "Build the binding" in docs/platforms.md'
+        'QP2P_QUICHE_BINDING; see "Build the binding" in docs/platforms.md of @qp2p/node'
     )
   })
 
@@ -147,7 +147,7 @@ describe("the binding of a platform", () => {
       detail,
       `the QUIC binding cannot be bundled: ${join(root, "dist/server.mjs")} finds no @matrixai/quic-linux-x64`
     )
-    assert.include(detail, 'see "Bundlers" in docs/platforms.md')
+    assert.include(detail, 'see "Bundlers" in docs/platforms.md of @qp2p/node')
   })
 
   it("is found from a bundle that has the package near it", () => {
