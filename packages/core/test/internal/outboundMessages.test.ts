@@ -6,8 +6,8 @@ import type { StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 import { connection, payload } from "../support/outbound.ts"
 
-const setup = (whole = true, isInCompany = false) => {
-  const { backing, streams } = connection(whole, isInCompany)
+const setup = (whole = true, preferredBatchBytes?: number) => {
+  const { backing, streams } = connection(whole, preferredBatchBytes)
   const messages = new OutboundMessages(backing)
   /** What became of each message, by its first byte: the failure, and whether it may be another's. */
   const results: Array<readonly [first: number, failure: StreamFailure | undefined, collateral: boolean]> = []
@@ -113,14 +113,22 @@ describe("messages that wait for their turn", () => {
     assert.deepStrictEqual(lengths(20).slice(10), [16, 4])
   })
 
-  it("fill streams of 64 KiB at once when other connections keep both ends busy", () => {
-    const { send, streams } = setup(true, true)
-    const each = (16 << 10) - WireMessage.headerLength
-    for (let i = 0; i < 4; i++) send(i, { length: each })
-    assert.strictEqual(streams.length, 1)
-    send(4)
-    assert.strictEqual(streams.length, 2)
-  })
+  it.each([
+    [8 << 10, 2],
+    [32 << 10, 8],
+    [64 << 10, 16],
+    [1 << 20, 16]
+  ])(
+    "fill streams of the %i bytes that the transport prefers: %i messages of 4 KiB, 64 KiB at most",
+    (bytes, count) => {
+      const { send, streams } = setup(true, bytes)
+      const each = (4 << 10) - WireMessage.headerLength
+      for (let i = 0; i < count; i++) send(i, { length: each })
+      assert.strictEqual(streams.length, 1)
+      send(count)
+      assert.strictEqual(streams.length, 2)
+    }
+  )
 
   it("make room for others when they are given up", () => {
     const { send, streams } = setup()
