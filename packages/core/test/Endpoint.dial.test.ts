@@ -225,7 +225,7 @@ describe("retries", () => {
     )
   }
 
-  it.effect("follow the schedule that is provided, and it is told the retry duration", () =>
+  it.effect("follow the schedule that is provided, which is given the retry duration", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         yield* refuse("10.0.0.9:9")
@@ -258,7 +258,7 @@ describe("retries", () => {
 })
 
 describe("connectToAny", () => {
-  it.effect("takes the first to answer and gives the other dials up", () =>
+  it.effect("takes the first connection and gives the other dials up", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         yield* setLatency("50 millis")
@@ -278,7 +278,7 @@ describe("connectToAny", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("leaves one connection when all answer at the same moment", () =>
+  it.effect("leaves one connection when all dials succeed at the same moment", () =>
     Effect.gen(function* () {
       yield* setLatency("50 millis")
       const one = yield* endpoint("10.0.0.1:1")
@@ -331,7 +331,7 @@ describe("connectToAny", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("fails at once when there is nobody to reach", () =>
+  it.effect("fails at once for an empty list of peers", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const error = yield* Effect.flip(one.connectToAny([]))

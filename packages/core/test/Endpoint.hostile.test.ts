@@ -95,7 +95,7 @@ describe("a peer that does not keep to the protocol", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("is not answered to answers, nor to questions on a stream that goes one way", () =>
+  it.effect("gets no response to a response, nor to a request on a unidirectional stream", () =>
     Effect.gen(function* () {
       const { connection } = yield* attacked
       const unasked = [

@@ -25,7 +25,7 @@ import { raw } from "../../core/test/support/rawStreams.ts"
 import { until } from "./support/quic.ts"
 
 describe("a client as a layer", () => {
-  it.effect("sends and is answered, and nobody can dial it", () =>
+  it.effect("sends and gets replies, and cannot be dialled", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1", { retryDuration: 0, handshakeTimeout: 1 })
       const client = Endpoint.layerClient({ localAddress: "10.0.0.9:9" })
@@ -66,7 +66,7 @@ describe("a peer whose streams make no sense", () => {
   )
 })
 
-describe("a connection that ends before whoever dialled it had a turn", () => {
+describe("a connection that ends before its dialler had a turn", () => {
   it.effect("is handed over as one that has ended, and is not kept", () =>
     Effect.gen(function* () {
       const transport = Transport.of({
@@ -132,7 +132,7 @@ const asking = Effect.fnUntraced(function* (
 
 const hello: WireMessage.WireMessage = { _tag: "UserMessage", payload: bytes("hello") }
 
-describe("a reply that the application lets go of", () => {
+describe("a reply that the application abandons", () => {
   const test = Effect.fnUntraced(function* (one: Endpoint.Endpoint["Service"], local: string) {
     const { ends } = yield* asking(one, local, hello)
     yield* Effect.map(one.nextMessage, ({ reply }) => assert.isTrue(Option.isSome(reply)))
@@ -151,7 +151,7 @@ describe("a reply that the application lets go of", () => {
     Effect.flatMap(live.endpoint(), (one) => test(one, "127.0.0.1:0")).pipe(live.onLoopback)
   )
 
-  it.live("is not let go of by whoever still has one of its effects", () =>
+  it.live("is not abandoned while one of its effects is referenced", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const { came, ends } = yield* asking(one, "10.0.0.6:6", hello)
@@ -167,7 +167,7 @@ describe("a reply that the application lets go of", () => {
   )
 })
 
-describe("a stream that was opened here and is let go of", () => {
+describe("an opened stream that the application abandons", () => {
   /** A connection, and the endpoint that it leads to. */
   const opened = Effect.gen(function* () {
     const one = yield* live.endpoint()
@@ -215,7 +215,7 @@ describe("a stream that was opened here and is let go of", () => {
     }).pipe(onNetwork)
   )
 
-  it.live("has its answer read and dropped: who answers at length is not held back for ever, over QUIC", () =>
+  it.live("has the peer's half read and dropped: a long one does not wait for ever, over QUIC", () =>
     Effect.gen(function* () {
       const { one, peer, two } = yield* opened
       yield* Effect.gen(function* () {
@@ -236,7 +236,7 @@ describe("a stream that was opened here and is let go of", () => {
     }).pipe(live.onLoopback)
   )
 
-  it.live("is not let go of by whoever waits for its answer", () =>
+  it.live("is not abandoned while the peer's half is awaited", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const two = yield* endpoint("10.0.0.2:2")
@@ -262,7 +262,7 @@ describe("a stream that was opened here and is let go of", () => {
 describe("a question to the endpoint itself", () => {
   const question: WireMessage.WireMessage = { _tag: "EndpointVerificationReq", address: address("10.0.0.6:7") }
 
-  it.effect("is answered, however long that takes: nobody else ends its stream", () =>
+  it.effect("is answered, however long that takes: no other part ends its stream", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1", { rpcTimeout: "10 seconds" })
       yield* blackhole("10.0.0.6:7")
@@ -276,7 +276,7 @@ describe("a question to the endpoint itself", () => {
     }).pipe(onNetwork)
   )
 
-  it.live("that is none, or that nobody can answer, does not keep its stream open", () =>
+  it.live("that is malformed, or has no response, does not keep its stream open", () =>
     Effect.gen(function* () {
       const broken = Layer.effect(
         Bootstrap.Bootstrap,
