@@ -210,24 +210,26 @@ describe("the endpoint's own address among the contacts", () => {
     })
   )
 
-  it.effect("is recognised by an echo that comes from the address that it names, and the other contacts are asked", () =>
-    Effect.gen(function* () {
-      // Bound to every address, it does not know which ones are its own.
-      const { asked, node, reached } = yield* nodeWith({
-        localAddress: "0.0.0.0:1001",
-        winner: (contacts) => contacts[0]!
+  it.effect(
+    "is recognised by an echo that comes from the address that it names, and the other contacts are asked",
+    () =>
+      Effect.gen(function* () {
+        // Bound to every address, it does not know which ones are its own.
+        const { asked, node, reached } = yield* nodeWith({
+          localAddress: "0.0.0.0:1001",
+          winner: (contacts) => contacts[0]!
+        })
+        const outcome = yield* run(node, [seen, contact, seen])
+        assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
+        assert.deepStrictEqual(
+          asked.map(({ _tag }) => _tag),
+          ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
+        )
+        assert.deepStrictEqual(outcome.contact, Option.some(contact))
+        const alone = yield* run(node, [seen])
+        assert.isTrue(Option.isNone(alone.contact))
+        assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
       })
-      const outcome = yield* run(node, [seen, contact, seen])
-      assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
-      assert.deepStrictEqual(
-        asked.map(({ _tag }) => _tag),
-        ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
-      )
-      assert.deepStrictEqual(outcome.contact, Option.some(contact))
-      const alone = yield* run(node, [seen])
-      assert.isTrue(Option.isNone(alone.contact))
-      assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
-    })
   )
 })
 
