@@ -251,7 +251,7 @@ describe("the result of a message", () => {
     assert.isTrue(streams.at(-1)!.waits)
   })
 
-  it("of a stream that failed otherwise is nobody's fault, and others share a stream as before", () => {
+  it("of a stream that failed otherwise is no fault of a message, and others share a stream as before", () => {
     const { results, send, streams } = setup()
     send(1)
     send(2)
@@ -284,7 +284,7 @@ describe("a message that is given up", () => {
     assert.deepStrictEqual(streams[0]!.resets, [])
   })
 
-  it("after its turn is sent, and nobody is told", () => {
+  it("after its turn is sent, and no result is reported", () => {
     const { results, send, streams } = setup()
     const sent = [1, 2].map((first) => send(first))
     streams[0]!.turn()
@@ -373,7 +373,7 @@ describe("messages that weigh more than their stream may carry", () => {
     assert.deepStrictEqual(streams[0]!.resets, [])
   })
 
-  it("are told apart when the peer refuses a stream", () => {
+  it("are distinguished when the peer refuses a stream", () => {
     const { results, send, streams } = setup()
     for (let i = 0; i < 3; i++) send(i)
     streams[0]!.turn(1)
