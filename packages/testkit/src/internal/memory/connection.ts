@@ -147,23 +147,14 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   }
 
   private makeLiveness(): Liveness {
-    const connection = this
     const { handshakeTimeout, idleTimeout } = this.port.options
     return new Liveness(
       {
         timeline: this.timeline,
-        get isEstablished() {
-          return connection.events !== undefined
-        },
-        get isClosed() {
-          return connection.closed !== undefined
-        },
-        get isAwaited() {
-          return connection.sending.isAwaited || connection.receiving.isAwaited
-        },
-        get roundTrip() {
-          return connection.roundTrip
-        },
+        isEstablished: () => this.events !== undefined,
+        isClosed: () => this.closed !== undefined,
+        isAwaited: () => this.sending.isAwaited || this.receiving.isAwaited,
+        roundTrip: () => this.roundTrip,
         ping: () => this.send(0, (peer) => peer.send(0, () => {})),
         onUnresponsive: () => this.events?.onUnresponsive?.(),
         finish: (close) => this.finish(close)

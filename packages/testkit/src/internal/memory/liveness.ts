@@ -24,16 +24,16 @@ const unanswered = new IdleTimedOut()
 /** What liveness needs of its connection. */
 export interface LivenessHost {
   readonly timeline: Timeline
-  readonly isEstablished: boolean
-  readonly isClosed: boolean
+  readonly isEstablished: () => boolean
+  readonly isClosed: () => boolean
   /** Whether an answer is due: something is to be sent or acknowledged, or an answer has yet to arrive. */
-  readonly isAwaited: boolean
+  readonly isAwaited: () => boolean
   /** The round trip time in milliseconds. */
-  readonly roundTrip: number
+  readonly roundTrip: () => number
   /** Sends a packet that the peer answers at once. */
-  ping(): void
-  onUnresponsive(): void
-  finish(close: Close): void
+  readonly ping: () => void
+  readonly onUnresponsive: () => void
+  readonly finish: (close: Close) => void
 }
 
 export class Liveness {
@@ -99,7 +99,7 @@ export class Liveness {
   }
 
   get isUnresponsive() {
-    const is = this.suspectedAfter === this.packetsReceived && !this.host.isClosed && this.host.isAwaited
+    const is = this.suspectedAfter === this.packetsReceived && !this.host.isClosed() && this.host.isAwaited()
     // When the peer responds again, its next silence is reported again.
     if (!is) this.reported = false
     return is
@@ -115,7 +115,7 @@ export class Liveness {
   }
 
   private get longestSilence() {
-    return Math.max(leastSilence, silentRoundTrips * this.host.roundTrip)
+    return Math.max(leastSilence, silentRoundTrips * this.host.roundTrip())
   }
 
   private watch(delay: number) {
@@ -137,7 +137,7 @@ export class Liveness {
   }
 
   private probe() {
-    if (this.host.isAwaited) this.expectAnswer()
+    if (this.host.isAwaited()) this.expectAnswer()
     this.host.ping()
   }
 
@@ -154,9 +154,9 @@ export class Liveness {
     const { host } = this
     const now = host.timeline.now()
     const deadline = this.heardAt + this.timeout
-    if (now >= deadline) return host.finish(host.isEstablished ? new IdleTimedOut() : unanswered)
+    if (now >= deadline) return host.finish(host.isEstablished() ? new IdleTimedOut() : unanswered)
     let ping = this.pingAfter(this.heardAt)
-    if (!host.isEstablished) ping = deadline
+    if (!host.isEstablished()) ping = deadline
     else if (now >= ping) {
       ping = this.pingAfter(now)
       this.probe()
