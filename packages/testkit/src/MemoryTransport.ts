@@ -9,69 +9,27 @@
  * @stability unstable
  * @since 0.1.0
  */
-import { unbindable, undiallable } from "@qp2p/core/Address"
-import { LocallyClosed, TransportClosed } from "@qp2p/core/Close"
-import {
-  type ConnectionError,
-  EndpointStopped,
-  InvalidAddress,
-  TooManyConnections,
-  TransportError
-} from "@qp2p/core/ConnectionError"
+import { unbindable } from "@qp2p/core/Address"
+import { LocallyClosed } from "@qp2p/core/Close"
+import { EndpointStopped } from "@qp2p/core/ConnectionError"
 import { BindError } from "@qp2p/core/EndpointError"
 import { untyped } from "@qp2p/core/InvalidArgument"
 import { problemOfBind, type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
-import * as NetAddress from "effect/net/NetAddress"
+import type * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { Host } from "./Gateway.ts"
-import { MemoryConnection } from "./internal/memory/connection.ts"
-import { Link } from "./internal/memory/link.ts"
-import type { MemoryPort, MemoryWire } from "./internal/memory/port.ts"
+import * as dialling from "./internal/memory/dialling.ts"
+import type { MemoryPort } from "./internal/memory/port.ts"
+import type { MemoryWire } from "./internal/memory/wire.ts"
 import { anyHost, hostOf, interfacesOf, type NetworkHost, vacancy } from "./internal/network/host.ts"
-import { type Place, placeOf } from "./internal/network/place.ts"
-import type { Realm } from "./internal/network/realm.ts"
 import * as MemoryNetwork from "./MemoryNetwork.ts"
-
-const ignore = () => {}
-
-const connectionRefused = 2
 
 const refusals = {
   AddressInUse: "the address is in use",
   AddressNotAvailable: "the address is not one of this machine"
 } as const
-
-/** Tells `dialler`, whose dial arrived in `realm`, that it is refused. */
-const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place) => {
-  const { remoteAddress: peer, link } = dialler
-  const error = new TransportError({ peer, code: connectionRefused, detail: "connection refused" })
-  const back = new Link(wire, { place: link.to, home: link.to, realm }, source, () => true, ignore)
-  back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, detail: "" }), error))
-  back.close()
-}
-
-/** Why `peer` cannot be dialled from `port`; undefined when it can. */
-const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
-  const input = NetAddress.formatInet(peer)
-  const detail = undiallable(peer)
-  if (detail !== undefined) return new InvalidAddress({ input, detail })
-  if (peer._tag !== port.place.address._tag) {
-    return new InvalidAddress({ input, detail: "its family is not the socket's" })
-  }
-  const { maxConnections } = port.options
-  return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
-}
-
-/** Whether a socket's limits leave no room for another connection with this host. */
-const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
-  if (unread > options.unreadBuffer / 2) return true
-  let fromThere = 0
-  for (const { remoteAddress } of connections) if (Equal.equals(remoteAddress.address, remote)) fromThere++
-  return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
-}
 
 const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] =>
   Transport.of({
@@ -94,45 +52,17 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
         home: place,
         realm: host.realm,
         options,
+        onConnection: (connection) => events.onConnection(connection),
         connections: new Set(),
-        unread: 0,
-        knock: (dialler, source, answered) => {
-          if (!options.accept) return
-          if (isFull(port, source.address.address)) return refuse(wire, dialler, port.realm, source)
-          const connection = new MemoryConnection(wire, port, source, dialler.seniority, undefined)
-          connection.peer = dialler
-          dialler.peer = connection
-          connection.send(0, () => {
-            dialler.send(0, () => connection.establish(events.onConnection(connection)))
-            answered()
-          })
-        }
+        unread: 0
       }
       host.realm.add(port)
       let bound = true
 
-      const dial: BackingSocket["dial"] = (peer, { onConnected, onFailed }) => {
-        const error = bound ? refusal(port, peer) : new EndpointStopped()
-        if (error !== undefined) return wire.timeline.schedule(0, () => onFailed(error))
-        let pending = true
-        const connection = new MemoryConnection(wire, port, placeOf(peer), wire.nextSeniority(), (failure) => {
-          if (pending) onFailed(failure)
-          pending = false
-        })
-        connection.link.send(0, (target, source) => {
-          if (wire.conditions.isRefused(connection.link.to)) {
-            return refuse(wire, connection, target?.realm ?? wire.internet, source)
-          }
-          target?.knock(connection, source, () => {
-            pending = false
-            connection.establish(onConnected(connection))
-          })
-        })
-        return () => {
-          if (!pending) return
-          pending = false
-          connection.close(0, "")
-        }
+      const dial: BackingSocket["dial"] = (peer, dialEvents) => {
+        const error = bound ? dialling.refusal(port, peer) : new EndpointStopped()
+        if (error !== undefined) return wire.timeline.schedule(0, () => dialEvents.onFailed(error))
+        return dialling.dial(wire, port, peer, dialEvents)
       }
 
       yield* Effect.addFinalizer(() =>

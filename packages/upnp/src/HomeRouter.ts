@@ -5,17 +5,15 @@
  * @since 0.1.0
  */
 import * as PortMapper from "@qp2p/core/PortMapper"
-import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as NetAddress from "effect/net/NetAddress"
-import type * as Option from "effect/Option"
-import type * as Result from "effect/Result"
 import * as diagnosis from "./internal/diagnosis.ts"
-import { homeRouter, refusedOptions } from "./internal/given.ts"
-import type { Reach } from "./internal/reach.ts"
+import type { Diagnosis } from "./internal/report.ts"
+import { homeRouter, refusedOptions } from "./internal/checks.ts"
 import * as NatPmp from "./NatPmp.ts"
 import * as NatUpnp from "./NatUpnp.ts"
+
+export type { Diagnosis, ExternalAddress, ProtocolReport } from "./internal/report.ts"
 
 export {
   /**
@@ -75,52 +73,6 @@ export const layer = (options?: Options): Layer.Layer<PortMapper.PortMapper> => 
     "PCP and NAT-PMP": NatPmp.layer(options?.natPmp),
     UPnP: NatUpnp.layer(options?.natUpnp)
   })
-}
-
-/**
- * The result of asking the router in one protocol.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface ProtocolReport {
-  /** The protocol that was tried. */
-  readonly protocol: "PCP" | "NAT-PMP" | "UPnP"
-  /** The host and port of the gateway that answered; none when no gateway answered. */
-  readonly by: Option.Option<string>
-  /** The type of the service that maps ports. Only UPnP has one. */
-  readonly version: Option.Option<string>
-  /** The external address, or the reason why the protocol does not work. */
-  readonly outcome: Result.Result<ExternalAddress, PortMapperError>
-}
-
-/**
- * The gateway's external address, and where it can be reached from.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface ExternalAddress {
-  /** The address of the gateway's external interface, as the gateway reports it. */
-  readonly external: NetAddress.Ipv4Address
-  /** Where `external` can be reached from. */
-  readonly reach: Reach
-}
-
-/**
- * The result of `diagnose`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Diagnosis {
-  /** The gateway of the default route, or the one that the options name; none when there is no default route. */
-  readonly gateway: Option.Option<NetAddress.Ipv4Address>
-  /** One report for each protocol: PCP, NAT-PMP, UPnP. */
-  readonly protocols: ReadonlyArray<ProtocolReport>
 }
 
 /**

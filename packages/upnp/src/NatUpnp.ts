@@ -5,31 +5,11 @@
  * @since 0.1.0
  */
 import { PortMapper } from "@qp2p/core/PortMapper"
-import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import * as mapper from "./internal/upnp/mapper.ts"
+import type { Options } from "./internal/upnp/options.ts"
 
-/**
- * How to find the gateway, and how to ask it.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Options {
-  /** How long the multicast search may take: more than 0, 3 s by default. */
-  readonly searchTimeout?: Duration.Input | undefined
-  /** How long each HTTP request may take, its answer included: more than 0, 1.5 s by default. */
-  readonly requestTimeout?: Duration.Input | undefined
-  /** The text that the router shows beside the mapping; `"qp2p"` by default. Any text is allowed: it is escaped. */
-  readonly description?: string | undefined
-  /**
-   * What to do when the external port belongs to another host. `"nextPort"`, the default, tries up to eight further
-   * ports, counting up and continuing with 1024 after 65535. `"fail"` tries no other port. Both fail with
-   * `MappingConflict` when no port was free.
-   */
-  readonly onConflict?: "nextPort" | "fail" | undefined
-}
+export type { Options } from "./internal/upnp/options.ts"
 
 /**
  * A `PortMapper` for IPv4 gateways that speak UPnP (WANIPConnection and WANPPPConnection of any version).

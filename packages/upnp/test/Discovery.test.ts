@@ -9,6 +9,7 @@ import { once } from "node:events"
 import os from "node:os"
 import * as client from "../src/internal/upnp/client.ts"
 import * as search from "../src/internal/upnp/search.ts"
+import type { Found } from "../src/internal/upnp/ssdp.ts"
 import { settle } from "./natUpnpMapper.ts"
 
 interface Sockets {
@@ -77,7 +78,7 @@ const reply = (target: string, location: string): string =>
   `HTTP/1.1 200 OK\r\nST: ${target}\r\nLOCATION: ${location}\r\n\r\n`
 
 /** The search as it is, sent to the responder instead of the multicast group. */
-const searchAt = <A, E>(port: number, use: (found: Stream.Stream<search.Found>) => Effect.Effect<A, E>) =>
+const searchAt = <A, E>(port: number, use: (found: Stream.Stream<Found>) => Effect.Effect<A, E>) =>
   client.withClient((natUpnp) => {
     natUpnp.ssdp.multicast = "127.0.0.1"
     natUpnp.ssdp.port = port

@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/testing/TestClock"
-import { type Grant, type Holding, Lease, leaseOf, retrySchedule } from "../src/internal/lease.ts"
+import { type Grant, type Renewable, Lease, leaseOf, retrySchedule } from "../src/internal/lease.ts"
 import { almostOne, chance, inWords, longestWaits, recordingLogger, recordStatus } from "./support.ts"
 
 const address = (text: string) => NetAddress.inetAddressFromStringUnsafe(text) as NetAddress.InetAddressV4
@@ -30,9 +30,9 @@ const isGrant = (answer: Grant | PortMapperError): answer is Grant => "internal"
 const refused = new MappingNotAuthorized({ gateway: "router" })
 
 /** A gateway that answers as it is told, first to last; the last answer stays. */
-class FakeHolding implements Holding {
+class FakeRenewable implements Renewable {
   readonly internalPort = 4433
-  readonly asked = Duration.seconds(120)
+  readonly requestedLease = Duration.seconds(120)
   readonly gateway = "router"
   /** When it was asked, in ms. */
   readonly times: Array<number> = []
@@ -58,9 +58,9 @@ class FakeHolding implements Holding {
 }
 
 const keep = (...answers: Array<Answer>) => {
-  const holding = new FakeHolding(...answers)
-  const lease = new Lease(holding)
-  return Effect.map(longestWaits(lease.keep()), (mapping) => ({ holding, lease, mapping }))
+  const renewable = new FakeRenewable(...answers)
+  const lease = new Lease(renewable)
+  return Effect.map(longestWaits(lease.keep()), (mapping) => ({ renewable, lease, mapping }))
 }
 
 const statusOf = (mapping: Mapping) => Effect.map(SubscriptionRef.get(mapping.status), inWords)
@@ -71,19 +71,19 @@ describe("A lease", () => {
     { name: "what was asked for, if it is granted for ever", lease: Duration.infinity, at: [0, 60_000, 120_000] }
   ])("is renewed when half of $name has passed", ({ at, lease }) =>
     Effect.gen(function* () {
-      const { holding } = yield* keep(grant({ lease }))
+      const { renewable } = yield* keep(grant({ lease }))
       yield* TestClock.adjust(at[2]! - 1)
-      assert.deepStrictEqual(holding.times, at.slice(0, 2))
+      assert.deepStrictEqual(renewable.times, at.slice(0, 2))
       yield* TestClock.adjust(1)
-      assert.deepStrictEqual(holding.times, at)
+      assert.deepStrictEqual(renewable.times, at)
     })
   )
 
   it.effect("follows what was granted last", () =>
     Effect.gen(function* () {
-      const { holding } = yield* keep(grant(), grant({ lease: Duration.seconds(10) }))
+      const { renewable } = yield* keep(grant(), grant({ lease: Duration.seconds(10) }))
       yield* TestClock.adjust("70 seconds")
-      assert.deepStrictEqual(holding.times, [0, 60_000, 65_000, 70_000])
+      assert.deepStrictEqual(renewable.times, [0, 60_000, 65_000, 70_000])
     })
   )
 
@@ -110,10 +110,10 @@ describe("A lease", () => {
   it.effect("says and logs each renewal that failed, and is tried again while it runs", () => {
     const { layer, lines } = recordingLogger()
     return Effect.gen(function* () {
-      const { holding, mapping } = yield* keep(grant(), refused, new GatewayNotFound(), grant())
+      const { renewable, mapping } = yield* keep(grant(), refused, new GatewayNotFound(), grant())
       const { seen } = yield* recordStatus(mapping)
       yield* TestClock.adjust("100 seconds")
-      assert.deepStrictEqual(holding.times, [0, 60_000, 63_750, 71_250])
+      assert.deepStrictEqual(renewable.times, [0, 60_000, 63_750, 71_250])
       assert.deepStrictEqual(seen, [
         "Mapped 9.8.7.6:4433",
         "Renewing 9.8.7.6:4433",
@@ -129,21 +129,21 @@ describe("A lease", () => {
 
   it.effect("is lost when it has run out, once, and stays so until it is granted again", () =>
     Effect.gen(function* () {
-      const { holding, mapping } = yield* keep(grant(), refused)
+      const { renewable, mapping } = yield* keep(grant(), refused)
       const { seen } = yield* recordStatus(mapping)
       yield* TestClock.adjust("119999 millis")
       assert.strictEqual(yield* statusOf(mapping), "Failed 9.8.7.6:4433 MappingNotAuthorized")
       yield* TestClock.adjust("1 millis")
       const untilLost = seen.length
       assert.strictEqual(seen.at(-1), "Lost 9.8.7.6:4433 MappingNotAuthorized")
-      const asked = holding.times.length
+      const asked = renewable.times.length
       yield* TestClock.adjust("10 minutes")
-      assert.isAtLeast(holding.times.length, asked + 40)
+      assert.isAtLeast(renewable.times.length, asked + 40)
       assert.lengthOf(seen, untilLost)
-      holding.answers = [grant()]
+      renewable.answers = [grant()]
       yield* TestClock.adjust("15 seconds")
       assert.deepStrictEqual(seen.slice(untilLost), ["Mapped 9.8.7.6:4433"])
-      holding.answers = ["hang"]
+      renewable.answers = ["hang"]
       yield* TestClock.adjust("60 seconds")
       assert.strictEqual(seen.at(-1), "Renewing 9.8.7.6:4433")
     })
@@ -179,7 +179,7 @@ describe("A lease", () => {
 
   it.effect("is lost when the gateway has forgotten it, and asked for at once", () =>
     Effect.gen(function* () {
-      const { holding, lease, mapping } = yield* keep(grant())
+      const { renewable, lease, mapping } = yield* keep(grant())
       const { seen } = yield* recordStatus(mapping)
       yield* TestClock.adjust("10 seconds")
       yield* lease.lost(new GatewayNotFound())
@@ -188,17 +188,17 @@ describe("A lease", () => {
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(seen, ["Mapped 9.8.7.6:4433", "Lost 9.8.7.6:4433 GatewayNotFound", "Mapped 9.8.7.6:4433"])
       yield* TestClock.adjust("60 seconds")
-      assert.deepStrictEqual(holding.times, [0, 10_000, 70_000])
+      assert.deepStrictEqual(renewable.times, [0, 10_000, 70_000])
     })
   )
 
   it.effect("does not wait with a renewal that failed when the gateway is back", () =>
     Effect.gen(function* () {
-      const { holding, lease } = yield* keep(grant(), refused, grant())
+      const { renewable, lease } = yield* keep(grant(), refused, grant())
       yield* TestClock.adjust("61 seconds")
       lease.renewNow()
       yield* TestClock.adjust(0)
-      assert.deepStrictEqual(holding.times, [0, 60_000, 61_000])
+      assert.deepStrictEqual(renewable.times, [0, 60_000, 61_000])
     })
   )
 
@@ -226,10 +226,10 @@ describe("A lease", () => {
 
   it.effect("is renewed no more when its scope has closed", () =>
     Effect.gen(function* () {
-      const { holding } = yield* Effect.scoped(keep(grant()))
+      const { renewable } = yield* Effect.scoped(keep(grant()))
       yield* TestClock.adjust("1 hour")
-      assert.deepStrictEqual(holding.times, [0])
-      assert.deepStrictEqual(holding.removed, [0])
+      assert.deepStrictEqual(renewable.times, [0])
+      assert.deepStrictEqual(renewable.removed, [0])
     })
   )
 })
@@ -237,20 +237,20 @@ describe("A lease", () => {
 describe("The removal of what a lease left", () => {
   it.effect("comes also when the mapping was not made", () =>
     Effect.gen(function* () {
-      const holding = new FakeHolding(refused)
-      const error = yield* Effect.flip(Effect.scoped(new Lease(holding).keep()))
+      const renewable = new FakeRenewable(refused)
+      const error = yield* Effect.flip(Effect.scoped(new Lease(renewable).keep()))
       assert.strictEqual(error._tag, "MappingNotAuthorized")
-      assert.deepStrictEqual(holding.removed, [0])
+      assert.deepStrictEqual(renewable.removed, [0])
     })
   )
 
   it.effect("comes also when it is interrupted", () =>
     Effect.gen(function* () {
-      const holding = new FakeHolding("hang")
-      const fiber = yield* Effect.forkChild(Effect.scoped(new Lease(holding).keep()))
+      const renewable = new FakeRenewable("hang")
+      const fiber = yield* Effect.forkChild(Effect.scoped(new Lease(renewable).keep()))
       yield* TestClock.adjust("1 second")
       yield* Fiber.interrupt(fiber)
-      assert.deepStrictEqual(holding.removed, [1_000])
+      assert.deepStrictEqual(renewable.removed, [1_000])
     })
   )
 
@@ -258,8 +258,8 @@ describe("The removal of what a lease left", () => {
     const { layer, lines } = recordingLogger()
     return Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const { holding } = yield* Scope.provide(keep(grant()), scope)
-      holding.onRemove = Effect.never
+      const { renewable } = yield* Scope.provide(keep(grant()), scope)
+      renewable.onRemove = Effect.never
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       yield* TestClock.adjust("2999 millis")
       assert.isUndefined(closing.pollUnsafe())

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as mapper from "../src/internal/natpmp/mapper.ts"
+import type { InternalOptions } from "../src/internal/natpmp/options.ts"
 import * as fake from "./FakePmpGateway.ts"
 
 export const address = NetAddress.inetAddressFromStringUnsafe
@@ -16,10 +17,10 @@ export const lease = Duration.seconds(120)
 
 type MapOptions = Parameters<PortMapper["Service"]["map"]>[0]
 
-export const makeMapper = (gateway: fake.FakePmpGateway, options?: mapper.InternalOptions) =>
+export const makeMapper = (gateway: fake.FakePmpGateway, options?: InternalOptions) =>
   mapper.make({ gateway: "192.168.1.1", openSocket: gateway.openSocket, ...options })
 
-export const mapAt = (gateway: fake.FakePmpGateway, request?: Partial<MapOptions>, options?: mapper.InternalOptions) =>
+export const mapAt = (gateway: fake.FakePmpGateway, request?: Partial<MapOptions>, options?: InternalOptions) =>
   makeMapper(gateway, options).map({ internal, lease, ...request })
 
 export const failure = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.flip(Effect.scoped(effect))

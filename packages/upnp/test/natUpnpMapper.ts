@@ -9,7 +9,9 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as mapper from "../src/internal/upnp/mapper.ts"
-import type * as search from "../src/internal/upnp/search.ts"
+import type { InternalOptions } from "../src/internal/upnp/options.ts"
+import type { Discover } from "../src/internal/upnp/search.ts"
+import type { Found } from "../src/internal/upnp/ssdp.ts"
 import type * as FakeGateway from "./FakeGateway.ts"
 
 export const address = NetAddress.inetAddressFromStringUnsafe
@@ -19,17 +21,17 @@ export const lease = Duration.seconds(120)
 type MapOptions = Parameters<PortMapper["Service"]["map"]>[0]
 
 interface TestOptions extends Partial<MapOptions> {
-  readonly mapper?: mapper.InternalOptions
+  readonly mapper?: InternalOptions
 }
 
 /** A search that is over at once, in which these gateways answer. */
-export const foundAt = (...locations: ReadonlyArray<string>): Stream.Stream<search.Found> =>
+export const foundAt = (...locations: ReadonlyArray<string>): Stream.Stream<Found> =>
   Stream.fromIterable(locations.map((location) => ({ location, localAddress: "192.168.1.21" })))
 
 /** Maps through the gateway at `location`, without a search. */
 export const mapAt = (location: string, options?: TestOptions) => mapThrough(() => foundAt(location), options)
 
-export const mapThrough = (discover: search.Discover, options?: TestOptions) =>
+export const mapThrough = (discover: Discover, options?: TestOptions) =>
   Effect.suspend(() => {
     const { map } = mapper.make({ ...options?.mapper, discover })
     return map({ internal, lease, ...options })

@@ -5,22 +5,24 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { Diagnosis, ProtocolReport } from "../HomeRouter.ts"
-import { homeRouter, natPmp, natUpnp, refusedOptions } from "./given.ts"
+import { homeRouter, natPmp, natUpnp, refusedOptions } from "./checks.ts"
 import * as access from "./natpmp/access.ts"
 import type { Conversation } from "./natpmp/client.ts"
 import { fromRefusal, type Refusal } from "./natpmp/failures.ts"
+import type { InternalOptions as NatPmpOptions } from "./natpmp/options.ts"
 import * as requests from "./natpmp/requests.ts"
 import { reachOf } from "./reach.ts"
+import type { Diagnosis, ProtocolReport } from "./report.ts"
 import { Builder } from "./upnp/actions.ts"
 import * as candidates from "./upnp/candidates.ts"
 import { withClient } from "./upnp/client.ts"
-import type { InternalOptions as UpnpOptions } from "./upnp/mapper.ts"
+import type { InternalOptions as UpnpOptions } from "./upnp/options.ts"
 import * as search from "./upnp/search.ts"
 import * as services from "./upnp/services.ts"
 
+/** The options of both families of protocols, with those that only tests set. */
 export interface InternalOptions {
-  readonly natPmp?: access.InternalOptions | undefined
+  readonly natPmp?: NatPmpOptions | undefined
   readonly natUpnp?: UpnpOptions | undefined
 }
 
@@ -68,7 +70,7 @@ const reportOf = (
 })
 
 const askUdp = Effect.fnUntraced(function* (
-  options: access.InternalOptions
+  options: NatPmpOptions
 ): Effect.fn.Return<{ readonly gateway: Diagnosis["gateway"]; readonly protocols: ReadonlyArray<ProtocolReport> }> {
   const located = yield* access
     .locate(options)

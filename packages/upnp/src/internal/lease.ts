@@ -22,10 +22,10 @@ export interface Grant {
 }
 
 /** How a protocol obtains and removes one mapping. */
-export interface Holding {
+export interface Renewable {
   readonly internalPort: number
   /** The requested lease. */
-  readonly asked: Duration.Duration
+  readonly requestedLease: Duration.Duration
   /** The gateway that was asked last, for error messages. */
   readonly gateway: string | undefined
   /** Requests the mapping, or its renewal. */
@@ -52,11 +52,11 @@ export const removeTimeout = Duration.seconds(3)
  * permanent mapping is renewed as often as if the requested lease had been granted, because the gateway may still
  * forget it.
  */
-export const renewalSchedule = (asked: Duration.Duration): Schedule.Schedule<unknown, Grant> =>
+export const renewalSchedule = (requestedLease: Duration.Duration): Schedule.Schedule<unknown, Grant> =>
   Schedule.forever.pipe(
     Schedule.setInputType<Grant>(),
     Schedule.modifyDelay(({ input: { lease } }) =>
-      Effect.succeed(Duration.times(Duration.isFinite(lease) ? lease : asked, 1 / 2))
+      Effect.succeed(Duration.times(Duration.isFinite(lease) ? lease : requestedLease, 1 / 2))
     )
   )
 
@@ -94,7 +94,7 @@ const warnOfReach = ({ address }: NetAddress.InetAddressV4): Effect.Effect<void>
 }
 
 /** A granted mapping and its current state. */
-interface Kept {
+interface ActiveMapping {
   readonly status: PortMapper.Mapping["status"]
   grant: Grant
   /** The time of the grant, in nanoseconds of the monotonic clock. */
@@ -105,30 +105,30 @@ interface Kept {
 }
 
 export class Lease {
-  readonly #holding: Holding
+  readonly #renewable: Renewable
   readonly #due = Latch.makeUnsafe()
-  #kept: Kept | undefined
+  #active: ActiveMapping | undefined
 
-  constructor(holding: Holding) {
-    this.#holding = holding
+  constructor(renewable: Renewable) {
+    this.#renewable = renewable
   }
 
   /** Requests the mapping, renews it while the scope is open and removes it when the scope closes. */
   keep(): Effect.Effect<PortMapper.Mapping, PortMapperError, Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       yield* Effect.addFinalizer(() => this.#remove())
-      const grant = yield* this.#holding.obtain
+      const grant = yield* this.#renewable.obtain
       const mapping = yield* PortMapper.granted(grant.internal, grant.external)
-      const kept: Kept = {
+      const active: ActiveMapping = {
         status: mapping.status,
         grant,
         grantedAt: yield* Clock.monotonicTimeNanos,
         lost: false,
         failure: undefined
       }
-      this.#kept = kept
+      this.#active = active
       yield* warnOfReach(grant.external)
-      yield* Effect.forkScoped(this.#renewals(kept))
+      yield* Effect.forkScoped(this.#renewals(active))
       return mapping
     })
   }
@@ -136,10 +136,10 @@ export class Lease {
   /** Reports that the mapping is gone: the lease expired, or the gateway forgot it. */
   lost(error: PortMapperError): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const kept = this.#kept
-      if (kept === undefined || kept.lost) return Effect.void
-      kept.lost = true
-      return SubscriptionRef.set(kept.status, MappingStatus.Lost({ external: kept.grant.external, error }))
+      const active = this.#active
+      if (active === undefined || active.lost) return Effect.void
+      active.lost = true
+      return SubscriptionRef.set(active.status, MappingStatus.Lost({ external: active.grant.external, error }))
     })
   }
 
@@ -148,11 +148,11 @@ export class Lease {
     this.#due.openUnsafe()
   }
 
-  #renewals(kept: Kept): Effect.Effect<never> {
-    const schedule = renewalSchedule(this.#holding.asked)
-    const renewal = this.#renewal(kept)
+  #renewals(active: ActiveMapping): Effect.Effect<never> {
+    const schedule = renewalSchedule(this.#renewable.requestedLease)
+    const renewal = this.#renewal(active)
     return Effect.gen({ self: this }, function* () {
-      yield* Effect.raceFirst(Effect.scheduleFrom(renewal, kept.grant, schedule), this.#due.await)
+      yield* Effect.raceFirst(Effect.scheduleFrom(renewal, active.grant, schedule), this.#due.await)
       while (true) {
         this.#due.closeUnsafe()
         yield* Effect.raceFirst(Effect.repeat(renewal, schedule), this.#due.await)
@@ -161,68 +161,68 @@ export class Lease {
   }
 
   /** Repeats the request until the gateway grants the mapping again, and reports when the lease expires before that. */
-  #renewal(kept: Kept): Effect.Effect<Grant> {
+  #renewal(active: ActiveMapping): Effect.Effect<Grant> {
     const attempt = Effect.gen({ self: this }, function* () {
-      yield* this.#report(kept, MappingStatus.Renewing({ external: kept.grant.external }))
-      return yield* this.#holding.obtain
+      yield* this.#report(active, MappingStatus.Renewing({ external: active.grant.external }))
+      return yield* this.#renewable.obtain
     }).pipe(
-      Effect.tapError((error) => this.#failed(kept, error)),
-      Effect.tap((grant) => this.#granted(kept, grant))
+      Effect.tapError((error) => this.#failed(active, error)),
+      Effect.tap((grant) => this.#granted(active, grant))
     )
     return Effect.suspend(() => {
-      const { lease } = kept.grant
-      const schedule = retrySchedule(Duration.isFinite(lease) ? lease : this.#holding.asked)
+      const { lease } = active.grant
+      const schedule = retrySchedule(Duration.isFinite(lease) ? lease : this.#renewable.requestedLease)
       // `retrySchedule` never ends, so no error is left.
-      return Effect.raceFirst(Effect.orDie(Effect.retry(attempt, schedule)), this.#expiry(kept))
+      return Effect.raceFirst(Effect.orDie(Effect.retry(attempt, schedule)), this.#expiry(active))
     })
   }
 
-  #granted(kept: Kept, grant: Grant): Effect.Effect<void> {
+  #granted(active: ActiveMapping, grant: Grant): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
-      const before = kept.grant.external
+      const before = active.grant.external
       const { external } = grant
-      kept.grant = grant
-      kept.grantedAt = yield* Clock.monotonicTimeNanos
-      kept.lost = false
-      kept.failure = undefined
+      active.grant = grant
+      active.grantedAt = yield* Clock.monotonicTimeNanos
+      active.lost = false
+      active.failure = undefined
       if (Equal.equals(before, external))
-        return yield* SubscriptionRef.set(kept.status, MappingStatus.Mapped({ external }))
-      yield* SubscriptionRef.set(kept.status, MappingStatus.Remapped({ external, before }))
+        return yield* SubscriptionRef.set(active.status, MappingStatus.Mapped({ external }))
+      yield* SubscriptionRef.set(active.status, MappingStatus.Remapped({ external, before }))
       if (!Equal.equals(before.address, external.address)) yield* warnOfReach(external)
     })
   }
 
-  #failed(kept: Kept, error: PortMapperError): Effect.Effect<void> {
-    kept.failure = error
+  #failed(active: ActiveMapping, error: PortMapperError): Effect.Effect<void> {
+    active.failure = error
     return Effect.andThen(
-      this.#report(kept, MappingStatus.Failed({ external: kept.grant.external, error })),
-      Effect.logWarning(`the mapping of port ${this.#holding.internalPort} was not renewed`, error)
+      this.#report(active, MappingStatus.Failed({ external: active.grant.external, error })),
+      Effect.logWarning(`the mapping of port ${this.#renewable.internalPort} was not renewed`, error)
     )
   }
 
   /** Sets the status, unless the mapping is lost: that status stays until the next grant. */
-  #report(kept: Kept, status: MappingStatus.MappingStatus): Effect.Effect<void> {
-    return kept.lost ? Effect.void : SubscriptionRef.set(kept.status, status)
+  #report(active: ActiveMapping, status: MappingStatus.MappingStatus): Effect.Effect<void> {
+    return active.lost ? Effect.void : SubscriptionRef.set(active.status, status)
   }
 
-  #expiry(kept: Kept): Effect.Effect<never> {
-    const { grant, grantedAt } = kept
+  #expiry(active: ActiveMapping): Effect.Effect<never> {
+    const { grant, grantedAt } = active
     return Effect.gen({ self: this }, function* () {
       const age = Duration.nanos((yield* Clock.monotonicTimeNanos) - grantedAt)
       yield* Effect.sleep(Duration.subtract(grant.lease, age))
-      yield* this.lost(kept.failure ?? this.#timedOut())
+      yield* this.lost(active.failure ?? this.#timedOut())
       return yield* Effect.never
     })
   }
 
   #remove(): Effect.Effect<void> {
-    return this.#holding.remove.pipe(
+    return this.#renewable.remove.pipe(
       Effect.timeoutOrElse({ duration: removeTimeout, orElse: () => Effect.fail(this.#timedOut()) }),
-      Effect.catch((error) => Effect.logWarning(`port ${this.#holding.internalPort} was not unmapped`, error))
+      Effect.catch((error) => Effect.logWarning(`port ${this.#renewable.internalPort} was not unmapped`, error))
     )
   }
 
   #timedOut(): PortMapperTimedOut {
-    return new PortMapperTimedOut({ gateway: this.#holding.gateway ?? "" })
+    return new PortMapperTimedOut({ gateway: this.#renewable.gateway ?? "" })
   }
 }

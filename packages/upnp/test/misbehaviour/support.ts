@@ -18,7 +18,9 @@ import { createServer } from "node:net"
 import os from "node:os"
 import { performance } from "node:perf_hooks"
 import * as natPmpMapper from "../../src/internal/natpmp/mapper.ts"
+import type { InternalOptions as NatPmpOptions } from "../../src/internal/natpmp/options.ts"
 import * as natUpnpMapper from "../../src/internal/upnp/mapper.ts"
+import type { InternalOptions as UpnpOptions } from "../../src/internal/upnp/options.ts"
 import { search } from "../../src/internal/upnp/search.ts"
 
 export type Router = FakeRouter.FakeRouter["Service"]
@@ -64,8 +66,8 @@ export const searchOnLoopback = () => {
 }
 
 /** Searches on the segment of the router, over UDP as always. */
-export const upnp = ({ segment }: Router, options?: natUpnpMapper.InternalOptions): Effect.Effect<Mapper> => {
-  const discover: natUpnpMapper.InternalOptions["discover"] = (client) => {
+export const upnp = ({ segment }: Router, options?: UpnpOptions): Effect.Effect<Mapper> => {
+  const discover: UpnpOptions["discover"] = (client) => {
     client.ssdp.multicast = NetAddress.formatIp(segment.address.address)
     client.ssdp.port = segment.address.port
     return search(options?.searchTimeout ?? defaults.search)(client)
@@ -73,7 +75,7 @@ export const upnp = ({ segment }: Router, options?: natUpnpMapper.InternalOption
   return Effect.sync(() => natUpnpMapper.make({ ...options, discover }))
 }
 
-export const pmp = ({ natPmp }: Router, options?: natPmpMapper.InternalOptions): Effect.Effect<Mapper> =>
+export const pmp = ({ natPmp }: Router, options?: NatPmpOptions): Effect.Effect<Mapper> =>
   Effect.sync(() =>
     natPmpMapper.make({
       gateway: "127.0.0.1",

@@ -4,6 +4,19 @@ import type { RecvEvents, StreamContent, StreamFailure } from "@qp2p/core/Transp
 /** The flow control window of a stream and of a connection, in bytes. */
 export const window = 256 * 1024
 
+/** How many streams one side may have open until the other has read them to their ends. */
+export const streamCredit = 1_024
+
+/** What a receiver tells the sender of a stream. */
+export interface Allowance {
+  /** The number of the sender's streams that have been read to their ends. */
+  readonly closedStreams: number
+  /** The bytes of the stream that its reader has taken. */
+  readonly taken: number
+  /** Whether the stream has been read to its end. */
+  readonly read: boolean
+}
+
 export interface Write {
   bytes: Uint8Array
   /** Produces the bytes when the stream has its turn. */

@@ -1,40 +1,26 @@
-/** The wire and the sockets of `MemoryTransport`. */
-import type { BindOptions } from "@qp2p/core/Transport"
-import type { Place } from "../network/place.ts"
+/** The sockets of `MemoryTransport`. */
+import type { Close } from "@qp2p/core/Close"
+import type { ConnectionError } from "@qp2p/core/ConnectionError"
+import type { BindOptions, SocketEvents } from "@qp2p/core/Transport"
+import type * as NetAddress from "effect/net/NetAddress"
 import type { Port } from "../network/realm.ts"
-import { Wire } from "../network/wire.ts"
-import type { MemoryConnection } from "./connection.ts"
-import type { Link } from "./link.ts"
+
+/** What a socket needs of its connections: to count them, and to close them. */
+export interface PortConnection {
+  readonly remoteAddress: NetAddress.InetAddress
+  /** The bytes that wait to be read. */
+  readonly unread: number
+  readonly close: (code: number, detail: string) => void
+  /** Closes this end without a notice to the peer. A half-open one reports `error`. */
+  finish(close: Close, error?: ConnectionError): void
+}
 
 /** A bound socket. */
 export interface MemoryPort extends Port {
   readonly options: BindOptions
-  readonly connections: Set<MemoryConnection>
+  /** Called with each connection that the socket has accepted. */
+  readonly onConnection: SocketEvents["onConnection"]
+  readonly connections: Set<PortConnection>
   /** The unread bytes of all connections. */
   unread: number
-  /**
-   * Receives a dial that has arrived and seems to come from `source`. Calls `answered` when its answer has reached the
-   * dialler.
-   */
-  readonly knock: (dialler: MemoryConnection, source: Place, answered: () => void) => void
-}
-
-export class MemoryWire extends Wire<MemoryPort> {
-  readonly links = new Set<Link>()
-  private dials = 0
-
-  /** The seniority of the next dial: a text that sorts in the order of dials. */
-  nextSeniority(): string {
-    return String(this.dials++).padStart(16, "0")
-  }
-
-  /** Removes every cut, and sends lost packets again. */
-  heal() {
-    this.conditions.heal()
-    this.resend()
-  }
-
-  resend() {
-    for (const link of this.links) link.resend()
-  }
 }

@@ -4,7 +4,7 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { type Place, placeAt } from "./place.ts"
-import type { Realm } from "./realm.ts"
+import type { Realm, RealmGateway } from "./realm.ts"
 
 export type NatKind = "FullCone" | "AddressRestricted" | "PortRestricted" | "Symmetric"
 
@@ -36,7 +36,7 @@ export interface Forward {
   expires: number
 }
 
-export class Nat {
+export class Nat implements RealmGateway {
   readonly kind: NatKind
   readonly hairpinning: boolean
   readonly inside: Realm

@@ -1,6 +1,5 @@
 /** An address realm (RFC 2663): the public network, or the private one of a gateway. */
 import * as NetAddress from "effect/net/NetAddress"
-import type { Nat } from "./nat.ts"
 import { type Place, placeAt, placeOf } from "./place.ts"
 
 /** The first dynamic port (RFC 6335, section 6). */
@@ -16,11 +15,24 @@ export interface Port {
   readonly realm: Realm
 }
 
+/** A gateway between two realms, as far as packets pass through it. */
+export interface RealmGateway {
+  readonly inside: Realm
+  readonly outside: Realm
+  readonly hairpinning: boolean
+  /** Whether packets to this place arrive at this gateway. */
+  leadsTo(place: Place): boolean
+  /** The external place of a packet from `inner` to `to`; undefined when every port is taken. */
+  outbound(inner: Place, to: Place): Place | undefined
+  /** The internal socket for a packet from `from` to `port`; undefined when the packet is filtered. */
+  inbound(port: number, from: Place): Place | undefined
+}
+
 export class Realm {
   /** The gateway that leads out of this realm; undefined for the public network. */
-  nat: Nat | undefined
-  /** The gateways of private realms behind this one, by their external addresses. */
-  readonly gateways: Array<Nat> = []
+  nat: RealmGateway | undefined
+  /** The gateways of private realms behind this one. */
+  readonly gateways: Array<RealmGateway> = []
   readonly ports = new Map<string, Port>()
   private readonly hosts = new Set<string>()
   /** Additional addresses of hosts, with the primary one that each belongs to. */

@@ -5,15 +5,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import type { Options } from "../../NatPmp.ts"
 import * as client from "./client.ts"
 import * as finder from "./finder.ts"
-
-export interface InternalOptions extends Options {
-  readonly find?: finder.Find | undefined
-  readonly openSocket?: client.OpenSocket | undefined
-  readonly port?: number | undefined
-}
+import type { InternalOptions } from "./options.ts"
 
 /** The port of PCP and NAT-PMP servers (RFC 6886, section 3; RFC 6887, section 19.5). */
 const gatewayPort = 5351

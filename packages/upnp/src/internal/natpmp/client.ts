@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
-import * as exclusively from "../exclusively.ts"
+import * as exclusivePort from "../exclusivePort.ts"
 
 export interface SocketOptions {
   readonly gateway: NetAddress.InetAddressV4
@@ -29,24 +29,24 @@ export type OpenSocket = (options: SocketOptions) => Effect.Effect<DatagramSocke
  * Opens a connected socket: it has the local address of the route to the gateway, and reports when the port is closed.
  */
 export const openNodeSocket: OpenSocket = ({ gateway, local, onError }) =>
-  exclusively.connected({ local, peer: gateway, receiveQueue, onError })
+  exclusivePort.connect({ local, peer: gateway, receiveQueue, onError })
 
 /** The number of queued answers. One request is in flight at a time, and the gateway answers each transmission once. */
 const receiveQueue = 64
 
 /** The transmission with which the fallback request is sent too. */
-const patience = 3
+const fallbackAfter = 3
 
 /** How a packet from the gateway relates to the request in flight. */
 export type Reading<A> =
   | { readonly _tag: "Answer"; readonly value: A }
-  | { readonly _tag: "Stranger" }
+  | { readonly _tag: "Unrelated" }
   | { readonly _tag: "Malformed" }
 
 export const answer = <A>(value: A): Reading<A> => ({ _tag: "Answer", value })
 
 /** A valid answer to another request, or to an earlier one. */
-export const stranger: Reading<never> = { _tag: "Stranger" }
+export const unrelated: Reading<never> = { _tag: "Unrelated" }
 
 export const malformed: Reading<never> = { _tag: "Malformed" }
 
@@ -151,7 +151,7 @@ const open = Effect.fnUntraced(function* (
     ask: (request, read, also) => {
       let sent = 0
       const send = Effect.suspend(() =>
-        ++sent < patience || also === undefined ? tell(request) : Effect.andThen(tell(request), tell(also))
+        ++sent < fallbackAfter || also === undefined ? tell(request) : Effect.andThen(tell(request), tell(also))
       )
       return Effect.raceAllFirst([
         receive(read),

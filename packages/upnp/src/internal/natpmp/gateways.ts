@@ -6,7 +6,7 @@ import type { Rule, Sample } from "./epoch.ts"
 import { protocolError } from "./failures.ts"
 
 /** A mapping that is kept on a gateway. */
-export interface Keeper {
+export interface GatewayMapping {
   /** The gateway that was asked last. */
   readonly gateway: string | undefined
   /** Is called when the gateway has lost the mapping. */
@@ -21,18 +21,18 @@ export interface Keeper {
 const pause = 10
 
 export class Gateways {
-  readonly #keepers = new Set<Keeper>()
+  readonly #mappings = new Set<GatewayMapping>()
   readonly #samples = new Map<string, Sample & { readonly lostAt: number }>()
 
-  add(keeper: Keeper) {
-    this.#keepers.add(keeper)
+  add(mapping: GatewayMapping) {
+    this.#mappings.add(mapping)
   }
 
   /** Removes a mapping, and the gateway with its last one. */
-  remove(keeper: Keeper) {
-    this.#keepers.delete(keeper)
+  remove(mapping: GatewayMapping) {
+    this.#mappings.delete(mapping)
     for (const gateway of this.#samples.keys()) {
-      if (![...this.#keepers].some((other) => other.gateway === gateway)) this.#samples.delete(gateway)
+      if (![...this.#mappings].some((other) => other.gateway === gateway)) this.#samples.delete(gateway)
     }
   }
 
@@ -40,7 +40,7 @@ export class Gateways {
    * Records the epoch of an answer to `asker`, which renews its own mapping. When the epoch shows a loss, the other
    * mappings on that gateway are told.
    */
-  answered(asker: Keeper, epoch: number, rule: Rule): Effect.Effect<void> {
+  answered(asker: GatewayMapping, epoch: number, rule: Rule): Effect.Effect<void> {
     const { gateway } = asker
     if (gateway === undefined) return Effect.void
     return Effect.flatMap(Clock.monotonicTimeNanos, (now) => {
@@ -51,13 +51,13 @@ export class Gateways {
       this.#samples.set(gateway, { ...sample, lostAt: goesOn ? (previous?.lostAt ?? -Infinity) : at })
       if (goesOn) return Effect.void
       const error = protocolError(gateway, "it has lost its port mappings")
-      const theirs = [...this.#keepers].filter((keeper) => keeper.gateway === gateway)
+      const theirs = [...this.#mappings].filter((mapping) => mapping.gateway === gateway)
       return Effect.logWarning(`the gateway at ${gateway} has lost its port mappings`).pipe(
-        Effect.andThen(Effect.forEach(theirs, (keeper) => keeper.lost(error), { discard: true })),
+        Effect.andThen(Effect.forEach(theirs, (mapping) => mapping.lost(error), { discard: true })),
         Effect.andThen(
           Effect.sync(() => {
-            for (const keeper of theirs) {
-              if (keeper !== asker) keeper.renewNow()
+            for (const mapping of theirs) {
+              if (mapping !== asker) mapping.renewNow()
             }
           })
         )

@@ -5,10 +5,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import { type Grant, type Holding, Lease, leaseOf, removeTimeout } from "../lease.ts"
+import { type Grant, type Renewable, Lease, leaseOf, removeTimeout } from "../lease.ts"
 import type { Converse } from "./access.ts"
 import { fromRefusal, type Protocol } from "./failures.ts"
-import type { Gateways, Keeper } from "./gateways.ts"
+import type { Gateways, GatewayMapping } from "./gateways.ts"
 import * as pcp from "./pcp.ts"
 import * as requests from "./requests.ts"
 
@@ -40,19 +40,19 @@ export const keep = Effect.fnUntraced(function* (
 })
 
 /** A mapping that may exist on a gateway, with what its removal needs. */
-interface Trace {
+interface PossibleMapping {
   readonly gateway: NetAddress.InetAddressV4
   readonly protocol: Protocol
 }
 
-class KeptMapping implements Holding, Keeper {
+class KeptMapping implements Renewable, GatewayMapping {
   readonly #wanted: Wanted
   readonly #settings: Settings
   readonly #nonce = crypto.getRandomValues(new Uint8Array(pcp.nonceLength))
   readonly lease = new Lease(this)
   #granted: requests.Grant | undefined
   /** Is set before a request is sent: a request that was interrupted or timed out may have reached the gateway. */
-  #trace: Trace | undefined
+  #possible: PossibleMapping | undefined
   /** Whether the gateway of the trace has ever answered. */
   #heard = false
   /** The gateway and the protocol for the next request; undefined at first, and again after a request that failed. */
@@ -68,7 +68,7 @@ class KeptMapping implements Holding, Keeper {
     return this.#wanted.internal.port
   }
 
-  get asked() {
+  get requestedLease() {
     return this.#wanted.lease
   }
 
@@ -88,7 +88,7 @@ class KeptMapping implements Holding, Keeper {
       const name = (this.gateway = NetAddress.formatInet(gateway))
       const observer: requests.Observer = {
         asking: (protocol) => {
-          if (this.#granted === undefined) this.#trace = { gateway, protocol }
+          if (this.#granted === undefined) this.#possible = { gateway, protocol }
         },
         answered: (epoch, rule) => {
           this.#heard = true
@@ -96,20 +96,20 @@ class KeptMapping implements Holding, Keeper {
         },
         onlyNatPmp: () => {
           this.#heard = true
-          if (this.#granted === undefined) this.#trace = undefined
+          if (this.#granted === undefined) this.#possible = undefined
         }
       }
       const granted = yield* converse(gateway, this.#wanted.internal.address, timeout, (conversation) =>
-        requests.obtain(conversation, this.#ticket(), known.protocol, observer)
+        requests.obtain(conversation, this.#request(), known.protocol, observer)
       ).pipe(
         Effect.catchTag("Refusal", (refusal) => {
           // A refused request made no mapping. A refused renewal leaves the mapping that was granted before.
-          if (this.#granted === undefined) this.#trace = undefined
+          if (this.#granted === undefined) this.#possible = undefined
           return Effect.fail(fromRefusal(name, refusal, this.#wanted.external.port))
         })
       )
       this.#known = { gateway, protocol: granted.protocol }
-      this.#trace = { gateway, protocol: granted.protocol }
+      this.#possible = { gateway, protocol: granted.protocol }
       this.#granted = granted
       const { external, internal, lifetime } = granted
       return { internal, external, lease: leaseOf(Duration.seconds(lifetime)) }
@@ -120,7 +120,7 @@ class KeptMapping implements Holding, Keeper {
    * The request: it names the external address and port that were granted before, because a restarted gateway may grant
    * them again.
    */
-  #ticket(): requests.Ticket {
+  #request(): requests.MapRequest {
     return {
       nonce: this.#nonce,
       internalPort: this.#wanted.internal.port,
@@ -130,7 +130,7 @@ class KeptMapping implements Holding, Keeper {
   }
 
   get remove(): Effect.Effect<void, PortMapperError> {
-    const trace = this.#trace
+    const trace = this.#possible
     if (trace === undefined) return Effect.void
     const { converse } = this.#settings
     const { gateway, protocol } = trace
@@ -138,11 +138,11 @@ class KeptMapping implements Holding, Keeper {
     return converse(gateway, local, removeTimeout, (conversation) =>
       // A gateway that never answered will not answer now either, so nothing waits for it.
       this.#heard
-        ? requests.remove(conversation, this.#ticket(), protocol)
-        : requests.abandon(conversation, this.#ticket(), protocol)
+        ? requests.remove(conversation, this.#request(), protocol)
+        : requests.abandon(conversation, this.#request(), protocol)
     ).pipe(
       Effect.catchTag("Refusal", (refusal) =>
-        Effect.fail(fromRefusal(NetAddress.formatInet(gateway), refusal, this.#ticket().external.port))
+        Effect.fail(fromRefusal(NetAddress.formatInet(gateway), refusal, this.#request().external.port))
       )
     )
   }

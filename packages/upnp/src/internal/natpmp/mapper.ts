@@ -6,17 +6,16 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { natPmp, refusedOptions, refusedRequest } from "../given.ts"
+import { natPmp, refusedOptions, refusedRequest } from "../checks.ts"
 import { leaseOf } from "../lease.ts"
 import * as access from "./access.ts"
 import { Gateways } from "./gateways.ts"
 import * as keptMapping from "./keptMapping.ts"
-
-export type { InternalOptions } from "./access.ts"
+import type { InternalOptions } from "./options.ts"
 
 const defaultTimeout = Duration.seconds(3)
 
-export const make = (options: access.InternalOptions = {}): PortMapper.PortMapper["Service"] => {
+export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Service"] => {
   const refused = refusedOptions(options, natPmp)
   if (refused !== undefined) return { map: () => Effect.fail(refused) }
   const settings: keptMapping.Settings = {

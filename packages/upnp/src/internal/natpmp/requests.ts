@@ -10,7 +10,7 @@ import * as pcp from "./pcp.ts"
 import * as pmp from "./pmp.ts"
 
 /** A mapping as it is requested. */
-export interface Ticket {
+export interface MapRequest {
   readonly nonce: Uint8Array
   readonly internalPort: number
   /** The requested external address and port. The unspecified address and port 0 stand for any. */
@@ -42,13 +42,13 @@ type Failure = Refusal | GatewayUnreachable | GatewayProtocolError
 /** Makes or renews the mapping. Sends PCP first, unless the gateway is known not to speak it. */
 export const obtain = Effect.fnUntraced(function* (
   conversation: client.Conversation,
-  ticket: Ticket,
+  request: MapRequest,
   protocol: Protocol | undefined,
   observer: Observer
 ): Effect.fn.Return<Grant, Failure> {
   if (protocol !== "NAT-PMP") {
     observer.asking("PCP")
-    const answer = yield* askPcp(conversation, ticket, pmp.externalAddressRequest())
+    const answer = yield* askPcp(conversation, request, pmp.externalAddressRequest())
     if (answer !== "NAT-PMP") {
       yield* observer.answered(answer.epoch, epochs.pcp)
       return yield* grantOfPcp(conversation, answer)
@@ -59,10 +59,10 @@ export const obtain = Effect.fnUntraced(function* (
   yield* observer.answered(asked.epoch, epochs.natPmp)
   const { address } = yield* refused(asked)
   observer.asking("NAT-PMP")
-  const answer = yield* conversation.ask(natPmpRequest(ticket), readMapped(ticket))
+  const answer = yield* conversation.ask(natPmpRequest(request), readMapped(request))
   yield* observer.answered(answer.epoch, epochs.natPmp)
   const { externalPort, lifetime } = yield* refused(answer)
-  return yield* grant(conversation, "NAT-PMP", ticket.internalPort, address, externalPort, lifetime)
+  return yield* grant(conversation, "NAT-PMP", request.internalPort, address, externalPort, lifetime)
 })
 
 /** Requests the external address in NAT-PMP. */
@@ -91,31 +91,33 @@ export const trial = (
     const internalPort = conversation.localPort
     const nonce = crypto.getRandomValues(new Uint8Array(pcp.nonceLength))
     return Effect.flatMap(at(NetAddress.ipv4Unspecified, 0), (external) => {
-      const ticket: Ticket = { nonce, internalPort, external, lifetime: trialLifetime }
-      return Effect.onInterrupt(tryOut(conversation, ticket), () => Effect.ignore(abandon(conversation, ticket, "PCP")))
+      const request: MapRequest = { nonce, internalPort, external, lifetime: trialLifetime }
+      return Effect.onInterrupt(tryOut(conversation, request), () =>
+        Effect.ignore(abandon(conversation, request, "PCP"))
+      )
     })
   })
 
 const tryOut = Effect.fnUntraced(function* (
   conversation: client.Conversation,
-  ticket: Ticket
+  request: MapRequest
 ): Effect.fn.Return<NetAddress.Ipv4Address, Failure | PortMapperUnsupported> {
-  const answer = yield* askPcp(conversation, ticket)
+  const answer = yield* askPcp(conversation, request)
   if (answer === "NAT-PMP") {
     return yield* new PortMapperUnsupported({ detail: `the gateway at ${conversation.gateway} knows NAT-PMP only` })
   }
   const granted = yield* Effect.result(grantOfPcp(conversation, answer))
-  if (answer.code === pcp.results.success) yield* Effect.ignore(remove(conversation, ticket, "PCP"))
+  if (answer.code === pcp.results.success) yield* Effect.ignore(remove(conversation, request, "PCP"))
   return (yield* Effect.fromResult(granted)).external.address
 })
 
 /** Removes the mapping, and waits for the gateway to confirm it. */
 export const remove = Effect.fnUntraced(function* (
   conversation: client.Conversation,
-  ticket: Ticket,
+  request: MapRequest,
   protocol: Protocol
 ): Effect.fn.Return<void, Failure> {
-  const removal = { ...ticket, lifetime: 0 }
+  const removal = { ...request, lifetime: 0 }
   if (protocol === "NAT-PMP") {
     yield* refused(yield* conversation.ask(natPmpRequest(removal), readMapped(removal)))
     return
@@ -129,18 +131,18 @@ export const remove = Effect.fnUntraced(function* (
 /** Sends the removal once, for a mapping that a silent gateway may have made. */
 export const abandon = (
   conversation: client.Conversation,
-  ticket: Ticket,
+  request: MapRequest,
   protocol: Protocol
 ): Effect.Effect<void, GatewayUnreachable> => {
-  const removal = { ...ticket, lifetime: 0 }
+  const removal = { ...request, lifetime: 0 }
   return conversation.tell(protocol === "PCP" ? pcpRequest(conversation, removal) : natPmpRequest(removal))
 }
 
-const pcpRequest = (conversation: client.Conversation, ticket: Ticket): Uint8Array =>
-  pcp.mapRequest({ ...ticket, client: conversation.localAddress })
+const pcpRequest = (conversation: client.Conversation, request: MapRequest): Uint8Array =>
+  pcp.mapRequest({ ...request, client: conversation.localAddress })
 
 /** RFC 6886, section 3.4: a removal has the external port 0. */
-const natPmpRequest = ({ external, internalPort, lifetime }: Ticket): Uint8Array =>
+const natPmpRequest = ({ external, internalPort, lifetime }: MapRequest): Uint8Array =>
   pmp.mapRequest({ internalPort, externalPort: lifetime === 0 ? 0 : external.port, lifetime })
 
 /**
@@ -149,24 +151,24 @@ const natPmpRequest = ({ external, internalPort, lifetime }: Ticket): Uint8Array
  */
 const askPcp = (
   conversation: client.Conversation,
-  ticket: Ticket,
+  request: MapRequest,
   natPmp?: Uint8Array
 ): Effect.Effect<pcp.Answer | "NAT-PMP", GatewayUnreachable> =>
   conversation.ask(
-    pcpRequest(conversation, ticket),
+    pcpRequest(conversation, request),
     (payload): client.Reading<pcp.Answer | "NAT-PMP"> => {
       if (pmp.refusesVersion(payload)) return client.answer("NAT-PMP")
       if (natPmp !== undefined && pmp.answersExternalAddress(payload)) return client.answer("NAT-PMP")
-      if (natPmp !== undefined && pcp.refusesNatPmp(payload)) return client.stranger
+      if (natPmp !== undefined && pcp.refusesNatPmp(payload)) return client.unrelated
       const answer = pcp.decode(payload)
       if (Option.isNone(answer)) return client.malformed
       // A refusal may be too short to tell which request it belongs to.
       const same = Option.match(answer.value.assignment, {
         onNone: () => true,
         onSome: ({ internalPort, nonce }) =>
-          internalPort === ticket.internalPort && nonce.every((byte, index) => byte === ticket.nonce[index])
+          internalPort === request.internalPort && nonce.every((byte, index) => byte === request.nonce[index])
       })
-      return same ? client.answer(answer.value) : client.stranger
+      return same ? client.answer(answer.value) : client.unrelated
     },
     natPmp
   )
@@ -208,17 +210,17 @@ const at = (address: NetAddress.Ipv4Address, port: number): Effect.Effect<NetAdd
 
 const readExternalAddress = (payload: Uint8Array): client.Reading<pmp.ExternalAddress | pmp.Refused> =>
   readNatPmp(payload, pmp.opcodes.externalAddress, (answer) =>
-    answer._tag === "ExternalAddress" ? client.answer(answer) : client.stranger
+    answer._tag === "ExternalAddress" ? client.answer(answer) : client.unrelated
   )
 
 const readMapped =
-  (ticket: Ticket) =>
+  (request: MapRequest) =>
   (payload: Uint8Array): client.Reading<pmp.Mapped | pmp.Refused> =>
     readNatPmp(payload, pmp.opcodes.mapUdp, (answer) => {
-      if (answer._tag !== "Mapped") return client.stranger
+      if (answer._tag !== "Mapped") return client.unrelated
       // This socket asks for one port only. Some gateways truncate ports to eight bits, and which port they mapped is
       // then unknown.
-      return answer.internalPort === ticket.internalPort ? client.answer(answer) : client.malformed
+      return answer.internalPort === request.internalPort ? client.answer(answer) : client.malformed
     })
 
 const readNatPmp = <A>(
@@ -231,7 +233,7 @@ const readNatPmp = <A>(
   if (answer.value._tag !== "Refused") return read(answer.value)
   // A gateway refuses the version once for each PCP packet, and PCP's opcode MAP equals NAT-PMP's opcode for UDP.
   const same = answer.value.opcode === opcode && answer.value.code !== pmp.results.unsupportedVersion
-  return same ? client.answer(answer.value) : client.stranger
+  return same ? client.answer(answer.value) : client.unrelated
 }
 
 const refused = <A extends { readonly _tag: string }>(answer: A | pmp.Refused): Effect.Effect<A, Refusal> =>

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as gateway from "./gateway.ts"
 import type { WanService } from "./gateway.ts"
-import type { Found } from "./search.ts"
+import type { Found } from "./ssdp.ts"
 
 /** The errors of a single gateway. */
 export type GatewayError = Exclude<PortMapperError, NoneMapped>

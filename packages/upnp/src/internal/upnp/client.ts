@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import natUpnp, { type Client } from "nat-upnp"
 import type { Socket } from "node:dgram"
-import * as exclusively from "../exclusively.ts"
+import * as exclusivePort from "../exclusivePort.ts"
 import * as ssdp from "./ssdp.ts"
 
 interface Handle {
@@ -44,7 +44,7 @@ const open = (): Handle => {
   }
   if (sockets.length === 0) Deferred.doneUnsafe(bound, Effect.void)
   for (const socket of sockets) {
-    exclusively.binding(socket)
+    exclusivePort.enforce(socket)
     socket.once("listening", () => settle(socket))
     // This listener stays: nat-upnp handles only the first error, and a second one would end the process.
     socket.on("error", () => settle(socket))

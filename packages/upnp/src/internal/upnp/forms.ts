@@ -8,7 +8,7 @@ import type { Owner } from "./owner.ts"
 import * as soap from "./soap.ts"
 
 /** The variant of a request that a gateway accepts. */
-export interface Manner {
+export interface Variant {
   /** Without a lease, for gateways that support only permanent mappings. */
   readonly permanent: boolean
   /** With a short description of simple characters. */
@@ -17,10 +17,10 @@ export interface Manner {
 
 export interface Form {
   /** The variant to try first. */
-  readonly manner: Manner
+  readonly variant: Variant
   /** Whether the plain description differs from the full one. */
   readonly hasPlain: boolean
-  readonly send: (manner: Manner) => Effect.Effect<unknown, soap.CallError>
+  readonly send: (variant: Variant) => Effect.Effect<unknown, soap.CallError>
   /** Asks the gateway which host the port is mapped to. */
   readonly owner: Effect.Effect<Owner>
 }
@@ -33,8 +33,8 @@ export const plainOf = (description: string): string =>
     .trim() || "qp2p"
 
 /** Fault codes that routers are known to use for these causes, beside the codes' own meaning. */
-const mayBeLease = new Set<number>([faults.onlyPermanentLeases, faults.invalidArgs, faults.actionFailed])
-const mayBeDescription = new Set<number>([
+const leaseFaults = new Set<number>([faults.onlyPermanentLeases, faults.invalidArgs, faults.actionFailed])
+const descriptionFaults = new Set<number>([
   faults.invalidArgs,
   faults.actionFailed,
   faults.argumentInvalid,
@@ -42,20 +42,20 @@ const mayBeDescription = new Set<number>([
 ])
 
 /** HTTP statuses of servers that are busy, or did not read the whole request. */
-const mayBePassing = new Set([400, 500, 503])
+const temporaryStatuses = new Set([400, 500, 503])
 
 /**
  * Requests the mapping in one variant after the other, while another one may help, and returns the variant that worked.
  * When the answer to an accepted request cannot be read, the gateway's table tells. Fails with the first refusal, or
  * with a later one that says that the port is taken.
  */
-export const request = Effect.fnUntraced(function* (form: Form): Effect.fn.Return<Manner, soap.CallError> {
-  const first = yield* Effect.result(attempt(form, form.manner))
-  if (first._tag === "Success") return form.manner
+export const request = Effect.fnUntraced(function* (form: Form): Effect.fn.Return<Variant, soap.CallError> {
+  const first = yield* Effect.result(attempt(form, form.variant))
+  if (first._tag === "Success") return form.variant
   let { failure } = first
-  for (const manner of alternatives(form, failure)) {
-    const again = yield* Effect.result(attempt(form, manner))
-    if (again._tag === "Success") return manner
+  for (const variant of alternatives(form, failure)) {
+    const again = yield* Effect.result(attempt(form, variant))
+    if (again._tag === "Success") return variant
     if (again.failure._tag !== "Fault") return yield* again.failure
     if (isConflict(again.failure.code)) failure = again.failure
   }
@@ -63,41 +63,45 @@ export const request = Effect.fnUntraced(function* (form: Form): Effect.fn.Retur
 })
 
 /** The variants to try after a failure. The description is given up before the lease. */
-const alternatives = ({ hasPlain, manner }: Form, failure: soap.CallError): ReadonlyArray<Manner> => {
+const alternatives = ({ hasPlain, variant }: Form, failure: soap.CallError): ReadonlyArray<Variant> => {
   if (failure._tag !== "Fault") return []
-  const asLease = !manner.permanent && mayBeLease.has(failure.code)
-  const asDescription = hasPlain && !manner.plain && mayBeDescription.has(failure.code)
+  const asLease = !variant.permanent && leaseFaults.has(failure.code)
+  const asDescription = hasPlain && !variant.plain && descriptionFaults.has(failure.code)
   return [
-    ...(asDescription ? [{ ...manner, plain: true }] : []),
-    ...(asLease ? [{ ...manner, permanent: true }] : []),
+    ...(asDescription ? [{ ...variant, plain: true }] : []),
+    ...(asLease ? [{ ...variant, permanent: true }] : []),
     ...(asDescription && asLease ? [{ permanent: true, plain: true }] : [])
   ]
 }
 
-const attempt = (form: Form, manner: Manner): Effect.Effect<unknown, soap.CallError> =>
-  Effect.catch(form.send(manner), (error) => {
+const attempt = (form: Form, variant: Variant): Effect.Effect<unknown, soap.CallError> =>
+  Effect.catch(form.send(variant), (error) => {
     if (error._tag === "Unreadable") {
-      if (error.status === 200) return settled(form, error)
-      return mayBePassing.has(error.status) ? form.send(manner) : Effect.fail(error)
+      if (error.status === 200) return confirmed(form, error)
+      return temporaryStatuses.has(error.status) ? form.send(variant) : Effect.fail(error)
     }
     return error._tag === "Fault" && error.code === faults.actionFailed
-      ? explained(form, manner, error)
+      ? resolveActionFailed(form, variant, error)
       : Effect.fail(error)
   })
 
 /** Checks a request that was answered with HTTP 200 and an unreadable body. */
-const settled = ({ owner }: Form, error: soap.Unreadable): Effect.Effect<void, soap.Unreadable> =>
+const confirmed = ({ owner }: Form, error: soap.Unreadable): Effect.Effect<void, soap.Unreadable> =>
   Effect.flatMap(owner, (whose) => (whose === "Ours" ? Effect.void : Effect.fail(error)))
 
 /**
  * Some routers answer ActionFailed for a port that is taken, even by the requesting host, and some only for the first
  * request.
  */
-const explained = (form: Form, manner: Manner, failed: soap.Fault): Effect.Effect<unknown, soap.CallError> =>
+const resolveActionFailed = (
+  form: Form,
+  variant: Variant,
+  failed: soap.Fault
+): Effect.Effect<unknown, soap.CallError> =>
   Effect.flatMap(form.owner, (whose) => {
     const conflict = new soap.Fault({ code: faults.conflict, description: failed.description })
     if (whose === "Others") return Effect.fail(conflict)
-    return Effect.mapError(form.send(manner), (error) =>
+    return Effect.mapError(form.send(variant), (error) =>
       whose === "Ours" && error._tag === "Fault" && error.code === faults.actionFailed ? conflict : error
     )
   })

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as http from "./http.ts"
 import * as locations from "./locations.ts"
-import type { Found } from "./search.ts"
+import type { Found } from "./ssdp.ts"
 import type * as soap from "./soap.ts"
 import * as xml from "./xml.ts"
 

@@ -5,16 +5,17 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Grant, Holding } from "../lease.ts"
+import type { Grant, Renewable } from "../lease.ts"
 import { Builder } from "./actions.ts"
 import * as candidates from "./candidates.ts"
 import { withClient } from "./client.ts"
 import * as externalAddress from "./externalAddress.ts"
 import { errorOf, faults, isConflict } from "./faults.ts"
-import { type Form, type Manner, plainOf, request } from "./forms.ts"
+import { type Form, type Variant, plainOf, request } from "./forms.ts"
 import { ownerOf } from "./owner.ts"
 import * as route from "./route.ts"
-import type { Discover, Found } from "./search.ts"
+import type { Discover } from "./search.ts"
+import type { Found } from "./ssdp.ts"
 import * as services from "./services.ts"
 import * as soap from "./soap.ts"
 
@@ -53,11 +54,11 @@ interface Place {
   readonly builder: Builder
   readonly control: soap.Control
   /** The variant of the request that this gateway accepts, as far as it is known. */
-  manner: Manner
+  variant: Variant
 }
 
 /** A mapping that may exist on a gateway, with the action that removes it. */
-interface Trace {
+interface PossibleMapping {
   readonly control: soap.Control
   readonly remove: soap.Action
   granted: boolean
@@ -68,16 +69,16 @@ interface Trace {
  */
 const maxTraces = 32
 
-export class KeptMapping implements Holding {
+export class KeptMapping implements Renewable {
   readonly #wanted: Wanted
   readonly #settings: Settings
   /**
    * By host, from before a request is sent: a request that was interrupted or timed out may have reached the gateway.
    */
-  readonly #traces = new Map<string, Trace>()
+  readonly #traces = new Map<string, PossibleMapping>()
   #granted: Grant | undefined
   /** The host of the gateway that granted the mapping last. */
-  #home: string | undefined
+  #lastGranter: string | undefined
   /** The gateway for the next request; undefined at first, and again after a request that failed. */
   #known: Place | undefined
   /** The gateway that was asked last. */
@@ -92,7 +93,7 @@ export class KeptMapping implements Holding {
     return this.#wanted.internal.port
   }
 
-  get asked() {
+  get requestedLease() {
     return this.#wanted.lease
   }
 
@@ -112,11 +113,11 @@ export class KeptMapping implements Holding {
     const { discover, requestTimeout } = this.#settings
     return withClient((client) => {
       const builder = new Builder(client)
-      return candidates.firstOf(this.#homeFirst(discover(client)), (found) =>
+      return candidates.firstOf(this.#lastGranterFirst(discover(client)), (found) =>
         Effect.flatMap(candidates.describe(found, requestTimeout), (all) => {
           this.#last = all[0]?.[0]
           return services.firstOf(all, builder.externalAddress(), (control, address) =>
-            this.#mapAt({ found, builder, control, manner: { permanent: false, plain: false } }, address)
+            this.#mapAt({ found, builder, control, variant: { permanent: false, plain: false } }, address)
           )
         })
       )
@@ -124,8 +125,8 @@ export class KeptMapping implements Holding {
   }
 
   /** Moves the gateway that granted the mapping before to the front, at whatever port it serves now. */
-  #homeFirst(found: Stream.Stream<Found>): Stream.Stream<Found> {
-    const home = this.#home
+  #lastGranterFirst(found: Stream.Stream<Found>): Stream.Stream<Found> {
+    const home = this.#lastGranter
     if (home === undefined) return found
     const others: Array<Found> = []
     return found.pipe(
@@ -155,8 +156,8 @@ export class KeptMapping implements Holding {
       const port = yield* this.#addAny(place, internal)
       const external = yield* at(address, port)
       this.#known = place
-      this.#home = control.url.hostname
-      return { internal, external, lease: place.manner.permanent ? Duration.infinity : this.#wanted.lease }
+      this.#lastGranter = control.url.hostname
+      return { internal, external, lease: place.variant.permanent ? Duration.infinity : this.#wanted.lease }
     })
   }
 
@@ -202,27 +203,27 @@ export class KeptMapping implements Holding {
     const { builder, control } = place
     const { description } = this.#settings
     const lease = Duration.toSeconds(this.#wanted.lease)
-    const actionOf = ({ permanent, plain }: Manner): soap.Action => {
+    const actionOf = ({ permanent, plain }: Variant): soap.Action => {
       const text = plain ? plainOf(description) : description
       const { add, addForEver } = builder.port({ internal, externalPort, lease, description: text })
       return permanent ? addForEver : add
     }
     const key = `${control.url.href} ${externalPort}`
     const remove = builder.remove(externalPort)
-    const trace: Trace = { control, remove, granted: this.#traces.get(key)?.granted ?? false }
+    const trace: PossibleMapping = { control, remove, granted: this.#traces.get(key)?.granted ?? false }
     const form: Form = {
-      manner: place.manner,
+      variant: place.variant,
       hasPlain: plainOf(description) !== description,
-      send: (manner) => soap.call(control, actionOf(manner)),
+      send: (variant) => soap.call(control, actionOf(variant)),
       owner: ownerOf(control, internal, externalPort)
     }
     return Effect.suspend(() => {
       this.#remember(key, trace)
       return request(form)
     }).pipe(
-      Effect.tap((manner) =>
+      Effect.tap((variant) =>
         Effect.sync(() => {
-          place.manner = manner
+          place.variant = variant
           trace.granted = true
         })
       ),
@@ -237,7 +238,7 @@ export class KeptMapping implements Holding {
     )
   }
 
-  #remember(key: string, trace: Trace) {
+  #remember(key: string, trace: PossibleMapping) {
     this.#traces.delete(key)
     this.#traces.set(key, trace)
     const [oldest] = this.#traces.keys()
@@ -262,7 +263,7 @@ export class KeptMapping implements Holding {
 }
 
 /** Removes one mapping. NoSuchEntryInArray counts as removed, and so does an HTTP 200 whose body cannot be read. */
-const unmap = ({ control, remove }: Trace): Effect.Effect<void, PortMapperError> =>
+const unmap = ({ control, remove }: PossibleMapping): Effect.Effect<void, PortMapperError> =>
   soap.call(control, remove).pipe(
     Effect.asVoid,
     Effect.catchIf(

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as http from "./http.ts"
-import type { Found } from "./search.ts"
+import type { Found } from "./ssdp.ts"
 
 type Urls = readonly [URL, ...ReadonlyArray<URL>]
 

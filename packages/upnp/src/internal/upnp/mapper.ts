@@ -5,15 +5,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import type { Options } from "../../NatUpnp.ts"
-import { natUpnp, refusedOptions, refusedRequest } from "../given.ts"
+import { natUpnp, refusedOptions, refusedRequest } from "../checks.ts"
 import { Lease, leaseOf } from "../lease.ts"
 import { KeptMapping, type Settings, type Wanted } from "./keptMapping.ts"
+import type { InternalOptions } from "./options.ts"
 import * as search from "./search.ts"
-
-export interface InternalOptions extends Options {
-  readonly discover?: search.Discover | undefined
-}
 
 const defaultSearchTimeout = Duration.seconds(3)
 const defaultRequestTimeout = Duration.millis(1500)

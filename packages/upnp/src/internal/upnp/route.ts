@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as exclusively from "../exclusively.ts"
-import type { Found } from "./search.ts"
+import * as exclusivePort from "../exclusivePort.ts"
+import type { Found } from "./ssdp.ts"
 
 /** The discard port (RFC 863). No packet is sent to it. */
 const discardPort = 9
@@ -31,7 +31,7 @@ const addressTo = Effect.fnUntraced(function* (host: string) {
   const gateway = yield* Effect.fromResult(
     Result.flatMap(NetAddress.ipv4FromString(host), (address) => NetAddress.inetAddressV4(address, discardPort))
   )
-  const socket = yield* exclusively.connected({ local: NetAddress.ipv4Unspecified, peer: gateway, receiveQueue: 1 })
+  const socket = yield* exclusivePort.connect({ local: NetAddress.ipv4Unspecified, peer: gateway, receiveQueue: 1 })
   const { address } = (yield* socket.reader).address
   if (!NetAddress.isIpv4Address(address) || NetAddress.isUnspecified(address)) return yield* Effect.fail("no route")
   return address

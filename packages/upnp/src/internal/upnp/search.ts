@@ -5,17 +5,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Client } from "nat-upnp"
 import * as ssdp from "./ssdp.ts"
-
-/** A device that answered the search. */
-export interface Found {
-  readonly location: string
-  /** The address that the answer came from. */
-  readonly responder?: string | undefined
-  /** The local address on which the answer arrived. */
-  readonly localAddress: string
-  /** Whether the answer does not identify a gateway. Televisions answer so, and some gateways do. */
-  readonly isUnidentified?: boolean | undefined
-}
+import type { Found } from "./ssdp.ts"
 
 /** Searches for gateways and emits each as it answers, until the search is over. Tests replace it. */
 export type Discover = (client: Client) => Stream.Stream<Found>
@@ -33,9 +23,9 @@ const miniupnpc = [
 ]
 
 /** The targets that only gateways answer. A gateway of version 2 may answer no other than the last. */
-const gateways = [...miniupnpc.slice(0, 3), `${gatewayDevice}:2`]
+const gatewayTargets = [...miniupnpc.slice(0, 3), `${gatewayDevice}:2`]
 
-const everybody = [...miniupnpc, `${gatewayDevice}:2`, "ssdp:all"]
+const allTargets = [...miniupnpc, `${gatewayDevice}:2`, "ssdp:all"]
 
 /**
  * When the targets are sent, as parts of the timeout: a datagram may be lost, and some routers drop all but a few of a
@@ -59,7 +49,7 @@ export const search =
     Stream.callback<Found>(
       (queue) =>
         Effect.gen(function* () {
-          const answers = new Answers((found) => void Queue.offerUnsafe(queue, found))
+          const answers = new Responders((found) => void Queue.offerUnsafe(queue, found))
           const searches: Array<ReturnType<Client["ssdp"]["search"]>> = []
           yield* Effect.acquireRelease(
             Effect.sync(() => ssdp.listen(client.ssdp, (answer) => answers.take(answer))),
@@ -71,7 +61,7 @@ export const search =
           )
           const ask = (round: number) =>
             Effect.sync(() => {
-              for (const target of round === 0 || answers.hasGateway ? gateways : everybody) {
+              for (const target of round === 0 || answers.hasGateway ? gatewayTargets : allTargets) {
                 searches.push(client.ssdp.search(target))
               }
             })
@@ -92,7 +82,7 @@ export const search =
     )
 
 /** Collects the devices that answered: emits gateways at once, and other devices after `releaseUnidentified`. */
-class Answers {
+class Responders {
   readonly #found: (found: Found) => void
   readonly #gateways = new Set<string>()
   readonly #unidentified = new Map<string, Found>()

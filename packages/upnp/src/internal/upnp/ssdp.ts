@@ -3,7 +3,17 @@
  * and types of any version.
  */
 import type { Ssdp } from "nat-upnp"
-import type { Found } from "./search.ts"
+
+/** A device that answered the search. */
+export interface Found {
+  readonly location: string
+  /** The address that the answer came from. */
+  readonly responder?: string | undefined
+  /** The local address on which the answer arrived. */
+  readonly localAddress: string
+  /** Whether the answer does not identify a gateway. Televisions answer so, and some gateways do. */
+  readonly isUnidentified?: boolean | undefined
+}
 
 /** The maximum length of an answer that is parsed, in characters; a datagram may have 64 KiB. */
 const maxLength = 2048

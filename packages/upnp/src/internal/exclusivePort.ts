@@ -17,7 +17,7 @@ export interface Options {
 }
 
 /** Opens a socket connected to `peer`. Its local address is that of the route to `peer`. */
-export const connected = ({
+export const connect = ({
   local,
   onError,
   peer,
@@ -26,7 +26,7 @@ export const connected = ({
   NodeDatagramSocket.fromSocket(open(local, peer), { receiveBuffer: { capacity: receiveQueue }, onError })
 
 /** Makes `socket.bind` exclusive, for a socket that other code binds. */
-export const binding = (socket: dgram.Socket): void => {
+export const enforce = (socket: dgram.Socket): void => {
   const bind = socket.bind.bind(socket)
   socket.bind = ((port: number, address: string) => bind({ address, port, exclusive: true })) as typeof socket.bind
 }

@@ -1,0 +1,98 @@
+/** How sockets of `MemoryTransport` dial each other: one round trip, and refusals. */
+import { undiallable } from "@qp2p/core/Address"
+import { TransportClosed } from "@qp2p/core/Close"
+import { type ConnectionError, InvalidAddress, TooManyConnections, TransportError } from "@qp2p/core/ConnectionError"
+import type { DialEvents } from "@qp2p/core/Transport"
+import * as Equal from "effect/Equal"
+import * as NetAddress from "effect/net/NetAddress"
+import { type Place, placeOf } from "../network/place.ts"
+import type { Realm } from "../network/realm.ts"
+import { MemoryConnection } from "./connection.ts"
+import { Link } from "./link.ts"
+import type { MemoryPort } from "./port.ts"
+import type { MemoryWire } from "./wire.ts"
+
+/** RFC 9000, section 20.1. */
+const connectionRefused = 2
+
+const ignore = () => {}
+
+/** Why `peer` cannot be dialled from `port`; undefined when it can. */
+export const refusal = (port: MemoryPort, peer: NetAddress.InetAddress): ConnectionError | undefined => {
+  const input = NetAddress.formatInet(peer)
+  const detail = undiallable(peer)
+  if (detail !== undefined) return new InvalidAddress({ input, detail })
+  if (peer._tag !== port.place.address._tag) {
+    return new InvalidAddress({ input, detail: "its family is not the socket's" })
+  }
+  const { maxConnections } = port.options
+  return port.connections.size < maxConnections ? undefined : new TooManyConnections({ limit: maxConnections })
+}
+
+/** Dials `peer`. The returned function gives up: the half-open connection is closed and nothing is reported. */
+export const dial = (
+  wire: MemoryWire,
+  port: MemoryPort,
+  peer: NetAddress.InetAddress,
+  { onConnected, onFailed }: DialEvents
+): (() => void) => {
+  let pending = true
+  const connection = new MemoryConnection(wire, port, placeOf(peer), wire.nextSeniority(), (failure) => {
+    if (pending) onFailed(failure)
+    pending = false
+  })
+  connection.link.send(0, (target, source) => {
+    if (wire.conditions.isRefused(connection.link.to)) {
+      return refuse(wire, connection, target?.realm ?? wire.internet, source)
+    }
+    if (target === undefined) return
+    accept(wire, target, connection, source, () => {
+      pending = false
+      connection.establish(onConnected(connection))
+    })
+  })
+  return () => {
+    if (!pending) return
+    pending = false
+    connection.close(0, "")
+  }
+}
+
+/**
+ * Accepts a dial that has arrived at `port` and seems to come from `source`, or refuses it. Calls `answered` when the
+ * answer has reached the dialler.
+ */
+const accept = (
+  wire: MemoryWire,
+  port: MemoryPort,
+  dialler: MemoryConnection,
+  source: Place,
+  answered: () => void
+): void => {
+  if (!port.options.accept) return
+  if (isFull(port, source.address.address)) return refuse(wire, dialler, port.realm, source)
+  const connection = new MemoryConnection(wire, port, source, dialler.seniority, undefined)
+  connection.peer = dialler
+  dialler.peer = connection
+  connection.send(0, () => {
+    dialler.send(0, () => connection.establish(port.onConnection(connection)))
+    answered()
+  })
+}
+
+/** Tells `dialler`, whose dial arrived in `realm`, that it is refused. */
+const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, source: Place): void => {
+  const { remoteAddress: peer, link } = dialler
+  const error = new TransportError({ peer, code: connectionRefused, detail: "connection refused" })
+  const back = new Link(wire, { place: link.to, home: link.to, realm }, source, () => true, ignore)
+  back.send(0, () => dialler.finish(new TransportClosed({ code: connectionRefused, detail: "" }), error))
+  back.close()
+}
+
+/** Whether a socket's limits leave no room for another connection with this host. */
+const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
+  if (unread > options.unreadBuffer / 2) return true
+  let fromThere = 0
+  for (const { remoteAddress } of connections) if (Equal.equals(remoteAddress.address, remote)) fromThere++
+  return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
+}

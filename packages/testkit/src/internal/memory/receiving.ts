@@ -1,0 +1,153 @@
+/** The streams that one end of a memory connection reads: demand, unread bytes and credit for the peer. */
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { Close } from "@qp2p/core/Close"
+import { StreamStopped } from "@qp2p/core/StreamError"
+import type { BackingRecvStream, StreamFailure } from "@qp2p/core/Transport"
+import type { Timeline } from "../network/timeline.ts"
+import type { Allowance, Channel } from "./channel.ts"
+import type { MemoryPort, PortConnection } from "./port.ts"
+
+/** The peer's end of the connection, as a packet finds it. */
+interface FarEnd {
+  readonly sending: {
+    /** Ends a stream, and fails its pending writes. */
+    fail(channel: Channel, failure: StreamFailure): void
+    /** Tells how much has been read. */
+    allow(channel: Channel, allowance: Allowance): void
+  }
+}
+
+/** What the receiving side needs of its connection. */
+export interface ReceivingHost {
+  readonly timeline: Timeline
+  readonly port: MemoryPort
+  /** How the connection ended, if it has. */
+  readonly closed: Close | undefined
+  /** Sends a packet; it is dropped if the peer's end is closed when it arrives. */
+  send(size: number, deliver: (peer: FarEnd) => void): void
+}
+
+/** Closes the connection with the most unread bytes, because the socket's buffer is full. The others continue. */
+const closeLargest = (port: MemoryPort) => {
+  let largest: PortConnection | undefined
+  for (const connection of port.connections) {
+    if (connection.unread > (largest?.unread ?? 0)) largest = connection
+  }
+  largest?.close(ErrorCode.overloaded, "the application does not keep up")
+}
+
+export class Receiving {
+  /** The bytes that wait to be read. */
+  unread = 0
+  private readonly host: ReceivingHost
+  private readonly open = new Set<Channel>()
+  /** The number of the peer's streams that this side has read to their ends. */
+  private closedStreams = 0
+
+  constructor(host: ReceivingHost) {
+    this.host = host
+  }
+
+  /** Whether an answer has yet to arrive. */
+  get isAwaited() {
+    for (const channel of this.open) if (channel.asked?.begun === true) return true
+    return false
+  }
+
+  add(channel: Channel) {
+    this.open.add(channel)
+  }
+
+  stream(channel: Channel): BackingRecvStream {
+    const { host } = this
+    return {
+      resume: () => {
+        if (!channel.paused) return
+        channel.paused = false
+        host.timeline.schedule(0, () => {
+          this.drain(channel)
+          this.grant(channel)
+        })
+      },
+      stop: (code) => {
+        if (host.closed !== undefined || !this.open.delete(channel)) return
+        this.forget(channel)
+        this.grant(channel)
+        host.send(0, (peer) => {
+          channel.announce()
+          peer.sending.fail(channel, new StreamStopped({ code }))
+        })
+      }
+    }
+  }
+
+  take(channel: Channel, chunk: Uint8Array, fin: boolean) {
+    if (!this.open.has(channel)) return
+    const { port } = this.host
+    if (chunk.length > 0) channel.chunks.push(chunk)
+    this.addUnread(chunk.length)
+    channel.finished = fin
+    this.drain(channel)
+    if (port.unread > port.options.unreadBuffer) closeLargest(port)
+  }
+
+  end(channel: Channel, failure?: StreamFailure) {
+    if (!this.open.delete(channel)) return
+    this.forget(channel)
+    channel.events!.onEnd(failure)
+  }
+
+  allowance(channel: Channel): Allowance {
+    return { closedStreams: this.closedStreams, taken: channel.taken, read: !this.open.has(channel) }
+  }
+
+  /** The connection is closed: its unread bytes no longer count. */
+  release() {
+    this.addUnread(0)
+  }
+
+  /** Offers everything that has arrived, unless this side closed, and ends every stream. */
+  endAll(close: Close) {
+    const channels = [...this.open]
+    this.open.clear()
+    for (const channel of channels) {
+      while (channel.chunks.length > 0 && close._tag !== "LocallyClosed") channel.offer(Infinity)
+      channel.events!.onEnd(channel.finished && channel.chunks.length === 0 ? undefined : close)
+    }
+  }
+
+  /** Adds to the number of unread bytes, which are not counted on a closed connection. */
+  private addUnread(change: number) {
+    const { closed, port } = this.host
+    const unread = closed === undefined ? this.unread + change : 0
+    port.unread += unread - this.unread
+    this.unread = unread
+  }
+
+  private drain(channel: Channel) {
+    while (!channel.paused && channel.chunks.length > 0 && this.open.has(channel)) {
+      const demand = channel.events!.demand?.() ?? Infinity
+      if (demand <= 0) {
+        channel.paused = true
+        return
+      }
+      const { taken } = channel
+      channel.offer(demand)
+      this.addUnread(taken - channel.taken)
+      // The fin came with the last bytes: the end is reported without another demand.
+      if (channel.finished && channel.chunks.length === 0) return this.end(channel)
+    }
+    if (!channel.paused && channel.finished) this.end(channel)
+  }
+
+  private forget(channel: Channel) {
+    for (const chunk of channel.chunks) this.addUnread(-chunk.length)
+    channel.chunks = []
+    this.closedStreams += 1
+  }
+
+  private grant(channel: Channel) {
+    const allowance = this.allowance(channel)
+    this.host.send(0, (peer) => peer.sending.allow(channel, allowance))
+  }
+}
