@@ -116,7 +116,9 @@ describe("The default route of Windows", () => {
   it.each([
     ["nothing", ""],
     ["only persistent routes", windows.replace(/^.*192\.168\.1\.1 .*\n/m, "")],
-    ["a route on the link", windows.replace("192.168.1.1 ", "On-link ")]
+    ["a route on the link", windows.replace("192.168.1.1 ", "On-link ")],
+    ["a route on the link, in German, which takes two words", windows.replace("192.168.1.1 ", "Auf Verbindung ")],
+    ["a route on the link, in another code page", windows.replace("192.168.1.1 ", "\uFFFD\uFFFD\uFFFDN\uFFFD\uFFFD ")]
   ])("is none in %s", (_, output) => {
     assert.isUndefined(text(routes.fromWindows(output)))
   })

@@ -41,11 +41,12 @@ export const refusalReason = (
   platform: string = process.platform
 ): string => {
   const { refusal } = systemCode(code)
-  if (refusal === undefined) {
-    return NetAddress.isLoopback(local.address) && !NetAddress.isLoopback(peer.address)
-      ? `this endpoint is bound to ${NetAddress.formatHost(local)}, which reaches this machine only`
-      : `the system sends nothing there from ${NetAddress.formatInet(local)}`
+  const reachesPeer = !NetAddress.isLoopback(local.address) || NetAddress.isLoopback(peer.address)
+  // Systems have different codes for it; others are EINVAL and EADDRNOTAVAIL.
+  if (!reachesPeer && (refusal === undefined || code === "ENETUNREACH" || code === "EHOSTUNREACH")) {
+    return `this endpoint is bound to ${NetAddress.formatHost(local)}, which reaches this machine only`
   }
+  if (refusal === undefined) return `the system sends nothing there from ${NetAddress.formatInet(local)}`
   // From macOS 15 on the user decides which programs may reach the local network.
   return code === "EHOSTUNREACH" && platform === "darwin" && !NetAddress.isLoopback(peer.address)
     ? `${refusal}, or macOS keeps this program out of the local network (Settings, Privacy & Security)`
