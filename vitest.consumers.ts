@@ -24,6 +24,7 @@ export default defineConfig({
           name: "browser",
           root: "packages/docs/browser",
           include: ["*.test.ts"],
+          globalSetup: ["../../../scripts/consumers/browser.mjs"],
           testTimeout: 90_000
         }
       }

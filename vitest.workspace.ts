@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -21,10 +23,37 @@ maps.groupBy ??= (items, keyOf) => {
 const conditions = ["@qp2p/source"]
 
 /**
- * With `QP2P_QUICK=1`, for a look at another version of Node: without the tests that carry "[slow]" in their name, and
- * without those of bad networks and floods, which try the QUIC driver and not the platform.
+ * `QP2P_QUICK` is for a look at another version of Node, after a full run on one of them:
+ *
+ * - `1` leaves out what tries logic and not the platform, for long: tests with "[slow]" in their name, files named
+ *   `*.loss.test.ts` and `*.flood.test.ts`, and files with the tag `slow`.
+ * - `platform` runs only files with the tag `platform`: real sockets, processes, threads, files and the native binding are their
+ *   point. Of these it leaves out the same tests.
+ *
+ * A file has a tag by a comment, `// @module-tag slow`. Without the variable every test runs.
  */
-const quick = process.env["QP2P_QUICK"] === "1"
+const quick = process.env["QP2P_QUICK"] ?? ""
+if (!["", "0", "1", "platform"].includes(quick)) throw new Error(`QP2P_QUICK is 1 or platform, not ${quick}`)
+const isQuick = quick === "1" || quick === "platform"
+
+/** Vitest knows them, too: `--tags-filter` takes the same names. */
+const tags = [
+  { name: "slow", description: "tries logic and takes long: only in the full run" },
+  { name: "platform", description: "runs on each version of Node" }
+]
+
+const testFiles = "test/**/*.test.ts"
+
+/** The test files of a project that have a tag, by what they say: one that is left out is not even loaded. */
+const tagged = (root: string, tag: string): Array<string> => {
+  const folder = fileURLToPath(new URL(`${root}/`, import.meta.url))
+  return readdirSync(join(folder, "test"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => `test/${file.replaceAll("\\", "/")}`)
+    .filter((file) =>
+      new RegExp(`(?://|\\*)\\s*@module-tag\\s+${tag}\\b`, "u").test(readFileSync(join(folder, file), "utf8"))
+    )
+}
 
 const failOnIdleTurns = new URL("scripts/fail-on-idle-turns.mjs", import.meta.url)
 
@@ -40,9 +69,10 @@ const project = (name: string, root: string) => ({
   test: {
     name,
     root,
-    include: ["test/**/*.test.ts"],
+    include: quick === "platform" ? tagged(root, "platform") : [testFiles],
+    exclude: isQuick ? ["test/**/*.{loss,flood}.test.ts", ...tagged(root, "slow")] : [],
     ...failingOnIdleTurns,
-    exclude: quick ? ["test/**/*.{loss,flood}.test.ts"] : [],
+    tags,
     testTimeout: 30_000,
     // Tests that are declared to be concurrent wait for timeouts and retransmissions.
     maxConcurrency: 10
@@ -62,7 +92,7 @@ export default defineConfig({
       project("docs", "packages/docs"),
       project("examples", "examples/gossip")
     ],
-    ...(quick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
+    ...(isQuick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.
     coverage: {
       provider: "v8",

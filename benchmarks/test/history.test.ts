@@ -161,7 +161,10 @@ void test("a report stands for an older one whose cases of ours it has, at no sm
   })
   assert.equal(missingIn(newer, older), undefined)
   assert.equal(missingIn(newer, { ...older, scale: "quick" }), undefined)
-  assert.equal(missingIn(newer, { ...older, samples: [...few, sample("tcp", "one", 1)] }), undefined)
+  // Another contender's case neither asks for anything nor makes up for ours.
+  const one = { ...sample("tcp", "one", 1), parameters: { size: 1024, inFlight: 1 } }
+  assert.equal(missingIn(newer, { ...older, samples: [...few, one] }), undefined)
+  assert.notEqual(missingIn({ ...newer, samples: [one] }, other(one.parameters)), undefined)
   assert.equal(missingIn(newer, other({ inFlight: 32, size: 1024 })), undefined)
   assert.equal(
     missingIn(newer, other({ size: 1024, inFlight: 1 })),

@@ -10,7 +10,7 @@ import { root } from "../process.mjs"
 import { installTools } from "./tools.mjs"
 
 /** What a program of a user's imports. The command is a program of its own. */
-const libraries = ["@qp2p/core", "@qp2p/node", "@qp2p/testkit", "@qp2p/upnp"]
+const libraries = new Set(["@qp2p/core", "@qp2p/node", "@qp2p/testkit", "@qp2p/upnp"])
 
 export const setup = async (vitest) => {
   const work = temporaryFolder("qp2p-consumers-")
@@ -21,7 +21,7 @@ export const setup = async (vitest) => {
   }
   const tarballs = folder("tarballs")
   const packed = []
-  for (const item of publishable().filter(({ manifest }) => libraries.includes(manifest.name))) {
+  for (const item of publishable().filter(({ manifest }) => libraries.has(manifest.name))) {
     packed.push((await pack(item, tarballs)).tarball)
   }
 

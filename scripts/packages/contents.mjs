@@ -4,14 +4,14 @@ import { join } from "node:path"
 import { deadLinks } from "./markdown.mjs"
 
 /** The packages that tell programs that write programs how to use them. */
-const withAgents = ["@qp2p/core", "@qp2p/node", "@qp2p/testkit"]
+const withAgents = new Set(["@qp2p/core", "@qp2p/node", "@qp2p/testkit"])
 
 const documents = /^(?:README|AGENTS|CHANGELOG)\.md$|^docs\/[\w-]+\.md$/u
 
 /** What is wrong with the contents of a packed package. */
 export const contentProblems = ({ files, manifest, path }) => {
   const { name } = manifest
-  const expected = ["LICENSE", "README.md", "package.json", ...(withAgents.includes(name) ? ["AGENTS.md"] : [])]
+  const expected = ["LICENSE", "README.md", "package.json", ...(withAgents.has(name) ? ["AGENTS.md"] : [])]
   const missing = expected.filter((file) => !files.includes(file)).map((file) => `${name}: no ${file}`)
 
   const strangers = files.flatMap((file) => {

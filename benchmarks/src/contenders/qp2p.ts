@@ -5,7 +5,7 @@ import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import type { IncomingMessage } from "@qp2p/core/IncomingMessage"
 import * as PortMapper from "@qp2p/core/PortMapper"
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -134,7 +134,7 @@ export const contender: Contender = {
     return {
       connect: async (address) => {
         const connection = await Effect.runPromise(endpoint.connectTo(address))
-        return linkByConnection(connection, () => Effect.runPromise(connection.close))
+        return linkByConnection(connection, () => Effect.runPromise(connection.close()))
       },
       close
     }

@@ -1,5 +1,5 @@
 /** The library's lower half alone. The distance from here to the whole library is what endpoint, pool and queues cost. */
-import * as QuicheTransport from "@qp2p/core/QuicheTransport"
+import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import type { BindError } from "@qp2p/core/EndpointError"
 import {
   type BackingConnection,
@@ -132,7 +132,7 @@ const connect = (socket: BackingSocket, address: string, closed: () => Promise<v
 export const contender: Contender = {
   name: "qp2p-transport",
   about:
-    "the `QuicheTransport` of @qp2p/core alone, called by plain functions, a stream per message without a header; confirmed by QUIC's acknowledgement",
+    "the `QuicheTransport` of @qp2p/node alone, called by plain functions, a stream per message without a header; confirmed by QUIC's acknowledgement",
   carrier: "udp",
   overQuic: true,
   listen: async (options) => {

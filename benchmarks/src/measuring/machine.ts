@@ -5,6 +5,7 @@ import type { Machine } from "./results.ts"
 
 const compared = [
   "@qp2p/core",
+  "@qp2p/node",
   "effect",
   "@matrixai/quic",
   "hyperdht",

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"

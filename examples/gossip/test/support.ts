@@ -4,7 +4,7 @@ import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import { Gossip, type Options } from "../src/Gossip.ts"
 
 /** A network in memory, which `TestClock` drives. */
-export const memory = Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)
+export const memory = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
 
 export const onNetwork = <A, E>(
   test: Effect.Effect<A, E, Layer.Success<typeof memory> | Scope.Scope>

@@ -11,8 +11,11 @@ const longestName = 200
 // Characters with a meaning on Windows, in shells or on terminals, and invisible ones.
 const unsafeCharacters = /[<>:"|?*\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-// Windows opens a device for these names, whatever the extension.
-const deviceName = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)/iu
+// Windows opens a device for these names, whatever the extension; spaces before the dot do not count.
+const deviceName = /^(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)/iu
+
+// Windows drops these from the end of a name.
+const droppedEnd = /[. ]+$/u
 
 /**
  * Splits a name before its last dot: `["archive.tar", ".gz"]`. A name without an extension has an empty one.
@@ -53,14 +56,14 @@ export const safeName = (hostile: string): string => {
     .normalize("NFC")
     .replace(unsafeCharacters, "_")
     .trim()
-    .replace(/[. ]+$/u, "")
+    .replace(droppedEnd, "")
     .replace(/^\.+/u, "_")
   if (cleaned === "") return "file"
   const named = deviceName.test(cleaned) ? `_${cleaned}` : cleaned
   if (byteLength(named) <= longestName) return named
   const [stem, extension] = splitExtension(named)
   const kept = byteLength(extension) <= 20 ? extension : ""
-  return cut(stem, longestName - byteLength(kept)) + kept
+  return cut(stem, longestName - byteLength(kept)).replace(droppedEnd, "") + kept
 }
 
 /**

@@ -40,8 +40,8 @@ export interface FileStore {
   readonly open: (name: string) => Effect.Effect<OpenFile, PlatformError.PlatformError, Scope.Scope>
 }
 
-/** Error codes of file systems without hard links. */
-const cannotLink = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EXDEV", "EINVAL"])
+/** Error codes of file systems without hard links. libuv turns the answer of Windows on FAT and exFAT into EISDIR. */
+const cannotLink = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EXDEV", "EINVAL", "EISDIR"])
 
 const codeOf = (error: PlatformError.PlatformError): unknown =>
   (error.reason.cause as { readonly code?: unknown } | undefined)?.code

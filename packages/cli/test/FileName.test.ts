@@ -22,6 +22,12 @@ describe("FileName", () => {
     ["CON", "_CON"],
     ["nul.txt", "_nul.txt"],
     ["COM1.log", "_COM1.log"],
+    ["com¹", "_com¹"],
+    ["LPT³.txt", "_LPT³.txt"],
+    ["con  .txt", "_con  .txt"],
+    ["CONOUT$", "_CONOUT$"],
+    ["com10.log", "com10.log"],
+    ["file.txt:stream", "file.txt_stream"],
     ["console.log", "console.log"],
     ["what?.txt", "what_.txt"],
     ["trailing. . ", "trailing"],
@@ -35,6 +41,10 @@ describe("FileName", () => {
     assert.isTrue(name.endsWith(".gz"))
     assert.isAtMost(Buffer.byteLength(name), 200)
     assert.isAtLeast(Buffer.byteLength(name), 190)
+  })
+
+  it("ends in no space and no dot where it was cut, because Windows drops them", () => {
+    assert.strictEqual(safeName(`${"a".repeat(199)} ${"b".repeat(190)}`), "a".repeat(199))
   })
 
   it("is one plain component, whatever comes in, and stays what it is the second time", () => {

@@ -1,3 +1,4 @@
+// @module-tag platform
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -283,7 +284,7 @@ describe("FileTransfer", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live.each(["EPERM", "ENOSYS"])("puts files in place without hard links, too (%s)", (code) =>
+  it.live.each(["EPERM", "ENOSYS", "EISDIR"])("puts files in place without hard links, too (%s)", (code) =>
     Effect.gen(function* () {
       const { inbox, root } = yield* setup()
       const fs = yield* FileSystem.FileSystem

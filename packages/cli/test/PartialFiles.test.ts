@@ -1,3 +1,4 @@
+// @module-tag platform
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"

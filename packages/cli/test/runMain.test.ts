@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
@@ -43,7 +44,8 @@ describe("runMain", () => {
   it.live.each([
     ["SIGHUP", 129],
     ["SIGINT", 130],
-    ["SIGTERM", 143]
+    ["SIGTERM", 143],
+    ["SIGBREAK", 149]
   ] as const)("closes every scope on %s, and exits with 128 and its number", ([signal, code]) =>
     Effect.gen(function* () {
       const { exits, start, ...process } = makeProcess()
@@ -60,15 +62,17 @@ describe("runMain", () => {
     })
   )
 
-  it.live.each(["SIGHUP", "SIGINT", "SIGTERM"])("exits with 0 on %s when that is how the command ends well", (signal) =>
-    Effect.gen(function* () {
-      const { ending, exits, start, ...process } = makeProcess()
-      ending.exitCode = 0
-      start(Effect.never)
-      process.signal(signal)
-      yield* settle
-      assert.deepStrictEqual(exits, [0])
-    })
+  it.live.each(["SIGHUP", "SIGINT", "SIGTERM", "SIGBREAK"])(
+    "exits with 0 on %s when that is how the command ends well",
+    (signal) =>
+      Effect.gen(function* () {
+        const { ending, exits, start, ...process } = makeProcess()
+        ending.exitCode = 0
+        start(Effect.never)
+        process.signal(signal)
+        yield* settle
+        assert.deepStrictEqual(exits, [0])
+      })
   )
 
   it.live("does not wait for the end after a second signal, unless it is an echo of the first", () =>
@@ -103,18 +107,20 @@ describe("runMain", () => {
 
   const broken = (code: string, errno: number) => Object.assign(new Error(`${code}: broken, write`), { code, errno })
   const unread = broken("EPIPE", -32)
+  const unreadOnWindows = broken("EOF", -4095)
   const full = broken("ENOSPC", -28)
 
   it.live("ends when nobody reads its output any more: well, if it would run for ever", () =>
     Effect.gen(function* () {
-      for (const [exitCode, expected] of [
-        [0, 0],
-        [undefined, 141]
+      for (const [exitCode, expected, error] of [
+        [0, 0, unread],
+        [undefined, 141, unread],
+        [undefined, 141, unreadOnWindows]
       ] as const) {
         const { ending, exits, start, stdout, told } = makeProcess()
         ending.exitCode = exitCode
         start(Effect.never)
-        stdout.emit("error", unread)
+        stdout.emit("error", error)
         yield* settle
         assert.deepStrictEqual([exits, told], [[expected], []])
       }

@@ -30,6 +30,23 @@ export interface PriorityOptions {
 }
 
 /**
+ * What the peer is told when this side closes a connection.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface CloseOptions {
+  /**
+   * The application's error code, 0 to 2^53 - 1; what is out of range is brought into it. 0 by default. `ErrorCode` has the
+   * codes that this library uses.
+   */
+  readonly code?: number | undefined
+  /** A text for people. Empty by default. QUIC sends its first 1,000 bytes of UTF-8. */
+  readonly detail?: string | undefined
+}
+
+/**
  * A connection with one peer, which either side dialled.
  *
  * @stability unstable
@@ -60,8 +77,11 @@ export interface Connection {
   readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>
   /** Opens a stream that both sides write. */
   readonly openBi: (options?: PriorityOptions) => Effect.Effect<BidirectionalStream, ConnectionError>
-  /** Closes with code 0. Idempotent. */
-  readonly close: Effect.Effect<void>
+  /**
+   * Closes the connection and tells the peer, which sees `ApplicationClosed` with the code and the detail. Done when the
+   * connection has ended. On a connection that has ended it does nothing.
+   */
+  readonly close: (options?: CloseOptions) => Effect.Effect<void>
   /** Waits for the end and says how it came. */
   readonly closed: Effect.Effect<Close>
   /** Counters of the connection since it was made. */

@@ -149,6 +149,11 @@ export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
 export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>(
   "@qp2p/core/ConnectionError/ConnectionClosed"
 )("ConnectionClosed", { peer: Schema.InetAddressFromString, close: Close }) {
+  /** The same as `close`, for `Effect.catchReason` and its like. */
+  get reason(): Close {
+    return this.close
+  }
+
   override get message() {
     return `connection with ${this.peer}: ${this.close.message}`
   }

@@ -1,12 +1,16 @@
 /**
  * Application error codes: the numbers that closes, resets and stops carry (RFC 9000, section 20.2).
  *
+ * The constants are the codes that this library sends itself. Codes 0 to 15 are reserved for it; applications choose theirs
+ * from 16 on, up to 2^53 - 1.
+ *
  * @stability unstable
  * @since 0.1.0
  */
 
 /**
- * Brings a code into the range that every transport can carry, 0 to 2^53 - 1: fractions are cut off, `NaN` becomes 0.
+ * Brings a code into the range that every transport can carry, 0 to 2^53 - 1: fractions are cut off, and what
+ * is no number becomes 0.
  *
  * A transport clamps each code that it passes on, in both directions. The native binding of QUIC aborts the process on
  * codes below 0 or above 2^62 - 1, and 2^62 - 1 itself becomes 2^62 as a JavaScript number: a peer's code that is passed
@@ -20,7 +24,37 @@ export const clamp = (code: number): number =>
   typeof code !== "number" || Number.isNaN(code) ? 0 : Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER)
 
 /**
- * Code 3: an endpoint closes a connection because its messages or unread bytes exceed the endpoint's limits.
+ * Code 0: nothing is wrong. Closes a connection that is not needed any more, and gives up a stream that the caller
+ * interrupted.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const noError = 0
+
+/**
+ * Code 1: the peer's bytes are no messages of qp2p, or a message is larger than `EndpointConfig.maxMessageSize`. Stops a
+ * stream and resets its other half; closes a connection after the 17th such stream.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const malformed = 1
+
+/**
+ * Code 2: the messages that arrived in part exceed `EndpointConfig.reassemblyBuffer`. Stops the stream that went over it
+ * and resets its other half.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const reassemblyOverflow = 2
+
+/**
+ * Code 3: the peer's messages or unread bytes exceed the endpoint's limits. Closes the connection.
  *
  * @stability unstable
  * @category codes

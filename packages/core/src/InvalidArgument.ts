@@ -13,7 +13,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as args from "./internal/arguments.ts"
-import type { BindOptions } from "./Transport.ts"
 
 /**
  * An argument is not what was asked for. `argument` names it, such as `options.priority`; `detail` says what was asked for
@@ -99,29 +98,6 @@ const named = (argument: string, problem: args.Problem | undefined): InvalidArgu
  */
 export const ofOptions = (value: unknown, fields: Fields, argument = "options"): InvalidArgument | undefined =>
   value === undefined ? undefined : ofRecord(argument, value, fields)
-
-const bindFields: Readonly<Record<keyof BindOptions, Check>> = {
-  localAddress: args.inetAddress,
-  accept: args.flag,
-  idleTimeout: args.positiveDuration,
-  keepAliveInterval: args.positiveDuration,
-  handshakeTimeout: args.positiveDuration,
-  stallTimeout: args.positiveDuration,
-  maxConnections: args.integer(1, Number.MAX_SAFE_INTEGER),
-  maxConnectionsPerIp: args.integer(1, Number.MAX_SAFE_INTEGER),
-  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER),
-  unreadBuffer: args.integer(1, Number.MAX_SAFE_INTEGER)
-}
-
-/**
- * What is wrong with what `Transport.bind` is told, if anything is: every transport asks the same.
- *
- * @stability unstable
- * @category checking
- * @since 0.1.0
- */
-export const ofBind = (options: unknown, events: unknown): InvalidArgument | undefined =>
-  ofFields("options", options, bindFields) ?? ofFields("events", events, { onConnection: args.func })
 
 /**
  * Fails with an error that no caller with types can come to see, so that the type does not have it.

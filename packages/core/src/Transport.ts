@@ -27,6 +27,7 @@ import type * as Scope from "effect/Scope"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { BindError } from "./EndpointError.ts"
+import * as args from "./InvalidArgument.ts"
 import type { StreamError } from "./StreamError.ts"
 
 /**
@@ -342,3 +343,27 @@ export class Transport extends Context.Service<
     readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
   }
 >()("@qp2p/core/Transport") {}
+
+const bindFields: Readonly<Record<keyof BindOptions, args.Check>> = {
+  localAddress: args.inetAddress,
+  accept: args.flag,
+  idleTimeout: args.positiveDuration,
+  keepAliveInterval: args.positiveDuration,
+  handshakeTimeout: args.positiveDuration,
+  stallTimeout: args.positiveDuration,
+  maxConnections: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxConnectionsPerIp: args.integer(1, Number.MAX_SAFE_INTEGER),
+  maxSendRate: args.integer(1, Number.MAX_SAFE_INTEGER),
+  unreadBuffer: args.integer(1, Number.MAX_SAFE_INTEGER)
+}
+
+/**
+ * Says what is wrong with the arguments of `bind`, if anything is. Each transport asks this before it binds, so that all of
+ * them refuse the same arguments.
+ *
+ * @stability unstable
+ * @category checking
+ * @since 0.1.0
+ */
+export const problemOfBind = (options: unknown, events: unknown): args.InvalidArgument | undefined =>
+  args.ofFields("options", options, bindFields) ?? args.ofFields("events", events, { onConnection: args.func })

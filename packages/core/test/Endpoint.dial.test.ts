@@ -53,7 +53,7 @@ describe("connectTo", () => {
       Effect.gen(function* () {
         const [one] = yield* pair()
         const first = yield* one.connectTo("10.0.0.2:2")
-        yield* first.close
+        yield* first.close()
         assert.isTrue((yield* one.connectTo("10.0.0.2:2")) !== first)
         assert.strictEqual(dials.peers.length, 2)
       })

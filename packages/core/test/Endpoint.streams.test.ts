@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { BidirectionalStream } from "../src/BidirectionalStream.ts"
+import { ApplicationClosed, LocallyClosed } from "../src/Close.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import type { IncomingMessage } from "../src/Endpoint.ts"
 import type { RecvError } from "../src/RecvError.ts"
@@ -280,13 +281,37 @@ describe("a connection's own methods", () => {
     Effect.gen(function* () {
       const [one] = yield* pair()
       const connection = yield* one.connectTo("10.0.0.2:2")
-      yield* connection.close
-      yield* connection.close
+      yield* connection.close()
+      yield* connection.close()
       assert.deepInclude(yield* connection.closed, { _tag: "LocallyClosed" })
       assert.strictEqual((yield* Effect.flip(connection.send(bytes("x"))))._tag, "ConnectionLost")
       for (const open of [connection.openUni(), connection.openBi()]) {
         const error = yield* Effect.flip(Effect.asVoid<unknown, ConnectionError, never>(open))
         assert.strictEqual(error._tag === "ConnectionClosed" ? error.close._tag : error._tag, "LocallyClosed")
+      }
+    }).pipe(onNetwork)
+  )
+
+  it.effect("close tells the peer the code and the detail, the first time only", () =>
+    Effect.gen(function* () {
+      const [one, two] = yield* pair()
+      for (const [options, close] of [
+        [undefined, new ApplicationClosed({ code: 0, detail: "" })],
+        [{ code: 20 }, new ApplicationClosed({ code: 20, detail: "" })],
+        [
+          { code: 2 ** 53 - 1, detail: "bye – für immer" },
+          new ApplicationClosed({ code: 2 ** 53 - 1, detail: "bye – für immer" })
+        ],
+        [{ code: -1.5 }, new ApplicationClosed({ code: 0, detail: "" })],
+        [{ code: 16.5, detail: undefined }, new ApplicationClosed({ code: 16, detail: "" })]
+      ] as const) {
+        const connection = yield* one.connectTo("10.0.0.2:2")
+        const far = yield* two.nextConnection
+        yield* connection.close(options)
+        yield* connection.close({ code: 99, detail: "too late" })
+        assert.deepStrictEqual(yield* connection.closed, new LocallyClosed())
+        assert.deepStrictEqual(yield* far.closed, close)
+        assert.deepStrictEqual((yield* two.nextDisconnection).reason, close)
       }
     }).pipe(onNetwork)
   )

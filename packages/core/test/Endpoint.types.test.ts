@@ -121,7 +121,9 @@ describe("connections and streams", () => {
     expectTypeOf<ReturnType<Connection["openBi"]>>().toEqualTypeOf<
       Effect.Effect<BidirectionalStream, ConnectionError>
     >()
-    expectTypeOf<Connection["close"]>().toEqualTypeOf<Effect.Effect<void>>()
+    expectTypeOf<Connection["close"]>().toEqualTypeOf<
+      (options?: { readonly code?: number | undefined; readonly detail?: string | undefined }) => Effect.Effect<void>
+    >()
     expectTypeOf<Connection["closed"]>().toEqualTypeOf<Effect.Effect<Close>>()
     expectTypeOf<ReturnType<SendStream["sendMessage"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
     expectTypeOf<ReturnType<SendStream["setPriority"]>>().toEqualTypeOf<Effect.Effect<void>>()
@@ -262,7 +264,7 @@ describe("every union of errors", () => {
               : {}),
             code: name === "PortMapperError" || name === "EndpointError" ? Option.some(7) : 7,
             close: nested["Close"],
-            error:
+            reason:
               nested[
                 one.name === "StreamLost"
                   ? "StreamError"
@@ -287,7 +289,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 34)
+      assert.strictEqual(made.size, 35)
     })
   )
 

@@ -53,7 +53,7 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
     >()
-    expectTypeOf<keyof typeof Transport>().toEqualTypeOf<"Transport">()
+    expectTypeOf<keyof typeof Transport>().toEqualTypeOf<"Transport" | "problemOfBind">()
     expectTypeOf<keyof typeof WireMessage>().toEqualTypeOf<
       | "headerLength"
       | "largestControlFrame"

@@ -192,7 +192,6 @@ const core: Omit<Modules<typeof Core>, Records> = {
     isRecord: silent(any),
     list: silent(any),
     number: silent(any),
-    ofBind: silent(any, any),
     ofFields: silent(text, any, record),
     ofOptions: silent(any, record, text),
     ofRecord: silent(text, any, record),
@@ -222,7 +221,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   SendError: errors,
   SendStream: {},
   StreamError: errors,
-  Transport: {},
+  Transport: { problemOfBind: silent(any, any) },
   WireMessage: {
     checkPayload: call(
       payload,
@@ -276,17 +275,17 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
     sampler: call(time, func),
     uniform: call(time, time)
   },
-  MemoryNetwork: { makeWith: call(options), layerWith: call(options) },
-  MemoryTransport: { makeHost: call(host), layerHost: call(host), layerNetworkWith: call(options) },
+  MemoryNetwork: { make: call(options), layer: call(options) },
+  MemoryTransport: { makeHost: call(host), layerHost: call(host), layerNetwork: call(options) },
   NetworkControl: {},
   SimulatedNetwork: { make: call(options), layer: call(options), layerHost: call(host) },
   TestPortMapper: { layer: call(options), layerHost: call(param(undefined)) },
   Topology: { layerMesh: call(sized), layerPair: call(options), layerStar: call(sized) },
   TrafficTrace: {
-    make: call(options),
-    layerMemoryWith: call(options),
+    layer: call(options),
+    layerMemory: call(options),
     layerTrace: call(options),
-    layerWith: call(options),
+    make: call(options),
     onFailure: call(effect)
   }
 }
@@ -306,7 +305,13 @@ const endpoint: Calls<Core.Endpoint.Endpoint["Service"]> = {
   trySendMessage: call(payload, peer, options)
 }
 
-const connection: Calls<Connection> = { openBi: call(options), openUni: call(options), send: call(payload, options) }
+const connection: Calls<Connection> = {
+  openBi: call(options),
+  openUni: call(options),
+  send: call(payload, options),
+  // The last: what it accepts closes the connection.
+  close: call(options)
+}
 
 const sendStream: Calls<SendStream> = {
   reset: call(number),
@@ -462,7 +467,7 @@ const counting = Layer.effect(
 )
 
 const network = Layer.mergeAll(
-  Layer.provideMerge(counting, Testkit.MemoryTransport.layerNetwork),
+  Layer.provideMerge(counting, Testkit.MemoryTransport.layerNetwork()),
   SimulatedNetwork.layer(),
   Testkit.TestPortMapper.layer(),
   Testkit.TrafficTrace.layerTrace(),
@@ -639,7 +644,7 @@ describe("the arguments of public functions", () => {
         const outcome = yield* outcomeOf(() => Effect.scoped(made.bind(bindOptions, events as never)), true)
         checkOutcome(outcome, true, `QuicheTransport.make with ${kind}`)
       }
-    }).pipe(Effect.scoped, Effect.provide(Testkit.MemoryNetwork.layer))
+    }).pipe(Effect.scoped, Effect.provide(Testkit.MemoryNetwork.layer()))
   )
 
   it.live("of @qp2p/node are refused with a typed error when they are wrong", () => tryModules(Node, nodePackage))
@@ -741,7 +746,7 @@ describe("the arguments of public functions", () => {
     const made = Testkit.Latency.uniform("soon" as never, 5)
     const outcome = Effect.runSync(
       Effect.scoped(
-        Effect.flatMap(Testkit.MemoryNetwork.make, ({ setLatency }) => outcomeOf(() => setLatency(made), true))
+        Effect.flatMap(Testkit.MemoryNetwork.make(), ({ setLatency }) => outcomeOf(() => setLatency(made), true))
       )
     )
     assert.include(describeOutcome(outcome), `shortest must be 0 or more, as a duration such as "30 seconds"`)

@@ -196,9 +196,9 @@ describe.each(documents)("$path", (document) => {
   })
 })
 
-describe("README.md", () => {
+describe("packages/core/docs/guide.md", () => {
   it("lists every setting with its default", () => {
-    const rows = [...read("README.md").matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gmu)]
+    const rows = [...read("packages/core/docs/guide.md").matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gmu)]
       .map(([, field, value]) => [field!, value!] as const)
       .filter(([field]) => field in EndpointConfig.EndpointConfig.fields)
     const expected = Object.keys(EndpointConfig.EndpointConfig.fields).map(

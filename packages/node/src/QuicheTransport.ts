@@ -19,7 +19,6 @@ import {
   type Fields,
   func,
   integer,
-  ofBind,
   ofFields,
   ofRecord,
   ofValue,
@@ -29,7 +28,7 @@ import {
 import * as certificate from "./internal/binding/certificate.ts"
 import * as effectUdp from "./internal/udp/effectUdp.ts"
 import { interfaces } from "./internal/udp/interfaces.ts"
-import { farewell } from "./internal/socket/shutdown.ts"
+import { shutdown } from "./internal/socket/shutdown.ts"
 import * as native from "./internal/binding/native.ts"
 import * as nativeConfig from "./internal/binding/nativeConfig.ts"
 import * as nodeUdp from "./internal/udp/nodeUdp.ts"
@@ -41,6 +40,7 @@ import {
   type BackingSocket,
   type BindOptions,
   type NetworkInterface,
+  problemOfBind,
   type SocketEvents,
   Transport
 } from "@qp2p/core/Transport"
@@ -77,7 +77,7 @@ export const make = (options: Options = {}): Transport["Service"] =>
   Transport.of({
     bind: (bind, events) =>
       unless(
-        () => ofBind(bind, events),
+        () => problemOfBind(bind, events),
         () => open(bind, events, options)
       ),
     interfaces: typeof options?.interfaces === "function" ? options.interfaces : interfaces
@@ -92,10 +92,8 @@ export const make = (options: Options = {}): Transport["Service"] =>
  */
 export const layer = (options?: Options): Layer.Layer<Transport> => Layer.sync(Transport, () => make(options))
 
-const largestPayload = 16_383
-
 const optionFields: Fields = {
-  maxUdpPayload: optional(integer(1_200, largestPayload)),
+  maxUdpPayload: optional(integer(1_200, nativeConfig.maxSendPayload)),
   openSocket: optional(func),
   interfaces: optional(func)
 }
@@ -143,7 +141,7 @@ const open = Effect.fnUntraced(function* (
     quiche,
     configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
     maxPayload: ({ address }) =>
-      maxUdpPayload ?? (NetAddress.isLoopback(address) ? tunables.loopbackPayload : tunables.networkPayload),
+      maxUdpPayload ?? (NetAddress.isLoopback(address) ? nativeConfig.maxSendPayload : tunables.networkPayload),
     address: udp.address,
     bind,
     idleTimeout,
@@ -157,7 +155,7 @@ const open = Effect.fnUntraced(function* (
       ),
     onWarning: (text) => void run(Effect.logWarning(text)),
     now,
-    onPressing: () => void keepHouse(sweeping),
+    onSweepSooner: () => void keepHouse(sweeping),
     outbox: new Outbox(udp.send)
   })
 
@@ -175,7 +173,7 @@ const open = Effect.fnUntraced(function* (
   // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
-      farewell(socket),
+      shutdown(socket),
       Effect.sync(() => socket.close())
     )
   )

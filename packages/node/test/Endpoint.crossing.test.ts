@@ -51,7 +51,7 @@ describe("dials that cross", () => {
       for (let round = 0; round < 5; round++) {
         const [mine, theirs] = yield* cross(one, two)
         yield* assertAgreed(one, two)
-        yield* Effect.all([mine.close, theirs.close])
+        yield* Effect.all([mine.close(), theirs.close()])
         yield* memory.settle
       }
     }).pipe(memory.onNetwork)
@@ -76,7 +76,7 @@ describe("dials that cross", () => {
       for (let round = 0; round < 20; round++) {
         const [mine, theirs] = yield* cross(one, two)
         yield* assertAgreed(one, two)
-        yield* Effect.all([mine.close, theirs.close])
+        yield* Effect.all([mine.close(), theirs.close()])
         yield* Effect.all([one.nextDisconnection, one.nextDisconnection, two.nextDisconnection, two.nextDisconnection])
       }
     }).pipe(live.onLoopback)
@@ -90,7 +90,7 @@ describe("dials that cross", () => {
       yield* theirs.send(bytes("on theirs"))
       assert.strictEqual(textOf((yield* two.nextMessage).payload), "on mine")
       assert.strictEqual(textOf((yield* one.nextMessage).payload), "on theirs")
-      yield* mine.close
+      yield* mine.close()
       yield* memory.settle
       yield* one.trySendMessage(bytes("on what is left"), two.localAddress)
       assert.strictEqual(textOf((yield* two.nextMessage).payload), "on what is left")

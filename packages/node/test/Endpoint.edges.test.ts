@@ -1,3 +1,4 @@
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -157,7 +157,7 @@ describe("a peer that answers from another address than it was dialled at", () =
       assert.strictEqual(textOf((yield* three.nextMessage).payload), "to three")
       // By where it is, the first is found as before.
       assert.strictEqual(yield* one.connectTo(place), elsewhere)
-      yield* there.close
+      yield* there.close()
       assert.strictEqual(yield* one.connectTo(name), elsewhere)
       yield* one.sendMessage(bytes("to two"), name)
       assert.strictEqual(textOf((yield* two.nextMessage).payload), "to two")
@@ -259,7 +259,7 @@ describe("a dialled peer that moves", () => {
       )
       // Opens the gateway for those who dial.
       yield* two.connectTo("10.0.0.1:1")
-      yield* (yield* one.nextConnection).close
+      yield* (yield* one.nextConnection).close()
       yield* two.nextDisconnection
       const connection = yield* one.connectTo("198.51.100.1:2")
       yield* two.nextConnection

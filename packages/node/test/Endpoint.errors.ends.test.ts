@@ -109,7 +109,7 @@ const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError
     ]
   ],
   ConnectionClosed: [
-    ["it is closed", endingHere((_one, { close }) => close, locallyClosed)],
+    ["it is closed", endingHere((_one, { close }) => close(), locallyClosed)],
     ["disconnectFrom", endingHere((one, { remoteAddress }) => one.disconnectFrom(remoteAddress), locallyClosed)],
     [
       "the peer's application closes it",
@@ -283,12 +283,12 @@ const parting = <C>(
 /** A stateless reset is among the ends above: no endpoint sends one to another that still has the connection. */
 const partings: Table<{ readonly [T in Exclude<Close["_tag"], "StatelessReset">]: Parting<Variant<Close, T>> }> = {
   LocallyClosed: [
-    ["close of the connection", parting(closedHere, (_one, _two, near) => near.close)],
+    ["close of the connection", parting(closedHere, (_one, _two, near) => near.close())],
     ["disconnectFrom", parting(closedHere, (one, two) => one.disconnectFrom(two.localAddress))],
     ["close of the endpoint", parting(closedHere, (one) => one.close)]
   ],
   ApplicationClosed: [
-    ["close of the connection", parting(closedThere, (_one, _two, _near, far) => far.close)],
+    ["close of the connection", parting(closedThere, (_one, _two, _near, far) => far.close())],
     ["disconnectFrom", parting(closedThere, (one, two) => two.disconnectFrom(one.localAddress))],
     ["close of the endpoint", parting(closedThere, (_one, two) => two.close)]
   ],
@@ -350,7 +350,7 @@ describe("both sides are told of", () => {
       const [one, two] = yield* pair({}, { messageBuffer: 1 })
       const meetAndPart = Effect.gen(function* () {
         const near = yield* one.connectTo(two.localAddress)
-        yield* Effect.flatMap(two.nextConnection, (far) => far.close)
+        yield* Effect.flatMap(two.nextConnection, (far) => far.close())
         yield* near.closed
       })
       // Once asked for, disconnections are kept, and there is room for one.

@@ -248,9 +248,9 @@ describe("a dial fails with", () => {
   it.live("TooManyConnections: the application has too many disconnections to take", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair({ messageBuffer: 1, retryDuration: 0 })
-      yield* Effect.forEach([1, 2], () => Effect.flatMap(one.connectTo(two.localAddress), ({ close }) => close))
+      yield* Effect.forEach([1, 2], () => Effect.flatMap(one.connectTo(two.localAddress), ({ close }) => close()))
       yield* one.nextDisconnection
-      yield* Effect.flatMap(one.connectTo(two.localAddress), ({ close }) => close)
+      yield* Effect.flatMap(one.connectTo(two.localAddress), ({ close }) => close())
       const error = new TooManyConnections({ limit: 1 })
       yield* assertFails("connectTo", one.connectTo(two.localAddress), error)
       yield* assertFails("sendMessage", one.sendMessage(bytes("x"), two.localAddress), lost(error))

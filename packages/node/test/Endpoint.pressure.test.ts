@@ -1,9 +1,10 @@
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { randomFillSync } from "node:crypto"
-import { maxLongBytes } from "../src/internal/tunables.ts"
+import { maxBulkBytes } from "../src/internal/tunables.ts"
 import { bytes, textOf } from "../../core/test/support/common.ts"
 import { endpoint, onLoopback } from "./support/live.ts"
 import { endpointBehind, eventually, joined, nothing, type Service, standstill } from "./support/quicEndpoints.ts"
@@ -65,7 +66,7 @@ describe("a receiver that reads nothing", () => {
         yield* until("the queue is full", () => confirmed >= messageBuffer)
         const received = yield* standstill(far)
         // The queue and the windows; what is between the two, headers, and packets that were sent twice come on top.
-        const most = 2 * (messageBuffer * MiB + maxLongBytes)
+        const most = 2 * (messageBuffer * MiB + maxBulkBytes)
         assert.isBelow(confirmed * MiB, most)
         assert.isBelow(received, most)
         assert.isBelow(process.memoryUsage.rss() - rss, 256 * MiB)

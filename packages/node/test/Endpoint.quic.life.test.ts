@@ -80,7 +80,7 @@ describe("a connection that is closed", () => {
     it.live(`by the side that ${side} is LocallyClosed there and ApplicationClosed at the other`, () =>
       Effect.gen(function* () {
         const { far, near, one, two } = yield* joined()
-        yield* side === "dialled" ? near.close : far.close
+        yield* side === "dialled" ? near.close() : far.close()
         const [here, there] = side === "dialled" ? [one, two] : [two, one]
         yield* reports(here, there.localAddress, new LocallyClosed())
         yield* reports(there, here.localAddress, new ApplicationClosed({ code: 0, detail: "" }))

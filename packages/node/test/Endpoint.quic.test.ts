@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -361,7 +362,7 @@ describe("a client endpoint", () => {
       yield* Option.getOrThrow(asked.reply).sendMessage(bytes("an answer"))
       assert.strictEqual(textOf(yield* stream.receive.next), "an answer")
       // Still nobody gets in.
-      yield* near.close
+      yield* near.close()
       yield* far.closed
       assert.strictEqual((yield* Effect.flip(two.connectTo(client.localAddress)))._tag, "ConnectionTimedOut")
       assert.isTrue(yield* nothing(client.nextConnection))

@@ -284,6 +284,25 @@ describe("options", () => {
       ).pipe(onNetwork)
   )
 
+  it.effect("of a close that there are not, or that mean nothing, are an InvalidArgument, and nothing is closed", () =>
+    Effect.gen(function* () {
+      const [one, two] = yield* pair()
+      const connection = yield* one.connectTo("10.0.0.2:2")
+      for (const [options, message] of [
+        [{ cod: 1 }, "options.cod is no option; there are code and detail"],
+        [{ code: "1" }, `options.code must be a number, got the text "1"`],
+        [{ detail: 5 }, "options.detail must be a string, got 5"],
+        [null, "options must be an object, got null"],
+        [7, "options must be an object, got 7"]
+      ] as const) {
+        const expected: Failure = ["InvalidArgument", message]
+        assert.deepStrictEqual(yield* failureOf(connection.close(untyped(options))), expected)
+      }
+      yield* one.sendMessage(bytes("still open"), "10.0.0.2:2")
+      assert.strictEqual((yield* two.nextMessage).connectionId, (yield* two.nextConnection).id)
+    }).pipe(onNetwork)
+  )
+
   it.effect(
     "of an endpoint that there are not, or that mean nothing, are an EndpointConfigError, and nothing is bound",
     () =>
@@ -355,7 +374,7 @@ describe("options", () => {
         }
       }
       const [tag, message] = yield* failureOf(Endpoint.config(untyped(5)))
-      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["EndpointConfigError", true])
+      assert.deepStrictEqual([tag, message.includes("path must be a string, got 5")], ["ConfigError", true])
     }).pipe(onNetwork)
   )
 
@@ -447,7 +466,7 @@ describe("policies that a program provides", () => {
       assert.strictEqual(connection.id, fromAddress(connection.remoteAddress))
       const incoming = yield* nameless.nextConnection
       assert.strictEqual(incoming.id, fromAddress(incoming.remoteAddress))
-      yield* connection.close
+      yield* connection.close()
       yield* throwing.connectTo("10.0.0.2:2")
       yield* settle
       assert.deepStrictEqual(lines.toSorted(), [

@@ -227,7 +227,7 @@ describe("stall timeout", () => {
 })
 
 describe("a connection in doubt", () => {
-  const lifeSign = Duration.millis(tunables.lifeSign)
+  const lifeSign = Duration.millis(tunables.livenessProbeTimeout)
 
   it.effect("ends when its peer gives no sign of life in time, and not before", () =>
     Effect.gen(function* () {

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import * as Deferred from "effect/Deferred"

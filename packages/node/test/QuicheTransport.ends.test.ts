@@ -1,3 +1,4 @@
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { assertSame, connect, outcomes, pattern, Received, text, until } from "./support/quic.ts"

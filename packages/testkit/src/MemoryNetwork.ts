@@ -72,8 +72,8 @@ export interface Options {
  * @category constructors
  * @since 0.1.0
  */
-export const makeWith = Effect.fnUntraced(function* (
-  options: Options
+export const make = Effect.fnUntraced(function* (
+  options?: Options
 ): Effect.fn.Return<MemoryNetwork["Service"], never, Scope.Scope> {
   const wrong = ofOptions(options, { seed })
   if (wrong !== undefined) return yield* untyped(wrong)
@@ -96,29 +96,11 @@ export const makeWith = Effect.fnUntraced(function* (
 })
 
 /**
- * The same as `makeWith` with the default options.
- *
- * @stability unstable
- * @category constructors
- * @since 0.1.0
- */
-export const make: Effect.Effect<MemoryNetwork["Service"], never, Scope.Scope> = Effect.suspend(() => makeWith({}))
-
-/**
- * A network of its own. Endpoints that are to reach each other must share one.
+ * A network of its own. Endpoints that are to reach each other must share one, and so one value of this layer: each call
+ * makes another network.
  *
  * @stability unstable
  * @category layers
  * @since 0.1.0
  */
-export const layerWith = (options: Options): Layer.Layer<MemoryNetwork> =>
-  Layer.effect(MemoryNetwork, makeWith(options))
-
-/**
- * The same as `layerWith` with the default options.
- *
- * @stability unstable
- * @category layers
- * @since 0.1.0
- */
-export const layer: Layer.Layer<MemoryNetwork> = layerWith({})
+export const layer = (options?: Options): Layer.Layer<MemoryNetwork> => Layer.effect(MemoryNetwork, make(options))

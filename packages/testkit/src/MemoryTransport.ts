@@ -13,8 +13,8 @@ import { unbindable } from "@qp2p/core/Address"
 import { LocallyClosed } from "@qp2p/core/Close"
 import { EndpointStopped } from "@qp2p/core/ConnectionError"
 import { BindError } from "@qp2p/core/EndpointError"
-import { ofBind, untyped } from "@qp2p/core/InvalidArgument"
-import { type BackingSocket, Transport } from "@qp2p/core/Transport"
+import { untyped } from "@qp2p/core/InvalidArgument"
+import { problemOfBind, type BackingSocket, Transport } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -35,7 +35,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
   Transport.of({
     interfaces: interfacesOf(host),
     bind: Effect.fnUntraced(function* (options, events) {
-      const wrong = ofBind(options, events)
+      const wrong = problemOfBind(options, events)
       if (wrong !== undefined) return yield* untyped(wrong)
       const unfit = unbindable(options.localAddress)
       if (unfit !== undefined) {
@@ -129,21 +129,12 @@ export const layerHost = (
   Layer.effect(Transport, makeHost(host))
 
 /**
- * The transport together with a new network, which the test can use too.
+ * The transport together with a new network, which the test can use too. Endpoints that are to reach each other must share
+ * one value of this layer: each call makes another network.
  *
  * @stability unstable
  * @category layers
  * @since 0.1.0
  */
-export const layerNetworkWith = (
-  options: MemoryNetwork.Options
-): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> => Layer.provideMerge(layer, MemoryNetwork.layerWith(options))
-
-/**
- * The same as `layerNetworkWith` with the default options.
- *
- * @stability unstable
- * @category layers
- * @since 0.1.0
- */
-export const layerNetwork: Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> = layerNetworkWith({})
+export const layerNetwork = (options?: MemoryNetwork.Options): Layer.Layer<Transport | MemoryNetwork.MemoryNetwork> =>
+  Layer.provideMerge(layer, MemoryNetwork.layer(options))

@@ -158,27 +158,18 @@ export const layerNetwork: Layer.Layer<MemoryNetwork.MemoryNetwork, never, Memor
  * @category layers
  * @since 0.1.0
  */
-export const layerWith = (options: Options): Layer.Layer<TrafficTrace | Transport, never, Transport> =>
+export const layer = (options?: Options): Layer.Layer<TrafficTrace | Transport, never, Transport> =>
   Layer.provideMerge(layerTransport, layerTrace(options))
 
 /**
- * The same as `layerWith` with the default options.
+ * The layer `MemoryTransport.layerNetwork`, and a trace of the traffic and of what the test does to the network.
  *
  * @stability unstable
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<TrafficTrace | Transport, never, Transport> = layerWith({})
-
-/**
- * The layer `MemoryTransport.layerNetworkWith`, and a trace of the traffic and of what the test does to the network.
- *
- * @stability unstable
- * @category layers
- * @since 0.1.0
- */
-export const layerMemoryWith = (
-  options: Options & MemoryNetwork.Options
+export const layerMemory = (
+  options?: Options & MemoryNetwork.Options
 ): Layer.Layer<TrafficTrace | Transport | MemoryNetwork.MemoryNetwork> =>
   Layer.unwrap(
     Effect.suspend(() => {
@@ -188,20 +179,11 @@ export const layerMemoryWith = (
       return Effect.succeed(
         Layer.merge(layerTransport, layerNetwork).pipe(
           Layer.provideMerge(layerTrace({ capacity })),
-          Layer.provide(MemoryTransport.layerNetworkWith({ seed }))
+          Layer.provide(MemoryTransport.layerNetwork({ seed }))
         )
       )
     })
   )
-
-/**
- * The same as `layerMemoryWith` with the default options.
- *
- * @stability unstable
- * @category layers
- * @since 0.1.0
- */
-export const layerMemory: Layer.Layer<TrafficTrace | Transport | MemoryNetwork.MemoryNetwork> = layerMemoryWith({})
 
 /**
  * Prints the trace with `Console.error`, after a line with its size. A `TestConsole`, which `it.effect` provides, only

@@ -17,7 +17,7 @@ import { ramp, settle, text } from "./peers.ts"
 const places = { address: (index: number) => `10.0.0.${index + 1}:${index + 1}` }
 
 const inMemory = Effect.provide(
-  Layer.provideMerge(layerPair(places), Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone))
+  Layer.provideMerge(layerPair(places), Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone))
 )
 const overQuic = Effect.provide(Layer.provide(layerPair(), [QuicheTransport.layer(), PortMapper.layerNone]))
 

@@ -126,7 +126,7 @@ describe("a connection with a distribution", () => {
       assert.deepStrictEqual(far.streams[0]!.ends, [undefined])
       yield* settle
       return lengths
-    }).pipe(Effect.provide(MemoryTransport.layerNetworkWith({ seed })), Effect.scoped)
+    }).pipe(Effect.provide(MemoryTransport.layerNetwork({ seed })), Effect.scoped)
 
   it.effect("stays in order, and is the same each time with the same seed", () =>
     Effect.gen(function* () {

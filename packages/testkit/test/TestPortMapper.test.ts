@@ -214,7 +214,7 @@ describe("an endpoint", () => {
   const config = { forwardPort: true, externalPort: 5000 }
   const make = (options: Endpoint.Options = {}) =>
     Endpoint.make({ localAddress: "192.168.1.2:4433", config, ...options })
-  const onBoth = Effect.provide(Layer.merge(TestPortMapper.layer(), MemoryTransport.layerNetwork))
+  const onBoth = Effect.provide(Layer.merge(TestPortMapper.layer(), MemoryTransport.layerNetwork()))
 
   it.effect("is known by the mapped port, and gives it back when it closes", () =>
     Effect.gen(function* () {

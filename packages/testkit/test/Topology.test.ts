@@ -22,7 +22,7 @@ import { bind, text } from "./peers.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 
-const memory = Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)
+const memory = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
 const quic = Layer.merge(QuicheTransport.layer(), PortMapper.layerNone)
 
 const places = { address: (index: number) => `10.0.0.${index + 1}:4433` }

@@ -27,10 +27,10 @@ import * as MemoryTransport from "../src/MemoryTransport.ts"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
 import { address, bind, connect, Received, settle, text, until } from "./peers.ts"
 
-type Memory = Layer.Success<typeof TrafficTrace.layerMemory>
+type Memory = Layer.Success<ReturnType<typeof TrafficTrace.layerMemory>>
 
 const onNetwork = <A, E>(effect: Effect.Effect<A, E, Memory | PortMapper.PortMapper | Scope.Scope>) =>
-  effect.pipe(Effect.scoped, Effect.provide(Layer.merge(TrafficTrace.layerMemory, PortMapper.layerNone)))
+  effect.pipe(Effect.scoped, Effect.provide(Layer.merge(TrafficTrace.layerMemory(), PortMapper.layerNone)))
 
 const lines = Effect.flatMap(TrafficTrace.TrafficTrace, (trace) => trace.lines)
 
@@ -200,7 +200,7 @@ describe("a trace", () => {
           "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 opened",
           `10.0.0.2:2 ← 10.0.0.1:1  #1 in1 message of 5 bytes "hello"`,
           "10.0.0.1:1 → 10.0.0.2:2  #1 out1 reset with code 7",
-          "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 failed: the peer stopped the stream with code 7; the stream ended after 3 of the 5 bytes of a message",
+          "10.0.0.2:2 ← 10.0.0.1:1  #1 in1 failed: the peer reset the stream with code 7; the stream ended after 3 of the 5 bytes of a message",
           "10.0.0.1:1 → 10.0.0.2:2  #1 out2 opened",
           `10.0.0.1:1 → 10.0.0.2:2  #1 out2 7 bytes "no qp2p"`,
           "10.0.0.2:2 ← 10.0.0.1:1  #1 in2 opened",
@@ -404,7 +404,7 @@ describe("a trace", () => {
       yield* until(() => two.accepted.length > 0)
       assert.include(yield* trace.lines, "00:00:00.000  10.0.0.1:1 ← 10.0.0.2:1  #1 connected by dial 1")
       assert.include(yield* trace.lines, "00:00:00.000  10.0.0.2:1 ← 10.0.0.1:1  #1 accepted")
-    }).pipe(Effect.scoped, Effect.provide(Layer.merge(TrafficTrace.layerTrace(), MemoryNetwork.layer)))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(TrafficTrace.layerTrace(), MemoryNetwork.layer())))
   )
 
   it.live("tells the same over QUIC", () =>
@@ -442,7 +442,7 @@ describe("a trace", () => {
       ])
     }).pipe(
       Effect.scoped,
-      Effect.provide([Layer.provide(TrafficTrace.layer, QuicheTransport.layer()), PortMapper.layerNone])
+      Effect.provide([Layer.provide(TrafficTrace.layer(), QuicheTransport.layer()), PortMapper.layerNone])
     )
   )
 })
@@ -506,7 +506,7 @@ describe("tracing", () => {
     unreadBuffer: 1
   }
 
-  const traced = (fake: ReturnType<typeof backing>) => Effect.provide(Layer.provide(TrafficTrace.layer, fake.layer))
+  const traced = (fake: ReturnType<typeof backing>) => Effect.provide(Layer.provide(TrafficTrace.layer(), fake.layer))
 
   const silent: ConnectionEvents = { onStream: () => new Received(), onClosed: () => {} }
   const noStream = { resume: () => {}, stop: () => {} }

@@ -1,3 +1,4 @@
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"

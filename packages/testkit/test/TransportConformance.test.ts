@@ -1,3 +1,4 @@
+// @module-tag platform
 import { describe } from "@effect/vitest"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Layer from "effect/Layer"
@@ -8,7 +9,7 @@ import { layerNetwork, multihomed } from "./multihomed.ts"
 // The rules wait for timeouts more than they work.
 describe.concurrent("conformance", () => {
   TransportConformance.suite("MemoryTransport", layerNetwork, { multihomed })
-  TransportConformance.suite("MemoryTransport with a trace", Layer.provide(TrafficTrace.layer, layerNetwork), {
+  TransportConformance.suite("MemoryTransport with a trace", Layer.provide(TrafficTrace.layer(), layerNetwork), {
     multihomed
   })
   // Linux has all of 127.0.0.0/8 without being told; others have one address of it.

@@ -106,7 +106,7 @@ const simulate = (seed: string, hours: number) =>
     yield* Fiber.interruptAll([...fibers, weather])
     return seen
   }).pipe(
-    Effect.provide(Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)),
+    Effect.provide(Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)),
     Random.withSeed(seed),
     // A clock of its own, so that every run begins at the same time.
     Effect.provide(TestClock.layer())

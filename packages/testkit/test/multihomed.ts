@@ -14,4 +14,4 @@ const second = Layer.effectDiscard(
   )
 )
 
-export const layerNetwork = Layer.provideMerge(Layer.merge(MemoryTransport.layer, second), MemoryNetwork.layer)
+export const layerNetwork = Layer.provideMerge(Layer.merge(MemoryTransport.layer, second), MemoryNetwork.layer())

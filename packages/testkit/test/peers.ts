@@ -14,7 +14,7 @@ export { address, text } from "../src/internal/conformance/peers.ts"
 export const window = 256 * 1024
 export const string = (bytes: ReadonlyArray<number>) => new TextDecoder().decode(Uint8Array.from(bytes))
 export const ramp = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff)
-export const provide = Effect.provide(MemoryTransport.layerNetwork)
+export const provide = Effect.provide(MemoryTransport.layerNetwork())
 export const setLatency = (latency: Duration.Input) =>
   Effect.flatMap(MemoryNetwork, (network) => network.setLatency(latency))
 

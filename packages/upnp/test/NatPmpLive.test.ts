@@ -1,5 +1,7 @@
 /**
  * Over real UDP sockets.
+ *
+ * @module-tag platform
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { PortMapper } from "@qp2p/core/PortMapper"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"

@@ -18,6 +18,12 @@ export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/intern
   }
 }
 
+/**
+ * The exit code of a process that is asked to end and would end with `code`. Windows has no signals to ask with: `stop` ends the
+ * process at once, with 1.
+ */
+export const codeWhenStopped = (code: number, platform = process.platform): number => (platform === "win32" ? 1 : code)
+
 export interface Spawned {
   readonly pid: number
   /** The lines printed so far, standard output and standard error together. */
@@ -28,7 +34,7 @@ export interface Spawned {
   readonly waitFor: (pattern: RegExp, from?: number) => Effect.Effect<RegExpExecArray, StepFailed>
   /** Waits for the process to exit by itself. */
   readonly exitCode: Effect.Effect<number, StepFailed>
-  /** Sends a signal, as Ctrl-C, a service manager or a terminal would, and returns the exit code. */
+  /** Sends a signal, as Ctrl-C, a service manager or a terminal would, and returns the exit code: see `codeWhenStopped`. */
   readonly stop: (signal?: "SIGINT" | "SIGTERM" | "SIGHUP") => Effect.Effect<number, StepFailed>
   /** Kills the process without a chance to close its connections. */
   readonly kill: Effect.Effect<void>

@@ -3,22 +3,27 @@
  *
  * SIGINT, SIGTERM and SIGHUP interrupt it, so that every scope closes: connections are closed, mappings and partial
  * files removed. A second SIGINT or SIGTERM ends it without waiting for that.
+ *
+ * On Windows Ctrl-C is SIGINT, Ctrl-Break is SIGBREAK, and closing the console window is SIGHUP, after which Windows gives the
+ * process about ten seconds. Windows has no SIGTERM: sending one ends the process at once.
  */
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
 import { closeSync, openSync } from "node:fs"
+import { devNull } from "node:os"
 import { isatty } from "node:tty"
 import { getSystemErrorMap } from "node:util"
 import { exitCodes } from "../Failure.ts"
 import type { Ending } from "../OnSignal.ts"
 
-export const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+export const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, SIGBREAK: 21 } as const
 
 export type Signal = keyof typeof signalNumbers
 
-const signals = ["SIGHUP", "SIGINT", "SIGTERM"] as const
+/** On systems without SIGBREAK its listener is never called. */
+const signals = ["SIGHUP", "SIGINT", "SIGTERM", "SIGBREAK"] as const
 
 /** The exit code of a process whose output is not read: 128 plus the number of SIGPIPE. */
 const unreadCode = 141
@@ -47,9 +52,9 @@ interface ErrnoException extends Error {
   readonly errno?: number
 }
 
-/** Whether the reader of the output is gone: the other end of the pipe, or the terminal. */
+/** Whether the reader of the output is gone: the other end of the pipe (EPIPE, on Windows also EOF), or the terminal. */
 const isUnread = (error: ErrnoException, isTTY: boolean | undefined): boolean =>
-  error.code === "EPIPE" || (error.code === "EIO" && isTTY === true)
+  error.code === "EPIPE" || error.code === "EOF" || (error.code === "EIO" && isTTY === true)
 
 const describe = (error: ErrnoException): string =>
   (error.errno === undefined ? undefined : getSystemErrorMap().get(error.errno)?.[1]) ?? error.message
@@ -70,7 +75,7 @@ const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
     if (isatty(fd)) continue
     try {
       closeSync(fd)
-      openSync("/dev/null", "r+")
+      openSync(devNull, "r+")
     } catch {
       // There is no terminal left to print on.
     }

@@ -26,7 +26,7 @@ export const onNetwork = <A, E>(effect: Effect.Effect<A, E, MemoryNetwork | Tran
   Effect.flatMap(MemoryNetwork, (network) => network.setLatency("5 millis")).pipe(
     Effect.andThen(effect),
     Effect.scoped,
-    Effect.provide(MemoryTransport.layerNetwork)
+    Effect.provide(MemoryTransport.layerNetwork())
   )
 
 export const endpointOn = Effect.fnUntraced(function* (host: Host, localAddress: string) {

@@ -270,6 +270,9 @@ export const inWords = (name: string, { path, detail }: Problem): string =>
 /** Options of whatever is sent or opened. */
 export const priorityOptions: Fields = { priority: optional(priority) }
 
+/** Options of a close. */
+export const closeOptions: Fields = { code: optional(number), detail: optional(text) }
+
 export const streamSendOptions: Fields = { fin: optional(flag) }
 
 export const sendOptions: Fields = { priority: optional(priority), retryDuration: optional(duration) }

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { InboundStream, overcommittedCode } from "../../src/internal/connection/inboundStream.ts"
-import { malformedCode } from "../../src/internal/connection/recvStream.ts"
+import * as ErrorCode from "../../src/ErrorCode.ts"
+import { InboundStream } from "../../src/internal/connection/inboundStream.ts"
 import type { SendStream } from "../../src/SendStream.ts"
 import { StreamClosed } from "../../src/StreamError.ts"
 import type { BackingSendStream } from "../../src/Transport.ts"
@@ -143,7 +143,7 @@ describe("what makes no sense", () => {
   it("ends the stream both ways, after what had come before it, and nothing is heard after", () => {
     const { happened, partial, stream, taken } = setup({ bidirectional: true })
     stream.onData(frames(user("a"), Uint8Array.of(7, 7), user("b")))
-    const end = ["the version must be 1, got 1799", `stop ${malformedCode}`, `reset ${malformedCode}`]
+    const end = ["the version must be 1, got 1799", `stop ${ErrorCode.malformed}`, `reset ${ErrorCode.malformed}`]
     assert.deepStrictEqual(happened, end)
     assert.isTrue(stream.onData(user("c")))
     stream.onEnd()
@@ -168,7 +168,7 @@ describe("what makes no sense", () => {
 it("too much in parts ends the stream that goes over, which makes sense all the same, and what it held is given back", () => {
   const { happened, partial, stream } = setup({ partial: 100 })
   stream.onData(WireMessage.encodeUser(new Uint8Array(900)).subarray(0, 500))
-  assert.deepStrictEqual(happened, ["overcommitted", `stop ${overcommittedCode}`])
+  assert.deepStrictEqual(happened, ["overcommitted", `stop ${ErrorCode.reassemblyOverflow}`])
   assert.strictEqual(partial(), 0)
 })
 

@@ -14,7 +14,7 @@ import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
 import { Transport } from "../../src/Transport.ts"
 
-export const layer = Layer.merge(MemoryTransport.layerNetwork, PortMapper.layerNone)
+export const layer = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
 
 type Services = Layer.Success<typeof layer>
 

@@ -1,15 +1,10 @@
 /**
- * Every number of the QUIC driver that is not an `EndpointConfig` field, in one place.
+ * The numbers that tune the QUIC driver and are not fields of `EndpointConfig`. Constants that the RFCs or the wire fix are
+ * in the files that use them.
  */
 
-/** ALPN identifier (RFC 7301). BoringSSL insists on one; qp2p's own Rust crate sends none. */
-export const alpn = "qp2p/1"
-
-/** Sent as SNI. Peers are addresses, not names, so it only has to be the same everywhere. */
-export const serverName = "qp2p"
-
-/** Length of the connection ids that we issue, in bytes: the largest that RFC 9000, section 17.2, allows. */
-export const connectionIdLength = 20
+/** The largest UDP payload to try over a network, in bytes: what Ethernet carries with IPv6. */
+export const networkPayload = 1_452
 
 /**
  * Connection ids that a peer may have of one connection at once, as far as its own `active_connection_id_limit` goes (RFC
@@ -17,19 +12,6 @@ export const connectionIdLength = 20
  */
 export const maxConnectionIds = 8
 export const connectionIdInterval = 1_000
-
-/** Bytes a client's first datagram must have (RFC 9000, section 14.1). */
-export const minInitialLength = 1_200
-
-/** Largest UDP payload that we accept. */
-export const maxReceivePayload = 65_527
-
-/**
- * Largest UDP payloads that we try to send, in bytes: over a network, what Ethernet carries over IPv6; within a machine,
- * what the binding can make.
- */
-export const networkPayload = 1_452
-export const loopbackPayload = 16_383
 
 /**
  * Streams of each kind that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit
@@ -47,42 +29,35 @@ export const maxOpenStreams = 512
 export const initialStreamWindow = 64 << 10
 export const maxStreamWindow = 4 << 20
 
-/** The same for streams that we open ourselves. */
-export const initialAnswerWindow = 256 << 10
+/** The same for the receiving halves of streams that this side opens. */
+export const initialLocalStreamWindow = 256 << 10
 
 /**
- * Flow control of whole connections is left to that of their streams. The binding's starts with a window of 48 KiB
- * whatever it is told, and gives window back only while less than half of it is unread: one stream that nobody reads, or
- * that was reset unread, would stop all others. It also repeats no MAX_DATA frame that is lost.
+ * Unidirectional streams of a priority with more than `sendQuantum` to write that send at once, and their bytes in all. A
+ * receiver keeps the parts of all of them; a lone stream may be longer.
  */
-export const connectionCredit = 2 ** 50
+export const maxBulkStreams = 16
+export const maxBulkBytes = 32 << 20
 
 /**
- * Messages longer than `initialStreamWindow` that are under way at once on streams of their own, and their bytes in all.
- * A receiver keeps the parts of all of them; a lone message may be longer.
+ * What may have been sent to a peer on unidirectional streams that its application has not read, in weight: bytes, and what
+ * it keeps of each message and stream beside them. Without this bound a peer whose application takes nothing would be sent,
+ * and would acknowledge, all that its windows hold: a million messages of a few bytes, or 64 MiB.
  */
-export const maxLongStreams = 16
-export const maxLongBytes = 32 << 20
+export const maxBacklogWeight = 8 << 20
 
-/**
- * What a peer may have of messages and not have read, in weight: bytes, and what it keeps of each message and stream beside
- * them. Without it a peer whose application takes nothing would be sent, and would confirm, all that its windows hold: a
- * million messages of a few bytes, or 64 MiB.
- */
-export const mostUnreadWeight = 8 << 20
-
-/** What a stream weighs of that beside its bytes. */
+/** What a stream weighs of that, beside its bytes. */
 export const streamWeight = 256
 
-/** Credit that is left for the streams that ask for more: see `PeerCredit.probe`. */
-export const mostReserved = 64
+/** Stream credit that is kept for the probe streams that ask for more: see `PeerCredit`. */
+export const maxReservedCredit = 64
 
-/** Streams that have waited, and that a turn lets go on when the peer has made room. */
+/** Streams that a turn lets go on when the peer's application has made room for them. */
 export const maxReleased = 64
 
 /**
- * How long to wait, at first and at most, before asking for credit that may have been lost, in milliseconds; the waits
- * double.
+ * How long to wait before asking for stream credit that may have been lost, in milliseconds: at first, and, as the waits
+ * double, at most.
  */
 export const firstCreditProbe = 100
 export const longestCreditProbe = 60_000
@@ -90,22 +65,23 @@ export const longestCreditProbe = 60_000
 /** Streams that are tried in one turn although the windows seem full. */
 export const maxBlockedTries = 64
 
-/** How long to wait for an answer, in milliseconds, before finding out otherwise whether the question has arrived. */
-export const answerPatience = 5
+/** How long to wait for the peer's half of a stream, in milliseconds, before inferring whether this side's has arrived. */
+export const inferAfter = 5
 
-/** Streams that are asked in one turn how much room there is in the congestion window: their own may be full. */
-export const maxRoomTries = 4
+/** Streams that are asked in one turn how much room the congestion window has: their own windows may be full. */
+export const maxCapacityChecks = 4
 
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
 
 /**
- * What a peer has acknowledged at once is confirmed in so many turns, though never less than so many bytes in one. Whoever
- * waits for it sends again as soon as it is confirmed, and that leaves at the end of the turn: the peer takes it in while
- * the next share is confirmed. All in one turn, and the two of them would take turns, too, with one always idle.
+ * Streams that a peer has acknowledged at once complete in so many turns, though never less than so many bytes in one. An
+ * owner that waits for that sends again as soon as its stream completes, and that leaves at the end of the turn: the peer
+ * takes it in while the next share completes. All in one turn, and the two sides would take turns, too, with one always
+ * idle.
  */
-export const confirmTurns = 4
-export const leastConfirmed = 12 << 10
+export const completionTurns = 4
+export const minCompletedBytes = 12 << 10
 
 /** Share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
@@ -168,8 +144,8 @@ export const maxStreamRead = 32 << 10
 export const maxConnectionRead = 512 << 10
 export const maxStreamsRead = 256
 
-/** Streams that are asked in one read whether they have come to an end that the binding does not tell of. */
-export const endsAsked = 8
+/** Streams that one read checks for an end that the binding has not reported. */
+export const maxEndsChecked = 8
 
 /** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
@@ -181,7 +157,7 @@ export const retryTokenLifetime = 10_000
 export const mostOutOfOrder = 16 << 20
 
 /** What peers may leave unread with us, in all their streams. */
-export const mostUnread = 2 * streamCredit * initialStreamWindow + maxLongStreams * maxStreamWindow
+export const mostUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
 
 /**
  * Bytes that a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
@@ -212,24 +188,24 @@ export const mostSilence = 2_000
  */
 export const firstReminder = 1_000
 
-/** The least time between two signs of life that are asked for, in milliseconds. */
-export const lifeSignInterval = 50
+/** The least time between two probes that an owner asks for, in milliseconds. */
+export const livenessProbeInterval = 50
 
 /** Looks at a connection that are at most between two collections of garbage that are brought on for it. */
 export const longestCollectionPause = 64
 
-/** How long a connection is there before its peer's idle timeout is asked for, in milliseconds. */
-export const firstLook = 50
+/** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
+export const freshFor = 50
 
-/** How long a connection in doubt may take to show a sign of life, in milliseconds. */
-export const lifeSign = 3_000
+/** How long a peer may take to answer a liveness probe, in milliseconds. */
+export const livenessProbeTimeout = 3_000
 
-/** Connections that are over and may be kept for late packets, however few there may be that are not. */
-export const drainingAlways = 64
+/** How many closing and draining connections are kept for late packets, even where fewer open connections are allowed. */
+export const minEndedKept = 64
 
-/** How long late packets are answered with the close frame at least, in milliseconds. */
-export const minDraining = 1_000
+/** How long a connection stays in the closing state at least, in milliseconds: late packets get the close frame again. */
+export const minClosingPeriod = 1_000
 
-/** How often, in milliseconds, and how many times a socket that closes looks whether its peers have been told. */
-export const farewellTick = 2
-export const farewellTicks = 125
+/** How often, in milliseconds, and how many times a socket that shuts down checks whether its peers have been told. */
+export const shutdownCheckInterval = 2
+export const shutdownChecks = 125

@@ -47,7 +47,7 @@ export const memoryRig = async (schedule: number): Promise<Rig> => {
   const clock = new ManualClock()
   const ofNetwork = { sleeping: 0 }
   const timed = Context.add(base, Clock.Clock, clock.face(ofNetwork))
-  const network = await run(Layer.buildWithScope(MemoryTransport.layerNetwork, scope), timed)
+  const network = await run(Layer.buildWithScope(MemoryTransport.layerNetwork(), scope), timed)
   const plain = Context.get(network, Transport)
   const transport = schedule % 2 === 0 ? plain : coalescing(plain, turns.later)
   const service = Context.get(network, MemoryNetwork.MemoryNetwork)

@@ -221,7 +221,7 @@ export class World {
   closeConnection(life: Life, connection: Connection): void {
     const to = this.slotOf(NetAddress.formatInet(connection.remoteAddress))
     this.journal.now.broken.push(pairOf(life.slot, to))
-    this.operate(life, to, `close ${connection.id}`, connection.close)
+    this.operate(life, to, `close ${connection.id}`, connection.close())
   }
 
   interrupt(operation: Operation): void {

@@ -7,10 +7,11 @@ import * as NetAddress from "effect/net/NetAddress"
 import type { NativeConfig, Quiche } from "../../src/internal/binding/native.ts"
 import { Outbox } from "../../src/internal/path/outbox.ts"
 import { Socket } from "../../src/internal/socket/socket.ts"
-import { connectionIdLength, minInitialLength } from "../../src/internal/tunables.ts"
 import type { QueuedDatagram } from "../../src/internal/udp/udpSocket.ts"
 import type { BindOptions } from "@qp2p/core/Transport"
 import { address, type Dial, Peer } from "./quic.ts"
+import { connectionIdLength } from "../../src/internal/packets/connectionId.ts"
+import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
 
 /** One connection of the binding: quiet, until a test says that something has happened. */
 export class Native {
@@ -195,7 +196,7 @@ export interface Setup extends Partial<BindOptions> {
 /** A socket at 127.0.0.1:1, or another address. */
 export const bind = (setup: Setup = {}) => {
   const local = setup.localAddress ?? address("127.0.0.1:1")
-  const { maxPayload = minInitialLength, onPeer, ...overrides } = setup
+  const { maxPayload = minDatagramSize, onPeer, ...overrides } = setup
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
@@ -328,7 +329,7 @@ export const shortHeader = (id: Uint8Array, length = 100): Uint8Array => {
 
 /** A client's first packet, without the parts that are encrypted. */
 export const initial = (dcid = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)): Uint8Array => {
-  const packet = new Uint8Array(minInitialLength)
+  const packet = new Uint8Array(minDatagramSize)
   packet.set([0xc0, 0, 0, 0, 1, dcid.length, ...dcid, 1, 9, 0])
   return packet
 }

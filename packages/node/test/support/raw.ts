@@ -9,19 +9,37 @@ import * as nativeConfig from "../../src/internal/binding/nativeConfig.ts"
 import * as packetHeader from "../../src/internal/packets/packetHeader.ts"
 import { type Udp, udp } from "./udp.ts"
 
-export type Configure = (config: native.NativeConfig) => void
+/** The binding's config with what only peers of tests set. */
+export interface RawConfig extends native.NativeConfig {
+  verifyPeer(verify: boolean): void
+  enableEarlyData(): void
+  setActiveConnectionIdLimit(ids: number): void
+  setStatelessResetToken(token: bigint): void
+}
+
+/** The binding's connection with what only peers of tests call. */
+export interface RawConnection extends native.NativeConnection {
+  availableDcids(): number
+  retireDestinationCid(sequence: number): void
+  session(): Uint8Array | null
+  setSession(session: Uint8Array): void
+  isResumed(): boolean
+  isInEarlyData(): boolean
+}
+
+export type Configure = (config: RawConfig) => void
 
 export const config = Effect.fnUntraced(function* (configure?: Configure) {
   const quiche = yield* Effect.orDie(native.load)
   const credentials = yield* certificate.selfSigned
   const made = nativeConfig.configs(quiche, { credentials, idleTimeout: 60_000 })(1_350)
-  configure?.(made)
+  configure?.(made as RawConfig)
   return { quiche, config: made }
 })
 
 /** A native connection and the socket that it uses. Packets that arrive are answered unless `deaf`. */
 export class RawPeer {
-  readonly native: native.NativeConnection
+  readonly native: RawConnection
   readonly socket: Udp
   readonly peerPort: number
   deaf = false
@@ -31,7 +49,7 @@ export class RawPeer {
   private timer: NodeJS.Timeout | undefined
 
   constructor(connection: native.NativeConnection, socket: Udp, peerPort: number) {
-    this.native = connection
+    this.native = connection as RawConnection
     this.socket = socket
     this.peerPort = peerPort
   }

@@ -7,11 +7,13 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
-import type { Connection, PriorityOptions } from "../../Connection.ts"
+import type { CloseOptions, Connection, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
+import * as ErrorCode from "../../ErrorCode.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
+import { ofOptions, unless } from "../../InvalidArgument.ts"
 import type { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
@@ -26,12 +28,12 @@ import type {
   StreamFailure
 } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { priorityOptions } from "../arguments.ts"
+import { closeOptions, priorityOptions } from "../arguments.ts"
 import { wholePriority } from "../priority.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../endpoint/inbox.ts"
 import { InboundStream, type InboundOwner } from "./inboundStream.ts"
-import { malformedCode, Received, RecvStreamImpl } from "./recvStream.ts"
+import { Received, RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
 import { whenLetGo } from "./letGo.ts"
@@ -114,7 +116,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   /** Ends it because its peer has lost it. */
   timeOut(): void {
-    if (this.backing.timeOut === undefined) this.backing.close(0, "")
+    if (this.backing.timeOut === undefined) this.backing.close(ErrorCode.noError, "")
     else this.backing.timeOut()
   }
 
@@ -164,10 +166,15 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       return Effect.succeed({ send: this.sendHandle(send), receive })
     })
 
-  readonly close: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.ending === undefined) this.backing.close(0, "")
-    return Effect.asVoid(this.closed)
-  })
+  readonly close = (options?: CloseOptions): Effect.Effect<void> =>
+    unless(
+      () => ofOptions(options, closeOptions),
+      () => {
+        const { code = ErrorCode.noError, detail = "" } = options ?? {}
+        if (this.ending === undefined) this.backing.close(ErrorCode.clamp(code), detail)
+        return Effect.asVoid(this.closed)
+      }
+    )
 
   readonly closed: Effect.Effect<Close> = Deferred.await(this.end)
 
@@ -185,8 +192,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return {
       answer: receive.nextWire,
       abandon: Effect.andThen(
-        Effect.sync(() => send.reset(0)),
-        receive.stop(0)
+        Effect.sync(() => send.reset(ErrorCode.noError)),
+        receive.stop(ErrorCode.noError)
       )
     }
   }
@@ -246,7 +253,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)
     this.malformedStreams += 1
-    if (this.malformedStreams > maxMalformedStreams) this.backing.close(malformedCode, "not the protocol")
+    if (this.malformedStreams > maxMalformedStreams) this.backing.close(ErrorCode.malformed, "not the protocol")
   }
 
   overcommitted(): void {

@@ -1,17 +1,14 @@
 /**
  * A stream that the peer opened: its user messages go to the endpoint's queue, its control messages to their handler.
  */
+import * as ErrorCode from "../../ErrorCode.ts"
 import { microtask } from "../microtask.ts"
 import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { malformedCode } from "./recvStream.ts"
 import { longestShared } from "./outboundMessages.ts"
 import { Reply } from "./reply.ts"
-
-/** Told to the peer when too much of its messages has arrived only in part. */
-export const overcommittedCode = 2
 
 /** What an inbound stream needs of its connection. */
 export interface InboundOwner {
@@ -74,7 +71,7 @@ export class InboundStream implements RecvEvents {
     } else if (!this.account(this.decoder.buffered)) {
       // The peer has sent no more than it may.
       this.owner.overcommitted()
-      this.giveUp(overcommittedCode)
+      this.giveUp(ErrorCode.reassemblyOverflow)
     } else if (this.decoder.refused !== undefined) {
       if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.detail)
       else this.refuseSoon(this.decoder.refused.detail)
@@ -150,7 +147,7 @@ export class InboundStream implements RecvEvents {
 
   private refuse(reason: string): void {
     this.owner.malformed(reason)
-    this.giveUp(malformedCode)
+    this.giveUp(ErrorCode.malformed)
   }
 
   /** The sending half refers to this one: who holds the handle here would keep it from ever being forgotten. */

@@ -7,6 +7,7 @@
  * Nothing waits for company: a stream takes what there is when it is its turn to send. Each message still has its own
  * result: done when the peer has acknowledged the stream, which is over with its last message.
  */
+import * as ErrorCode from "../../ErrorCode.ts"
 import { microtask } from "../microtask.ts"
 import { allocatePooled } from "../memory.ts"
 import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../Transport.ts"
@@ -63,7 +64,7 @@ export class OutboundMessages {
 
   private sendAlone(backing: BackingSendStream, payload: Uint8Array, done: Done): OutboundMessage {
     writeUserMessage(backing, payload, true, done)
-    return { cancel: () => backing.reset(0) }
+    return { cancel: () => backing.reset(ErrorCode.noError) }
   }
 
   /**
@@ -222,7 +223,7 @@ class SharedStream {
     this.left -= 1
     if (this.left > 0) return
     this.over = true
-    this.backing.reset(0)
+    this.backing.reset(ErrorCode.noError)
   }
 }
 

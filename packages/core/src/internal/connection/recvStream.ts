@@ -18,9 +18,6 @@ import { Fifo } from "../../Fifo.ts"
 /** Bytes of messages that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
 const readAhead = 256 << 10
 
-/** Told to the peer when what it sent is not the protocol. */
-export const malformedCode = 1
-
 /** What has come on the stream, and who waits for it. The transport refers to this, and only a reader to the handle. */
 export class Received implements RecvEvents {
   backing: BackingRecvStream | undefined = undefined
@@ -51,7 +48,7 @@ export class Received implements RecvEvents {
     }
     if (error !== undefined) {
       this.failure ??= error
-      this.backing?.stop(malformedCode)
+      this.backing?.stop(ErrorCode.malformed)
     }
     this.notify()
     this.paused = this.waitingBytes > readAhead

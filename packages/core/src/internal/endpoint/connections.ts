@@ -220,7 +220,7 @@ export class Connections implements ConnectionOwner {
       restore(this.dialApart(peer)).pipe(
         Effect.mapError((error) => new ConnectionLost({ reason: error })),
         Effect.flatMap((connection) =>
-          Effect.ensuring(restore(this.ask(connection, { _tag: "EndpointEchoReq" })), connection.close)
+          Effect.ensuring(restore(this.ask(connection, { _tag: "EndpointEchoReq" })), connection.close())
         )
       )
     ).pipe(

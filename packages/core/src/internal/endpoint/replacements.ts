@@ -181,7 +181,7 @@ class Replacement {
 
   /** The connection lives: nobody needs the one that was made. */
   private dismiss(successor: ConnectionImpl): Effect.Effect<void> {
-    return this.host.all(this.connection).includes(successor) ? Effect.void : successor.close
+    return this.host.all(this.connection).includes(successor) ? Effect.void : successor.close()
   }
 
   /** Dials the peer, unless there is a successor, until the connection shows life. */

@@ -103,7 +103,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
       withAddress(
         peer,
         (resolved) =>
-          Effect.forEach(connections.all(resolved), (connection) => connection.close, {
+          Effect.forEach(connections.all(resolved), (connection) => connection.close(), {
             concurrency: "unbounded",
             discard: true
           }),

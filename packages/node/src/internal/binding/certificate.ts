@@ -1,13 +1,16 @@
 /**
- * The certificate of an endpoint: self-signed, made anew for each socket. Peers do not verify it, as in qp2p; it gives
+ * The self-signed certificate of a socket. Each socket makes a new one. Peers do not verify it, as in qp2p: it provides
  * encryption, not identity.
  */
 import "reflect-metadata"
 import * as x509 from "@peculiar/x509"
 import * as Effect from "effect/Effect"
 import { webcrypto } from "node:crypto"
-import { serverName } from "../tunables.ts"
 
+/** The server name that a dial sends (SNI). Peers are addresses, not names, so it only has to be the same everywhere. */
+export const serverName = "qp2p"
+
+/** A private key and its certificate, both as PEM. */
 export interface Credentials {
   readonly key: Uint8Array
   readonly certificate: Uint8Array
@@ -15,9 +18,10 @@ export interface Credentials {
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" }
 
-/** Peers do not check it, but a certificate without an end would look odd to the tools that people debug with. */
+/** Ten years. Peers do not check it, but debugging tools warn about a certificate without an end. */
 const validityMillis = 10 * 365 * 24 * 60 * 60 * 1000
 
+/** Makes a key and a certificate for it. */
 export const selfSigned: Effect.Effect<Credentials> = Effect.promise(async () => {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
   const now = Date.now()

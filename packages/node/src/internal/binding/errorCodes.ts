@@ -1,9 +1,9 @@
 /**
- * Error codes across the native boundary.
+ * QUIC error codes, and the errors of the native binding.
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 
-/** RFC 9000, section 20.1. */
+/** Transport error codes (RFC 9000, section 20.1). */
 export const NO_ERROR = 0x0
 export const INTERNAL_ERROR = 0x1
 export const CONNECTION_REFUSED = 0x2
@@ -12,8 +12,8 @@ export const APPLICATION_ERROR = 0xc
 export const NO_APPLICATION_PROTOCOL = 0x178
 
 /**
- * Reads the code out of the binding's errors: plain `Error`s whose message, such as `StreamStopped(7)`, is all there is
- * to tell them apart.
+ * Reads the code of a stream error. The binding throws plain `Error`s, which only their messages tell apart, such as
+ * `StreamStopped(7)`.
  */
 export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): number | undefined => {
   const message = error instanceof Error ? error.message : ""
@@ -21,8 +21,8 @@ export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): n
 }
 
 /**
- * Without stack traces for the errors that `body` makes or throws. They would cost more than what is asked (the binding has
- * no other way to say that a stream is no more), and lead no further than here.
+ * Runs `body` with stack traces off. A trace costs more than the call that throws: the binding reports by an error that a
+ * stream no longer exists.
  */
 export const untraced = <A>(body: () => A): A => {
   const limit = Error.stackTraceLimit
@@ -37,15 +37,17 @@ export const untraced = <A>(body: () => A): A => {
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
+/** Decodes the reason phrase of a close frame. */
 export const decodeReason = (reason: Uint8Array): string => decoder.decode(reason)
 
-const longestReason = 1_000
+/** In bytes. */
+const maxReasonLength = 1_000
 
-/** The binding never sends a close frame whose reason is over 1,000 bytes. Cut between characters. */
+/** Encodes a reason phrase, cut between characters at 1,000 bytes: the binding sends no close frame with a longer one. */
 export const encodeReason = (reason: string): Uint8Array => {
   const bytes = encoder.encode(reason)
-  if (bytes.length <= longestReason) return bytes
-  let end = longestReason
+  if (bytes.length <= maxReasonLength) return bytes
+  let end = maxReasonLength
   while ((bytes[end]! & 0xc0) === 0x80) end -= 1
   return bytes.subarray(0, end)
 }

@@ -1,18 +1,34 @@
 /**
- * QUIC transport parameters (RFC 9000, section 18.2) and TLS settings. Making a native config costs more than a packet,
- * so a socket makes one for each maximum of the payload, and shares it among its connections.
+ * QUIC transport parameters (RFC 9000, section 18.2) and TLS settings, as the binding takes them. Making a config costs more
+ * than a packet, so the connections of a socket share one for each maximum payload.
  */
 import type { Credentials } from "./certificate.ts"
 import type { NativeConfig, Quiche } from "./native.ts"
 import * as tunables from "../tunables.ts"
 
+/** The ALPN identifier (RFC 7301). BoringSSL requires one; qp2p's own Rust crate sends none. */
+const alpn = "qp2p/1"
+
+/** The largest UDP payload that this side accepts, in bytes: all that UDP carries (RFC 9000, section 18.2). */
+const maxReceivePayload = 65_527
+
+/** The largest UDP payload that the binding makes, in bytes. */
+export const maxSendPayload = 16_383
+
+/**
+ * The flow-control window of a connection, in bytes: as good as none. The binding starts with 48 KiB whatever it is told, and
+ * extends the window only while less than half of it is unread: one stream that is not read, or that was reset unread, would
+ * stop all others. It does not repeat a lost MAX_DATA frame either. Flow control of streams does the work.
+ */
+const connectionWindow = 2 ** 50
+
 export interface Options {
   readonly credentials: Credentials
-  /** Milliseconds; `Infinity` never times out. */
+  /** In milliseconds; `Infinity` for no timeout. */
   readonly idleTimeout: number
 }
 
-/** Makes the config for connections whose packets have at most so many bytes. */
+/** Yields the config for connections whose UDP payloads have at most `maxPayload` bytes, and makes it once. */
 export const configs = (quiche: Quiche, options: Options): ((maxPayload: number) => NativeConfig) => {
   const made = new Map<number, NativeConfig>()
   return (maxPayload) => {
@@ -22,38 +38,38 @@ export const configs = (quiche: Quiche, options: Options): ((maxPayload: number)
   }
 }
 
-/** BBR, in the binding's numbers: its enumeration exists at compile time only. */
+/** BBR, as the binding numbers it: its enumeration exists at compile time only. */
 const congestionControl = 2
 
 const make = (quiche: Quiche, options: Options, maxPayload: number): NativeConfig => {
   const { certificate, key } = options.credentials
   const config = quiche.Config.withBoringSslCtx(false, false, null, [key], [certificate], null)
-  config.setApplicationProtos([tunables.alpn])
-  // 0 means that there is none (RFC 9000, section 10.1); the binding aborts the process on a negative number, and in a
+  config.setApplicationProtos([alpn])
+  // 0 stands for no timeout (RFC 9000, section 10.1). The binding aborts the process on a negative number, and during a
   // handshake on one that does not fit a variable-length integer (section 16).
   config.setMaxIdleTimeout(
     Number.isFinite(options.idleTimeout)
       ? Math.min(Math.max(1, Math.ceil(options.idleTimeout)), Number.MAX_SAFE_INTEGER)
       : 0
   )
-  config.setMaxRecvUdpPayloadSize(tunables.maxReceivePayload)
+  config.setMaxRecvUdpPayloadSize(maxReceivePayload)
   config.setMaxSendUdpPayloadSize(maxPayload)
-  config.setInitialMaxData(tunables.connectionCredit)
-  config.setInitialMaxStreamDataBidiLocal(tunables.initialAnswerWindow)
+  config.setInitialMaxData(connectionWindow)
+  config.setInitialMaxStreamDataBidiLocal(tunables.initialLocalStreamWindow)
   config.setInitialMaxStreamDataBidiRemote(tunables.initialStreamWindow)
   config.setInitialMaxStreamDataUni(tunables.initialStreamWindow)
   config.setInitialMaxStreamsBidi(tunables.streamCredit)
   config.setInitialMaxStreamsUni(tunables.streamCredit)
   config.setMaxStreamWindow(tunables.maxStreamWindow)
-  // We follow a peer's address ourselves (see the socket's pinning); path migration inside the binding is how
-  // CVE-2025-7054 freezes it.
+  // The driver follows a peer's address (`path/pathValidation.ts`): path migration inside the binding is how CVE-2025-7054
+  // freezes the process.
   config.setDisableActiveMigration(true)
-  // Pacing only computes the time at which a packet should leave; nothing here would wait for it.
+  // Pacing only computes when a packet should leave, and the driver does not wait for that time.
   config.enablePacing(false)
-  // With CUBIC or Reno, quiche 0.18 stamps packets with the time of an earlier one when they are not paced: by up to four
-  // round trips when the window is small. The round-trip time then feeds on itself, on a path that loses a few percent up to
-  // minutes, and the retransmission timer with it. BBR has a pacer of its own, whose stamps are right.
+  // With CUBIC or Reno and without pacing, quiche 0.18 stamps a packet with the time of an earlier one, up to four round trips
+  // before when the window is small. On a path that loses a few percent, the round-trip estimate and the retransmission timer
+  // then grow up to minutes. BBR has its own pacer, and its stamps are right.
   config.setCcAlgorithm(congestionControl)
-  // Early data is never enabled: a captured first flight would be accepted again by another server.
+  // Early data stays off: another server would accept a captured first flight again.
   return config
 }

@@ -1,4 +1,6 @@
-/** Finds out how a connection ended from what quiche says. */
+/**
+ * Why a connection is over, as the binding tells it.
+ */
 import {
   ApplicationClosed,
   type Close,
@@ -11,10 +13,10 @@ import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { APPLICATION_ERROR, decodeReason, untraced } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 
-/** Why a connection that this side has not closed is over, as far as the binding tells. */
+/** Why a connection is over that this side has not closed. */
 export const foundClose = (native: NativeConnection): Close => untraced(() => closeOf(native))
 
-/** Every connection ends, and most of them so. */
+/** The reason of a connection that its owner closes. Without a stack trace: most connections end so. */
 export const locallyClosed = (): LocallyClosed => untraced(() => new LocallyClosed())
 
 const closeOf = (native: NativeConnection): Close => {
@@ -33,6 +35,6 @@ const closeOf = (native: NativeConnection): Close => {
   if (local !== null) {
     return new TransportClosed({ code: ErrorCode.clamp(local.errorCode), detail: decodeReason(local.reason) })
   }
-  // The binding says nothing at all about a stateless reset (RFC 9000, section 10.3): this is what is left.
+  // The binding reports nothing about a stateless reset (RFC 9000, section 10.3), so this case remains.
   return new StatelessReset()
 }

@@ -1,15 +1,15 @@
 /**
- * Telling the peer that a connection is over.
+ * The CONNECTION_CLOSE frame of a connection that this side closes, and its repetition (RFC 9000, section 10.2.1).
  */
 import { encodeReason } from "../binding/errorCodes.ts"
-import { withdrawal } from "../packets/initialClose.ts"
 import type { NativeConnection } from "../binding/native.ts"
+import { withdrawal } from "../packets/initialClose.ts"
 
-/** How long a close waits for room in the congestion window, in milliseconds. */
+/** How long the frame waits for room in the congestion window, in milliseconds. */
 const patience = 100
 
-/** How long it may take in all. */
-const longest = 1_000
+/** How long sending the frame may take in all, in milliseconds. */
+const timeout = 1_000
 
 export class Closing {
   private readonly native: NativeConnection
@@ -18,12 +18,12 @@ export class Closing {
   private readonly code: number
   private readonly reason: string
   private since = performance.now()
-  /** Whether the binding knows. */
-  told = false
-  /** The close frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
+  private begun = false
+  /** The packet with the frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
   private packet: Uint8Array | undefined = undefined
-  private lateArrivals = 0
+  private latePackets = 0
 
+  /** `application` for a code of the application, else `code` is a transport error code (RFC 9000, section 20). */
   constructor(native: NativeConnection, dialled: boolean, application: boolean, code: number, reason: string) {
     this.native = native
     this.dialled = dialled
@@ -32,26 +32,30 @@ export class Closing {
     this.reason = reason
   }
 
-  /** There is no time to wait. */
+  /** Whether the binding has been told to close. */
+  get hasBegun(): boolean {
+    return this.begun
+  }
+
+  /** Makes the frame wait no longer. */
   hurry(): void {
     this.since = -Infinity
   }
 
   /**
-   * Whether now is the time to close. The binding sends no close frame while the congestion window is full, and
-   * acknowledgements that come after `close` do not empty it any more. So it is called when one has just come, or when
-   * none seems to.
+   * Whether to send the frame now. The binding sends no close frame while the congestion window is full, and after `close` no
+   * acknowledgement empties the window any more. So the frame waits until one has just come (`heard`), or none seems to.
    */
-  mayTell(now: number, congested: boolean, heard: boolean): boolean {
-    return this.told || !congested || heard || now - this.since >= patience
+  mayBegin(now: number, congested: boolean, heard: boolean): boolean {
+    return this.begun || !congested || heard || now - this.since >= patience
   }
 
-  /** Writes the close frame into `buffer`; 0 when the binding writes none. */
+  /** Writes the packet with the frame into `buffer`, and yields its length: 0 when the binding writes none. */
   write(buffer: Uint8Array): number {
     try {
-      if (!this.told) {
-        this.told = true
-        // A dial that has had no answer yet: the peer has it half open, and the binding would say nothing.
+      if (!this.begun) {
+        this.begun = true
+        // The peer has a dial half open before its first answer arrives, and the binding would send nothing.
         if (this.dialled && !this.native.isEstablished() && this.native.stats().recv === 0) {
           this.packet = withdrawal(this.native.destinationId(), this.native.sourceId())
         }
@@ -66,19 +70,19 @@ export class Closing {
       this.packet = buffer.slice(0, sent[0])
       return sent[0]
     } catch {
-      // Closing for another reason already; or a peer without keys, to whom nothing can be said.
+      // The connection closes for another reason already, or the peer has no keys to read the frame with.
       return 0
     }
   }
 
-  /** Whether it is no use to go on trying. */
-  tooLate(now: number): boolean {
-    return now - this.since > longest
+  /** Whether sending the frame has taken too long. */
+  hasTimedOut(now: number): boolean {
+    return now - this.since > timeout
   }
 
-  /** The frame, when it is time to repeat it: less and less often as late packets come (RFC 9000, section 10.2.1). */
-  answerLate(): Uint8Array | undefined {
-    this.lateArrivals += 1
-    return (this.lateArrivals & (this.lateArrivals - 1)) === 0 ? this.packet : undefined
+  /** Yields the packet when a late packet is to be answered with it: less and less often (RFC 9000, section 10.2.1). */
+  repeat(): Uint8Array | undefined {
+    this.latePackets += 1
+    return (this.latePackets & (this.latePackets - 1)) === 0 ? this.packet : undefined
   }
 }

@@ -1,32 +1,45 @@
-/** What a connection needs of the socket that it belongs to. */
+/**
+ * What a connection needs of the socket, and of the dial or the acceptance that made it.
+ */
+import type { Close } from "@qp2p/core/Close"
+import type { ConnectionEvents } from "@qp2p/core/Transport"
 import type * as NetAddress from "effect/net/NetAddress"
-import type { Connection } from "./connection.ts"
 import type { Outbox } from "../path/outbox.ts"
 
-/** What a connection needs of its socket. */
-export interface ConnectionHost {
+/** The view of the socket. */
+export interface ConnectionHost<C> {
   /** Gives the connection a turn soon. */
-  readonly touch: (connection: Connection) => void
+  readonly schedule: (connection: C) => void
   /** Gives the connection a turn at its deadline at the latest. */
-  readonly wake: (connection: Connection) => void
-  /** Packets with this destination id are the connection's from now on, or are no longer. */
-  readonly addId: (connection: Connection, key: string) => void
-  readonly removeId: (connection: Connection, key: string) => void
+  readonly updateDeadline: (connection: C) => void
+  /** Packets with this destination id belong to the connection from now on, or no longer. */
+  readonly addId: (connection: C, key: string) => void
+  readonly removeId: (connection: C, key: string) => void
   readonly outbox: Outbox
   /** The connection's `remoteAddress` has changed. */
-  readonly moved: (connection: Connection) => void
-  /** The handshake is complete: what both sides ask for is known. */
-  readonly established: (connection: Connection) => void
-  /** The connection is over; it may still have to drain. */
-  readonly ended: (connection: Connection) => void
-  /** So many bytes more, or fewer, wait on the connection until they are read. */
-  readonly unread: (change: number) => void
-  /** Sends a packet that belongs to no turn. */
-  readonly answer: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  /** The system has not sent a packet of an established connection. */
-  readonly onRefused: (connection: Connection, code: string) => void
+  readonly onMoved: (connection: C) => void
+  /** The handshake is complete, and what both sides ask for is known. */
+  readonly onEstablished: (connection: C) => void
+  /** The connection has ended; late packets may still come. */
+  readonly onEnded: (connection: C) => void
+  /** This many bytes more, or fewer, wait on the connection until they are read. */
+  readonly onUnread: (change: number) => void
+  /** The system has refused to send a packet of an established connection. */
+  readonly onRefused: (connection: C, code: string) => void
+  /** Sends a packet outside of any turn. */
+  readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
+  /** A buffer that is lent for a read. */
   readonly scratch: Uint8Array
-  /** Bytes per millisecond to one peer. */
+  /** The limit for one peer, in bytes per millisecond. */
   readonly sendRate: number
+  /** This side's, in milliseconds; `Infinity` for none. */
   readonly idleTimeout: number
+}
+
+/** The view of the dial or the acceptance. */
+export interface ConnectionOwner<C> {
+  /** The handshake is complete. */
+  readonly onEstablished: (connection: C) => ConnectionEvents
+  /** The handshake has failed, or else the connection has ended, and was `established` before. */
+  readonly onEnded: (connection: C, close: Close, established: boolean) => void
 }

@@ -1,14 +1,14 @@
 /**
- * Brings on a collection of garbage.
+ * Requests garbage collections.
  *
- * That a program has let go of a stream is noticed when its handle is collected. A program that waits for nothing but a
- * place for one more stream makes no garbage, so it may come to that only after minutes.
+ * The endpoint notices that a program has dropped a stream when the handle of the stream is collected. A program that only
+ * waits for a place for one more stream makes no garbage, so a collection may come after minutes.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { longestCollectionPause } from "../tunables.ts"
 
-/** V8's own, which it gives to contexts that are made while it is told to expose it. */
+/** V8's `gc`, which contexts have that are made while the flag is set. */
 const exposed = (): (() => void) => {
   try {
     setFlagsFromString("--expose-gc")
@@ -16,7 +16,7 @@ const exposed = (): (() => void) => {
     setFlagsFromString("--no-expose-gc")
     if (typeof collect === "function") return () => void collect()
   } catch {
-    // Another engine than V8 collects when it likes.
+    // Engines other than V8 collect when they like.
   }
   return () => {}
 }
@@ -36,11 +36,11 @@ export class GarbageCollection {
   }
 
   /**
-   * Called at each look at which a collection may help; brings one on, less and less often as long as there is no
-   * `progress`.
+   * Called at each sweep at which a collection may help. Requests one, less and less often as long as `progress` stays the
+   * same.
    */
-  mayHelp(progress: number): void {
-    if (progress !== this.progress) this.isOver()
+  tick(progress: number): void {
+    if (progress !== this.progress) this.reset()
     this.progress = progress
     if (this.left > 0) {
       this.left -= 1
@@ -51,8 +51,8 @@ export class GarbageCollection {
     this.pause = Math.min(2 * this.pause, longestCollectionPause)
   }
 
-  /** There is nothing to wait for any more. */
-  isOver(): void {
+  /** No stream waits any more. */
+  reset(): void {
     this.pause = 1
     this.left = 0
   }

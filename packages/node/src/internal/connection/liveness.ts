@@ -1,50 +1,46 @@
 /**
- * What is timed about one connection by Effect's clock: its handshake, its silence, its stalls, and its answer when it is
- * asked for a sign of life. The socket's housekeeping looks at it now and then and tells how long ago it last did. A time
- * begins with the first look that finds its reason, so nothing ends early, and nothing more than two looks late.
+ * The times of one connection on Effect's clock: its handshake timeout, keep-alive, stall timeout, and liveness probes. The
+ * socket's sweep calls `tick` now and then. A time begins with the first tick that finds its reason, so it never ends early,
+ * and at most two ticks late.
  */
 import { keepAliveInterval } from "@qp2p/core/KeepAlive"
 import * as tunables from "../tunables.ts"
+import type { State } from "./lifecycle.ts"
 
-/** In milliseconds. */
+/** All in milliseconds. */
 export interface Limits {
   readonly keepAlive: number
   readonly handshake: number
   readonly stall: number
 }
 
-/** What the watch sees of the connection, and does to it. */
-export interface Watched {
-  readonly phase: "handshaking" | "established" | "draining" | "closed"
-  /** Packets that the peer did send. */
+/** The view of the connection. */
+export interface LivenessHost {
+  readonly state: () => State
+  /** How many packets have come that the peer did send. */
   readonly heard: () => number
-  /** Whether it waits for the peer and has not got on since this was last asked. */
-  readonly stalled: () => boolean
-  /** For how long, in milliseconds, the peer has gone on with a stream that it was asked to stop. */
+  /** Whether the connection waits for the peer and has made no progress since this was last called. */
+  readonly isStalled: () => boolean
+  /** How long the peer has gone on with a stream that it was asked to stop, in milliseconds; `elapsed` since the last call. */
   readonly oldestStop: (elapsed: number) => number
   /** The idle timeout that both sides agreed on, in milliseconds. */
   readonly idleTimeout: () => number
   /** Whether the peer owes an answer. */
   readonly awaitsAnswer: () => boolean
-  /** Tells when streams wait for others that nobody ends. */
-  readonly lookForHeld: () => void
   readonly ping: () => void
-  /** Issues the connection ids that the peer is short of. */
-  readonly issueIds: (elapsed: number) => void
-  /** Finds out whether the peer does not answer any more, and tells. */
-  readonly checkResponsive: () => void
   readonly onHandshakeTimeout: () => void
   readonly onStall: () => void
+  /** The peer has not answered a liveness probe in time. */
   readonly onSilence: () => void
 }
 
-export class Watch {
-  /** Whether anything was sent since the last look. */
-  active = true
-  private readonly watched: Watched
-  /** Of the keep-alive interval, as a share: how long it waits when it is not the one that has pinged last. */
-  private readonly patience: number
-  /** Whether a ping is what was sent last, and whether one has been sent since the last look. */
+export class Liveness {
+  private readonly host: LivenessHost
+  /** The share of the keep-alive interval after which this end pings, unless it was the last to ping. */
+  private readonly share: number
+  /** Whether anything was sent since the last tick. */
+  private active = true
+  /** Whether a ping is what was sent last, and whether one has been sent since the last tick. */
   private pinged = false
   private pinging = false
   private idleFor = 0
@@ -52,45 +48,49 @@ export class Watch {
   private reminder = tunables.firstReminder
   private handshakingFor: number | undefined = undefined
   private stalledFor: number | undefined = undefined
-  private doubtedFor: number | undefined = undefined
-  /** What had been heard when a sign of life was asked for. */
+  private probingFor: number | undefined = undefined
+  /** What had been heard when the peer was first probed. */
   private heardBefore: number | undefined = undefined
 
   /**
-   * Connections that began together must not all be kept alive in one go: a `phase` of 0 to 1 makes the intervals of this
-   * one 10 to 25 % shorter.
+   * `keepAliveJitter`, from 0 to 1, makes the keep-alive intervals of this connection 10 to 25 % shorter, so that connections
+   * that began together do not all ping at once.
    *
-   * Not those of the end that has pinged last: the two take turns. The binding keeps what it knows of an acknowledgement
-   * that it has sent, up to 24 times over, until something later of its own is acknowledged. An end that only ever
-   * answered would keep all of that.
+   * It does not do so while this end was the last to ping: the two ends take turns. The binding keeps what it knows of an
+   * acknowledgement that it has sent, up to 24 times over, until something later of its own is acknowledged. An end that only
+   * ever answered would keep all of that.
    */
-  constructor(watched: Watched, phase: number) {
-    this.watched = watched
-    this.patience = 0.9 - 0.15 * phase
+  constructor(host: LivenessHost, keepAliveJitter: number) {
+    this.host = host
+    this.share = 0.9 - 0.15 * keepAliveJitter
   }
 
-  /** Pings each time it is asked; how long the answer may take is counted from the first. */
-  askForLife(): void {
-    this.heardBefore ??= this.watched.heard()
-    this.watched.ping()
+  /** Takes note of a packet that was sent. */
+  packetSent(): void {
+    this.active = true
   }
 
-  look(elapsed: number, limits: Limits): void {
-    const { watched } = this
-    if (watched.phase === "handshaking") {
+  /** Pings the peer, each time it is called. The time for the answer is counted from the first call. */
+  probe(): void {
+    this.heardBefore ??= this.host.heard()
+    this.host.ping()
+  }
+
+  /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  tick(elapsed: number, limits: Limits): void {
+    const { host } = this
+    const state = host.state()
+    if (state === "handshaking") {
       const before = this.handshakingFor
       this.handshakingFor = longer(before, elapsed)
-      if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) watched.onHandshakeTimeout()
-    } else if (watched.phase === "established") {
-      this.keepAlive(elapsed, keepAliveInterval(limits.keepAlive, watched.idleTimeout()))
-      watched.checkResponsive()
-      watched.issueIds(elapsed)
-      watched.lookForHeld()
-      // Lost MAX_STREAMS and STOP_SENDING frames are not repeated by the binding, so a connection or one of its streams
-      // can come to a stop for good.
-      this.stalledFor = watched.stalled() ? longer(this.stalledFor, elapsed) : undefined
-      if (Math.max(this.stalledFor ?? 0, watched.oldestStop(elapsed)) >= limits.stall) watched.onStall()
-      if (this.heardBefore !== undefined) this.doubt(this.heardBefore, elapsed)
+      if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) host.onHandshakeTimeout()
+    } else if (state === "established") {
+      this.keepAlive(elapsed, keepAliveInterval(limits.keepAlive, host.idleTimeout()))
+      // The binding does not repeat lost MAX_STREAMS and STOP_SENDING frames, so a connection or one of its streams can stall
+      // for good.
+      this.stalledFor = host.isStalled() ? longer(this.stalledFor, elapsed) : undefined
+      if (Math.max(this.stalledFor ?? 0, host.oldestStop(elapsed)) >= limits.stall) host.onStall()
+      if (this.heardBefore !== undefined) this.awaitProbe(this.heardBefore, elapsed)
     }
   }
 
@@ -104,20 +104,20 @@ export class Watch {
       return
     }
     this.idleFor += elapsed
-    if (this.idleFor < interval * (this.pinged ? 1 : this.patience)) {
-      // Before it is due, too, when the peer owes an answer: it may have died.
-      if (this.idleFor < this.reminder || interval === Infinity || !this.watched.awaitsAnswer()) return
+    if (this.idleFor < interval * (this.pinged ? 1 : this.share)) {
+      // A peer that owes an answer is pinged sooner: it may have died.
+      if (this.idleFor < this.reminder || interval === Infinity || !this.host.awaitsAnswer()) return
       this.reminder *= 2
     }
     this.pinging = true
-    this.watched.ping()
+    this.host.ping()
   }
 
-  private doubt(heardBefore: number, elapsed: number): void {
-    this.doubtedFor = longer(this.doubtedFor, elapsed)
-    if (this.watched.heard() > heardBefore) this.heardBefore = this.doubtedFor = undefined
-    else if (this.doubtedFor >= tunables.lifeSign) this.watched.onSilence()
-    else this.watched.ping()
+  private awaitProbe(heardBefore: number, elapsed: number): void {
+    this.probingFor = longer(this.probingFor, elapsed)
+    if (this.host.heard() > heardBefore) this.heardBefore = this.probingFor = undefined
+    else if (this.probingFor >= tunables.livenessProbeTimeout) this.host.onSilence()
+    else this.host.ping()
   }
 }
 

@@ -1,32 +1,39 @@
 /**
- * What a peer has made us take in, and what of it streams explain.
+ * What a peer has made this side take in, and how much of it streams explain.
  *
- * The binding keeps some frames without bound, which cannot be seen from outside but by adding up.
+ * The binding keeps some frames without bound. From outside, only adding up shows that.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import * as tunables from "../tunables.ts"
 
-/** Bytes that explain themselves: headers and acknowledgements, for each packet that brought data or that we sent. */
+/** Bytes that count as headers and acknowledgements: for each packet that brought data, and for each packet sent. */
 const perPacketIn = 64
 const perPacketOut = 128
 
 /** Stream data comes with headers, and some of it twice. */
 const perByteRead = 1.5
 
-export class Accounts {
+export class ReceiveBudget {
   private readonly native: NativeConnection
-  /** What has come and waits for streams to be read, in bytes, about: as of the last audit. */
-  unread = 0
+  private readonly onUnread: (change: number) => void
   private bytesIn = 0
   private bytesRead = 0
   private explained = 0
-  /** What had come in and not been read when there was last nothing to read: none of it was stream data. */
+  /** What had come in and was not read when there was last nothing to read: none of it was stream data. */
   private overhead = 0
   /** What streams that were reset have explained. */
   private dropped = 0
+  private reported = 0
 
-  constructor(native: NativeConnection) {
+  /** `onUnread` learns by how many bytes `unread` changes. */
+  constructor(native: NativeConnection, onUnread: (change: number) => void) {
     this.native = native
+    this.onUnread = onUnread
+  }
+
+  /** About how many bytes have arrived and wait until streams are read, as of the last audit. */
+  get unread(): number {
+    return this.reported
   }
 
   received(bytes: number): void {
@@ -41,12 +48,12 @@ export class Accounts {
     this.bytesRead += bytes
   }
 
-  /** Up to so many bytes will come that nobody reads. */
+  /** Explains up to `bytes` that will come and will not be read. */
   willDrop(bytes: number): void {
     this.explained += bytes
   }
 
-  /** The peer has reset a stream: what was not read of it never will be. How much that is can only be bounded. */
+  /** The peer has reset a stream, so what was not read of it never will be. How much that is can only be bounded. */
   wasReset(): void {
     const unread = this.bytesIn - this.bytesRead - this.overhead
     // Resets are cheap, so they must not explain any amount of something else.
@@ -56,18 +63,33 @@ export class Accounts {
     this.explained += dropped
   }
 
-  /** At the end of a turn that took `packets` and read `bytes`: why the connection cannot go on, if it cannot. */
+  /**
+   * Checks the balance at the end of a turn that took `packets` and read `bytes`. Yields the reason when the connection cannot
+   * go on.
+   */
   audit(packets: number, bytes: number): string | undefined {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
-    this.unread = this.bytesIn - this.bytesRead - this.overhead
-    // With nothing to read, what has come and was not read waits for what was lost before it, or is no data.
+    this.report(this.bytesIn - this.bytesRead - this.overhead)
+    // With nothing to read, what has come and was not read waits for something lost before it, or is no data.
     const waiting = readable ? tunables.mostUnread : tunables.mostOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting
     if (this.bytesIn <= allowed) return undefined
-    // What others sent in the peer's name was dropped and is not its doing; asking each time would cost too much.
+    // The binding drops what others send in the peer's name. Its own count leaves that out, but costs too much for each turn.
     this.bytesIn = this.native.stats().recvBytes
     return this.bytesIn > allowed ? "too much that is not data" : undefined
+  }
+
+  /** Reports that nothing waits to be read any more. */
+  clearUnread(): void {
+    this.report(0)
+  }
+
+  private report(unread: number): void {
+    const change = unread - this.reported
+    if (change === 0) return
+    this.reported = unread
+    this.onUnread(change)
   }
 }

@@ -1,65 +1,69 @@
 /**
- * Whether the peer still answers: what was sent first and not answered has had a few probe timeouts (RFC 9002, section
- * 6.2), whatever was sent after it. They are as long as the path makes them, so a peer that is far away has longer. Like
- * the binding's timers, this runs on the system's clock.
+ * Whether the peer still answers. A peer is unresponsive when the first packet that it has not answered is a few probe
+ * timeouts old (RFC 9002, section 6.2), whatever was sent after it. Probe timeouts grow with the round-trip time, so a peer
+ * that is far away has longer. Like the binding's timers, this runs on the system's clock.
  */
 import { leastSilence, mostSilence, silentProbes } from "../tunables.ts"
 
-/** What is known of the connection, and whom to tell. */
-export interface Answering {
-  /** Packets that the peer did send. */
+/** The view of the connection. */
+export interface ResponsivenessHost {
+  /** How many packets have come that the peer did send. */
   readonly heard: () => number
-  /** Whether somebody would miss the peer: something is to be sent or acknowledged, or an answer to come. */
+  /** Whether something is to be sent or acknowledged, or an answer to come. */
   readonly isAwaited: () => boolean
   readonly onUnresponsive: () => void
 }
 
 export class Responsiveness {
-  /** When the peer will have had time enough to answer. */
-  due = Infinity
-  private readonly peer: Answering
-  /** Whether something is under way that was not answered, and nothing has come since it was sent. */
+  private readonly host: ResponsivenessHost
+  private dueAt = Infinity
+  /** Whether something is in flight, and no packet has come since it was sent. */
   private unanswered = false
-  /** What had been heard when the peer came to be suspected. */
+  /** What had been heard when the peer was first suspected. */
   private heardBefore: number | undefined = undefined
   private told = false
 
-  constructor(peer: Answering) {
-    this.peer = peer
+  constructor(host: ResponsivenessHost) {
+    this.host = host
   }
 
-  /** A turn is over, in which packets have come or not. The retransmission timer is due in so much, if it is set. */
-  turned(now: number, received: boolean, probeTimeout: number | undefined): void {
+  /** When the peer will have had enough time to answer, in `performance.now()` milliseconds. */
+  get deadline(): number {
+    return this.dueAt
+  }
+
+  /** A turn is over. `received` tells whether packets came in it; the probe timeout is in milliseconds, if it is set. */
+  afterTurn(now: number, received: boolean, probeTimeout: number | undefined): void {
     if (received) {
       this.unanswered = false
-      this.due = Infinity
+      this.dueAt = Infinity
     }
     if (this.unanswered || probeTimeout === undefined) return
     this.unanswered = true
-    this.due = now + Math.min(Math.max(silentProbes * probeTimeout, leastSilence), mostSilence)
+    this.dueAt = now + Math.min(Math.max(silentProbes * probeTimeout, leastSilence), mostSilence)
   }
 
-  /** `due` has come. */
+  /** The deadline has come. */
   suspect(): void {
-    this.due = Infinity
-    const heard = this.peer.heard()
+    this.dueAt = Infinity
+    const heard = this.host.heard()
     if (heard !== this.heardBefore) this.told = false
     this.heardBefore = heard
-    this.look()
+    this.tick()
   }
 
-  /** Whether nothing is heard although somebody waits for it. Whoever has seen that it is not so is told anew. */
+  /** Whether nothing is heard although something is awaited. Once this has answered false, the owner is told anew. */
   get isUnresponsive(): boolean {
-    if (this.heardBefore !== undefined && this.peer.heard() !== this.heardBefore) this.heardBefore = undefined
-    const is = this.heardBefore !== undefined && this.peer.isAwaited()
+    if (this.heardBefore !== undefined && this.host.heard() !== this.heardBefore) this.heardBefore = undefined
+    const is = this.heardBefore !== undefined && this.host.isAwaited()
     if (!is) this.told = false
     return is
   }
 
-  /** Now and then: what is waited for may have come up long after the peer fell silent. */
-  look(): void {
+  /** Called in each sweep: the application may send something long after the peer fell silent. */
+  tick(): void {
     if (!this.isUnresponsive || this.told) return
     this.told = true
-    this.peer.onUnresponsive()
+    this.host.onUnresponsive()
   }
 }

@@ -6,8 +6,8 @@
  * at a limited rate: an id costs the peer 3 bytes to retire, and this side a frame of 54 and a place in the socket's table.
  */
 import type { NativeConnection } from "../binding/native.ts"
-import { idKey } from "./packetHeader.ts"
-import { randomId, randomToken } from "./randomId.ts"
+import { keyOf } from "./packetHeader.ts"
+import { randomId, randomToken } from "./connectionId.ts"
 import * as tunables from "../tunables.ts"
 
 /** What it needs of its connection: where packets are sorted by these ids. */
@@ -47,7 +47,7 @@ export class ConnectionIds {
    * `elapsed` milliseconds later: issues the others, since to learn how many the peer stores costs a dial too much, and those
    * that could not be replaced at once. Answers whether there is a frame to be sent.
    */
-  look(elapsed: number): boolean {
+  tick(elapsed: number): boolean {
     if (!this.limitKnown) {
       this.limitKnown = true
       this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
@@ -90,7 +90,7 @@ export class ConnectionIds {
       any = true
       this.active -= 1
       this.retired ??= []
-      this.retired.push(idKey(id, 0, id.length))
+      this.retired.push(keyOf(id))
       // Until they are forgotten, late packets for them are known to be this connection's, and no stateless resets.
       if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
     }
@@ -118,7 +118,7 @@ export class ConnectionIds {
       return false
     }
     this.active += 1
-    this.host.addId(idKey(id, 0, id.length))
+    this.host.addId(keyOf(id))
     return true
   }
 }

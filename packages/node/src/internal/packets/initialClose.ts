@@ -8,7 +8,7 @@
 import { createCipheriv, createHmac } from "node:crypto"
 import { APPLICATION_ERROR } from "../binding/errorCodes.ts"
 import { version1 } from "./packetHeader.ts"
-import { minInitialLength } from "../tunables.ts"
+import { minDatagramSize } from "./datagramSize.ts"
 
 /** RFC 9001, section 5.2. */
 const salt = Buffer.from("38762cf7f55934b34d179ae6a4c80cadccbb7f0a", "hex")
@@ -43,7 +43,7 @@ export const withdrawal = (dcid: Uint8Array, scid: Uint8Array): Uint8Array =>
     number: beyondTheFirst,
     code: APPLICATION_ERROR,
     reason: "",
-    atLeast: minInitialLength
+    atLeast: minDatagramSize
   })
 
 const seal = (packet: {

@@ -2,7 +2,7 @@
  * QUIC packet headers (RFC 8999, RFC 9000 section 17), read without the binding: its parser throws on every stray
  * datagram and leaks memory with each token that it reads.
  */
-import { connectionIdLength } from "../tunables.ts"
+import { connectionIdLength } from "./connectionId.ts"
 
 export const version1 = 1
 
@@ -21,9 +21,12 @@ const empty = new Uint8Array(0)
 
 export const isLongHeader = (packet: Uint8Array): boolean => packet.length > 0 && (packet[0]! & 0x80) !== 0
 
-/** A map key for a connection id. */
+/** A map key for a connection id that stands in a packet. */
 export const idKey = (packet: Uint8Array, start: number, end: number): string =>
   Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength).toString("latin1", start, end)
+
+/** A map key for a connection id. */
+export const keyOf = (id: Uint8Array): string => idKey(id, 0, id.length)
 
 /** The last `length` bytes of a packet's number, 1 to 4. */
 export interface PacketNumber {

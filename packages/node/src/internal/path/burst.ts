@@ -1,44 +1,48 @@
 /**
- * How many bytes a connection sends in one turn. Within a machine nothing but the receiver's socket buffer has to hold
- * them, and a turn costs the same whatever it sends: there bursts grow until something is lost.
+ * How many bytes a connection sends in one turn. Within a machine only the receiver's socket buffer has to hold them, and a
+ * turn costs the same however much it sends: there bursts grow until packets are lost.
  */
 import { burst, largestBurst } from "../tunables.ts"
 
-/** Whole bursts that have to get through before the next may be larger. */
+/** How many whole bursts have to arrive before the next may be larger. */
 const firstTrial = 8
 const longestTrial = 1_024
 
 export class Burst {
-  /** Bytes. */
-  size = burst
+  private bytes = burst
   private grows: boolean
-  /** Whole bursts still to get through, and how many it were in all. */
+  /** How many whole bursts have yet to arrive, and how many they were at first. */
   private left = firstTrial
   private trial = firstTrial
   private lostBefore = 0
 
-  /** `grows` within a machine. */
+  /** `grows` for a peer on the same machine. */
   constructor(grows: boolean) {
     this.grows = grows
   }
 
-  /** A whole burst was sent. `lost` counts the packets lost since the connection was made. */
+  /** In bytes. */
+  get size(): number {
+    return this.bytes
+  }
+
+  /** Takes note of a whole burst that was sent. `lost` yields how many packets the connection has lost. */
   spent(lost: () => number): void {
     if (!this.grows) return
     if (this.left > 0) this.left -= 1
     if (this.left > 0) return
     const now = lost()
     if (now > this.lostBefore) {
-      this.size = burst
+      this.bytes = burst
       this.trial = Math.min(2 * this.trial, longestTrial)
-    } else this.size = Math.min(2 * this.size, largestBurst)
+    } else this.bytes = Math.min(2 * this.bytes, largestBurst)
     this.lostBefore = now
     this.left = this.trial
   }
 
-  /** The peer is reached by another path now. */
-  moved(): void {
+  /** Begins anew: another path leads to the peer now. */
+  pathChanged(): void {
     this.grows = false
-    this.size = burst
+    this.bytes = burst
   }
 }

@@ -1,201 +1,203 @@
 /**
- * How large the packets to a peer may be (RFC 9000, section 14, and RFC 8899).
+ * Path MTU discovery: how large the packets to a peer may be (RFC 9000, section 14, and RFC 8899).
  *
- * Packets begin with what every path carries. Where more is allowed, one packet at a time is sent that is larger, with
- * whatever there is to send; when it has arrived, all may be as large. When packets get no answer, or hardly any of the
- * large ones arrives, the size falls back to the smallest, and larger ones are tried again later. Nothing is lost over
- * that but time: what a packet carried is sent again, in packets of the size of the day.
+ * Packets begin with the size that every path carries. Where more is allowed, one larger packet at a time probes the next
+ * size, with stream data in it; when the probe has arrived, all packets may be as large. When packets stay unanswered, or
+ * hardly any of the large ones arrive, the size falls back to the smallest, and later probes try again. A lost probe costs
+ * only time: what it carried is sent again, in packets of the current size.
  *
- * The binding knows nothing of this. It fills the buffer it is given, up to its own maximum.
+ * The binding has no path MTU discovery. It fills the buffer that it is given, up to its own maximum.
  */
+import { minDatagramSize } from "../packets/datagramSize.ts"
 
-/** What the binding knows of the path, since the connection was made. */
+/** The binding's counters of the path, since the connection was made. */
 export interface PathCounts {
-  /** Smoothed round-trip time, in milliseconds. */
+  /** The smoothed round-trip time, in milliseconds. */
   readonly rtt: number
   readonly recv: number
   readonly lost: number
   readonly lostBytes: number
 }
 
-/** Bytes that every QUIC path carries (RFC 9000, section 14). */
-export const smallestPayload = 1_200
+/** The sizes to probe, in bytes: Ethernet with room for tunnels, Ethernet with IPv6, jumbo frames, and the binding's maximum. */
+const sizes = [1_350, 1_452, 8_952, 16_383]
 
-/** Sizes worth a try, in bytes: Ethernet with room for tunnels, Ethernet over IPv6, jumbo frames, and the largest there is. */
-const steps = [1_350, 1_452, 8_952, 16_383]
-
-/** Times that one size is tried, and how long to wait after the first failure, in milliseconds; the waits double. */
-const maxTries = 3
+/** How often one size is probed (RFC 8899, MAX_PROBES), and the wait after the first failure, in milliseconds; waits double. */
+const maxProbes = 3
 const firstWait = 1_000
 
-/** When to begin anew with sizes that did not get through (RFC 8899, section 5.1.1), in milliseconds. */
+/** When to probe again sizes that have failed (RFC 8899, section 5.1.1, PMTU_RAISE_TIMER), in milliseconds. */
 const raiseAfter = 600_000
 
-/** Packets after the one that is tried, of which the peer must have seen some: loss shows by what arrives later. */
+/** How many packets must follow a probe, of which the peer must have received some: loss shows by what arrives later. */
 const packetsAfter = 4
 
-/** What a peer may delay acknowledgements by (RFC 9000, section 18.2), with room for its scheduling; in milliseconds. */
+/** How long a peer may delay acknowledgements (RFC 9000, section 18.2), with room for its scheduling; in milliseconds. */
 const acknowledgementDelay = 50
 
-/** Timers in a row that expire with nothing acknowledged, after which the size may be to blame. */
-const maxExpirations = 3
+/** After how many timeouts in a row, with nothing acknowledged, the size may be to blame. */
+const maxTimeouts = 3
 
-/** Large packets that are looked at together, how long it takes for most of their losses to show, and the share that is too much. */
+/** Black hole detection: how many large packets it looks at, for how many milliseconds at least, and the share of losses that is too much. */
 const sample = 16
-const minLook = 200
+const minSampleTime = 200
 const maxLoss = 0.75
 
-interface Attempt {
+interface Probe {
   readonly size: number
   readonly lost: number
   readonly lostBytes: number
-  /** Packets sent since. */
+  /** How many packets have been sent since. */
   after: number
-  /** When there were enough of those, and what had been received. */
+  /** When there were enough of those, and how many packets had been received by then. */
   readyAt: number
   heard: number
 }
 
-export class PayloadSize {
-  /** Of packets to the peer, in bytes. */
-  current: number
+export class MtuDiscovery {
+  private size: number
   private readonly allowed: number
   private largest: number
-  private attempt: Attempt | undefined = undefined
+  private probe: Probe | undefined = undefined
   private failures = 0
-  private nextTry = 0
-  private expirations = 0
+  private nextProbeAt = 0
+  private timeouts = 0
   private fallbacks = 0
-  /** Packets sent above the smallest size since the last look, and in the time before it. */
+  /** How many packets above the smallest size were sent since the last sample, and in the sample before it. */
   private large = 0
   private largeBefore = 0
-  private lookedAt = 0
+  private sampledAt = 0
   private lostBefore = 0
   private lostBytesBefore = 0
   private trusted: boolean
 
-  /** `trusted` paths, as those within a machine, begin with the largest size. */
+  /** `largest` in bytes. `trusted` paths, as those within a machine, begin with the largest size. */
   constructor(largest: number, trusted: boolean) {
-    this.allowed = this.largest = Math.max(largest, smallestPayload)
+    this.allowed = this.largest = Math.max(largest, minDatagramSize)
     this.trusted = trusted
-    this.current = trusted ? this.largest : smallestPayload
+    this.size = trusted ? this.largest : minDatagramSize
   }
 
-  /** Whether it leads to this machine, as far as is known. */
+  /** The size that packets to the peer may have, in bytes. */
+  get current(): number {
+    return this.size
+  }
+
+  /** Whether the path leads to this machine, as far as is known. */
   get isTrusted(): boolean {
     return this.trusted
   }
 
-  /** Bytes that the next packet may have. */
+  /** The size that the next packet may have, in bytes: the current size, or that of a probe. */
   next(now: number): number {
-    if (this.attempt !== undefined || this.current >= this.largest || now < this.nextTry) return this.current
-    return this.step ?? this.current
+    if (this.probe !== undefined || this.size >= this.largest || now < this.nextProbeAt) return this.size
+    return this.nextSize ?? this.size
   }
 
-  /** Whether a packet of a size that is not yet known to get through is under way. */
-  get isTrying(): boolean {
-    return this.attempt !== undefined
+  /** Whether a probe is under way. */
+  get isProbing(): boolean {
+    return this.probe !== undefined
   }
 
-  /** Whether `observe` may have something to find out. */
-  isUnsure(now: number): boolean {
-    return this.attempt !== undefined || (this.large >= sample && now - this.lookedAt >= minLook)
+  /** Whether `observe` may come to a result. */
+  hasPending(now: number): boolean {
+    return this.probe !== undefined || (this.large >= sample && now - this.sampledAt >= minSampleTime)
   }
 
-  /** The next size to try. */
-  private get step(): number | undefined {
-    const above = this.trusted ? this.largest : steps.find((size) => size > this.current)
+  /** The next size to probe. */
+  private get nextSize(): number | undefined {
+    const above = this.trusted ? this.largest : sizes.find((size) => size > this.size)
     const size = Math.min(above ?? Infinity, this.largest)
-    return size > this.current ? size : undefined
+    return size > this.size ? size : undefined
   }
 
-  /** A packet of `length` bytes was sent. */
+  /** Takes note of a packet of `length` bytes that was sent. */
   sent(length: number, counts: () => PathCounts): void {
-    if (length > smallestPayload) this.large += 1
-    const { attempt } = this
-    if (attempt !== undefined) attempt.after += 1
-    else if (length > this.current) {
+    if (length > minDatagramSize) this.large += 1
+    const { probe } = this
+    if (probe !== undefined) probe.after += 1
+    else if (length > this.size) {
       const { lost, lostBytes } = counts()
-      this.attempt = { size: length, lost, lostBytes, after: 0, readyAt: 0, heard: 0 }
+      this.probe = { size: length, lost, lostBytes, after: 0, readyAt: 0, heard: 0 }
     }
   }
 
-  /** Looks at what has become of the packets. */
+  /** Finds out what has become of the probe, and of large packets. */
   observe(now: number, counts: PathCounts): void {
-    if (this.attempt !== undefined) this.judge(this.attempt, now, counts)
-    if (this.large >= sample) this.countLosses(now, counts)
+    if (this.probe !== undefined) this.checkProbe(this.probe, now, counts)
+    if (this.large >= sample) this.checkLosses(now, counts)
   }
 
-  /** The peer is reached by another path now. */
-  moved(): void {
+  /** Begins anew: another path leads to the peer now. */
+  pathChanged(): void {
     this.trusted = false
     this.largest = this.allowed
-    this.current = smallestPayload
-    this.attempt = undefined
+    this.size = minDatagramSize
+    this.probe = undefined
     this.failures = 0
-    this.nextTry = 0
+    this.nextProbeAt = 0
   }
 
-  /** The system takes no packets of so many bytes: no use in finding out by losing some. */
+  /** The system refuses packets of `bytes`: a probe of that size would only be lost. */
   refused(bytes: number): void {
-    if (bytes <= smallestPayload || bytes > this.largest) return
-    this.largest = Math.max(...steps.filter((size) => size < bytes), smallestPayload)
-    if (this.attempt !== undefined && this.attempt.size > this.largest) {
-      this.attempt = undefined
+    if (bytes <= minDatagramSize || bytes > this.largest) return
+    this.largest = Math.max(...sizes.filter((size) => size < bytes), minDatagramSize)
+    if (this.probe !== undefined && this.probe.size > this.largest) {
+      this.probe = undefined
       this.failures = 0
     }
-    if (this.current <= this.largest) return
-    this.current = this.trusted ? this.largest : smallestPayload
-    this.expirations = 0
+    if (this.size <= this.largest) return
+    this.size = this.trusted ? this.largest : minDatagramSize
+    this.timeouts = 0
     this.large = this.largeBefore = 0
   }
 
   /** Something has been acknowledged. */
-  progressed(): void {
-    this.expirations = 0
+  acknowledged(): void {
+    this.timeouts = 0
   }
 
-  /** A timer of the binding's has expired: something was not acknowledged in time. */
-  expired(now: number): void {
-    this.expirations += 1
-    if (this.expirations >= maxExpirations && this.large > 0) this.fallBack(now)
+  /** A timer of the binding has expired: something was not acknowledged in time. */
+  timedOut(now: number): void {
+    this.timeouts += 1
+    if (this.timeouts >= maxTimeouts && this.large > 0) this.fallBack(now)
   }
 
-  private judge(attempt: Attempt, now: number, { lost, lostBytes, recv, rtt }: PathCounts): void {
-    // All others were at most of the current size, so losses that are larger on average include the one that was tried.
-    if (lostBytes - attempt.lostBytes > (lost - attempt.lost) * this.current) return this.failed(now)
-    if (attempt.after < packetsAfter) return
-    if (attempt.readyAt === 0) {
-      attempt.readyAt = now
-      attempt.heard = recv
-    } else if (now - attempt.readyAt > 2 * rtt + acknowledgementDelay && recv >= attempt.heard + 2) {
-      this.attempt = undefined
+  private checkProbe(probe: Probe, now: number, { lost, lostBytes, recv, rtt }: PathCounts): void {
+    // All other packets had the current size at most, so the probe is among losses that are larger on average.
+    if (lostBytes - probe.lostBytes > (lost - probe.lost) * this.size) return this.probeFailed(now)
+    if (probe.after < packetsAfter) return
+    if (probe.readyAt === 0) {
+      probe.readyAt = now
+      probe.heard = recv
+    } else if (now - probe.readyAt > 2 * rtt + acknowledgementDelay && recv >= probe.heard + 2) {
+      this.probe = undefined
       this.failures = 0
-      this.current = attempt.size
+      this.size = probe.size
       this.large = this.largeBefore = 0
     }
   }
 
-  private failed(now: number): void {
-    this.attempt = undefined
+  private probeFailed(now: number): void {
+    this.probe = undefined
     this.failures += 1
-    if (this.failures < maxTries) this.nextTry = now + firstWait * 2 ** (this.failures - 1)
+    if (this.failures < maxProbes) this.nextProbeAt = now + firstWait * 2 ** (this.failures - 1)
     else {
       this.failures = 0
-      // Within a machine it may be that a smaller one would do.
-      this.nextTry = this.trusted ? now : now + raiseAfter
+      // Within a machine a smaller size may do.
+      this.nextProbeAt = this.trusted ? now : now + raiseAfter
       this.trusted = false
     }
   }
 
-  private countLosses(now: number, { lost, lostBytes, rtt }: PathCounts): void {
-    if (now - this.lookedAt < Math.max(minLook, 3 * rtt)) return
-    const small = (lost - this.lostBefore) * smallestPayload
+  private checkLosses(now: number, { lost, lostBytes, rtt }: PathCounts): void {
+    if (now - this.sampledAt < Math.max(minSampleTime, 3 * rtt)) return
+    const small = (lost - this.lostBefore) * minDatagramSize
     const excess = lostBytes - this.lostBytesBefore - small
-    // At least so many of what was lost were large. Most of them were sent before the last look.
-    const large = this.current > smallestPayload ? excess / (this.current - smallestPayload) : 0
+    // At least this many lost packets were large. Most of them were sent before the last sample.
+    const large = this.size > minDatagramSize ? excess / (this.size - minDatagramSize) : 0
     const before = this.largeBefore
-    this.lookedAt = now
+    this.sampledAt = now
     this.largeBefore = this.large
     this.large = 0
     this.lostBefore = lost
@@ -204,15 +206,15 @@ export class PayloadSize {
   }
 
   private fallBack(now: number): void {
-    if (this.current === smallestPayload) return
-    if (now - this.nextTry > raiseAfter) this.fallbacks = 0
-    this.current = smallestPayload
-    this.attempt = undefined
+    if (this.size === minDatagramSize) return
+    if (now - this.nextProbeAt > raiseAfter) this.fallbacks = 0
+    this.size = minDatagramSize
+    this.probe = undefined
     this.failures = 0
-    this.expirations = 0
+    this.timeouts = 0
     this.large = 0
     this.largeBefore = 0
-    this.nextTry = now + Math.min(firstWait * 2 ** this.fallbacks, raiseAfter)
+    this.nextProbeAt = now + Math.min(firstWait * 2 ** this.fallbacks, raiseAfter)
     this.fallbacks += 1
   }
 }

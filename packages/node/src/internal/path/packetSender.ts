@@ -1,66 +1,68 @@
 /**
- * Puts a connection's packets on their way: as large as the path takes, as many as one turn may send, and no faster than
- * the rate to one peer.
+ * Sends a connection's packets: as large as the path takes, as many as one turn may send, and no faster than the rate to one
+ * peer.
  */
-import type { Accounts } from "../connection/receiveBudget.ts"
-import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
-import { Burst } from "./burst.ts"
-import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { type PathCounts, type PayloadSize, smallestPayload } from "./mtuDiscovery.ts"
-import type { PeerAddress } from "./peerAddress.ts"
-import { SendAllowance } from "./tokenBucket.ts"
+import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { Sender } from "../udp/udpSocket.ts"
-import type { Watch } from "../connection/liveness.ts"
+import { Burst } from "./burst.ts"
+import type { MtuDiscovery, PathCounts } from "./mtuDiscovery.ts"
+import type { Outbox } from "./outbox.ts"
+import type { PeerAddress } from "./peerAddress.ts"
+import { TokenBucket } from "./tokenBucket.ts"
 
-/** What came of flushing: nothing is left, more may be, or something else than the peer holds it back. */
+/** The outcome of a flush: everything has left, more is left to send, or the rate limit or the kernel holds it back. */
 export type Flushed = "all" | "more" | "held"
 
+/** The view of the connection: learns which packets leave, and which the system refuses. */
+export interface PacketOwner extends Sender {
+  /** The first `length` bytes of `datagram` are on their way. */
+  readonly packetSent: (datagram: Uint8Array, length: number) => void
+}
+
 export class PacketSender {
-  readonly payload: PayloadSize
-  /** Sent in all. */
-  packets = 0
   private readonly native: NativeConnection
-  private readonly host: ConnectionHost
+  private readonly outbox: Outbox
   private readonly peer: PeerAddress
-  private readonly owner: Sender
-  private readonly accounts: Accounts
-  private readonly acknowledged: AcknowledgedPackets
-  private readonly watch: Watch
-  private readonly allowance: SendAllowance
+  private readonly owner: PacketOwner
+  private readonly mtu: MtuDiscovery
+  private readonly bucket: TokenBucket
   private readonly burst: Burst
+  private count = 0
 
   constructor(options: {
     readonly native: NativeConnection
-    readonly host: ConnectionHost
+    readonly outbox: Outbox
+    /** In bytes per millisecond. */
+    readonly rate: number
     readonly peer: PeerAddress
-    /** Is told of packets that the system does not send. */
-    readonly owner: Sender
-    readonly payload: PayloadSize
-    readonly accounts: Accounts
-    readonly acknowledged: AcknowledgedPackets
-    readonly watch: Watch
+    readonly owner: PacketOwner
+    readonly mtu: MtuDiscovery
   }) {
     this.native = options.native
-    this.host = options.host
+    this.outbox = options.outbox
     this.peer = options.peer
     this.owner = options.owner
-    this.payload = options.payload
-    this.accounts = options.accounts
-    this.acknowledged = options.acknowledged
-    this.watch = options.watch
-    this.allowance = new SendAllowance(options.host.sendRate)
-    this.burst = new Burst(options.payload.isTrusted)
+    this.mtu = options.mtu
+    this.bucket = new TokenBucket(options.rate)
+    this.burst = new Burst(options.mtu.isTrusted)
   }
 
-  /** Sends what is ready, up to `most` bytes: one turn's, unless told. What may be part of the `handshake` stays small. */
+  /** How many packets it has sent. */
+  get packets(): number {
+    return this.count
+  }
+
+  /**
+   * Sends what is ready, up to `most` bytes; without `most`, up to one turn's burst. Datagrams that may carry parts of the
+   * `handshake` have the smallest size.
+   */
   flush(now: number, handshake: boolean, most?: number): Flushed {
-    const { accounts, acknowledged, allowance, native, owner, payload, peer, watch } = this
-    const { outbox } = this.host
-    allowance.refill(now)
+    const { bucket, mtu, native, outbox, owner, peer } = this
+    bucket.refill(now)
     for (let left = most ?? this.burst.size; left > 0;) {
-      if (allowance.isSpent || !outbox.hasRoom) return "held"
-      const buffer = outbox.packetBuffer(handshake ? smallestPayload : payload.next(now))
+      if (bucket.isEmpty || !outbox.hasRoom) return "held"
+      const buffer = outbox.packetBuffer(handshake ? minDatagramSize : mtu.next(now))
       let sent: readonly [number, unknown] | null
       try {
         sent = native.send(buffer)
@@ -70,27 +72,25 @@ export class PacketSender {
       if (sent === null) return "all"
       const length = sent[0]
       left -= length
-      allowance.spend(length)
-      accounts.sent()
-      this.packets += 1
-      acknowledged.sent(buffer, length)
-      watch.active = true
+      bucket.take(length)
+      this.count += 1
+      owner.packetSent(buffer, length)
       outbox.addBuffered(length, peer.targetOf(length), owner)
-      if (length > smallestPayload || payload.isTrying) payload.sent(length, this.pathCounts)
+      if (length > minDatagramSize || mtu.isProbing) mtu.sent(length, this.pathCounts)
     }
     if (most === undefined) this.burst.spent(this.lost)
     return "more"
   }
 
-  /** Packets have come: what do they tell of the path? */
+  /** Looks at what the packets that have arrived tell of the path. */
   observe(now: number): void {
-    if (this.payload.isUnsure(now)) this.payload.observe(now, this.pathCounts())
+    if (this.mtu.hasPending(now)) this.mtu.observe(now, this.pathCounts())
   }
 
-  /** The peer is reached by another path now. */
-  moved(): void {
-    this.payload.moved()
-    this.burst.moved()
+  /** Begins anew with the smallest size and burst: another path leads to the peer now. */
+  pathChanged(): void {
+    this.mtu.pathChanged()
+    this.burst.pathChanged()
   }
 
   private readonly lost = (): number => this.native.stats().lost

@@ -1,113 +1,131 @@
 /**
- * Where a connection's peer is. A NAT on the way may give it another address at any time, so the address of the packet
- * that the peer sent last counts (RFC 9000, section 9.3): one that was overtaken on the way tells nothing. But somebody
- * who caught that packet may only have sent it on, and what is sent there is lost then: until a second packet comes from
- * there, what has to be sent again goes by turns to where the peer was before, too.
+ * The address of a connection's peer, and the address that packets to it go to.
  *
- * A client that moves right after the handshake may have nothing to say but handshake packets, which cannot be read any
- * more and prove nothing. Some of what has to be sent again goes to where they come from: no more than three times what
- * came (RFC 9000, section 8.1), since anybody may have sent them.
+ * A NAT on the way may give the peer another address at any time, so the address of the packet that the peer sent last counts
+ * (RFC 9000, section 9.3); an older packet that was overtaken does not. Somebody who caught that packet may have forwarded it,
+ * though, and then packets to the new address are lost. So the new address is validated by a second packet from it. Until
+ * that comes, retransmissions go by turns to the last validated address, too.
+ *
+ * A client that moves right after the handshake may have only handshake packets to send, which the binding cannot read any
+ * more and which therefore validate nothing. Their address is a candidate: some retransmissions go there, at most three times
+ * the bytes that came from it (RFC 9000, section 8.1), since anybody may have sent them.
  */
 import * as NetAddress from "effect/net/NetAddress"
+import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { PacketNumber } from "../packets/packetHeader.ts"
-import { minInitialLength } from "../tunables.ts"
 
-/** RFC 9000, section 8.1. */
-const amplification = 3
+/** How many times the received bytes may be sent to an address that is not validated (RFC 9000, section 8.1). */
+const amplificationLimit = 3
 
-/** Bytes; whoever sends more than a little for nothing earns no more by it. */
-const maxCredit = 8 * minInitialLength
+/** In bytes: more from a candidate earns no more credit. */
+const maxCredit = 8 * minDatagramSize
 
 export class PeerAddress {
-  /** As far as is known. */
-  current: NetAddress.InetAddress
-  /** Where packets go. */
-  target: NetAddress.InetAddress
+  private address: NetAddress.InetAddress
+  private destination: NetAddress.InetAddress
   private host: string
   private port: number
-  /** The last that more than one packet came from, when `current` is not. */
-  private proven: NetAddress.InetAddress | undefined = undefined
-  /** Packets that have come, from wherever. */
-  arrived = 0
-  /** The packet that came from `current` first: its number, and how many had come by then. */
+  /** The last validated address, while the current one is not validated. */
+  private validated: NetAddress.InetAddress | undefined = undefined
+  /** How many packets have arrived, from any address. */
+  private arrived = 0
+  /** The first packet from the current address: its number, and how many packets had arrived by then. */
   private movedBy: PacketNumber | undefined = undefined
   private arrivedBefore = 0
-  /** Where packets come from that may be the peer's, and how many bytes may be sent there. */
-  private rumoured: NetAddress.InetAddress | undefined = undefined
+  /** An address that may be the peer's, and how many bytes may be sent to it. */
+  private candidate: NetAddress.InetAddress | undefined = undefined
   private credit = 0
-  private tryingRumour = false
+  private tryingCandidate = false
 
   constructor(address: NetAddress.InetAddress) {
-    this.current = this.target = address
+    this.address = this.destination = address
     this.host = NetAddress.formatHost(address)
     this.port = address.port
+  }
+
+  /** The peer's address, as far as is known. */
+  get current(): NetAddress.InetAddress {
+    return this.address
+  }
+
+  /** The address that packets go to, unless the candidate is tried. */
+  get target(): NetAddress.InetAddress {
+    return this.destination
   }
 
   is(host: string, port: number): boolean {
     return port === this.port && host === this.host
   }
 
-  /** Whether one more packet from `current` would tell something. */
-  get isDoubtful(): boolean {
-    return this.proven !== undefined || this.rumoured !== undefined
+  /** Whether the next packet from the current address validates it, or rules the candidate out. */
+  get needsValidation(): boolean {
+    return this.validated !== undefined || this.candidate !== undefined
   }
 
-  /** Where a packet of so many bytes goes. */
+  /** Counts a packet that has arrived, from any address. */
+  packetArrived(): void {
+    this.arrived += 1
+  }
+
+  /** The address that a packet of `bytes` goes to. */
   targetOf(bytes: number): NetAddress.InetAddress {
-    if (this.tryingRumour && this.rumoured !== undefined) {
+    if (this.tryingCandidate && this.candidate !== undefined) {
       this.credit -= bytes
-      if (this.credit >= 0) return this.rumoured
-      this.tryingRumour = false
+      if (this.credit >= 0) return this.candidate
+      this.tryingCandidate = false
     }
-    return this.target
+    return this.destination
   }
 
-  /** A packet of so many bytes has come from there, which may be the peer's. */
-  rumour(from: NetAddress.InetAddress, bytes: number): void {
-    if (this.rumoured === undefined || NetAddress.formatInet(this.rumoured) !== NetAddress.formatInet(from)) {
-      this.forgetRumour()
-      this.rumoured = from
+  /** Takes note of a packet of `bytes` from an address that may be the peer's. */
+  addCandidate(from: NetAddress.InetAddress, bytes: number): void {
+    if (this.candidate === undefined || NetAddress.formatInet(this.candidate) !== NetAddress.formatInet(from)) {
+      this.dropCandidate()
+      this.candidate = from
     }
-    this.credit = Math.min(this.credit + amplification * bytes, maxCredit)
+    this.credit = Math.min(this.credit + amplificationLimit * bytes, maxCredit)
   }
 
-  private forgetRumour(): void {
-    this.rumoured = undefined
+  private dropCandidate(): void {
+    this.candidate = undefined
     this.credit = 0
-    this.tryingRumour = false
+    this.tryingCandidate = false
   }
 
-  /** A packet of the peer's has come from there. Answers whether that is where it is now. */
+  /** Takes note of a packet of the peer's from another address. Answers whether the peer is there now. */
   move(to: NetAddress.InetAddress, number: PacketNumber | undefined): boolean {
     if (this.wasOvertaken(number)) return false
     this.movedBy = number
     this.arrivedBefore = this.arrived
-    const proven = this.proven ?? this.current
-    this.proven = NetAddress.formatInet(proven) === NetAddress.formatInet(to) ? undefined : proven
-    this.forgetRumour()
-    this.current = this.target = to
+    const validated = this.validated ?? this.address
+    this.validated = NetAddress.formatInet(validated) === NetAddress.formatInet(to) ? undefined : validated
+    this.dropCandidate()
+    this.address = this.destination = to
     this.host = NetAddress.formatHost(to)
     this.port = to.port
     return true
   }
 
-  /** Another packet of the peer's has come from `current`. */
-  prove(): void {
-    this.forgetRumour()
-    this.proven = undefined
-    this.target = this.current
+  /** Validates the current address: another packet of the peer's has come from it. */
+  validate(): void {
+    this.dropCandidate()
+    this.validated = undefined
+    this.destination = this.address
   }
 
-  /** Nothing was heard, and something is to be sent again. */
+  /** Changes the target for a retransmission: the packets to the last one stayed unanswered. */
   retry(): void {
-    this.tryingRumour = !this.tryingRumour && this.credit >= minInitialLength
-    if (this.tryingRumour) return
-    if (this.proven !== undefined) this.target = this.target === this.current ? this.proven : this.current
+    this.tryingCandidate = !this.tryingCandidate && this.credit >= minDatagramSize
+    if (this.tryingCandidate) return
+    if (this.validated !== undefined) {
+      this.destination = this.destination === this.address ? this.validated : this.address
+    }
   }
 
   /**
-   * Whether it was sent before the one that told of `current`. Packets of the handshake, which have no such number, were.
-   * Only the last bytes of numbers are known (RFC 9000, section 17.1), so after many more packets nothing can be said.
+   * Whether the packet was sent before the one that told of the current address. Handshake packets, which have no such number,
+   * were. A packet carries only the last bytes of its number (RFC 9000, section 17.1), so after many more packets the numbers
+   * tell nothing.
    */
   private wasOvertaken(number: PacketNumber | undefined): boolean {
     const { movedBy } = this

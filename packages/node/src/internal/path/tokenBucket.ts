@@ -1,13 +1,13 @@
 /**
- * How much a connection may send now. quiche 0.18 lets a peer grow its congestion window without bound (CVE-2025-4820,
- * CVE-2025-4821); a rate per peer is what keeps it from making us flood the network.
+ * A token bucket that limits how many bytes a connection sends. quiche 0.18 lets a peer grow its congestion window without
+ * bound (CVE-2025-4820, CVE-2025-4821); the rate per peer keeps such a peer from making this side flood the network.
  */
 
-/** What may be saved up for a burst, in milliseconds of the rate. */
+/** How much an idle connection saves up for its next packets, in milliseconds of the rate. */
 const saved = 10
 
-export class SendAllowance {
-  /** Bytes per millisecond. */
+export class TokenBucket {
+  /** In bytes per millisecond. */
   private readonly rate: number
   private left: number
   private refilled = performance.now()
@@ -22,11 +22,11 @@ export class SendAllowance {
     this.refilled = now
   }
 
-  get isSpent(): boolean {
+  get isEmpty(): boolean {
     return this.left <= 0
   }
 
-  spend(bytes: number): void {
+  take(bytes: number): void {
     this.left -= bytes
   }
 }

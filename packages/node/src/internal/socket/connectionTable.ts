@@ -1,66 +1,66 @@
 /**
- * Which connections a socket has: by the ids that packets carry, by the IP address that they count against, and by where
- * their peers are.
+ * The connections of a socket: by the ids that packets carry, by the IP address that they count against, and by the addresses
+ * of their peers.
  *
- * A connection counts against the address that it was made with, wherever its peer goes: it was admitted there, and
- * could otherwise be moved out of the way of the next.
+ * A connection counts against the address that it was made with, wherever its peer moves: it was admitted there, and a peer
+ * could otherwise move each connection out of the way of the next.
  */
-import type { Connection } from "../connection/connection.ts"
-
 interface Entry {
   /** Replaced when it changes: an array that grows keeps room for a dozen more. */
   keys: ReadonlyArray<string>
   readonly ip: string
-  /** Where it was dialled, or dialled from. */
+  /** The address that was dialled, or that dialled. */
   readonly origin: string
-  /** Where its peer is. */
+  /** The peer's address. */
   place: string
 }
 
-const none: ReadonlySet<Connection> = new Set()
+export class ConnectionTable<C> {
+  private openCount = 0
+  private readonly entries = new Map<C, Entry>()
+  private readonly byId = new Map<string, C>()
+  private readonly byIp = new Map<string, Set<C>>()
+  private readonly byPlace = new Map<string, Set<C>>()
 
-export class Registry {
-  /** How many are not over. */
-  live = 0
-  private readonly entries = new Map<Connection, Entry>()
-  private readonly byId = new Map<string, Connection>()
-  private readonly byIp = new Map<string, Set<Connection>>()
-  private readonly byPlace = new Map<string, Set<Connection>>()
-
-  /** Those that are over included, while late packets may come. */
+  /** How many connections there are, ended ones included that are kept for late packets. */
   get size(): number {
     return this.entries.size
   }
 
-  all(): Iterable<Connection> {
+  /** How many connections have not ended. */
+  get open(): number {
+    return this.openCount
+  }
+
+  all(): Iterable<C> {
     return this.entries.keys()
   }
 
-  withId(key: string): Connection | undefined {
+  withId(key: string): C | undefined {
     return this.byId.get(key)
   }
 
-  /** Those with one IP address that are not over. */
-  withIp(ip: string): ReadonlySet<Connection> {
-    return this.byIp.get(ip) ?? none
+  /** How many connections that have not ended count against this IP address. */
+  countOfIp(ip: string): number {
+    return this.byIp.get(ip)?.size ?? 0
   }
 
-  /** Those that are not over and whose peer is there, or was when they were made. */
-  at(host: string, port: number): ReadonlySet<Connection> {
-    return this.byPlace.get(placeOf(host, port)) ?? none
+  /** The connections that have not ended and whose peer is at this address, or was when they were made. */
+  at(host: string, port: number): Iterable<C> {
+    return this.byPlace.get(placeOf(host, port)) ?? []
   }
 
-  add(connection: Connection, host: string, port: number, keys: ReadonlyArray<string>): void {
+  add(connection: C, host: string, port: number, keys: ReadonlyArray<string>): void {
     const place = placeOf(host, port)
     this.entries.set(connection, { keys, ip: host, origin: place, place })
-    this.live += 1
+    this.openCount += 1
     for (const key of keys) this.byId.set(key, connection)
     insert(this.byIp, host, connection)
     insert(this.byPlace, place, connection)
   }
 
-  /** Its peer is there now. */
-  move(connection: Connection, host: string, port: number): void {
+  /** The peer is at this address now. */
+  move(connection: C, host: string, port: number): void {
     const entry = this.entries.get(connection)
     if (entry === undefined || !this.byPlace.get(entry.place)?.has(connection)) return
     if (entry.place !== entry.origin) drop(this.byPlace, entry.place, connection)
@@ -68,34 +68,34 @@ export class Registry {
     insert(this.byPlace, entry.place, connection)
   }
 
-  /** Packets for this id are the connection's, too. */
-  addId(connection: Connection, key: string): void {
+  /** Packets for this id belong to the connection, too. */
+  addId(connection: C, key: string): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
     entry.keys = entry.keys.concat(key)
     this.byId.set(key, connection)
   }
 
-  /** Packets for this id are nobody's any more. */
-  removeId(connection: Connection, key: string): void {
+  /** Packets for this id belong to no connection any more. */
+  removeId(connection: C, key: string): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
     entry.keys = entry.keys.filter((other) => other !== key)
     if (this.byId.get(key) === connection) this.byId.delete(key)
   }
 
-  /** It is over, and no longer counts. */
-  end(connection: Connection): void {
+  /** The connection has ended. It no longer counts, and is only found by its ids. */
+  end(connection: C): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
-    this.live -= 1
+    this.openCount -= 1
     drop(this.byIp, entry.ip, connection)
     drop(this.byPlace, entry.origin, connection)
     drop(this.byPlace, entry.place, connection)
   }
 
-  /** Nothing of it is expected any more. */
-  forget(connection: Connection): void {
+  /** No packets of the connection are expected any more. */
+  remove(connection: C): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
     this.entries.delete(connection)
@@ -105,13 +105,13 @@ export class Registry {
 
 const placeOf = (host: string, port: number): string => `${host} ${port}`
 
-const insert = (map: Map<string, Set<Connection>>, key: string, connection: Connection): void => {
+const insert = <C>(map: Map<string, Set<C>>, key: string, connection: C): void => {
   const connections = map.get(key)
   if (connections === undefined) map.set(key, new Set([connection]))
   else connections.add(connection)
 }
 
-const drop = (map: Map<string, Set<Connection>>, key: string, connection: Connection): void => {
+const drop = <C>(map: Map<string, Set<C>>, key: string, connection: C): void => {
   const connections = map.get(key)
   connections?.delete(connection)
   if (connections?.size === 0) map.delete(key)

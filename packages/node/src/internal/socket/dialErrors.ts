@@ -1,5 +1,5 @@
 /**
- * Why a dial is not tried, and why it failed.
+ * The errors of dials: why a dial is not tried, and why it failed.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { undiallable } from "@qp2p/core/Address"
@@ -15,15 +15,24 @@ import {
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
-import type { Connection } from "../connection/connection.ts"
 import { NO_APPLICATION_PROTOCOL } from "../binding/errorCodes.ts"
 import { refusalReason } from "../udp/socketErrors.ts"
 
-/** Whether `peer` cannot be dialled from a socket at `local` that has `live` connections. */
+/** The view of a handshake. */
+interface FailedHandshake {
+  /** Whether it has taken too long. */
+  readonly timedOut: boolean
+  /** Whether the server speaks no version of this side's. */
+  readonly versionMismatch: boolean
+  /** The code of the system's error, if it has refused to send a packet. */
+  readonly refusal: string | undefined
+}
+
+/** Why `peer` cannot be dialled from a socket at `local` that has `open` connections, if it cannot. */
 export const refuseDial = (
   peer: NetAddress.InetAddress,
   local: NetAddress.InetAddress,
-  live: number,
+  open: number,
   maxConnections: number
 ): ConnectionError | undefined => {
   const input = NetAddress.formatInet(peer)
@@ -33,20 +42,21 @@ export const refuseDial = (
   if (NetAddress.familyOf(peer) !== family) {
     return new InvalidAddress({ input, detail: `this endpoint is bound to an ${family} address` })
   }
-  return live >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
+  return open >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
 }
 
-/** What the end of a handshake that came to nothing says of the dial from `local`. */
+/** The error of a dial from `local` whose handshake has failed with `close`; `heard` tells whether the peer sent anything. */
 export const dialError = (
   local: NetAddress.InetAddress,
   peer: NetAddress.InetAddress,
-  connection: Connection,
+  handshake: FailedHandshake,
+  heard: boolean,
   close: Close
 ): ConnectionError => {
-  if (connection.versionMismatch) return new VersionMismatch({ peer })
+  if (handshake.versionMismatch) return new VersionMismatch({ peer })
   if (close._tag === "StatelessReset") return new ConnectionReset({ peer })
-  const { refusal } = connection
-  if (refusal !== undefined && connection.heard() === 0) {
+  const { refusal } = handshake
+  if (refusal !== undefined && !heard) {
     return new DatagramRefused({ peer, systemCode: refusal, detail: refusalReason(refusal, local, peer) })
   }
   switch (close._tag) {
@@ -57,6 +67,6 @@ export const dialError = (
     case "IdleTimedOut":
       return new ConnectionTimedOut({ peer })
     default:
-      return connection.handshakeTimedOut ? new ConnectionTimedOut({ peer }) : new ConnectionClosed({ peer, close })
+      return handshake.timedOut ? new ConnectionTimedOut({ peer }) : new ConnectionClosed({ peer, close })
   }
 }

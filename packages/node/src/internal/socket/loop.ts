@@ -1,84 +1,109 @@
 /**
- * Gives each connection of a socket that something happened to, or whose deadline has come, a turn.
+ * The loop of a socket: gives a turn to each connection that something happened to, or whose deadline has come.
  *
- * Every packet that has arrived is taken first; then, on `setImmediate`, each connection reads; then, a microtask later,
- * so that the application has run on what it was handed, each confirms, writes and flushes; the packets of all of them go
- * to the kernel as one batch that nobody waits for; and what does not change them comes after that. Flushing after each
+ * A turn has three phases. On `setImmediate`, with every packet taken that has arrived, each connection reads. A microtask
+ * later, when the application has run on what it was handed, each confirms, writes and flushes. The packets of all of them go
+ * to the kernel as one batch that is not waited for, and what does not change the packets comes after that. Flushing after each
  * packet halves the throughput, waiting for the batch divides it by five, and writing right after reading sends an
  * acknowledgement alone and the application's answer in the next turn.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import type { Connection } from "../connection/connection.ts"
-import { Deadlines } from "./deadlines.ts"
-import { isIdleAgain, isOverdueAgain, reportIdleTurns } from "./idleTurns.ts"
+import type * as NetAddress from "effect/net/NetAddress"
+import type { State } from "../connection/lifecycle.ts"
+import type { TurnState } from "../connection/turnState.ts"
 import * as tunables from "../tunables.ts"
+import { Deadlines, type Due } from "./deadlines.ts"
+import { reportIdleTurns } from "./idleTurns.ts"
+
+/** The view of a connection. */
+export interface Scheduled extends Due {
+  readonly turnState: TurnState
+  readonly turns: {
+    /** The three phases of a turn that began at `now`. */
+    readonly read: (now: number) => void
+    readonly write: (now: number, company: boolean) => void
+    readonly afterDispatch: (now: number) => void
+    /** The deadline has come. */
+    readonly expire: () => void
+    /** Moves a deadline that has passed at `now`, or that is later than `until`, to `until`. */
+    readonly pauseUntil: (until: number, now: number) => void
+    /** Whether more has arrived than one turn reads. */
+    readonly isUnread: boolean
+    /** Counts what the connection does. */
+    readonly work: number
+  }
+  readonly state: State
+  /** Whether it has ended: its deadline alone is what it still waits for. */
+  readonly hasEnded: boolean
+  readonly remoteAddress: NetAddress.InetAddress
+  /** Ends it at once. */
+  readonly abandon: () => void
+}
 
 const systemNow = (): number => performance.now()
 
-export class Loop {
-  private readonly touched = new Fifo<Connection>()
-  /** Those whose turn it is. */
-  private readonly turning: Array<Connection> = []
-  /** Those that have written in this turn. */
-  private readonly concluding: Array<Connection> = []
-  private readonly deadlines = new Deadlines<Connection>()
+export class Loop<C extends Scheduled> {
+  private readonly scheduled = new Fifo<C>()
+  /** The connections that have read in this turn, and those that have written. */
+  private readonly reading: Array<C> = []
+  private readonly written: Array<C> = []
+  private readonly deadlines = new Deadlines<C>()
   /** The connection whose turn is running. */
-  private running: Connection | undefined = undefined
+  private running: C | undefined = undefined
   private immediate: NodeJS.Immediate | undefined = undefined
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
   private stopped = false
   private readonly now: () => number
   private readonly dispatch: () => void
-  private readonly onOver: (connection: Connection) => void
+  private readonly onClosed: (connection: C) => void
   private readonly onDefect: (defect: unknown) => void
 
   constructor(options: {
-    /** Hands what the connections have flushed to the kernel. */
+    /** Hands the packets that connections have flushed to the kernel. */
     readonly dispatch: () => void
-    /** A connection has had its last turn. */
-    readonly onOver: (connection: Connection) => void
+    /** The connection has had its last turn. */
+    readonly onClosed: (connection: C) => void
     readonly onDefect: (defect: unknown) => void
     /** The system's clock in milliseconds; a test stops it, so that no turn takes any time. */
     readonly now?: () => number
   }) {
     this.now = options.now ?? systemNow
     this.dispatch = options.dispatch
-    this.onOver = options.onOver
+    this.onClosed = options.onClosed
     this.onDefect = options.onDefect
   }
 
-  /** Gives the connection a turn soon. One that is over never gets another: its deadline is what ends its draining. */
-  touch(connection: Connection): void {
-    if (connection.touched || connection.isOver) return
-    connection.touched = true
-    connection.asksForTurn = this.running === connection
-    this.touched.push(connection)
-    this.turnSoon()
+  /** Gives the connection a turn soon, unless it has ended. */
+  schedule(connection: C): void {
+    if (connection.turnState.isScheduled || connection.hasEnded) return
+    connection.turnState.schedule(this.running === connection)
+    this.scheduled.push(connection)
+    this.scheduleTurn()
   }
 
-  /** There is something to dispatch, if nothing else. */
-  turnSoon(): void {
-    if (this.immediate === undefined && !this.stopped) this.immediate = setImmediate(this.turn)
+  /** Has a turn take place soon: if no connection has a turn, something else is to be dispatched. */
+  scheduleTurn(): void {
+    if (this.immediate === undefined && !this.stopped) this.immediate = setImmediate(this.readPhase)
   }
 
   /**
    * Gives the connection a turn at its deadline at the latest. The binding keeps its timers by the system's clock, so this
-   * one cannot be on Effect's. One serves all connections.
+   * timer cannot be on Effect's. One timer serves all connections.
    */
-  wake(connection: Connection): void {
+  updateDeadline(connection: C): void {
     this.deadlines.update(connection)
     this.setTimer()
   }
 
-  /** The connection gets no more turns. */
-  forget(connection: Connection): void {
+  /** Gives the connection no more turns. */
+  remove(connection: C): void {
     this.deadlines.delete(connection)
-    this.onOver(connection)
+    this.onClosed(connection)
   }
 
-  /** A defect, a mistake of ours or of a callback, costs its connection, and no other. */
-  guarded(connection: Connection, body: () => void): void {
+  /** Runs `body`. A defect in it, a mistake of the driver's or of a callback, costs this connection and no other. */
+  guarded(connection: C, body: () => void): void {
     try {
       body()
     } catch (defect) {
@@ -86,15 +111,15 @@ export class Loop {
       try {
         connection.abandon()
       } catch (another) {
-        // Its end has been told to whom it could be.
+        // Its owner has been told of the end, as far as that is possible.
         this.onDefect(another)
       }
-      this.forget(connection)
+      this.remove(connection)
     }
   }
 
-  /** A part of the connection's turn. */
-  private inTurn(connection: Connection, body: () => void): void {
+  /** Runs a part of the connection's turn. */
+  private inTurn(connection: C, body: () => void): void {
     this.running = connection
     this.guarded(connection, body)
     this.running = undefined
@@ -106,59 +131,62 @@ export class Loop {
     if (this.timer !== undefined) clearTimeout(this.timer)
   }
 
-  private readonly turn = (): void => {
+  private readonly readPhase = (): void => {
     const now = this.now()
     const enough = now + tunables.maxTurn / 2
-    while (this.touched.length > 0) {
-      const connection = this.touched.shift()!
-      connection.turnIsOwn = connection.asksForTurn
-      this.turning.push(connection)
-      this.inTurn(connection, () => connection.read(now))
+    while (this.scheduled.length > 0) {
+      const connection = this.scheduled.shift()!
+      connection.turnState.begin()
+      this.reading.push(connection)
+      this.inTurn(connection, () => connection.turns.read(now))
       if (this.now() >= enough) break
     }
-    // Whoever was handed something runs first: its answer goes with the acknowledgement.
-    queueMicrotask(this.finishTurn)
+    // The application runs first on what it was handed, so that its answer leaves with the acknowledgement.
+    queueMicrotask(this.writePhase)
   }
 
-  private readonly finishTurn = (): void => {
+  private readonly writePhase = (): void => {
     this.immediate = undefined
     const now = this.now()
     const enough = now + tunables.maxTurn / 2
-    const turning = this.turning.splice(0)
-    const company = turning.length >= tunables.company
-    for (const connection of turning) {
-      connection.touched = false
-      // The others, after what has come in the meantime.
-      if (this.now() >= enough) this.touch(connection)
+    const reading = this.reading.splice(0)
+    const company = reading.length >= tunables.company
+    for (const connection of reading) {
+      connection.turnState.unschedule()
+      // When the turn has taken long enough, the others write in the next one, after what has arrived meanwhile.
+      if (this.now() >= enough) this.schedule(connection)
       else {
-        this.inTurn(connection, () => connection.write(now, company))
-        this.concluding.push(connection)
-        if (connection.isUnread) this.inTurn(connection, () => this.touch(connection))
+        this.inTurn(connection, () => connection.turns.write(now, company))
+        this.written.push(connection)
+        if (connection.turns.isUnread) this.inTurn(connection, () => this.schedule(connection))
       }
     }
     if (!this.stopped) this.dispatch()
-    for (const connection of this.concluding.splice(0)) {
-      this.inTurn(connection, () => connection.conclude(now))
-      if (connection.phase === "closed") this.forget(connection)
-      else {
-        const again = isIdleAgain(connection)
-        if (isOverdueAgain(connection, now) || again) this.slowDown(connection, now)
-      }
-    }
-    if (this.stopped) return
-    if (this.touched.length > 0) this.turnSoon()
+    this.afterDispatch(now)
+    if (!this.stopped && this.scheduled.length > 0) this.scheduleTurn()
   }
 
-  /** A connection asks for turns in which it does nothing: a mistake of ours, which must not cost a whole processor. */
-  private slowDown(connection: Connection, now: number): void {
-    reportIdleTurns(connection.remoteAddress)
-    if (connection.touched) {
-      connection.touched = false
-      this.touched.remove(connection)
+  private afterDispatch(now: number): void {
+    for (const connection of this.written.splice(0)) {
+      this.inTurn(connection, () => connection.turns.afterDispatch(now))
+      if (connection.state === "closed") this.remove(connection)
+      else {
+        const { turnState, turns } = connection
+        const idle = turnState.isIdleAgain(turns.work)
+        if (turnState.isOverdueAgain(connection.deadline, now) || idle) this.slowDown(connection, now)
+      }
     }
-    const pause = this.now() + tunables.idleTurnPause
-    connection.deadline = connection.deadline <= now ? pause : Math.min(connection.deadline, pause)
-    this.wake(connection)
+  }
+
+  /** Postpones the next turn of a connection that asks for turns and does nothing: it must not keep a processor busy. */
+  private slowDown(connection: C, now: number): void {
+    reportIdleTurns(connection.remoteAddress)
+    if (connection.turnState.isScheduled) {
+      connection.turnState.unschedule()
+      this.scheduled.remove(connection)
+    }
+    connection.turns.pauseUntil(this.now() + tunables.idleTurnPause, now)
+    this.updateDeadline(connection)
   }
 
   private setTimer(): void {
@@ -166,17 +194,17 @@ export class Loop {
     if (next >= this.timerAt || this.stopped) return
     if (this.timer !== undefined) clearTimeout(this.timer)
     this.timerAt = next
-    this.timer = setTimeout(this.alarm, Math.min(Math.max(0, next - this.now()), 0x7fffffff))
+    this.timer = setTimeout(this.onTimer, Math.min(Math.max(0, next - this.now()), 0x7fffffff))
   }
 
-  private readonly alarm = (): void => {
+  private readonly onTimer = (): void => {
     this.timer = undefined
     this.timerAt = Infinity
     const now = this.now()
     for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
       const connection = due
-      this.guarded(connection, () => connection.expire())
-      if (connection.phase === "closed") this.forget(connection)
+      this.guarded(connection, () => connection.turns.expire())
+      if (connection.state === "closed") this.remove(connection)
     }
     this.setTimer()
   }

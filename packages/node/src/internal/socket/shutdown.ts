@@ -1,22 +1,29 @@
 /**
- * The last moments of a socket.
+ * The shutdown of a socket.
  */
 import * as Effect from "effect/Effect"
-import type { Socket } from "./socket.ts"
-import { farewellTick, farewellTicks } from "../tunables.ts"
+import { shutdownCheckInterval, shutdownChecks } from "../tunables.ts"
+
+/** The view of the socket. */
+interface Closable {
+  /** Begins to close every connection. Answers false when there is none to wait for. */
+  readonly beginClose: () => boolean
+  /** Whether every connection has ended, and its peer has been told. */
+  readonly isQuiet: boolean
+}
 
 /**
- * Gives every connection the time that its close frame needs. On the system's clock, as QUIC is: a test that stands
- * still must be able to close its scope.
+ * Closes every connection, and waits a short while until the close frames have left. It waits on the system's clock, as QUIC
+ * does: a test whose clock stands still must be able to close its scope.
  */
-export const farewell = (socket: Socket): Effect.Effect<void> =>
+export const shutdown = (socket: Closable): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (!socket.beginClose()) return resume(Effect.void)
-    let left = farewellTicks
+    let left = shutdownChecks
     const timer = setInterval(() => {
       left -= 1
-      if (left > 0 && !socket.quiet) return
+      if (left > 0 && !socket.isQuiet) return
       clearInterval(timer)
       resume(Effect.void)
-    }, farewellTick)
+    }, shutdownCheckInterval)
   })

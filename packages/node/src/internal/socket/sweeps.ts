@@ -1,24 +1,29 @@
 /**
- * How often connections are looked at, and which of them: all at the usual interval, and those whose peer has a short idle
- * timeout more often, without the others.
+ * How often a socket sweeps over its connections, and which of them a sweep looks at: all of them at the usual interval, and
+ * those whose peer has a short idle timeout more often.
  */
 import { keepAliveInterval } from "@qp2p/core/KeepAlive"
-import type { Connection } from "../connection/connection.ts"
-import { firstLook, maxSweep, minSweep } from "../tunables.ts"
 import type { Limits } from "../connection/liveness.ts"
+import { freshFor, maxSweep, minSweep } from "../tunables.ts"
 
-export class Sweeps {
+/** The view of a connection. */
+interface Swept {
+  /** The idle timeout that both sides agreed on, in milliseconds. */
+  readonly idleTimeout: () => number
+}
+
+export class Sweeps<C extends Swept> {
   private readonly limits: Limits
   private readonly usual: number
-  private readonly look: (connection: Connection, elapsed: number, limits: Limits) => void
+  private readonly tick: (connection: C, elapsed: number, limits: Limits) => void
   private readonly onSooner: () => void
-  /** Those that are looked at more often, and how often. */
-  private readonly frequent = new Map<Connection, number>()
+  /** The connections that are looked at more often, and how often, in milliseconds. */
+  private readonly frequent = new Map<C, number>()
   /**
-   * Those of which it is not known yet, and for how long they have been there. To ask the binding is dear, and many
-   * connections are gone before it matters.
+   * Connections whose idle timeout is not known yet, and how old they are, in milliseconds. To ask the binding is expensive, and
+   * many connections end before it matters.
    */
-  private readonly fresh = new Map<Connection, number | undefined>()
+  private readonly fresh = new Map<C, number | undefined>()
   private unswept = 0
   private isEarly = false
 
@@ -26,62 +31,63 @@ export class Sweeps {
     readonly limits: Limits
     /** This side's, in milliseconds. */
     readonly idleTimeout: number
-    readonly look: (connection: Connection, elapsed: number, limits: Limits) => void
+    /** Looks at one connection; the last look was `elapsed` milliseconds ago. */
+    readonly tick: (connection: C, elapsed: number, limits: Limits) => void
     /** `interval` has become shorter. */
     readonly onSooner: () => void
   }) {
     const { handshake, keepAlive, stall } = options.limits
     this.limits = options.limits
-    this.usual = lookInterval(Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall))
-    this.look = options.look
+    this.usual = sweepInterval(Math.min(keepAliveInterval(keepAlive, options.idleTimeout), handshake, stall))
+    this.tick = options.tick
     this.onSooner = options.onSooner
   }
 
-  /** Until the next sweep, in milliseconds. */
+  /** The time until the next sweep, in milliseconds. */
   get interval(): number {
-    let interval = this.fresh.size > 0 ? Math.min(this.usual, firstLook) : this.usual
+    let interval = this.fresh.size > 0 ? Math.min(this.usual, freshFor) : this.usual
     for (const other of this.frequent.values()) interval = Math.min(interval, other)
     return interval
   }
 
   /** The connection's handshake is complete. */
-  add(connection: Connection): void {
+  add(connection: C): void {
     this.fresh.set(connection, undefined)
     if (this.isEarly) return
     this.isEarly = true
     this.onSooner()
   }
 
-  delete(connection: Connection): void {
+  delete(connection: C): void {
     this.fresh.delete(connection)
     this.frequent.delete(connection)
   }
 
-  /** The last sweep was `elapsed` milliseconds ago; these connections are there. */
-  sweep(elapsed: number, all: Iterable<Connection>, limits = this.limits): void {
+  /** Sweeps over the connections of the socket; the last sweep was `elapsed` milliseconds ago. */
+  sweep(elapsed: number, all: Iterable<C>, limits = this.limits): void {
     const isEarly = this.isEarly || this.frequent.size > 0
     this.isEarly = false
     this.unswept += elapsed
-    this.sort(elapsed)
-    for (const connection of this.frequent.keys()) this.look(connection, elapsed, limits)
+    this.sortFresh(elapsed)
+    for (const connection of this.frequent.keys()) this.tick(connection, elapsed, limits)
     if (isEarly && this.unswept < this.usual) return
-    for (const connection of all) if (!this.frequent.has(connection)) this.look(connection, this.unswept, limits)
+    for (const connection of all) if (!this.frequent.has(connection)) this.tick(connection, this.unswept, limits)
     this.unswept = 0
   }
 
-  private sort(elapsed: number): void {
+  private sortFresh(elapsed: number): void {
     for (const [connection, age] of this.fresh) {
-      // The first sweep comes at any time after it was added.
+      // The first sweep may come right after the connection was added.
       const older = age === undefined ? 0 : age + elapsed
       this.fresh.set(connection, older)
-      if (older < Math.min(this.usual, firstLook)) continue
+      if (older < Math.min(this.usual, freshFor)) continue
       this.fresh.delete(connection)
-      const interval = lookInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
+      const interval = sweepInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
       if (interval < this.usual) this.frequent.set(connection, interval)
     }
     if (this.fresh.size > 0) this.isEarly = true
   }
 }
 
-/** How often to look for what is to be done after `limit`. All in milliseconds. */
-const lookInterval = (limit: number): number => Math.min(Math.max(limit / 8, minSweep), maxSweep)
+/** How often to look at what is due after `limit`. Both in milliseconds. */
+const sweepInterval = (limit: number): number => Math.min(Math.max(limit / 8, minSweep), maxSweep)

@@ -1,20 +1,20 @@
 /**
- * Which of the packets sent here the peer has acknowledged (RFC 9000, sections 12.3 and 13.2).
+ * Tracks which of the packets sent on a connection the peer has acknowledged (RFC 9000, sections 12.3 and 13.2).
  *
  * The binding tells of acknowledgements only by dropping a stream that is over in both directions. But a packet lies
  * decrypted in its buffer once the binding has taken it, and the numbers of packets sent can be counted. Only the simple
- * case is followed here: everything arrives, in order. After a gap nothing is known of what was sent before it, and
- * `Settling` has to find out.
+ * case is tracked here: everything arrives, in order. After a gap nothing is known of what was sent before it, and
+ * `AckInference` has to find out.
  */
 import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
-import { smallestPayload } from "../path/mtuDiscovery.ts"
-import { connectionIdLength } from "../tunables.ts"
+import { connectionIdLength } from "../packets/connectionId.ts"
+import { minDatagramSize } from "../packets/datagramSize.ts"
 
-/** What the encryption adds at the end. */
+/** The length of a packet's authentication tag, in bytes (RFC 9001, section 5.3). */
 const tagLength = 16
 
 /** Packets that the binding sends without regard to the congestion window when a timer has expired (RFC 9002, section 6.2.4). */
-const mostProbes = 2
+const maxTimerProbes = 2
 
 /** Frame types (RFC 9000, section 19). */
 const ping = 0x01
@@ -22,27 +22,31 @@ const ack = 0x02
 const ackWithEcn = 0x03
 
 export class AcknowledgedPackets {
-  /** The number of the next 1-RTT packet. */
-  next = 0
+  private nextNumber = 0
   /** The first packet since the last gap. */
-  private from = 0
-  /** The first since a timer has expired. */
-  private calmFrom = 0
-  /** All from there to this one are acknowledged. */
-  private upTo = -1
+  private gaplessFrom = 0
+  /** The first packet since a timer has expired. */
+  private timerlessFrom = 0
+  /** All packets from `gaplessFrom` to this one are acknowledged. */
+  private acknowledgedTo = -1
   private largest = -1
-  /** The first packet after those that a timer let go whatever the congestion window was. */
-  private probedFrom = 0
+  /** The first packet after those that a timer sends whatever the congestion window is. */
+  private timerProbesEnd = 0
   /**
    * What sending has taken from the congestion window since the binding last said how much of it is left, which it looks up
    * with each acknowledgement: up to twice the bytes while it recovers from a loss (RFC 6937).
    */
   private unaccounted = 0
 
+  /** The number of the next 1-RTT packet. */
+  get next(): number {
+    return this.nextNumber
+  }
+
   /** The first `length` bytes of `datagram` are on their way. */
   sent(datagram: Uint8Array, length: number): void {
     this.unaccounted += 2 * length
-    if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.next += 1
+    if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.nextNumber += 1
   }
 
   /**
@@ -61,47 +65,48 @@ export class AcknowledgedPackets {
     varint(packet)
     varint(packet)
     const smallest = largest - varint(packet)
-    if (at <= packet.length - tagLength) this.acknowledged(smallest, largest)
+    if (at <= packet.length - tagLength) this.onAck(smallest, largest)
   }
 
-  private acknowledged(smallest: number, largest: number): void {
+  private onAck(smallest: number, largest: number): void {
     if (largest <= this.largest) return
     // Numbers that were never sent: either side has lost count.
-    if (largest >= this.next) this.from = Infinity
+    if (largest >= this.nextNumber) this.gaplessFrom = Infinity
     this.largest = largest
-    if (this.next >= this.probedFrom) this.unaccounted = 0
-    if (largest <= this.upTo) return
-    if (smallest <= this.upTo + 1) {
-      this.upTo = largest
+    if (this.nextNumber >= this.timerProbesEnd) this.unaccounted = 0
+    if (largest <= this.acknowledgedTo) return
+    if (smallest <= this.acknowledgedTo + 1) {
+      this.acknowledgedTo = largest
       return
     }
-    this.from = Math.max(this.from, this.next)
-    this.upTo = this.next - 1
+    this.gaplessFrom = Math.max(this.gaplessFrom, this.nextNumber)
+    this.acknowledgedTo = this.nextNumber - 1
   }
 
-  /** One of the binding's timers has expired: something may be sent again, and the congestion window may be another. */
+  /** One of the binding's timers has expired: it may retransmit something, and its congestion window may have changed. */
   expired(): void {
     this.unaccounted = Infinity
-    this.calmFrom = this.next
-    this.probedFrom = this.next + mostProbes
+    this.timerlessFrom = this.nextNumber
+    this.timerProbesEnd = this.nextNumber + maxTimerProbes
   }
 
   /**
-   * Whether all that the binding was given has left, right after it has said that it has no more to send. It says so too
-   * when the congestion window is full; but not with room for a packet, of which it takes `capacity` to be left.
+   * Whether all that the binding was given has left. Only right when the binding has just said that it has no more to send.
+   * It says so too when the congestion window is full; but not with room for a packet, of which it takes `capacity` to be
+   * left.
    */
   hasLeft(capacity: number): boolean {
-    return capacity - this.unaccounted >= smallestPayload
+    return capacity - this.unaccounted >= minDatagramSize
   }
 
   /** Whether the peer has acknowledged the packets `first` to `last`. */
   has(first: number, last: number): boolean {
-    return first >= this.from && last <= this.upTo && first <= last
+    return first >= this.gaplessFrom && last <= this.acknowledgedTo && first <= last
   }
 
-  /** Whether nothing of `packet` or later ones can have been sent twice. */
-  isCalmSince(packet: number): boolean {
-    return packet >= this.from && packet >= this.calmFrom
+  /** Whether nothing of `packet` or of later ones can have been sent twice. */
+  hasNoRetransmissionSince(packet: number): boolean {
+    return packet >= this.gaplessFrom && packet >= this.timerlessFrom
   }
 }
 
@@ -114,7 +119,7 @@ const endsInShortHeader = (datagram: Uint8Array): boolean => {
 /** Where the frames of a packet are being read: no object for each number. */
 let at = 0
 
-/** A variable-length integer (RFC 9000, section 16). Beyond the packet's end it is no number. */
+/** A variable-length integer (RFC 9000, section 16). Beyond the packet's end it is NaN. */
 const varint = (packet: Uint8Array): number => {
   const first = packet[at]!
   const end = at + (1 << (first >>> 6))

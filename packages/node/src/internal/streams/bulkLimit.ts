@@ -1,38 +1,62 @@
 /**
- * Long messages under way, by priority. Too many at once would all be half there at the receiver, none of them whole.
+ * Limits how many long unidirectional streams of a priority send at once. Too many would all be half received, and none
+ * of them whole.
  */
-import type { SendStream } from "./sendStream.ts"
-import { maxLongBytes, maxLongStreams, sendQuantum } from "../tunables.ts"
+import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../tunables.ts"
 
-export class LongMessages {
-  private readonly underWay = new Map<number, { streams: number; bytes: number }>()
+/** What the limit needs of a stream. */
+export interface BulkStream {
+  readonly bidirectional: boolean
+  readonly priority: number
+  /** Bytes that it has to write. */
+  readonly pending: number
+}
 
-  /** Whether another may begin. */
+interface Share {
+  readonly priority: number
+  readonly bytes: number
+}
+
+export class BulkLimit {
+  private readonly levels = new Map<number, { streams: number; bytes: number }>()
+  /** What each long stream counts. */
+  private readonly shares = new Map<BulkStream, Share>()
+
+  /** Whether another long stream of this priority may begin. */
   readonly mayBegin = (priority: number): boolean => {
-    const same = this.underWay.get(priority)
-    return same === undefined || (same.streams < maxLongStreams && same.bytes < maxLongBytes)
+    const level = this.levels.get(priority)
+    return level === undefined || (level.streams < maxBulkStreams && level.bytes < maxBulkBytes)
   }
 
-  begin(stream: SendStream): void {
-    // What goes on a bidirectional stream is read by somebody else than the other messages, or not at all.
+  /** The stream begins to send. Counts it if it is long. */
+  begin(stream: BulkStream): void {
+    // A bidirectional stream has a reader of its own, or none.
     if (stream.bidirectional || stream.pending <= sendQuantum) return
     const { pending: bytes, priority } = stream
-    stream.long = { priority, bytes }
-    const same = this.underWay.get(priority)
-    if (same === undefined) this.underWay.set(priority, { streams: 1, bytes })
+    this.shares.set(stream, { priority, bytes })
+    const level = this.levels.get(priority)
+    if (level === undefined) this.levels.set(priority, { streams: 1, bytes })
     else {
-      same.streams += 1
-      same.bytes += bytes
+      level.streams += 1
+      level.bytes += bytes
     }
   }
 
-  end(stream: SendStream): void {
-    if (stream.long === undefined) return
-    const { bytes, priority } = stream.long
-    stream.long = undefined
-    const same = this.underWay.get(priority)!
-    same.streams -= 1
-    same.bytes -= bytes
-    if (same.streams === 0) this.underWay.delete(priority)
+  /** The stream is over. */
+  end(stream: BulkStream): void {
+    if (this.shares.size === 0) return
+    const share = this.shares.get(stream)
+    if (share === undefined) return
+    this.shares.delete(stream)
+    const level = this.levels.get(share.priority)!
+    level.streams -= 1
+    level.bytes -= share.bytes
+    if (level.streams === 0) this.levels.delete(share.priority)
+  }
+
+  /** Every stream is over. */
+  clear(): void {
+    this.levels.clear()
+    this.shares.clear()
   }
 }

@@ -1,26 +1,26 @@
 /**
- * Notices that streams wait for others that nobody ends, and tells it once until that has changed.
+ * Reports once that streams cannot be opened because of others that do not end, until that changes.
  */
 import type { HeldStreams } from "@qp2p/core/Transport"
 
-/** What is to be seen at one look. */
-export interface HeldNow extends HeldStreams {
-  /** How many streams have been begun: while others come to an end, this grows. */
-  readonly begun: number
+/** What keeps streams from being opened at one check. */
+export interface OpeningBlocked extends HeldStreams {
+  /** How many streams have been opened: while others come to an end, this grows. */
+  readonly opened: number
 }
 
-export class HeldWatch {
-  private before: HeldNow | undefined = undefined
-  private told = false
+export class HeldStreamsWatch {
+  private before: OpeningBlocked | undefined = undefined
+  private isReported = false
 
-  /** What is to be told: the same is seen as at the last look, and for the first time. */
-  look(now: HeldNow | undefined): HeldStreams | undefined {
+  /** Returns what is to be reported: the same was found at the check before, and has not been reported. */
+  check(now: OpeningBlocked | undefined): HeldStreams | undefined {
     const { before } = this
     this.before = now
-    const same = now !== undefined && now.by === before?.by && now.begun === before.begun
-    if (!same) this.told = false
-    if (!same || this.told) return undefined
-    this.told = true
+    const isSame = now !== undefined && now.by === before?.by && now.opened === before.opened
+    if (!isSame) this.isReported = false
+    if (!isSame || this.isReported) return undefined
+    this.isReported = true
     return { by: now.by, count: now.count }
   }
 }

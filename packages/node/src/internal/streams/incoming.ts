@@ -1,74 +1,100 @@
 /**
- * The receiving side of a connection: which streams the peer sends on, and who hears of it.
+ * The receiving side of a connection: reads its streams in shares, announces those that the peer opens, and stops those
+ * that their owners do not want.
  */
-import type { ConnectionEvents, RecvEvents, StreamFailure } from "@qp2p/core/Transport"
-import type { Accounts } from "../connection/receiveBudget.ts"
+import type { BackingSendStream, ConnectionEvents, RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 import type { NativeConnection } from "../binding/native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
-import type { SendStream } from "./sendStream.ts"
-import { endsAsked, initialStreamWindow, maxConnectionRead, maxStreamsRead } from "../tunables.ts"
+import { initialStreamWindow, maxConnectionRead, maxEndsChecked, maxStreamsRead } from "../tunables.ts"
 
 const shutdownRead = 0
+
+/** The sending half of a stream that the peer opened. */
+export interface AcceptedSend extends BackingSendStream {
+  readonly setPeerHalf: (half: RecvStream) => void
+}
+
+/** What is told of stream bytes to the budget of what a connection takes in. */
+export interface StreamReads {
+  /** So many bytes of streams were read. */
+  readonly read: (bytes: number) => void
+  /** Up to so many bytes may arrive on a stream that was stopped, and are not read. */
+  readonly willDrop: (bytes: number) => void
+  /** The peer has reset a stream: some of its bytes may not be read. */
+  readonly wasReset: () => void
+}
 
 /** What the receiving side needs of its connection. */
 export interface IncomingHost {
   readonly native: NativeConnection
   readonly dialled: boolean
-  readonly touch: () => void
-  readonly over: () => StreamFailure | undefined
-  /** Whether its owner has closed it, and is to hear no more of what arrives. */
+  /** Asks for a turn soon. */
+  readonly schedule: () => void
+  /** Why the connection is over, if it is. */
+  readonly failure: () => StreamFailure | undefined
+  /** Whether the connection's owner has closed it: then nothing that arrives is reported. */
   readonly isClosing: () => boolean
   readonly events: () => ConnectionEvents
-  /** The sending half of a bidirectional stream that the peer opened. */
-  readonly answer: (id: number) => SendStream
-  readonly accounts: Accounts
+  /** Makes the sending half of a bidirectional stream that the peer opened. */
+  readonly acceptSend: (id: number) => AcceptedSend
+  readonly budget: StreamReads
   /** Lent for the time of a read. */
   readonly scratch: Uint8Array
 }
 
 export class Incoming implements RecvOwner {
   readonly native: NativeConnection
-  /** Whether more had arrived than one turn reads. */
-  isUnread = false
-  /** Counts what was handed on or dropped, and streams that their owners put aside or took up again. */
-  work = 0
+  /** Whether more has arrived than one turn reads. */
+  private hasMore = false
+  /** Counts what was handed on or dropped, and streams that their owners paused or resumed. */
+  private workDone = 0
   /** Stream bytes read in the turn. */
   private bytesRead = 0
   private readonly host: IncomingHost
   private readonly streams = new Map<number, RecvStream>()
-  /** Streams that the peer was asked to stop and has not ended, and for how many milliseconds. */
+  /** Streams that the peer was asked to stop and has not ended, with the milliseconds since. */
   private readonly stopping = new Map<number, number>()
-  /** The streams that are most likely to have something: the latest that we listen to, and the next that the peer opens. */
+  /** The streams that are most likely to have something: the latest that we opened, and the next that the peer opens. */
   private latest = 0
   private nextUni: number
   private nextBi: number
-  /** The number of the read, so that no stream gets more than one share of it. */
+  /** The number of this pass of reading, of which no stream gets more than one share. */
   private pass = 0
   /** Where the search for ends goes on. */
-  private search: Iterator<RecvStream> | undefined = undefined
+  private endSearch: Iterator<RecvStream> | undefined = undefined
 
   constructor(host: IncomingHost) {
     this.host = host
     this.native = host.native
-    // RFC 9000, section 2.1.
+    // RFC 9000, section 2.1: the two low bits tell which side opened a stream and which kind it is.
     this.nextBi = host.dialled ? 1 : 0
     this.nextUni = this.nextBi + 2
   }
 
-  /** The receiving half of a stream that we opened: its answers are read from now on. */
+  /** Whether another turn is needed to read what has arrived. */
+  get isUnread(): boolean {
+    return this.hasMore
+  }
+
+  /** Counts work, to notice turns that do nothing. */
+  get work(): number {
+    return this.workDone
+  }
+
+  /** Makes the receiving half of a stream that this side opened, which is read from now on. */
   listen(id: number, events: RecvEvents): RecvStream {
     const stream = new RecvStream(this, id)
-    stream.events = events
+    stream.listen(events)
     this.streams.set(id, stream)
     this.latest = id
     return stream
   }
 
-  /** Reads what has arrived, `regardless` of who has paused, and tells how many bytes that were. */
+  /** Reads what has arrived, of paused streams too if `regardless`. Returns how many bytes that were. */
   read(regardless: boolean): number {
     this.bytesRead = 0
-    this.isUnread = false
-    this.findEnds(endsAsked)
+    this.hasMore = false
+    this.findEnds(maxEndsChecked)
     // Asking for the list costs far more than asking whether it is empty, and than asking for a stream.
     if (!this.native.isReadable()) return 0
     this.pass += 1
@@ -77,7 +103,7 @@ export class Incoming implements RecvOwner {
       if (this.isClosing || !this.native.streamReadable(id)) continue
       if (this.readStream(id, regardless)) left -= 1
     }
-    // And those after it, as long as they come in their order; half of the turn is for the others.
+    // Then the streams after the next, as long as they come in order; half of the turn is for the others.
     while (left > maxStreamsRead / 2 && this.bytesRead < maxConnectionRead / 2 && !this.isClosing) {
       const id = this.nextUni
       if (!this.native.streamReadable(id)) break
@@ -88,75 +114,74 @@ export class Incoming implements RecvOwner {
   }
 
   /**
-   * Ends up to `most` streams whose ends have come without a sign. The binding makes no stream readable by a fin that comes
-   * with bytes which have been read already. So it comes when they are sent again after the stream was finished.
+   * Checks up to `most` streams, and ends those that the binding has ended without making them readable: it does so when a
+   * fin comes only with bytes that were read already. That happens when the bytes are sent again after the stream was
+   * finished.
    */
   private findEnds(most: number): void {
     for (let left = Math.min(most, this.streams.size); left > 0 && !this.isClosing; left--) {
-      let next = (this.search ??= this.streams.values()).next()
+      let next = (this.endSearch ??= this.streams.values()).next()
       if (next.done === true) {
-        this.search = this.streams.values()
-        next = this.search.next()
+        this.endSearch = this.streams.values()
+        next = this.endSearch.next()
         if (next.done === true) return
       }
       const stream = next.value
-      if (stream.held || stream.paused || !this.native.streamFinished(stream.id)) continue
+      if (stream.isDeferred || stream.paused || !this.native.streamFinished(stream.id)) continue
       if (this.native.streamReadable(stream.id)) continue
-      this.work += 1
+      this.workDone += 1
       this.streams.delete(stream.id)
       stream.end(undefined)
     }
   }
 
-  /** All but those that have had their share. Streams that their owners do not read yet take none of it. */
+  /** Reads the streams that have not had their share of this pass. Paused ones take none of what the turn reads. */
   private readOthers(left: number, regardless: boolean): void {
     const enough = regardless ? Infinity : maxConnectionRead
     for (const id of this.native.readable()) {
       if (this.isClosing) break
       if (left <= 0 || this.bytesRead >= enough) {
         // Only a stream that would be read asks for another turn.
-        if (this.isWanted(this.streams.get(id))) {
-          this.isUnread = true
+        if (this.mayRead(this.streams.get(id))) {
+          this.hasMore = true
           break
         }
       } else if (this.readStream(id, regardless)) left -= 1
     }
   }
 
-  /** Whether a turn would read the stream, which has something; one that is not known yet is new. */
-  private isWanted(stream: RecvStream | undefined): boolean {
+  /** Whether a turn would read the stream, which has something to read; undefined is a new one. */
+  private mayRead(stream: RecvStream | undefined): boolean {
     if (stream === undefined) return true
-    return stream.pass !== this.pass && !stream.held && (stream.ended || !stream.paused)
+    return !stream.hasHadShare(this.pass) && !stream.isDeferred && (stream.ended || !stream.paused)
   }
 
-  /** Gives the stream its share of the read, if it takes one. */
+  /** Reads the stream's share of this pass. False if it takes none. */
   private readStream(id: number, regardless: boolean): boolean {
     const stream = this.streams.get(id) ?? this.accept(id)
-    if (stream.pass === this.pass) return false
-    stream.pass = this.pass
+    if (!stream.takeShare(this.pass)) return false
     if (stream.ended) {
-      if (stream.held && !regardless) return false
-      this.work += 1
+      if (stream.isDeferred && !regardless) return false
+      this.workDone += 1
       if (stream.discard(this.host.scratch)) this.streams.delete(id)
       return true
     }
-    if ((stream.paused || stream.held) && !regardless) return false
+    if ((stream.paused || stream.isDeferred) && !regardless) return false
     stream.read(this.host.scratch, regardless)
-    // The next read passes over it.
-    if (stream.paused) this.work += 1
-    // One that was stopped from within stays, so that its last bytes do not make it look like a new one.
-    if (stream.over) {
-      this.work += 1
+    // The next pass skips it.
+    if (stream.paused) this.workDone += 1
+    // One that its owner has stopped meanwhile stays, so that its last bytes do not make it look like a new one.
+    if (stream.isRead) {
+      this.workDone += 1
       this.streams.delete(id)
     }
     return true
   }
 
-  /** Whether the peer owes an answer on a stream that we opened. */
-  get isAwaited(): boolean {
+  /** Whether the peer has yet to end its half of a stream that this side opened. */
+  get awaitsPeer(): boolean {
     for (const stream of this.streams.values()) {
-      // RFC 9000, section 2.1: the first bit tells who opened it.
-      if (((stream.id & 0x1) === 0) === this.host.dialled && !stream.ended && !stream.over) return true
+      if (this.isOurs(stream.id) && !stream.ended && !stream.isRead) return true
     }
     return false
   }
@@ -171,38 +196,53 @@ export class Incoming implements RecvOwner {
     this.streams.clear()
   }
 
-  resumed(): void {
-    // What ends with its connection is let go of, too: there is nothing to read then.
-    if (this.host.over() !== undefined) return
-    // Others may have taken the room by the time that it is read.
-    this.work += 1
-    this.isUnread = true
-    this.host.touch()
+  // --- what its streams call ---------------------------------------------------------------------------------------
+
+  onReadable(): void {
+    // Streams that end with their connection are resumed, too: there is nothing to read then.
+    if (this.host.failure() !== undefined) return
+    // Counted here: others may have taken the room by the time that it is read.
+    this.workDone += 1
+    this.hasMore = true
+    this.host.schedule()
   }
 
-  unread(): void {
-    this.isUnread = true
+  onMore(): void {
+    this.hasMore = true
   }
 
-  stopped(stream: RecvStream, code: number): void {
-    if (this.host.over() !== undefined) return
+  onStop(stream: RecvStream, code: number): void {
+    if (this.host.failure() !== undefined) return
     if (stream.discard(this.host.scratch)) {
       this.streams.delete(stream.id)
       return
     }
-    this.host.accounts.willDrop(initialStreamWindow)
+    this.host.budget.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
       this.stopping.set(stream.id, 0)
     } catch {
-      // Nothing to stop any more.
+      // The binding has dropped it: there is nothing to stop any more.
     }
-    this.host.touch()
+    this.host.schedule()
   }
 
+  onReset(): void {
+    this.host.budget.wasReset()
+  }
+
+  onRead(bytes: number): void {
+    this.workDone += 1
+    this.bytesRead += bytes
+    this.host.budget.read(bytes)
+  }
+
+  // --- what the connection checks now and then ---------------------------------------------------------------------
+
   /**
-   * For how many milliseconds the peer has gone on with a stream that it was asked to stop; asked every `elapsed`. The
-   * binding does not repeat a request that was lost, and gives such a stream no more credit: its sender waits for ever.
+   * How long a peer has gone on with a stream that it was asked to stop, in milliseconds, of all such streams the longest;
+   * `elapsed` milliseconds after the last call. The binding does not repeat a STOP_SENDING frame that was lost, and gives
+   * such a stream no more credit: its sender waits for ever.
    */
   oldestStop(elapsed: number): number {
     this.findEnds(Infinity)
@@ -219,40 +259,41 @@ export class Incoming implements RecvOwner {
     return oldest
   }
 
-  /** Streams opened here whose answers have not been read to their ends. */
-  get answers(): number {
+  /** How many streams that this side opened have a receiving half that has not been read to its end. */
+  get unreadPeerHalves(): number {
     let count = 0
-    for (const { id, over } of this.streams.values()) {
-      if (!over && (id & 0x2) === 0 && ((id & 0x1) === 0) === this.host.dialled) count += 1
+    for (const { id, isRead } of this.streams.values()) {
+      if (!isRead && !isUnidirectional(id) && this.isOurs(id)) count += 1
     }
     return count
   }
 
-  wasReset(): void {
-    this.host.accounts.wasReset()
-  }
-
-  delivered(bytes: number): void {
-    this.work += 1
-    this.bytesRead += bytes
-    this.host.accounts.read(bytes)
-  }
-
+  /** Makes the receiving half of a stream that is not known yet. */
   private accept(id: number): RecvStream {
-    this.work += 1
+    this.workDone += 1
     const stream = new RecvStream(this, id)
     this.streams.set(id, stream)
-    // RFC 9000, section 2.1: the first bit is set for streams that the acceptor opened, the second for those that go one
-    // way. Answers on a stream of ours that nobody listens to any more are nothing new.
-    if (((id & 0x1) === 0) === this.host.dialled) {
-      stream.ended = true
+    if (this.isOurs(id)) {
+      // This side opened it and has forgotten it: what comes late is no new stream.
+      stream.ignore()
       return stream
     }
-    if ((id & 0x2) === 0) this.nextBi = Math.max(this.nextBi, id + 4)
-    else this.nextUni = Math.max(this.nextUni, id + 4)
-    const send = (id & 0x2) === 0 ? this.host.answer(id) : undefined
-    if (send !== undefined) send.answer = stream
-    stream.events = this.host.events().onStream(stream, send)
+    let send: AcceptedSend | undefined = undefined
+    if (isUnidirectional(id)) this.nextUni = Math.max(this.nextUni, id + 4)
+    else {
+      this.nextBi = Math.max(this.nextBi, id + 4)
+      send = this.host.acceptSend(id)
+      send.setPeerHalf(stream)
+    }
+    stream.listen(this.host.events().onStream(stream, send))
     return stream
   }
+
+  /** RFC 9000, section 2.1: the first bit is set for streams that the acceptor opened. */
+  private isOurs(id: number): boolean {
+    return ((id & 0x1) === 0) === this.host.dialled
+  }
 }
+
+/** RFC 9000, section 2.1. */
+const isUnidirectional = (id: number): boolean => (id & 0x2) !== 0

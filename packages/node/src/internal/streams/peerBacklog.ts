@@ -1,24 +1,24 @@
 /**
- * What the peer has been sent on unidirectional streams and may not have read yet.
+ * Estimates what the peer's application has not read yet of what it was sent on unidirectional streams.
  *
- * The peer's QUIC acknowledges what has arrived, whether its application reads it or not, so acknowledgements hold nobody
- * back. What holds back is the credit for further streams, which a peer gives when it has read others to their ends (RFC
- * 9000, section 4.6): as many as it has given since the beginning have been read, and no more than those opened last have
- * not. What one stream may carry is a share of what is left, so that small messages spread over many streams and credit
- * for them comes before nothing is left.
+ * The peer's QUIC acknowledges what has arrived, whether its application reads it or not, so acknowledgements limit no
+ * sender. The credit for further streams does: a peer gives it when it has read others to their ends (RFC 9000, section
+ * 4.6). It has read as many streams as it has given credit for since the beginning, and at most those opened last are
+ * unread. What one stream may carry is a share of the room that is left, so that small messages spread over many streams
+ * and credit for them comes before the room is used up.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import { initialStreamWindow, mostReserved, mostUnreadWeight, streamWeight } from "../tunables.ts"
+import { initialStreamWindow, maxBacklogWeight, maxReservedCredit, streamWeight } from "../tunables.ts"
 
-/** A stream that was begun. */
-export interface Entry {
+/** What one stream counts in the backlog. */
+export interface BacklogEntry {
   weight: number
   isRead: boolean
 }
 
 export class PeerBacklog {
   /** The streams that may be unread, in the order in which they were opened. */
-  private readonly entries = new Fifo<Entry>()
+  private readonly entries = new Fifo<BacklogEntry>()
   private weight = 0
   private opened = 0
   /** How many streams the peer let this side open before it had read any. */
@@ -30,7 +30,7 @@ export class PeerBacklog {
     const credit = this.opened + left
     if (this.opened === 0) {
       this.firstCredit = credit
-      this.reserved = Math.min(mostReserved, credit >> 4)
+      this.reserved = Math.min(maxReservedCredit, credit >> 4)
     }
     const unread = Math.max(0, this.firstCredit - left)
     while (this.entries.length > unread) {
@@ -40,32 +40,32 @@ export class PeerBacklog {
     }
   }
 
-  /** Whether a further stream may be begun, with credit for `left` more. */
+  /** Whether a further stream may be opened, with credit for `left` more. */
   hasRoom(left: number): boolean {
-    return this.weight < mostUnreadWeight && left > this.reserved
+    return this.weight < maxBacklogWeight && left > this.reserved
   }
 
   /**
-   * How many further streams make the peer tell what it has read, if it believes that there is credit for `left` more.
-   * quiche gives credit when less is left than half of all streams that it would let be opened since the beginning: of the
-   * first thousand it tells late, and later at once.
+   * How many empty streams make the peer give credit for what it has read, if it believes that there is credit for `left`
+   * more. quiche gives credit when less is left than half of all streams that it would let be opened since the beginning:
+   * late for the first thousand streams, and at once later.
    */
-  untold(left: number): number {
+  probesNeeded(left: number): number {
     return Math.max(0, Math.ceil((2 * left - this.firstCredit - this.opened) / 3) + 1)
   }
 
-  /** The same of a peer that has read everything and has said so, in a frame that was lost. */
-  get lost(): number {
-    return Math.max(1, this.untold(this.firstCredit))
+  /** The same for a peer that has read everything and gave the credit in a frame that was lost. */
+  get probesNeededAfterLoss(): number {
+    return Math.max(1, this.probesNeeded(this.firstCredit))
   }
 
   /** What the content of the next stream may weigh. */
   get share(): number {
-    return (mostUnreadWeight - this.weight) / Math.max(1, this.firstCredit >> 3)
+    return (maxBacklogWeight - this.weight) / Math.max(1, this.firstCredit >> 3)
   }
 
-  /** A stream is begun, whose content is known to weigh so much. */
-  begin(weight: number): Entry {
+  /** Counts a stream that is opened now, whose content is known to weigh so much. */
+  add(weight: number): BacklogEntry {
     const entry = { weight: weight + streamWeight, isRead: false }
     this.opened += 1
     this.weight += entry.weight
@@ -74,7 +74,7 @@ export class PeerBacklog {
   }
 
   /** So many bytes of a stream have been sent: of those, the peer's window holds the first at most. */
-  grown(entry: Entry, bytes: number): void {
+  grow(entry: BacklogEntry, bytes: number): void {
     const weight = Math.min(bytes, initialStreamWindow) + streamWeight
     if (entry.isRead || weight <= entry.weight) return
     this.weight += weight - entry.weight

@@ -1,112 +1,125 @@
 /**
- * Which streams the peer lets this side begin, and the streams that wait for that: for credit of its QUIC's (RFC 9000,
- * section 4.6), or, if they go one way, until its application has read others (`PeerBacklog`).
+ * Decides which streams the peer lets this side open, and keeps those that have to wait: for credit of the peer's QUIC (RFC
+ * 9000, section 4.6), or, if they are unidirectional, until the peer's application has read others (`PeerBacklog`).
  */
 import type { NativeConnection } from "../binding/native.ts"
-import { PeerBacklog } from "./peerBacklog.ts"
-import { SendQueue } from "./sendQueue.ts"
-import type { SendStream } from "./sendStream.ts"
+import { type BacklogEntry, PeerBacklog } from "./peerBacklog.ts"
+import { type QueuedStream, SendQueue } from "./sendQueue.ts"
 import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased } from "../tunables.ts"
 
-/** What it needs of the sending side. */
-export interface CreditHost {
+/** What the credit needs of a stream. */
+export interface CreditedStream extends QueuedStream {
+  readonly bidirectional: boolean
+  /** Whether it is sent to learn something of the peer: then the backlog does not limit it. */
+  readonly isProbe: boolean
+  /** Bytes that the binding has taken. */
+  readonly written: number
+  /** Set here while the stream waits for the peer's application. */
+  isBacklogLimited: boolean
+  /** Set here when a unidirectional stream is opened. */
+  backlogEntry: BacklogEntry | undefined
+  /** Fixes what the stream has to write, of `most` weight if that can be, and returns what it weighs. */
+  readonly materialise: (most: number) => number
+}
+
+/** What the credit needs of the sending side. */
+export interface PeerCreditHost<S> {
   readonly native: NativeConnection
-  /** A stream that has waited may be begun. */
-  readonly requeue: (stream: SendStream) => void
+  /** A stream that has waited may be opened. */
+  readonly requeue: (stream: S) => void
   /** Opens an empty stream that goes before all others. */
-  readonly mark: () => void
+  readonly openProbeStream: () => void
 }
 
 const always = () => true
 
-const none = new Set<SendStream>()
-
-export class PeerCredit {
-  private readonly host: CreditHost
-  /** Streams of kinds that the peer has no credit for. */
-  private limited: Set<SendStream> | undefined = undefined
-  /** Unidirectional streams that wait for the peer's application to read others, and what it may have unread. */
-  private readonly held = new SendQueue()
+export class PeerCredit<S extends CreditedStream> {
+  private readonly host: PeerCreditHost<S>
+  /** Streams that wait for credit of their kind. */
+  private streamLimited: Set<S> | undefined = undefined
+  /** Unidirectional streams that wait for the peer's application to read others. */
+  private readonly backlogLimited = new SendQueue<S>()
   private readonly backlog = new PeerBacklog()
-  /** Whether as many were released as a turn lets go on, and none of them was held anew. */
+  /** Whether the last release let as many go on as a turn may, and none of them had to wait again. */
   private isReleasing = false
-  /** When credit that the peer may have given is asked for, and how long after the time before. */
+  /** When the next probe is due that asks for credit which may have been lost, and how long after the one before. */
   private probeAt = Infinity
   private probeInterval = firstCreditProbe
 
-  constructor(host: CreditHost) {
+  constructor(host: PeerCreditHost<S>) {
     this.host = host
   }
 
-  /** How many streams wait for the peer's QUIC. */
-  get limitedSize(): number {
-    return this.limited?.size ?? 0
+  /** How many streams wait for credit of the peer's QUIC. */
+  get streamLimitedSize(): number {
+    return this.streamLimited?.size ?? 0
   }
 
-  /** How many wait for its application. */
-  get heldSize(): number {
-    return this.held.size
+  /** How many streams wait for the peer's application. */
+  get backlogLimitedSize(): number {
+    return this.backlogLimited.size
   }
 
-  /** Whether there are bidirectional ones among them. */
-  get hasBidirectional(): boolean {
-    for (const { bidirectional } of this.limited ?? none) if (bidirectional) return true
+  /** Whether bidirectional streams wait for credit. */
+  get limitsBidirectional(): boolean {
+    if (this.streamLimited === undefined) return false
+    for (const { bidirectional } of this.streamLimited) if (bidirectional) return true
     return false
   }
 
   /** Whether others may go on in the next turn without any news of the peer. */
   get hasMore(): boolean {
-    return this.isReleasing && this.held.size > 0
+    return this.isReleasing && this.backlogLimited.size > 0
   }
 
-  /** When it wants its next turn at the latest, in `performance.now()` milliseconds. */
+  /** When the next turn is due at the latest, in `performance.now()` milliseconds. */
   get deadline(): number {
     return this.probeAt
   }
 
-  /** Whether the stream may be begun now, and then what it has to write is settled. If not, it waits here. */
-  admit(stream: SendStream, now: number): boolean {
+  /** Whether the stream may be opened now; then what it has to write is fixed. If it may not, it waits here. */
+  admit(stream: S, now: number): boolean {
     const { native } = this.host
     const left = stream.bidirectional ? native.peerStreamsLeftBidi() : native.peerStreamsLeftUni()
     if (left <= 0) {
-      this.limited ??= new Set()
-      this.limited.add(stream)
+      this.streamLimited ??= new Set()
+      this.streamLimited.add(stream)
       return false
     }
     if (stream.bidirectional) {
-      stream.settleContent(Infinity)
+      stream.materialise(Infinity)
       return true
     }
     this.backlog.observe(left)
     if (!stream.isProbe && !this.backlog.hasRoom(left)) {
-      this.hold(stream, now, left)
+      this.waitForReader(stream, now, left)
       return false
     }
-    const weight = stream.settleContent(this.backlog.share)
-    stream.unread = this.backlog.begin(Math.min(weight, initialStreamWindow))
+    const weight = stream.materialise(this.backlog.share)
+    stream.backlogEntry = this.backlog.add(Math.min(weight, initialStreamWindow))
     return true
   }
 
   /** The stream has sent something. */
-  grown(stream: SendStream): void {
-    if (stream.unread !== undefined) this.backlog.grown(stream.unread, stream.written)
+  grow(stream: S): void {
+    if (stream.backlogEntry !== undefined) this.backlog.grow(stream.backlogEntry, stream.written)
   }
 
-  /** Releases the streams for which there is credit again. */
-  releaseLimited(): void {
-    const { limited = none } = this
+  /** Lets those streams go on for which there is credit again. */
+  releaseStreamLimited(): void {
+    if (this.streamLimited === undefined) return
     const { native } = this.host
     const uni = native.peerStreamsLeftUni()
     const bidi = native.peerStreamsLeftBidi()
-    for (const stream of limited) {
+    for (const stream of this.streamLimited) {
       if ((stream.bidirectional ? bidi : uni) <= 0) continue
-      limited.delete(stream)
+      this.streamLimited.delete(stream)
       this.host.requeue(stream)
     }
   }
 
-  /** Releases streams that were held, the highest priority first, as far as the peer has made room. Answers how many. */
-  releaseHeld(now: number): number {
+  /** Lets streams go on, the highest priority first, as far as the peer's application has made room. Returns how many. */
+  releaseBacklogLimited(now: number): number {
     const left = this.host.native.peerStreamsLeftUni()
     this.backlog.observe(left)
     this.isReleasing = this.backlog.hasRoom(left)
@@ -114,59 +127,58 @@ export class PeerCredit {
       this.probe(now, left)
       return 0
     }
-    const count = Math.min(this.held.size, maxReleased)
+    const count = Math.min(this.backlogLimited.size, maxReleased)
     for (let i = 0; i < count; i++) {
-      const stream = this.held.take(true, always)!
-      stream.isHeld = false
+      const stream = this.backlogLimited.take(true, always)!
+      stream.isBacklogLimited = false
       this.host.requeue(stream)
     }
-    // Those for which there is no room after all are held anew.
+    // Those for which there is no room after all come back.
     this.probeAt = Infinity
     return count
   }
 
-  /** Answers whether the stream was here. */
-  remove(stream: SendStream): boolean {
-    if (this.limited?.delete(stream) === true) return true
-    if (!stream.isHeld) return false
-    stream.isHeld = false
-    this.held.remove(stream)
-    if (this.held.size === 0) this.probeAt = Infinity
+  /** Returns whether the stream waited here. */
+  remove(stream: S): boolean {
+    if (this.streamLimited?.delete(stream) === true) return true
+    if (!stream.isBacklogLimited) return false
+    stream.isBacklogLimited = false
+    this.backlogLimited.remove(stream)
+    if (this.backlogLimited.size === 0) this.probeAt = Infinity
     return true
   }
 
-  /** The stream is about to have this priority. Answers whether it is here. */
-  reprioritize(stream: SendStream, priority: number): boolean {
-    if (this.limited?.has(stream) === true) return true
-    if (!stream.isHeld) return false
-    this.held.remove(stream)
-    stream.priority = priority
-    this.held.push(stream)
+  /** Changes the priority of a stream that waits here. Returns whether it does. */
+  reprioritize(stream: S, priority: number): boolean {
+    if (this.streamLimited?.has(stream) === true) stream.priority = priority
+    else if (stream.isBacklogLimited) this.backlogLimited.reprioritize(stream, priority)
+    else return false
     return true
   }
 
-  /** Yields all that wait, and keeps none. */
-  drain(): ReadonlyArray<SendStream> {
-    const streams = [...(this.limited ?? none), ...this.held.drain()]
-    this.limited = undefined
+  /** Returns all streams that wait, and keeps none. */
+  drain(): ReadonlyArray<S> {
+    const streams = [...(this.streamLimited ?? []), ...this.backlogLimited.drain()]
+    this.streamLimited = undefined
     this.probeAt = Infinity
     return streams
   }
 
-  private hold(stream: SendStream, now: number, left: number): void {
-    stream.isHeld = true
+  private waitForReader(stream: S, now: number, left: number): void {
+    stream.isBacklogLimited = true
     this.isReleasing = false
-    this.held.push(stream)
+    this.backlogLimited.push(stream)
     if (this.probeAt < Infinity) return
     this.probeInterval = firstCreditProbe
     this.probeAt = now + this.probeInterval
-    for (let i = this.backlog.untold(left); i > 0; i--) this.host.mark()
+    for (let i = this.backlog.probesNeeded(left); i > 0; i--) this.host.openProbeStream()
   }
 
   /**
    * The peer has given no credit for a while. Either its application reads nothing; or the frame was lost that gave it,
    * which the peer's QUIC need not repeat. It gives more when it has read further streams: empty ones will do. The last
-   * that it has credit for is kept: with none left, only a packet of the peer's can change anything, and that brings a turn.
+   * stream that there is credit for is kept: with none left, only a packet of the peer's can change anything, and that
+   * brings a turn.
    */
   private probe(now: number, left: number): void {
     if (left <= 1) {
@@ -177,6 +189,6 @@ export class PeerCredit {
     if (now < this.probeAt) return
     this.probeInterval = Math.min(2 * this.probeInterval, longestCreditProbe)
     this.probeAt = now + this.probeInterval
-    for (let i = Math.min(this.backlog.lost, left - 1); i > 0; i--) this.host.mark()
+    for (let i = Math.min(this.backlog.probesNeededAfterLoss, left - 1); i > 0; i--) this.host.openProbeStream()
   }
 }

@@ -11,33 +11,35 @@ import { maxStreamRead } from "../tunables.ts"
 /** What a receiving half needs of its connection. */
 export interface RecvOwner {
   readonly native: NativeConnection
-  /** Whether nobody is to hear any more of anything. */
+  /** Whether the connection's owner has closed it: then no stream reports anything any more. */
   readonly isClosing: boolean
-  readonly resumed: () => void
-  /** There is more than one turn reads. */
-  readonly unread: () => void
-  readonly stopped: (half: RecvStream, code: number) => void
-  /** The peer took back what it had sent: what was not read of it never will be. */
-  readonly wasReset: () => void
-  /** Stream bytes handed on, for the connection's accounts. */
-  readonly delivered: (bytes: number) => void
+  /** The half may be read again. */
+  readonly onReadable: () => void
+  /** The half has more than one turn reads. */
+  readonly onMore: () => void
+  /** The half was stopped, with this code for the peer. */
+  readonly onStop: (half: RecvStream, code: number) => void
+  /** The peer has reset the stream: what was not read of it never will be. */
+  readonly onReset: () => void
+  /** So many bytes of the stream were read. */
+  readonly onRead: (bytes: number) => void
 }
 
 export class RecvStream implements BackingRecvStream {
   readonly id: number
+  /** Whether its owner reads no more for now. */
   paused = false
-  /** Nobody is to hear more of it: it is over, or this side has stopped it. */
+  /** Whether it reports nothing any more: its end was reported, or this side has stopped it. */
   ended = false
-  /** Not to be read to its end now, so not at all: its sending half's fin would be lost. */
-  held = false
-  /** With what the peer is to be asked to stop, once it is held no more. */
+  /** Whether its end has been read, or the binding has dropped it. */
+  isRead = false
+  /** Whether it must not be read: the binding would drop the stream at its end, and with it the sending half's fin. */
+  isDeferred = false
+  /** The code for the peer, when the half was stopped while its reading is deferred. */
   private stopCode: number | undefined = undefined
-  /** Its end has been read. */
-  over = false
-  /** The last read of the connection in which it had its share. */
-  pass = 0
-  /** Set by the connection as soon as the owner of the events is known. */
-  events: RecvEvents | undefined = undefined
+  /** The connection's last pass of reading in which the half had its share. */
+  private lastPass = 0
+  private events: RecvEvents | undefined = undefined
   private readonly owner: RecvOwner
 
   constructor(owner: RecvOwner, id: number) {
@@ -45,34 +47,62 @@ export class RecvStream implements BackingRecvStream {
     this.id = id
   }
 
+  /** Reports to `events` from now on. */
+  listen(events: RecvEvents): void {
+    this.events = events
+  }
+
+  /** Reports nothing: what arrives is discarded. */
+  ignore(): void {
+    this.ended = true
+  }
+
   resume(): void {
     if (!this.paused) return
     this.paused = false
-    if (!this.ended) this.owner.resumed()
+    if (!this.ended) this.owner.onReadable()
   }
 
-  release(): void {
-    if (!this.held) return
-    this.held = false
-    if (this.stopCode === undefined) this.owner.resumed()
-    else this.owner.stopped(this, this.stopCode)
+  /** Keeps the half from being read until `allowReading`. */
+  deferReading(): void {
+    this.isDeferred = true
+  }
+
+  allowReading(): void {
+    if (!this.isDeferred) return
+    this.isDeferred = false
+    if (this.stopCode === undefined) this.owner.onReadable()
+    else this.owner.onStop(this, this.stopCode)
   }
 
   stop(code: number): void {
     if (this.ended) return
     this.ended = true
-    if (this.held) this.stopCode = ErrorCode.clamp(code)
-    else this.owner.stopped(this, ErrorCode.clamp(code))
+    if (this.isDeferred) this.stopCode = ErrorCode.clamp(code)
+    else this.owner.onStop(this, ErrorCode.clamp(code))
+  }
+
+  /** Whether it has had its share in this pass of reading. */
+  hasHadShare(pass: number): boolean {
+    return this.lastPass === pass
+  }
+
+  /** Takes its share in this pass of reading: false if it had that already. */
+  takeShare(pass: number): boolean {
+    if (this.lastPass === pass) return false
+    this.lastPass = pass
+    return true
   }
 
   /** Reads what has arrived, until there is no more or the owner pauses. `scratch` is lent for the call. */
   read(scratch: Uint8Array, regardless: boolean): void {
+    const events = this.events!
     let left = regardless ? Infinity : maxStreamRead
     while (!this.ended && !this.owner.isClosing && (regardless || !this.paused)) {
-      if (left <= 0) return this.owner.unread()
+      if (left <= 0) return this.owner.onMore()
       let room = scratch
-      if (!regardless && this.events!.demand !== undefined) {
-        const demand = this.events!.demand()
+      if (!regardless && events.demand !== undefined) {
+        const demand = events.demand()
         if (demand <= 0) {
           this.paused = true
           return
@@ -85,26 +115,26 @@ export class RecvStream implements BackingRecvStream {
       } catch (error) {
         // The code comes once; asking again only says that the stream is in the wrong state.
         const code = codeOf(error, "StreamReset")
-        if (code !== undefined) this.owner.wasReset()
+        if (code !== undefined) this.owner.onReset()
         return this.end(code === undefined ? new StreamClosed() : new StreamReset({ code }))
       }
       if (result === null) return
       const [length, fin] = result
-      this.owner.delivered(length)
+      this.owner.onRead(length)
       left -= length
-      if (length > 0 && !this.events!.onData(room.subarray(0, length))) this.paused = true
+      if (length > 0 && !events.onData(room.subarray(0, length))) this.paused = true
       if (this.owner.isClosing) return
       if (fin) return this.end(undefined)
     }
   }
 
-  /** Reads what has arrived of a stream that nobody wants any more, which gives its window back. True at its end. */
+  /** Reads and drops what has arrived, which gives its window back to the peer. True at the stream's end. */
   discard(scratch: Uint8Array): boolean {
     try {
       for (;;) {
         const result = this.owner.native.streamRecv(this.id, scratch)
         if (result === null) return false
-        this.owner.delivered(result[0])
+        this.owner.onRead(result[0])
         if (result[1]) return true
       }
     } catch {
@@ -112,8 +142,9 @@ export class RecvStream implements BackingRecvStream {
     }
   }
 
+  /** Its end has been read, or it failed. */
   end(failure: StreamFailure | undefined): void {
-    this.over = true
+    this.isRead = true
     if (this.ended) return
     this.ended = true
     this.events?.onEnd(failure)

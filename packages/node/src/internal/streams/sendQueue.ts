@@ -1,48 +1,62 @@
 /**
- * Which stream of a connection writes next.
+ * Decides which stream of a connection writes next.
  *
- * Higher priorities go first. Within one, short writes and long ones alternate, so that neither starves; a long one that
+ * Higher priorities go first. Within one, short streams and long ones alternate, so that neither starves; a long one that
  * has begun goes on before another begins, which keeps few messages half-sent at the receiver. The binding's own
  * priorities are no substitute: a long write takes all it offers, and an urgent one then waits behind it.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import type { SendStream } from "./sendStream.ts"
 import { sendQuantum } from "../tunables.ts"
 
-interface Level {
+/** What the queue needs of a stream. */
+export interface QueuedStream {
+  /** Undefined until the stream is opened. */
+  readonly id: number | undefined
+  /** Higher first. Changes only through `reprioritize` while the stream is queued. */
+  priority: number
+  /** Bytes that it has to write. */
+  readonly pending: number
+}
+
+interface Level<S> {
   readonly priority: number
   /** Streams that have an id. */
-  readonly begun: Fifo<SendStream>
+  readonly begun: Fifo<S>
   /** Streams that have none yet, apart by what they have to write. */
-  readonly short: Fifo<SendStream>
-  readonly long: Fifo<SendStream>
-  /** Whose turn it is. */
+  readonly short: Fifo<S>
+  readonly long: Fifo<S>
+  /** Whether a short stream goes before one that has begun. */
   shortNext: boolean
 }
 
-export class SendQueue {
-  /** Highest priority first; a level exists only while it holds something. */
-  private readonly levels: Array<Level> = []
-  size = 0
+export class SendQueue<S extends QueuedStream> {
+  /** Highest priority first; a level exists only while it has streams. */
+  private readonly levels: Array<Level<S>> = []
+  private count = 0
 
-  push(stream: SendStream): void {
-    const level = this.level(stream.priority)
-    fifoFor(level, stream).push(stream)
-    this.size += 1
+  /** How many streams are queued. */
+  get size(): number {
+    return this.count
   }
 
-  /** Puts back a stream whose turn it still is. */
-  putBack(stream: SendStream): void {
+  push(stream: S): void {
+    const level = this.level(stream.priority)
+    fifoFor(level, stream).push(stream)
+    this.count += 1
+  }
+
+  /** Puts a stream that was taken back at the head. */
+  putBack(stream: S): void {
     const level = this.level(stream.priority)
     fifoFor(level, stream).unshift(stream)
-    this.size += 1
+    this.count += 1
   }
 
   /** The stream that writes next: one that has an id unless `mayOpen`, and no long one that has none unless `mayBegin`. */
-  take(mayOpen: boolean, mayBegin: (priority: number) => boolean): SendStream | undefined {
+  take(mayOpen: boolean, mayBegin: (priority: number) => boolean): S | undefined {
     for (const level of this.levels) {
       const { begun, long, short } = level
-      let stream: SendStream | undefined
+      let stream: S | undefined
       if (mayOpen && level.shortNext) stream = nextShort(level)
       stream ??= begun.shift()
       if (mayOpen && stream === undefined) {
@@ -52,7 +66,7 @@ export class SendQueue {
       }
       if (stream === undefined) continue
       level.shortNext = !level.shortNext
-      this.size -= 1
+      this.count -= 1
       if (begun.length === 0 && short.length === 0 && long.length === 0)
         this.levels.splice(this.levels.indexOf(level), 1)
       return stream
@@ -60,26 +74,35 @@ export class SendQueue {
     return undefined
   }
 
-  /** How many streams without an id wait for their turn. */
+  /** How many queued streams have no id. */
   get unopened(): number {
     let count = 0
     for (const { long, short } of this.levels) count += long.length + short.length
     return count
   }
 
-  remove(stream: SendStream): void {
+  /** False if the stream was not queued. */
+  remove(stream: S): boolean {
     for (let i = 0; i < this.levels.length; i++) {
       const level = this.levels[i]!
       if (!level.begun.remove(stream) && !level.short.remove(stream) && !level.long.remove(stream)) continue
-      this.size -= 1
+      this.count -= 1
       if (level.begun.length === 0 && level.short.length === 0 && level.long.length === 0) this.levels.splice(i, 1)
-      return
+      return true
     }
+    return false
   }
 
-  /** Empties the queue and yields what was in it. */
-  drain(): Array<SendStream> {
-    const streams: Array<SendStream> = []
+  /** Changes the priority of a stream, and moves it if it is queued. */
+  reprioritize(stream: S, priority: number): void {
+    const isQueued = this.remove(stream)
+    stream.priority = priority
+    if (isQueued) this.push(stream)
+  }
+
+  /** Empties the queue and returns what was in it. */
+  drain(): Array<S> {
+    const streams: Array<S> = []
     const always = () => true
     for (let stream = this.take(true, always); stream !== undefined; stream = this.take(true, always)) {
       streams.push(stream)
@@ -87,30 +110,24 @@ export class SendQueue {
     return streams
   }
 
-  private level(priority: number): Level {
+  private level(priority: number): Level<S> {
     let i = 0
     for (; i < this.levels.length; i++) {
       const level = this.levels[i]!
       if (level.priority === priority) return level
       if (level.priority < priority) break
     }
-    const level = {
-      priority,
-      begun: new Fifo<SendStream>(),
-      short: new Fifo<SendStream>(),
-      long: new Fifo<SendStream>(),
-      shortNext: true
-    }
+    const level: Level<S> = { priority, begun: new Fifo(), short: new Fifo(), long: new Fifo(), shortNext: true }
     this.levels.splice(i, 0, level)
     return level
   }
 }
 
-const fifoFor = (level: Level, stream: SendStream): Fifo<SendStream> =>
+const fifoFor = <S extends QueuedStream>(level: Level<S>, stream: S): Fifo<S> =>
   stream.id !== undefined ? level.begun : stream.pending > sendQuantum ? level.long : level.short
 
-/** A stream may have become a long one since it was filed: its header is written first. */
-const nextShort = ({ long, short }: Level): SendStream | undefined => {
+/** A stream may have become a long one since it was queued: its header is written first. */
+const nextShort = <S extends QueuedStream>({ long, short }: Level<S>): S | undefined => {
   for (let stream = short.shift(); stream !== undefined; stream = short.shift()) {
     if (stream.pending <= sendQuantum) return stream
     long.push(stream)

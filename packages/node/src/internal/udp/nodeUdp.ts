@@ -14,19 +14,23 @@ import type { Batch, IncomingDatagram, QueuedDatagram, UdpEvents, UdpSocket } fr
 import { Zones } from "./zones.ts"
 
 /** The port is free again when the scope has closed, and everything that was handed over is out. */
-export const open = (address: NetAddress.InetAddress): Effect.Effect<UdpSocket, BindError, Scope.Scope> =>
-  Effect.acquireRelease(bind(address), (socket) => socket.close)
+export const open = (
+  address: NetAddress.InetAddress,
+  /** In the words of `process.platform`. */
+  platform = process.platform
+): Effect.Effect<UdpSocket, BindError, Scope.Scope> =>
+  Effect.acquireRelease(bind(address, platform), (socket) => socket.close)
 
-const bind = (address: NetAddress.InetAddress): Effect.Effect<NodeUdp, BindError> =>
+const bind = (address: NetAddress.InetAddress, platform: NodeJS.Platform): Effect.Effect<NodeUdp, BindError> =>
   Effect.callback((resume) => {
-    const zones = new Zones()
+    const zones = new Zones(undefined, platform)
     let socket: dgram.Socket | undefined
     const fail = (cause: unknown) => {
       // It may not have come to be, or have closed itself.
       try {
         socket?.close()
       } catch {}
-      resume(Effect.fail(socketErrors.openError(address, socketErrors.openFailureOf(cause), cause)))
+      resume(Effect.fail(socketErrors.openError(address, socketErrors.openFailureOf(cause, platform), cause)))
     }
     try {
       socket = dgram.createSocket({
@@ -44,7 +48,7 @@ const bind = (address: NetAddress.InetAddress): Effect.Effect<NodeUdp, BindError
         opened.off("error", fail)
         granted(tunables.kernelBuffer, (size) => opened.setRecvBufferSize(size))
         granted(tunables.kernelBuffer, (size) => opened.setSendBufferSize(size))
-        resume(Effect.succeed(new NodeUdp(opened, zones)))
+        resume(Effect.succeed(new NodeUdp(opened, zones, platform === "win32" ? 1 : tunables.maxReadErrors)))
       })
     } catch (cause) {
       fail(cause)
@@ -82,6 +86,7 @@ class NodeUdp implements UdpSocket {
   readonly address: NetAddress.InetAddress
   private readonly socket: dgram.Socket
   private readonly zones: Zones
+  private readonly maxReadErrors: number
   private readonly arrival = new Arrival()
   private events: UdpEvents | undefined = undefined
   private batches = 0
@@ -91,9 +96,10 @@ class NodeUdp implements UdpSocket {
   private lastAddress: NetAddress.InetAddress | undefined = undefined
   private lastHost = ""
 
-  constructor(socket: dgram.Socket, zones: Zones) {
+  constructor(socket: dgram.Socket, zones: Zones, maxReadErrors: number) {
     this.socket = socket
     this.zones = zones
+    this.maxReadErrors = maxReadErrors
     const bound = socket.address()
     this.address = NetAddress.inetAddressFromNativeUnsafe(zones.plain(bound.address), bound.port)
     socket.on("error", this.onError)
@@ -171,10 +177,13 @@ class NodeUdp implements UdpSocket {
     this.events?.onDatagram(arrival)
   }
 
-  /** A datagram could not be received. The next one may be; but one error after the other would keep the process busy. */
+  /**
+   * A datagram could not be received. The next one may be; but one error after the other would keep the process busy. On
+   * Windows libuv stops receiving at the first one, for good; it swallows those that tell of an earlier packet.
+   */
   private readonly onError = (cause: unknown): void => {
     this.readErrors += 1
-    if (this.readErrors >= tunables.maxReadErrors) this.fail(cause)
+    if (this.readErrors >= this.maxReadErrors) this.fail(cause)
   }
 
   private readonly onClose = (): void => this.fail(new Error("the socket was closed"))

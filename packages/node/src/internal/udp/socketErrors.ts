@@ -10,16 +10,18 @@ export const codeOf = (error: unknown): string | undefined => {
 }
 
 /** Why a socket cannot be opened, in the words of Effect's `DatagramSocketOpenError`. */
-export type OpenFailure = "AddressInUse" | "AddressNotAvailable" | "PermissionDenied" | "Unknown"
+export type OpenFailure = "AddressInUse" | "AddressNotAvailable" | "PermissionDenied" | "PortReserved" | "Unknown"
 
 const openSentences: Record<OpenFailure, string> = {
   AddressInUse: "the address is in use",
   AddressNotAvailable: "the address is not one of this machine",
   PermissionDenied: "permission denied",
+  PortReserved: "the system has reserved the port, or a program uses it that shares it with none",
   Unknown: "the socket could not be opened"
 }
 
-export const openFailureOf = (error: unknown): OpenFailure => {
+/** `platform` is in the words of `process.platform`. */
+export const openFailureOf = (error: unknown, platform: string): OpenFailure => {
   switch (codeOf(error)) {
     case "EADDRINUSE":
       return "AddressInUse"
@@ -28,7 +30,8 @@ export const openFailureOf = (error: unknown): OpenFailure => {
       return "AddressNotAvailable"
     case "EACCES":
     case "EPERM":
-      return "PermissionDenied"
+      // Windows has no privileged ports. It says so of excluded ranges (Hyper-V, containers) and of SO_EXCLUSIVEADDRUSE.
+      return platform === "win32" ? "PortReserved" : "PermissionDenied"
     default:
       return "Unknown"
   }
@@ -55,8 +58,13 @@ const losses = new Set([
 /** Whether the next packet to the same place may well be sent. */
 export const isLikeLoss = (code: string): boolean => losses.has(code) || code.startsWith("ERR_SOCKET_DGRAM_")
 
-/** Why nothing can be sent to `peer` from a socket at `local`. */
-export const refusalReason = (code: string, local: NetAddress.InetAddress, peer: NetAddress.InetAddress): string => {
+/** Why nothing can be sent to `peer` from a socket at `local`; `platform` is in the words of `process.platform`. */
+export const refusalReason = (
+  code: string,
+  local: NetAddress.InetAddress,
+  peer: NetAddress.InetAddress,
+  platform: string = process.platform
+): string => {
   switch (code) {
     case "EACCES":
     case "EPERM":
@@ -64,7 +72,10 @@ export const refusalReason = (code: string, local: NetAddress.InetAddress, peer:
     case "ENETUNREACH":
       return "the network is unreachable"
     case "EHOSTUNREACH":
-      return "there is no route to the host"
+      // From macOS 15 on the user decides which programs may reach the local network.
+      return platform === "darwin" && !NetAddress.isLoopback(peer.address)
+        ? "there is no route to the host, or macOS keeps this program out of the local network (Settings, Privacy & Security)"
+        : "there is no route to the host"
     case "ENETDOWN":
       return "the network is down"
     case "EHOSTDOWN":

@@ -1,6 +1,6 @@
 /**
- * The zones of link-local IPv6 addresses (RFC 4007): systems name them by interface, `fe80::1%eth0`, and addresses here
- * by number, `fe80::1%2`.
+ * The zones of link-local IPv6 addresses (RFC 4007): Unix systems name them by interface, `fe80::1%eth0`; Windows, and
+ * addresses here, by number, `fe80::1%2`.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import type { NetworkInterface } from "@qp2p/core/Transport"
@@ -9,19 +9,23 @@ import { maxNeighbours } from "../tunables.ts"
 
 export class Zones {
   private readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private readonly platform: string
   private ids: ReadonlyMap<string, number> | undefined = undefined
   private readonly plainHosts = new Map<string, string>()
 
-  constructor(interfaces: () => ReadonlyArray<NetworkInterface> = interfacesOfMachine) {
+  /** `platform` is in the words of `process.platform`. */
+  constructor(interfaces: () => ReadonlyArray<NetworkInterface> = interfacesOfMachine, platform = process.platform) {
     this.interfaces = interfaces
+    this.platform = platform
   }
 
   /** The host of an address as the system wants it. Throws when no interface has its zone: systems send elsewhere then. */
   hostOf(address: NetAddress.InetAddress): string {
-    if (!NetAddress.isInetAddressV6(address) || address.scopeId === 0 || process.platform === "win32") {
-      return NetAddress.formatHost(address)
-    }
-    return `${NetAddress.formatIp(address.address)}%${this.nameOf(address.scopeId)}`
+    if (!NetAddress.isInetAddressV6(address) || address.scopeId === 0) return NetAddress.formatHost(address)
+    const name = this.nameOf(address.scopeId)
+    return this.platform === "win32"
+      ? NetAddress.formatHost(address)
+      : `${NetAddress.formatIp(address.address)}%${name}`
   }
 
   /** A host that the system names, as addresses here are formatted. */

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import * as ErrorCode from "@qp2p/core/ErrorCode"

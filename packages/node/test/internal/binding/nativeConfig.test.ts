@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, it } from "@effect/vitest"
 import type { Quiche } from "../../../src/internal/binding/native.ts"
 import * as nativeConfig from "../../../src/internal/binding/nativeConfig.ts"

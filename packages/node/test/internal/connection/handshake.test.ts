@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { bind, initial, shortHeader, turns } from "../../support/binding.ts"

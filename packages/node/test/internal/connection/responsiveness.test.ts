@@ -19,47 +19,47 @@ describe("a peer", () => {
   it("has a few probe timeouts to answer what was sent first, whatever is sent after it", () => {
     const { responsiveness } = setup()
     const probeTimeout = 400
-    responsiveness.turned(1_000, false, probeTimeout)
-    assert.strictEqual(responsiveness.due, 1_000 + silentProbes * probeTimeout)
-    responsiveness.turned(1_200, false, 2 * probeTimeout)
-    assert.strictEqual(responsiveness.due, 1_000 + silentProbes * probeTimeout)
+    responsiveness.afterTurn(1_000, false, probeTimeout)
+    assert.strictEqual(responsiveness.deadline, 1_000 + silentProbes * probeTimeout)
+    responsiveness.afterTurn(1_200, false, 2 * probeTimeout)
+    assert.strictEqual(responsiveness.deadline, 1_000 + silentProbes * probeTimeout)
   })
 
   it("has a while even when the path is short", () => {
     const { responsiveness } = setup()
-    responsiveness.turned(1_000, false, 1)
-    assert.strictEqual(responsiveness.due, 1_000 + leastSilence)
+    responsiveness.afterTurn(1_000, false, 1)
+    assert.strictEqual(responsiveness.deadline, 1_000 + leastSilence)
   })
 
   it("has not for ever when the path seems very long", () => {
     const { responsiveness } = setup()
-    responsiveness.turned(1_000, false, 10_000)
-    assert.strictEqual(responsiveness.due, 1_000 + mostSilence)
+    responsiveness.afterTurn(1_000, false, 10_000)
+    assert.strictEqual(responsiveness.deadline, 1_000 + mostSilence)
   })
 
   it("owes no answer while nothing is in flight", () => {
     const { responsiveness } = setup()
-    responsiveness.turned(1_000, false, undefined)
-    assert.strictEqual(responsiveness.due, Infinity)
+    responsiveness.afterTurn(1_000, false, undefined)
+    assert.strictEqual(responsiveness.deadline, Infinity)
   })
 
   it("that answers anything has its time anew", () => {
     const { responsiveness } = setup()
-    responsiveness.turned(1_000, false, 1)
-    responsiveness.turned(1_500, true, 1)
-    assert.strictEqual(responsiveness.due, 1_500 + leastSilence)
-    responsiveness.turned(1_600, true, undefined)
-    assert.strictEqual(responsiveness.due, Infinity)
+    responsiveness.afterTurn(1_000, false, 1)
+    responsiveness.afterTurn(1_500, true, 1)
+    assert.strictEqual(responsiveness.deadline, 1_500 + leastSilence)
+    responsiveness.afterTurn(1_600, true, undefined)
+    assert.strictEqual(responsiveness.deadline, Infinity)
   })
 
   it("that does not answer in time is told of once, as long as it is silent", () => {
     const { peer, responsiveness } = setup()
-    responsiveness.turned(0, false, 1)
+    responsiveness.afterTurn(0, false, 1)
     assert.isFalse(responsiveness.isUnresponsive)
     responsiveness.suspect()
-    responsiveness.look()
+    responsiveness.tick()
     assert.isTrue(responsiveness.isUnresponsive)
-    assert.deepStrictEqual([peer.told, responsiveness.due], [1, Infinity])
+    assert.deepStrictEqual([peer.told, responsiveness.deadline], [1, Infinity])
   })
 
   it("that shows life is silent no more, and is told of again the next time", () => {
@@ -67,13 +67,13 @@ describe("a peer", () => {
     responsiveness.suspect()
     peer.heard += 1
     assert.isFalse(responsiveness.isUnresponsive)
-    responsiveness.look()
+    responsiveness.tick()
     assert.isFalse(responsiveness.isUnresponsive)
     responsiveness.suspect()
     assert.strictEqual(peer.told, 2)
   })
 
-  it("that showed life between two looks is told of again when it falls silent", () => {
+  it("that showed life between two sweeps is told of again when it falls silent", () => {
     const { peer, responsiveness } = setup()
     responsiveness.suspect()
     peer.heard += 1
@@ -87,8 +87,8 @@ describe("a peer", () => {
     peer.awaited = false
     assert.isFalse(responsiveness.isUnresponsive)
     peer.awaited = true
-    responsiveness.look()
-    responsiveness.look()
+    responsiveness.tick()
+    responsiveness.tick()
     assert.strictEqual(peer.told, 2)
   })
 
@@ -96,15 +96,15 @@ describe("a peer", () => {
     const { peer, responsiveness } = setup()
     peer.awaited = false
     responsiveness.suspect()
-    responsiveness.look()
+    responsiveness.tick()
     assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [0, false])
     peer.awaited = true
-    responsiveness.look()
+    responsiveness.tick()
     assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [1, true])
     peer.awaited = false
-    responsiveness.look()
+    responsiveness.tick()
     peer.awaited = true
-    responsiveness.look()
+    responsiveness.tick()
     assert.strictEqual(peer.told, 2)
   })
 })

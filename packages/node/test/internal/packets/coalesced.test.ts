@@ -48,7 +48,7 @@ describe("packets that come in one datagram", () => {
 
   it("go one by one after a timer, which may have made this side send one", () => {
     const coalesced = new Coalesced()
-    coalesced.expired()
+    coalesced.timedOut()
     assert.deepStrictEqual(handed(coalesced, [datagram(initial, handshake)]), [lengths(initial, handshake)])
   })
 

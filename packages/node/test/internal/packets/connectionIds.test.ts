@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import { ConnectionIds } from "../../../src/internal/packets/connectionIds.ts"
 import { idKey } from "../../../src/internal/packets/packetHeader.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import { connectionIdInterval, connectionIdLength, maxConnectionIds } from "../../../src/internal/tunables.ts"
+import { connectionIdInterval, maxConnectionIds } from "../../../src/internal/tunables.ts"
 import { bind, initial, Native, shortHeader, turns } from "../../support/binding.ts"
+import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 
@@ -151,13 +152,13 @@ describe("a peer that retires every id that it gets", () => {
       "first"
     )
     ids.issueFirst()
-    ids.look(1)
+    ids.tick(1)
     let read = 0
     for (let seconds = 1; seconds <= 1_000; seconds++) {
       native.retired.push(...native.issued.slice(read))
       read = native.issued.length
       ids.readRetired()
-      ids.look(connectionIdInterval)
+      ids.tick(connectionIdInterval)
       assert.isAtMost(native.issued.length, 2 * maxConnectionIds - 1 + seconds)
       assert.isAtMost(known.size, 2 * maxConnectionIds)
     }

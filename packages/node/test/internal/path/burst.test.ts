@@ -66,7 +66,7 @@ describe("a burst", () => {
     assert.strictEqual(untilChanged(network, none), 5_000)
     const moved = new Burst(true)
     untilChanged(moved, none)
-    moved.moved()
+    moved.pathChanged()
     assert.strictEqual(moved.size, tunables.burst)
     assert.strictEqual(untilChanged(moved, none), 5_000)
   })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type PathCounts, PayloadSize } from "../../../src/internal/path/mtuDiscovery.ts"
+import { type PathCounts, MtuDiscovery } from "../../../src/internal/path/mtuDiscovery.ts"
 
 /** More than the peer may take to acknowledge what was sent, with a round trip of 20 ms. */
 const answerTime = 91
@@ -9,20 +9,20 @@ const minutes = (count: number) => seconds(60 * count)
 
 /** A path, what the binding counts on it, and the time. */
 class Path {
-  readonly size: PayloadSize
+  readonly size: MtuDiscovery
   readonly counts = { rtt: 20, recv: 10, lost: 0, lostBytes: 0 }
   now = seconds(5)
 
   constructor(largest: number, trusted = false) {
-    this.size = new PayloadSize(largest, trusted)
+    this.size = new MtuDiscovery(largest, trusted)
   }
 
   get next(): number {
     return this.size.next(this.now)
   }
 
-  get isUnsure(): boolean {
-    return this.size.isUnsure(this.now)
+  get hasPending(): boolean {
+    return this.size.hasPending(this.now)
   }
 
   private readonly counted = (): PathCounts => ({ ...this.counts })
@@ -45,8 +45,8 @@ class Path {
     this.size.observe(this.now, this.counted())
   }
 
-  /** Tries the next size, with so many packets after it, so much time and so many answers. */
-  attempt({ packets = 4, millis = answerTime, answers = 2 } = {}): void {
+  /** Probes the next size, with so many packets after it, so much time and so many answers. */
+  probe({ packets = 4, millis = answerTime, answers = 2 } = {}): void {
     this.send(1 + packets)
     this.look()
     this.pass(millis)
@@ -54,7 +54,7 @@ class Path {
     this.look()
   }
 
-  /** Tries the next size, which does not get through. */
+  /** Probes the next size, which does not get through. */
   fail(): void {
     const tried = this.next
     this.send(2)
@@ -62,22 +62,22 @@ class Path {
     this.look()
   }
 
-  expire(times: number): void {
-    for (let i = 0; i < times; i++) this.size.expired(this.now)
+  timeOut(times: number): void {
+    for (let i = 0; i < times; i++) this.size.timedOut(this.now)
   }
 
   /** Falls back, since nothing of what is sent is acknowledged. */
   fall(): void {
     this.send()
-    this.expire(3)
+    this.timeOut(3)
   }
 
-  /** Milliseconds until a larger size is tried, which then gets through. */
+  /** Milliseconds until a larger size is probed, which then gets through. */
   rise(): number {
     const before = this.now
     while (this.next === this.size.current) this.pass(500)
     const waited = this.now - before
-    this.attempt()
+    this.probe()
     return waited
   }
 }
@@ -85,7 +85,7 @@ class Path {
 /** A path on which packets have grown to 1,350 bytes, which is all that may be. */
 const grown = () => {
   const path = new Path(1_350)
-  path.attempt()
+  path.probe()
   assert.strictEqual(path.size.current, 1_350)
   return path
 }
@@ -104,46 +104,45 @@ describe("packets", () => {
     const path = new Path(largest, trusted)
     const seen = [path.size.current]
     for (let i = 0; i < 6; i++) {
-      path.attempt()
+      path.probe()
       if (path.size.current !== seen.at(-1)) seen.push(path.size.current)
     }
     assert.deepStrictEqual(seen, sizes)
     assert.strictEqual(path.next, sizes.at(-1))
   })
 
-  it("try a larger size one at a time, and are as large as what has arrived", () => {
+  it("probe a larger size one at a time, and are as large as the probe that has arrived", () => {
     const path = new Path(1_452)
     path.send(3, 500)
     path.send(1, 1_200)
-    assert.deepStrictEqual([path.next, path.isUnsure], [1_350, false])
+    assert.deepStrictEqual([path.next, path.hasPending], [1_350, false])
     // What there was to send did not fill it.
     path.send(1, 1_300)
-    assert.deepStrictEqual([path.next, path.isUnsure], [1_200, true])
-    path.attempt()
-    assert.deepStrictEqual([path.size.current, path.next, path.isUnsure], [1_300, 1_350, false])
+    assert.deepStrictEqual([path.next, path.hasPending], [1_200, true])
+    path.probe()
+    assert.deepStrictEqual([path.size.current, path.next, path.hasPending], [1_300, 1_350, false])
   })
 })
 
-describe("an attempt", () => {
-  const rows: ReadonlyArray<
-    readonly [lacking: string, has: Parameters<Path["attempt"]>[0], rest: (path: Path) => void]
-  > = [
+describe("a probe", () => {
+  const rows: ReadonlyArray<readonly [lacking: string, has: Parameters<Path["probe"]>[0], rest: (path: Path) => void]> =
     [
-      "packets after it",
-      { packets: 3 },
-      (path) => {
-        path.send()
-        path.look()
-        path.pass(answerTime)
-        path.counts.recv += 2
-      }
-    ],
-    ["time", { millis: answerTime - 1 }, (path) => path.pass(1)],
-    ["answers", { answers: 1 }, (path) => (path.counts.recv += 1)]
-  ]
+      [
+        "packets after it",
+        { packets: 3 },
+        (path) => {
+          path.send()
+          path.look()
+          path.pass(answerTime)
+          path.counts.recv += 2
+        }
+      ],
+      ["time", { millis: answerTime - 1 }, (path) => path.pass(1)],
+      ["answers", { answers: 1 }, (path) => (path.counts.recv += 1)]
+    ]
   it.each(rows)("has not succeeded before there were enough %s", (_, has, rest) => {
     const path = new Path(1_350)
-    path.attempt(has)
+    path.probe(has)
     assert.deepStrictEqual([path.size.current, path.next], [1_200, 1_200])
     rest(path)
     path.look()
@@ -171,7 +170,7 @@ describe("an attempt", () => {
     [[1_350, 1_200, 1_200], true],
     [[1_200], false],
     [[300, 1_200], false],
-    // The one that is tried may be among these, or not.
+    // The probe may be among these, or not.
     [[1_350, 900], false]
   ]
   it.each(losses)("before and during which %j bytes were lost has failed: %s", (lost, failed) => {
@@ -180,15 +179,15 @@ describe("an attempt", () => {
     path.send(2)
     for (const length of lost) path.lose(1, length)
     path.look()
-    // Unless it is over, another one is tried after no time.
+    // Unless it is over, another one is sent after no time.
     path.pass(seconds(1))
     assert.strictEqual(path.next, failed ? 1_350 : 1_200)
     assert.strictEqual(path.size.current, 1_200)
   })
 
-  it("that fails is made again after 1 s, then 2 s, then 10 minutes, and all anew", () => {
+  it("that fails is sent again after 1 s, then 2 s, then 10 minutes, and all anew", () => {
     const path = new Path(1_452)
-    path.attempt()
+    path.probe()
     for (let round = 0; round < 2; round++) {
       for (const wait of [seconds(1), seconds(2), minutes(10)]) {
         assert.strictEqual(path.next, 1_452)
@@ -198,7 +197,7 @@ describe("an attempt", () => {
         path.pass(1)
       }
     }
-    path.attempt()
+    path.probe()
     assert.strictEqual(path.size.current, 1_452)
   })
 
@@ -208,7 +207,7 @@ describe("an attempt", () => {
       path.fail()
       path.pass(wait)
     }
-    path.attempt()
+    path.probe()
     assert.deepStrictEqual([path.size.current, path.next], [1_350, 1_452])
     path.fail()
     path.pass(seconds(1))
@@ -216,40 +215,40 @@ describe("an attempt", () => {
   })
 })
 
-describe("timers that expire", () => {
+describe("timeouts", () => {
   it("three times with large packets sent and nothing acknowledged: the size falls back", () => {
     const path = grown()
     path.send()
-    path.expire(2)
+    path.timeOut(2)
     assert.strictEqual(path.size.current, 1_350)
-    path.expire(1)
+    path.timeOut(1)
     assert.deepStrictEqual([path.size.current, path.next], [1_200, 1_200])
     path.pass(seconds(1) - 1)
     assert.strictEqual(path.next, 1_200)
     path.pass(1)
     assert.strictEqual(path.next, 1_350)
-    path.attempt()
+    path.probe()
     // Those before do not count again.
     path.send()
-    path.expire(2)
+    path.timeOut(2)
     assert.strictEqual(path.size.current, 1_350)
   })
 
   it("with something acknowledged between them are no reason", () => {
     const path = grown()
     path.send()
-    path.expire(2)
-    path.size.progressed()
-    path.expire(2)
+    path.timeOut(2)
+    path.size.acknowledged()
+    path.timeOut(2)
     assert.strictEqual(path.size.current, 1_350)
-    path.expire(1)
+    path.timeOut(1)
     assert.strictEqual(path.size.current, 1_200)
   })
 
   it("with nothing large sent are no reason", () => {
     const path = grown()
     path.send(20, 1_200)
-    path.expire(10)
+    path.timeOut(10)
     assert.strictEqual(path.size.current, 1_350)
   })
 })
@@ -373,7 +372,7 @@ describe("a path that is trusted", () => {
     assert.deepStrictEqual([path.size.current, path.next], [1_200, 1_200])
     path.pass(seconds(1))
     assert.strictEqual(path.next, 16_383)
-    path.attempt()
+    path.probe()
     assert.strictEqual(path.size.current, 16_383)
   })
 
@@ -386,7 +385,7 @@ describe("a path that is trusted", () => {
       path.fail()
     }
     assert.strictEqual(path.next, 1_350)
-    path.attempt()
+    path.probe()
     assert.deepStrictEqual([path.size.current, path.next], [1_350, 1_452])
   })
 })
@@ -394,25 +393,25 @@ describe("a path that is trusted", () => {
 describe("a peer that has moved", () => {
   it("is reached in the smallest packets at first, which grow by steps, however trusted the path was before", () => {
     const path = new Path(16_383, true)
-    path.size.moved()
+    path.size.pathChanged()
     assert.deepStrictEqual([path.size.current, path.next], [1_200, 1_350])
   })
 
-  it("is tried anew, whatever did not get through before", () => {
+  it("is probed anew, whatever did not get through before", () => {
     const path = new Path(1_350)
     for (let i = 0; i < 3; i++) {
       path.pass(seconds(2))
       path.fail()
     }
     assert.strictEqual(path.next, 1_200)
-    path.size.moved()
+    path.size.pathChanged()
     assert.strictEqual(path.next, 1_350)
     path.fail()
     path.pass(seconds(1))
     path.send()
     assert.strictEqual(path.next, 1_200)
     // What is under way says nothing of the new path.
-    path.size.moved()
+    path.size.pathChanged()
     assert.strictEqual(path.next, 1_350)
     path.fail()
     path.pass(seconds(1))
@@ -433,14 +432,14 @@ describe("a size that the system refuses", () => {
     assert.strictEqual(path.next, 1_452)
   })
 
-  it("is not tried again over a network, where a smaller one is kept", () => {
+  it("is not probed again over a network, where a smaller one is kept", () => {
     const path = new Path(8_952)
-    path.attempt()
+    path.probe()
     assert.strictEqual(path.size.current, 1_350)
     assert.strictEqual(path.next, 1_452)
     path.send(1)
     path.size.refused(1_452)
-    assert.isFalse(path.size.isTrying)
+    assert.isFalse(path.size.isProbing)
     path.pass(minutes(20))
     assert.strictEqual(path.next, 1_350)
     assert.strictEqual(path.size.current, 1_350)
@@ -448,14 +447,14 @@ describe("a size that the system refuses", () => {
 
   it("that had got through gives way to the smallest, and comes back with another path", () => {
     const path = new Path(1_452)
-    path.attempt()
-    path.attempt()
+    path.probe()
+    path.probe()
     assert.strictEqual(path.size.current, 1_452)
     path.size.refused(1_452)
     assert.strictEqual(path.size.current, 1_200)
     assert.strictEqual(path.next, 1_350)
-    path.size.moved()
-    path.attempt()
+    path.size.pathChanged()
+    path.probe()
     assert.strictEqual(path.next, 1_452)
   })
 

@@ -29,28 +29,28 @@ describe("a peer's address", () => {
     const peer = new PeerAddress(home)
     assert.deepStrictEqual(targets(peer), [home, home, home, home])
     peer.move(away, undefined)
-    assert.isTrue(peer.isDoubtful)
+    assert.isTrue(peer.needsValidation)
     assert.deepStrictEqual(targets(peer), [home, away, home, away])
     assert.strictEqual(peer.current, away)
     peer.retry()
-    peer.prove()
-    assert.isFalse(peer.isDoubtful)
+    peer.validate()
+    assert.isFalse(peer.needsValidation)
     assert.strictEqual(peer.target, away)
     assert.deepStrictEqual(targets(peer), [away, away, away, away])
   })
 
-  it("is tried with the last that was sure, however many have come since", () => {
+  it("is tried with the last validated one, however many have come since", () => {
     const peer = new PeerAddress(home)
     peer.move(away, undefined)
     peer.move(beyond, undefined)
     assert.deepStrictEqual(targets(peer), [home, beyond, home, beyond])
   })
 
-  it("is sure again when the peer is back where it was", () => {
+  it("is validated when the peer is back where it was", () => {
     const peer = new PeerAddress(home)
     peer.move(away, undefined)
     peer.move(NetAddress.inetAddressFromStringUnsafe("192.0.2.1:1"), undefined)
-    assert.isFalse(peer.isDoubtful)
+    assert.isFalse(peer.needsValidation)
     assert.deepStrictEqual(targets(peer).map(String), ["192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1"])
   })
 
@@ -75,31 +75,31 @@ describe("a peer's address", () => {
   it("is changed by any packet when so many have come since that numbers tell nothing", () => {
     const peer = new PeerAddress(home)
     peer.move(away, { value: 200, length: 1 })
-    peer.arrived += 63
+    for (let i = 0; i < 63; i++) peer.packetArrived()
     assert.isFalse(peer.move(home, { value: 150, length: 1 }))
-    peer.arrived += 1
+    peer.packetArrived()
     assert.isTrue(peer.move(home, { value: 150, length: 1 }))
   })
 })
 
-describe("an address that packets come from which prove nothing", () => {
+describe("a candidate, from which only packets come that validate nothing", () => {
   /** Where so many packets of 1,200 bytes go. */
   const next = (peer: PeerAddress, count: number) => Array.from({ length: count }, () => peer.targetOf(1_200))
 
   it("gets some of what is sent again, every other time, and no more than three times what came", () => {
     const peer = new PeerAddress(home)
-    peer.rumour(away, 300)
+    peer.addCandidate(away, 300)
     peer.retry()
     assert.deepStrictEqual(next(peer, 2), [home, home])
-    peer.rumour(away, 600)
-    assert.isTrue(peer.isDoubtful)
+    peer.addCandidate(away, 600)
+    assert.isTrue(peer.needsValidation)
     assert.deepStrictEqual(next(peer, 1), [home])
     peer.retry()
     assert.deepStrictEqual(next(peer, 3), [away, away, home])
-    peer.rumour(away, 10_000)
+    peer.addCandidate(away, 10_000)
     peer.retry()
     assert.deepStrictEqual(next(peer, 9).map(String), [...Array.from({ length: 8 }, () => String(away)), String(home)])
-    peer.rumour(away, 10_000)
+    peer.addCandidate(away, 10_000)
     peer.retry()
     peer.retry()
     assert.deepStrictEqual(next(peer, 1), [home])
@@ -108,21 +108,21 @@ describe("an address that packets come from which prove nothing", () => {
 
   it("counts for itself: what came from another one does not count", () => {
     const peer = new PeerAddress(home)
-    peer.rumour(away, 10_000)
-    peer.rumour(beyond, 300)
+    peer.addCandidate(away, 10_000)
+    peer.addCandidate(beyond, 300)
     peer.retry()
     assert.deepStrictEqual(next(peer, 1), [home])
   })
 
-  it.each(["prove", "move"] as const)("is forgotten when the peer's own packets come: %s", (how) => {
+  it.each(["validate", "move"] as const)("is forgotten when the peer's own packets come: %s", (how) => {
     const peer = new PeerAddress(home)
-    peer.rumour(away, 10_000)
+    peer.addCandidate(away, 10_000)
     peer.retry()
-    if (how === "prove") peer.prove()
+    if (how === "validate") peer.validate()
     else peer.move(home, undefined)
     assert.deepStrictEqual(next(peer, 1), [home])
     peer.retry()
     assert.deepStrictEqual(next(peer, 1), [home])
-    assert.isFalse(peer.isDoubtful)
+    assert.isFalse(peer.needsValidation)
   })
 })

@@ -2,13 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Admission, type Load } from "../../../src/internal/socket/admission.ts"
 import type { Quiche } from "../../../src/internal/binding/native.ts"
 import { parseLongHeader } from "../../../src/internal/packets/packetHeader.ts"
-import {
-  connectionIdLength,
-  drainingAlways,
-  minInitialLength,
-  retryThreshold,
-  retryTokenLifetime
-} from "../../../src/internal/tunables.ts"
+import { minEndedKept, retryThreshold, retryTokenLifetime } from "../../../src/internal/tunables.ts"
+import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const client = "192.0.2.7 443"
 const dcid = Uint8Array.from({ length: 8 }, (_, i) => i + 1)
@@ -26,7 +22,7 @@ const initial = (
 ): Uint8Array => {
   const { token = new Uint8Array(0), type = 0, version = 1 } = options
   const id = options.dcid ?? dcid
-  const packet = new Uint8Array(options.length ?? minInitialLength)
+  const packet = new Uint8Array(options.length ?? minDatagramSize)
   // Token lengths take two bytes (RFC 9000, section 16).
   const start = [0xc0 | (type << 4), 0, 0, 0, version, id.length, ...id, scid.length, ...scid]
   packet.set([...start, 0x40 | (token.length >> 8), token.length & 0xff, ...token])
@@ -36,7 +32,7 @@ const initial = (
 const idle: Load = {
   connections: 0,
   maxConnections: 10,
-  draining: 0,
+  ended: 0,
   fromIp: 0,
   maxFromIp: 5,
   handshakes: 0,
@@ -69,14 +65,14 @@ describe("a stranger's packet", () => {
   })
 
   for (const [what, packet, load] of [
-    ["is too small", initial({ length: minInitialLength - 1 }), {}],
+    ["is too small", initial({ length: minDatagramSize - 1 }), {}],
     ["has a short header", initial().fill(0x40, 0, 1), {}],
     ["is version negotiation", initial({ version: 0 }), {}],
     ["is no Initial packet", initial({ type: 2 }), {}],
     ["has an id that could be guessed", initial({ dcid: dcid.subarray(1) }), {}],
     ["does not parse", initial().fill(0xff, 5, 6), {}],
-    ["comes while too many that are over are still kept", initial(), { draining: drainingAlways }],
-    ["comes while more are over than there may be", initial(), { draining: 1_000, maxConnections: 1_000 }],
+    ["comes while too many that are over are still kept", initial(), { ended: minEndedKept }],
+    ["comes while more are over than there may be", initial(), { ended: 1_000, maxConnections: 1_000 }],
     ["brings a token that is not ours", initial({ token: new Uint8Array(50) }), {}]
   ] as const) {
     it(`is dropped when it ${what}`, () => {
@@ -85,21 +81,21 @@ describe("a stranger's packet", () => {
   }
 
   it("is let in although some that are over are still kept", () => {
-    for (const load of [{ draining: drainingAlways - 1 }, { draining: 999, maxConnections: 1_000 }]) {
+    for (const load of [{ ended: minEndedKept - 1 }, { ended: 999, maxConnections: 1_000 }]) {
       assert.strictEqual(setup().judge(initial(), load)._tag, "Accept")
     }
   })
 
   it("of another version is told of ours", () => {
     const verdict = setup().judge(initial({ version: 7 }))
-    if (verdict._tag !== "Answer") return assert.fail(verdict._tag)
+    if (verdict._tag !== "Reply") return assert.fail(verdict._tag)
     assert.strictEqual(parseLongHeader(verdict.packet)?.version, 0)
   })
 
   it("is refused when there is no place, or none for its address", () => {
     for (const load of [{ connections: 10 }, { fromIp: 5 }, { isBehind: true }]) {
       const verdict = setup().judge(initial(), load)
-      if (verdict._tag !== "Answer") return assert.fail(verdict._tag)
+      if (verdict._tag !== "Reply") return assert.fail(verdict._tag)
       assert.isTrue(parseLongHeader(verdict.packet)?.initial)
     }
   })
@@ -111,7 +107,7 @@ describe("under a load of handshakes, a stranger", () => {
   it("gets in with the token that it was sent, from where it was sent, once it has shown that it got there", () => {
     const { judge, retries } = setup()
     assert.strictEqual(judge(initial(), { handshakes: retryThreshold - 1 })._tag, "Accept")
-    assert.strictEqual(judge(initial(), load)._tag, "Answer")
+    assert.strictEqual(judge(initial(), load)._tag, "Reply")
     const { newScid, token } = retries[0]!
     const second = initial({ token, dcid: newScid })
     const verdict = judge(second, load)

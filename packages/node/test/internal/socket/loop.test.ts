@@ -1,12 +1,55 @@
 import { assert, describe, it } from "@effect/vitest"
 import { channel, subscribe, unsubscribe } from "node:diagnostics_channel"
-import type { Connection } from "../../../src/internal/connection/connection.ts"
+import type { State } from "../../../src/internal/connection/lifecycle.ts"
+import { TurnState } from "../../../src/internal/connection/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
 import { mostOverdueTurns } from "../../../src/internal/tunables.ts"
 
 /** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
 let time = 0
+
+/** A connection that only says what it is asked for, and does it as it is told. */
+class FakeConnection {
+  readonly name: string
+  readonly turnState = new TurnState()
+  /** What is asked of its turns is asked of itself. */
+  readonly turns = this
+  state: State = "established"
+  deadline = Infinity
+  remoteAddress = undefined as never
+  isUnread = false
+  work = 0
+  /** Whether what it is asked to read is work. */
+  works = true
+  expire: () => void
+  read: (now: number) => void
+  write: (now: number) => void
+  afterDispatch: (now: number) => void
+
+  constructor(name: string, say: (what: string) => void) {
+    this.name = name
+    this.expire = () => say(`${name} expire`)
+    this.read = () => {
+      if (this.works) this.work += 1
+      say(`${name} read`)
+    }
+    this.write = () => say(`${name} write`)
+    this.afterDispatch = () => say(`${name} afterDispatch`)
+  }
+
+  get hasEnded(): boolean {
+    return this.state === "draining" || this.state === "closed"
+  }
+
+  pauseUntil(until: number, now: number): void {
+    this.deadline = this.deadline <= now ? until : Math.min(this.deadline, until)
+  }
+
+  abandon(): void {
+    this.state = "closed"
+  }
+}
 
 /** A loop whose connections only say what they are asked for; those in `broken` have a defect there. */
 const makeLoop = (broken: ReadonlyArray<string> = []) => {
@@ -16,44 +59,13 @@ const makeLoop = (broken: ReadonlyArray<string> = []) => {
     log.push(what)
     if (broken.includes(what)) throw new Error(what)
   }
-  const loop = new Loop({
+  const loop = new Loop<FakeConnection>({
     now: () => time,
     dispatch: () => say("dispatch"),
-    onOver: (connection) => say(`${(connection as unknown as { readonly name: string }).name} over`),
+    onClosed: (connection) => say(`${connection.name} over`),
     onDefect: (defect) => defects.push(defect)
   })
-  const makeConnection = (name: string) => {
-    const connection = {
-      name,
-      touched: false,
-      isUnread: false,
-      phase: "established",
-      deadline: Infinity,
-      remoteAddress: undefined as never,
-      asksForTurn: false,
-      turnIsOwn: false,
-      workSeen: 0,
-      wasIdle: false,
-      overdue: 0,
-      work: 0,
-      /** Whether what it is asked to read is work. */
-      works: true,
-      get isOver(): boolean {
-        return connection.phase === "draining" || connection.phase === "closed"
-      },
-      expire: () => say(`${name} expire`),
-      read: (_now: number) => {
-        if (connection.works) connection.work += 1
-        say(`${name} read`)
-      },
-      write: (_now: number) => say(`${name} write`),
-      conclude: (_now: number) => say(`${name} conclude`),
-      abandon: () => {
-        connection.phase = "closed"
-      }
-    }
-    return connection as typeof connection & Connection
-  }
+  const makeConnection = (name: string) => new FakeConnection(name, say)
   return { loop, log, defects, makeConnection }
 }
 
@@ -68,10 +80,18 @@ const turn = () =>
 describe("a turn", () => {
   it("has all read, then all write, then the packets leave, and only then what can wait", async () => {
     const { log, loop, makeConnection } = makeLoop()
-    loop.touch(makeConnection("a"))
-    loop.touch(makeConnection("b"))
+    loop.schedule(makeConnection("a"))
+    loop.schedule(makeConnection("b"))
     await turn()
-    assert.deepStrictEqual(log, ["a read", "b read", "a write", "b write", "dispatch", "a conclude", "b conclude"])
+    assert.deepStrictEqual(log, [
+      "a read",
+      "b read",
+      "a write",
+      "b write",
+      "dispatch",
+      "a afterDispatch",
+      "b afterDispatch"
+    ])
   })
 
   it("lets whoever was handed something answer before anything is written", async () => {
@@ -82,38 +102,38 @@ describe("a turn", () => {
       read(now)
       queueMicrotask(() => log.push("answered"))
     }
-    loop.touch(a)
+    loop.schedule(a)
     await turn()
     assert.deepStrictEqual(log.slice(0, 3), ["a read", "answered", "a write"])
   })
 
-  it("follows for what touches a connection while it concludes", async () => {
+  it("follows for a connection that is scheduled after the dispatch", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
-    const conclude = a.conclude
-    a.conclude = (now) => {
-      a.conclude = conclude
-      conclude(now)
-      loop.touch(a)
+    const afterDispatch = a.afterDispatch
+    a.afterDispatch = (now) => {
+      a.afterDispatch = afterDispatch
+      afterDispatch(now)
+      loop.schedule(a)
     }
-    loop.touch(a)
+    loop.schedule(a)
     await turn()
     await turn()
     assert.strictEqual(log.filter((line) => line === "a write").length, 2)
   })
 
-  for (const where of ["read", "write", "conclude"]) {
+  for (const where of ["read", "write", "afterDispatch"]) {
     it(`costs a connection that breaks in \`${where}\`, and no other`, async () => {
       const { defects, log, loop, makeConnection } = makeLoop([`a ${where}`])
-      loop.touch(makeConnection("a"))
-      loop.touch(makeConnection("b"))
+      loop.schedule(makeConnection("a"))
+      loop.schedule(makeConnection("b"))
       await turn()
       assert.strictEqual(defects.length, 1)
       assert.include(log, "a over")
       assert.notInclude(log, "b over")
       assert.deepStrictEqual(
         log.filter((line) => line === "dispatch" || line.startsWith("b")),
-        ["b read", "b write", "dispatch", "b conclude"]
+        ["b read", "b write", "dispatch", "b afterDispatch"]
       )
     })
   }
@@ -123,29 +143,29 @@ describe("a turn", () => {
     const a = makeConnection("a")
     a.write = () => {
       loop.stop()
-      loop.touch(a)
+      loop.schedule(a)
     }
-    loop.touch(a)
+    loop.schedule(a)
     await turn()
     await turn()
-    assert.deepStrictEqual(log, ["a read", "a conclude"])
+    assert.deepStrictEqual(log, ["a read", "a afterDispatch"])
   })
 })
 
 describe("a connection that is over", () => {
-  for (const phase of ["draining", "closed"] as const) {
-    it(`gets no turn, whatever asks for one (${phase})`, async () => {
+  for (const state of ["draining", "closed"] as const) {
+    it(`gets no turn, whatever asks for one (${state})`, async () => {
       const { log, loop, makeConnection } = makeLoop()
       const a = makeConnection("a")
       a.isUnread = true
-      a.conclude = () => {
-        a.phase = phase
-        loop.touch(a)
+      a.afterDispatch = () => {
+        a.state = state
+        loop.schedule(a)
       }
-      loop.touch(a)
+      loop.schedule(a)
       for (let i = 0; i < 5; i++) await turn()
       assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
-      loop.touch(a)
+      loop.schedule(a)
       for (let i = 0; i < 5; i++) await turn()
       assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
     })
@@ -154,13 +174,13 @@ describe("a connection that is over", () => {
   it("ends its draining at its deadline, without a turn", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
-    a.phase = "draining"
+    a.state = "draining"
     a.deadline = time
     a.expire = () => {
       log.push("a expire")
-      a.phase = "closed"
+      a.state = "closed"
     }
-    loop.wake(a)
+    loop.updateDeadline(a)
     while (!log.includes("a over")) await turn()
     assert.deepStrictEqual(log, ["a expire", "a over"])
   })
@@ -190,7 +210,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
     a.works = false
     a.isUnread = true
     const count = await heard(async () => {
-      loop.touch(a)
+      loop.schedule(a)
       for (let i = 0; i < 20; i++) await turn()
     })
     assert.strictEqual(count, 1)
@@ -204,16 +224,16 @@ describe("a connection that asks for turns in which it does nothing", () => {
   it("is published, too, when it asks by deadlines that are over, and has to wait from then on", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
-    const conclude = a.conclude
-    a.conclude = (now) => {
-      conclude(now)
+    const afterDispatch = a.afterDispatch
+    a.afterDispatch = (now) => {
+      afterDispatch(now)
       a.deadline = now
-      loop.wake(a)
+      loop.updateDeadline(a)
     }
-    a.expire = () => loop.touch(a)
+    a.expire = () => loop.schedule(a)
     const count = await heard(async () => {
-      loop.touch(a)
-      while (log.filter((line) => line === "a conclude").length < 6) await turn()
+      loop.schedule(a)
+      while (log.filter((line) => line === "a afterDispatch").length < 6) await turn()
       loop.stop()
     })
     assert.strictEqual(count, 6 - mostOverdueTurns)
@@ -222,17 +242,17 @@ describe("a connection that asks for turns in which it does nothing", () => {
   it("is not published for a deadline that is over once in a while", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
-    const conclude = a.conclude
+    const afterDispatch = a.afterDispatch
     let turns = 0
-    a.conclude = (now) => {
-      conclude(now)
+    a.afterDispatch = (now) => {
+      afterDispatch(now)
       turns += 1
       a.deadline = turns % 2 === 0 ? now : now + 1
-      loop.wake(a)
+      loop.updateDeadline(a)
     }
-    a.expire = () => loop.touch(a)
+    a.expire = () => loop.schedule(a)
     const count = await heard(async () => {
-      loop.touch(a)
+      loop.schedule(a)
       while (turns < 10) await turn()
     })
     loop.stop()
@@ -247,10 +267,10 @@ describe("a connection that asks for turns in which it does nothing", () => {
     const works = makeConnection("works")
     works.isUnread = true
     const count = await heard(async () => {
-      loop.touch(works)
+      loop.schedule(works)
       for (let i = 0; i < 20; i++) {
         works.works = i % 2 === 0
-        loop.touch(asked)
+        loop.schedule(asked)
         await turn()
       }
     })

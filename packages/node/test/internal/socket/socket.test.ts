@@ -3,15 +3,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
-import {
-  burst,
-  minInitialLength,
-  mostOutOfOrder,
-  maxDatagramsInFlight,
-  unexplainedBytes
-} from "../../../src/internal/tunables.ts"
+import { burst, mostOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
 import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/binding.ts"
 import { address, type Dial, outcomes, until } from "../../support/quic.ts"
+import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 const peer = address("127.0.0.1:2")
@@ -135,7 +130,7 @@ describe("a defect", () => {
       socket.close()
       assert.deepStrictEqual(defects, [mistake])
       for (const { closes } of peers.slice(1)) assert.deepStrictEqual(closes, [new LocallyClosed()])
-      assert.isTrue(socket.quiet)
+      assert.isTrue(socket.isQuiet)
     })
   )
 
@@ -172,7 +167,7 @@ describe("a defect", () => {
     failAccept(new Error("TlsFail"))
     receive(initial())
     assert.strictEqual(natives.length, 0)
-    assert.isTrue(socket.quiet)
+    assert.isTrue(socket.isQuiet)
   })
 })
 
@@ -407,8 +402,8 @@ describe("a connection", () => {
       yield* turns
       assert.deepStrictEqual(peers[0]!.closes, [])
       native.sendError = undefined
-      const packets = Math.ceil(burst / minInitialLength) + 1
-      native.outgoing.push(...Array.from({ length: packets }, () => new Uint8Array(minInitialLength)))
+      const packets = Math.ceil(burst / minDatagramSize) + 1
+      native.outgoing.push(...Array.from({ length: packets }, () => new Uint8Array(minDatagramSize)))
       receive(shortHeader(ids[0]!))
       yield* turns
       assert.strictEqual(sent.length, packets)

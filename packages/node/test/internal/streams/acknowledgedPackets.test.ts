@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
-import { smallestPayload } from "../../../src/internal/path/mtuDiscovery.ts"
-import { connectionIdLength } from "../../../src/internal/tunables.ts"
+import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 /** As it lies in its buffer when the binding has taken it: header, packet number, frames, and the tag. */
 const packet = (frames: ReadonlyArray<number>, numberLength = 1): Uint8Array => {
@@ -38,7 +38,7 @@ describe("packets that were sent", () => {
     assert.isFalse(packets.has(4, 3))
   })
 
-  it("before a gap are not known to be, whatever comes after it, and those after it are", () => {
+  it("before a gap are not known to be acknowledged, whatever comes after it, and those after it are", () => {
     const packets = sent(4)
     packets.received(packet(ack(0, 0)))
     packets.received(packet(ack(2, 3)))
@@ -52,25 +52,25 @@ describe("packets that were sent", () => {
 
   it("before a timer expired or a gap was seen may have been sent twice since", () => {
     const packets = sent(2)
-    assert.isTrue(packets.isCalmSince(0))
+    assert.isTrue(packets.hasNoRetransmissionSince(0))
     packets.expired()
     packets.sent(short(), 100)
     packets.received(packet(ack(0, 2)))
     assert.isTrue(packets.has(0, 2))
     assert.deepStrictEqual(
-      [1, 2].map((number) => packets.isCalmSince(number)),
+      [1, 2].map((number) => packets.hasNoRetransmissionSince(number)),
       [false, true]
     )
     packets.sent(short(), 100)
     packets.sent(short(), 100)
     packets.received(packet(ack(4, 4)))
     assert.deepStrictEqual(
-      [4, 5].map((number) => packets.isCalmSince(number)),
+      [4, 5].map((number) => packets.hasNoRetransmissionSince(number)),
       [false, true]
     )
   })
 
-  it("are not followed any more when one is acknowledged that never was sent", () => {
+  it("are no longer tracked when one is acknowledged that was never sent", () => {
     const packets = sent(2)
     packets.received(packet(ack(0, 2)))
     packets.sent(short(), 100)
@@ -80,7 +80,7 @@ describe("packets that were sent", () => {
     assert.isFalse(packets.has(3, 3))
   })
 
-  it("are those with a short header, behind others in a datagram, too", () => {
+  it("are counted if they have a short header, behind others in a datagram too", () => {
     // An Initial and a Handshake packet with a length of 5, for connections without ids.
     const initial = [0xc0, 0, 0, 0, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5]
     const handshake = [0xe0, 0, 0, 0, 1, 0, 0, 5, 1, 2, 3, 4, 5]
@@ -102,14 +102,14 @@ describe("packets that were sent", () => {
   })
 })
 
-describe("a packet that came", () => {
+describe("a received packet", () => {
   const acknowledges = (it: Uint8Array, count = 1): boolean => {
     const packets = sent(count)
     packets.received(it)
     return packets.has(0, count - 1)
   }
 
-  it("acknowledges with whatever length of its number, behind PING frames, and with counts of marked packets", () => {
+  it("acknowledges with every length of its number, behind PING frames, and with ECN counts", () => {
     for (const length of [1, 2, 3, 4]) assert.isTrue(acknowledges(packet(ack(0, 0), length)))
     assert.isTrue(acknowledges(packet([1, 1, ...ack(0, 0)])))
     assert.isTrue(acknowledges(packet([0x03, 0, 0, 0, 0, 0, 0, 0])))
@@ -117,7 +117,7 @@ describe("a packet that came", () => {
     assert.isTrue(acknowledges(packet([0x02, 0x40, 99, 0x80, 1, 0, 0, 0, 0x40, 99]), 100))
   })
 
-  it("tells nothing when it was not decrypted, failed authentication, or holds no acknowledgement", () => {
+  it("tells nothing if it was not decrypted, failed authentication, or has no acknowledgement", () => {
     const whole = packet(ack(0, 0))
     assert.isFalse(acknowledges(whole.subarray(0, 40)))
     const zeros = whole.slice()
@@ -131,20 +131,20 @@ describe("a packet that came", () => {
   })
 })
 
-describe("whether all has left", () => {
-  it("is told by room for a packet, less what was sent since the window was last known", () => {
+describe("whether everything has left", () => {
+  it("is shown by room for a packet, less what was sent since the window was last known", () => {
     const packets = sent(3)
-    assert.isTrue(packets.hasLeft(smallestPayload + 600))
-    assert.isFalse(packets.hasLeft(smallestPayload + 599))
+    assert.isTrue(packets.hasLeft(minDatagramSize + 600))
+    assert.isFalse(packets.hasLeft(minDatagramSize + 599))
     packets.received(packet(ack(0, 1)))
-    assert.isTrue(packets.hasLeft(smallestPayload))
+    assert.isTrue(packets.hasLeft(minDatagramSize))
     // An older one is no news.
     packets.sent(short(), 100)
     packets.received(packet(ack(0, 0)))
-    assert.isFalse(packets.hasLeft(smallestPayload))
+    assert.isFalse(packets.hasLeft(minDatagramSize))
   })
 
-  it("is not told by what is left of the window until the packets have left that a timer lets go without regard to it", () => {
+  it("is not shown by the window until the packets have left that a timer sends without regard to it", () => {
     const packets = sent(3)
     packets.expired()
     assert.isFalse(packets.hasLeft(2 ** 40))
@@ -154,6 +154,6 @@ describe("whether all has left", () => {
     packets.sent(short(), 100)
     assert.isFalse(packets.hasLeft(2 ** 40))
     packets.received(packet(ack(0, 4)))
-    assert.isTrue(packets.hasLeft(smallestPayload))
+    assert.isTrue(packets.hasLeft(minDatagramSize))
   })
 })

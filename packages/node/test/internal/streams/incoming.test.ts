@@ -1,86 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Accounts } from "../../../src/internal/connection/receiveBudget.ts"
-import { Incoming } from "../../../src/internal/streams/incoming.ts"
-import { LocalRecvStream } from "../../../src/internal/streams/localRecvStream.ts"
-import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import { SendStream } from "../../../src/internal/streams/sendStream.ts"
-import { maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
+import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
+import { initialStreamWindow, maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
 import { StreamClosed } from "@qp2p/core/StreamError"
-import type { StreamFailure } from "@qp2p/core/Transport"
-import { Peer, Received } from "../../support/quic.ts"
-
-/** The receiving side of a connection whose binding has `arrived`: bytes by stream id, and whether that is all. */
-const setup = () => {
-  const arrived = new Map<number, { bytes: number; fin: boolean }>()
-  const shutDown: Array<readonly [id: number, code: number]> = []
-  const finished = new Set<number>()
-  let turns = 0
-  let lists = 0
-  let over: StreamFailure | undefined
-  let shutdownFails = false
-  let closing = false
-  const native = {
-    isReadable: () => arrived.size > 0,
-    readable: () => {
-      lists += 1
-      return [...arrived.keys()]
-    },
-    streamReadable: (id: number) => arrived.has(id),
-    streamRecv: (id: number, room: Uint8Array): [number, boolean] | null => {
-      const it = arrived.get(id)
-      if (it === undefined) return null
-      const length = Math.min(it.bytes, room.length)
-      it.bytes -= length
-      if (it.bytes > 0) return [length, false]
-      arrived.delete(id)
-      return [length, it.fin]
-    },
-    streamShutdown: (id: number, _direction: number, code: number) => {
-      if (shutdownFails) throw new Error(`InvalidStreamState(${id})`)
-      shutDown.push([id, code])
-    },
-    streamFinished: (id: number) => finished.has(id),
-    stats: () => ({ recvBytes: 0 })
-  } as unknown as NativeConnection
-  const peer = new Peer(undefined as never)
-  const send = () => new SendStream({ native, enqueue: () => {}, discard: () => {}, reprioritize: () => {} }, true, 0)
-  const incoming = new Incoming({
-    native,
-    dialled: false,
-    touch: () => (turns += 1),
-    isClosing: () => closing,
-    over: () => over,
-    events: () => peer,
-    answer: (id) => {
-      const half = send()
-      half.id = id
-      return half
-    },
-    accounts: new Accounts(native),
-    scratch: new Uint8Array(1_000)
-  })
-  return {
-    arrived,
-    finished,
-    incoming,
-    lists: () => lists,
-    peer,
-    send,
-    shutDown,
-    turns: () => turns,
-    /** As when the owner closes the connection. */
-    close: () => {
-      closing = true
-    },
-    end: (failure: StreamFailure) => {
-      over = failure
-    },
-    failShutdown: () => (shutdownFails = true)
-  }
-}
+import { Received } from "../../support/quic.ts"
+import { setup } from "./receivingSide.ts"
 
 describe("streams of the peer", () => {
-  it("are announced with their first bytes, one that goes both ways with its sending half, and once", () => {
+  it("are announced once, with their first bytes, a bidirectional one with its sending half", () => {
     const { arrived, incoming, peer } = setup()
     arrived.set(2, { bytes: 5, fin: false }).set(0, { bytes: 7, fin: true })
     assert.strictEqual(incoming.read(false), 12)
@@ -95,10 +21,10 @@ describe("streams of the peer", () => {
     )
   })
 
-  it("that can be told beforehand are read without a list: the next ones of the peer, and the latest of ours", () => {
+  it("that can be predicted are read without a list: the next ones of the peer, and the latest of ours", () => {
     const { arrived, incoming, lists, peer } = setup()
-    const answer = new Received()
-    incoming.listen(1, answer)
+    const received = new Received()
+    incoming.listen(1, received)
     for (const [uni, bi] of [
       [2, 0],
       [6, 4]
@@ -106,7 +32,7 @@ describe("streams of the peer", () => {
       arrived.set(uni, { bytes: 1, fin: true }).set(bi, { bytes: 1, fin: true }).set(1, { bytes: 2, fin: false })
       assert.strictEqual(incoming.read(false), 4)
     }
-    assert.strictEqual(answer.length, 4)
+    assert.strictEqual(received.length, 4)
     assert.strictEqual(peer.streams.length, 4)
     assert.strictEqual(lists(), 0)
     // As many as have come, if they have come in order.
@@ -133,7 +59,7 @@ describe("streams of the peer", () => {
     assert.strictEqual(peer.streams[0]!.ends.length, 1)
   })
 
-  it("do not wait for ever newer ones, however many and long", () => {
+  it("do not wait for newer ones, however many and long", () => {
     for (const bytes of [1, maxStreamRead]) {
       const { arrived, incoming, peer } = setup()
       arrived.set(0, { bytes: 1, fin: false })
@@ -146,7 +72,7 @@ describe("streams of the peer", () => {
     }
   })
 
-  it("are read so many in a turn, and the others in the next", () => {
+  it("are read up to a number in a turn, and the others in the next", () => {
     const { arrived, incoming, peer, turns } = setup()
     for (let i = 0; i <= maxStreamsRead; i++) arrived.set(4 * i, { bytes: 1, fin: true })
     assert.strictEqual(incoming.read(false), maxStreamsRead)
@@ -157,8 +83,8 @@ describe("streams of the peer", () => {
   })
 })
 
-describe("streams that their owners do not read yet", () => {
-  /** So many streams of the peer's that have been announced and paused, and have more. */
+describe("paused streams", () => {
+  /** So many streams of the peer that were announced and paused, and have more to read. */
   const paused = (count: number) => {
     const world = setup()
     const { arrived, incoming, peer } = world
@@ -179,11 +105,11 @@ describe("streams that their owners do not read yet", () => {
     assert.strictEqual(incoming.work, work)
   })
 
-  it("take nothing of the turn of those that are read: answers, new streams, and streams that were begun before", () => {
+  it("take no share from those that are read: streams of ours, new ones, and ones that had begun before", () => {
     const { arrived, incoming, peer } = setup()
     // These stand behind all others in the list.
-    const answer = new Received()
-    incoming.listen(1, answer)
+    const received = new Received()
+    incoming.listen(1, received)
     incoming.listen(5, new Received())
     peer.heed = (stream) => (stream.pausing = true)
     const waiting = 3 * maxStreamsRead
@@ -194,11 +120,11 @@ describe("streams that their owners do not read yet", () => {
     arrived.set(1, { bytes: 3, fin: true }).set(4, { bytes: 4, fin: true }).set(0, { bytes: 5, fin: true })
     assert.strictEqual(incoming.read(false), 12)
     assert.isFalse(incoming.isUnread)
-    assert.deepStrictEqual(answer.ends, [undefined])
+    assert.deepStrictEqual(received.ends, [undefined])
     assert.strictEqual(peer.streams.length, waiting + 2)
   })
 
-  it("are read when they are resumed, so many in a turn", () => {
+  it("are read when they are resumed, up to a number in a turn", () => {
     const { arrived, incoming, peer } = paused(2 * maxStreamsRead)
     for (const stream of peer.streams) stream.resume()
     let turns = 0
@@ -210,7 +136,7 @@ describe("streams that their owners do not read yet", () => {
     assert.strictEqual(arrived.size, 0)
   })
 
-  it("do something in each turn that puts some of them aside", () => {
+  it("count as work in each turn that pauses some of them", () => {
     const { arrived, incoming, peer } = setup()
     let room = 4 * maxStreamsRead
     peer.heed = (stream) => (stream.demand = () => room)
@@ -230,13 +156,13 @@ describe("streams that their owners do not read yet", () => {
     assert.isAbove(turns, 2)
   })
 
-  it("are read at the end all the same", () => {
+  it("are read at the end of the connection all the same", () => {
     const { arrived, incoming } = paused(2 * maxStreamsRead)
     incoming.read(true)
     assert.strictEqual(arrived.size, 0)
   })
 
-  it("that are let go of when the connection is over ask for no turn", () => {
+  it("that are resumed when the connection is over ask for no turn", () => {
     const { end, incoming, peer, turns } = paused(2)
     end(new StreamClosed())
     for (const stream of peer.streams) stream.resume()
@@ -245,7 +171,7 @@ describe("streams that their owners do not read yet", () => {
   })
 })
 
-describe("an end that comes with bytes which have been read already", () => {
+describe("an end that comes with bytes that were read already", () => {
   const opened = (count: number) => {
     const it = setup()
     for (let i = 0; i < count; i++) it.arrived.set(2 + 4 * i, { bytes: 1, fin: false })
@@ -267,7 +193,7 @@ describe("an end that comes with bytes which have been read already", () => {
     )
   })
 
-  it("is looked for among a few streams in each turn, and among all of them now and then", () => {
+  it("is looked for in a few streams in each turn, and in all of them now and then", () => {
     const { ends, finished, incoming } = opened(30)
     for (let i = 0; i < 30; i++) finished.add(2 + 4 * i)
     incoming.read(false)
@@ -277,7 +203,7 @@ describe("an end that comes with bytes which have been read already", () => {
     assert.strictEqual(ends(), 30)
   })
 
-  it("is none while there is something to read, or while nobody wants it", () => {
+  it("is not reported while there is something to read, or while the stream is paused", () => {
     const { arrived, ends, finished, incoming, peer } = opened(2)
     finished.add(2).add(6)
     peer.streams[0]!.pausing = true
@@ -293,7 +219,7 @@ describe("an end that comes with bytes which have been read already", () => {
 })
 
 describe("a stream that is stopped", () => {
-  it("has what arrives later dropped, up to its end, and its id is then forgotten", () => {
+  it("drops what arrives later, up to its end, and is then forgotten", () => {
     const { arrived, incoming, peer, shutDown } = setup()
     arrived.set(2, { bytes: 5, fin: false })
     incoming.read(false)
@@ -309,7 +235,7 @@ describe("a stream that is stopped", () => {
     assert.deepStrictEqual(peer.streams[0]!.ends, [])
   })
 
-  it("when all of it is there already need not be told to the peer", () => {
+  it("when all of it has arrived is not stopped at the peer", () => {
     const { arrived, incoming, peer, shutDown } = setup()
     peer.heed = (stream) => (stream.pausing = true)
     arrived.set(2, { bytes: 5_000, fin: true })
@@ -319,23 +245,23 @@ describe("a stream that is stopped", () => {
     assert.strictEqual(arrived.size, 0)
   })
 
-  it("is not read at all while its sending half's fin may be lost with it", () => {
+  it("is not read while its reading is deferred: its sending half's fin could be lost", () => {
     const { arrived, incoming, peer, shutDown } = setup()
     arrived.set(0, { bytes: 5, fin: false })
     incoming.read(false)
     const { receive, send } = peer.streams[0]!
     const half = send as SendStream
-    half.answer!.held = true
+    half.peerHalf!.deferReading()
     receive!.stop(3)
     arrived.set(0, { bytes: 5, fin: true })
     assert.strictEqual(incoming.read(false), 0)
     assert.isTrue(arrived.has(0))
-    half.answer!.release()
+    half.peerHalf!.allowReading()
     assert.isFalse(arrived.has(0))
     assert.deepStrictEqual(shutDown, [])
   })
 
-  it("that the binding has dropped in the meantime is no matter", () => {
+  it("may have been dropped by the binding meanwhile", () => {
     const { arrived, failShutdown, incoming, peer, turns } = setup()
     arrived.set(2, { bytes: 5, fin: false })
     incoming.read(false)
@@ -344,7 +270,7 @@ describe("a stream that is stopped", () => {
     assert.strictEqual(turns(), 1)
   })
 
-  it("after the connection is over touches nothing", () => {
+  it("after the connection is over does nothing", () => {
     const { arrived, end, incoming, peer, shutDown, turns } = setup()
     arrived.set(2, { bytes: 5, fin: false })
     incoming.read(false)
@@ -380,18 +306,18 @@ describe("a connection that its owner closes", () => {
     assert.deepStrictEqual([...arrived.keys()], [2, 6])
   })
 
-  it("at the last chunk of a stream hears of no end", () => {
+  it("at the last chunk of a stream reports no end", () => {
     const { arrived, close, incoming, peer } = setup()
     peer.heed = (stream) => (stream.heed = close)
     arrived.set(2, { bytes: 5, fin: true })
     assert.strictEqual(incoming.read(false), 5)
     assert.deepStrictEqual(peer.streams[0]!.ends, [])
-    // But of that of the connection.
+    // But that of the connection.
     incoming.fail(new StreamClosed())
     assert.deepStrictEqual(peer.streams[0]!.ends, [new StreamClosed()])
   })
 
-  it("drops nothing more of streams that were stopped, either", () => {
+  it("drops nothing more of stopped streams, either", () => {
     const { arrived, close, incoming, peer } = setup()
     arrived.set(2, { bytes: 5, fin: false })
     incoming.read(false)
@@ -403,61 +329,8 @@ describe("a connection that its owner closes", () => {
   })
 })
 
-describe("the answer on a stream of ours", () => {
-  const listen = (incoming: Incoming, half: SendStream, answer: Received) => new LocalRecvStream(incoming, half, answer)
-
-  it("is not read before a fin that was sent alone has arrived", () => {
-    const { arrived, incoming, send } = setup()
-    const answer = new Received()
-    const half = send()
-    half.id = 0
-    listen(incoming, half, answer)
-    half.finWritten = true
-    half.begun()
-    arrived.set(0, { bytes: 5, fin: true })
-    assert.strictEqual(incoming.read(false), 0)
-    half.succeed()
-    assert.strictEqual(incoming.read(false), 5)
-    assert.deepStrictEqual(answer.ends, [undefined])
-  })
-
-  it("is read at once when the fin went with bytes", () => {
-    const { arrived, incoming, send } = setup()
-    const answer = new Received()
-    const half = send()
-    half.id = 0
-    listen(incoming, half, answer)
-    half.finWritten = true
-    half.written = 3
-    half.begun()
-    arrived.set(0, { bytes: 5, fin: true })
-    assert.strictEqual(incoming.read(false), 5)
-  })
-
-  it("can be stopped before the stream has an id: the peer hears of it as soon as it has", () => {
-    const { incoming, send, shutDown } = setup()
-    const half = send()
-    const answer = listen(incoming, half, new Received())
-    answer.resume()
-    answer.stop(6)
-    half.id = 4
-    assert.deepStrictEqual(shutDown, [])
-    half.begun()
-    assert.deepStrictEqual(shutDown, [[4, 6]])
-  })
-
-  it("fails with the stream when it never gets an id", () => {
-    const { incoming, send } = setup()
-    const answer = new Received()
-    const half = send()
-    listen(incoming, half, answer)
-    half.end(new StreamClosed())
-    assert.deepStrictEqual(answer.ends, [new StreamClosed()])
-  })
-})
-
 describe("a stream that was stopped", () => {
-  it("is overdue from the first look on, until the peer has ended it", () => {
+  it("is overdue from the first check on, until the peer has ended it", () => {
     const { arrived, finished, incoming, peer } = setup()
     arrived.set(2, { bytes: 5, fin: false }).set(6, { bytes: 5, fin: false })
     incoming.read(false)
@@ -479,7 +352,7 @@ describe("a stream that was stopped", () => {
 })
 
 describe("a stream of ours", () => {
-  it("that nobody listens to is read and not taken for one of the peer's", () => {
+  it("whose receiving half is forgotten is read, and not taken for a stream of the peer", () => {
     const { arrived, incoming, peer } = setup()
     arrived.set(1, { bytes: 5, fin: false })
     incoming.read(false)
@@ -487,5 +360,19 @@ describe("a stream of ours", () => {
     incoming.read(false)
     assert.deepStrictEqual(peer.streams, [])
     assert.strictEqual(arrived.size, 0)
+  })
+})
+
+describe("the budget of what a connection takes in", () => {
+  it("is told of what is read, of what may be dropped, and of resets", () => {
+    const { arrived, incoming, peer, told } = setup()
+    arrived.set(2, { bytes: 5, fin: false }).set(6, { bytes: 7, fin: false })
+    incoming.read(false)
+    assert.deepStrictEqual(told, { read: 12, willDrop: 0, resets: 0 })
+    peer.streams[0]!.receive!.stop(9)
+    assert.deepStrictEqual(told, { read: 12, willDrop: initialStreamWindow, resets: 0 })
+    arrived.set(2, { bytes: 3, fin: true }).set(6, { bytes: 0, fin: false, resetWith: 4 })
+    incoming.read(false)
+    assert.deepStrictEqual(told, { read: 15, willDrop: initialStreamWindow, resets: 1 })
   })
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { PeerBacklog } from "../../../src/internal/streams/peerBacklog.ts"
-import { initialStreamWindow, mostUnreadWeight } from "../../../src/internal/tunables.ts"
+import { initialStreamWindow, maxBacklogWeight } from "../../../src/internal/tunables.ts"
 
 /**
  * The credit of a peer that lets `first` streams be opened and reads them in order. quiche tells of what it has read when
@@ -43,7 +43,7 @@ const fill = (backlog: PeerBacklog, peer: ReturnType<typeof reader>, size: (shar
     backlog.observe(peer.left)
     if (!backlog.hasRoom(peer.left)) return count
     const weight = size(backlog.share)
-    backlog.begin(weight)
+    backlog.add(weight)
     peer.open(weight)
   }
 }
@@ -56,20 +56,20 @@ describe("what a peer has not read", () => {
       const backlog = new PeerBacklog()
       const peer = reader(first)
       fill(backlog, peer, shared)
-      assert.isAtMost(peer.weight, mostUnreadWeight)
+      assert.isAtMost(peer.weight, maxBacklogWeight)
       assert.isAtMost(peer.count, first)
       peer.read(peer.count)
-      // Of its first streams it may not have told yet.
+      // It may not have given credit for its first streams yet.
       backlog.observe(peer.left)
-      for (let i = backlog.untold(peer.left); i > 0 && peer.left > 0; i--) {
-        backlog.begin(0)
+      for (let i = backlog.probesNeeded(peer.left); i > 0 && peer.left > 0; i--) {
+        backlog.add(0)
         peer.open(0)
         peer.read(1)
       }
       backlog.observe(peer.left)
       assert.isTrue(backlog.hasRoom(peer.left))
       assert.isAbove(fill(backlog, peer, shared), 0)
-      assert.isAtMost(peer.weight, mostUnreadWeight)
+      assert.isAtMost(peer.weight, maxBacklogWeight)
     })
   }
 
@@ -78,37 +78,37 @@ describe("what a peer has not read", () => {
       const backlog = new PeerBacklog()
       const peer = reader(first)
       fill(backlog, peer, () => initialStreamWindow)
-      assert.isAtMost(peer.weight, mostUnreadWeight + initialStreamWindow)
+      assert.isAtMost(peer.weight, maxBacklogWeight + initialStreamWindow)
     }
   })
 
-  it("leaves credit for streams that are sent to learn something", () => {
+  it("leaves credit for probe streams", () => {
     const backlog = new PeerBacklog()
     const peer = reader(1_024)
     fill(backlog, peer, () => 1)
     assert.strictEqual(peer.left, 64)
   })
 
-  it("counts a stream that goes on as what its window holds, as long as it may be unread", () => {
+  it("counts at most what the window of a stream holds, while the stream may be unread", () => {
     const backlog = new PeerBacklog()
     const peer = reader(1_024, true)
     backlog.observe(peer.left)
     const streams = Array.from({ length: 200 }, () => {
-      const entry = backlog.begin(10)
+      const entry = backlog.add(10)
       peer.open(10)
       return entry
     })
     assert.isTrue(backlog.hasRoom(peer.left))
     for (const stream of streams) {
-      backlog.grown(stream, 2 * initialStreamWindow)
-      backlog.grown(stream, 20)
+      backlog.grow(stream, 2 * initialStreamWindow)
+      backlog.grow(stream, 20)
     }
     assert.isFalse(backlog.hasRoom(peer.left))
     peer.read(200)
     backlog.observe(peer.left)
     assert.isTrue(backlog.hasRoom(peer.left))
-    // Late: they count no more.
-    for (const stream of streams) backlog.grown(stream, 4 * initialStreamWindow)
+    // They were read, and no longer count.
+    for (const stream of streams) backlog.grow(stream, 4 * initialStreamWindow)
     assert.isTrue(backlog.hasRoom(peer.left))
   })
 
@@ -129,12 +129,12 @@ describe("what a peer has not read", () => {
           const peer = reader(first, eager)
           for (const { reads, size } of rounds) {
             fill(backlog, peer, (share) => Math.min(Math.max(size % 1_000, Math.min(size, share)), initialStreamWindow))
-            assert.isAtMost(peer.weight, mostUnreadWeight + initialStreamWindow)
+            assert.isAtMost(peer.weight, maxBacklogWeight + initialStreamWindow)
             peer.read(Math.floor(peer.count * reads))
           }
           peer.read(peer.count)
-          for (let i = backlog.untold(peer.left); i > 0 && peer.left > 0; i--) {
-            backlog.begin(0)
+          for (let i = backlog.probesNeeded(peer.left); i > 0 && peer.left > 0; i--) {
+            backlog.add(0)
             peer.open(0)
             peer.read(1)
           }

@@ -18,7 +18,7 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
       get isClosing() {
         return closing
       },
-      unread: () => asked.push("turn"),
+      onMore: () => asked.push("turn"),
       native: {
         streamRecv: (_id: number, room: Uint8Array): [number, boolean] | null => {
           rooms.push(room.length)
@@ -33,15 +33,15 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
           return [length, false]
         }
       } as unknown as NativeConnection,
-      resumed: () => asked.push("turn"),
-      stopped: (_half, code) => asked.push(`stop ${code}`),
-      wasReset: () => asked.push("reset"),
-      delivered: (bytes) => (delivered += bytes)
+      onReadable: () => asked.push("turn"),
+      onStop: (_half, code) => asked.push(`stop ${code}`),
+      onReset: () => asked.push("reset"),
+      onRead: (bytes) => (delivered += bytes)
     },
     3
   )
   const received = new Received()
-  stream.events = received
+  stream.listen(received)
   const close = () => {
     closing = true
   }
@@ -49,10 +49,10 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
 }
 
 describe("reading", () => {
-  it("hands over no more than is demanded, and pauses when that is nothing", () => {
+  it("hands over no more than is demanded, and pauses at a demand of 0", () => {
     const { asked, received, rooms, stream } = setup([5_000])
     const demands = [10, 2_000, 0, 30, 0]
-    stream.events = { demand: () => demands.shift()!, onData: received.onData, onEnd: received.onEnd }
+    stream.listen({ demand: () => demands.shift()!, onData: received.onData, onEnd: received.onEnd })
     stream.read(scratch, false)
     assert.deepStrictEqual(rooms, [10, 1_000])
     assert.isTrue(stream.paused)
@@ -63,16 +63,16 @@ describe("reading", () => {
     assert.strictEqual(received.length, 1_040)
   })
 
-  it("asks for no demand when there is no later, and does not pause", () => {
+  it("asks for no demand and does not pause if it reads regardless of that", () => {
     const { received, stream } = setup([5_000], "fin")
     received.pausing = true
-    stream.events = { demand: () => 0, onData: received.onData, onEnd: received.onEnd }
+    stream.listen({ demand: () => 0, onData: received.onData, onEnd: received.onEnd })
     stream.read(scratch, true)
     assert.strictEqual(received.length, 5_000)
     assert.deepStrictEqual(received.ends, [undefined])
   })
 
-  it("leaves the rest to another turn after so many bytes", () => {
+  it("leaves the rest to another turn after its share", () => {
     const { asked, received, stream } = setup([2 * maxStreamRead])
     stream.read(scratch, false)
     assert.deepStrictEqual(asked, ["turn"])
@@ -89,12 +89,12 @@ describe("reading", () => {
     assert.deepStrictEqual(asked, ["reset"])
   })
 
-  it("of a stream that the binding does not know is no end that the peer has made", () => {
+  it("of a stream that the binding does not know is not reported as an end by the peer", () => {
     const { asked, received, stream } = setup([], new Error("InvalidStreamState(3)"))
     stream.read(scratch, false)
     assert.deepStrictEqual(received.ends, [new StreamClosed()])
     assert.deepStrictEqual(asked, [])
-    assert.isTrue(stream.over)
+    assert.isTrue(stream.isRead)
   })
 })
 
@@ -108,18 +108,14 @@ describe("a connection that its owner closes", () => {
       stream.read(scratch, regardless)
       assert.deepStrictEqual([rooms.length, received.length, received.ends], [1, 7, []])
       assert.deepStrictEqual(asked, [])
-      assert.isFalse(stream.over)
+      assert.isFalse(stream.isRead)
     }
   )
 
-  it("before anything is read hears neither bytes nor an end, nor is it asked what it wants", () => {
+  it("before anything is read reports neither bytes nor an end, and asks for no demand", () => {
     const { close, received, rooms, stream } = setup([], new Error("StreamReset(12)"))
     const asked: Array<string> = []
-    stream.events = {
-      demand: () => asked.push("demand"),
-      onData: received.onData,
-      onEnd: received.onEnd
-    }
+    stream.listen({ demand: () => asked.push("demand"), onData: received.onData, onEnd: received.onEnd })
     close()
     stream.read(scratch, false)
     assert.deepStrictEqual([rooms, asked, received.ends], [[], [], []])
@@ -127,7 +123,7 @@ describe("a connection that its owner closes", () => {
 })
 
 describe("discarding", () => {
-  it("reads until there is no more, and tells whether the end was reached", () => {
+  it("reads until there is no more, and returns whether the end was reached", () => {
     for (const [last, expected] of [
       ["more", false],
       ["fin", true],
@@ -142,7 +138,7 @@ describe("discarding", () => {
 })
 
 describe("stopping", () => {
-  it("is told once, and nothing is heard after", () => {
+  it("is reported once, and nothing is reported after it", () => {
     const { asked, received, stream } = setup([5], "fin")
     stream.stop(Number.NaN)
     stream.stop(5)
@@ -162,14 +158,14 @@ describe("stopping", () => {
     assert.deepStrictEqual(asked, ["stop 1"])
   })
 
-  it("of one that is held waits until it no longer is: its last bytes would be read with it", () => {
+  it("of a stream whose reading is deferred waits until reading is allowed: it would read the last bytes", () => {
     const { asked, received, stream } = setup([5], "fin")
-    stream.held = true
+    stream.deferReading()
     stream.stop(9)
     stream.stop(10)
     assert.deepStrictEqual(asked, [])
-    stream.release()
-    stream.release()
+    stream.allowReading()
+    stream.allowReading()
     assert.deepStrictEqual(asked, ["stop 9"])
     assert.deepStrictEqual(received.ends, [])
   })

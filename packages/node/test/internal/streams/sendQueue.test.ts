@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { SendQueue } from "../../../src/internal/streams/sendQueue.ts"
-import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { sendQuantum } from "../../../src/internal/tunables.ts"
 
 /** What the queue looks at, and a name. */
@@ -12,25 +11,23 @@ interface Item {
   priority: number
 }
 
-const stream = (item: Item): SendStream => item as unknown as SendStream
-const nameOf = (taken: SendStream | undefined): string | undefined => (taken as unknown as Item | undefined)?.name
+const nameOf = (taken: Item | undefined): string | undefined => taken?.name
 
-const short = (name: string, priority = 0): SendStream => stream({ name, id: undefined, pending: 100, priority })
-const long = (name: string, priority = 0): SendStream =>
-  stream({ name, id: undefined, pending: sendQuantum + 1, priority })
-const begun = (name: string, priority = 0): SendStream => stream({ name, id: 4, pending: sendQuantum + 1, priority })
+const short = (name: string, priority = 0): Item => ({ name, id: undefined, pending: 100, priority })
+const long = (name: string, priority = 0): Item => ({ name, id: undefined, pending: sendQuantum + 1, priority })
+const begun = (name: string, priority = 0): Item => ({ name, id: 4, pending: sendQuantum + 1, priority })
 
 const always = () => true
 
-const take = (queue: SendQueue): SendStream | undefined => queue.take(true, always)
+const take = (queue: SendQueue<Item>): Item | undefined => queue.take(true, always)
 
-const filled = (...streams: ReadonlyArray<SendStream>): SendQueue => {
-  const queue = new SendQueue()
+const filled = (...streams: ReadonlyArray<Item>): SendQueue<Item> => {
+  const queue = new SendQueue<Item>()
   for (const it of streams) queue.push(it)
   return queue
 }
 
-const all = (queue: SendQueue, mayOpen = true): Array<string | undefined> => {
+const all = (queue: SendQueue<Item>, mayOpen = true): Array<string | undefined> => {
   const names: Array<string | undefined> = []
   for (let it = queue.take(mayOpen, always); it !== undefined; it = queue.take(mayOpen, always)) names.push(nameOf(it))
   return names
@@ -38,7 +35,7 @@ const all = (queue: SendQueue, mayOpen = true): Array<string | undefined> => {
 
 describe("SendQueue", () => {
   it("yields nothing when it is empty", () => {
-    const queue = new SendQueue()
+    const queue = new SendQueue<Item>()
     assert.isUndefined(take(queue))
     assert.isUndefined(queue.take(false, always))
     assert.strictEqual(queue.size, 0)
@@ -109,14 +106,14 @@ describe("SendQueue", () => {
     assert.deepStrictEqual(all(queue), ["a", "b", "c"])
   })
 
-  it("forgets a stream that is removed, wherever it is, and does not mind one that it has not", () => {
+  it("removes a stream wherever it is, and ignores one that is not queued", () => {
     const streams = [short("s"), long("l"), begun("b"), short("low", -1)]
     const queue = filled(...streams)
-    queue.remove(short("stranger"))
+    assert.isFalse(queue.remove(short("stranger")))
     assert.strictEqual(queue.size, 4)
     for (const [i, it] of streams.entries()) {
-      queue.remove(it)
-      queue.remove(it)
+      assert.isTrue(queue.remove(it))
+      assert.isFalse(queue.remove(it))
       assert.strictEqual(queue.size, 3 - i)
     }
     assert.isUndefined(take(queue))
@@ -124,10 +121,10 @@ describe("SendQueue", () => {
 
   it("finds a stream to remove although it has got an id or has written since it was pushed", () => {
     const item: Item = { name: "x", id: undefined, pending: sendQuantum * 2, priority: 0 }
-    const queue = filled(stream(item), short("y"))
+    const queue = filled(item, short("y"))
     item.id = 8
     item.pending = 1
-    queue.remove(stream(item))
+    queue.remove(item)
     assert.deepStrictEqual(all(queue), ["y"])
   })
 
@@ -139,7 +136,7 @@ describe("SendQueue", () => {
   })
 
   it("keeps the order through tens of thousands of pushes and takes", () => {
-    const queue = new SendQueue()
+    const queue = new SendQueue<Item>()
     let pushed = 0
     let taken = 0
     for (let round = 0; round < 200; round++) {
@@ -159,27 +156,27 @@ describe("SendQueue", () => {
     })
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
-        const queue = new SendQueue()
+        const queue = new SendQueue<Item>()
         const inside = new Set<Item>()
         let last: Item | undefined
         for (const [i, { has, kind, pending, priority }] of operations.entries()) {
           if (kind === "push") {
             const item: Item = { name: `${i}`, id: has ? i : undefined, pending, priority }
-            queue.push(stream(item))
+            queue.push(item)
             inside.add(item)
           } else if (kind === "putBack") {
             if (last === undefined) continue
-            queue.putBack(stream(last))
+            queue.putBack(last)
             inside.add(last)
             last = undefined
           } else if (kind === "remove") {
             const item = [...inside][i % Math.max(1, inside.size)]
             if (item === undefined) continue
-            queue.remove(stream(item))
+            queue.remove(item)
             inside.delete(item)
           } else {
             const mayOpen = kind === "take"
-            const item = queue.take(mayOpen, always) as unknown as Item | undefined
+            const item = queue.take(mayOpen, always)
             const eligible = [...inside].filter(({ id }) => mayOpen || id !== undefined)
             if (item === undefined) assert.strictEqual(eligible.length, 0)
             else {

@@ -29,13 +29,13 @@ const setup = (bidirectional = false) => {
         streamCapacity: () => binding.capacity()
       } as unknown as NativeConnection,
       enqueue: () => asked.push("enqueue"),
-      discard: (_half, code) => asked.push(`discard ${code}`),
+      onReset: (_half, code) => asked.push(`reset ${code}`),
       reprioritize: (_half, priority) => asked.push(`priority ${priority}`)
     },
     bidirectional,
     0
   )
-  stream.id = 2
+  stream.assignId(2, 0, false)
   return { asked, binding, sent, stream }
 }
 
@@ -44,7 +44,7 @@ const failing = (message: string) => (): never => {
 }
 
 describe("a write", () => {
-  it("after the fin fails with StreamClosed, and takes nothing back of what was written", () => {
+  it("after the fin fails with StreamClosed, and changes nothing of what was written", () => {
     const { stream } = setup()
     const first = outcomes()
     const late = outcomes()
@@ -67,7 +67,7 @@ describe("a write", () => {
     ["that was stopped", "StreamStopped(7)", new StreamStopped({ code: 7 })],
     ["that the binding does not know any more", "InvalidStreamState(2)", new StreamClosed()]
   ] as const) {
-    it(`to a stream ${what} fails, and whoever waits for room or for the end hears of it once`, () => {
+    it(`to a stream ${what} fails, and so does each write that waits for room or for the end, once`, () => {
       const { binding, stream } = setup()
       const { done, results } = outcomes()
       stream.write(new Uint8Array(sendHighWater + 1), false, done)
@@ -80,7 +80,7 @@ describe("a write", () => {
     })
   }
 
-  it("that begins a stream and finds the window full notices that the peer has stopped it at once", () => {
+  it("that opens a stream and finds the window full notices at once that the peer has stopped it", () => {
     for (const [writable, outcome, failures] of [
       [() => {}, "blocked", []],
       [failing("StreamStopped(9)"), "ended", [new StreamStopped({ code: 9 })]]
@@ -95,7 +95,7 @@ describe("a write", () => {
     }
   })
 
-  it("that goes on with a stream offers no more than there is room for, and nothing when there is none", () => {
+  it("that continues a stream offers no more than there is room for, and nothing without room", () => {
     const { binding, sent, stream } = setup()
     const { done, results } = outcomes()
     stream.write(new Uint8Array(1), false, () => {})
@@ -113,7 +113,7 @@ describe("a write", () => {
     assert.strictEqual(sent.length, 2)
   })
 
-  it("goes on where the binding took only a part, a quantum at a time, and the fin goes with the last bytes", () => {
+  it("continues where the binding took a part, a quantum at a time, and sends the fin with the last bytes", () => {
     const { binding, sent, stream } = setup()
     const acknowledged = outcomes()
     const length = 100 + 2 * sendQuantum + 5
@@ -130,7 +130,7 @@ describe("a write", () => {
       [5, true]
     ])
     assert.isTrue(stream.finWritten)
-    // That it is acknowledged is another matter.
+    // It is not acknowledged yet.
     assert.deepStrictEqual(acknowledged.results, [])
   })
 })
@@ -142,7 +142,7 @@ describe("a fin that is sent alone", () => {
     stream.write(new Uint8Array(1), false, () => {})
     stream.writeSome()
     stream.write(new Uint8Array(0), true, done)
-    assert.isTrue(stream.bareFin)
+    assert.isTrue(stream.needsLoneFin)
     binding.send = failing("StreamStopped(4)")
     stream.writeFin()
     assert.deepStrictEqual(results, [new StreamStopped({ code: 4 })])
@@ -151,7 +151,7 @@ describe("a fin that is sent alone", () => {
 })
 
 describe("a priority", () => {
-  it("that is the same, or comes after the end, changes nothing", () => {
+  it("changes nothing if it is the same, or set after the end", () => {
     const { asked, stream } = setup()
     stream.setPriority(0)
     assert.deepStrictEqual(asked, [])
@@ -164,13 +164,13 @@ describe("a priority", () => {
 })
 
 describe("a reset", () => {
-  it("is told once, with a code that the binding survives, and ends whoever waits", () => {
+  it("is reported once, with a code that the binding survives, and fails each write that waits", () => {
     const { asked, stream } = setup()
     const { done, results } = outcomes()
     stream.write(new Uint8Array(1), true, done)
     stream.reset(-1)
     stream.reset(5)
-    assert.deepStrictEqual(asked, ["enqueue", "discard 0"])
+    assert.deepStrictEqual(asked, ["enqueue", "reset 0"])
     assert.deepStrictEqual(results, [new StreamClosed()])
   })
 })

@@ -1,3 +1,4 @@
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import { ipFromStringUnsafe } from "effect/net/NetAddress"
 import { interfaces } from "../../../src/internal/udp/interfaces.ts"
@@ -5,12 +6,12 @@ import { Zones } from "../../../src/internal/udp/zones.ts"
 import type { NetworkInterface } from "@qp2p/core/Transport"
 import { address } from "../../support/quic.ts"
 
-const setup = (interfaces: ReadonlyArray<NetworkInterface>) => {
+const setup = (interfaces: ReadonlyArray<NetworkInterface>, platform: NodeJS.Platform = "linux") => {
   let reads = 0
   const zones = new Zones(() => {
     reads += 1
     return interfaces
-  })
+  }, platform)
   return { zones, reads: () => reads }
 }
 
@@ -37,14 +38,21 @@ describe("the zone of a link-local address", () => {
     assert.strictEqual(reads(), 1)
   })
 
-  it.skipIf(process.platform === "win32")("is the name of its interface to the system", () => {
-    const { zones } = setup(eth0)
+  it.each(["linux", "darwin"] as const)("is the name of its interface to %s", (platform) => {
+    const { zones } = setup(eth0, platform)
     assert.strictEqual(zones.hostOf(address("[fe80::1%4]:9")), "fe80::1%eth0")
     assert.strictEqual(zones.hostOf(address("[fe80::1]:9")), "fe80::1")
     assert.strictEqual(zones.hostOf(address("192.0.2.7:9")), "192.0.2.7")
   })
 
-  it.skipIf(process.platform === "win32")("is found when its interface is new, and an error when there is none", () => {
+  it("is its number to Windows, whose interfaces have names in the user's language", () => {
+    const { zones } = setup([ipv6("Ethernet (Büro) 2", "fe80::9", 12)], "win32")
+    assert.strictEqual(zones.hostOf(address("[fe80::1%12]:9")), "fe80::1%12")
+    assert.strictEqual(zones.plain("fe80::1%12"), "fe80::1%12")
+    assert.throws(() => zones.hostOf(address("[fe80::1%5]:9")), /no interface has the zone 5/)
+  })
+
+  it("is found when its interface is new, and an error when there is none", () => {
     const interfaces = [...eth0]
     const { zones } = setup(interfaces)
     assert.throws(() => zones.hostOf(address("[fe80::1%5]:9")), /no interface has the zone 5/)

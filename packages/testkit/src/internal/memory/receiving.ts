@@ -1,5 +1,6 @@
 /** The streams that one end of a memory connection reads: demand, unread bytes and credit for the peer. */
 import type { Close } from "@qp2p/core/Close"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingRecvStream, StreamFailure } from "@qp2p/core/Transport"
 import type { Timeline } from "../network/timeline.ts"
@@ -32,7 +33,7 @@ const closeLargest = (port: MemoryPort) => {
   for (const connection of port.connections) {
     if (connection.unread > (largest?.unread ?? 0)) largest = connection
   }
-  largest?.close(3, "the application does not keep up")
+  largest?.close(ErrorCode.overloaded, "the application does not keep up")
 }
 
 export class Receiving {

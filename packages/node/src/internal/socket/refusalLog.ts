@@ -1,14 +1,18 @@
 /**
- * What the log is told of packets that the system does not send: the first of each connection, and not more lines than
- * somebody reads when the network is gone for all of them.
+ * Logs packets that the system refuses to send: the first of each connection, and only so many lines as can be read when the
+ * network is down for all of them.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import type { Connection } from "../connection/connection.ts"
-import { refusalReason } from "../udp/socketErrors.ts"
 import { refusalLogInterval } from "../tunables.ts"
+import { refusalReason } from "../udp/socketErrors.ts"
 
-export class Refusals {
-  private readonly told = new WeakSet<Connection>()
+/** The view of a connection. */
+interface Refused {
+  readonly remoteAddress: NetAddress.InetAddress
+}
+
+export class RefusalLog {
+  private readonly logged = new WeakSet<Refused>()
   private nextAt = -Infinity
   private readonly local: NetAddress.InetAddress
   private readonly now: () => number
@@ -20,9 +24,9 @@ export class Refusals {
     this.warn = warn
   }
 
-  note(connection: Connection, code: string): void {
-    if (this.told.has(connection)) return
-    this.told.add(connection)
+  add(connection: Refused, code: string): void {
+    if (this.logged.has(connection)) return
+    this.logged.add(connection)
     const now = this.now()
     if (now < this.nextAt) return
     this.nextAt = now + refusalLogInterval

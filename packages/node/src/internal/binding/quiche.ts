@@ -1,0 +1,169 @@
+/**
+ * The native QUIC binding as this package uses it: an interface of our own.
+ *
+ * The types of `@matrixai/quic` declare methods that its binary does not have (`maxActiveSourceCids`), and enums that exist
+ * as numbers only. What stands here exists in every published binary and is called; `surface.ts` checks it by name when
+ * the binding loads, and `quiche.types.test.ts` checks it against the types of the package.
+ */
+
+/** An IP address without zone and without brackets, and a port. */
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where a packet came from, and which of our addresses it came to. */
+export interface RecvInfo {
+  readonly from: HostPort
+  readonly to: HostPort
+}
+
+/** Counts of one connection, over all of its life. */
+export interface Stats {
+  /** Packets. */
+  readonly recv: number
+  readonly sent: number
+  readonly lost: number
+  /** Bytes of UDP payload. */
+  readonly recvBytes: number
+  /** What the peer's transport parameters say: milliseconds, 0 for none, and how many of our connection ids it stores. */
+  readonly peerMaxIdleTimeout: number
+  readonly peerActiveConnIdLimit: number
+}
+
+/** Counts and measurements of one path. */
+export interface PathStats {
+  /** Packets. */
+  readonly recv: number
+  readonly sent: number
+  readonly lost: number
+  /** Bytes. */
+  readonly recvBytes: number
+  readonly sentBytes: number
+  readonly lostBytes: number
+  /** Bytes that may be unacknowledged at once. */
+  readonly cwnd: number
+  /** Bytes of the largest packet. */
+  readonly pmtu: number
+  /** Smoothed round-trip time in milliseconds. */
+  readonly rtt: number
+}
+
+/** Why a connection ended, as one side said. */
+export interface CloseError {
+  readonly isApp: boolean
+  readonly errorCode: number
+  readonly reason: Uint8Array
+}
+
+/** TLS settings and transport parameters. Setters abort the process on numbers below 0. */
+export interface Config {
+  setApplicationProtos(protocols: Array<string>): void
+  /** Milliseconds; 0 is no timeout. */
+  setMaxIdleTimeout(timeout: number): void
+  setMaxRecvUdpPayloadSize(bytes: number): void
+  setMaxSendUdpPayloadSize(bytes: number): void
+  setInitialMaxData(bytes: number): void
+  setInitialMaxStreamDataBidiLocal(bytes: number): void
+  setInitialMaxStreamDataBidiRemote(bytes: number): void
+  setInitialMaxStreamDataUni(bytes: number): void
+  setInitialMaxStreamsBidi(streams: number): void
+  setInitialMaxStreamsUni(streams: number): void
+  setMaxStreamWindow(bytes: number): void
+  setDisableActiveMigration(disabled: boolean): void
+  enablePacing(enabled: boolean): void
+  /** 0 Reno, 1 CUBIC, 2 BBR. */
+  setCcAlgorithm(algorithm: number): void
+}
+
+export interface ConfigConstructor {
+  /** PEM in bytes. An empty list of keys aborts the process. */
+  withBoringSslCtx(
+    verifyPeer: boolean,
+    verifyAllowFail: boolean,
+    ca: Uint8Array | null,
+    key: Array<Uint8Array> | null,
+    cert: Array<Uint8Array> | null,
+    signatureAlgorithms: string | null
+  ): Config
+}
+
+/** One QUIC connection. It has no socket and no timer. Errors are plain `Error`s whose message is the code: `errorCode.ts`. */
+export interface Connection {
+  /** Takes a packet in and decrypts it in its place. */
+  recv(packet: Uint8Array, info: RecvInfo): number
+  /** Writes the next packet: its length, or null when there is none or `buffer` is too small for it. */
+  send(buffer: Uint8Array): [length: number, info: unknown] | null
+  /** Milliseconds until `onTimeout` is due, rounded down; null when no timer runs. */
+  timeout(): number | null
+  onTimeout(): void
+  /** Queues a PING unless another packet that must be acknowledged is to be sent. */
+  sendAckEliciting(): void
+  /** Codes below 0 or from 2^62 on abort the process; reasons over 1,000 bytes are never sent. */
+  close(application: boolean, code: number, reason: Uint8Array): void | null
+
+  isEstablished(): boolean
+  isDraining(): boolean
+  isClosed(): boolean
+  isTimedOut(): boolean
+  peerError(): CloseError | null
+  localError(): CloseError | null
+  stats(): Stats
+  pathStats(): Array<PathStats>
+
+  sourceId(): Uint8Array
+  destinationId(): Uint8Array
+  newSourceCid(id: Uint8Array, resetToken: bigint, retireIfNeeded: boolean): number
+  /** The next of our ids that the peer has retired. */
+  retiredScidNext(): Uint8Array | null
+
+  isReadable(): boolean
+  readable(): Iterable<number>
+  peerStreamsLeftBidi(): number
+  peerStreamsLeftUni(): number
+  /** Bytes and whether the stream has ended, or null when there is nothing to read. */
+  streamRecv(id: number, buffer: Uint8Array): [length: number, fin: boolean] | null
+  /** Bytes taken; null when the stream is blocked or gone. */
+  streamSend(id: number, bytes: Uint8Array, fin: boolean): number | null
+  /** Lower urgency first. */
+  streamPriority(id: number, urgency: number, incremental: boolean): void
+  /** Direction 0 stops reading, 1 stops writing. Codes as for `close`. */
+  streamShutdown(id: number, direction: 0 | 1, code: number): void | null
+  streamCapacity(id: number): number
+  streamReadable(id: number): boolean
+  streamWritable(id: number, bytes: number): boolean
+  streamFinished(id: number): boolean
+}
+
+export interface ConnectionConstructor {
+  connect(
+    serverName: string | null,
+    sourceId: Uint8Array,
+    local: HostPort,
+    remote: HostPort,
+    config: Config
+  ): Connection
+  accept(
+    sourceId: Uint8Array,
+    /** The destination id of the first Initial packet when a Retry packet preceded this one. */
+    originalId: Uint8Array | null | undefined,
+    local: HostPort,
+    remote: HostPort,
+    config: Config
+  ): Connection
+}
+
+/** The binding itself. */
+export interface Quiche {
+  readonly Config: ConfigConstructor
+  readonly Connection: ConnectionConstructor
+  /** Writes a Retry packet and returns its length. */
+  retry(
+    sourceId: Uint8Array,
+    destinationId: Uint8Array,
+    newSourceId: Uint8Array,
+    token: Uint8Array,
+    version: number,
+    out: Uint8Array
+  ): number
+}

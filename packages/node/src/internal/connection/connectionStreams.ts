@@ -1,0 +1,110 @@
+/**
+ * The streams of a connection: those that this side sends on, those that it receives on, and how they get on together.
+ */
+import type { Close } from "@qp2p/core/Close"
+import type {
+  BackingRecvStream,
+  BackingSendStream,
+  ConnectionEvents,
+  HeldStreams,
+  RecvEvents
+} from "@qp2p/core/Transport"
+import type { NativeConnection } from "../binding/native.ts"
+import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
+import { Incoming } from "../streams/incoming.ts"
+import { LocalRecvStream } from "../streams/localRecvStream.ts"
+import { Outgoing } from "../streams/outgoing.ts"
+import { HeldStreamsCheck } from "./heldStreamsCheck.ts"
+import type { Lifecycle } from "./lifecycle.ts"
+import type { PeerActivity } from "./peerActivity.ts"
+import type { ReceiveBudget } from "./receiveBudget.ts"
+
+export class ConnectionStreams {
+  readonly outgoing: Outgoing
+  readonly incoming: Incoming
+  private readonly held = new HeldStreamsCheck()
+  private progressSeen = 0
+
+  constructor(options: {
+    readonly native: NativeConnection
+    readonly dialled: boolean
+    readonly schedule: () => void
+    readonly lifecycle: Lifecycle
+    readonly activity: PeerActivity
+    readonly acknowledged: AcknowledgedPackets
+    readonly budget: ReceiveBudget
+    readonly events: () => ConnectionEvents
+    /** Lent for a read. */
+    readonly scratch: Uint8Array
+  }) {
+    const { acknowledged, activity, budget, dialled, events, lifecycle, native, schedule, scratch } = options
+    const failure = () => (lifecycle.hasEnded ? lifecycle.reason : undefined)
+    const outgoing = new Outgoing({
+      native,
+      dialled,
+      schedule,
+      failure,
+      acknowledged,
+      heardAt: (recv) => activity.heardAt(recv),
+      idleTimeout: () => activity.idleTimeout()
+    })
+    this.outgoing = outgoing
+    this.incoming = new Incoming({
+      native,
+      dialled,
+      schedule,
+      failure,
+      isClosing: () => lifecycle.isClosedLocally,
+      events,
+      acceptSend: (id) => outgoing.acceptSend(id),
+      budget,
+      scratch
+    })
+  }
+
+  openUni(priority: number): BackingSendStream {
+    return this.outgoing.open(false, priority)
+  }
+
+  openBi(
+    priority: number,
+    events: RecvEvents
+  ): { readonly send: BackingSendStream; readonly receive: BackingRecvStream } {
+    const send = this.outgoing.open(true, priority)
+    return { send, receive: new LocalRecvStream(this.incoming, send, events) }
+  }
+
+  /** Counts what they do. */
+  get work(): number {
+    return this.incoming.work + this.outgoing.work
+  }
+
+  /** Whether something is to be sent or acknowledged, or an answer to come. */
+  get isAwaited(): boolean {
+    return this.outgoing.awaitsPeer || this.incoming.awaitsPeer
+  }
+
+  /** Whether they wait for the peer and have made no progress since this was last called. */
+  isStalled(): boolean {
+    const { progress } = this.outgoing
+    const stands = progress === this.progressSeen
+    this.progressSeen = progress
+    return this.outgoing.awaitsPeerTransport && stands
+  }
+
+  /** Called in each sweep. Yields what the owner has to be told of streams that wait for others. */
+  tick(): HeldStreams | undefined {
+    return this.held.tick(this.outgoing.findBlocking(() => this.incoming.unreadPeerHalves))
+  }
+
+  /** Hands all that has arrived to the owner, whether its streams are paused or not. */
+  deliverAll(): void {
+    this.incoming.read(true)
+  }
+
+  /** Ends all of them. */
+  fail(close: Close): void {
+    this.outgoing.fail(close)
+    this.incoming.fail(close)
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The states of a connection, and its end (RFC 9000, section 10).
+ *
+ * - `handshaking` → `established`: the handshake is complete
+ * - either → `closing`: this side closes
+ * - either → `draining`: the peer has closed, the idle timeout is over, or a stateless reset has come
+ * - `closing` or `draining` → `closed`: no late packets are expected any more
+ *
+ * A closing connection sends its CONNECTION_CLOSE frame in one of its next turns. With the frame sent, or with the beginning
+ * of draining, the connection has ended: its owner learns why, and it gets no turn any more. It is kept while late packets may
+ * come. A closing connection answers those with the frame; a draining one sends nothing.
+ */
+import type { Close } from "@qp2p/core/Close"
+import { NO_ERROR } from "../binding/errorCodes.ts"
+import type { NativeConnection } from "../binding/native.ts"
+import { minClosingPeriod } from "../tunables.ts"
+import { foundClose, locallyClosed } from "./closeReason.ts"
+import { Closing } from "./closing.ts"
+
+export type State =
+  | "handshaking"
+  | "established"
+  /** This side closes, and sends nothing but the close frame (RFC 9000, section 10.2.1). */
+  | "closing"
+  /** The peer has closed, was silent too long, or has lost the connection: nothing is sent (RFC 9000, section 10.2.2). */
+  | "draining"
+  /** No late packets are expected any more. */
+  | "closed"
+
+/** The view of the connection. */
+export interface LifecycleHost {
+  readonly native: NativeConnection
+  readonly dialled: boolean
+  /** Asks for a turn soon. */
+  readonly schedule: () => void
+  /** Whether the congestion window is full. */
+  readonly isCongested: () => boolean
+  /** Sends what is left of the handshake, if the peer needs it to read the close frame. */
+  readonly flushHandshake: (now: number) => void
+  /** Sends the packet that `write` puts into a buffer. Answers false when it puts none there. */
+  readonly sendPacket: (write: (buffer: Uint8Array) => number) => boolean
+  /** Sends a packet outside of any turn. */
+  readonly sendImmediate: (packet: Uint8Array) => void
+  /** Hands all that has arrived to the owner, whether its streams are paused or not. */
+  readonly deliverAll: () => void
+  /** The connection begins to close. */
+  readonly onClosing: () => void
+  /** The connection has ended. `established` tells whether its handshake was complete. */
+  readonly onEnded: (close: Close, established: boolean) => void
+}
+
+export class Lifecycle {
+  private readonly host: LifecycleHost
+  private current: State = "handshaking"
+  private established = false
+  private ended = false
+  private cause: Close | undefined = undefined
+  private closing: Closing | undefined = undefined
+  /** When the closing period is over, in `performance.now()` milliseconds. */
+  private keptUntil = 0
+
+  constructor(host: LifecycleHost) {
+    this.host = host
+  }
+
+  get state(): State {
+    return this.current
+  }
+
+  get isEstablished(): boolean {
+    return this.current === "established"
+  }
+
+  /** Whether the handshake was completed before this side closed, whatever the state is now. */
+  get wasEstablished(): boolean {
+    return this.established
+  }
+
+  /** Whether the connection has ended, as far as its owner is concerned. */
+  get hasEnded(): boolean {
+    return this.ended
+  }
+
+  /** Why the connection ends or has ended, if it does. */
+  get reason(): Close | undefined {
+    return this.cause
+  }
+
+  /** Whether the owner has closed the connection, and is to hear no more of what arrives. */
+  get isClosedLocally(): boolean {
+    return this.cause?._tag === "LocallyClosed"
+  }
+
+  /** The handshake is complete. */
+  establish(): void {
+    this.current = "established"
+    this.established = true
+  }
+
+  /** Begins to close with a code of the application, or else a transport error code, for the reason `close`. */
+  beginClose(application: boolean, code: number, text: string, close: Close): void {
+    if (this.cause !== undefined || this.ended) return
+    const { dialled, native } = this.host
+    this.cause = close
+    this.current = "closing"
+    this.closing = new Closing(native, dialled, application, code, text)
+    this.host.onClosing()
+    this.host.schedule()
+  }
+
+  /** Sends the close frame, as soon as it may leave. `heard` tells whether packets have come in this turn. */
+  sendClose(now: number, heard: boolean): void {
+    const { closing, host } = this
+    if (closing === undefined || !closing.mayBegin(now, host.isCongested(), heard)) return
+    // What is left of the handshake goes first. As long as some of it is to be sent again, the binding would send that in place
+    // of the frame. Nothing else goes first: it would carry acknowledgements of what will not be read.
+    if (!closing.hasBegun) host.flushHandshake(now)
+    if (!host.sendPacket((buffer) => closing.write(buffer)) && closing.hasTimedOut(now)) this.end()
+  }
+
+  /** Answers a late packet with the close frame, if this side has sent one. */
+  repeatClose(): void {
+    const packet = this.closing?.repeat()
+    if (packet !== undefined) this.host.sendImmediate(packet)
+  }
+
+  /** Ends the connection, if it has not ended yet, and discards its state once no late packets are expected any more. */
+  end(): void {
+    const { host } = this
+    const { native } = host
+    if (!this.ended) {
+      // What has arrived is delivered now, even to paused streams: there is no later.
+      if (this.established && !this.isClosedLocally) host.deliverAll()
+      this.keptUntil = performance.now() + minClosingPeriod
+      if (this.current !== "closing") this.current = "draining"
+      this.finish(this.cause ?? foundClose(native))
+    }
+    // The binding drains only when it has sent a close frame or received one. It drains for so few round trips that a peer that
+    // lost its copy of the frame has hardly had the time to send a packet, which would be answered with another copy.
+    const drained = native.isClosed() || !native.isDraining()
+    if (drained && (this.closing === undefined || performance.now() >= this.keptUntil)) this.current = "closed"
+  }
+
+  /** When a connection that has ended is to be looked at again, in `performance.now()` milliseconds. */
+  get deadline(): number {
+    return this.keptUntil
+  }
+
+  /** Ends the connection at once, and keeps nothing for late packets: the socket closes. */
+  abandon(): void {
+    if (this.hasEnded) return
+    this.beginClose(true, NO_ERROR, "", locallyClosed())
+    this.closing?.hurry()
+    this.sendClose(performance.now(), true)
+    this.current = "closed"
+    // Unless it has ended because no close frame could be sent.
+    if (!this.hasEnded) this.finish(this.cause!)
+  }
+
+  private finish(close: Close): void {
+    this.ended = true
+    this.cause ??= close
+    this.host.onEnded(close, this.established)
+  }
+}

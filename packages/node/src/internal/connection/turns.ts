@@ -1,0 +1,217 @@
+/**
+ * The turns of a connection: in each it reads what has arrived, confirms what was acknowledged, writes what is queued, and
+ * flushes the packets that come of it, in this order.
+ */
+import { INTERNAL_ERROR } from "../binding/errorCodes.ts"
+import type { NativeConnection } from "../binding/native.ts"
+import type { ConnectionIds } from "../packets/connectionIds.ts"
+import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
+import type { PacketReceiver } from "../path/packetReceiver.ts"
+import type { Flushed, PacketSender } from "../path/packetSender.ts"
+import type { PeerAddress } from "../path/peerAddress.ts"
+import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
+import type { ConnectionStreams } from "./connectionStreams.ts"
+import type { Handshake } from "./handshake.ts"
+import type { Lifecycle } from "./lifecycle.ts"
+import type { PeerActivity } from "./peerActivity.ts"
+import type { ReceiveBudget } from "./receiveBudget.ts"
+import type { Responsiveness } from "./responsiveness.ts"
+
+/** The view of the connection. */
+export interface TurnsHost {
+  readonly native: NativeConnection
+  readonly lifecycle: Lifecycle
+  readonly handshake: Handshake
+  readonly activity: PeerActivity
+  readonly responsiveness: Responsiveness
+  readonly budget: ReceiveBudget
+  readonly streams: ConnectionStreams
+  readonly acknowledged: AcknowledgedPackets
+  readonly ids: ConnectionIds
+  readonly mtu: MtuDiscovery
+  readonly peer: PeerAddress
+  readonly receiver: PacketReceiver
+  readonly sender: PacketSender
+  /** Asks for a turn soon. */
+  readonly schedule: () => void
+  /** `deadline` may have come closer. */
+  readonly updateDeadline: () => void
+  /** The binding's handshake is complete. */
+  readonly establish: () => void
+  /** Puts a PING on the wire. */
+  readonly ping: () => void
+  /** Closes because of what the transport found. */
+  readonly fail: (code: number, detail: string) => void
+}
+
+/** How soon the next turn is, in milliseconds, while the rate limit or the kernel holds packets back. */
+const heldPause = 2
+
+/** How soon the next turn is, in milliseconds, while a close frame or streams wait for acknowledgements. */
+const deferredPause = 10
+
+export class Turns {
+  private readonly host: TurnsHost
+  private nextAt = Infinity
+  private company = false
+  private packetsThisTurn = 0
+  private bytesThisTurn = 0
+  /** The outcome of sending in this turn. */
+  private flushed: Flushed = "all"
+  /** Whether packets have come since the last read. */
+  private arrived = false
+  /** Whether packets to an id of this connection have come in this turn. */
+  private receivedThisTurn = false
+  /** Counts packets that have come, timers that have expired, and turns that the rate limit or the kernel held back. */
+  private occasions = 0
+
+  constructor(host: TurnsHost) {
+    this.host = host
+  }
+
+  /** When the next turn is due at the latest, in `performance.now()` milliseconds; `Infinity` for never. */
+  get deadline(): number {
+    return this.nextAt
+  }
+
+  /** Whether many connections had their last turn together with this one. */
+  get isInCompany(): boolean {
+    return this.company
+  }
+
+  /** Counts what the connection does: packets in and out, bytes and ends of streams handed on, streams confirmed. */
+  get work(): number {
+    return this.occasions + this.host.streams.work + this.host.sender.packets
+  }
+
+  /** Whether more has arrived than one turn reads. */
+  get isUnread(): boolean {
+    const { lifecycle, streams } = this.host
+    return this.arrived || (streams.incoming.isUnread && lifecycle.isEstablished)
+  }
+
+  /** Takes note of a packet. `own` for one to an id of this connection, which somebody else can hardly have sent. */
+  packetArrived(own: boolean): void {
+    this.packetsThisTurn += 1
+    this.occasions += 1
+    this.arrived = true
+    if (own) this.receivedThisTurn = true
+  }
+
+  /** Runs the binding's timers: loss detection, idle timeout, draining. They are on the system's clock. */
+  expire(): void {
+    const { acknowledged, lifecycle, mtu, native, peer, receiver, schedule, streams } = this.host
+    this.occasions += 1
+    if (lifecycle.hasEnded) {
+      native.onTimeout()
+      lifecycle.end()
+      this.flushed = "all"
+      return this.updateDeadline(performance.now())
+    }
+    // The deadline may be one of the connection's own, too.
+    if (native.timeout() === 0) {
+      streams.outgoing.expired()
+      acknowledged.expired()
+      receiver.timedOut()
+      mtu.timedOut(performance.now())
+    }
+    native.onTimeout()
+    peer.retry()
+    schedule()
+  }
+
+  /** The first part of a turn: hands on what has arrived. */
+  read(now: number): void {
+    const { activity, establish, ids, lifecycle, native, streams } = this.host
+    const { incoming, outgoing } = streams
+    // Without news there is nothing to read but what the owner does not want yet.
+    const news = this.arrived || incoming.isUnread
+    this.arrived = false
+    if (this.packetsThisTurn > 0) ids.readRetired()
+    if (this.receivedThisTurn) activity.received(now)
+    if (lifecycle.state === "handshaking" && native.isEstablished()) establish()
+    if (!news || !lifecycle.isEstablished) return
+    outgoing.allowReading()
+    this.bytesThisTurn += incoming.read(false)
+  }
+
+  /** The second part: confirms what was acknowledged, and sends. In `company` when many connections have a turn with it. */
+  write(now: number, company: boolean): void {
+    const { budget, fail, handshake, lifecycle, mtu, ping, sender, streams } = this.host
+    const { outgoing } = streams
+    if (lifecycle.state === "closed") return
+    this.company = company
+    const packets = this.packetsThisTurn
+    const bytes = this.bytesThisTurn
+    this.packetsThisTurn = this.bytesThisTurn = 0
+    if (lifecycle.isEstablished) {
+      if (packets > 0) {
+        outgoing.checkStopped()
+        sender.observe(now)
+      }
+      if (outgoing.completeUni(now, company)) mtu.acknowledged()
+      outgoing.write(now)
+      const trouble = budget.audit(packets, bytes)
+      if (trouble !== undefined) fail(INTERNAL_ERROR, trouble)
+    }
+    this.flushed = "all"
+    if (lifecycle.hasEnded) return
+    if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
+    this.flushed = this.flush(now)
+    if (this.flushed === "held") this.occasions += 1
+    if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) ping()
+  }
+
+  /** The third part: what can wait until the packets are on their way, so that they do not wait for it. */
+  afterDispatch(now: number): void {
+    const { lifecycle, mtu, native, streams } = this.host
+    const { outgoing } = streams
+    if (lifecycle.state === "closed") return
+    if (lifecycle.hasEnded || native.isClosed() || native.isDraining()) lifecycle.end()
+    if (lifecycle.isEstablished && outgoing.completeBidi(now)) mtu.acknowledged()
+    if (this.flushed === "all" && lifecycle.state !== "closing" && outgoing.hasDeferred) {
+      outgoing.completeDeferred(now)
+    }
+    this.updateDeadline(now)
+  }
+
+  /** Sends what is ready: up to `most` bytes, or what one turn may send. */
+  flush(now: number, most?: number): Flushed {
+    const { handshake, schedule, sender } = this.host
+    const flushed = sender.flush(now, handshake.isUnderWay, most)
+    // The rest is sent in the next turn.
+    if (flushed === "more") schedule()
+    return flushed
+  }
+
+  /** Moves a deadline that has passed at `now`, or that is later than `until`, to `until`. */
+  pauseUntil(until: number, now: number): void {
+    this.nextAt = this.nextAt <= now ? until : Math.min(this.nextAt, until)
+  }
+
+  private updateDeadline(now: number): void {
+    const { lifecycle, native, streams, updateDeadline } = this.host
+    const { outgoing } = streams
+    const timeout = native.timeout()
+    // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
+    let deadline = timeout === null ? Infinity : now + timeout + 1
+    if (lifecycle.wasEstablished && !lifecycle.hasEnded) deadline = Math.min(deadline, this.checkAnswers(now, timeout))
+    if (this.flushed === "held") deadline = Math.min(deadline, now + heldPause)
+    if (lifecycle.hasEnded) deadline = Math.min(deadline, Math.max(lifecycle.deadline, now + 1))
+    else if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
+    if (outgoing.hasDeferred) deadline = Math.min(deadline, now + deferredPause)
+    if (lifecycle.isEstablished) deadline = Math.min(deadline, outgoing.deadline)
+    this.nextAt = deadline
+    updateDeadline()
+  }
+
+  /** Finds out whether the peer has fallen silent, and yields when to do so next. */
+  private checkAnswers(now: number, timeout: number | null): number {
+    const { activity, responsiveness } = this.host
+    const received = this.receivedThisTurn
+    this.receivedThisTurn = false
+    responsiveness.afterTurn(now, received, activity.probeTimeout(now, timeout))
+    if (responsiveness.deadline <= now) responsiveness.suspect()
+    return responsiveness.deadline
+  }
+}

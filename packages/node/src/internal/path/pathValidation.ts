@@ -1,0 +1,45 @@
+/**
+ * Follows a peer to another address (RFC 9000, sections 8 and 9), in place of the binding, which must not see the change.
+ *
+ * Only a packet that the binding has authenticated and not seen before counts. The binding's count of received packets shows
+ * whether a packet is one: the count is read before and after, and only where the packet matters.
+ */
+import type { NativeConnection } from "../binding/native.ts"
+import type * as NetAddress from "effect/net/NetAddress"
+import { isLongHeader, packetNumberOf } from "../packets/packetHeader.ts"
+import type { PeerAddress } from "./peerAddress.ts"
+
+export class PathValidation {
+  private readonly native: NativeConnection
+  private readonly peer: PeerAddress
+  private watching = false
+  private before = 0
+
+  constructor(native: NativeConnection, peer: PeerAddress) {
+    this.native = native
+    this.peer = peer
+  }
+
+  /**
+   * Called before the binding takes a datagram, which comes from `elsewhere` if not from the peer's current address. Answers
+   * whether each of its packets must be handed over by itself.
+   */
+  begin(elsewhere: NetAddress.InetAddress | undefined): boolean {
+    this.watching = elsewhere !== undefined || this.peer.needsValidation
+    if (this.watching) this.before = this.native.stats().recv
+    return this.watching
+  }
+
+  /** Called after the binding has taken the datagram, whose last packet is `last`. Answers whether the peer has moved. */
+  end(datagram: Uint8Array, last: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): boolean {
+    if (!this.watching) return false
+    const { peer } = this
+    if (this.native.stats().recv === this.before) {
+      if (elsewhere !== undefined && isLongHeader(datagram)) peer.addCandidate(elsewhere, datagram.length)
+      return false
+    }
+    if (elsewhere !== undefined) return peer.move(elsewhere, packetNumberOf(last))
+    peer.validate()
+    return false
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Finds the connection of each datagram that a socket receives.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import type { State } from "../connection/lifecycle.ts"
+import * as packetHeader from "../packets/packetHeader.ts"
+import type { IncomingDatagram } from "../udp/udpSocket.ts"
+import type { ConnectionTable } from "./connectionTable.ts"
+
+/** The view of a connection. */
+export interface Receiver {
+  readonly dialled: boolean
+  readonly state: State
+  /** Whether a packet comes from another address than the peer's. */
+  readonly isFromElsewhere: (host: string, port: number) => boolean
+  /** Takes a datagram, which comes from `elsewhere` if not from the peer's address, for the id `key` if it has a short header. */
+  readonly receive: (
+    datagram: Uint8Array,
+    elsewhere: NetAddress.InetAddress | undefined,
+    key: string | undefined
+  ) => void
+  readonly receiveReset: (packet: Uint8Array) => void
+  readonly mismatchVersion: () => void
+}
+
+export class PacketRouter<C extends Receiver> {
+  private readonly table: ConnectionTable<C>
+  private readonly accept: (
+    packet: Uint8Array,
+    host: string,
+    port: number,
+    address: () => NetAddress.InetAddress
+  ) => C | undefined
+  /** The last sender, so that an address is made only once for many datagrams. */
+  private lastHost = ""
+  private lastPort = 0
+  private lastAddress: NetAddress.InetAddress | undefined = undefined
+
+  /** `accept` makes a connection for a packet that belongs to none, if it likes to. */
+  constructor(
+    table: ConnectionTable<C>,
+    accept: (packet: Uint8Array, host: string, port: number, address: () => NetAddress.InetAddress) => C | undefined
+  ) {
+    this.table = table
+    this.accept = accept
+  }
+
+  /** Hands a datagram to its connection. */
+  route(datagram: IncomingDatagram): void {
+    const packet = datagram.payload
+    if (packet.length === 0) return
+    const host = hostOf(datagram)
+    const port = datagram.port ?? datagram.address.port
+    // A sender without a port wants no reply (RFC 768), and Node sends nothing there.
+    if (port === 0) return
+    let connection: C | undefined
+    let key: string | undefined
+    if (packetHeader.isLongHeader(packet)) {
+      const header = packetHeader.parseLongHeader(packet)
+      if (header === undefined) return
+      connection = this.table.withId(packetHeader.keyOf(header.dcid))
+      if (connection !== undefined && header.version === 0) return negotiateVersion(connection, packet, header)
+    } else {
+      key = packetHeader.shortHeaderKey(packet)
+      if (key === undefined) return
+      connection = this.table.withId(key)
+      if (connection === undefined) return this.routeReset(packet, host, port)
+    }
+    connection ??= this.accept(packet, host, port, () => this.addressOf(host, port, datagram))
+    if (connection === undefined) return
+    const elsewhere = connection.isFromElsewhere(host, port) ? this.addressOf(host, port, datagram) : undefined
+    connection.receive(packet, elsewhere, key)
+  }
+
+  /**
+   * Offers a packet to every connection that it may be a stateless reset of. A reset carries no id of this side's, only a token
+   * at its end, which the binding knows (RFC 9000, section 10.3).
+   */
+  private routeReset(packet: Uint8Array, host: string, port: number): void {
+    for (const connection of this.table.at(host, port)) {
+      if (connection.dialled && !connection.isFromElsewhere(host, port)) connection.receiveReset(packet.slice())
+    }
+  }
+
+  private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {
+    if (this.lastAddress === undefined || this.lastPort !== port || this.lastHost !== host) {
+      this.lastHost = host
+      this.lastPort = port
+      this.lastAddress = datagram.address
+    }
+    return this.lastAddress
+  }
+}
+
+/** Ends a dial whose server speaks no version of this side's (RFC 9000, section 6.2). */
+const negotiateVersion = (connection: Receiver, packet: Uint8Array, header: packetHeader.LongHeader): void => {
+  if (!connection.dialled || connection.state !== "handshaking") return
+  // A list with the version that the dial has is a mistake or a forgery.
+  if (packetHeader.offeredVersions(packet, header).includes(packetHeader.version1)) return
+  connection.mismatchVersion()
+}
+
+/** One name for a host, whether its zone came as an index or as the name of an interface. */
+const hostOf = ({ address, host }: IncomingDatagram): string =>
+  host === undefined || host.includes("%") ? NetAddress.formatHost(address) : host

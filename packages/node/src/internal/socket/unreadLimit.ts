@@ -1,0 +1,51 @@
+/**
+ * The limit for what waits to be read on all connections of a socket. Over it, the connection with the most is closed: the
+ * others go on, and that one has to be made anew.
+ */
+import type * as NetAddress from "effect/net/NetAddress"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import { admitBelow } from "../tunables.ts"
+
+/** The view of a connection. */
+interface Unread {
+  /** In bytes. */
+  readonly unread: number
+  readonly remoteAddress: NetAddress.InetAddress
+  readonly close: (code: number, reason: string) => void
+}
+
+export class UnreadLimit {
+  private readonly limit: number
+  private readonly connections: () => Iterable<Unread>
+  private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
+  private bytes = 0
+
+  /** `limit` in bytes. `onOverload` learns of each connection that is closed, and how many bytes waited on it. */
+  constructor(options: {
+    readonly limit: number
+    readonly connections: () => Iterable<Unread>
+    readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
+  }) {
+    this.limit = options.limit
+    this.connections = options.connections
+    this.onOverload = options.onOverload
+  }
+
+  /** Whether so much waits that no further peer is accepted. */
+  get isBehind(): boolean {
+    return this.bytes > this.limit * admitBelow
+  }
+
+  /** This many bytes more, or fewer, wait on one of the connections. */
+  change(by: number): void {
+    this.bytes += by
+    if (by < 0 || this.bytes <= this.limit) return
+    let largest: Unread | undefined
+    for (const connection of this.connections()) {
+      if (connection.unread > (largest?.unread ?? 0)) largest = connection
+    }
+    if (largest === undefined) return
+    this.onOverload(largest.remoteAddress, largest.unread)
+    largest.close(ErrorCode.overloaded, "the application does not keep up")
+  }
+}

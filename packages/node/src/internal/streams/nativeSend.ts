@@ -1,0 +1,56 @@
+/**
+ * Reads what the binding says of a stream's sending half: in results, and in the texts of errors.
+ */
+import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
+import type { StreamFailure } from "@qp2p/core/Transport"
+import { codeOf, untraced } from "../binding/errorCodes.ts"
+import type { NativeConnection } from "../binding/native.ts"
+import { sendQuantum } from "../tunables.ts"
+
+/** The failure of a stream that was reset here, or that the binding does not know any more. */
+export const streamClosed = (): StreamClosed => untraced(() => new StreamClosed())
+
+/** What ended a stream, by the error that writing it has thrown. */
+export const failureOf = (error: unknown): StreamFailure => {
+  const code = codeOf(error, "StreamStopped")
+  return code === undefined ? streamClosed() : new StreamStopped({ code })
+}
+
+/** The binding drops a stream that was stopped, and the code with it, perhaps before it could be asked for: then it is 0. */
+export const stoppedBy = (error: unknown): StreamStopped =>
+  new StreamStopped({ code: codeOf(error, "StreamStopped") ?? 0 })
+
+/** Whether the peer has stopped a stream. Only right before its fin was written: later its end looks the same. */
+export const findStop = (native: NativeConnection, id: number): StreamStopped | undefined => {
+  try {
+    native.streamWritable(id, 0)
+    return undefined
+  } catch (error) {
+    return stoppedBy(error)
+  }
+}
+
+/**
+ * Whether the peer has acknowledged everything, fin included; or that it has stopped the stream. Only right after the fin
+ * was written.
+ *
+ * The binding drops a stream when all of it is acknowledged. For a unidirectional stream of this side's, that is when
+ * `streamFinished` turns true: its receiving half never finishes. (An empty `streamSend`, the other way to see it, puts an
+ * empty frame on the wire each time.) Long streams are also watched for a peer that stops them, which `streamFinished`
+ * would hide.
+ */
+export const findAcknowledged = (
+  native: NativeConnection,
+  id: number,
+  bidirectional: boolean,
+  written: number
+): boolean | StreamStopped => {
+  if (!bidirectional && written <= sendQuantum) return native.streamFinished(id)
+  try {
+    untraced(() => native.streamWritable(id, 0))
+    return false
+  } catch (error) {
+    const code = codeOf(error, "StreamStopped")
+    return code === undefined ? true : new StreamStopped({ code })
+  }
+}

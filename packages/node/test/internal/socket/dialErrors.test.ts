@@ -1,0 +1,99 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as NetAddress from "effect/net/NetAddress"
+import {
+  ApplicationClosed,
+  IdleTimedOut,
+  LocallyClosed,
+  StatelessReset,
+  TransportClosed,
+  type Close
+} from "@qp2p/core/Close"
+import {
+  ConnectionClosed,
+  ConnectionReset,
+  ConnectionTimedOut,
+  DatagramRefused,
+  InvalidAddress,
+  TooManyConnections,
+  TransportError,
+  VersionMismatch
+} from "@qp2p/core/ConnectionError"
+import { dialError, refuseDial } from "../../../src/internal/socket/dialErrors.ts"
+
+const address = NetAddress.inetAddressFromStringUnsafe
+const peer = address("192.0.2.7:443")
+
+describe("the error of a dial that failed", () => {
+  it("says why there is no connection", () => {
+    interface Of {
+      readonly timedOut?: boolean
+      readonly otherVersion?: boolean
+      readonly refusal?: string
+      readonly heard?: boolean
+    }
+    const dialled = (close: Close, of: Of = {}) =>
+      dialError(
+        address("127.0.0.1:1"),
+        peer,
+        { timedOut: of.timedOut ?? false, versionMismatch: of.otherVersion ?? false, refusal: of.refusal },
+        of.heard ?? false,
+        close
+      )
+    const closes: ReadonlyArray<Close> = [
+      new IdleTimedOut(),
+      new StatelessReset(),
+      new TransportClosed({ code: 1, detail: "x" }),
+      new LocallyClosed(),
+      new ApplicationClosed({ code: 1, detail: "x" })
+    ]
+    const errors = [
+      new ConnectionTimedOut({ peer }),
+      new ConnectionReset({ peer }),
+      new TransportError({ peer, code: 1, detail: "x" }),
+      new ConnectionClosed({ peer, close: new LocallyClosed() }),
+      new ConnectionClosed({ peer, close: new ApplicationClosed({ code: 1, detail: "x" }) })
+    ]
+    assert.deepStrictEqual(
+      closes.map((close) => dialled(close)),
+      errors
+    )
+    // The TLS alert no_application_protocol (RFC 7301, section 3.2).
+    assert.deepStrictEqual(dialled(new TransportClosed({ code: 0x178, detail: "" })), new VersionMismatch({ peer }))
+    assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true }), new VersionMismatch({ peer }))
+    assert.deepStrictEqual(dialled(new LocallyClosed(), { timedOut: true }), new ConnectionTimedOut({ peer }))
+    // What the system did not send explains it, unless the peer has been heard of all the same.
+    const refusal = "EHOSTUNREACH"
+    assert.deepStrictEqual(
+      dialled(new LocallyClosed(), { timedOut: true, refusal }),
+      new DatagramRefused({ peer, systemCode: refusal, detail: "there is no route to the host" })
+    )
+    assert.deepStrictEqual(
+      dialled(new LocallyClosed(), { timedOut: true, refusal, heard: true }),
+      new ConnectionTimedOut({ peer })
+    )
+    assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true, refusal }), new VersionMismatch({ peer }))
+  })
+})
+
+describe("a dial that is refused before it begins", () => {
+  const refused = (to: string, live = 0) => refuseDial(address(to), address("127.0.0.1:1"), live, 3)
+
+  it("goes to an address that no peer can have", () => {
+    for (const to of [
+      "192.0.2.7:0",
+      "[2001:db8::1]:443",
+      "0.0.0.0:443",
+      "224.0.0.1:443",
+      "239.255.255.255:443",
+      "255.255.255.255:443"
+    ]) {
+      assert.instanceOf(refused(to), InvalidAddress, to)
+    }
+    for (const to of ["192.0.2.7:443", "223.255.255.255:443", "240.0.0.1:443"]) assert.isUndefined(refused(to), to)
+  })
+
+  it("would make one connection too many", () => {
+    assert.isUndefined(refused("192.0.2.7:443", 2))
+    assert.deepStrictEqual(refused("192.0.2.7:443", 3), new TooManyConnections({ limit: 3 }))
+  })
+})
