@@ -176,10 +176,13 @@ export interface BackingConnection {
    */
   readonly seniority?: string | undefined
   /**
-   * Whether enough other connections send at the same time to keep both ends busy. What is sent together then need not be
-   * split so that one part is under way while another is acknowledged. Without, it is.
+   * How many bytes of waiting small messages the owner should put on one stream: at most 65,536 are used. Read for each
+   * message. The peer acknowledges a stream as a whole, so the best size depends on what else the transport sends. Without it
+   * the owner sizes batches for a connection that has the transport to itself: several are under way at a time, so that one
+   * is sent while another is acknowledged. A transport whose other connections keep both ends busy prefers larger batches,
+   * which take fewer packets.
    */
-  readonly isInCompany?: boolean | undefined
+  readonly preferredBatchBytes?: number | undefined
   /**
    * Asks the peer for a sign of life. Without one within a few seconds the connection ends with `IdleTimedOut`. Asked
    * when the peer dials although this connection is there: it may have lost it. Asked again, it asks the peer again.

@@ -192,7 +192,7 @@ describe("an address to dial", () => {
     }
   })
 
-  it("is not that of nobody, of a group, or of everybody", () => {
+  it("is not that of no host, of a multicast group, or of every host", () => {
     for (const [text, reason] of [
       ["127.0.0.1:0", "port 0 cannot be dialled"],
       ["0.0.0.0:1", "the unspecified address is nobody's"],

@@ -70,7 +70,7 @@ const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: Readonl
 })
 
 describe("the public address", () => {
-  it.effect("is the local one without contacts, and nobody is asked", () =>
+  it.effect("is the local one without contacts, and no contact is asked", () =>
     Effect.gen(function* () {
       const { asked, node, reached } = yield* nodeWith()
       const outcome = yield* run(node, [])
@@ -150,7 +150,7 @@ describe("the public address", () => {
     )
   }
 
-  it.effect("of an IPv4 address in IPv6 form is that IPv4 address, whoever says so", () =>
+  it.effect("of an IPv4 address in IPv6 form is that IPv4 address, from every source", () =>
     Effect.gen(function* () {
       const { asked, node } = yield* nodeWith({
         answer: (question) =>
@@ -198,7 +198,7 @@ describe("the endpoint's own address among the contacts", () => {
     })
   )
 
-  it.effect("is told by an echo of the address that the contact answers from, too", () =>
+  it.effect("is recognised by an echo of the address that the contact answers from, too", () =>
     Effect.gen(function* () {
       const { asked, node } = yield* nodeWith({ answersFrom: seen })
       const outcome = yield* run(node, [contact])
@@ -210,24 +210,26 @@ describe("the endpoint's own address among the contacts", () => {
     })
   )
 
-  it.effect("is told by an echo that comes from the address that it names, and the others are asked", () =>
-    Effect.gen(function* () {
-      // Bound to every address, it does not know which ones are its own.
-      const { asked, node, reached } = yield* nodeWith({
-        localAddress: "0.0.0.0:1001",
-        winner: (contacts) => contacts[0]!
+  it.effect(
+    "is recognised by an echo that comes from the address that it names, and the other contacts are asked",
+    () =>
+      Effect.gen(function* () {
+        // Bound to every address, it does not know which ones are its own.
+        const { asked, node, reached } = yield* nodeWith({
+          localAddress: "0.0.0.0:1001",
+          winner: (contacts) => contacts[0]!
+        })
+        const outcome = yield* run(node, [seen, contact, seen])
+        assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
+        assert.deepStrictEqual(
+          asked.map(({ _tag }) => _tag),
+          ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
+        )
+        assert.deepStrictEqual(outcome.contact, Option.some(contact))
+        const alone = yield* run(node, [seen])
+        assert.isTrue(Option.isNone(alone.contact))
+        assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
       })
-      const outcome = yield* run(node, [seen, contact, seen])
-      assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
-      assert.deepStrictEqual(
-        asked.map(({ _tag }) => _tag),
-        ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
-      )
-      assert.deepStrictEqual(outcome.contact, Option.some(contact))
-      const alone = yield* run(node, [seen])
-      assert.isTrue(Option.isNone(alone.contact))
-      assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
-    })
   )
 })
 
@@ -380,7 +382,7 @@ describe("a peer's questions", () => {
     "[::192.0.2.1]:1",
     "192.0.2.1:0"
   ]) {
-    it.effect(`nobody is dialled for a verification of ${claimed}, and the answer is no`, () =>
+    it.effect(`a verification of ${claimed} dials no peer, and the response is no`, () =>
       Effect.gen(function* () {
         const peer = asker("192.0.2.1:1")
         const answer = yield* respond(peer, verification(claimed))
@@ -390,7 +392,7 @@ describe("a peer's questions", () => {
     )
   }
 
-  it.effect("answers, of the kind that nobody asked for, are not answered", () =>
+  it.effect("responses that were not asked for get no response", () =>
     Effect.gen(function* () {
       for (const message of [
         { _tag: "EndpointEchoResp", address: seen },

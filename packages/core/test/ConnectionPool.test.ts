@@ -265,7 +265,7 @@ describe("connect", () => {
 })
 
 describe("layer", () => {
-  it.effect("opens a pool of its own for each who asks", () =>
+  it.effect("opens a pool for each caller", () =>
     Effect.gen(function* () {
       const { open } = yield* ConnectionPool.ConnectionPool
       const [one, two] = yield* Effect.all([open, open])

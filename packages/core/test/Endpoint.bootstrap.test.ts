@@ -146,7 +146,7 @@ describe("bootstrapping", () => {
   )
 
   for (const latency of [0, 100]) {
-    it.effect(`fails with Unreachable when nobody is at the configured port (latency ${latency} ms)`, () =>
+    it.effect(`fails with Unreachable when nothing listens at the configured port (latency ${latency} ms)`, () =>
       Effect.gen(function* () {
         yield* setLatency(latency)
         yield* endpoint(contact)
@@ -329,7 +329,7 @@ describe("isReachable", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("says why not: refused, no address, nobody there, or silence", () =>
+  it.effect("says why a contact failed: refused, no address, no peer there, or no response", () =>
     Effect.gen(function* () {
       yield* refuse("10.0.0.9:9")
       yield* silent("10.0.0.3:3")

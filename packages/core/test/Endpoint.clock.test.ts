@@ -58,7 +58,7 @@ describe("handshakeTimeout", () => {
 })
 
 describe("rpcTimeout", () => {
-  it.effect("ends isReachable, when nobody is there and when nobody answers", () =>
+  it.effect("ends isReachable when there is no peer and when the peer sends no response", () =>
     Effect.gen(function* () {
       yield* silent("10.0.0.3:3")
       const { isReachable } = yield* one({ rpcTimeout: limit })
@@ -87,7 +87,7 @@ describe("rpcTimeout", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("leaves half of it to who answers a verification", () =>
+  it.effect("leaves half of it to the contact that verifies", () =>
     Effect.gen(function* () {
       yield* two({ rpcTimeout: Duration.times(limit, 2) })
       const error = yield* lasts(limit, Effect.flip(one({ externalPort: 9 }, ["10.0.0.2:2"])))

@@ -20,6 +20,10 @@ import {
   setLatency,
   settle
 } from "./support/memory.ts"
+import * as Scheduler from "effect/Scheduler"
+import { IdleTimedOut } from "../src/Close.ts"
+import { Transport } from "../src/Transport.ts"
+import type { BackingConnection } from "../src/Transport.ts"
 
 describe("connectTo", () => {
   it.effect("dials once, and then finds the connection again, from either side", () =>
@@ -225,7 +229,7 @@ describe("retries", () => {
     )
   }
 
-  it.effect("follow the schedule that is provided, and it is told the retry duration", () =>
+  it.effect("follow the schedule that is provided, which is given the retry duration", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         yield* refuse("10.0.0.9:9")
@@ -258,7 +262,7 @@ describe("retries", () => {
 })
 
 describe("connectToAny", () => {
-  it.effect("takes the first to answer and gives the other dials up", () =>
+  it.effect("takes the first connection and gives the other dials up", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         yield* setLatency("50 millis")
@@ -278,7 +282,7 @@ describe("connectToAny", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("leaves one connection when all answer at the same moment", () =>
+  it.effect("leaves one connection when all dials succeed at the same moment", () =>
     Effect.gen(function* () {
       yield* setLatency("50 millis")
       const one = yield* endpoint("10.0.0.1:1")
@@ -331,7 +335,7 @@ describe("connectToAny", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("fails at once when there is nobody to reach", () =>
+  it.effect("fails at once for an empty list of peers", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const error = yield* Effect.flip(one.connectToAny([]))
@@ -383,6 +387,33 @@ describe("a client endpoint", () => {
       assert.strictEqual(String(reaching.publicAddress), "10.0.0.3:3")
       yield* settle
       assert.isTrue(Option.isSome(yield* two.connectionId("10.0.0.3:3")))
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a connection that ends before its dialler had a turn", () => {
+  it.effect("is handed over as one that has ended, and is not kept", () =>
+    Effect.gen(function* () {
+      const transport = Transport.of({
+        bind: ({ localAddress }) =>
+          Effect.succeed({
+            address: localAddress,
+            dial: (remoteAddress, events) => {
+              queueMicrotask(() => {
+                events.onConnected({ remoteAddress } as BackingConnection).onClosed(new IdleTimedOut())
+              })
+              return () => {}
+            }
+          })
+      })
+      const one = yield* Effect.provideService(endpoint("10.0.0.1:1"), Transport, transport)
+      // Fibers that yield to others after so many steps, so that some do between the dial's outcome and its use.
+      for (const steps of [3, 4, 5, 6, 7, 8]) {
+        const peer = `10.0.0.2:${steps}`
+        const connection = yield* Effect.provideService(one.connectTo(peer), Scheduler.MaxOpsBeforeYield, steps)
+        assert.deepStrictEqual(yield* connection.closed, new IdleTimedOut())
+        assert.deepStrictEqual(yield* one.connectionId(peer), Option.none())
+      }
     }).pipe(onNetwork)
   )
 })

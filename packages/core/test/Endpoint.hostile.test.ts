@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { address, bytes, textOf } from "./support/common.ts"
+import { address, bytes, summary, textOf } from "./support/common.ts"
 import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memory.ts"
 import { raw } from "./support/rawStreams.ts"
 
@@ -95,7 +95,7 @@ describe("a peer that does not keep to the protocol", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("is not answered to answers, nor to questions on a stream that goes one way", () =>
+  it.effect("gets no response to a response, nor to a request on a unidirectional stream", () =>
     Effect.gen(function* () {
       const { connection } = yield* attacked
       const unasked = [
@@ -177,6 +177,28 @@ describe("a peer that does not keep to the protocol", () => {
       assert.strictEqual(peer.accepted.length, 1)
       assert.strictEqual(peer.closes.length, 1)
       assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 0 })
+    }).pipe(onNetwork)
+  )
+})
+
+describe("a peer whose streams make no sense", () => {
+  it.effect("is closed once there have been too many of them, and not before", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint("10.0.0.1:1")
+      const peer = yield* raw("10.0.0.6:6")
+      const connection = yield* peer.dial("10.0.0.1:1")
+      const garbage = Effect.suspend(() => {
+        connection.openUni(0).write(bytes("GET / HTTP/1.1\r\n\r\n"), true, () => {})
+        return settle
+      })
+      for (let i = 0; i < 16; i++) yield* garbage
+      connection.openUni(0).write(WireMessage.encodeUser(bytes("sense")), true, () => {})
+      assert.strictEqual(summary(yield* one.nextMessage).text, "sense")
+      assert.deepStrictEqual(peer.closes, [])
+      yield* garbage
+      assert.strictEqual(peer.closes.length, 1)
+      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
+      assert.strictEqual((yield* one.nextDisconnection).reason._tag, "LocallyClosed")
     }).pipe(onNetwork)
   )
 })

@@ -112,7 +112,7 @@ describe("what becomes of the mapping", () => {
       }).pipe(onNetwork)
   )
 
-  it.effect("leaves a public address alone that a bootstrap of the program's own found elsewhere", () =>
+  it.effect("keeps a public address that the program's own bootstrap found", () =>
     Effect.gen(function* () {
       const mapping = yield* granted(here, first)
       const elsewhere = address("192.0.2.77:77")

@@ -285,7 +285,7 @@ describe("disconnections", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("that nobody asks for are kept up to messageBuffer, the latest, and connections go on", () =>
+  it.effect("that are never taken are kept up to messageBuffer, the latest, and connections go on", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair({ messageBuffer: 2 })
       for (let i = 0; i < 10; i++) {
@@ -333,7 +333,7 @@ describe("idle connections", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("live with any idle timeout, though it be that of the peer, who has keep-alive off", () =>
+  it.effect("live with every idle timeout, that of a peer without keep-alive too", () =>
     Effect.gen(function* () {
       for (const idleTimeout of ["100 millis", "3 seconds", "19 seconds", "30 seconds"] as const) {
         for (const [mine, theirs] of [

@@ -18,7 +18,7 @@ import {
 } from "./support/memory.ts"
 
 describe("sendMessage", () => {
-  it.effect("dials if there is no connection, and says who sent it", () =>
+  it.effect("dials if there is no connection, and the message names its sender", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         const [one, two] = yield* pair()
@@ -165,7 +165,7 @@ describe("sendMessage", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("fails with StreamLost when the message is too large for the receiver, who goes on receiving", () =>
+  it.effect("fails with StreamLost when the message is too large for the receiver, which goes on receiving", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair({}, { maxMessageSize: 1_000 })
       for (const size of [1_001, 100_000, 1_000_000]) {
@@ -238,7 +238,7 @@ describe("sendMessage", () => {
 })
 
 describe("trySendMessage", () => {
-  it.effect("fails with NotConnected, and dials nobody", () =>
+  it.effect("fails with NotConnected, and does not dial", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         const [one] = yield* pair()
@@ -249,7 +249,7 @@ describe("trySendMessage", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("sends over the connection that there is, whoever dialled", () =>
+  it.effect("sends over the existing connection, whichever side dialled it", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair()
       yield* one.connectTo("10.0.0.2:2")

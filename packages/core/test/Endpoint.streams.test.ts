@@ -186,7 +186,7 @@ describe("a bidirectional stream", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("holds the peer back while nobody reads, and loses nothing", () =>
+  it.effect("holds the peer back while the application does not read, and loses nothing", () =>
     Effect.gen(function* () {
       const { reply, stream } = yield* opened
       let sent = 0

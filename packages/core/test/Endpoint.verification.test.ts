@@ -34,7 +34,7 @@ describe("a contact that is asked to verify an address", () => {
   })
 
   for (const claimed of ["10.0.0.7:1", "[::1]:1", "[::ffff:10.0.0.7]:1", "127.0.0.1:1", "10.0.0.1:0"]) {
-    it.effect(`says no to ${claimed}, which is not the asker's, and dials nobody`, () =>
+    it.effect(`says no to ${claimed}, which is not the asker's, and does not dial`, () =>
       Effect.gen(function* () {
         const { answers, dialled } = yield* verdict(claimed)
         assert.deepStrictEqual(answers, [{ _tag: "EndpointVerificationResp", reachable: false }])

@@ -337,7 +337,7 @@ describe("what is not acceptable is named, with the reason", () => {
       })
     )
 
-    it.effect("are only those that somebody has asked for: the default keep-alive goes with every idle timeout", () =>
+    it.effect("are only those that were asked for: the default keep-alive goes with every idle timeout", () =>
       Effect.gen(function* () {
         const short = yield* EndpointConfig.decode({ idleTimeout: "2 seconds" })
         const again = yield* EndpointConfig.decode(short)

@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readdirSync } from "node:fs"
 import { basename, join } from "node:path"
 import { consumers, type Ended, marco, marcoCommonJs, node, run, write } from "./project.ts"
 
-const { esbuild, rolldown } = consumers.tools
+const { bun, esbuild, rolldown } = consumers.tools
 
 const forNode = ["--platform=node", "--log-level=warning"]
 
@@ -96,5 +96,17 @@ describe.each(bundles)("$bundler", ({ command, file }) => {
     const modules = ["node_modules", ...binding.split("/")]
     cpSync(join(consumers.project, ...modules), join(folder, ...modules), { recursive: true })
     prints(await run(node(basename(file)), folder), "marco")
+  })
+})
+
+describe("one executable file of Bun's", () => {
+  it("says that it misses the package of the binding, even beside node_modules", async () => {
+    const file = join(consumers.project, "bundles", process.platform === "win32" ? "marco.exe" : "marco")
+    const made = await run([...bun, "build", "--compile", "marco.mjs", "--outfile", file])
+    assert.strictEqual(made.code, 0, made.output)
+    const { code, output } = await run([file])
+    assert.strictEqual(code, 1, output)
+    assert.include(output, "the QUIC binding cannot be bundled", output)
+    assert.include(output, `finds no ${binding}`, output)
   })
 })

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { root } from "../test/markdown.ts"
 import { consumers, type Ended, layers, marco, marcoCommonJs, node, run, write } from "./project.ts"
 
-const { bun, deno } = consumers.tools
+const { bun } = consumers.tools
 
 const prints = ({ code, output, stdout }: Ended, line: string) => {
   assert.strictEqual(stdout, `${line}\n`, output)
@@ -50,14 +50,20 @@ describe("Bun", () => {
 })
 
 describe("Deno", () => {
-  const permissions = ["--no-prompt", "--allow-net", "--allow-read", "--allow-ffi", "--allow-env"]
+  const deno = (file: string, ...permissions: ReadonlyArray<string>) =>
+    run([...consumers.tools.deno, "run", "--no-prompt", ...permissions, file])
+  const permissions = ["--allow-net", "--allow-ffi"]
 
-  it("runs the first program of README", async () =>
-    prints(await run([...deno, "run", ...permissions, "marco.mjs"]), "marco"))
+  it("runs the first program of README", async () => prints(await deno("marco.mjs", ...permissions), "marco"))
 
-  it("runs endpoints from layers", async () =>
-    prints(await run([...deno, "run", ...permissions, "layers.mjs"]), "polo"))
+  it("runs endpoints from layers", async () => prints(await deno("layers.mjs", ...permissions), "polo"))
 
   it("runs the first program in CommonJS, with require", async () =>
-    prints(await run([...deno, "run", ...permissions, "marco.cjs"]), "marco"))
+    prints(await deno("marco.cjs", ...permissions), "marco"))
+
+  it("says that the native binding needs a permission, where it has none", async () => {
+    const { code, output } = await deno("marco.mjs", "--allow-net")
+    assert.strictEqual(code, 1, output)
+    assert.match(output, /BindError: .* Deno needs --allow-ffi/u)
+  })
 })

@@ -47,7 +47,7 @@ const nobodys: ReadonlyArray<readonly [address: string, reason: string]> = [
 
 describe("an address of no single host", () => {
   for (const [input, detail] of nobodys) {
-    it.effect(`is not dialled, whoever names it: ${input}`, () =>
+    it.effect(`is not dialled, wherever it comes from: ${input}`, () =>
       countingDials((dials) =>
         Effect.gen(function* () {
           const one = yield* endpoint("10.0.0.1:1")

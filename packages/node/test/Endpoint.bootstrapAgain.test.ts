@@ -140,7 +140,7 @@ describe("bootstrapping again", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("happens one at a time: who comes second waits", () =>
+  it.effect("happens one at a time: the second waits", () =>
     Effect.gen(function* () {
       const mute = yield* silent("10.0.0.3:3")
       const two = yield* oracle(contact, "198.51.100.2:2")
@@ -159,7 +159,7 @@ describe("bootstrapping again", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("can be interrupted, asking or waiting for its turn, and then changes nothing and bars nobody", () =>
+  it.effect("can be interrupted, asking or waiting for its turn, and then changes nothing and blocks no other", () =>
     Effect.gen(function* () {
       yield* silent("10.0.0.3:3")
       const two = yield* oracle(contact, "198.51.100.2:2")

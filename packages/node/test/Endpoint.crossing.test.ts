@@ -82,7 +82,7 @@ describe("dials that cross", () => {
     }).pipe(live.onLoopback)
   )
 
-  it.effect("leave the other connection to whoever has it", () =>
+  it.effect("leave the other connection to its users", () =>
     Effect.gen(function* () {
       const [one, two] = yield* memory.pair()
       const [mine, theirs] = yield* cross(one, two)
@@ -125,7 +125,7 @@ describe("of several connections that a peer dialled one after the other", () =>
 })
 
 describe("a peer that comes back", () => {
-  it.effect("is answered over its new connection, long before the dead one would have idled out", () =>
+  it.effect("is sent replies over its new connection, long before the dead one would have idled out", () =>
     Effect.gen(function* () {
       const [one, two] = yield* memory.pair({ idleTimeout: "1 hour" }, { idleTimeout: "1 hour" })
       yield* two.connectTo("10.0.0.1:1")
@@ -154,7 +154,7 @@ describe("a peer that comes back", () => {
     }).pipe(memory.onNetwork)
   )
 
-  it.live("is answered over its new connection, over QUIC, though the dead one would idle for an hour", () =>
+  it.live("is sent replies over its new connection, over QUIC, though the dead one would idle for an hour", () =>
     Effect.gen(function* () {
       const one = yield* live.endpoint({ idleTimeout: "1 hour", stallTimeout: "1 hour" })
       const network = new Network()

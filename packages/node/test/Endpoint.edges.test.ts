@@ -5,93 +5,21 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Bootstrap from "@qp2p/core/Bootstrap"
-import { IdleTimedOut } from "@qp2p/core/Close"
 import * as ConnectionPool from "@qp2p/core/ConnectionPool"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import { maxOpenStreams } from "../src/internal/tunables.ts"
-import { Transport } from "@qp2p/core/Transport"
-import type { BackingConnection, StreamFailure } from "@qp2p/core/Transport"
+import type { StreamFailure } from "@qp2p/core/Transport"
 import * as WireMessage from "@qp2p/core/WireMessage"
-import { address, bytes, summary, textOf } from "../../core/test/support/common.ts"
+import { address, bytes, textOf } from "../../core/test/support/common.ts"
 import * as live from "./support/live.ts"
 import { blackhole, endpoint, onNetwork, settle } from "../../core/test/support/memory.ts"
 import { raw } from "../../core/test/support/rawStreams.ts"
 import { until } from "./support/quic.ts"
-
-describe("a client as a layer", () => {
-  it.effect("sends and is answered, and nobody can dial it", () =>
-    Effect.gen(function* () {
-      const one = yield* endpoint("10.0.0.1:1", { retryDuration: 0, handshakeTimeout: 1 })
-      const client = Endpoint.layerClient({ localAddress: "10.0.0.9:9" })
-      yield* Effect.gen(function* () {
-        const { localAddress, sendMessage } = yield* Endpoint.Endpoint
-        yield* sendMessage(bytes("hello"), "10.0.0.1:1")
-        const dial = yield* Effect.forkChild(one.isReachable(localAddress))
-        yield* settle
-        assert.isUndefined(dial.pollUnsafe())
-        yield* Fiber.interrupt(dial)
-      }).pipe(Effect.provide(client))
-      assert.deepStrictEqual(summary(yield* one.nextMessage), { peer: "10.0.0.9:9", text: "hello", reply: false })
-      // The layer's scope is closed, and the client with it.
-      assert.strictEqual((yield* one.nextDisconnection).reason._tag, "ApplicationClosed")
-    }).pipe(onNetwork)
-  )
-})
-
-describe("a peer whose streams make no sense", () => {
-  it.effect("is closed once there have been too many of them, and not before", () =>
-    Effect.gen(function* () {
-      const one = yield* endpoint("10.0.0.1:1")
-      const peer = yield* raw("10.0.0.6:6")
-      const connection = yield* peer.dial("10.0.0.1:1")
-      const garbage = Effect.suspend(() => {
-        connection.openUni(0).write(bytes("GET / HTTP/1.1\r\n\r\n"), true, () => {})
-        return settle
-      })
-      for (let i = 0; i < 16; i++) yield* garbage
-      connection.openUni(0).write(WireMessage.encodeUser(bytes("sense")), true, () => {})
-      assert.strictEqual(summary(yield* one.nextMessage).text, "sense")
-      assert.deepStrictEqual(peer.closes, [])
-      yield* garbage
-      assert.strictEqual(peer.closes.length, 1)
-      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
-      assert.strictEqual((yield* one.nextDisconnection).reason._tag, "LocallyClosed")
-    }).pipe(onNetwork)
-  )
-})
-
-describe("a connection that ends before whoever dialled it had a turn", () => {
-  it.effect("is handed over as one that has ended, and is not kept", () =>
-    Effect.gen(function* () {
-      const transport = Transport.of({
-        bind: ({ localAddress }) =>
-          Effect.succeed({
-            address: localAddress,
-            dial: (remoteAddress, events) => {
-              queueMicrotask(() => {
-                events.onConnected({ remoteAddress } as BackingConnection).onClosed(new IdleTimedOut())
-              })
-              return () => {}
-            }
-          })
-      })
-      const one = yield* Effect.provideService(endpoint("10.0.0.1:1"), Transport, transport)
-      // Fibers that yield to others after so many steps, so that some do between the dial's outcome and its use.
-      for (const steps of [3, 4, 5, 6, 7, 8]) {
-        const peer = `10.0.0.2:${steps}`
-        const connection = yield* Effect.provideService(one.connectTo(peer), Scheduler.MaxOpsBeforeYield, steps)
-        assert.deepStrictEqual(yield* connection.closed, new IdleTimedOut())
-        assert.deepStrictEqual(yield* one.connectionId(peer), Option.none())
-      }
-    }).pipe(onNetwork)
-  )
-})
 
 setFlagsFromString("--expose-gc")
 const collectGarbage = runInNewContext("gc") as () => void
@@ -132,7 +60,7 @@ const asking = Effect.fnUntraced(function* (
 
 const hello: WireMessage.WireMessage = { _tag: "UserMessage", payload: bytes("hello") }
 
-describe("a reply that the application lets go of", () => {
+describe("a reply that the application abandons", () => {
   const test = Effect.fnUntraced(function* (one: Endpoint.Endpoint["Service"], local: string) {
     const { ends } = yield* asking(one, local, hello)
     yield* Effect.map(one.nextMessage, ({ reply }) => assert.isTrue(Option.isSome(reply)))
@@ -151,7 +79,7 @@ describe("a reply that the application lets go of", () => {
     Effect.flatMap(live.endpoint(), (one) => test(one, "127.0.0.1:0")).pipe(live.onLoopback)
   )
 
-  it.live("is not let go of by whoever still has one of its effects", () =>
+  it.live("is not abandoned while one of its effects is referenced", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const { came, ends } = yield* asking(one, "10.0.0.6:6", hello)
@@ -167,7 +95,7 @@ describe("a reply that the application lets go of", () => {
   )
 })
 
-describe("a stream that was opened here and is let go of", () => {
+describe("an opened stream that the application abandons", () => {
   /** A connection, and the endpoint that it leads to. */
   const opened = Effect.gen(function* () {
     const one = yield* live.endpoint()
@@ -215,7 +143,7 @@ describe("a stream that was opened here and is let go of", () => {
     }).pipe(onNetwork)
   )
 
-  it.live("has its answer read and dropped: who answers at length is not held back for ever, over QUIC", () =>
+  it.live("has the peer's half read and dropped: a long one does not wait for ever, over QUIC", () =>
     Effect.gen(function* () {
       const { one, peer, two } = yield* opened
       yield* Effect.gen(function* () {
@@ -236,7 +164,7 @@ describe("a stream that was opened here and is let go of", () => {
     }).pipe(live.onLoopback)
   )
 
-  it.live("is not let go of by whoever waits for its answer", () =>
+  it.live("is not abandoned while the peer's half is awaited", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1")
       const two = yield* endpoint("10.0.0.2:2")
@@ -262,7 +190,7 @@ describe("a stream that was opened here and is let go of", () => {
 describe("a question to the endpoint itself", () => {
   const question: WireMessage.WireMessage = { _tag: "EndpointVerificationReq", address: address("10.0.0.6:7") }
 
-  it.effect("is answered, however long that takes: nobody else ends its stream", () =>
+  it.effect("is answered, however long that takes: no other part ends its stream", () =>
     Effect.gen(function* () {
       const one = yield* endpoint("10.0.0.1:1", { rpcTimeout: "10 seconds" })
       yield* blackhole("10.0.0.6:7")
@@ -276,7 +204,7 @@ describe("a question to the endpoint itself", () => {
     }).pipe(onNetwork)
   )
 
-  it.live("that is none, or that nobody can answer, does not keep its stream open", () =>
+  it.live("that is malformed, or has no response, does not keep its stream open", () =>
     Effect.gen(function* () {
       const broken = Layer.effect(
         Bootstrap.Bootstrap,

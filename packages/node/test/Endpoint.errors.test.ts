@@ -296,7 +296,7 @@ describe("a dial fails with", () => {
     }).pipe(onLoopback)
   )
 
-  it.live("EndpointStopped for those who wait for peers, messages and ends, and for those who ask later", () =>
+  it.live("EndpointStopped for effects that wait for peers, messages and ends, and for later ones", () =>
     Effect.gen(function* () {
       const one = yield* endpoint()
       const takers = {

@@ -25,7 +25,7 @@ const warned = <A, E, R>(effect: (warnings: ReadonlyArray<string>) => Effect.Eff
     return Effect.provide(effect(warnings), Logger.layer([logger]))
   })
 
-describe("streams that wait because others are held", () => {
+describe("streams that wait because others do not end", () => {
   it.live(
     "by the one who opened them: it is told once, with their number, and again when it comes to that again",
     () =>

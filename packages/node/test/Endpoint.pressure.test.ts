@@ -87,7 +87,7 @@ describe("a receiver that reads nothing", () => {
   )
 })
 
-describe("messages that nobody takes", () => {
+describe("messages that are not taken", () => {
   /** What one connection may have of them: see the promise in docs/guarantees.md. */
   const most = { messages: 32_768, bytes: 8 * MiB }
   const buffered = { messageBuffer: 10, messageBufferBytes: MiB }
@@ -344,7 +344,7 @@ describe("what is not read", () => {
     }).pipe(onLoopback)
   )
 
-  it.live("of sends that were interrupted while they were held back leaves the connection as good as new", () =>
+  it.live("of sends that were interrupted while they waited leaves the connection as good as new", () =>
     Effect.gen(function* () {
       const { near, one, two } = yield* joined({}, { messageBuffer: 1 })
       yield* one.sendMessage(bytes("first"), two.localAddress)

@@ -48,7 +48,7 @@ describe("an idle connection", () => {
     )
   }
 
-  it.live("that nobody keeps alive ends with IdleTimedOut at both", () =>
+  it.live("without keep-alive ends with IdleTimedOut at both", () =>
     Effect.gen(function* () {
       const { far, near, one, two } = yield* joined(idle, { ...idle, idleTimeout: "1 minute" })
       yield* reports(one, two.localAddress, new IdleTimedOut())
@@ -114,7 +114,7 @@ describe("a connection that ends while a reply on it is being finished", () => {
     )
   }
 
-  it.live("leaves the node idle: the peer died, and the node let go of the reply or finished it", () =>
+  it.live("leaves the node idle: the peer died, and the node abandoned the reply or finished it", () =>
     Effect.gen(function* () {
       const network = new Network()
       const one = yield* endpointBehind(network, { ...idleSoon, keepAliveInterval: "Infinity" })
@@ -313,7 +313,7 @@ describe("an endpoint that bootstraps", () => {
     )
   }
 
-  it.live("does not start where nobody can reach it, says so and leaves nothing behind", () =>
+  it.live("does not start where no peer can reach it, says so and leaves nothing behind", () =>
     Effect.gen(function* () {
       const contact = yield* endpoint({ rpcTimeout: "1 second" })
       const local = yield* closedPort

@@ -58,7 +58,7 @@ describe("connectToAny", () => {
     }).pipe(onLoopback)
   )
 
-  it.live("keeps one connection when all answer at the same moment, and both sides count the same", () =>
+  it.live("keeps one connection when all dials succeed at the same moment, and both sides count the same", () =>
     Effect.gen(function* () {
       const one = yield* endpoint()
       const all = yield* Effect.all(Array.from({ length: 8 }, () => narrow))
@@ -85,7 +85,7 @@ describe("connectToAny", () => {
 })
 
 describe("connectTo", () => {
-  it.live("shares one dial among concurrent callers, whoever of them leaves", () =>
+  it.live("shares one dial among concurrent callers, whichever of them leaves", () =>
     Effect.gen(function* () {
       const one = yield* endpoint()
       const { behind, front } = yield* narrow

@@ -220,7 +220,7 @@ describe("two endpoints", () => {
 })
 
 describe("dials", () => {
-  it.live("to nobody fail with ConnectionTimedOut after the handshake timeout", () =>
+  it.live("without a peer there fail with ConnectionTimedOut after the handshake timeout", () =>
     Effect.gen(function* () {
       const { address } = yield* deaf
       const one = yield* endpoint({ handshakeTimeout: "300 millis", retryDuration: 0 })
@@ -316,7 +316,7 @@ describe("the life of an endpoint", () => {
     }).pipe(onLoopback)
   )
 
-  it.live("as a client receives on its connections, and nobody gets in", () =>
+  it.live("as a client receives on its connections, and accepts none", () =>
     Effect.gen(function* () {
       const client = yield* Endpoint.makeClient({ localAddress: "127.0.0.1:0" })
       const two = yield* endpoint({ retryDuration: 0, handshakeTimeout: "300 millis" })

@@ -550,15 +550,16 @@ describe("a payload whose buffer goes elsewhere", () => {
   })
 
   // In memory a short one is on its way as soon as it is handed over.
-  it.effect("before it has left is not sent, and not told to be: no other bytes are, and the others arrive", () =>
-    Effect.flatMap(pair(), (both) => body(both, [3_000_000])).pipe(onNetwork)
+  it.effect(
+    "before it has left is not sent nor confirmed: no other bytes are sent instead, and the others arrive",
+    () => Effect.flatMap(pair(), (both) => body(both, [3_000_000])).pipe(onNetwork)
   )
 
-  it.live("before it has left is not sent, and not told to be, over QUIC, alone or with others on its stream", () =>
+  it.live("before it has left is not sent nor confirmed, over QUIC, alone or with others on its stream", () =>
     Effect.flatMap(livePair(), (both) => body(both, [100, 3_000_000])).pipe(onLoopback)
   )
 
-  it.live("half-way looks whole to nobody, and spoils nothing but its stream", () =>
+  it.live("half-way looks whole to no receiver, and spoils nothing but its stream", () =>
     Effect.gen(function* () {
       const [one, two] = yield* livePair()
       const { receive, send } = yield* two.openBidirectionalStream(one.localAddress)

@@ -226,17 +226,17 @@ describe("stall timeout", () => {
   )
 })
 
-describe("a connection in doubt", () => {
-  const lifeSign = Duration.millis(tunables.livenessProbeTimeout)
+describe("a liveness probe", () => {
+  const probeTimeout = Duration.millis(tunables.livenessProbeTimeout)
 
-  it.effect("ends when its peer gives no sign of life in time, and not before", () =>
+  it.effect("ends a connection whose peer does not respond in time, and not before", () =>
     Effect.gen(function* () {
       const network = new Network()
       const { near } = yield* turns.connect({ client: { ...never, openSocket: network.openSocket }, server: never })
       yield* betweenSweeps
       network.outgoing = blocked
       near.connection.checkAlive!()
-      yield* TestClock.adjust(Duration.subtract(lifeSign, Duration.millis(1)))
+      yield* TestClock.adjust(Duration.subtract(probeTimeout, Duration.millis(1)))
       yield* turns.pass()
       assert.deepStrictEqual(near.closes, [])
       yield* justAbove
@@ -245,14 +245,14 @@ describe("a connection in doubt", () => {
     })
   )
 
-  it.effect("goes on when its peer is there", () =>
+  it.effect("keeps a connection whose peer responds", () =>
     Effect.gen(function* () {
       const both = yield* turns.connect({ client: never, server: never })
       yield* turns.steady(() => packets(both))
       const { packetsReceived } = both.near.connection.stats()
       both.near.connection.checkAlive!()
       yield* turns.until("the answer", () => both.near.connection.stats().packetsReceived > packetsReceived)
-      yield* TestClock.adjust(Duration.times(lifeSign, 10))
+      yield* TestClock.adjust(Duration.times(probeTimeout, 10))
       yield* turns.pass()
       assert.deepStrictEqual([...both.near.closes, ...both.far.closes], [])
     })
@@ -353,7 +353,7 @@ describe("an endpoint", () => {
     }).pipe(onLoopback)
   )
 
-  it.effect("gives up on whether nobody is reachable after the RPC timeout", () =>
+  it.effect("gives up isReachable after the RPC timeout", () =>
     Effect.gen(function* () {
       const silent = yield* udp()
       const one = yield* endpoint({ ...endpointNever, rpcTimeout: limit })

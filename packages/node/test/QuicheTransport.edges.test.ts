@@ -130,7 +130,7 @@ describe("datagrams of an established connection that the system does not send",
   const refusal = (kind: DatagramSocket.DatagramSocketWriteError["kind"], to: NetAddress.InetAddress) =>
     failure(new DatagramSocket.DatagramSocketWriteError({ kind, cause: new Error(kind), address: to }))
 
-  it.live("are counted, and told once in the log; the connection goes on when they are sent again", () =>
+  it.live("are counted, and logged once; the connection goes on when they are sent again", () =>
     logging((logged) =>
       Effect.gen(function* () {
         let refusing = false
@@ -245,7 +245,7 @@ describe("a mistake in a callback", () => {
 })
 
 describe("a stream that is finished without a byte", () => {
-  it.live("arrives, is answered, and is confirmed", () =>
+  it.live("arrives, is replied to, and is confirmed", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       const answers: Array<string> = []

@@ -73,7 +73,7 @@ describe("reset", () => {
     })
   )
 
-  it.live("answers the writes that wait, and later ones", () =>
+  it.live("fails the writes that wait, and later ones", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       far.heed = (stream) => {
@@ -302,7 +302,7 @@ describe("stop", () => {
     })
   )
 
-  it.live("of the answer half leaves the question half alone", () =>
+  it.live("of the peer's half leaves this side's half alone", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       const answer = new Received()

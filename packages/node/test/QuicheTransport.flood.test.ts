@@ -130,7 +130,7 @@ describe("a flood", () => {
     })
   )
 
-  it.live("with a live connection's id, from whoever has seen one packet of it, does not end that connection", () =>
+  it.live("with a live connection's id, from an observer of one of its packets, does not end that connection", () =>
     Effect.gen(function* () {
       const server = yield* bind()
       const path = yield* relay(() => server.socket.address.port)

@@ -63,7 +63,7 @@ describe("data", () => {
     )
   }
 
-  it.live("in many small writes stays in order, and every write is answered once", () =>
+  it.live("in many small writes stays in order, and every write is called back once", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       const stream = near.connection.openUni(0)
@@ -77,7 +77,7 @@ describe("data", () => {
     })
   )
 
-  it.live("of a write above the high-water mark is answered only when there is room", () =>
+  it.live("of a write above the high-water mark is called back only when there is room", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       far.heed = (stream) => {
@@ -147,7 +147,7 @@ describe("data", () => {
     })
   )
 
-  it.live("of a bidirectional stream is confirmed before the answer is read, and when there is never one", () =>
+  it.live("of a bidirectional stream is confirmed before the peer's half is read, and when there never is one", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       const answer = new Received()

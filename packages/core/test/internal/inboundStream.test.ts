@@ -75,7 +75,7 @@ const setup = (
 }
 
 describe("while there is no room", () => {
-  it("nothing is read, and who waits is told once", () => {
+  it("nothing is read, and the reader that waits is called once", () => {
     const { happened, make, stream, waiting } = setup({ room: 0 })
     assert.deepStrictEqual([stream.demand(), stream.demand()], [0, 0])
     assert.strictEqual(waiting.length, 1)
@@ -165,7 +165,7 @@ describe("what makes no sense", () => {
   })
 })
 
-it("too much in parts ends the stream that goes over, which makes sense all the same, and what it held is given back", () => {
+it("too much in parts ends the stream that exceeds the limit, though well-formed, and gives back what it kept", () => {
   const { happened, partial, stream } = setup({ partial: 100 })
   stream.onData(WireMessage.encodeUser(new Uint8Array(900)).subarray(0, 500))
   assert.deepStrictEqual(happened, ["overcommitted", `stop ${ErrorCode.reassemblyOverflow}`])
@@ -184,7 +184,7 @@ describe("what the application gets of a stream, and does not keep,", () => {
     "whose connection has ended": (stream) => stream.onEnd(new StreamClosed())
   }
   for (const [name, end] of Object.entries(ends)) {
-    it(`is kept by nobody when it is one ${name}`, async () => {
+    it(`is kept nowhere when it is one ${name}`, async () => {
       const { handles, stream } = setup({ bidirectional: true, partial: 50 })
       end(stream)
       while (handles[0]!.deref() !== undefined) {

@@ -6,7 +6,7 @@ import { NotConnected } from "../../src/SendError.ts"
 
 const peer = NetAddress.inetAddressFromStringUnsafe("192.0.2.7:443")
 
-it("what is told of an end has its reason behind a colon, and no colon without one", () => {
+it("the message of a close has its detail behind a colon, and no colon without one", () => {
   const rows: ReadonlyArray<readonly [Error, string]> = [
     [new TransportError({ peer, code: 10, detail: "x" }), "transport error 0xa with 192.0.2.7:443: x"],
     [new TransportError({ peer, code: 10, detail: "" }), "transport error 0xa with 192.0.2.7:443"],
@@ -18,7 +18,7 @@ it("what is told of an end has its reason behind a colon, and no colon without o
   for (const [{ message }, expected] of rows) assert.strictEqual(message, expected)
 })
 
-it("an error that is about peers names them", () => {
+it("the message of an error that is about peers names them", () => {
   assert.strictEqual(new NotConnected({ peer }).message, "not connected with 192.0.2.7:443")
   assert.strictEqual(new NoneReachable({ attempts: [] }).message, "there was nobody to reach")
   const error = new InvalidAddress({ input: "nowhere", detail: "no address" })

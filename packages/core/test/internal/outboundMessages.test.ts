@@ -6,8 +6,8 @@ import type { StreamFailure } from "../../src/Transport.ts"
 import * as WireMessage from "../../src/WireMessage.ts"
 import { connection, payload } from "../support/outbound.ts"
 
-const setup = (whole = true, isInCompany = false) => {
-  const { backing, streams } = connection(whole, isInCompany)
+const setup = (whole = true, preferredBatchBytes?: number) => {
+  const { backing, streams } = connection(whole, preferredBatchBytes)
   const messages = new OutboundMessages(backing)
   /** What became of each message, by its first byte: the failure, and whether it may be another's. */
   const results: Array<readonly [first: number, failure: StreamFailure | undefined, collateral: boolean]> = []
@@ -113,14 +113,22 @@ describe("messages that wait for their turn", () => {
     assert.deepStrictEqual(lengths(20).slice(10), [16, 4])
   })
 
-  it("fill streams of 64 KiB at once when other connections keep both ends busy", () => {
-    const { send, streams } = setup(true, true)
-    const each = (16 << 10) - WireMessage.headerLength
-    for (let i = 0; i < 4; i++) send(i, { length: each })
-    assert.strictEqual(streams.length, 1)
-    send(4)
-    assert.strictEqual(streams.length, 2)
-  })
+  it.each([
+    [8 << 10, 2],
+    [32 << 10, 8],
+    [64 << 10, 16],
+    [1 << 20, 16]
+  ])(
+    "fill streams of the %i bytes that the transport prefers: %i messages of 4 KiB, 64 KiB at most",
+    (bytes, count) => {
+      const { send, streams } = setup(true, bytes)
+      const each = (4 << 10) - WireMessage.headerLength
+      for (let i = 0; i < count; i++) send(i, { length: each })
+      assert.strictEqual(streams.length, 1)
+      send(count)
+      assert.strictEqual(streams.length, 2)
+    }
+  )
 
   it("make room for others when they are given up", () => {
     const { send, streams } = setup()
@@ -243,7 +251,7 @@ describe("the result of a message", () => {
     assert.isTrue(streams.at(-1)!.waits)
   })
 
-  it("of a stream that failed otherwise is nobody's fault, and others share a stream as before", () => {
+  it("of a stream that failed otherwise is no fault of a message, and others share a stream as before", () => {
     const { results, send, streams } = setup()
     send(1)
     send(2)
@@ -276,7 +284,7 @@ describe("a message that is given up", () => {
     assert.deepStrictEqual(streams[0]!.resets, [])
   })
 
-  it("after its turn is sent, and nobody is told", () => {
+  it("after its turn is sent, and no result is reported", () => {
     const { results, send, streams } = setup()
     const sent = [1, 2].map((first) => send(first))
     streams[0]!.turn()
@@ -365,7 +373,7 @@ describe("messages that weigh more than their stream may carry", () => {
     assert.deepStrictEqual(streams[0]!.resets, [])
   })
 
-  it("are told apart when the peer refuses a stream", () => {
+  it("are distinguished when the peer refuses a stream", () => {
     const { results, send, streams } = setup()
     for (let i = 0; i < 3; i++) send(i)
     streams[0]!.turn(1)

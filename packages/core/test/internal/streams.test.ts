@@ -142,7 +142,7 @@ describe("the receiving half", () => {
     })
   )
 
-  it.effect("that nobody wants any more takes what comes, and keeps nothing of it", () =>
+  it.effect("that was abandoned takes what comes, and keeps nothing of it", () =>
     Effect.gen(function* () {
       const { asked, events, stream } = setup()
       const message = WireMessage.encodeUser(new Uint8Array(1_000))

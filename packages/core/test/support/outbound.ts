@@ -81,10 +81,10 @@ export class FakeStream implements BackingSendStream {
 }
 
 /** A connection that opens such streams, which write `whole` messages or not. */
-export const connection = (whole: boolean, isInCompany = false) => {
+export const connection = (whole: boolean, preferredBatchBytes?: number) => {
   const streams: Array<FakeStream> = []
   const backing = {
-    isInCompany,
+    preferredBatchBytes,
     openUni: (priority: number) => {
       const stream = new FakeStream(priority, whole)
       streams.push(stream)

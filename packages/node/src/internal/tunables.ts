@@ -86,8 +86,12 @@ export const minCompletedBytes = 12 << 10
 /** Share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
 
-/** Connections with a turn at the same time that are enough to keep both ends busy, so that each confirms all at once. */
-export const company = 12
+/**
+ * Connections with a turn at the same time from which on both ends are busy with one or the other: each then completes
+ * at once all that is acknowledged, and prefers batches of `saturatedBatchBytes`.
+ */
+export const saturatedAt = 12
+export const saturatedBatchBytes = 64 << 10
 
 /** Bytes that a stream queues before `write` makes its caller wait. */
 export const sendHighWater = 64 << 10

@@ -4,7 +4,7 @@
  * Small messages that wait for their turn at the same priority leave on one stream. A packet of quiche's carries one
  * stream only, so that messages on streams of their own take a packet each, however small they are.
  *
- * Nothing waits for company: a stream takes what there is when it is its turn to send. Each message still has its own
+ * No message waits for others: a stream takes what there is when it is its turn to send. Each message still has its own
  * result: done when the peer has acknowledged the stream, which is over with its last message.
  */
 import * as ErrorCode from "../../ErrorCode.ts"
@@ -69,10 +69,12 @@ export class OutboundMessages {
 
   /**
    * How many bytes a stream takes. It is acknowledged as a whole: were all that is under way one stream, the peer would be
-   * idle until it is there, and this side until it is acknowledged. Unless other connections keep them busy.
+   * idle until it is there, and this side until it is acknowledged. The transport knows whether other connections keep both
+   * busy, and then says how many bytes it prefers.
    */
   private get share(): number {
-    if (this.connection.isInCompany === true) return mostShared
+    const preferred = this.connection.preferredBatchBytes
+    if (preferred !== undefined) return Math.min(preferred, mostShared)
     return Math.min(Math.max(leastShared, this.underWay / 2), mostShared)
   }
 

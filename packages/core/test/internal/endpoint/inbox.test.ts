@@ -138,7 +138,7 @@ describe("the end", () => {
     })
   )
 
-  it.effect("reaches everybody who waits", () =>
+  it.effect("reaches every taker that waits", () =>
     Effect.gen(function* () {
       const box = inbox()
       const takers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(Effect.flip(box.take)))
@@ -187,7 +187,7 @@ describe("room", () => {
     })
   )
 
-  it.effect("is given to those who wait for it one after the other, in the order they came", () =>
+  it.effect("is given to the takers that wait for it one after the other, in the order they came", () =>
     Effect.gen(function* () {
       const box = inbox({ capacity: 2 })
       offerAll(box, 1, 2)
@@ -207,7 +207,7 @@ describe("room", () => {
     })
   )
 
-  it.effect("is given first to who waits for it first of all", () =>
+  it.effect("is given first to the first taker that waits", () =>
     Effect.gen(function* () {
       const inbox = new Inbox<number>({ capacity: 1 })
       inbox.offer(0)
@@ -225,7 +225,7 @@ describe("room", () => {
     })
   )
 
-  it.effect("is called for once, and again by whoever waits again", () =>
+  it.effect("is called once, and again for a taker that waits again", () =>
     Effect.gen(function* () {
       const box = inbox({ capacity: 1 })
       box.offer(1)

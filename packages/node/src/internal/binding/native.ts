@@ -120,11 +120,22 @@ const versionBeside = (file: string): string | undefined => {
 /** A bundler leaves nothing of the name that this module has. */
 const isBundled = (file: string): boolean => !/^native\.[jt]s$/u.test(basename(file))
 
+/** Deno throws where a permission is missing, and every runtime where the working directory is gone. */
+const readOr = <A>(read: () => A, otherwise: A): A => {
+  try {
+    return read()
+  } catch {
+    return otherwise
+  }
+}
+
+const workingDirectory = (): string => readOr(() => process.cwd(), "/")
+
 /** This module's file. A bundle in CommonJS has no `import.meta.url`, but a name of its own. */
 const ownFile = (): string => {
   const { url } = import.meta as { readonly url?: string | undefined }
-  if (url !== undefined) return url.startsWith("file:") ? fileURLToPath(url) : join(process.cwd(), "bundle.js")
-  return typeof __filename === "string" ? __filename : join(process.cwd(), "bundle.js")
+  if (url !== undefined) return url.startsWith("file:") ? fileURLToPath(url) : join(workingDirectory(), "bundle.js")
+  return typeof __filename === "string" ? __filename : join(workingDirectory(), "bundle.js")
 }
 
 /** What this process loads: the variable is the operator's, so it is read from the environment and not from a `ConfigProvider`. */
@@ -132,8 +143,8 @@ const current = (): System => ({
   host: host.current,
   file: ownFile(),
   // @effect-diagnostics-next-line processEnv:off
-  override: process.env[overrideVariable],
-  directory: process.cwd(),
+  override: readOr(() => process.env[overrideVariable], undefined),
+  directory: workingDirectory(),
   createRequire
 })
 

@@ -198,8 +198,8 @@ export class Connection implements BackingConnection, PacketOwner {
     this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed())
   }
 
-  get isInCompany(): boolean {
-    return this.turns.isInCompany
+  get preferredBatchBytes(): number | undefined {
+    return this.turns.preferredBatchBytes
   }
 
   checkAlive(): void {

@@ -16,6 +16,7 @@ import type { Lifecycle } from "./lifecycle.ts"
 import type { PeerActivity } from "./peerActivity.ts"
 import type { ReceiveBudget } from "./receiveBudget.ts"
 import type { Responsiveness } from "./responsiveness.ts"
+import * as tunables from "../tunables.ts"
 
 /** The view of the connection. */
 export interface TurnsHost {
@@ -53,7 +54,7 @@ const deferredPause = 10
 export class Turns {
   private readonly host: TurnsHost
   private nextAt = Infinity
-  private company = false
+  private isSaturated = false
   private packetsThisTurn = 0
   private bytesThisTurn = 0
   /** The outcome of sending in this turn. */
@@ -74,9 +75,9 @@ export class Turns {
     return this.nextAt
   }
 
-  /** Whether many connections had their last turn together with this one. */
-  get isInCompany(): boolean {
-    return this.company
+  /** How many bytes of messages one stream should carry; undefined where the number of connections has no say in it. */
+  get preferredBatchBytes(): number | undefined {
+    return this.isSaturated ? tunables.saturatedBatchBytes : undefined
   }
 
   /** Counts what the connection does: packets in and out, bytes and ends of streams handed on, streams confirmed. */
@@ -135,12 +136,15 @@ export class Turns {
     this.bytesThisTurn += incoming.read(false)
   }
 
-  /** The second part: confirms what was acknowledged, and sends. In `company` when many connections have a turn with it. */
-  write(now: number, company: boolean): void {
+  /**
+   * The second part: confirms what was acknowledged, and sends. `isSaturated` when so many connections have a turn with it
+   * that both ends are busy.
+   */
+  write(now: number, isSaturated: boolean): void {
     const { budget, fail, handshake, lifecycle, mtu, ping, sender, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
-    this.company = company
+    this.isSaturated = isSaturated
     const packets = this.packetsThisTurn
     const bytes = this.bytesThisTurn
     this.packetsThisTurn = this.bytesThisTurn = 0
@@ -149,7 +153,7 @@ export class Turns {
         outgoing.checkStopped()
         sender.observe(now)
       }
-      if (outgoing.completeUni(now, company)) mtu.acknowledged()
+      if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
       const trouble = budget.audit(packets, bytes)
       if (trouble !== undefined) fail(INTERNAL_ERROR, trouble)

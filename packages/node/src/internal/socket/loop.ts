@@ -21,7 +21,7 @@ export interface Scheduled extends Due {
   readonly turns: {
     /** The three phases of a turn that began at `now`. */
     readonly read: (now: number) => void
-    readonly write: (now: number, company: boolean) => void
+    readonly write: (now: number, isSaturated: boolean) => void
     readonly afterDispatch: (now: number) => void
     /** The deadline has come. */
     readonly expire: () => void
@@ -150,13 +150,13 @@ export class Loop<C extends Scheduled> {
     const now = this.now()
     const enough = now + tunables.maxTurn / 2
     const reading = this.reading.splice(0)
-    const company = reading.length >= tunables.company
+    const isSaturated = reading.length >= tunables.saturatedAt
     for (const connection of reading) {
       connection.turnState.unschedule()
       // When the turn has taken long enough, the others write in the next one, after what has arrived meanwhile.
       if (this.now() >= enough) this.schedule(connection)
       else {
-        this.inTurn(connection, () => connection.turns.write(now, company))
+        this.inTurn(connection, () => connection.turns.write(now, isSaturated))
         this.written.push(connection)
         if (connection.turns.isUnread) this.inTurn(connection, () => this.schedule(connection))
       }

@@ -14,7 +14,7 @@ export interface AcceptedSend extends BackingSendStream {
   readonly setPeerHalf: (half: RecvStream) => void
 }
 
-/** What is told of stream bytes to the budget of what a connection takes in. */
+/** How the budget of what a connection takes in is told of stream bytes. */
 export interface StreamReads {
   /** So many bytes of streams were read. */
   readonly read: (bytes: number) => void

@@ -1,7 +1,7 @@
 /**
- * A UDP socket that is a `DatagramSocket` of Effect's: simulated networks plug in here.
+ * A UDP socket over Effect's `DatagramSocket`: simulated networks plug in here.
  *
- * Of a batch it tells the first datagram that was not sent, and not of what size that was.
+ * Of each batch it reports at most one datagram that was not sent, since the error names an address and no datagram.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,8 +10,10 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import type { BindError } from "@qp2p/core/EndpointError"
 import * as socketErrors from "./socketErrors.ts"
+import { codeOfKind } from "./systemCodes.ts"
 import type { Batch, QueuedDatagram, UdpEvents, UdpSocket } from "./udpSocket.ts"
 
+/** Opens a socket on `datagrams`. It closes with the scope, after everything that was handed over is out. */
 export const open = Effect.fnUntraced(function* (
   address: NetAddress.InetAddress,
   datagrams: DatagramSocket.DatagramSocket
@@ -28,7 +30,7 @@ export const open = Effect.fnUntraced(function* (
   const writes = new Set<Fiber.Fiber<void>>()
   let events: UdpEvents | undefined
 
-  // Before the reader's finalizer, which closes the port: what was handed over is out by then.
+  // It runs before the reader's finalizer, which closes the port, so that everything that was handed over is out by then.
   yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.awaitAll([...writes])))
   const receive = Effect.gen(function* () {
     while (true) {
@@ -58,7 +60,7 @@ export const open = Effect.fnUntraced(function* (
   return { address: reader.address, listen, send }
 })
 
-/** The largest to the address that is named, since size may have been the reason. */
+/** The largest datagram to the address that the error names, since its size may be the reason. */
 const firstRefused = (batch: Batch, { reason }: DatagramSocket.DatagramSocketError): QueuedDatagram | undefined => {
   if (reason._tag !== "DatagramSocketWriteError" || reason.address === undefined) return undefined
   const to = NetAddress.formatInet(reason.address)
@@ -70,16 +72,8 @@ const firstRefused = (batch: Batch, { reason }: DatagramSocket.DatagramSocketErr
   return largest
 }
 
-/** The system's, where it is told. */
+/** The system's code, if the error tells it, or else the code of what Effect calls the error. */
 const codeOf = ({ reason }: DatagramSocket.DatagramSocketError): string => {
   if (reason._tag !== "DatagramSocketWriteError") return "UNKNOWN"
-  return socketErrors.codeOf(reason.cause) ?? codes[reason.kind]
-}
-
-const codes: Record<DatagramSocket.IoErrorKind, string> = {
-  MessageTooLarge: "EMSGSIZE",
-  Unreachable: "ENETUNREACH",
-  ConnectionRefused: "ECONNREFUSED",
-  PermissionDenied: "EACCES",
-  Unknown: "UNKNOWN"
+  return socketErrors.codeOf(reason.cause) ?? codeOfKind(reason.kind)
 }

@@ -1,12 +1,12 @@
 /**
- * The interfaces of this machine.
+ * The network interfaces of this machine.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { networkInterfaces } from "node:os"
 import type { NetworkInterface } from "@qp2p/core/Transport"
 
-/** Those that are up, with their addresses; none where the system does not tell. */
+/** The interfaces that are up, with an entry for each address; none if the system does not tell them. */
 export const interfaces = (read = networkInterfaces): ReadonlyArray<NetworkInterface> => {
   try {
     return Object.entries(read()).flatMap(([name, addresses = []]) =>

@@ -1,7 +1,7 @@
 /**
- * A UDP socket of Node's, that tells what became of every datagram, and shares its port with nobody.
+ * A UDP socket over `node:dgram`. It reports every datagram that is not sent, and shares its port with no other process.
  *
- * Nothing here runs in a fiber, and nothing is queued: a datagram is taken in where Node hands it over.
+ * It has no fibers and no queue: the driver takes a datagram in the callback that delivers it.
  */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -13,7 +13,7 @@ import * as tunables from "../tunables.ts"
 import type { Batch, IncomingDatagram, QueuedDatagram, UdpEvents, UdpSocket } from "./udpSocket.ts"
 import { Zones } from "./zones.ts"
 
-/** The port is free again when the scope has closed, and everything that was handed over is out. */
+/** Opens a socket. When the scope has closed, everything that was handed over is out, and the port is free. */
 export const open = (
   address: NetAddress.InetAddress,
   /** In the words of `process.platform`. */
@@ -26,7 +26,7 @@ const bind = (address: NetAddress.InetAddress, platform: NodeJS.Platform): Effec
     const zones = new Zones(undefined, platform)
     let socket: dgram.Socket | undefined
     const fail = (cause: unknown) => {
-      // It may not have come to be, or have closed itself.
+      // The socket may not exist, or may have closed by itself.
       try {
         socket?.close()
       } catch {}
@@ -35,15 +35,15 @@ const bind = (address: NetAddress.InetAddress, platform: NodeJS.Platform): Effec
     try {
       socket = dgram.createSocket({
         type: NetAddress.isInetAddressV6(address) ? "udp6" : "udp4",
-        // One family a socket: an IPv4 peer on a dual-stack socket would have two addresses.
+        // One address family a socket: an IPv4 peer on a dual-stack socket would have two addresses.
         ipv6Only: NetAddress.isInetAddressV6(address),
         lookup: literally as never
       })
       const opened = socket
       opened.once("error", fail)
-      // Without a listener Node ends the process.
+      // Without a listener, Node ends the process on an error.
       opened.on("error", () => {})
-      // Workers of `node:cluster` would all get the same port, and each packet one of them.
+      // Without `exclusive`, workers of `node:cluster` share the port, and each packet goes to any of them.
       opened.bind({ address: zones.hostOf(address), port: address.port, exclusive: true }, () => {
         opened.off("error", fail)
         granted(tunables.kernelBuffer, (size) => opened.setRecvBufferSize(size))
@@ -55,14 +55,14 @@ const bind = (address: NetAddress.InetAddress, platform: NodeJS.Platform): Effec
     }
   })
 
-/** Hosts are literals: there is nothing to look up, in no turn of its own. */
+/** A look-up for hosts that are IP literals: it answers at once, without a turn of the event loop. */
 const literally = (
   host: string,
   family: number,
   callback: (error: Error | null, address: string, family: number) => void
 ): void => callback(null, host, family)
 
-/** Some systems grant less than is asked for, others refuse to grant too much. */
+/** Sets the size of a buffer. Some systems grant less than is asked for, others refuse sizes that are too large. */
 const granted = (size: number, set: (size: number) => void): void => {
   for (let wanted = size; wanted >= tunables.leastKernelBuffer; wanted /= 2) {
     try {
@@ -71,7 +71,7 @@ const granted = (size: number, set: (size: number) => void): void => {
   }
 }
 
-/** One record for all datagrams: it is lent for a call. */
+/** One record for all datagrams, valid during the callback only. */
 class Arrival implements IncomingDatagram {
   payload!: Uint8Array
   host!: string
@@ -92,7 +92,7 @@ class NodeUdp implements UdpSocket {
   private batches = 0
   private readErrors = 0
   private onDrained: (() => void) | undefined = undefined
-  /** The last target, since a batch has many datagrams to one. */
+  /** The last target: a batch has many datagrams to the same address. */
   private lastAddress: NetAddress.InetAddress | undefined = undefined
   private lastHost = ""
 
@@ -114,7 +114,7 @@ class NodeUdp implements UdpSocket {
   readonly send = (batch: Batch, done: () => void): void => {
     this.batches += 1
     let left = batch.length
-    const settle = (datagram: QueuedDatagram, error: unknown) => {
+    const complete = (datagram: QueuedDatagram, error: unknown) => {
       if (error !== null && error !== undefined) {
         this.events?.onRefused(datagram, socketErrors.codeOf(error) ?? "UNKNOWN")
       }
@@ -124,12 +124,12 @@ class NodeUdp implements UdpSocket {
       if (this.batches === 0) this.onDrained?.()
       done()
     }
-    // Node answers in the order of the calls, so one function serves all of them but those that it did not take.
-    let answered = 0
+    // Node calls back in the order of the calls. One function serves all datagrams but those that `send` threw for.
+    let called = 0
     let untaken: Set<QueuedDatagram> | undefined
     const onSent = (error?: unknown) => {
-      while (untaken?.has(batch[answered]!) === true) answered += 1
-      settle(batch[answered++]!, error)
+      while (untaken?.has(batch[called]!) === true) called += 1
+      complete(batch[called++]!, error)
     }
     const { socket } = this
     for (const datagram of batch) {
@@ -139,12 +139,12 @@ class NodeUdp implements UdpSocket {
       } catch (error) {
         untaken ??= new Set()
         untaken.add(datagram)
-        process.nextTick(settle, datagram, error)
+        process.nextTick(complete, datagram, error)
       }
     }
   }
 
-  /** Waits for what was handed over, and then for the port to be free. */
+  /** Waits until everything that was handed over is out, and then until the port is free. */
   readonly close: Effect.Effect<void> = Effect.callback((resume) => {
     const free = () => {
       this.onDrained = undefined
@@ -152,7 +152,7 @@ class NodeUdp implements UdpSocket {
       try {
         this.socket.off("close", this.onClose).close(() => resume(Effect.void))
       } catch {
-        // It has closed by itself.
+        // The socket has closed by itself.
         resume(Effect.void)
       }
     }
@@ -178,8 +178,8 @@ class NodeUdp implements UdpSocket {
   }
 
   /**
-   * A datagram could not be received. The next one may be; but one error after the other would keep the process busy. On
-   * Windows libuv stops receiving at the first one, for good; it swallows those that tell of an earlier packet.
+   * A datagram could not be received. The next one may be, but a stream of errors would keep the process busy. On Windows libuv
+   * stops receiving for good at the first error; it swallows errors that report an earlier packet.
    */
   private readonly onError = (cause: unknown): void => {
     this.readErrors += 1

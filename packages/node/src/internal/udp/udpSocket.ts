@@ -1,11 +1,11 @@
 /**
- * What the driver needs of a UDP socket, and what it is told by one.
+ * The contract between the driver and a UDP socket.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as NetAddress from "effect/net/NetAddress"
 import type { OutgoingDatagram } from "effect/socket/DatagramSocket"
 
-/** A datagram as the socket delivers it; `host` and `port` spare parsing an address for each packet. */
+/** A datagram that has arrived. `host` and `port` spare the driver an address for each packet. */
 export interface IncomingDatagram {
   readonly payload: Uint8Array
   readonly address: NetAddress.InetAddress
@@ -13,8 +13,9 @@ export interface IncomingDatagram {
   readonly port?: number
 }
 
-/** Is told when the system does not send a packet of its. `code` is the system's, such as `EINVAL`. */
+/** The sender of datagrams. */
 export interface Sender {
+  /** The system has refused to send one of its datagrams, of `bytes`; `code` is the system's, such as `EINVAL`. */
   readonly refused: (code: string, bytes: number) => void
 }
 
@@ -22,26 +23,28 @@ export interface Sender {
 export interface QueuedDatagram extends OutgoingDatagram {
   readonly payload: Uint8Array
   readonly address: NetAddress.InetAddress
-  /** Nobody's when it belongs to no connection. */
+  /** Undefined for a datagram that belongs to no connection. */
   readonly sender: Sender | undefined
 }
 
-/** What is handed over at once. */
+/** The datagrams that are handed over together. */
 export type Batch = NonEmptyReadonlyArray<QueuedDatagram>
 
-/** What a socket tells. */
+/** What a socket reports. */
 export interface UdpEvents {
-  /** The record is lent for the call only; its payload is the receiver's to keep and to change. */
+  /** A datagram has arrived. The record is valid during the call only; the receiver may keep and change the payload. */
   readonly onDatagram: (datagram: IncomingDatagram) => void
+  /** The system has refused to send the datagram; `code` is the system's. */
   readonly onRefused: (datagram: QueuedDatagram, code: string) => void
-  /** Nothing will be received any more. */
+  /** The socket is broken: it receives nothing any more. */
   readonly onFailed: (cause: unknown) => void
 }
 
+/** A bound UDP socket. */
 export interface UdpSocket {
   readonly address: NetAddress.InetAddress
-  /** Begins to tell. What arrived before is lost. */
+  /** Begins to report to `events`. Datagrams that arrived before are lost. */
   readonly listen: (events: UdpEvents) => void
-  /** Hands a batch over and waits for nothing: `done` is called when the system has taken or refused all of it. */
+  /** Hands a batch to the system without waiting: `done` is called when the system has taken or refused all of it. */
   readonly send: (batch: Batch, done: () => void) => void
 }

@@ -19,7 +19,7 @@ export class Zones {
     this.platform = platform
   }
 
-  /** The host of an address as the system wants it. Throws when no interface has its zone: systems send elsewhere then. */
+  /** The host of an address as the system takes it. Throws when no interface has its zone: the system would send elsewhere. */
   hostOf(address: NetAddress.InetAddress): string {
     if (!NetAddress.isInetAddressV6(address) || address.scopeId === 0) return NetAddress.formatHost(address)
     const name = this.nameOf(address.scopeId)
@@ -28,7 +28,7 @@ export class Zones {
       : `${NetAddress.formatIp(address.address)}%${name}`
   }
 
-  /** A host that the system names, as addresses here are formatted. */
+  /** A host as the driver formats it, from a host as the system names it. */
   plain(host: string): string {
     const at = host.indexOf("%")
     return at === -1 ? host : this.plainZone(host, at)
@@ -39,7 +39,7 @@ export class Zones {
     if (known !== undefined) return known
     const zone = host.slice(at + 1)
     const id = /^\d+$/.test(zone) ? zone : (this.interfaceIds().get(zone) ?? this.interfaceIds(true).get(zone))
-    // Without a number it is as good as no zone, until there is one.
+    // A zone without a number is left out, until there is a number.
     if (id === undefined) return host.slice(0, at)
     const plain = `${host.slice(0, at)}%${id}`
     if (this.plainHosts.size >= maxNeighbours) this.plainHosts.clear()
@@ -48,7 +48,7 @@ export class Zones {
   }
 
   private nameOf(id: number): string {
-    // An interface may be newer than what is known.
+    // The interface may be newer than the list.
     const name = nameIn(this.interfaceIds(), id) ?? nameIn(this.interfaceIds(true), id)
     if (name === undefined) throw Object.assign(new Error(`no interface has the zone ${id}`), { code: "ENODEV" })
     return name

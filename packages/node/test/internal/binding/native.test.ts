@@ -2,11 +2,12 @@
  * The loader of the native binding on machines that this one is not, in folders with packages that tests write.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { afterAll } from "vitest"
+import { afterAll, vi } from "vitest"
 import type { Host } from "../../../src/internal/binding/host.ts"
 import type { LoadFailure, System } from "../../../src/internal/binding/native.ts"
 import * as native from "../../../src/internal/binding/native.ts"
@@ -267,4 +268,23 @@ describe("the binding of this machine", () => {
     assert.strictEqual(own.quiche, entry.default)
     assert.deepStrictEqual(surface.missing(entry.default), [])
   })
+
+  it.effect("loads where neither the environment nor the working directory can be read", () =>
+    Effect.gen(function* () {
+      const refuse = () => {
+        throw new Error("no permission")
+      }
+      const { env } = process
+      const cwd = vi.spyOn(process, "cwd").mockImplementation(refuse)
+      process.env = new Proxy(env, { get: refuse })
+      const quiche = yield* Effect.ensuring(
+        native.load,
+        Effect.sync(() => {
+          process.env = env
+          cwd.mockRestore()
+        })
+      )
+      assert.deepStrictEqual(surface.missing(quiche), [])
+    })
+  )
 })

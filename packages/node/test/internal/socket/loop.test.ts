@@ -4,7 +4,7 @@ import type { State } from "../../../src/internal/connection/lifecycle.ts"
 import { TurnState } from "../../../src/internal/connection/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
-import { mostOverdueTurns } from "../../../src/internal/tunables.ts"
+import { mostOverdueTurns, saturatedAt } from "../../../src/internal/tunables.ts"
 
 /** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
 let time = 0
@@ -24,7 +24,7 @@ class FakeConnection {
   works = true
   expire: () => void
   read: (now: number) => void
-  write: (now: number) => void
+  write: (now: number, isSaturated: boolean) => void
   afterDispatch: (now: number) => void
 
   constructor(name: string, say: (what: string) => void) {
@@ -93,6 +93,27 @@ describe("a turn", () => {
       "b afterDispatch"
     ])
   })
+
+  it.each([
+    [saturatedAt - 1, false],
+    [saturatedAt, true]
+  ])(
+    "of %i connections together tells each whether that is enough to keep both ends busy: %s",
+    async (count, isEnough) => {
+      const { loop, makeConnection } = makeLoop()
+      const told: Array<boolean> = []
+      for (let i = 0; i < count; i++) {
+        const connection = makeConnection(`${i}`)
+        connection.write = (_now, isSaturated) => told.push(isSaturated)
+        loop.schedule(connection)
+      }
+      await turn()
+      assert.deepStrictEqual(
+        told,
+        Array.from({ length: count }, () => isEnough)
+      )
+    }
+  )
 
   it("lets whoever was handed something answer before anything is written", async () => {
     const { log, loop, makeConnection } = makeLoop()

@@ -2,7 +2,9 @@
  * What the error codes of several systems say.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { mayPass } from "../../../../core/src/internal/networkCodes.ts"
 import * as socketErrors from "../../../src/internal/udp/socketErrors.ts"
+import { codeOfKind, knownCodes, systemCode } from "../../../src/internal/udp/systemCodes.ts"
 import { address } from "../../support/quic.ts"
 
 const failed = (code: string) => Object.assign(new Error(`bind ${code}`), { code })
@@ -64,5 +66,32 @@ describe("a packet that the system does not send", () => {
 
   it("to a neighbour that does not answer is EHOSTDOWN on macOS", () => {
     assert.strictEqual(reason("darwin", "EHOSTDOWN"), "the host is down")
+  })
+})
+
+describe("the table of codes", () => {
+  it("has each code that may pass with time, none of which is like a loss", () => {
+    // The core tries these again, and tells of no others that it does.
+    const passing = knownCodes.filter(mayPass)
+    assert.sameMembers(passing, ["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"])
+    for (const code of passing) assert.isUndefined(systemCode(code).isLoss, code)
+  })
+
+  it("explains each code in one way: as a loss, or by what it says of a socket or of the way there", () => {
+    for (const code of knownCodes) {
+      const { isLoss, open, refusal } = systemCode(code)
+      assert.strictEqual(isLoss === true, open === undefined && refusal === undefined, code)
+    }
+  })
+
+  it("has a code for what Effect tells without one", () => {
+    assert.deepStrictEqual(
+      (["MessageTooLarge", "Unreachable", "ConnectionRefused", "PermissionDenied", "Unknown"] as const).map(codeOfKind),
+      ["EMSGSIZE", "ENETUNREACH", "ECONNREFUSED", "EACCES", "UNKNOWN"]
+    )
+  })
+
+  it("knows nothing of names that it inherits", () => {
+    assert.deepStrictEqual(systemCode("constructor"), {})
   })
 })
