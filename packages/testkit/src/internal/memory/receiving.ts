@@ -1,7 +1,6 @@
 /** The streams that one end of a memory connection reads: demand, unread bytes and credit for the peer. */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { Close } from "@qp2p/core/Close"
-import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingRecvStream, StreamFailure } from "@qp2p/core/Transport"
 import type { Timeline } from "../network/timeline.ts"
