@@ -3,14 +3,22 @@ import { importsOf, problemsOf } from "./circles.mjs"
 import { root } from "./process.mjs"
 import { readTree } from "./sources.mjs"
 
-/** The circles that may be there, each with its `files` and the `reason`. */
-const allowed = []
+/** The imports that may close a circle. */
+const allowed = [
+  {
+    from: "packages/core/src/internal/endpoint/",
+    to: "packages/core/src/Endpoint.ts",
+    reason: "Types only: the public module documents the service and the options that these files implement and take."
+  },
+  {
+    from: "packages/core/src/internal/wire/",
+    to: "packages/core/src/WireMessage.ts",
+    reason: "Types only: the public module documents the messages that these files encode and decode."
+  }
+]
 
 const graph = importsOf(readTree(root))
 const problems = problemsOf(graph, allowed)
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1
-else
-  console.log(
-    `${graph.size} files: no circle of imports${allowed.length === 0 ? "" : ` but ${allowed.length} that are allowed`}.`
-  )
+else console.log(`${graph.size} files: no circle of imports but by ${allowed.length} that are allowed.`)

@@ -56,32 +56,48 @@ export const circlesOf = (graph) => {
   return circles.toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
+const isIn = (path, place) => (place.endsWith("/") ? path.startsWith(place) : path === place)
+
+const without = (graph, allowed) =>
+  new Map(
+    [...graph].map(([from, targets]) => [
+      from,
+      targets.filter((to) => !allowed.some((each) => isIn(from, each.from) && isIn(to, each.to)))
+    ])
+  )
+
+const shown = (graph, circle) => {
+  const arrows = circle.flatMap((from) =>
+    graph
+      .get(from)
+      .filter((to) => circle.includes(to))
+      .map((to) => `  ${from} -> ${to}`)
+  )
+  return [`${circle.length} files import each other in a circle:`, ...arrows].join("\n")
+}
+
 /**
- * What is wrong with the circles of `graph`, given those that are `allowed`: a list of `{ files, reason }`. A circle that is
- * not in the list is wrong, and so is an entry without a reason, or one whose circle is gone.
+ * What is wrong with the circles of `graph`, given the imports that may close one: a list of `{ from, to, reason }`, where
+ * `from` and `to` are files, or folders that end in `/`. A circle without such an import is wrong, and so is an entry
+ * without a reason, or one without which there would be no circle.
  */
 export const problemsOf = (graph, allowed) => {
-  const circles = circlesOf(graph)
-  const keyOf = (circle) => circle.toSorted().join("\n")
-  const found = new Set(circles.map(keyOf))
-  const listed = new Set(allowed.map(({ files }) => keyOf(files)))
+  const rest = without(graph, allowed)
   return [
-    ...circles
-      .filter((circle) => !listed.has(keyOf(circle)))
-      .map((circle) => {
-        const arrows = circle.flatMap((from) =>
-          graph
-            .get(from)
-            .filter((to) => circle.includes(to))
-            .map((to) => `  ${from} -> ${to}`)
-        )
-        return [`${circle.length} files import each other in a circle:`, ...arrows].join("\n")
-      }),
+    ...circlesOf(rest).map((circle) => shown(rest, circle)),
     ...allowed
-      .filter(({ files }) => !found.has(keyOf(files)))
-      .map(({ files }) => `This circle is allowed and does not exist: ${files.join(", ")}`),
+      .filter(
+        (entry) =>
+          circlesOf(
+            without(
+              graph,
+              allowed.filter((each) => each !== entry)
+            )
+          ).length === 0
+      )
+      .map(({ from, to }) => `This import is allowed and closes no circle: ${from} -> ${to}`),
     ...allowed
       .filter(({ reason }) => reason.trim() === "")
-      .map(({ files }) => `This circle is allowed without a reason: ${files.join(", ")}`)
+      .map(({ from, to }) => `This import is allowed without a reason: ${from} -> ${to}`)
   ]
 }

@@ -12,7 +12,7 @@ const { circlesOf, importsOf, problemsOf } = (await import(
   readonly circlesOf: (graph: Graph) => ReadonlyArray<ReadonlyArray<string>>
   readonly problemsOf: (
     graph: Graph,
-    allowed: ReadonlyArray<{ readonly files: ReadonlyArray<string>; readonly reason: string }>
+    allowed: ReadonlyArray<{ readonly from: string; readonly to: string; readonly reason: string }>
   ) => ReadonlyArray<string>
 }
 
@@ -86,16 +86,25 @@ describe("circles of imports", () => {
     assert.deepStrictEqual(circlesOf(graph(edges)), circles)
   })
 
-  it("lets a circle pass that is allowed, for a reason, and while it is there", () => {
+  it("lets a circle pass whose import is allowed, for a reason, and while it closes one", () => {
     const [circle, line] = [graph("a>b b>a b>c"), graph("a>b b>c")]
+    const reason = "Types only."
     assert.deepStrictEqual(problemsOf(circle, []), ["2 files import each other in a circle:\n  a -> b\n  b -> a"])
-    assert.deepStrictEqual(problemsOf(circle, [{ files: ["b", "a"], reason: "They are one." }]), [])
-    assert.deepStrictEqual(problemsOf(circle, [{ files: ["a", "b"], reason: " " }]), [
-      "This circle is allowed without a reason: a, b"
+    assert.deepStrictEqual(problemsOf(circle, [{ from: "b", to: "a", reason }]), [])
+    assert.deepStrictEqual(problemsOf(circle, [{ from: "b", to: "a", reason: " " }]), [
+      "This import is allowed without a reason: b -> a"
     ])
-    assert.deepStrictEqual(problemsOf(line, [{ files: ["a", "b"], reason: "They are one." }]), [
-      "This circle is allowed and does not exist: a, b"
+    assert.deepStrictEqual(problemsOf(line, [{ from: "b", to: "a", reason }]), [
+      "This import is allowed and closes no circle: b -> a"
     ])
-    assert.lengthOf(problemsOf(graph("a>b b>c c>a"), [{ files: ["a", "b"], reason: "They are one." }]), 2)
+    // Another circle by the same file.
+    assert.lengthOf(problemsOf(graph("a>b b>a b>c c>b"), [{ from: "b", to: "a", reason }]), 1)
+  })
+
+  it("lets imports from a folder pass, and none from beside it", () => {
+    const entry = { from: "in/", to: "a", reason: "Types only." }
+    assert.deepStrictEqual(problemsOf(graph("a>in/b in/b>a in/b>in/c in/c>a"), [entry]), [])
+    assert.lengthOf(problemsOf(graph("a>in/b in/b>in/c in/c>in/b in/b>a"), [entry]), 1)
+    assert.lengthOf(problemsOf(graph("a>in/b in/b>a a>inn inn>a"), [entry]), 1)
   })
 })

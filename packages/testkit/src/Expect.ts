@@ -37,7 +37,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as TestClock from "effect/testing/TestClock"
-import { anything, parsed, shown } from "./internal/given.ts"
+import { anything, parsed, shown } from "./internal/checks.ts"
 import { countOf, preview } from "./internal/trace/text.ts"
 
 type Service = Endpoint.Endpoint["Service"]

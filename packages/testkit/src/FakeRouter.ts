@@ -31,8 +31,8 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import { anything, atLeast, parsed } from "./internal/given.ts"
-import { wrongMisbehaviour } from "./internal/router/wrongMisbehaviour.ts"
+import { anything, atLeast, parsed } from "./internal/checks.ts"
+import { wrongMisbehaviour } from "./internal/router/misbehaviourChecks.ts"
 import { descriptionPath } from "./internal/router/description.ts"
 import { Device, type Protocol as DeviceProtocol } from "./internal/router/device.ts"
 import { serve } from "./internal/router/http.ts"
@@ -243,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
     now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
     date: () => clock.currentTimeMillisUnsafe()
   })
-  const { journal, manners, table } = device
+  const { journal, misbehaviours, table } = device
   const segment = options.segment ?? (yield* makeSegment)
   const run = yield* FiberSet.makeRuntime<never, void>()
   const server = yield* tcp(
@@ -290,10 +290,10 @@ export const make = Effect.fnUntraced(function* (
         () =>
           Effect.sync(() => {
             if (misbehaviour._tag === "ClosedPort") gateway.stop()
-            manners.add(misbehaviour, times)
+            misbehaviours.add(misbehaviour, times)
           })
       ),
-    behave: Effect.sync(() => manners.clear()),
+    behave: Effect.sync(() => misbehaviours.clear()),
     restart: Effect.sync(() => device.restart()),
     setExternal: (address) =>
       Effect.map(Effect.fromResult(parsed(NetAddress.ipv4FromInput, address)), (found) => {

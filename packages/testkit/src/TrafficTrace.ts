@@ -32,9 +32,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import { anything, atLeast } from "./internal/given.ts"
+import { anything, atLeast } from "./internal/checks.ts"
 import { Recorder } from "./internal/trace/recorder.ts"
-import { steering } from "./internal/trace/steering.ts"
+import { recordedService } from "./internal/trace/recordedService.ts"
 import { countOf } from "./internal/trace/text.ts"
 import { traced } from "./internal/trace/transport.ts"
 import * as MemoryNetwork from "./MemoryNetwork.ts"
@@ -147,7 +147,7 @@ export const layerNetwork: Layer.Layer<MemoryNetwork.MemoryNetwork, never, Memor
     MemoryNetwork.MemoryNetwork,
     Effect.gen(function* () {
       const { recorder } = yield* TrafficTrace
-      return steering(yield* MemoryNetwork.MemoryNetwork, "network", (text) => recorder.add(`* ${text}`))
+      return recordedService(yield* MemoryNetwork.MemoryNetwork, "network", (text) => recorder.add(`* ${text}`))
     })
   )
 

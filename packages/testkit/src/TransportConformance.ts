@@ -18,7 +18,7 @@ import { describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import { Surroundings } from "./internal/conformance/rule.ts"
+import { Environment } from "./internal/conformance/rule.ts"
 import { groups } from "./internal/conformance/rules.ts"
 
 /**
@@ -72,7 +72,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Transport, E>, options
               run.pipe(
                 Effect.scoped,
                 Effect.provide(layer),
-                Effect.provideService(Surroundings, { address, limit, lossy, multihomed })
+                Effect.provideService(Environment, { address, limit, lossy, multihomed })
               ),
             timeout
           )

@@ -109,11 +109,11 @@ describe("a connection with a distribution", () => {
       const stream = near.connection.openUni(0)
       const sent = ramp(20_000)
       const arrivals: Array<number> = []
-      far.heed = (received) => {
-        received.heed = ((note) => (chunk: Uint8Array) => {
+      far.afterStream = (received) => {
+        received.afterChunk = ((note) => (chunk: Uint8Array) => {
           note!(chunk)
           arrivals.push(received.length)
-        })(received.heed)
+        })(received.afterChunk)
       }
       const lengths: Array<number> = []
       for (let at = 0; at < sent.length; at += 100) {

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
-import { type Rule, Surroundings } from "../src/internal/conformance/rule.ts"
+import { type Rule, Environment } from "../src/internal/conformance/rule.ts"
 import { groups } from "../src/internal/conformance/rules.ts"
 import { broken, type Changes } from "./breaks/brokenTransport.ts"
 import { breaks } from "./breaks/breaks.ts"
@@ -14,12 +14,12 @@ import { multihomed } from "./multihomed.ts"
 
 /** On the test's clock, so that no rule is broken because the machine is busy. */
 const outcome = Effect.fnUntraced(function* (rule: Rule, changes: Changes) {
-  const surroundings: Surroundings = { address: "127.0.0.1:0", limit: Duration.seconds(10), lossy: false, multihomed }
+  const environment: Environment = { address: "127.0.0.1:0", limit: Duration.seconds(10), lossy: false, multihomed }
   const fiber = yield* Effect.forkChild(
     rule.run.pipe(
       Effect.scoped,
       Effect.provide(broken(changes), { local: true }),
-      Effect.provideService(Surroundings, surroundings),
+      Effect.provideService(Environment, environment),
       Effect.exit
     )
   )

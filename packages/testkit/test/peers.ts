@@ -31,7 +31,7 @@ export class Received extends Conformance.Received {
 
   constructor(record?: Conformance.Log) {
     super(record)
-    this.heed = (chunk) => {
+    this.afterChunk = (chunk) => {
       for (const byte of chunk) this.bytes.push(byte)
       this.kept.push(chunk)
       this.pausing = this.bytes.length >= this.pauseAt
@@ -45,7 +45,7 @@ export class Peer extends Conformance.Peer<Received> {
 
   constructor(connection: BackingConnection, record: Conformance.Log) {
     super(connection, record, (record) => new Received(record))
-    this.heed = (stream) => {
+    this.afterStream = (stream) => {
       stream.pauseAt = this.pauseAt
     }
     this.heedClose = () => this.log.push("closed")

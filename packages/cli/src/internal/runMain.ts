@@ -26,13 +26,13 @@ export type Signal = keyof typeof signalNumbers
 const signals = ["SIGHUP", "SIGINT", "SIGTERM", "SIGBREAK"] as const
 
 /** The exit code of a process whose output is not read: 128 plus the number of SIGPIPE. */
-const unreadCode = 141
+const brokenPipeCode = 141
 
 /**
  * One Ctrl-C may arrive twice, from the terminal and from the package manager that started this process. A signal
  * within this time counts as the same request.
  */
-const echoNanos = 500_000_000n
+const repeatedSignalNanos = 500_000_000n
 
 /** The part of `process` that is used here. */
 export interface Host {
@@ -53,7 +53,7 @@ interface ErrnoException extends Error {
 }
 
 /** Whether the reader of the output is gone: the other end of the pipe (EPIPE, on Windows also EOF), or the terminal. */
-const isUnread = (error: ErrnoException, isTTY: boolean | undefined): boolean =>
+const isReaderGone = (error: ErrnoException, isTTY: boolean | undefined): boolean =>
   error.code === "EPIPE" || error.code === "EOF" || (error.code === "EIO" && isTTY === true)
 
 const describe = (error: ErrnoException): string =>
@@ -70,7 +70,7 @@ export interface Options {
  * Replaces closed terminals: Node restores terminals when it exits, and aborts when one of them has been closed. Their
  * descriptors then stand for another file.
  */
-const letGoOfTerminals = (terminals: ReadonlyArray<number>): void => {
+const replaceClosedTerminals = (terminals: ReadonlyArray<number>): void => {
   for (const fd of terminals) {
     if (isatty(fd)) continue
     try {
@@ -87,21 +87,21 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
   const { ending, host = process, now = () => process.hrtime.bigint() } = options
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   const exit = (code: number) => {
-    letGoOfTerminals(terminals)
+    replaceClosedTerminals(terminals)
     host.exit(code)
   }
   let interrupt: (() => void) | undefined
   let over = false
   let signal: Signal | undefined
   let signalledAt = 0n
-  let unread = false
+  let readerGone = false
   let outputFailed = false
 
   // After the end of `main` an error is only printed: the process is about to exit with its code.
   host.stdout.on("error", (error: ErrnoException) => {
-    if (isUnread(error, host.stdout.isTTY)) {
+    if (isReaderGone(error, host.stdout.isTTY)) {
       if (over || ending.output !== "NeedsReader") return
-      unread = true
+      readerGone = true
       interrupt?.()
     } else if (!outputFailed && ending.output !== "Content") {
       outputFailed = true
@@ -124,7 +124,7 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
         return
       }
       // A closed terminal, and a service manager that stops a service, send SIGHUP in addition.
-      if (each === "SIGHUP" || now() - signalledAt < echoNanos) return
+      if (each === "SIGHUP" || now() - signalledAt < repeatedSignalNanos) return
       // The cursor may be behind a progress bar.
       if (host.stderr.isTTY === true) host.stderr.write("\n")
       exit(128 + signalNumbers[each])
@@ -135,7 +135,7 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
     if (outputFailed) return exitCodes.failed
     if (Exit.isFailure(outcome) && Cause.hasInterruptsOnly(outcome.cause)) {
       if (signal !== undefined) return codeOfSignal(signal)
-      if (unread) return ending.exitCode ?? unreadCode
+      if (readerGone) return ending.exitCode ?? brokenPipeCode
     }
     let code: number = exitCodes.failed
     Runtime.defaultTeardown(outcome, (given) => (code = given))
@@ -147,7 +147,7 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: Options): void
     fiber.addObserver((outcome) => {
       over = true
       // A successful end waits until everything is written.
-      if (signal === undefined && !unread && codeOf(outcome) === exitCodes.ok) return
+      if (signal === undefined && !readerGone && codeOf(outcome) === exitCodes.ok) return
       // An error of writing the last line is reported in a later turn.
       setImmediate(() => exit(codeOf(outcome)))
     })

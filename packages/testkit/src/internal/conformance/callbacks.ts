@@ -22,7 +22,7 @@ import {
 import { type Group, rule } from "./rule.ts"
 
 /** Runs `call`, and fails if one of `sockets` received an event during it. */
-const quietly = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) => {
+const withoutEvents = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) => {
   const count = () => sockets.map(({ log }) => log.events.length)
   const before = count()
   call()
@@ -33,7 +33,7 @@ const quietly = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) 
 
 /** A stream whose first bytes have arrived and whose reader pauses, with its sender, whose writes are pending. */
 const halfway = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; readonly far: Peer }) {
-  far.heed = (stream) => {
+  far.afterStream = (stream) => {
     stream.pausing = true
   }
   const asked = near.ask(pattern(1 << 20))
@@ -50,10 +50,10 @@ export const callbacks: Group = {
         const server = yield* bind()
         const client = yield* bind({ maxConnections: 1 })
         const nowhere = NetAddress.inetAddressUnsafe(server.socket.address.address, 0)
-        quietly("dial to port 0", [client], () => client.dial(nowhere))
+        withoutEvents("dial to port 0", [client], () => client.dial(nowhere))
         const dials: Array<ReturnType<typeof client.dial>> = []
-        quietly("dial", [client, server], () => dials.push(client.dial(server.socket.address)))
-        quietly("dial beyond maxConnections", [client], () => dials.push(client.dial(server.socket.address)))
+        withoutEvents("dial", [client, server], () => dials.push(client.dial(server.socket.address)))
+        withoutEvents("dial beyond maxConnections", [client], () => dials.push(client.dial(server.socket.address)))
         yield* connected(dials[0]!)
         yield* failed(dials[1]!)
       })
@@ -74,7 +74,7 @@ export const callbacks: Group = {
         const scope = yield* Scope.make()
         const client = yield* Scope.provide(bind(), scope)
         yield* Scope.close(scope, Exit.void)
-        quietly("dial", [client], () => client.dial(server.socket.address))
+        withoutEvents("dial", [client], () => client.dial(server.socket.address))
       })
     ),
     rule(
@@ -82,7 +82,7 @@ export const callbacks: Group = {
       Effect.gen(function* () {
         const pair = yield* connect()
         yield* halfway(pair)
-        quietly("close", [pair.client, pair.server], () => pair.near.connection.close(1, ""))
+        withoutEvents("close", [pair.client, pair.server], () => pair.near.connection.close(1, ""))
         yield* until("the closer hears of it", () => pair.near.closes.length > 0)
       })
     ),
@@ -92,12 +92,12 @@ export const callbacks: Group = {
         const { client, far, near, server } = yield* connect()
         const streams: Array<ReturnType<typeof near.connection.openUni>> = []
         const both = [client, server]
-        quietly("openUni", both, () => streams.push(near.connection.openUni(1)))
-        quietly("openBi", both, () => streams.push(near.connection.openBi(1, new Received(near.record)).send))
+        withoutEvents("openUni", both, () => streams.push(near.connection.openUni(1)))
+        withoutEvents("openBi", both, () => streams.push(near.connection.openBi(1, new Received(near.record)).send))
         for (const stream of streams) {
-          quietly("write", both, () => near.write(stream, text("begun"), false))
-          quietly("setPriority", both, () => stream.setPriority(2))
-          quietly("write with fin", both, () => near.write(stream, text(", and done"), true))
+          withoutEvents("write", both, () => near.write(stream, text("begun"), false))
+          withoutEvents("setPriority", both, () => stream.setPriority(2))
+          withoutEvents("write with fin", both, () => near.write(stream, text(", and done"), true))
         }
         yield* until("both arrive", () => far.messages.filter(({ ends }) => ends.length > 0).length === 2)
       })
@@ -108,9 +108,9 @@ export const callbacks: Group = {
         const pair = yield* connect()
         const { received, results } = yield* halfway(pair)
         const both = [pair.client, pair.server]
-        quietly("resume", both, () => received.receive!.resume())
+        withoutEvents("resume", both, () => received.receive!.resume())
         yield* until("another chunk arrives", () => received.chunks.length > 1)
-        quietly("stop", both, () => pair.far.stop(received.receive!, 1))
+        withoutEvents("stop", both, () => pair.far.stop(received.receive!, 1))
         yield* until("the write fails", () => results.length > 0)
       })
     ),
@@ -120,10 +120,10 @@ export const callbacks: Group = {
         const pair = yield* connect()
         const { received, stream } = yield* halfway(pair)
         const both = [pair.client, pair.server]
-        quietly("reset", both, () => stream.reset(1))
+        withoutEvents("reset", both, () => stream.reset(1))
         const { near } = pair
         const unused = near.connection.openBi(0, new Received(near.record))
-        quietly("reset before anything was written", both, () => unused.send.reset(2))
+        withoutEvents("reset before anything was written", both, () => unused.send.reset(2))
         received.resume()
         yield* until("the receiver hears of it", () => received.ends.length > 0)
       })
@@ -178,7 +178,7 @@ export const callbacks: Group = {
       "onStream may stop the stream and reset its answer, and nothing more is heard of it",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
-        far.heed = (stream) => {
+        far.afterStream = (stream) => {
           if (stream.send === undefined) return
           far.stop(stream.receive!, 1)
           stream.send.reset(2)
@@ -193,9 +193,9 @@ export const callbacks: Group = {
       "onData and onEnd may answer on the same stream and on others",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
-        far.heed = (stream) => {
-          stream.heed = (chunk) => stream.send!.write(chunk.slice(), false, () => {})
-          stream.heedEnd = () => {
+        far.afterStream = (stream) => {
+          stream.afterChunk = (chunk) => stream.send!.write(chunk.slice(), false, () => {})
+          stream.afterEnd = () => {
             if (stream.length === 0) return
             far.write(stream.send!, text("!"), true)
             far.send(text("and another thing"))
@@ -216,8 +216,8 @@ export const callbacks: Group = {
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         let chunks = 0
-        far.heed = (stream) => {
-          stream.heed = () => {
+        far.afterStream = (stream) => {
+          stream.afterChunk = () => {
             chunks++
             far.connection.close(1, "")
           }

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import { bind, connect, connected, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
-import { type Group, rule, Surroundings } from "./rule.ts"
+import { type Group, rule, Environment } from "./rule.ts"
 
 /**
  * Waits until `peer` is told how its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
@@ -68,11 +68,11 @@ export const closes: Group = {
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         const order: Array<string> = []
-        far.heed = (stream) => {
+        far.afterStream = (stream) => {
           stream.pausing = true
         }
         const answer = new Received(near.record)
-        answer.heedEnd = () => order.push("stream")
+        answer.afterEnd = () => order.push("stream")
         const { send } = near.connection.openBi(0, answer)
         const question = near.write(send, pattern(1 << 20), true, () => order.push("write"))
         near.heedClose = () => order.push("connection")
@@ -94,7 +94,7 @@ export const closes: Group = {
       "whatever arrived before a close is offered before it, also to receivers that pause",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
-        far.heed = (stream) => {
+        far.afterStream = (stream) => {
           stream.pausing = true
           if (far.messages.length > 1) stream.demand = () => 0
         }
@@ -119,7 +119,7 @@ export const closes: Group = {
       "a connection that is over is silent, and calls on it do nothing",
       Effect.gen(function* () {
         const { client, far, near, server } = yield* connect()
-        far.heed = (stream) => {
+        far.afterStream = (stream) => {
           stream.pausing = true
         }
         const asked = near.ask(pattern(1 << 20))
@@ -165,7 +165,7 @@ export const closes: Group = {
     rule(
       "closing the scope closes every connection before it is done, and tells the peers",
       Effect.gen(function* () {
-        const { lossy } = yield* Surroundings
+        const { lossy } = yield* Environment
         const server = yield* bind({ idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity })
         const scope = yield* Scope.make()
         const client = yield* Scope.provide(bind({ keepAliveInterval: Duration.millis(250) }), scope)

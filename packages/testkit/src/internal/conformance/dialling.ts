@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import { bind, connect, connected, dialledAtLast, type Peer, roundTrip, text, until } from "./peers.ts"
-import { type Group, rule, Surroundings } from "./rule.ts"
+import { type Group, rule, Environment } from "./rule.ts"
 
 const at = NetAddress.formatInet
 
@@ -96,7 +96,7 @@ export const dialling: Group = {
       ...rule(
         "a peer that answers from another address than it was dialled at is connected, and said to be where it answers from",
         Effect.gen(function* () {
-          const { address, multihomed } = yield* Surroundings
+          const { address, multihomed } = yield* Environment
           const server = yield* bind({ local: multihomed?.bind ?? address })
           const client = yield* bind({ local: multihomed?.bind ?? address })
           const { port } = server.socket.address

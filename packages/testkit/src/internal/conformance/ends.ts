@@ -13,7 +13,7 @@ const codes = [0, 7, Number.MAX_SAFE_INTEGER]
 /** A stream whose first bytes have arrived at the far end, where it pauses; a write of the near end is pending. */
 const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; readonly far: Peer }) {
   const known = far.messages.length
-  far.heed = (stream) => {
+  far.afterStream = (stream) => {
     if (far.messages.length === known + 1) stream.pausing = true
   }
   const { results, stream } = near.send(pattern(much))
@@ -65,8 +65,8 @@ export const ends: Group = {
       "a stream that its receiver has stopped is silent",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
-        far.heed = (stream) => {
-          if (far.messages.length === 1) stream.heed = () => far.stop(stream.receive!, 1)
+        far.afterStream = (stream) => {
+          if (far.messages.length === 1) stream.afterChunk = () => far.stop(stream.receive!, 1)
         }
         const { results } = near.send(pattern(much))
         yield* until("the write fails", () => results.length > 0)
@@ -223,8 +223,8 @@ export const ends: Group = {
       "streams that were stopped give back what they held: others do not starve",
       Effect.gen(function* () {
         const stopping = Effect.map(connect(), (pair) => {
-          pair.far.heed = (stream) => {
-            stream.heed = () => pair.far.stop(stream.receive!, 1)
+          pair.far.afterStream = (stream) => {
+            stream.afterChunk = () => pair.far.stop(stream.receive!, 1)
           }
           return pair
         })
@@ -234,7 +234,7 @@ export const ends: Group = {
           yield* until("the write fails", () => results.length > 0)
           if (yield* isStopLost(results[0])) pair = yield* stopping
         }
-        pair.far.heed = undefined
+        pair.far.afterStream = undefined
         const { results } = pair.near.send(pattern(much))
         yield* until("a long message is acknowledged", () => results.length > 0)
         assert.deepStrictEqual(results, ["done"])

@@ -30,7 +30,7 @@ const manyStreams = 2_500
 
 /** Applies `change` to the first stream that arrives at `peer`; the others are read. */
 const onFirst = (peer: Peer, change: (stream: Received) => void) => {
-  peer.heed = (stream) => {
+  peer.afterStream = (stream) => {
     if (peer.messages.length === 1) change(stream)
   }
 }
@@ -49,10 +49,10 @@ const begun = (peer: Peer) => until("the stream begins", () => peer.messages.len
 const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent, meanwhile?: () => void) {
   const { far, near } = yield* connect()
   let demand = 0
-  far.heed = (stream) => {
+  far.afterStream = (stream) => {
     stream.demand = () => demand
     // A bidirectional stream returns its credit when both halves have ended.
-    stream.heedEnd = () => stream.send?.write(stream.whole, true, () => {})
+    stream.afterEnd = () => stream.send?.write(stream.whole, true, () => {})
   }
   const sent = Array.from({ length: manyStreams }, (_, i) => send(near, i))
   yield* begun(far)
@@ -106,7 +106,7 @@ export const flow: Group = {
         const { far, near } = yield* connect()
         onFirst(far, (stream) => {
           paused(stream)
-          stream.heed = () => queueMicrotask(() => stream.receive!.resume())
+          stream.afterChunk = () => queueMicrotask(() => stream.receive!.resume())
         })
         const bytes = pattern(300_000)
         near.send(bytes)
@@ -119,8 +119,8 @@ export const flow: Group = {
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         onFirst(far, (stream) => {
-          stream.heed = () => stream.receive!.resume()
-          stream.heedEnd = () => stream.receive!.resume()
+          stream.afterChunk = () => stream.receive!.resume()
+          stream.afterEnd = () => stream.receive!.resume()
         })
         const bytes = pattern(100_000)
         near.send(bytes)
@@ -140,7 +140,7 @@ export const flow: Group = {
             asked = 1 + ((stream.length * 7) % 997)
             return asked
           }
-          stream.heed = (chunk) => {
+          stream.afterChunk = (chunk) => {
             if (chunk.length > asked) far.record.faults.push(`${chunk.length} bytes instead of ${asked}`)
             // Demand for one chunk.
             asked = 0
@@ -269,7 +269,7 @@ export const flow: Group = {
           Effect.flatMap(bind(), (client) => connected(client.dial(server.socket.address)))
         )
         yield* until("all are accepted", () => server.accepted.length === 3)
-        for (const peer of server.accepted) peer.heed = unwanted
+        for (const peer of server.accepted) peer.afterStream = unwanted
         const [largest, ...others] = nears
         const send = (near: Peer, messages: number) =>
           Array.from({ length: messages }, (_, i) => near.send(pattern(much / 32, i)))
@@ -290,7 +290,7 @@ export const flow: Group = {
         // The other connections continue, and there is room again.
         for (const peer of server.accepted) {
           for (const stream of peer.streams) stream.demand = undefined
-          peer.heed = undefined
+          peer.afterStream = undefined
         }
         yield* until("all of theirs is acknowledged", () => {
           for (const { ends, receive } of server.accepted.flatMap(({ streams }) => streams)) {

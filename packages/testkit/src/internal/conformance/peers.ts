@@ -15,7 +15,7 @@ import {
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
-import { Faults, NeverHappened, Surroundings } from "./rule.ts"
+import { Faults, NeverHappened, Environment } from "./rule.ts"
 
 /** The result of a write. */
 export type Outcome = StreamFailure | "done"
@@ -37,8 +37,8 @@ export class Received implements RecvEvents {
   receive: BackingRecvStream | undefined
   send: BackingSendStream | undefined
   /** Called with each chunk, from within the callback. */
-  heed: ((chunk: Uint8Array) => void) | undefined
-  heedEnd: ((failure: StreamFailure | undefined) => void) | undefined
+  afterChunk: ((chunk: Uint8Array) => void) | undefined
+  afterEnd: ((failure: StreamFailure | undefined) => void) | undefined
   private readonly record: Log
 
   constructor(record: Log = { events: [], faults: [] }) {
@@ -51,7 +51,7 @@ export class Received implements RecvEvents {
     // The chunk may be read only during the callback.
     this.chunks.push(chunk.slice())
     this.length += chunk.length
-    this.heed?.(chunk)
+    this.afterChunk?.(chunk)
     return !this.pausing
   }
 
@@ -59,7 +59,7 @@ export class Received implements RecvEvents {
     this.record.events.push("end")
     if (this.ends.length > 0) this.record.faults.push("onEnd twice")
     this.ends.push(failure)
-    this.heedEnd?.(failure)
+    this.afterEnd?.(failure)
   }
 
   get whole(): Uint8Array {
@@ -87,7 +87,7 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   silences = 0
   readonly record: Log
   /** Called with each stream, from within the callback. */
-  heed: ((stream: Stream) => void) | undefined
+  afterStream: ((stream: Stream) => void) | undefined
   heedClose: ((close: Close) => void) | undefined
   private readonly makeStream: (record: Log) => Stream
 
@@ -104,7 +104,7 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     received.receive = receive
     received.send = send
     this.streams.push(received)
-    this.heed?.(received)
+    this.afterStream?.(received)
     return received
   }
 
@@ -235,8 +235,8 @@ export const bindWith =
   <P extends ConnectionEvents>(makePeer: (connection: BackingConnection, record: Log) => P) =>
   (setup: Setup<P> = {}) =>
     Effect.gen(function* () {
-      const surroundings = yield* Surroundings
-      const { local = surroundings.address, onPeer, ...overrides } = setup
+      const environment = yield* Environment
+      const { local = environment.address, onPeer, ...overrides } = setup
       const transport = yield* Transport
       const log: Log = { events: [], faults: yield* Faults }
       const accepted: Array<P> = []
@@ -254,10 +254,10 @@ export const bindWith =
           accept: true,
           // Where STOP_SENDING frames may be lost, one side finds out by the stall timeout, and the other by the idle
           // timeout when its notice is lost too.
-          idleTimeout: Duration.seconds(surroundings.lossy ? 15 : 60),
-          keepAliveInterval: Duration.seconds(surroundings.lossy ? 5 : 20),
+          idleTimeout: Duration.seconds(environment.lossy ? 15 : 60),
+          keepAliveInterval: Duration.seconds(environment.lossy ? 5 : 20),
           handshakeTimeout: Duration.seconds(60),
-          stallTimeout: Duration.seconds(surroundings.lossy ? 5 : 60),
+          stallTimeout: Duration.seconds(environment.lossy ? 5 : 60),
           maxConnections: 10_000,
           maxConnectionsPerIp: 10_000,
           maxSendRate: 2 ** 30,
@@ -293,10 +293,10 @@ export const bindWith =
 
 export const bind = bindWith((connection, record) => new Peer(connection, record, (record) => new Received(record)))
 
-/** Waits for `condition`, up to the limit of the surroundings. */
+/** Waits for `condition`, up to the limit of the environment. */
 export const until = (what: string, condition: () => boolean) =>
   Effect.gen(function* () {
-    const { limit } = yield* Surroundings
+    const { limit } = yield* Environment
     const wait = Effect.gen(function* () {
       while (!condition()) yield* Effect.sleep("2 millis")
     })

@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, type Peer, until } from "./peers.ts"
-import { type Group, rule, Surroundings } from "./rule.ts"
+import { type Group, rule, Environment } from "./rule.ts"
 
 /**
  * The number of streams of each kind. They fit into every window, so that priorities and not readers decide their
@@ -20,8 +20,8 @@ const message = (kind: number, length = size) => new Uint8Array(length).fill(kin
 /** The kinds of the streams that have ended at `peer`, in the order of their ends. */
 const order = (peer: Peer): Array<number> => {
   const ended: Array<number> = []
-  peer.heed = (stream) => {
-    stream.heedEnd = () => {
+  peer.afterStream = (stream) => {
+    stream.afterEnd = () => {
       if (stream.length > 0) ended.push(stream.chunks[0]![0]!)
     }
   }
@@ -33,7 +33,7 @@ const order = (peer: Peer): Array<number> => {
  * where some packets are sent several times.
  */
 const assertOvertaken = (ended: ReadonlyArray<number>) =>
-  Effect.map(Surroundings, ({ lossy }) => {
+  Effect.map(Environment, ({ lossy }) => {
     const places = [...ended.keys()].filter((i) => ended[i] === urgent)
     const last = places[Math.ceil(places.length * (lossy ? 0.7 : 1)) - 1]!
     const before = ended.slice(0, last).filter((kind) => kind === bulk).length

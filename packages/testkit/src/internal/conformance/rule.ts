@@ -1,4 +1,4 @@
-/** The types of rules, and the surroundings in which they are tried. */
+/** The types of rules, and the environment in which they are tried. */
 import type { BindError } from "@qp2p/core/EndpointError"
 import type { StreamFailure, Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
@@ -18,7 +18,7 @@ export class NeverHappened extends Schema.TaggedError<NeverHappened>("@qp2p/test
 }
 
 /** Where the rules are tried. */
-export interface Surroundings {
+export interface Environment {
   /** The address that sockets bind; its port is 0. */
   readonly address: string
   /** How long one condition may take. */
@@ -32,12 +32,9 @@ export interface Surroundings {
   readonly multihomed?: { readonly bind: string; readonly dial: string } | undefined
 }
 
-export const Surroundings: Context.Reference<Surroundings> = Context.Reference(
-  "@qp2p/testkit/conformance/Surroundings",
-  {
-    defaultValue: (): Surroundings => ({ address: "127.0.0.1:0", limit: Duration.seconds(20), lossy: false })
-  }
-)
+export const Environment: Context.Reference<Environment> = Context.Reference("@qp2p/testkit/conformance/Environment", {
+  defaultValue: (): Environment => ({ address: "127.0.0.1:0", limit: Duration.seconds(20), lossy: false })
+})
 
 /** Breaches of the contract that the recorders of `peers.ts` see, whatever the rule is about. */
 export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p/testkit/conformance/Faults", {
@@ -50,7 +47,7 @@ class StopLost extends Schema.TaggedError<StopLost>("@qp2p/testkit/conformance/S
 /** Whether a write's result shows that STOP_SENDING was lost: the peer closed for it, or has not been heard since. */
 export const isStopLost = (outcome: StreamFailure | "done" | undefined): Effect.Effect<boolean> =>
   Effect.map(
-    Surroundings,
+    Environment,
     ({ lossy }) =>
       lossy && typeof outcome === "object" && (outcome._tag === "TransportClosed" || outcome._tag === "IdleTimedOut")
   )
@@ -84,14 +81,14 @@ export interface Group {
 }
 
 /** A breach of the contract explains more than its consequences, so the failure names it first. */
-const blame = (faults: ReadonlyArray<string>) =>
+const withFaults = (faults: ReadonlyArray<string>) =>
   Effect.suspend(() => (faults.length === 0 ? Effect.void : Effect.die(new Error(faults.join(", ")))))
 
 export const rule = (title: string, body: Rule["run"]): Rule => ({
   title,
   run: Effect.suspend(() => {
     const faults: Array<string> = []
-    const checked = Effect.flatMap(Effect.exit(body), (exit) => Effect.andThen(blame(faults), exit))
+    const checked = Effect.flatMap(Effect.exit(body), (exit) => Effect.andThen(withFaults(faults), exit))
     return Effect.provideService(checked, Faults, faults)
   })
 })

@@ -8,8 +8,8 @@ const nothing = new Uint8Array(0)
 
 /** Answers each request with its own bytes. */
 const echo = (peer: Peer) => {
-  peer.heed = (stream) => {
-    stream.heedEnd = () => {
+  peer.afterStream = (stream) => {
+    stream.afterEnd = () => {
       if (stream.send !== undefined) peer.write(stream.send, stream.whole, true)
     }
   }

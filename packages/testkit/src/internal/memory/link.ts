@@ -2,7 +2,7 @@
 import * as MutableList from "effect/MutableList"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
-import type { Fate, Wire } from "../network/wire.ts"
+import type { PacketOutcome, Wire } from "../network/wire.ts"
 
 /**
  * How long a lost packet waits before it is sent again, in milliseconds: as in RFC 9002, section 6.2.2, without a known
@@ -23,7 +23,7 @@ export interface LinkWire<P extends Port> extends Pick<Wire<P>, "timeline" | "tr
  * Packets arrive in order. Lost packets are sent again, so each arrival delivers the oldest packet, whichever it was
  * that got through.
  */
-export class Link<P extends Port> implements Fate<P> {
+export class Link<P extends Port> implements PacketOutcome<P> {
   packets = 0
   bytes = 0
   lost = 0

@@ -5,18 +5,18 @@ import type { Place } from "./place.ts"
 export type Sample = () => number
 
 /** The conditions from one socket to another. */
-interface Way {
+interface Path {
   latency: Sample
   /** Bytes per millisecond. */
   rate: number
-  /** The version of the rules that this way follows: they may have changed since. */
+  /** The version of the rules that this path follows: they may have changed since. */
   rules: number
   /** When the last bit that was sent has left. */
   busyUntil: number
 }
 
-/** The maximum number of cached ways. When it is reached, the cache is cleared. */
-const maxWays = 65_536
+/** The maximum number of cached paths. When it is reached, the cache is cleared. */
+const maxPaths = 65_536
 
 export const anywhere = "*"
 
@@ -56,8 +56,8 @@ const weightOf = (name: string, place: Place): number =>
 export class Conditions {
   private readonly latencies = new Rules<Sample>(() => 0)
   private readonly rates = new Rules<number>(Number.POSITIVE_INFINITY)
-  private readonly ways = new Map<string, Map<string, Way>>()
-  private wayCount = 0
+  private readonly paths = new Map<string, Map<string, Path>>()
+  private pathCount = 0
   private ruleCount = 0
   readonly refused = new Set<string>()
   readonly blackholes = new Set<string>()
@@ -79,17 +79,17 @@ export class Conditions {
    * through.
    */
   transit(from: Place, to: Place, size: number, now: number): number {
-    const way = this.wayOf(from, to)
-    if (way.rate === 0) return Number.POSITIVE_INFINITY
-    if (way.rate === Number.POSITIVE_INFINITY) return way.latency()
-    way.busyUntil = Math.max(way.busyUntil, now) + size / way.rate
+    const path = this.pathOf(from, to)
+    if (path.rate === 0) return Number.POSITIVE_INFINITY
+    if (path.rate === Number.POSITIVE_INFINITY) return path.latency()
+    path.busyUntil = Math.max(path.busyUntil, now) + size / path.rate
     // Whole milliseconds: packets close to each other arrive together, so a test has fewer times to visit.
-    return Math.ceil(way.busyUntil - now + way.latency())
+    return Math.ceil(path.busyUntil - now + path.latency())
   }
 
   /** How long a packet would queue, in milliseconds. */
   backlog(from: Place, to: Place, now: number): number {
-    return Math.max(0, this.wayOf(from, to).busyUntil - now)
+    return Math.max(0, this.pathOf(from, to).busyUntil - now)
   }
 
   cut(from: string, to: string) {
@@ -127,28 +127,28 @@ export class Conditions {
 
   private readonly isSwallowed = ({ host, key }: Place) => this.blackholes.has(key) || this.blackholes.has(host)
 
-  private wayOf(from: Place, to: Place): Way {
-    const way = this.ways.get(from.key)?.get(to.key) ?? this.addWay(from, to)
-    if (way.rules !== this.ruleCount) {
-      way.latency = this.latencies.get(from, to)
-      way.rate = this.rates.get(from, to)
-      way.rules = this.ruleCount
+  private pathOf(from: Place, to: Place): Path {
+    const path = this.paths.get(from.key)?.get(to.key) ?? this.addPath(from, to)
+    if (path.rules !== this.ruleCount) {
+      path.latency = this.latencies.get(from, to)
+      path.rate = this.rates.get(from, to)
+      path.rules = this.ruleCount
     }
-    return way
+    return path
   }
 
-  private addWay(from: Place, to: Place): Way {
-    if (this.wayCount >= maxWays) this.forgetWays()
-    this.wayCount += 1
-    const way: Way = { latency: () => 0, rate: Number.POSITIVE_INFINITY, rules: -1, busyUntil: 0 }
-    const leading = this.ways.get(from.key)
-    if (leading === undefined) this.ways.set(from.key, new Map([[to.key, way]]))
-    else leading.set(to.key, way)
-    return way
+  private addPath(from: Place, to: Place): Path {
+    if (this.pathCount >= maxPaths) this.forgetPaths()
+    this.pathCount += 1
+    const path: Path = { latency: () => 0, rate: Number.POSITIVE_INFINITY, rules: -1, busyUntil: 0 }
+    const leading = this.paths.get(from.key)
+    if (leading === undefined) this.paths.set(from.key, new Map([[to.key, path]]))
+    else leading.set(to.key, path)
+    return path
   }
 
-  private forgetWays() {
-    this.ways.clear()
-    this.wayCount = 0
+  private forgetPaths() {
+    this.paths.clear()
+    this.pathCount = 0
   }
 }

@@ -1,7 +1,7 @@
 /** Places on a network: hosts and their sockets. */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import { parsed } from "../given.ts"
+import { parsed } from "../checks.ts"
 
 /** The address of a socket, with the names of it and of its host in tables. */
 export interface Place {

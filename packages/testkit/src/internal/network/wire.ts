@@ -6,7 +6,7 @@ import { type Port, Realm } from "./realm.ts"
 import type { Timeline } from "./timeline.ts"
 
 /** The outcome of a packet: exactly one of the two is called. */
-export interface Fate<P> {
+export interface PacketOutcome<P> {
   /** It arrived at `port`, or where no socket is bound, and seems to come from `source`. */
   readonly arrive: (port: P | undefined, source: Place) => void
   /** It was dropped on the way. It may be sent again. */
@@ -48,27 +48,27 @@ export class Wire<P extends Port> {
    * Sends a packet of `size` bytes, which arrives no sooner than `notBefore`. Returns the time at which it arrives, or
    * would.
    */
-  transmit(from: Port, to: Place, size: number, notBefore: number, fate: Fate<P>): number {
+  transmit(from: Port, to: Place, size: number, notBefore: number, outcome: PacketOutcome<P>): number {
     const departed = depart(from.realm, from.place, to)
     if (departed === undefined || this.conditions.isSevered([from.home, departed.source], [to])) {
-      fate.lose()
+      outcome.lose()
       return notBefore
     }
     const { timeline } = this
     const now = timeline.now()
     const transit = this.conditions.transit(from.home, to, size, now)
     if (transit === Number.POSITIVE_INFINITY) {
-      fate.lose()
+      outcome.lose()
       return notBefore
     }
     const due = Math.max(now + transit, notBefore)
     timeline.schedule(due - now, () => {
       const arrived = arrival(departed.realm, to, departed.source)
-      if (arrived === undefined) return fate.lose()
+      if (arrived === undefined) return outcome.lose()
       const port = arrived.realm.portAt(arrived.place) as P | undefined
       const severed = this.conditions.isSevered([from.home, departed.source], [to, port?.home ?? arrived.place])
-      if (severed) fate.lose()
-      else fate.arrive(port, departed.source)
+      if (severed) outcome.lose()
+      else outcome.arrive(port, departed.source)
     })
     return due
   }

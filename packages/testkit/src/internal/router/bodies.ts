@@ -20,8 +20,8 @@ const tags = [
 ] as const satisfies ReadonlyArray<Misbehaviour["_tag"]>
 
 /** The document as it is sent: each character is one byte (ISO 8859-1). */
-export const written = ({ manners }: Device, at: Page, right: string): string => {
-  const told = manners.take(tags, (misbehaviour) => misbehaviour.at === at)
+export const written = ({ misbehaviours }: Device, at: Page, right: string): string => {
+  const told = misbehaviours.take(tags, (misbehaviour) => misbehaviour.at === at)
   switch (told?._tag) {
     case undefined:
       return utf8(right)

@@ -18,7 +18,7 @@ export const answerDatagram = (
   const right = answer(router, packet, host)
   if (right === undefined) return
   const question = questionOf(router, packet)
-  const told = router.manners.take(
+  const told = router.misbehaviours.take(
     ["SilentPort", "GarbageDatagram", "TruncatedAnswer", "WrongOpcode", "WrongVersion", "OtherSource"],
     ({ at }) => at === undefined || at === question
   )

@@ -15,7 +15,8 @@ export const idlePath = ({ boots }: Device) => `/ctl/${boots}/Idle`
 export const serviceType = (version: number) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
 
 /** The type of the service that maps ports, as the description states it. */
-export const serviceOf = ({ manners, version }: Device) => manners.peek("ServiceType")?.type ?? serviceType(version)
+export const serviceOf = ({ misbehaviours, version }: Device) =>
+  misbehaviours.peek("ServiceType")?.type ?? serviceType(version)
 
 export const deviceType = (version: number) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`
 
@@ -35,19 +36,19 @@ const devices = (...all: ReadonlyArray<string>) => `<deviceList>${all.join("")}<
 export const otherDevice = device("urn:schemas-upnp-org:device:Printer:1", "")
 
 export const describe = (router: Device): string => {
-  const { manners, version } = router
-  const control = manners.take(["ControlUrl"])?.url ?? controlPath(router)
-  const base = manners.take(["UrlBase"])?.url
-  const none = manners.take(["NoService"]) !== undefined
+  const { misbehaviours, version } = router
+  const control = misbehaviours.take(["ControlUrl"])?.url ?? controlPath(router)
+  const base = misbehaviours.take(["UrlBase"])?.url
+  const none = misbehaviours.take(["NoService"]) !== undefined
   const type = serviceOf(router)
-  const idle = manners.peek("IdleService") === undefined ? [] : [service(type, idlePath(router))]
+  const idle = misbehaviours.peek("IdleService") === undefined ? [] : [service(type, idlePath(router))]
   const mapping = [...idle, service(type, control)]
-  const atRoot = manners.take(["ServiceAtRoot"]) !== undefined
+  const atRoot = misbehaviours.take(["ServiceAtRoot"]) !== undefined
   const connection = device(
     `urn:schemas-upnp-org:device:WANConnectionDevice:${version}`,
     none || atRoot ? services() : services(...mapping)
   )
-  const depth = manners.take(["DeepDevices"])?.depth ?? 0
+  const depth = misbehaviours.take(["DeepDevices"])?.depth ?? 0
   const wan = device(
     `urn:schemas-upnp-org:device:WANDevice:${version}`,
     services(service("urn:schemas-upnp-org:service:WANCommonInterfaceConfig:1", "/ctl/CmnIfCfg")) + devices(connection)

@@ -2,7 +2,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { Journal } from "./journal.ts"
-import { Manners } from "./manners.ts"
+import { Misbehaviours } from "./misbehaviours.ts"
 import { type Row, Table } from "./table.ts"
 
 export type Protocol = "UPnP" | "NAT-PMP" | "PCP"
@@ -27,7 +27,7 @@ const backwards = 100
 export class Device {
   readonly version: 1 | 2
   readonly secure: boolean
-  readonly manners = new Manners()
+  readonly misbehaviours = new Misbehaviours()
   readonly journal: Journal
   readonly table: Table
   /** How often the router has been started. */
@@ -60,13 +60,13 @@ export class Device {
 
   /** The seconds since its start, as it reports them. */
   epoch(): number {
-    if (this.manners.take(["BackwardEpoch"]) !== undefined) this.startedAt += backwards * 1_000
+    if (this.misbehaviours.take(["BackwardEpoch"]) !== undefined) this.startedAt += backwards * 1_000
     return Math.max(0, Math.floor((this.now() - this.startedAt) / 1_000))
   }
 
   /** The external address, as it reports it. */
   externalText(): string {
-    return this.manners.take(["ExternalAddress"])?.address ?? NetAddress.formatIp(this.external)
+    return this.misbehaviours.take(["ExternalAddress"])?.address ?? NetAddress.formatIp(this.external)
   }
 
   externalIp(): NetAddress.Ipv4Address {
@@ -78,15 +78,15 @@ export class Device {
 
   /** Makes the mapping, unless it is forgetful, and returns the lease in seconds, as it reports it. */
   keep(row: Row): number {
-    const lie = this.manners.take(["LyingLease"])
+    const lie = this.misbehaviours.take(["LyingLease"])
     const lease = lie?.granted ?? row.lease
-    if (this.manners.take(["Forgetful"]) === undefined) this.table.put({ ...row, lease })
+    if (this.misbehaviours.take(["Forgetful"]) === undefined) this.table.put({ ...row, lease })
     return lie?.told ?? lease
   }
 
   /** The remaining lease of a mapping in seconds, as it reports it: 0 for a permanent one. */
   leftOf(row: { readonly expires: number }): number {
     const left = Math.ceil((row.expires - this.now()) / 1_000)
-    return this.manners.take(["LyingLease"])?.told ?? (Number.isFinite(left) ? left : 0)
+    return this.misbehaviours.take(["LyingLease"])?.told ?? (Number.isFinite(left) ? left : 0)
   }
 }

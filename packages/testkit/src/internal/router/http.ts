@@ -24,7 +24,7 @@ interface Request {
 
 /** Serves one connection, which carries one request. Effects that take time are passed to `run`. */
 export const serve = (router: Device, connection: Connection, run: (effect: Effect.Effect<void>) => void): void => {
-  switch (router.manners.take(["DeafConnection", "ResetConnection"])?._tag) {
+  switch (router.misbehaviours.take(["DeafConnection", "ResetConnection"])?._tag) {
     case "DeafConnection":
       return router.journal.record("HTTP", "Connection")
     case "ResetConnection":
@@ -38,7 +38,7 @@ export const serve = (router: Device, connection: Connection, run: (effect: Effe
     if (answered) return
     text += decoder.decode(chunk, { stream: true })
     const request = parse(text)
-    if (request === undefined && text.includes("\r\n\r\n") && router.manners.take(["OneSegment"]) !== undefined) {
+    if (request === undefined && text.includes("\r\n\r\n") && router.misbehaviours.take(["OneSegment"]) !== undefined) {
       answered = true
       return connection.end()
     }
@@ -139,7 +139,7 @@ const reply = (
   run: (effect: Effect.Effect<void>) => void
 ): void => {
   const right = { ...made, body: written(router, at, made.body) }
-  const told = router.manners.take(tags, (misbehaviour) => misbehaviour.at === at)
+  const told = router.misbehaviours.take(tags, (misbehaviour) => misbehaviour.at === at)
   switch (told?._tag) {
     case undefined:
       return send(connection, right)

@@ -50,7 +50,7 @@ export const answer = (router: Device, packet: Uint8Array, from: string): Uint8A
   // Answers are not answered.
   if (version === undefined || opcode === undefined || opcode >= answerBit) return undefined
   const view = new DataView(bytes.buffer)
-  if (router.manners.take(["DeafToVersion"], (deaf) => deaf.version === version) !== undefined) {
+  if (router.misbehaviours.take(["DeafToVersion"], (deaf) => deaf.version === version) !== undefined) {
     router.journal.record(version === 0 ? "NAT-PMP" : "PCP", "UnknownVersion", { version: String(version) })
     return undefined
   }
@@ -61,8 +61,8 @@ export const answer = (router: Device, packet: Uint8Array, from: string): Uint8A
   return router.speaks("NAT-PMP") ? natPmpHeader(router, opcode, unsupportedVersion, 8) : undefined
 }
 
-const refusalOf = ({ manners }: Device, question: Question) =>
-  manners.take(["Refusal"], ({ at }) => at === question)?.code
+const refusalOf = ({ misbehaviours }: Device, question: Question) =>
+  misbehaviours.take(["Refusal"], ({ at }) => at === question)?.code
 
 const natPmpHeader = (
   router: Device,
@@ -99,7 +99,7 @@ const answerNatPmp = (router: Device, request: DataView, opcode: number, from: s
   })
   const reply = (code: number, externalPort = 0, granted = 0) =>
     natPmpHeader(router, opcode, code, 16, (view) => {
-      const cut = router.manners.take(["ShortPorts"]) === undefined ? 0xffff : 0xff
+      const cut = router.misbehaviours.take(["ShortPorts"]) === undefined ? 0xffff : 0xff
       view.setUint16(8, port & cut)
       view.setUint16(10, externalPort & cut)
       view.setUint32(12, granted)
@@ -172,7 +172,7 @@ const answerPcp = (
       view.setUint16(42, externalPort)
       answer.set(NetAddress.ipv6ToOctets(NetAddress.toIpv4Mapped(router.externalIp())), 44)
       // A client takes this for the answer to another request.
-      if (router.manners.take(["WrongNonce"]) !== undefined) view.setUint8(24, view.getUint8(24) ^ 0xff)
+      if (router.misbehaviours.take(["WrongNonce"]) !== undefined) view.setUint8(24, view.getUint8(24) ^ 0xff)
     })
   if (mismatch) return reply(pcp.addressMismatch)
   if (transport === undefined) return reply(pcp.unsupportedProtocol)

@@ -74,7 +74,7 @@ export type Service = "Connected" | "Idle"
 
 export const serviceAt = (router: Device, path: string): Service | undefined => {
   if (path === controlPath(router)) return "Connected"
-  return path === idlePath(router) && router.manners.peek("IdleService") !== undefined ? "Idle" : undefined
+  return path === idlePath(router) && router.misbehaviours.peek("IdleService") !== undefined ? "Idle" : undefined
 }
 
 /** A request for an action, with the address that it came from. */
@@ -90,22 +90,22 @@ export interface Asked {
 export const carryOut = (router: Device, asked: Asked): Reply => {
   const { name } = asked
   if (!isAction(name) || asked.service !== serviceOf(router).trim()) return fault(401)
-  const { manners } = router
+  const { misbehaviours } = router
   const port = Number(asked.arguments["NewExternalPort"])
-  const told = manners.take(
+  const told = misbehaviours.take(
     ["Fault"],
     (misbehaviour) => misbehaviour.at === name && (misbehaviour.port === undefined || misbehaviour.port === port)
   )
   if (told !== undefined) return fault(told.code, undefined, told.status)
-  const broken = manners.take(["BrokenFault"], ({ at }) => at === name)
+  const broken = misbehaviours.take(["BrokenFault"], ({ at }) => at === name)
   if (broken !== undefined) {
     const { body, status } = fault(broken.code)
     return { status, body: body.replace("</errorDescription>", "<\u0000\u0007rrorDescription>") }
   }
   if (asked.at === "Idle") return answerIdle(router, name)
-  if (manners.take(["FaultWithoutCode"], ({ at }) => at === name) !== undefined) return fault("")
+  if (misbehaviours.take(["FaultWithoutCode"], ({ at }) => at === name) !== undefined) return fault("")
   const reply = handlers[name](router, asked)
-  if (manners.take(["WrongAnswer"], ({ at }) => at === name) === undefined) return reply
+  if (misbehaviours.take(["WrongAnswer"], ({ at }) => at === name) === undefined) return reply
   return answer(router, name === "AddPortMapping" ? "DeletePortMapping" : "AddPortMapping")
 }
 
@@ -114,7 +114,7 @@ export const carryOut = (router: Device, asked: Asked): Reply => {
  */
 const answerIdle = (router: Device, name: Action): Reply =>
   name === "GetExternalIPAddress"
-    ? answer(router, name, { NewExternalIPAddress: router.manners.peek("IdleService")?.address ?? "0.0.0.0" })
+    ? answer(router, name, { NewExternalIPAddress: router.misbehaviours.peek("IdleService")?.address ?? "0.0.0.0" })
     : fault(501)
 
 const transports = new Set(["UDP", "TCP"])
@@ -138,14 +138,14 @@ const addPortMapping = (router: Device, asked: Asked): Reply => {
   const [port, wanted] = [Number(given["NewInternalPort"]), Number(given["NewLeaseDuration"] || Number.NaN)]
   if (key === undefined || !isPort(port) || !isHost(host) || !Number.isInteger(wanted) || wanted < 0) return fault(402)
   if (router.secure && host !== asked.from) return fault(606)
-  if (wanted > 0 && router.manners.take(["OnlyPermanentLeases"]) !== undefined) return fault(725)
-  const refused = wanted > 0 ? router.manners.take(["LeaseRefused"]) : undefined
+  if (wanted > 0 && router.misbehaviours.take(["OnlyPermanentLeases"]) !== undefined) return fault(725)
+  const refused = wanted > 0 ? router.misbehaviours.take(["LeaseRefused"]) : undefined
   if (refused !== undefined) return fault(refused.code)
   const description = given["NewPortMappingDescription"] ?? ""
-  const tooLong = router.manners.take(["DescriptionLimit"], ({ length }) => description.length > length)
+  const tooLong = router.misbehaviours.take(["DescriptionLimit"], ({ length }) => description.length > length)
   if (tooLong !== undefined) return fault(tooLong.code)
   const known = router.table.at(key.transport, key.externalPort)
-  if (known !== undefined && known.host !== host) return fault(router.manners.take(["ConflictCode"])?.code ?? 718)
+  if (known !== undefined && known.host !== host) return fault(router.misbehaviours.take(["ConflictCode"])?.code ?? 718)
   const limited = wanted === 0 || wanted > longestLease ? longestLease : wanted
   const lease = router.version === 1 ? wanted || Infinity : limited
   router.keep({ ...key, host, port, lease, description, by: "UPnP", nonce: "" })

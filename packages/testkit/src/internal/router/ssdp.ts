@@ -26,7 +26,7 @@ export const answers = (router: Device, text: string, location: string): Readonl
   const target = targetOf(text)
   if (target === undefined || !router.speaks("UPnP")) return []
   router.journal.record("SSDP", "Search", { target })
-  const known = router.manners.take(["SearchTargets"])?.targets ?? [
+  const known = router.misbehaviours.take(["SearchTargets"])?.targets ?? [
     "ssdp:all",
     "upnp:rootdevice",
     deviceType(1),
@@ -34,7 +34,7 @@ export const answers = (router: Device, text: string, location: string): Readonl
     ...(router.version === 2 ? [deviceType(2), serviceType(1)] : [])
   ]
   if (!known.includes(target)) return []
-  const told = router.manners.take([
+  const told = router.misbehaviours.take([
     "SilentSearch",
     "GarbageSearch",
     "SearchWithoutLocation",

@@ -12,7 +12,7 @@ import {
   text
 } from "@qp2p/core/InvalidArgument"
 import type { Misbehaviour } from "../../Misbehaviour.ts"
-import { atLeast } from "../given.ts"
+import { atLeast } from "../checks.ts"
 
 const actions = ["GetExternalIPAddress", "AddPortMapping", "DeletePortMapping", "GetSpecificPortMappingEntry"]
 

@@ -7,7 +7,7 @@ import * as Predicate from "effect/Predicate"
 const isPlain = (value: object) => Object.getPrototypeOf(value) === Object.prototype
 
 /** Stands for a value that is not written out. */
-const unwritten = "…"
+const omitted = "…"
 
 /** Writes arguments as a test would. */
 const written = (value: unknown): string => {
@@ -16,12 +16,12 @@ const written = (value: unknown): string => {
   if (Duration.isDuration(value)) return JSON.stringify(Duration.format(value))
   if (!Predicate.isObjectKeyword(value)) return String(value)
   if (NetAddress.isInetAddress(value) || NetAddress.isIpAddress(value)) return JSON.stringify(String(value))
-  if (!isPlain(value)) return unwritten
+  if (!isPlain(value)) return omitted
   const fields = Object.entries(value)
     .filter(([key]) => !key.startsWith("~"))
     .map(([key, field]) => [key, written(field)] as const)
-    .filter(([, field]) => field !== unwritten)
-  return fields.length === 0 ? unwritten : `{ ${fields.map(([key, field]) => `${key}: ${field}`).join(", ")} }`
+    .filter(([, field]) => field !== omitted)
+  return fields.length === 0 ? omitted : `{ ${fields.map(([key, field]) => `${key}: ${field}`).join(", ")} }`
 }
 
 // The service may be any, so the errors and requirements of its effects are unknown.
@@ -31,7 +31,7 @@ const written = (value: unknown): string => {
  * Wraps a service: each method that returns an effect, and each effect, adds a line when it runs. This covers members
  * that are added later, and the members of a plain object that such an effect yields, such as a gateway.
  */
-export const steering = <Service extends object>(
+export const recordedService = <Service extends object>(
   service: Service,
   name: string,
   note: (text: string) => void
@@ -40,7 +40,7 @@ export const steering = <Service extends object>(
     Effect.suspend(() => {
       note(`${name}: ${text}`)
       return Effect.map(effect, (value) =>
-        Predicate.isObjectKeyword(value) && isPlain(value) ? steering(value, `${name} ${member}`, note) : value
+        Predicate.isObjectKeyword(value) && isPlain(value) ? recordedService(value, `${name} ${member}`, note) : value
       )
     })
   return new Proxy(service, {
