@@ -17,7 +17,7 @@ export class Closing {
   private readonly application: boolean
   private readonly code: number
   private readonly reason: string
-  private since = performance.now()
+  private readonly since = performance.now()
   private begun = false
   /** The packet with the frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
   private packet: Uint8Array | undefined = undefined
@@ -35,11 +35,6 @@ export class Closing {
   /** Whether the binding has been told to close. */
   get hasBegun(): boolean {
     return this.begun
-  }
-
-  /** Makes the frame wait no longer. */
-  hurry(): void {
-    this.since = -Infinity
   }
 
   /**

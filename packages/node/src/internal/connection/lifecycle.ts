@@ -115,7 +115,7 @@ export class Lifecycle {
     // What is left of the handshake goes first. As long as some of it is to be sent again, the binding would send that in place
     // of the frame. Nothing else goes first: it would carry acknowledgements of what will not be read.
     if (!closing.hasBegun) host.flushHandshake(now)
-    if (!host.sendPacket((buffer) => closing.write(buffer)) && closing.hasTimedOut(now)) this.end()
+    if (!host.sendPacket((buffer) => closing.write(buffer)) && closing.hasTimedOut(now)) this.end(now)
   }
 
   /** Answers a late packet with the close frame, if this side has sent one. */
@@ -125,20 +125,20 @@ export class Lifecycle {
   }
 
   /** Ends the connection, if it has not ended yet, and discards its state once no late packets are expected any more. */
-  end(): void {
+  end(now: number): void {
     const { host } = this
     const { native } = host
     if (!this.ended) {
       // What has arrived is delivered now, even to paused streams: there is no later.
       if (this.established && !this.isClosedLocally) host.deliverAll()
-      this.keptUntil = performance.now() + minClosingPeriod
+      this.keptUntil = now + minClosingPeriod
       if (this.current !== "closing") this.current = "draining"
       this.finish(this.cause ?? foundClose(native))
     }
     // The binding drains only when it has sent a close frame or received one. It drains for so few round trips that a peer that
     // lost its copy of the frame has hardly had the time to send a packet, which would be answered with another copy.
     const drained = native.isClosed() || !native.isDraining()
-    if (drained && (this.closing === undefined || performance.now() >= this.keptUntil)) this.current = "closed"
+    if (drained && (this.closing === undefined || now >= this.keptUntil)) this.current = "closed"
   }
 
   /** When a connection that has ended is to be looked at again, in `performance.now()` milliseconds. */
@@ -150,10 +150,9 @@ export class Lifecycle {
   abandon(): void {
     if (this.hasEnded) return
     this.beginClose(true, NO_ERROR, "", locallyClosed())
-    this.closing?.hurry()
     this.sendClose(performance.now(), true)
     this.current = "closed"
-    // Unless it has ended because no close frame could be sent.
+    // `sendClose` ends a connection that has tried to send its frame for too long.
     if (!this.hasEnded) this.finish(this.cause!)
   }
 

@@ -103,18 +103,19 @@ export class Turns {
   expire(): void {
     const { acknowledged, lifecycle, mtu, native, peer, receiver, schedule, streams } = this.host
     this.occasions += 1
+    const now = performance.now()
     if (lifecycle.hasEnded) {
       native.onTimeout()
-      lifecycle.end()
+      lifecycle.end(now)
       this.flushed = "all"
-      return this.updateDeadline(performance.now())
+      return this.updateDeadline(now)
     }
     // The deadline may be one of the connection's own, too.
     if (native.timeout() === 0) {
       streams.outgoing.expired()
       acknowledged.expired()
       receiver.timedOut()
-      mtu.timedOut(performance.now())
+      mtu.timedOut(now)
     }
     native.onTimeout()
     peer.retry()
@@ -171,7 +172,7 @@ export class Turns {
     const { lifecycle, mtu, native, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
-    if (lifecycle.hasEnded || native.isClosed() || native.isDraining()) lifecycle.end()
+    if (lifecycle.hasEnded || native.isClosed() || native.isDraining()) lifecycle.end(now)
     if (lifecycle.isEstablished && outgoing.completeBidi(now)) mtu.acknowledged()
     if (this.flushed === "all" && lifecycle.state !== "closing" && outgoing.hasDeferred) {
       outgoing.completeDeferred(now)
