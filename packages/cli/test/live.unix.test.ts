@@ -1,8 +1,7 @@
 /**
  * The command as a process among others: signals, pipes, a full disk, what a killed receiver leaves behind.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

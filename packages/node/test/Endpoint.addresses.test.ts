@@ -1,8 +1,7 @@
 /**
  * Which addresses endpoints dial, and which they tell.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"

@@ -2,9 +2,8 @@
  * Peers in processes of their own, over real sockets, that are killed and started again on their port, or stopped for a
  * while. They are built: the processes run the package as it is installed. Nothing but what this is about would end a
  * connection within an hour.
- *
- * @module-tag slow
  */
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

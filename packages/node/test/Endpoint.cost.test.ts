@@ -1,8 +1,7 @@
 /**
  * What a message costs, counted: packets, and fibers started. No times: those are for the benchmarks.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,8 +1,7 @@
 /**
  * Every way in which an endpoint does not start, over QUIC.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,8 +1,7 @@
 /**
  * Streams that wait because nobody ends others.
- *
- * @module-tag slow
  */
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,8 +1,7 @@
 /**
  * Small messages that are sent together share a stream, and so packets.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,8 +1,7 @@
 /**
  * The end of a handshake on real sockets, and the connection ids that are issued with it.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { isLongHeader } from "../src/internal/packets/packetHeader.ts"

@@ -1,8 +1,7 @@
 /**
  * Over real UDP sockets.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

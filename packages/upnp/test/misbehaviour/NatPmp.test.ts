@@ -1,8 +1,7 @@
 /**
  * What `NatPmp` makes of routers that do it wrong, in PCP and in NAT-PMP.
- *
- * @module-tag slow
  */
+// @module-tag slow
 import { describe } from "@effect/vitest"
 import type { Protocol } from "@qp2p/testkit/FakeRouter"
 import * as Misbehaviour from "@qp2p/testkit/Misbehaviour"

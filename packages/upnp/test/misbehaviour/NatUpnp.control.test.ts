@@ -1,8 +1,7 @@
 /**
  * What `NatUpnp` makes of routers that are wrong when they are asked to map ports, and of several routers.
- *
- * @module-tag slow
  */
+// @module-tag slow
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeRouter from "@qp2p/testkit/FakeRouter"
 import * as Misbehaviour from "@qp2p/testkit/Misbehaviour"

@@ -1,8 +1,7 @@
 /**
  * What `NatUpnp` makes of routers that are wrong before it comes to mapping ports: the search and the description.
- *
- * @module-tag slow
  */
+// @module-tag slow
 import { describe } from "@effect/vitest"
 import * as Misbehaviour from "@qp2p/testkit/Misbehaviour"
 import * as Effect from "effect/Effect"

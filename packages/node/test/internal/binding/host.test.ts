@@ -1,8 +1,7 @@
 /**
  * What is read of the machine, with the samples of several.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as host from "../../../src/internal/binding/host.ts"
 import { unsupported } from "../../../src/internal/binding/platformPackages.ts"

@@ -1,8 +1,7 @@
 /**
  * The loader of the native binding on machines that this one is not, in folders with packages that tests write.
- *
- * @module-tag platform
  */
+// @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
