@@ -160,6 +160,25 @@ describe("a fin that is written after its data", () => {
     assert.deepStrictEqual(sent.slice(1), [[0, 0, true]])
   })
 
+  it("needs evidence of its own: that its data has arrived says nothing of it", () => {
+    const { acknowledge, expedited, peer, peerHalf, sent, stream, turn } = setupFin(true)
+    peerHalf.isRead = true
+    peer.heardAt = 10
+    turn(11, 0)
+    turn(20, 0)
+    assert.isDefined(stream.evidence)
+    assert.deepStrictEqual(expedited, [0])
+    acknowledge(0)
+    turn(30, 0)
+    assert.deepStrictEqual(sent.at(-1), [0, 0, true])
+    assert.isUndefined(stream.evidence)
+    turn(31, 1)
+    peer.heardAt = 50
+    turn(60, 0)
+    // What is sent again of the fin goes before all others, too.
+    assert.deepStrictEqual(expedited, [0, 0])
+  })
+
   it("may not have left if the congestion window was full: its packet is determined later", () => {
     const { acknowledge, peerHalf, outgoing, peer, turn } = setupFin(true)
     peer.room = 100

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { BulkLimit } from "../../../src/internal/streams/bulkLimit.ts"
 import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../../../src/internal/tunables.ts"
 import { byte, setup } from "./sendingSide.ts"
 
@@ -49,5 +50,44 @@ describe("long unidirectional streams", () => {
     for (let i = 0; i < 2 * maxBulkStreams; i++) write(outgoing.open(true, 0), long, true)
     for (let now = 0; now < 50; now++) outgoing.write(now)
     assert.strictEqual(begun(sent), 2 * maxBulkStreams)
+  })
+})
+
+describe("the limit of long streams", () => {
+  const stream = (pending: number, priority = 0, bidirectional = false) => ({ bidirectional, pending, priority })
+
+  it("counts each until it is over, at the priority and with the bytes that it began with", () => {
+    const limit = new BulkLimit()
+    const streams = Array.from({ length: maxBulkStreams }, () => stream(sendQuantum + 1))
+    for (const each of streams) limit.begin(each)
+    assert.isFalse(limit.mayBegin(0))
+    assert.isTrue(limit.mayBegin(1))
+    for (const each of streams) Object.assign(each, { pending: 0, priority: 1 })
+    limit.end(streams[0]!)
+    limit.end(streams[0]!)
+    assert.isTrue(limit.mayBegin(0))
+    limit.begin(stream(sendQuantum + 1))
+    assert.isFalse(limit.mayBegin(0))
+    limit.clear()
+    assert.isTrue(limit.mayBegin(0))
+  })
+
+  it("has room for further bytes once those that filled it are sent", () => {
+    const limit = new BulkLimit()
+    const large = stream(maxBulkBytes)
+    limit.begin(large)
+    limit.begin(stream(sendQuantum + 1))
+    assert.isFalse(limit.mayBegin(0))
+    limit.end(large)
+    assert.isTrue(limit.mayBegin(0))
+  })
+
+  it("ignores short streams and bidirectional ones", () => {
+    const limit = new BulkLimit()
+    for (let i = 0; i < 2 * maxBulkStreams; i++) {
+      limit.begin(stream(sendQuantum))
+      limit.begin(stream(maxBulkBytes, 0, true))
+    }
+    assert.isTrue(limit.mayBegin(0))
   })
 })
