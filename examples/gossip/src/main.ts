@@ -8,21 +8,18 @@ import { NodeRuntime, NodeStdio } from "@effect/platform-node"
 import { Endpoint } from "@qp2p/core"
 import { QuicheTransport } from "@qp2p/node"
 import { NatUpnp } from "@qp2p/upnp"
-import { Config, ConfigProvider, Console, Effect, Layer, Stdio, Stream } from "effect"
+import { Config, Console, Effect, Layer, Stdio, Stream } from "effect"
 import { Gossip } from "./Gossip.ts"
 
 const settings = Config.all({
-  options: Endpoint.config("gossip"),
-  interval: Config.Duration("interval").pipe(Config.nested("gossip"), Config.withDefault("5 seconds"))
+  options: Endpoint.config("gossip", { others: ["interval"] }),
+  interval: Config.Duration("GOSSIP_INTERVAL").pipe(Config.withDefault("5 seconds"))
 })
 
 /** The router is asked for a port only with GOSSIP_FORWARD_PORT=true. */
 const node = Layer.unwrap(
   Effect.map(settings, ({ interval, options }) => Gossip.layerNode({ ...options, interval }))
-).pipe(
-  Layer.provide([QuicheTransport.layer(), NatUpnp.layer()]),
-  Layer.provide(ConfigProvider.layer(ConfigProvider.constantCase(ConfigProvider.fromEnv())))
-)
+).pipe(Layer.provide([QuicheTransport.layer(), NatUpnp.layer()]))
 
 const terminal = Effect.gen(function* () {
   const gossip = yield* Gossip

@@ -6,6 +6,7 @@
  */
 import * as Address from "@qp2p/core/Address"
 import { InvalidAddress } from "@qp2p/core/ConnectionError"
+import * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
@@ -59,27 +60,19 @@ const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress
         : `Expected another address: ${detail}`
   })
 
-const shortUnits: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 }
-
 /**
- * Parses a duration: `500ms`, `2s`, `1.5m`, `2 seconds`. None for a number without a unit, because the unit would be a
- * guess.
+ * Parses a finite duration as the settings of an endpoint are read: `500ms`, `2s`, `1.5m`, `2 seconds`. None for a number
+ * without a unit, except 0, because the unit would be a guess.
  *
  * @stability unstable
  * @category parsing
  * @since 0.1.0
  */
-export const parseDuration = (input: string): Option.Option<Duration.Duration> => {
-  const short = /^(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)$/u.exec(input.trim())
-  if (short !== null) {
-    const millis = Number(short[1]) * (shortUnits[short[2] ?? ""] ?? Number.NaN)
-    return Number.isFinite(millis) ? Option.some(Duration.millis(millis)) : Option.none()
-  }
-  return Option.filter(
-    Duration.fromInput(input.trim() as Duration.Input),
+export const parseDuration = (input: string): Option.Option<Duration.Duration> =>
+  Option.filter(
+    EndpointConfig.durationFromString(input),
     (span) => Duration.isFinite(span) && !Duration.isNegative(span)
   )
-}
 
 /**
  * A flag for an integer in decimal digits, from `min` to `max`.

@@ -34,7 +34,8 @@ describe("Flags", () => {
     ["1.5m", 90_000],
     ["1h", 3_600_000],
     ["2 seconds", 2_000],
-    ["250 millis", 250]
+    ["250 millis", 250],
+    ["0", 0]
   ])("reads the time span %s", (input, expected) => {
     assert.deepStrictEqual(millis(input), Option.some(expected))
   })

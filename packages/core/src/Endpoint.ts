@@ -27,6 +27,7 @@ import * as EndpointConfig from "./EndpointConfig.ts"
 import { EndpointConfigError, type EndpointError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
+import * as configSource from "./internal/configSource.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import * as addressSetting from "./internal/addressSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
@@ -77,24 +78,24 @@ export interface Options {
 
 /**
  * Options from Effect's `ConfigProvider`, under `path` if one is given: `localAddress`, `contacts` (a list, or text with
- * commas between), and every field of `EndpointConfig` beside them. What is not there has its default.
+ * commas between), and every field of `EndpointConfig` beside them. `EndpointConfig.config` says how they are spelt and
+ * written, and what becomes of other names. What is not there has its default.
  *
  * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
-export const config = (path?: string): Config.Config<Options> => {
-  const refused = notPath(path)
+export const config = (path?: string, options?: EndpointConfig.SourceOptions): Config.Config<Options> => {
+  const refused = notPath(path, options)
   if (refused !== undefined) return refused
-  const options = Config.all({
-    localAddress: setting(Config.schema(addressSetting.AddressText, "localAddress")),
-    contacts: setting(Config.Array(addressSetting.AddressText, "contacts")),
-    config: EndpointConfig.config()
-  })
-  return path === undefined ? options : Config.nested(options, path)
+  const own = configSource.read(path, { texts: ["localAddress"], lists: ["contacts"] })
+  return Config.all({
+    own: Config.mapEffect(own, ({ contacts, localAddress }) =>
+      Effect.mapError(addressSetting.decode({ localAddress, contacts }), (issue) => configSource.errorAt(path, issue))
+    ),
+    config: EndpointConfig.config(path, options)
+  }).pipe(Config.map(({ config, own: { contacts, localAddress } }) => ({ localAddress, contacts, config })))
 }
-
-const setting = <A>(from: Config.Config<A>): Config.Config<A | undefined> => Config.withDefault(from, undefined)
 
 /**
  * Each message, connection and disconnection goes to exactly one taker, whether it takes by stream or one by one. The

@@ -11,15 +11,20 @@
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { EndpointConfigError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
+import * as configSource from "./internal/configSource.ts"
+import * as durationText from "./internal/durationText.ts"
 import { shortestInterval } from "./KeepAlive.ts"
+import { nearest } from "./internal/nearest.ts"
 import { firstIssue } from "./internal/schemaIssue.ts"
 import * as setting from "./internal/setting.ts"
 
 const notSettings = "must be an object of settings"
+const unknownSetting = "unknown setting"
 
 /** Follows a short idle timeout, as nobody has asked for it. */
 const defaultKeepAlive = Duration.seconds(20)
@@ -78,7 +83,7 @@ export const EndpointConfig = Schema.Struct({
    * both sides. Must be less than `idleTimeout`, unless it is left at its default. `Duration.infinity` turns it off.
    * Default 20 s.
    */
-  keepAliveInterval: setting.withDefault(setting.positiveDuration, defaultKeepAlive),
+  keepAliveInterval: setting.withDefault(setting.interval, defaultKeepAlive),
   /** The lease asked of the gateway; renewed before it ends. Default 120 s. */
   upnpLeaseDuration: setting.withDefault(setting.positiveDuration, Duration.seconds(120)),
   /** A dial or a send that fails is tried again for at least this long. 0 dials once. Default 30 s. */
@@ -113,7 +118,7 @@ export const EndpointConfig = Schema.Struct({
   /** Bytes per second to one peer. Default 1 GiB/s. */
   maxSendRate: setting.withDefault(setting.integer(65_536, 2 ** 40), 2 ** 30)
 })
-  .annotate({ message: notSettings, messageUnexpectedKey: "is no setting" })
+  .annotate({ message: notSettings, messageUnexpectedKey: unknownSetting })
   .check(Schema.makeFilter(contradiction))
 
 /**
@@ -149,7 +154,14 @@ const decodeUnknown = Schema.decodeUnknownEffect(EndpointConfig, { onExcessPrope
 export const decode = (input: unknown): Effect.Effect<EndpointConfig, EndpointConfigError> =>
   // To a schema a list, a map or a Promise is an object without any of the settings.
   args.isRecord(input)
-    ? Effect.mapError(decodeUnknown(input), (error) => new EndpointConfigError(firstIssue(error.issue)))
+    ? Effect.mapError(decodeUnknown(input), (error) => {
+        const { detail, path } = firstIssue(error.issue)
+        const meant = detail === unknownSetting ? nearest(path, names) : undefined
+        return new EndpointConfigError({
+          path,
+          detail: meant === undefined ? detail : `${detail}; did you mean ${meant}?`
+        })
+      })
     : Effect.fail(new EndpointConfigError({ path: "", detail: notSettings }))
 
 /**
@@ -162,16 +174,65 @@ export const decode = (input: unknown): Effect.Effect<EndpointConfig, EndpointCo
 export const defaults: EndpointConfig = Schema.decodeSync(EndpointConfig)({})
 
 /** What a configuration source can say. */
-const FromText = setting.fromText(EndpointConfig, defaults)
+const FromText = setting.fromText(EndpointConfig)
+
+const decodeTexts = Schema.decodeUnknownEffect(FromText)
+
+const names = Object.keys(EndpointConfig.fields)
+
+/** Settings of an endpoint beside its configuration: see `Endpoint.config`. */
+const besides = ["localAddress", "contacts"]
+
+/** Variables that are not read from a source of configuration, and begin with QP2P. */
+const elsewhere = ["quicheBinding"]
 
 /**
- * Reads the fields from Effect's `ConfigProvider`: by default from environment variables of the same names, under
- * `path` if one is given. What is not there has its default. Other names are not looked at: an environment is full of
- * them.
+ * Options of reading settings from a configuration source.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface SourceOptions {
+  /** Names under the path that the program reads itself, such as `interval`: they are not reported. None by default. */
+  readonly others?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * Reads the fields from Effect's `ConfigProvider`: by default from environment variables. Under the path `"qp2p"` the field
+ * `idleTimeout` is the variable `QP2P_IDLE_TIMEOUT`, or `qp2p_idleTimeout`, which comes first. `ConfigProvider.constantCase`
+ * makes no difference. What is not there has its default.
+ *
+ * Everything is text: durations have a unit, such as `"30 seconds"`, `"500ms"` or `"2s"`; a number alone is an error, except 0.
+ * `"off"` turns keep-alive off.
+ *
+ * Under a path, a name that is not a setting is reported: the error names the setting that is meant, and when none is near
+ * it is a warning in the log. Without a path other names are not looked at: an environment is full of them.
  *
  * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
-export const config = (path?: string): Config.Config<EndpointConfig> =>
-  notPath(path) ?? Config.withDefault(Config.schema(FromText, path), defaults)
+export const config = (path?: string, options?: SourceOptions): Config.Config<EndpointConfig> => {
+  const refused = notPath(path, options)
+  if (refused !== undefined) return refused
+  const texts = configSource.read(path, { texts: names })
+  const checked =
+    path === undefined
+      ? Config.succeed(undefined)
+      : configSource.checkNames(path, [...names, ...besides], [...elsewhere, ...(options?.others ?? [])])
+  return Config.mapEffect(Config.all([texts, checked]), ([texts]) =>
+    Effect.mapError(decodeTexts(texts), ({ issue }) => configSource.errorAt(path, issue))
+  )
+}
+
+/**
+ * Reads a duration as people write it: `"500ms"`, `"2s"`, `"1.5m"`, `"2 seconds"`, `"Infinity"`. None for a number without a
+ * unit, except 0, because the unit would be a guess.
+ *
+ * @stability unstable
+ * @category decoding
+ * @since 0.1.0
+ */
+export const durationFromString = (text: string): Option.Option<Duration.Duration> =>
+  typeof text === "string" ? durationText.fromText(text) : Option.none()

@@ -74,6 +74,34 @@ describe("an endpoint's options from Config", () => {
     })
   )
 
+  it.effect("are read from the usual environment variables, as they are", () =>
+    Effect.gen(function* () {
+      for (const [path, prefix] of [
+        ["qp2p", "QP2P_"],
+        [undefined, ""]
+      ] as const) {
+        const env = {
+          [`${prefix}LOCAL_ADDRESS`]: "10.0.0.1:1",
+          [`${prefix}RETRY_DURATION`]: "2s",
+          PATH: "/bin"
+        }
+        for (const contacts of [
+          { [`${prefix}CONTACTS`]: "10.0.0.8:8, 10.0.0.9:9" },
+          { [`${prefix}CONTACTS_0`]: "10.0.0.8:8", [`${prefix}CONTACTS_1`]: "10.0.0.9:9" }
+        ]) {
+          const plainly = ConfigProvider.fromEnv({ env: { ...env, ...contacts } })
+          for (const provider of [plainly, ConfigProvider.constantCase(plainly)]) {
+            const options = yield* Endpoint.config(path).parse(provider)
+            assert.strictEqual(String(options.localAddress), "10.0.0.1:1")
+            assert.deepStrictEqual(options.contacts?.map(String), ["10.0.0.8:8", "10.0.0.9:9"])
+            const { retryDuration } = yield* EndpointConfig.decode(options.config)
+            assert.strictEqual(Duration.toMillis(retryDuration), 2_000)
+          }
+        }
+      }
+    })
+  )
+
   it.effect("make a layer, of all that the source says or of single parts", () =>
     Effect.gen(function* () {
       yield* blackhole("10.0.0.8:8")
@@ -103,7 +131,9 @@ describe("an endpoint's options from Config", () => {
         ],
         [{ node: { contacts: "10.0.0.2:2,nowhere" } }, `["node"]["contacts"][1]`, "expected host:port"],
         [{ node: { contacts: ["10.0.0.2:2", "[::1]:0x50"] } }, `["node"]["contacts"][1]`, "the port 0x50 is no number"],
-        [{ node: { messageBuffer: 0 } }, `["node"]["messageBuffer"]`, "must be an integer between"]
+        [{ node: { messageBuffer: 0 } }, `["node"]["messageBuffer"]`, "must be an integer between"],
+        [{ node: { contacts: { first: "10.0.0.2:2" } } }, `["node"]["contacts"]`, "must be a list of texts"],
+        [{ node: { localAdress: "10.0.0.2:2" } }, "node.localAdress", "unknown setting"]
       ] as const) {
         for (const layer of [
           Endpoint.layerConfig(Endpoint.config("node")),

@@ -3,6 +3,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { endpoint, onNetwork } from "./support/memory.ts"
@@ -52,6 +53,9 @@ const read = {
   messageBuffer: 5,
   maxConnections: 7
 }
+
+/** The same for a source where everything is text, so that times have a unit. */
+const spelt = { ...written, keepAliveInterval: "5s" }
 
 describe("the defaults", () => {
   it("are the documented ones, and nothing is known about the outside", () => {
@@ -107,16 +111,16 @@ describe("a configuration is read", () => {
 
   it.effect("from Config, by the same names", () =>
     Effect.gen(function* () {
-      const provider = ConfigProvider.fromUnknown(written)
+      const provider = ConfigProvider.fromUnknown(spelt)
       assert.deepInclude(plain(yield* EndpointConfig.config().parse(provider)), read)
-      const nested = ConfigProvider.fromUnknown({ node: written })
+      const nested = ConfigProvider.fromUnknown({ node: spelt })
       assert.deepInclude(plain(yield* EndpointConfig.config("node").parse(nested)), read)
     })
   )
 
   it.effect("from environment variables, where everything is text", () =>
     Effect.gen(function* () {
-      const env = Object.fromEntries(Object.entries(written).map(([key, value]) => [key, String(value)]))
+      const env = Object.fromEntries(Object.entries(spelt).map(([key, value]) => [key, String(value)]))
       const config = yield* EndpointConfig.config().parse(ConfigProvider.fromEnv({ env }))
       assert.deepInclude(plain(config), { ...read, idleTimeout: "90000 ms" })
       const nothing = yield* EndpointConfig.config().parse(ConfigProvider.fromEnv({ env: {} }))
@@ -130,7 +134,7 @@ describe("a configuration is read", () => {
       const env = {
         QP2P_IDLE_TIMEOUT: "1.5 minutes",
         QP2P_EXTERNAL_IP: "203.0.113.7",
-        QP2P_IDLE_TIME: "5",
+        QP2P_QUICHE_BINDING: "quiche.node",
         PATH: "/bin"
       }
       const config = yield* EndpointConfig.config("qp2p").parse(provider(env))
@@ -159,6 +163,77 @@ describe("a configuration is read", () => {
       const env = { QP2P_idleTimeout: "90 seconds", QP2P_externalIp: "::1" }
       const config = yield* EndpointConfig.config("QP2P").parse(ConfigProvider.fromEnv({ env }))
       assert.deepInclude(plain(config), { idleTimeout: "90000 ms", externalIp: "::1" })
+    })
+  )
+
+  it.effect.each([
+    ["qp2p", "QP2P"],
+    ["QP2P", "QP2P"],
+    ["myApp", "MY_APP"],
+    ["my_app", "MY_APP"],
+    ["MY_APP", "MY_APP"],
+    ["my_app", "my_app"],
+    [undefined, ""]
+  ] as const)("from the usual environment variables as they are: the path %s is %s there", ([path, prefix]) =>
+    Effect.gen(function* () {
+      const name = (each: string) => (prefix === "" ? each : `${prefix}_${each}`)
+      const env = {
+        [name("IDLE_TIMEOUT")]: "90s",
+        [name("MAX_CONNECTIONS")]: "5",
+        [name("MAX_CONNECTIONS_PER_IP")]: "4",
+        [name("MESSAGE_BUFFER_BYTES")]: "3",
+        // As npm sets it, and others.
+        QP2P: "a value",
+        NODE: "/usr/bin/node"
+      }
+      const config = yield* EndpointConfig.config(path).parse(ConfigProvider.fromEnv({ env }))
+      assert.deepStrictEqual(plain(config), {
+        ...plain(EndpointConfig.defaults),
+        idleTimeout: "90000 ms",
+        maxConnections: 5,
+        maxConnectionsPerIp: 4,
+        messageBufferBytes: 3
+      })
+    })
+  )
+
+  it.effect("by the names as they are first, and then by those of the environment", () =>
+    Effect.gen(function* () {
+      const env = {
+        QP2P_IDLE_TIMEOUT: "1s",
+        qp2p_idleTimeout: "2s",
+        QP2P_MESSAGE_BUFFER: "3",
+        qp2p_MESSAGE_BUFFER: "4"
+      }
+      const config = yield* EndpointConfig.config("qp2p").parse(ConfigProvider.fromEnv({ env }))
+      assert.deepInclude(plain(config), { idleTimeout: "2000 ms", messageBuffer: 4 })
+    })
+  )
+
+  it.effect("under the path of another Config", () =>
+    Effect.gen(function* () {
+      const env = { QP2P_NODE_IDLE_TIMEOUT: "2s" }
+      const config = yield* Config.nested(EndpointConfig.config("node"), "QP2P").parse(ConfigProvider.fromEnv({ env }))
+      assert.deepInclude(plain(config), { idleTimeout: "2000 ms" })
+    })
+  )
+
+  it.effect.each([
+    ["90 seconds", 90_000],
+    ["500ms", 500],
+    ["500 ms", 500],
+    ["2s", 2_000],
+    ["1.5m", 90_000],
+    ["1.5min", 90_000],
+    ["1h", 3_600_000],
+    ["Infinity", Infinity],
+    ["off", Infinity],
+    [" OFF ", Infinity]
+  ] as const)("with the text %j as an interval of keep-alive", ([text, millis]) =>
+    Effect.gen(function* () {
+      const provider = ConfigProvider.fromUnknown({ idleTimeout: "5h", keepAliveInterval: text })
+      const { keepAliveInterval } = yield* EndpointConfig.config().parse(provider)
+      assert.strictEqual(Duration.toMillis(keepAliveInterval), millis)
     })
   )
 
@@ -304,14 +379,105 @@ describe("what is not acceptable is named, with the reason", () => {
       for (const name of ["idleTimeOut", "IDLE_TIMEOUT", "contacts", ""]) {
         for (const value of ["30 seconds", undefined]) {
           const error = yield* Effect.flip(EndpointConfig.decode({ messageBuffer: 5, [name]: value }))
-          assert.deepInclude(error, { path: name, detail: "is no setting" })
+          assert.include(error, { path: name })
+          assert.match(error.detail, /^unknown setting/u)
         }
       }
       const misspelt = { idleTimeOut: 5, idleTimeout: 5 }
       const started = yield* Effect.flip(endpoint("10.0.0.1:1", misspelt))
-      assert.strictEqual(started.message, "idleTimeOut: is no setting")
+      assert.strictEqual(started.message, "idleTimeOut: unknown setting; did you mean idleTimeout?")
     }).pipe(onNetwork)
   )
+
+  it.effect.each([
+    ["idleTimeOut", "unknown setting; did you mean idleTimeout?"],
+    ["IDLE_TIMEOUT", "unknown setting; did you mean idleTimeout?"],
+    ["maxConection", "unknown setting; did you mean maxConnections?"],
+    ["externelIp", "unknown setting; did you mean externalIp?"],
+    ["timeout", "unknown setting"],
+    ["contacts", "unknown setting"],
+    ["x".repeat(1_000_000), "unknown setting"],
+    ["", "unknown setting"]
+  ] as const)("a key that is no setting is told with the nearest one, if any is near: %#", ([name, detail]) =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* Effect.flip(EndpointConfig.decode({ [name]: 5 }))).detail, detail)
+    })
+  )
+
+  describe("a name of a source that is no setting", () => {
+    const logged = (lines: Array<string>) =>
+      Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+
+    it.effect.each([
+      ["QP2P_IDLE_TIMOUT", "QP2P_IDLE_TIMEOUT"],
+      ["QP2P_IDLETIMEOUT", "QP2P_IDLE_TIMEOUT"],
+      ["QP2P_MAX_CONNECTION", "QP2P_MAX_CONNECTIONS"],
+      ["QP2P_MAX_CONNECTIONS_PER_IPS", "QP2P_MAX_CONNECTIONS_PER_IP"],
+      ["QP2P_CONTACT", "QP2P_CONTACTS"],
+      ["QP2P_LOCAL_ADRESS", "QP2P_LOCAL_ADDRESS"],
+      ["qp2p_idleTimeOut", "qp2p.idleTimeout"],
+      ["qp2p_idle_timeout", "qp2p.idleTimeout"]
+    ] as const)("is an error when it is a setting misspelt: %s for %s", ([name, meant]) =>
+      Effect.gen(function* () {
+        const env = { [name]: "5", QP2P_MAX_CONNECTIONS: "7", QP2P_MAX_CONNECTIONS_PER_IP: "7" }
+        const message = `unknown setting ${name.startsWith("qp2p") ? name.replaceAll("_", ".") : name}; did you mean ${meant}?`
+        const plainly = ConfigProvider.fromEnv({ env })
+        const providers = name.startsWith("QP2P") ? [plainly, ConfigProvider.constantCase(plainly)] : [plainly]
+        for (const provider of providers) {
+          const error = yield* Effect.flip(EndpointConfig.config("qp2p").parse(provider))
+          assert.strictEqual(error.message, `SchemaError(${message})`)
+        }
+      })
+    )
+
+    it.effect("is an error when it is a setting misspelt, in a file, too", () =>
+      Effect.gen(function* () {
+        const provider = ConfigProvider.fromUnknown({ node: { messageBufer: 5 } })
+        const error = yield* Effect.flip(EndpointConfig.config("node").parse(provider))
+        assert.include(error.message, "unknown setting node.messageBufer; did you mean node.messageBuffer?")
+      })
+    )
+
+    it.effect("is a line in the log when no setting is near", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        // As Kubernetes sets it for a service of that name.
+        const env = {
+          QP2P_SERVICE_HOST: "10.0.0.1",
+          QP2P_PORT_4000000000_UDP: "udp://10.0.0.1",
+          QP2P_IDLE_TIMEOUT: "2s"
+        }
+        const reading = EndpointConfig.config("qp2p").parse(ConfigProvider.fromEnv({ env }))
+        const config = yield* Effect.provide(reading, logged(lines))
+        assert.deepInclude(plain(config), { idleTimeout: "2000 ms" })
+        assert.deepStrictEqual(lines, ["no settings of an endpoint: QP2P_SERVICE_HOST, QP2P_PORT"])
+      })
+    )
+
+    it.effect("is not looked at when it belongs to others, or there is no path", () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const others = {
+          QP2P_QUICHE_BINDING: "x",
+          QP2P_LOCAL_ADDRESS: "x",
+          QP2P_CONTACTS_0: "x",
+          PATH: "/bin",
+          QP3P_X: "x"
+        }
+        yield* EndpointConfig.config("qp2p")
+          .parse(ConfigProvider.fromEnv({ env: others }))
+          .pipe(Effect.provide(logged(lines)))
+        const own = { QP2P_INTERVAL: "x", QP2P_IDLE_TIME: "x" }
+        yield* EndpointConfig.config("qp2p", { others: ["interval", "idleTime"] })
+          .parse(ConfigProvider.fromEnv({ env: own }))
+          .pipe(Effect.provide(logged(lines)))
+        yield* EndpointConfig.config()
+          .parse(ConfigProvider.fromEnv({ env: { IDLE_TIMOUT: "x", HOME: "/" } }))
+          .pipe(Effect.provide(logged(lines)))
+        assert.deepStrictEqual(lines, [])
+      })
+    )
+  })
 
   describe("settings that contradict each other", () => {
     const tooLong = (limit: string) =>
@@ -329,7 +495,9 @@ describe("what is not acceptable is named, with the reason", () => {
         ] as const) {
           const error = yield* Effect.flip(EndpointConfig.decode(input))
           assert.strictEqual(error.message, message)
-          const env = Object.fromEntries(Object.entries(input).map(([key, value]) => [key, String(value)]))
+          const env = Object.fromEntries(
+            Object.entries(input).map(([key, value]) => [key, typeof value === "number" ? `${value}ms` : value])
+          )
           const provider = ConfigProvider.fromEnv({ env })
           const fromText = yield* Effect.flip(EndpointConfig.config().parse(provider))
           assert.include(fromText.message, error.detail)
@@ -386,7 +554,7 @@ describe("what is not acceptable is named, with the reason", () => {
         ["[]", "must be an object of settings"],
         [`{ "idleTimeout": "soon" }`, positive, `["idleTimeout"]`],
         [`{ "externalIp": 5 }`, cases.externalIp.reason, `["externalIp"]`],
-        [`{ "idleTimeOut": 5 }`, "is no setting", `["idleTimeOut"]`]
+        [`{ "idleTimeOut": 5 }`, "unknown setting", `["idleTimeOut"]`]
       ] as const) {
         const error = yield* Effect.flip(decode(text))
         for (const part of expected) assert.include(error.message, part)
@@ -394,19 +562,32 @@ describe("what is not acceptable is named, with the reason", () => {
     })
   )
 
-  const wrongTexts: Partial<Record<keyof EndpointConfig.EndpointConfig, string>> = {
-    forwardPort: "perhaps",
-    externalIp: "somewhere",
-    externalPort: "70000",
-    idleTimeout: "soon",
-    keepAliveInterval: "-5",
-    retryDuration: "5 parsecs",
-    maxMessageSize: "1.5",
-    messageBuffer: "many",
-    maxSendRate: "NaN"
+  const ofText = (least: string) => `must be ${least}, with its unit, such as "30 seconds", "500ms" or "2s"`
+  const timesInText: Partial<Record<string, string>> = {
+    idleTimeout: ofText("more than 0"),
+    keepAliveInterval: `${ofText("more than 0")}, or off`,
+    retryDuration: ofText("0 or more")
   }
+  const wrongTexts: ReadonlyArray<readonly [keyof EndpointConfig.EndpointConfig, string]> = [
+    ["forwardPort", "perhaps"],
+    ["externalIp", "somewhere"],
+    ["externalIp", "5"],
+    ["externalPort", "70000"],
+    ["idleTimeout", "soon"],
+    ["idleTimeout", "5"],
+    ["idleTimeout", "5000"],
+    ["idleTimeout", "0"],
+    ["idleTimeout", "off"],
+    ["keepAliveInterval", "-5"],
+    ["keepAliveInterval", "-5s"],
+    ["retryDuration", "5 parsecs"],
+    ["retryDuration", "5"],
+    ["maxMessageSize", "1.5"],
+    ["messageBuffer", "many"],
+    ["maxSendRate", "NaN"]
+  ]
 
-  for (const [name, text] of Object.entries(wrongTexts)) {
+  for (const [name, text] of wrongTexts) {
     it.effect(`in the environment, too: ${name}=${text}`, () =>
       Effect.gen(function* () {
         for (const provider of [
@@ -416,7 +597,7 @@ describe("what is not acceptable is named, with the reason", () => {
           const error = yield* Effect.flip(EndpointConfig.config("qp2p").parse(provider))
           assert.instanceOf(error, Config.ConfigError)
           assert.include(error.message, `["qp2p"]["${name}"]`)
-          assert.include(error.message, cases[name as keyof typeof cases].reason)
+          assert.include(error.message, timesInText[name] ?? cases[name].reason)
         }
       })
     )

@@ -48,7 +48,9 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<keyof typeof Bootstrap>().toEqualTypeOf<"Bootstrap" | "BootstrapError" | "make" | "layer">()
     expectTypeOf<keyof typeof ConnectionPool>().toEqualTypeOf<"ConnectionPool" | "make" | "layer">()
     expectTypeOf<keyof typeof ConnectionId>().toEqualTypeOf<"ConnectionId" | "fromAddress">()
-    expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<"EndpointConfig" | "decode" | "defaults" | "config">()
+    expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<
+      "EndpointConfig" | "decode" | "defaults" | "config" | "durationFromString"
+    >()
     expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "granted" | "layerFirstOf" | "layerNone">()
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
@@ -111,7 +113,10 @@ describe("the parts that can be swapped, and what else is public", () => {
       (input: unknown) => Effect.Effect<EndpointConfig.EndpointConfig, EndpointConfigError>
     >()
     expectTypeOf<typeof EndpointConfig.config>().toEqualTypeOf<
-      (path?: string) => Config.Config<EndpointConfig.EndpointConfig>
+      (path?: string, options?: EndpointConfig.SourceOptions) => Config.Config<EndpointConfig.EndpointConfig>
+    >()
+    expectTypeOf<typeof EndpointConfig.durationFromString>().toEqualTypeOf<
+      (text: string) => Option.Option<Duration.Duration>
     >()
     expectTypeOf<typeof EndpointConfig.defaults>().toEqualTypeOf<EndpointConfig.EndpointConfig>()
     expectTypeOf<typeof EndpointConfig.EndpointConfig.Type>().toEqualTypeOf<EndpointConfig.EndpointConfig>()

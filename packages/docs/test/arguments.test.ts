@@ -166,7 +166,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   Fifo: {},
   KeepAlive: { keepAliveInterval: silent(any, any) },
   Endpoint: {
-    config: call(path),
+    config: call(path, options),
     make: call(options),
     makeClient: call(options),
     layer: call(options),
@@ -175,7 +175,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
     layerClientConfig: call(options),
     layerWithoutDependencies: call(options)
   },
-  EndpointConfig: { config: call(path), decode: call(record) },
+  EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
   IncomingMessage: {},
   // These are what looks at arguments: they take anything.

@@ -36,8 +36,9 @@ export const layerClient = (options?: Endpoint.Options): Layer.Layer<Endpoint.En
   Layer.provide(Endpoint.layerClient(options), QuicheTransport.layer())
 
 /**
- * An endpoint whose options come from Effect's `Config`, as `Endpoint.config` reads them under `path`. Fails with
- * `Config.ConfigError` when the source has no acceptable value.
+ * An endpoint whose options come from Effect's `Config`, as `Endpoint.config` reads them under `path`: with the path
+ * `"qp2p"`, from the environment variables `QP2P_LOCAL_ADDRESS`, `QP2P_IDLE_TIMEOUT` and so on. Fails with
+ * `Config.ConfigError` when a value of the source is not acceptable, or a name is that of a setting misspelt.
  *
  * @stability unstable
  * @category layers

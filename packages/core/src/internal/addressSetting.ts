@@ -8,8 +8,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaParser from "effect/SchemaParser"
 import type { InvalidAddress } from "../ConnectionError.ts"
 import * as address from "./address.ts"
+import type { Said } from "./configSource.ts"
 
 const Address = Schema.declare(
   (input): input is NetAddress.InetAddress | string => Predicate.isString(input) || NetAddress.isInetAddress(input)
@@ -25,7 +27,7 @@ const read = (text: string): Result.Result<NetAddress.InetAddress | string, Inva
     : resolved
 }
 
-export const AddressText = Schema.Trim.pipe(
+const AddressText = Schema.Trim.pipe(
   Schema.decodeTo(Address, {
     decode: SchemaGetter.transformEffect((text: string, options) =>
       Effect.mapError(
@@ -36,3 +38,17 @@ export const AddressText = Schema.Trim.pipe(
     encode: SchemaGetter.transform(String)
   })
 )
+
+const decodeUnknown = SchemaParser.decodeUnknownEffect(
+  Schema.Struct({
+    localAddress: Schema.optionalKey(AddressText),
+    contacts: Schema.optionalKey(Schema.Array(AddressText))
+  })
+)
+
+/** Reads what a source says of the addresses of an endpoint: `contacts` is a list, or text with commas between. */
+export const decode = ({ contacts, localAddress }: Said) =>
+  decodeUnknown({
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(contacts === undefined ? {} : { contacts: typeof contacts === "string" ? contacts.split(",") : contacts })
+  })

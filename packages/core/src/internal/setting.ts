@@ -5,38 +5,69 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import * as Record from "effect/Record"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { notOneHost } from "../Address.ts"
 import { durationOf } from "./arguments.ts"
+import * as durationText from "./durationText.ts"
 
-interface Kind<T, E> {
-  readonly schema: Schema.Codec<T, E>
+interface OfText {
   readonly message: string
+  /** From a source where everything is text: what the schema takes, or undefined for what means nothing. */
+  readonly fromText: (text: string) => unknown
+  /** The message for text, where it is another. */
+  readonly textMessage?: string
+}
+
+interface Kind<T, E> extends OfText {
+  readonly schema: Schema.Codec<T, E>
+}
+
+/** The kinds of the fields that `optional` and `withDefault` have made. */
+const kinds = new WeakMap<object, OfText>()
+
+const ofKind = <S extends object>(schema: S, kind: OfText): S => {
+  kinds.set(schema, kind)
+  return schema
 }
 
 /** Left out and undefined are the same. */
-export const optional = <T, E>({ message, schema }: Kind<T, E>) =>
-  Schema.optionalKey(Schema.UndefinedOr(schema).annotate({ message }))
+export const optional = <T, E>(kind: Kind<T, E>) =>
+  ofKind(Schema.optionalKey(Schema.UndefinedOr(kind.schema).annotate({ message: kind.message })), kind)
 
 export const withDefault = <T, E>(kind: Kind<T, E>, value: T) =>
-  optional(kind).pipe(
-    Schema.decodeTo(Schema.toType(kind.schema), {
-      decode: SchemaGetter.withDefault(Effect.succeed(value)),
-      encode: SchemaGetter.passthrough()
-    })
+  ofKind(
+    optional(kind).pipe(
+      Schema.decodeTo(Schema.toType(kind.schema), {
+        decode: SchemaGetter.withDefault(Effect.succeed(value)),
+        encode: SchemaGetter.passthrough()
+      })
+    ),
+    kind
   )
 
-export const flag = { schema: Schema.Boolean, message: "must be true or false" }
+/** The words of `Config.Boolean`. */
+const words: ReadonlyMap<string, boolean> = new Map([
+  ...["true", "yes", "on", "1", "y"].map((word) => [word, true] as const),
+  ...["false", "no", "off", "0", "n"].map((word) => [word, false] as const)
+])
+
+export const flag = {
+  schema: Schema.Boolean,
+  message: "must be true or false",
+  fromText: (text: string) => words.get(text)
+}
+
+const numberOf = (text: string): number | undefined => (text.trim() === "" ? undefined : Number(text))
 
 export const integer = (minimum: number, maximum: number) => {
   const message = `must be an integer between ${minimum} and ${maximum}`
   return {
     schema: Schema.Number.check(Schema.isInt({ message }), Schema.isBetween({ minimum, maximum }, { message })),
-    message
+    message,
+    fromText: numberOf
   }
 }
 
@@ -66,7 +97,8 @@ export const ip = {
       encode: SchemaGetter.transform(NetAddress.formatIp)
     })
   ),
-  message: ipMessage
+  message: ipMessage,
+  fromText: (text: string) => text
 }
 
 /** Any string will do: it may come from a file. */
@@ -86,7 +118,9 @@ const time = (least: string, isEnough: (duration: Duration.Duration) => boolean)
         )
       })
     ),
-    message
+    message,
+    fromText: (text: string) => Option.getOrUndefined(Option.filter(durationText.fromText(text), isEnough)),
+    textMessage: `must be ${least}, with its unit, such as "30 seconds", "500ms" or "2s"`
   }
 }
 
@@ -95,31 +129,36 @@ export const duration = time("0 or more", (duration) => !Duration.isNegative(dur
 /** For what some timer counts down, so that 0 makes no sense. */
 export const positiveDuration = time("more than 0", Duration.isPositive)
 
-const text = Schema.optionalKey(Schema.String.annotate({ message: "must be a single value" }))
+/** As `positiveDuration`; in text, `off` stands for an infinite one. */
+export const interval = {
+  ...positiveDuration,
+  fromText: (text: string) =>
+    text.trim().toLowerCase() === "off" ? Duration.infinity : positiveDuration.fromText(text),
+  textMessage: `${positiveDuration.textMessage}, or off`
+}
 
-/** For sources where everything is text. A setting whose default is a boolean takes the words of `Config.Boolean`. */
+const texts = Schema.Record(Schema.String, Schema.String)
+
+/** For sources where everything is text. */
 export const fromText = <T extends object, E>(
-  settings: Schema.Codec<T, E> & { readonly fields: Record<string, unknown> },
-  defaults: T
+  settings: Schema.Codec<T, E> & { readonly fields: Readonly<Record<string, object>> }
 ) =>
-  Schema.Struct(Record.map(settings.fields, () => text)).pipe(
+  texts.pipe(
     Schema.decodeTo(settings, {
-      decode: SchemaGetter.transform(
-        (texts) =>
-          Record.map(texts as Record<string, string>, (text, name) =>
-            typeof defaults[name as keyof T] === "boolean" ? (words.get(text) ?? text) : numberOr(text)
-          ) as E
-      ),
+      decode: SchemaGetter.transformEffect((given: Readonly<Record<string, string>>) => {
+        const read: Record<string, unknown> = {}
+        for (const [name, field] of Object.entries(settings.fields)) {
+          const text = given[name]
+          const kind = kinds.get(field)
+          if (text === undefined || kind === undefined) continue
+          read[name] = kind.fromText(text)
+          if (read[name] === undefined) {
+            const message = kind.textMessage ?? kind.message
+            return Effect.fail(new SchemaIssue.Pointer([name], new SchemaIssue.InvalidValue({ message }, text)))
+          }
+        }
+        return Effect.succeed(read as E)
+      }),
       encode: SchemaGetter.forbidden(() => "settings are not written as text")
     })
   )
-
-const words: ReadonlyMap<string, boolean> = new Map([
-  ...["true", "yes", "on", "1", "y"].map((word) => [word, true] as const),
-  ...["false", "no", "off", "0", "n"].map((word) => [word, false] as const)
-])
-
-const numberOr = (text: string): number | string => {
-  const number = Number(text)
-  return text.trim() === "" || Number.isNaN(number) ? text : number
-}

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { defaults, EndpointConfig } from "../../src/EndpointConfig.ts"
 import { fromText } from "../../src/internal/setting.ts"
 
-const FromText = fromText(EndpointConfig, defaults)
+const FromText = fromText(EndpointConfig)
 
 it.effect("settings are read from text, and not written as text", () =>
   Effect.gen(function* () {
