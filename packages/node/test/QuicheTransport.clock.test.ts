@@ -226,10 +226,10 @@ describe("stall timeout", () => {
   )
 })
 
-describe("a connection in doubt", () => {
+describe("a connection whose peer is probed", () => {
   const lifeSign = Duration.millis(tunables.livenessProbeTimeout)
 
-  it.effect("ends when its peer gives no sign of life in time, and not before", () =>
+  it.effect("ends when its peer does not answer in time, and not before", () =>
     Effect.gen(function* () {
       const network = new Network()
       const { near } = yield* turns.connect({ client: { ...never, openSocket: network.openSocket }, server: never })
@@ -262,7 +262,7 @@ describe("a connection in doubt", () => {
 describe("a Retry token", () => {
   const isRetry = (bytes: Uint8Array) => (bytes[0]! & 0xf0) === 0xf0
 
-  it.effect("is good for its lifetime, and for nothing after it", () =>
+  it.effect("is valid for its lifetime, and no longer", () =>
     Effect.gen(function* () {
       const server = yield* bind(never)
       const crowd = yield* udp()

@@ -10,7 +10,7 @@ import { relay, udp } from "./support/udp.ts"
 const idle = { idleTimeout: Duration.millis(400), keepAliveInterval: Duration.infinity }
 
 describe("idle", () => {
-  it.live("a connection that nobody uses ends with IdleTimedOut on both sides, and says so to its streams", () =>
+  it.live("an unused connection ends with IdleTimedOut on both sides, and its streams fail with that", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect({ client: idle, server: idle })
       const answer = new Received()
@@ -109,7 +109,7 @@ describe("close", () => {
     )
   }
 
-  it.live("drops what is queued and tells everyone who waits", () =>
+  it.live("drops what is queued, and fails every write that waits", () =>
     Effect.gen(function* () {
       const { far, near } = yield* connect()
       far.heed = (stream) => {
@@ -293,7 +293,7 @@ describe("stall", () => {
     })
   )
 
-  it.live("nobody is blamed for the time in which this process did not listen", () =>
+  it.live("a peer is not blamed for the time in which this process did not receive", () =>
     Effect.gen(function* () {
       const network = new Network()
       const stallTimeout = Duration.millis(400)

@@ -130,7 +130,7 @@ describe("dial", () => {
     })
   )
 
-  it.live("that is given up before it was answered is taken back: the peer keeps no place for it", () =>
+  it.live("that is given up before it was answered is withdrawn: the peer keeps no place for it", () =>
     Effect.gen(function* () {
       const network = new Network()
       const answers: Array<Uint8Array> = []
@@ -258,7 +258,7 @@ describe("limits", () => {
     )
   }
 
-  it.live("a socket that does not accept answers nobody, and still dials", () =>
+  it.live("a socket that does not accept replies to no dial, and still dials", () =>
     Effect.gen(function* () {
       const server = yield* bind()
       let sent = 0
