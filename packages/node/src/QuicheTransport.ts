@@ -14,28 +14,17 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import { unbindable } from "@qp2p/core/Address"
 import { BindError } from "@qp2p/core/EndpointError"
-import {
-  effect,
-  type Fields,
-  func,
-  integer,
-  ofFields,
-  ofRecord,
-  ofValue,
-  optional,
-  unless
-} from "@qp2p/core/InvalidArgument"
+import { type Fields, func, integer, ofRecord, optional, unless } from "@qp2p/core/InvalidArgument"
 import * as certificate from "./internal/binding/certificate.ts"
-import * as effectUdp from "./internal/udp/effectUdp.ts"
 import { interfaces } from "./internal/udp/interfaces.ts"
 import { shutdown } from "./internal/socket/shutdown.ts"
 import * as native from "./internal/binding/native.ts"
 import * as nativeConfig from "./internal/binding/nativeConfig.ts"
-import * as nodeUdp from "./internal/udp/nodeUdp.ts"
+import { openUdp } from "./internal/udp/openUdp.ts"
 import { Outbox } from "./internal/path/outbox.ts"
 import { Socket } from "./internal/socket/socket.ts"
+import { sweeping } from "./internal/socket/sweeping.ts"
 import * as tunables from "./internal/tunables.ts"
-import type { UdpSocket } from "./internal/udp/udpSocket.ts"
 import {
   type BackingSocket,
   type BindOptions,
@@ -54,20 +43,20 @@ import {
  */
 export interface Options {
   /**
-   * Largest UDP payload to try, in bytes: 1,200 to 16,383; by default 16,383 within a machine and 1,452 elsewhere. Packets
-   * begin with 1,200 bytes, or within a machine with the largest, and grow and shrink with what gets through (RFC 9000,
-   * section 14). The peer's own limit applies too.
+   * The largest UDP payload to try, in bytes: 1,200 to 16,383; by default 16,383 within a machine and 1,452 elsewhere. Packets
+   * begin with 1,200 bytes, or within a machine with the largest size. Path MTU discovery changes the size to what gets through
+   * (RFC 9000, section 14). The peer's own limit applies, too.
    */
   readonly maxUdpPayload?: number | undefined
   /** Makes the UDP socket for an address, in place of Node's: a simulated network plugs in here. */
   readonly openSocket?: ((address: NetAddress.InetAddress) => Effect.Effect<DatagramSocket.DatagramSocket>) | undefined
-  /** The interfaces that `openSocket` binds to. The default is those of this machine. */
+  /** The interfaces that `openSocket` can bind to. By default those of this machine. */
   readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
 }
 
 /**
- * Loads the binding when a socket is bound, so that a platform without one fails there, with a `BindError`. So do options
- * that are not acceptable.
+ * Makes the transport. It loads the native binding when a socket is bound: on a platform without one, `bind` fails with a
+ * `BindError`, and so it does for options that are not acceptable.
  *
  * @stability unstable
  * @category constructors
@@ -98,24 +87,6 @@ const optionFields: Fields = {
   interfaces: optional(func)
 }
 
-/** A socket of the program's own making, if it makes one. */
-const opened = (openSocket: NonNullable<Options["openSocket"]>, address: NetAddress.InetAddress) =>
-  Effect.suspend(() => {
-    const refused = (detail: string, cause: unknown) => Effect.fail(new BindError({ address, detail, cause }))
-    let made: ReturnType<typeof openSocket>
-    try {
-      made = openSocket(address)
-    } catch (cause) {
-      return refused("openSocket threw", cause)
-    }
-    const wrong = ofValue("what openSocket returns", made, effect)
-    if (wrong !== undefined) return refused(wrong.message, wrong)
-    return Effect.flatMap(made, (socket) => {
-      const wrong = ofFields("the socket of openSocket", socket, { reader: effect, writer: effect })
-      return wrong === undefined ? Effect.succeed(socket) : refused(wrong.message, wrong)
-    })
-  })
-
 const open = Effect.fnUntraced(function* (
   bind: BindOptions,
   events: SocketEvents,
@@ -128,15 +99,15 @@ const open = Effect.fnUntraced(function* (
   if (detail !== undefined) return yield* new BindError({ address, detail, cause: new Error(detail) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, detail }) => new BindError({ address, detail, cause }))
   const credentials = yield* certificate.selfSigned
-  const udp = yield* openUdp(address, options)
+  const udp = yield* openUdp(address, options.openSocket)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
   const { maxUdpPayload } = options
   const clock = yield* Clock.Clock
-  // Not the time of day: a clock that is set must neither end connections nor keep them.
+  // The monotonic time: setting the time of day must neither end connections nor keep them.
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const context = yield* Effect.context<Scope.Scope>()
   const run = Effect.runForkWith(context)
-  const keepHouse = yield* FiberHandle.makeRuntime<never>()
+  const runSweeping = yield* FiberHandle.makeRuntime<never>()
   const socket = new Socket({
     quiche,
     configOf: nativeConfig.configs(quiche, { credentials, idleTimeout }),
@@ -155,7 +126,7 @@ const open = Effect.fnUntraced(function* (
       ),
     onWarning: (text) => void run(Effect.logWarning(text)),
     now,
-    onSweepSooner: () => void keepHouse(sweeping),
+    onSweepSooner: () => void runSweeping(sweeps),
     outbox: new Outbox(udp.send)
   })
 
@@ -163,13 +134,13 @@ const open = Effect.fnUntraced(function* (
     onDatagram: (datagram) => socket.receive(datagram),
     onRefused: (datagram, code) => socket.refused(datagram, code),
     onFailed: (cause) => {
-      // Without its socket nothing can go on: every connection ends, and every dial fails.
+      // Without its socket the transport cannot go on: every connection ends, and every dial fails.
       run(Effect.logError("the UDP socket failed", cause))
       socket.close()
     }
   })
-  const sweeping = housekeeping(socket, now)
-  keepHouse(sweeping)
+  const sweeps = sweeping(socket, now)
+  runSweeping(sweeps)
   // Finalizers run last to first: the connections end and hand their last packets over before the UDP socket closes.
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
@@ -179,31 +150,3 @@ const open = Effect.fnUntraced(function* (
   )
   return socket
 })
-
-const openUdp = (
-  address: NetAddress.InetAddress,
-  { openSocket }: Options
-): Effect.Effect<UdpSocket, BindError, Scope.Scope> =>
-  openSocket === undefined
-    ? nodeUdp.open(address)
-    : Effect.flatMap(opened(openSocket, address), (datagrams) => effectUdp.open(address, datagrams))
-
-/** Sweeps. Run anew, it goes on with the interval of the day: that may have become shorter. */
-const housekeeping = (socket: Socket, now: () => number): Effect.Effect<never> => {
-  let last = now()
-  // Of those since the last sweep: time has passed in one that was cut short, too.
-  let longest = 0
-  return Effect.forever(
-    Effect.suspend(() => {
-      const interval = socket.sweepInterval
-      longest = Math.max(longest, interval)
-      return Effect.map(Effect.sleep(interval), () => {
-        const woken = now()
-        // A process that was busy or asleep has not listened meanwhile, and must not blame its peers for that.
-        socket.sweep(Math.min(woken - last, 2 * longest))
-        last = woken
-        longest = 0
-      })
-    })
-  )
-}

@@ -262,7 +262,7 @@ describe("a liveness probe", () => {
 describe("a Retry token", () => {
   const isRetry = (bytes: Uint8Array) => (bytes[0]! & 0xf0) === 0xf0
 
-  it.effect("is good for its lifetime, and for nothing after it", () =>
+  it.effect("is valid for its lifetime, and no longer", () =>
     Effect.gen(function* () {
       const server = yield* bind(never)
       const crowd = yield* udp()

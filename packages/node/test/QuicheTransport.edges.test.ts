@@ -69,7 +69,7 @@ describe("a socket that cannot be opened", () => {
   }
 })
 
-describe("a datagram that the system does not send", () => {
+describe("a datagram that the system refuses to send", () => {
   const refusing = (kind: DatagramSocket.DatagramSocketWriteError["kind"], to: NetAddress.InetAddress | undefined) => {
     let refused = 0
     const openSocket = openWith({
@@ -126,7 +126,7 @@ describe("a datagram that the system does not send", () => {
   }
 })
 
-describe("datagrams of an established connection that the system does not send", () => {
+describe("datagrams of an established connection that the system refuses to send", () => {
   const refusal = (kind: DatagramSocket.DatagramSocketWriteError["kind"], to: NetAddress.InetAddress) =>
     failure(new DatagramSocket.DatagramSocketWriteError({ kind, cause: new Error(kind), address: to }))
 

@@ -7,24 +7,24 @@
 export const networkPayload = 1_452
 
 /**
- * Connection ids that a peer may have of one connection at once, as far as its own `active_connection_id_limit` goes (RFC
- * 9000, section 5.1.1), and how many milliseconds apart those that it retires are replaced, once as many have been at once.
+ * How many connection ids a peer may have of one connection, if its own `active_connection_id_limit` allows as many (RFC 9000,
+ * section 5.1.1). As many that it retires are replaced at once, and further ones in this interval, in milliseconds.
  */
 export const maxConnectionIds = 8
 export const connectionIdInterval = 1_000
 
 /**
- * Streams of each kind that a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so credit
- * must be far above what is in use: one lost frame then costs nothing.
+ * How many streams of each kind a peer may have open at once. The binding never repeats a lost MAX_STREAMS frame, so the credit
+ * is far above what is in use: one lost frame then costs nothing.
  */
 export const streamCredit = 1_024
 
-/** Streams that we keep open at once towards a peer, below `streamCredit`. Further ones wait their turn. */
+/** How many streams this side keeps open at once towards a peer, fewer than `streamCredit`. Further ones wait. */
 export const maxOpenStreams = 512
 
 /**
- * Flow-control windows of streams, in bytes. `streamCredit` of them are what a peer can make us keep unread: 64 MiB of
- * each kind. They grow, up to the largest, as they are read.
+ * Flow-control windows of streams, in bytes: at first and, as they grow with what is read, at most. A peer can make this side
+ * keep `streamCredit` of them unread: 64 MiB of each kind.
  */
 export const initialStreamWindow = 64 << 10
 export const maxStreamWindow = 4 << 20
@@ -83,7 +83,7 @@ export const sendQuantum = 64 << 10
 export const completionTurns = 4
 export const minCompletedBytes = 12 << 10
 
-/** Share of `unreadBuffer` over which no further connections are accepted. */
+/** The share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
 
 /**
@@ -97,52 +97,45 @@ export const saturatedBatchBytes = 64 << 10
 export const sendHighWater = 64 << 10
 
 /**
- * Bytes that one connection sends in one turn of the loop; more may overrun the receiver's socket buffer. Within a
- * machine they grow, up to the largest, as long as they do not.
+ * Bytes that one connection sends in one turn of the loop: more may overrun the receiver's socket buffer. Within a machine
+ * bursts grow, up to the largest, as long as nothing is lost.
  */
 export const burst = 96 << 10
 export const largestBurst = 192 << 10
 
-/**
- * Milliseconds after which a turn of the loop ends, though connections have not had theirs: packets may have come
- * meanwhile.
- */
+/** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
 export const maxTurn = 5
 
-/** Milliseconds until a connection gets its next turn that has asked for two turns in a row and did nothing in either. */
+/** How long a connection waits for its next turn, in milliseconds, when it did nothing in two turns that it asked for. */
 export const idleTurnPause = 10
 
-/** Turns in a row that may leave a connection's deadline in the past: one may make room for what the next one does. */
+/** How many turns in a row may leave a connection's deadline in the past: one turn may make room for the work of the next. */
 export const mostOverdueTurns = 3
 
-/** Datagrams handed to the socket and not yet taken by the kernel, above which connections wait with sending. */
+/** How many datagrams may wait for the kernel until connections hold back further ones. */
 export const maxDatagramsInFlight = 4_096
 
-/** Neighbours on links whose zones' names are kept. */
+/** For how many link-local hosts the driver remembers the number of the zone. */
 export const maxNeighbours = 1_024
 
-/**
- * Wished size of the kernel's socket buffers, in bytes; the system may grant less, and need not be asked for less than
- * the other.
- */
+/** The size of the kernel's socket buffers to ask for, in bytes, and the least size to ask for where the system refuses more. */
 export const kernelBuffer = 4 << 20
 export const leastKernelBuffer = 64 << 10
 
-/** Datagrams in a row that could not be received, after which a socket counts as broken. */
+/** After how many errors in a row, with no datagram received, a socket counts as broken. */
 export const maxReadErrors = 64
 
-/** At most one line of the log in so many milliseconds tells of packets that the system does not send. */
+/** The least time between two log lines about packets that the system refuses to send, in milliseconds. */
 export const refusalLogInterval = 1_000
 
-/** Bytes read from a stream at once. */
+/** The size of the buffer that streams are read into, in bytes. */
 export const readChunk = 64 << 10
 
 /**
- * Bytes read in one turn, from one stream and from a whole connection, and streams read. A turn tells a stream's sender of
- * its new window once, and each time the window doubles: read in small shares, it grows before its sender has to wait
- * for it. The binding repeats a lost MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS
- * frame never. So what a paused receiver left behind is read in several turns, too: several frames then tell of it, and
- * reading goes on after each.
+ * How many bytes one turn reads from one stream and from a whole connection, and from how many streams. A turn sends a stream's
+ * sender one new window, and each time the window doubles: read in small shares, it grows before the sender has to wait for it.
+ * The binding repeats a lost MAX_STREAM_DATA frame only when more has been read since, and a lost MAX_STREAMS frame never. So
+ * several turns read what a paused receiver left behind: several frames then announce the room, and reading goes on after each.
  */
 export const maxStreamRead = 32 << 10
 export const maxConnectionRead = 512 << 10
@@ -151,51 +144,51 @@ export const maxStreamsRead = 256
 /** Streams that one read checks for an end that the binding has not reported. */
 export const maxEndsChecked = 8
 
-/** Incoming handshakes under way above which a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
+/** How many incoming handshakes may be under way until a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
 
-/** How long a Retry token is good for, in milliseconds. */
+/** How long a Retry token is valid, in milliseconds. */
 export const retryTokenLifetime = 10_000
 
-/** What may have come ahead of something that was lost. */
+/** How many bytes may have arrived ahead of something that was lost. */
 export const mostOutOfOrder = 16 << 20
 
-/** What peers may leave unread with us, in all their streams. */
+/** How many bytes a peer may leave unread on this side, in all its streams. */
 export const mostUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
 
 /**
- * Bytes that a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
- * (CVE-2024-1410, CVE-2023-6193); a peer that sends mostly those is closed here.
+ * How many bytes a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
+ * (CVE-2024-1410, CVE-2023-6193); a connection whose peer sends mostly those is closed.
  */
 export const unexplainedBytes = 16 << 20
 
-/** How often the housekeeping of a socket runs at most and at least, in milliseconds. */
+/** The shortest and the longest interval between two sweeps of a socket, in milliseconds. */
 export const minSweep = 10
 export const maxSweep = 1_000
 
 /**
- * A peer does not answer when nothing is heard of it for so many probe timeouts, and for so many milliseconds: a process
- * may be busy for a while.
+ * A peer is unresponsive when nothing is heard of it for this many probe timeouts, and for at least this many milliseconds: its
+ * process may be busy for a while.
  */
 export const silentProbes = 3
 export const leastSilence = 750
 
 /**
- * At most so many milliseconds, though: the first round trips of a busy process look like those of a path around the
- * world several times, and a peer that is that far away is not given up for it, but only dialled once more.
+ * After this many milliseconds it is unresponsive whatever the probe timeout is: the first round trips of a busy process look
+ * like those of a path several times around the world. A peer that is that far away is only dialled once more for it.
  */
 export const mostSilence = 2_000
 
 /**
- * How long nothing must have been sent, in milliseconds, for a peer that owes an answer to be pinged; then twice as long
- * each time, up to the keep-alive interval. The question has been acknowledged: nothing else would tell of its death.
+ * After how many milliseconds with nothing sent a peer that owes an answer is pinged; then twice as long each time, up to the
+ * keep-alive interval. The peer has acknowledged the question, so nothing else would show that it has died.
  */
 export const firstReminder = 1_000
 
-/** The least time between two probes that an owner asks for, in milliseconds. */
+/** The least time between two liveness probes that an owner asks for, in milliseconds. */
 export const livenessProbeInterval = 50
 
-/** Looks at a connection that are at most between two collections of garbage that are brought on for it. */
+/** The most sweeps between two garbage collections that are requested for a connection. */
 export const longestCollectionPause = 64
 
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */

@@ -75,7 +75,7 @@ export class Closing {
     return now - this.since > timeout
   }
 
-  /** Yields the packet when a late packet is to be answered with it: less and less often (RFC 9000, section 10.2.1). */
+  /** Returns the packet when a late packet is to be answered with it: less and less often (RFC 9000, section 10.2.1). */
   repeat(): Uint8Array | undefined {
     this.latePackets += 1
     return (this.latePackets & (this.latePackets - 1)) === 0 ? this.packet : undefined

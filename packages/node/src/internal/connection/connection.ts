@@ -1,5 +1,5 @@
 /**
- * One QUIC connection: its parts put together, for the endpoint above and the socket.
+ * One QUIC connection, as the endpoint and the socket see it. `parts.ts` puts its parts together.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { type Close, IdleTimedOut, TransportClosed } from "@qp2p/core/Close"
@@ -14,27 +14,19 @@ import type {
 } from "@qp2p/core/Transport"
 import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { ConnectionIds } from "../packets/connectionIds.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { isLongHeader } from "../packets/packetHeader.ts"
-import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
-import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
-import { type PacketOwner, PacketSender } from "../path/packetSender.ts"
-import { PeerAddress } from "../path/peerAddress.ts"
-import { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
+import type { PacketOwner } from "../path/packetSender.ts"
 import { livenessProbeInterval } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
-import { ConnectionStreams } from "./connectionStreams.ts"
-import { Handshake } from "./handshake.ts"
-import { Lifecycle, type State } from "./lifecycle.ts"
-import { type Limits, Liveness } from "./liveness.ts"
-import { PeerActivity } from "./peerActivity.ts"
-import { ReceiveBudget } from "./receiveBudget.ts"
-import { Responsiveness } from "./responsiveness.ts"
+import type { Handshake } from "./handshake.ts"
+import type { Lifecycle, State } from "./lifecycle.ts"
+import type { Limits } from "./liveness.ts"
+import { type ConnectionOptions, makeParts, type Parts } from "./parts.ts"
 import { statsOf } from "./stats.ts"
-import { Turns } from "./turns.ts"
+import type { Turns } from "./turns.ts"
 import { TurnState } from "./turnState.ts"
 
 export class Connection implements BackingConnection, PacketOwner {
@@ -47,151 +39,68 @@ export class Connection implements BackingConnection, PacketOwner {
 
   private readonly native: NativeConnection
   private readonly host: ConnectionHost<Connection>
+  private readonly parts: Parts
+  private readonly lifecycle: Lifecycle
   private owner: ConnectionOwner<Connection> | undefined
   private events: ConnectionEvents | undefined = undefined
-  private readonly lifecycle: Lifecycle
-  private readonly peer: PeerAddress
-  private readonly activity: PeerActivity
-  private readonly receiver: PacketReceiver
-  private readonly sender: PacketSender
-  private readonly mtu: MtuDiscovery
-  private readonly ids: ConnectionIds
-  private readonly budget: ReceiveBudget
-  private readonly acknowledged = new AcknowledgedPackets()
-  private readonly streams: ConnectionStreams
-  private readonly liveness: Liveness
-  private readonly responsiveness: Responsiveness
   private probedAt = -Infinity
   private packetsRefused = 0
 
-  constructor(options: {
-    readonly host: ConnectionHost<Connection>
-    readonly owner: ConnectionOwner<Connection>
-    readonly native: NativeConnection
-    readonly dialled: boolean
-    readonly remote: NetAddress.InetAddress
-    readonly from: HostPort
-    readonly to: HostPort
-    readonly seniority: string
-    /** The key of the id that its peer knows from the handshake. */
-    readonly id: string
-    readonly mtu: MtuDiscovery
-    /** From 0 to 1, as different as can be from that of other connections. */
-    readonly keepAliveJitter: number
-  }) {
-    const { dialled, from, host, id, mtu, native, to } = options
-    const { acknowledged } = this
-    const schedule = () => host.schedule(this)
-    const ping = () => this.ping()
-    const peer = new PeerAddress(options.remote)
-    const activity = new PeerActivity(native, host.idleTimeout)
-    const handshake = new Handshake(native, dialled)
-    const receiver = new PacketReceiver({ native, peer, from, to })
-    const sender = new PacketSender({ native, outbox: host.outbox, rate: host.sendRate, peer, owner: this, mtu })
-    const budget = new ReceiveBudget(native, host.onUnread)
-    const ids = new ConnectionIds(
-      { native, addId: (key) => host.addId(this, key), removeId: (key) => host.removeId(this, key) },
-      id
-    )
-    const lifecycle: Lifecycle = new Lifecycle({
-      native,
-      dialled,
-      schedule,
-      isCongested: () => streams.outgoing.isCongested,
-      flushHandshake: (now) => {
-        if (!handshake.peerHasKeys) turns.flush(now, 4 * minDatagramSize)
-      },
-      sendPacket: (write) => {
-        const length = write(host.outbox.packetBuffer(minDatagramSize))
-        if (length > 0) host.outbox.addBuffered(length, peer.target, this)
-        return length > 0
-      },
-      sendImmediate: (packet) => host.sendImmediate(packet, peer.target),
-      deliverAll: () => streams.deliverAll(),
-      onClosing: () => budget.clearUnread(),
+  constructor(
+    options: ConnectionOptions & {
+      readonly host: ConnectionHost<Connection>
+      readonly owner: ConnectionOwner<Connection>
+      readonly seniority: string
+    }
+  ) {
+    const { host } = options
+    const parts = makeParts(options, {
+      owner: this,
+      outbox: host.outbox,
+      scratch: host.scratch,
+      sendRate: host.sendRate,
+      idleTimeout: host.idleTimeout,
+      schedule: () => host.schedule(this),
+      updateDeadline: () => host.updateDeadline(this),
+      addId: (key) => host.addId(this, key),
+      removeId: (key) => host.removeId(this, key),
+      sendImmediate: host.sendImmediate,
+      onUnread: host.onUnread,
+      events: () => this.events!,
+      establish: () => this.establish(),
+      ping: () => this.ping(),
+      fail: (code, detail) => this.fail(code, detail),
+      onHandshakeTimeout: () => this.onHandshakeTimeout(),
+      onSilence: () => this.onSilence(),
+      onUnresponsive: () => this.events?.onUnresponsive?.(),
       onEnded: (close, established) => this.onEnded(close, established)
     })
-    const events = () => this.events!
-    const { scratch } = host
-    const forStreams = { native, dialled, schedule, lifecycle, activity, acknowledged, budget, events, scratch }
-    const streams = new ConnectionStreams(forStreams)
-    const responsiveness = new Responsiveness({
-      heard: () => activity.heard(),
-      isAwaited: () => streams.isAwaited,
-      onUnresponsive: () => this.events?.onUnresponsive?.()
-    })
-    const parts = {
-      native,
-      lifecycle,
-      handshake,
-      activity,
-      responsiveness,
-      budget,
-      streams,
-      acknowledged,
-      ids,
-      mtu,
-      peer
-    }
-    const turns = new Turns({
-      ...parts,
-      receiver,
-      sender,
-      schedule,
-      ping,
-      updateDeadline: () => host.updateDeadline(this),
-      establish: () => this.establish(),
-      fail: (code, detail) => this.fail(code, detail)
-    })
-    this.liveness = new Liveness(
-      {
-        state: () => lifecycle.state,
-        heard: () => activity.heard(),
-        isStalled: () => streams.isStalled(),
-        oldestStop: (elapsed) => streams.incoming.oldestStop(elapsed),
-        idleTimeout: () => activity.idleTimeout(),
-        awaitsAnswer: () => streams.incoming.awaitsPeer,
-        ping,
-        onHandshakeTimeout: () => this.onHandshakeTimeout(),
-        onStall: () => this.fail(INTERNAL_ERROR, "stalled"),
-        onSilence: () => this.onSilence()
-      },
-      options.keepAliveJitter
-    )
     this.host = host
     this.owner = options.owner
-    this.native = native
-    this.dialled = dialled
+    this.native = options.native
+    this.dialled = options.dialled
     this.seniority = options.seniority
-    this.mtu = mtu
-    this.peer = peer
-    this.activity = activity
-    this.handshake = handshake
-    this.receiver = receiver
-    this.sender = sender
-    this.budget = budget
-    this.ids = ids
-    this.lifecycle = lifecycle
-    this.streams = streams
-    this.responsiveness = responsiveness
-    this.turns = turns
+    this.parts = parts
+    this.handshake = parts.handshake
+    this.lifecycle = parts.lifecycle
+    this.turns = parts.turns
   }
 
   // --- for the endpoint --------------------------------------------------------------------------------------------
 
   get remoteAddress(): NetAddress.InetAddress {
-    return this.peer.current
+    return this.parts.peer.current
   }
 
   openUni(priority: number): BackingSendStream {
-    return this.streams.openUni(priority)
+    return this.parts.streams.openUni(priority)
   }
 
   openBi(
     priority: number,
     events: RecvEvents
   ): { readonly send: BackingSendStream; readonly receive: BackingRecvStream } {
-    return this.streams.openBi(priority, events)
+    return this.parts.streams.openBi(priority, events)
   }
 
   close(code: number, reason: string): void {
@@ -207,11 +116,11 @@ export class Connection implements BackingConnection, PacketOwner {
     const now = performance.now()
     if (now - this.probedAt < livenessProbeInterval) return
     this.probedAt = now
-    this.liveness.probe()
+    this.parts.liveness.probe()
   }
 
   get isUnresponsive(): boolean {
-    return this.lifecycle.isEstablished && this.responsiveness.isUnresponsive
+    return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
   }
 
   timeOut(): void {
@@ -245,22 +154,22 @@ export class Connection implements BackingConnection, PacketOwner {
 
   /** About how many bytes wait until they are read. */
   get unread(): number {
-    return this.lifecycle.isEstablished ? this.budget.unread : 0
+    return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
   }
 
   /** Whether the peer has sent any packet. */
   get wasHeard(): boolean {
-    return this.activity.heard() > 0
+    return this.parts.activity.heard() > 0
   }
 
   /** The idle timeout that both sides agreed on, in milliseconds. */
   idleTimeout(): number {
-    return this.activity.idleTimeout()
+    return this.parts.activity.idleTimeout()
   }
 
   /** Whether a packet comes from another address than the peer's. */
   isFromElsewhere(host: string, port: number): boolean {
-    return !this.peer.is(host, port)
+    return !this.parts.peer.is(host, port)
   }
 
   /**
@@ -269,7 +178,7 @@ export class Connection implements BackingConnection, PacketOwner {
    */
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
-    if (key !== undefined && !this.ids.accepts(key)) return
+    if (key !== undefined && !this.parts.ids.accepts(key)) return
     this.takeIn(datagram, elsewhere, true)
   }
 
@@ -281,16 +190,16 @@ export class Connection implements BackingConnection, PacketOwner {
 
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
     const established = this.lifecycle.wasEstablished
-    this.budget.received(datagram.length)
+    this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
-    const hasMoved = this.receiver.receive(datagram, elsewhere, established)
+    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established)
     if (!isLongHeader(datagram)) {
-      this.ids.taken()
+      this.parts.ids.taken()
       this.handshake.receivedOneRtt()
-      if (established) this.acknowledged.received(datagram)
+      if (established) this.parts.acknowledged.received(datagram)
     }
     if (hasMoved) {
-      this.sender.pathChanged()
+      this.parts.sender.pathChanged()
       this.host.onMoved(this)
       this.events?.onMoved?.()
     }
@@ -298,16 +207,16 @@ export class Connection implements BackingConnection, PacketOwner {
   }
 
   packetSent(datagram: Uint8Array, length: number): void {
-    this.budget.sent()
-    this.acknowledged.sent(datagram, length)
-    this.liveness.packetSent()
+    this.parts.budget.sent()
+    this.parts.acknowledged.sent(datagram, length)
+    this.parts.liveness.packetSent()
   }
 
   /** The system has refused to send a packet of `bytes`. QUIC treats it as lost, and sends most of its content again. */
   refused(code: string, bytes: number): void {
     this.packetsRefused += 1
     // A smaller packet may pass, and path MTU discovery sees to that.
-    if (code === "EMSGSIZE" && bytes > minDatagramSize) return this.mtu.refused(bytes)
+    if (code === "EMSGSIZE" && bytes > minDatagramSize) return this.parts.mtu.refused(bytes)
     if (this.lifecycle.hasEnded) return
     if (this.lifecycle.wasEstablished) return this.host.onRefused(this, code)
     if (isLikeLoss(code)) return
@@ -324,11 +233,11 @@ export class Connection implements BackingConnection, PacketOwner {
 
   /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
   tick(elapsed: number, limits: Limits): void {
-    this.liveness.tick(elapsed, limits)
+    this.parts.liveness.tick(elapsed, limits)
     if (!this.lifecycle.isEstablished) return
-    this.responsiveness.tick()
-    if (this.ids.tick(elapsed)) this.host.schedule(this)
-    const held = this.streams.tick()
+    this.parts.responsiveness.tick()
+    if (this.parts.ids.tick(elapsed)) this.host.schedule(this)
+    const held = this.parts.streams.tick()
     if (held !== undefined) this.events?.onStreamsHeld?.(held)
   }
 
@@ -345,7 +254,7 @@ export class Connection implements BackingConnection, PacketOwner {
     // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
     // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
-    if (this.dialled && !this.ids.issueFirst()) this.handshake.pingWhenSent()
+    if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
     this.events = this.owner?.onEstablished(this)
     this.host.onEstablished(this)
   }
@@ -374,15 +283,15 @@ export class Connection implements BackingConnection, PacketOwner {
 
   private closeByTransport(code: number, detail: string, close: Close): void {
     // The peer has been told that these bytes arrived; they must not be lost with the connection.
-    if (this.lifecycle.isEstablished) this.streams.deliverAll()
+    if (this.lifecycle.isEstablished) this.parts.streams.deliverAll()
     this.lifecycle.beginClose(false, code, detail, close)
   }
 
   private onEnded(close: Close, established: boolean): void {
     const { events, owner } = this
-    this.budget.clearUnread()
+    this.parts.budget.clearUnread()
     this.host.onEnded(this)
-    this.streams.fail(close)
+    this.parts.streams.fail(close)
     this.owner = undefined
     this.events = undefined
     events?.onClosed(close)

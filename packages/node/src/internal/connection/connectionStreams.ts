@@ -92,7 +92,7 @@ export class ConnectionStreams {
     return this.outgoing.awaitsPeerTransport && stands
   }
 
-  /** Called in each sweep. Yields what the owner has to be told of streams that wait for others. */
+  /** Called in each sweep. Returns what the owner has to be told of streams that wait for others. */
   tick(): HeldStreams | undefined {
     return this.held.tick(this.outgoing.findBlocking(() => this.incoming.unreadPeerHalves))
   }

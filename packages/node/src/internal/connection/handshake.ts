@@ -59,7 +59,7 @@ export class Handshake {
     this.pingDue = true
   }
 
-  /** Everything has left. Answers whether a PING is due. */
+  /** Everything has left. Returns whether a PING is due. */
   allSent(): boolean {
     if (this.sent) return false
     this.sent = true

@@ -9,7 +9,7 @@ export class HeldStreamsCheck {
   private readonly watch = new HeldStreamsWatch()
   private garbage: GarbageCollection | undefined = undefined
 
-  /** `now` is what holds streams at this sweep, if anything does. Yields what the owner has to be told. */
+  /** `now` is what holds streams at this sweep, if anything does. Returns what the owner has to be told. */
   tick(now: OpeningBlocked | undefined): HeldStreams | undefined {
     // The application may have dropped some of the streams that hold others.
     if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).tick(now.opened)

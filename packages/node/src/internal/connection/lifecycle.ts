@@ -37,7 +37,7 @@ export interface LifecycleHost {
   readonly isCongested: () => boolean
   /** Sends what is left of the handshake, if the peer needs it to read the close frame. */
   readonly flushHandshake: (now: number) => void
-  /** Sends the packet that `write` puts into a buffer. Answers false when it puts none there. */
+  /** Sends the packet that `write` puts into a buffer. Returns false when it puts none there. */
   readonly sendPacket: (write: (buffer: Uint8Array) => number) => boolean
   /** Sends a packet outside of any turn. */
   readonly sendImmediate: (packet: Uint8Array) => void

@@ -64,7 +64,7 @@ export class ReceiveBudget {
   }
 
   /**
-   * Checks the balance at the end of a turn that took `packets` and read `bytes`. Yields the reason when the connection cannot
+   * Checks the balance at the end of a turn that took `packets` and read `bytes`. Returns the reason when the connection cannot
    * go on.
    */
   audit(packets: number, bytes: number): string | undefined {

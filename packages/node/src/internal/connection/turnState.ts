@@ -39,7 +39,7 @@ export class TurnState {
   }
 
   /**
-   * Called after each turn with what the connection has done in all. Answers whether this turn and the one before did nothing,
+   * Called after each turn with what the connection has done in all. Returns whether this turn and the one before did nothing,
    * although the turn before asked for this one.
    */
   isIdleAgain(work: number): boolean {
@@ -51,7 +51,7 @@ export class TurnState {
   }
 
   /**
-   * Called after each turn, which began at `now`. Answers whether several turns in a row have left a deadline that had passed
+   * Called after each turn, which began at `now`. Returns whether several turns in a row have left a deadline that had passed
    * by then: the next turn is due at once, and so is each after it.
    */
   isOverdueAgain(deadline: number, now: number): boolean {

@@ -16,7 +16,7 @@ export class Coalesced {
     this.keysMayBeGone = true
   }
 
-  /** Yields what to hand to the binding, one after the other: the datagram whole, or each packet if it must be `apart`. */
+  /** Returns what to hand to the binding, one after the other: the datagram whole, or each packet if it must be `apart`. */
   parts(datagram: Uint8Array, apart: boolean): ReadonlyArray<Uint8Array> {
     if (!isLongHeader(datagram)) return [datagram]
     const packets = splitDatagram(datagram)

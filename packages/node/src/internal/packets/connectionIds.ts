@@ -1,16 +1,16 @@
 /**
  * The connection ids that the peer may address its packets to (RFC 9000, section 5.1): that of the handshake, and spare ones.
  *
- * A peer that finds this side at another address may validate the path to it before it follows, and does so with an id that
- * it has not used before: without a spare one it stays where it is, and the connection with it. What it retires is replaced,
- * at a limited rate: an id costs the peer 3 bytes to retire, and this side a frame of 54 and a place in the socket's table.
+ * A peer that finds this side at another address may validate the path before it follows, with an id that it has not used
+ * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a limited
+ * rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
 import { randomId, randomToken } from "./connectionId.ts"
 import * as tunables from "../tunables.ts"
 
-/** What it needs of its connection: where packets are sorted by these ids. */
+/** The view of the connection, which registers the ids. */
 export interface ConnectionIdsHost {
   readonly native: NativeConnection
   readonly addId: (key: string) => void
@@ -19,33 +19,33 @@ export interface ConnectionIdsHost {
 
 export class ConnectionIds {
   private readonly host: ConnectionIdsHost
-  /** How many the peer has, and may have: two, if not more (RFC 9000, section 18.2). */
+  /** How many ids the peer has, and may have: at least two (RFC 9000, section 18.2). */
   private active = 1
   private limit = 2
   private limitKnown = false
-  /** How many may be replaced at once. */
+  /** How many ids may be replaced at once. */
   private credit: number = tunables.maxConnectionIds
-  /** Whether the peer has used another one since it retired one. */
+  /** Whether the peer has changed to another id, and may have retired the one before. */
   private hasChanged = false
-  /** The one that the last packet came for. */
+  /** The id that the last packet came for. */
   private lastUsed: string
-  /** The latest that the peer has retired. */
+  /** The ids that the peer has retired last. */
   private retired: Array<string> | undefined = undefined
 
-  /** `first` is that of the handshake. */
+  /** `first` is the key of the handshake's id. */
   constructor(host: ConnectionIdsHost, first: string) {
     this.host = host
     this.lastUsed = first
   }
 
-  /** The dialler's handshake is complete: issues one. Every peer stores two at least. Answers whether it could be. */
+  /** Issues one id as the dialler's handshake completes: every peer stores at least two. Returns whether that was possible. */
   issueFirst(): boolean {
     return this.issue()
   }
 
   /**
-   * `elapsed` milliseconds later: issues the others, since to learn how many the peer stores costs a dial too much, and those
-   * that could not be replaced at once. Answers whether there is a frame to be sent.
+   * Issues the other ids, at the first call, since to learn how many the peer stores costs too much during a dial; and the ids
+   * that could not be replaced at once. The last call was `elapsed` milliseconds ago. Returns whether there is a frame to send.
    */
   tick(elapsed: number): boolean {
     if (!this.limitKnown) {
@@ -61,9 +61,9 @@ export class ConnectionIds {
   }
 
   /**
-   * Whether a packet for this id may be handed to the binding. It closes the connection because of a packet for an id that
-   * the peer has retired, and one may be late. The peer uses another id before it retires one, so nothing can have changed
-   * as long as packets come for the same.
+   * Whether a packet for this id may be handed to the binding, which closes the connection because of a late packet for an id
+   * that the peer has retired. The peer uses another id before it retires one, so nothing has changed as long as packets come
+   * for the same id.
    */
   accepts(key: string): boolean {
     if (key === this.lastUsed) return true
@@ -75,14 +75,14 @@ export class ConnectionIds {
   }
 
   /**
-   * A packet was handed to the binding. Of two that retire the same id, as probes do, the second makes it close the
-   * connection if it has a single id left: so there must be another one in between.
+   * Called after the binding has taken a packet. When two packets retire the same id, as retransmissions do, the second one makes
+   * the binding close the connection if only one id is left. So another id is issued between them.
    */
   taken(): void {
     if (this.hasChanged && this.readRetired()) this.hasChanged = false
   }
 
-  /** Learns what the peer has retired, of which the binding keeps a list until it is read. Answers whether there was any. */
+  /** Reads the ids that the peer has retired, which the binding lists until they are read. Returns whether there were any. */
   readRetired(): boolean {
     const { host } = this
     let any = false
@@ -91,7 +91,7 @@ export class ConnectionIds {
       this.active -= 1
       this.retired ??= []
       this.retired.push(keyOf(id))
-      // Until they are forgotten, late packets for them are known to be this connection's, and no stateless resets.
+      // Packets for the latest retired ids still belong to this connection: they are late, and no stateless resets.
       if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
     }
     if (any) this.replace()
@@ -112,7 +112,7 @@ export class ConnectionIds {
     try {
       this.host.native.newSourceCid(id, randomToken(), false)
     } catch {
-      // It counts otherwise than we do. What the peer has will do.
+      // The binding counts the ids differently. Those that the peer has are enough.
       this.limit = this.active
       this.limitKnown = true
       return false

@@ -1,16 +1,16 @@
 /**
- * Initial packets that end a connection which the binding has nothing to say of (RFC 9000, sections 10.2.3 and 17.2.2).
+ * Initial packets with a CONNECTION_CLOSE frame, for connections that the binding cannot close (RFC 9000, sections 10.2.3 and
+ * 17.2.2): it refuses only after a whole TLS handshake, and sends no close frame before the first reply of the peer.
  *
- * Initial packets are protected with keys that follow from the client's destination id (RFC 9001, section 5.2), so
- * anybody who saw the client's packet can answer it, and the client can add to it. The binding refuses only behind a
- * whole TLS handshake, and sends no close frame to a peer that it has not heard.
+ * The keys of Initial packets follow from the client's destination id (RFC 9001, section 5.2). So whoever has seen the client's
+ * packet can reply to it, and the client can add further packets.
  */
 import { createCipheriv, createHmac } from "node:crypto"
 import { APPLICATION_ERROR } from "../binding/errorCodes.ts"
 import { version1 } from "./packetHeader.ts"
 import { minDatagramSize } from "./datagramSize.ts"
 
-/** RFC 9001, section 5.2. */
+/** The salt of the keys of Initial packets (RFC 9001, section 5.2). */
 const salt = Buffer.from("38762cf7f55934b34d179ae6a4c80cadccbb7f0a", "hex")
 
 const hmac = (key: Uint8Array, data: Uint8Array): Buffer => createHmac("sha256", key).update(data).digest()
@@ -21,7 +21,7 @@ const expandLabel = (secret: Uint8Array, label: string, length: number): Buffer 
   return hmac(secret, Buffer.from([0, length, name.length, ...name, 0, 1])).subarray(0, length)
 }
 
-/** Refuses a client: `client` are the ids in its packet, `scid` the id that the connection would have had. */
+/** Makes the packet that refuses a client: `client` has the ids of its packet, `scid` is the id that the connection would have. */
 export const refusal = (
   client: { readonly dcid: Uint8Array; readonly scid: Uint8Array },
   scid: Uint8Array,
@@ -30,17 +30,17 @@ export const refusal = (
 ): Uint8Array =>
   seal({ from: "server in", keyId: client.dcid, dcid: client.scid, scid, number: 0, code, reason, atLeast: 0 })
 
-/** Above every number that the binding has given to a client's packets before it hears from the server. */
-const beyondTheFirst = 10_000
+/** A packet number that is larger than those of all packets that the binding sends before the first reply of the server. */
+const unusedNumber = 10_000
 
-/** Takes a client's dial back: `dcid` and `scid` are the ids in its packets. */
+/** Makes the packet that withdraws a client's dial: `dcid` and `scid` are the ids of its packets. */
 export const withdrawal = (dcid: Uint8Array, scid: Uint8Array): Uint8Array =>
   seal({
     from: "client in",
     keyId: dcid,
     dcid,
     scid,
-    number: beyondTheFirst,
+    number: unusedNumber,
     code: APPLICATION_ERROR,
     reason: "",
     atLeast: minDatagramSize
@@ -48,14 +48,14 @@ export const withdrawal = (dcid: Uint8Array, scid: Uint8Array): Uint8Array =>
 
 const seal = (packet: {
   readonly from: "client in" | "server in"
-  /** What the keys follow from. */
+  /** The id that the keys follow from. */
   readonly keyId: Uint8Array
   readonly dcid: Uint8Array
   readonly scid: Uint8Array
   readonly number: number
   readonly code: number
   readonly reason: string
-  /** Bytes that the packet has at least. */
+  /** The least length of the packet, in bytes. */
   readonly atLeast: number
 }): Uint8Array => {
   const secret = expandLabel(hmac(salt, packet.keyId), packet.from, 32)

@@ -1,24 +1,27 @@
 /**
- * QUIC packet headers (RFC 8999, RFC 9000 section 17), read without the binding: its parser throws on every stray
- * datagram and leaks memory with each token that it reads.
+ * QUIC packet headers (RFC 8999, and RFC 9000, section 17), parsed without the binding: its parser throws on every stray datagram
+ * and leaks memory with each token that it reads.
  */
 import { connectionIdLength } from "./connectionId.ts"
 
+/** QUIC version 1 (RFC 9000). */
 export const version1 = 1
 
+/** A long header (RFC 9000, section 17.2). */
 export interface LongHeader {
   readonly version: number
   readonly initial: boolean
   readonly dcid: Uint8Array
   readonly scid: Uint8Array
-  /** Of an Initial packet of version 1; empty in every other packet. */
+  /** The token of an Initial packet of version 1; empty in every other packet. */
   readonly token: Uint8Array
-  /** Where the header's version-independent part ends: a version negotiation packet lists its versions from here. */
+  /** The offset at which the version-independent part ends, and the versions of a version negotiation packet begin. */
   readonly end: number
 }
 
 const empty = new Uint8Array(0)
 
+/** Whether a packet has a long header. */
 export const isLongHeader = (packet: Uint8Array): boolean => packet.length > 0 && (packet[0]! & 0x80) !== 0
 
 /** A map key for a connection id that stands in a packet. */
@@ -28,13 +31,13 @@ export const idKey = (packet: Uint8Array, start: number, end: number): string =>
 /** A map key for a connection id. */
 export const keyOf = (id: Uint8Array): string => idKey(id, 0, id.length)
 
-/** The last `length` bytes of a packet's number, 1 to 4. */
+/** A packet number as a packet carries it: its last `length` bytes, 1 to 4. */
 export interface PacketNumber {
   readonly value: number
   readonly length: number
 }
 
-/** The number of a packet that the binding has taken: it has removed the protection of the header, in place. */
+/** The number of a packet that the binding has taken, which has removed the header protection in place. */
 export const packetNumberOf = (packet: Uint8Array): PacketNumber | undefined => {
   if (isLongHeader(packet)) return undefined
   const length = (packet[0]! & 0x03) + 1
@@ -43,10 +46,11 @@ export const packetNumberOf = (packet: Uint8Array): PacketNumber | undefined => 
   return { value, length }
 }
 
-/** The destination of a short header packet: our ids all have one length, so it needs no parsing. */
+/** The key of the destination id of a packet with a short header. Ids of this side all have one length. */
 export const shortHeaderKey = (packet: Uint8Array): string | undefined =>
   packet.length < 1 + connectionIdLength ? undefined : idKey(packet, 1, 1 + connectionIdLength)
 
+/** Parses a long header; undefined if it is malformed. */
 export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   if (packet.length < 7) return undefined
   const version = ((packet[1]! << 24) | (packet[2]! << 16) | (packet[3]! << 8) | packet[4]!) >>> 0
@@ -59,7 +63,7 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   if (offset + scidLength > packet.length) return undefined
   const scid = packet.subarray(offset, offset + scidLength)
   offset += scidLength
-  // Ids of other versions may be longer (RFC 8999, section 5.1), and version negotiation has to echo those.
+  // Ids of other versions may be longer (RFC 8999, section 5.1), and version negotiation has to echo them.
   if (version === version1 && (dcidLength > 20 || scidLength > 20)) return undefined
   const initial = version === version1 && (packet[0]! & 0x30) === 0
   if (!initial) return { version, initial, dcid, scid, token: empty, end: offset }
@@ -77,10 +81,7 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   }
 }
 
-/**
- * The packets of a datagram, of which there may be several during the handshake (RFC 9000, section 12.2). Handed to the
- * binding together, one that it has no key for, or no longer, would take those behind it along.
- */
+/** Splits a datagram into its packets, of which there may be several during the handshake (RFC 9000, section 12.2). */
 export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> => {
   const packets: Array<Uint8Array> = []
   let rest = datagram
@@ -94,7 +95,7 @@ export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> =
   return packets
 }
 
-/** Where a long header packet of version 1 ends. A Retry has no length: it ends with the datagram. */
+/** The offset at which a packet of version 1 with a long header ends. A Retry packet has no length: it ends with the datagram. */
 const packetEnd = (packet: Uint8Array): number | undefined => {
   const header = parseLongHeader(packet)
   if (header === undefined || header.version !== version1 || (packet[0]! & 0x30) === 0x30) return undefined

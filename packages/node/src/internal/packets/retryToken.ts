@@ -1,6 +1,6 @@
 /**
- * Address validation tokens for Retry packets (RFC 9000, section 8.1.2): the server keeps no state until the client has
- * shown that it receives at the address it sends from.
+ * Address validation tokens for Retry packets (RFC 9000, section 8.1.2): the server keeps no state until the client has proved
+ * that it receives packets at its address.
  *
  * Layout: issue time (8 bytes, ms) | HMAC-SHA256 (32) | the client's original destination id.
  */
@@ -10,12 +10,15 @@ import { connectionIdLength } from "./connectionId.ts"
 
 const headerLength = 8 + 32
 
+/** Issues and verifies tokens. `client` is an address as text, `now` is in milliseconds of Effect's clock. */
 export interface RetryTokens {
+  /** Makes the token for a client that addressed `originalDcid` and is to address `newScid`. */
   readonly issue: (client: string, originalDcid: Uint8Array, newScid: Uint8Array, now: number) => Uint8Array
-  /** The original destination id, when `token` was issued to this client for this id and is fresh. */
+  /** Returns the original destination id, if `token` was issued to this client for this id and has not expired. */
   readonly verify: (client: string, token: Uint8Array, dcid: Uint8Array, now: number) => Uint8Array | undefined
 }
 
+/** Makes the tokens of a socket, with a secret of their own. */
 export const make = (): RetryTokens => {
   const secret = randomBytes(32)
   const mac = (time: Uint8Array, client: string, originalDcid: Uint8Array, newScid: Uint8Array): Buffer =>
@@ -36,7 +39,7 @@ export const make = (): RetryTokens => {
     },
     verify: (client, token, dcid, now) => {
       if (token.length <= headerLength || token.length > headerLength + 20) return undefined
-      // Ours all have one length; with another, the bytes that are hashed could be cut up differently.
+      // All ids of this side have one length. With another length, the hashed bytes could be divided differently.
       if (dcid.length !== connectionIdLength) return undefined
       const bytes = Buffer.from(token)
       const age = now - Number(bytes.readBigUInt64BE(0))

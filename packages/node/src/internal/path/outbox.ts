@@ -1,20 +1,21 @@
 /**
- * The datagrams of one turn, on their way to the kernel.
+ * The outbox of a socket: collects the datagrams of one turn and hands them to the kernel as one batch.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { maxDatagramsInFlight } from "../tunables.ts"
 import type { Batch, QueuedDatagram, Sender } from "../udp/udpSocket.ts"
 
+/** In bytes. */
 const slabSize = 128 << 10
 
-/** Slabs that are kept for the next time. */
+/** How many free slabs are kept. */
 const maxSpare = 8
 
-/** Memory that packets are written into, one behind the other. */
+/** A block of memory that packets are written into, one behind the other. */
 interface Slab {
   readonly bytes: Uint8Array
   used: number
-  /** Batches that the kernel may still be reading. */
+  /** How many batches have packets in it that the kernel may still read. */
   batches: number
 }
 
@@ -22,29 +23,29 @@ export class Outbox {
   private batch: Array<QueuedDatagram> = []
   private inFlight = 0
   private slab: Slab
-  /** Slabs that the batch has packets in. */
+  /** The slabs that the current batch has packets in. */
   private slabs: Array<Slab> = []
   private readonly spare: Array<Slab> = []
   private readonly send: (batch: Batch, done: () => void) => void
 
-  /** `send` calls back when the kernel has taken the batch, or refused it. */
+  /** `send` calls `done` when the kernel has taken or refused all of the batch. */
   constructor(send: (batch: Batch, done: () => void) => void) {
     this.send = send
     this.slab = newSlab()
   }
 
-  /** False while the kernel is behind. */
+  /** Whether there is room for another datagram: not while the kernel is behind. */
   get hasRoom(): boolean {
     return this.inFlight + this.batch.length < maxDatagramsInFlight
   }
 
-  /** Room for one packet of up to `size` bytes. */
+  /** Returns a buffer for one packet of up to `size` bytes. */
   packetBuffer(size: number): Uint8Array {
     if (this.slab.used + size > slabSize) this.nextSlab()
     return this.slab.bytes.subarray(this.slab.used, this.slab.used + size)
   }
 
-  /** Adds the first `length` bytes of the last `packetBuffer`. */
+  /** Adds the first `length` bytes of the last `packetBuffer` as a datagram of `sender`. */
   addBuffered(length: number, to: NetAddress.InetAddress, sender: Sender): void {
     const { slab, slabs } = this
     if (slabs[slabs.length - 1] !== slab) slabs.push(slab)
@@ -52,11 +53,12 @@ export class Outbox {
     slab.used += length
   }
 
+  /** Adds a datagram that belongs to no connection. */
   add(packet: Uint8Array, to: NetAddress.InetAddress): void {
     this.batch.push({ payload: packet, address: to, sender: undefined })
   }
 
-  /** Hands over what was added, without waiting for it. */
+  /** Hands over what was added, without waiting. */
   dispatch(): void {
     const { batch, slabs } = this
     if (batch.length === 0) return
@@ -85,5 +87,5 @@ export class Outbox {
   }
 }
 
-// Not zeroed: only what the binding has written is ever sent.
+// The memory is not zeroed: only bytes that the binding has written are sent.
 const newSlab = (): Slab => ({ bytes: new Uint8Array(Buffer.allocUnsafeSlow(slabSize).buffer), used: 0, batches: 0 })

@@ -40,7 +40,7 @@ export class PacketReceiver {
 
   /**
    * Takes a datagram, which comes from `elsewhere` if not from the peer's current address. The binding decrypts in place, so
-   * the datagram is not usable afterwards. Answers whether the peer has moved; it only may once the handshake is complete,
+   * the datagram is not usable afterwards. Returns whether the peer has moved; it only may once the handshake is complete,
    * which `mayMove` tells.
    */
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, mayMove: boolean): boolean {

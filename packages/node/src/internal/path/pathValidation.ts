@@ -30,7 +30,7 @@ export class PathValidation {
     return this.watching
   }
 
-  /** Called after the binding has taken the datagram, whose last packet is `last`. Answers whether the peer has moved. */
+  /** Called after the binding has taken the datagram, whose last packet is `last`. Returns whether the peer has moved. */
   end(datagram: Uint8Array, last: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): boolean {
     if (!this.watching) return false
     const { peer } = this

@@ -92,7 +92,7 @@ export class PeerAddress {
     this.tryingCandidate = false
   }
 
-  /** Takes note of a packet of the peer's from another address. Answers whether the peer is there now. */
+  /** Takes note of a packet of the peer's from another address. Returns whether the peer is there now. */
   move(to: NetAddress.InetAddress, number: PacketNumber | undefined): boolean {
     if (this.wasOvertaken(number)) return false
     this.movedBy = number

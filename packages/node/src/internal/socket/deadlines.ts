@@ -1,9 +1,11 @@
 /**
- * When connections want a turn, soonest first: a binary heap.
+ * The deadlines of connections, soonest first: a binary heap.
  *
- * A busy connection moves its deadline with each turn, nearly always to later. That leaves the heap as it is: an entry that
- * comes up too early goes back with the deadline of the day.
+ * A busy connection moves its deadline with each turn, nearly always to a later time. That leaves the heap as it is: an entry
+ * that comes up too early is put back with the current deadline.
  */
+
+/** The view of an item. */
 export interface Due {
   /** In milliseconds; `Infinity` for never. */
   readonly deadline: number
@@ -14,22 +16,22 @@ interface Entry<A> {
   readonly at: number
 }
 
-/** Replaced entries that there may be, beyond one for each that counts. */
+/** How many replaced entries the heap may have, beyond one for each current entry. */
 const slack = 64
 
 const sooner = (one: Entry<unknown>, other: Entry<unknown>): number => one.at - other.at
 
 export class Deadlines<A extends Due> {
   private heap: Array<Entry<A>> = []
-  /** The soonest entry of each. */
+  /** The current entry of each item. */
   private readonly entries = new Map<A, Entry<A>>()
 
-  /** The soonest, which may turn out to be too early. */
+  /** The soonest deadline. The item's deadline may be later meanwhile. */
   get next(): number {
     return this.heap[0]?.at ?? Infinity
   }
 
-  /** The item's deadline may have come closer. */
+  /** Takes note of the item's deadline, which may have come closer. */
   update(item: A): void {
     const { deadline } = item
     if (deadline === Infinity) return
@@ -37,12 +39,12 @@ export class Deadlines<A extends Due> {
     if (known === undefined || deadline < known.at) this.push(item, deadline)
   }
 
-  /** Takes out one whose deadline is not after `now`. */
+  /** Takes out an item whose deadline is not after `now`. */
   take(now: number): A | undefined {
     for (let first = this.heap[0]; first !== undefined && first.at <= now; first = this.heap[0]) {
       this.pop()
       const { item } = first
-      // An item that came closer has left its former entry behind.
+      // The item's deadline has come closer, and this is its former entry.
       if (this.entries.get(item) !== first) continue
       this.entries.delete(item)
       if (item.deadline <= now) return item
@@ -52,14 +54,14 @@ export class Deadlines<A extends Due> {
   }
 
   delete(item: A): void {
-    // What is left in the heap comes to nothing.
+    // `take` skips the entry that is left in the heap.
     this.entries.delete(item)
   }
 
   private push(item: A, at: number): void {
     const entry = { item, at }
     this.entries.set(item, entry)
-    // Entries that have been replaced must not pile up. A sorted list is a heap.
+    // Replaced entries must not pile up. A sorted list is a heap.
     if (this.heap.length > 2 * this.entries.size + slack) this.heap = [...this.entries.values()].toSorted(sooner)
     else this.insert(entry)
   }

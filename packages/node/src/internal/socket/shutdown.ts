@@ -6,7 +6,7 @@ import { shutdownCheckInterval, shutdownChecks } from "../tunables.ts"
 
 /** The view of the socket. */
 interface Closable {
-  /** Begins to close every connection. Answers false when there is none to wait for. */
+  /** Begins to close every connection. Returns false when there is none to wait for. */
   readonly beginClose: () => boolean
   /** Whether every connection has ended, and its peer has been told. */
   readonly isQuiet: boolean

@@ -226,7 +226,7 @@ export class Socket implements BackingSocket, ConnectionHost<Connection> {
 
   // --- the end -----------------------------------------------------------------------------------------------------
 
-  /** Begins to close every connection. Answers false when there is none to wait for. */
+  /** Begins to close every connection. Returns false when there is none to wait for. */
   beginClose(): boolean {
     this.closing = true
     for (const connection of this.table.all()) connection.close(0, "")

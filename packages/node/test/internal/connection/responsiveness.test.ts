@@ -52,7 +52,7 @@ describe("a peer", () => {
     assert.strictEqual(responsiveness.deadline, Infinity)
   })
 
-  it("that does not answer in time is told of once, as long as it is silent", () => {
+  it("that does not answer in time is reported once, as long as it is silent", () => {
     const { peer, responsiveness } = setup()
     responsiveness.afterTurn(0, false, 1)
     assert.isFalse(responsiveness.isUnresponsive)
@@ -62,7 +62,7 @@ describe("a peer", () => {
     assert.deepStrictEqual([peer.told, responsiveness.deadline], [1, Infinity])
   })
 
-  it("that shows life is silent no more, and is told of again the next time", () => {
+  it("that is heard again is responsive, and is reported again the next time", () => {
     const { peer, responsiveness } = setup()
     responsiveness.suspect()
     peer.heard += 1
@@ -73,7 +73,7 @@ describe("a peer", () => {
     assert.strictEqual(peer.told, 2)
   })
 
-  it("that showed life between two sweeps is told of again when it falls silent", () => {
+  it("that was heard between two sweeps is reported again when it falls silent", () => {
     const { peer, responsiveness } = setup()
     responsiveness.suspect()
     peer.heard += 1
@@ -81,7 +81,7 @@ describe("a peer", () => {
     assert.strictEqual(peer.told, 2)
   })
 
-  it("for whom nobody waited for a while is told of again, if whoever was told has seen that", () => {
+  it("that was not awaited for a while is reported again, if its owner has seen that", () => {
     const { peer, responsiveness } = setup()
     responsiveness.suspect()
     peer.awaited = false
@@ -92,7 +92,7 @@ describe("a peer", () => {
     assert.strictEqual(peer.told, 2)
   })
 
-  it("for whom nobody waits is told of when somebody does", () => {
+  it("that is not awaited is reported as soon as it is", () => {
     const { peer, responsiveness } = setup()
     peer.awaited = false
     responsiveness.suspect()

@@ -23,13 +23,13 @@ describe("retry tokens", () => {
     }
   })
 
-  it("are good for their lifetime, and not a millisecond longer", () => {
+  it("are valid for their lifetime, and not a millisecond longer", () => {
     const { original, scid, token, tokens } = setup()
     assert.strictEqual(hex(tokens.verify(client, token, scid, now + retryTokenLifetime)), hex(original))
     assert.isUndefined(tokens.verify(client, token, scid, now + retryTokenLifetime + 1))
   })
 
-  it("are worth nothing before they were issued", () => {
+  it("are invalid before they were issued", () => {
     const { scid, token, tokens } = setup()
     assert.isUndefined(tokens.verify(client, token, scid, now - 1))
   })

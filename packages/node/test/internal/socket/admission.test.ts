@@ -71,22 +71,22 @@ describe("a stranger's packet", () => {
     ["is no Initial packet", initial({ type: 2 }), {}],
     ["has an id that could be guessed", initial({ dcid: dcid.subarray(1) }), {}],
     ["does not parse", initial().fill(0xff, 5, 6), {}],
-    ["comes while too many that are over are still kept", initial(), { ended: minEndedKept }],
-    ["comes while more are over than there may be", initial(), { ended: 1_000, maxConnections: 1_000 }],
-    ["brings a token that is not ours", initial({ token: new Uint8Array(50) }), {}]
+    ["comes while too many ended connections are kept", initial(), { ended: minEndedKept }],
+    ["comes while more connections have ended than may be open", initial(), { ended: 1_000, maxConnections: 1_000 }],
+    ["brings a token of another socket", initial({ token: new Uint8Array(50) }), {}]
   ] as const) {
     it(`is dropped when it ${what}`, () => {
       assert.deepStrictEqual(setup().judge(packet, load), { _tag: "Drop" })
     })
   }
 
-  it("is let in although some that are over are still kept", () => {
+  it("is let in although some ended connections are kept", () => {
     for (const load of [{ ended: minEndedKept - 1 }, { ended: 999, maxConnections: 1_000 }]) {
       assert.strictEqual(setup().judge(initial(), load)._tag, "Accept")
     }
   })
 
-  it("of another version is told of ours", () => {
+  it("of another version gets version negotiation", () => {
     const verdict = setup().judge(initial({ version: 7 }))
     if (verdict._tag !== "Reply") return assert.fail(verdict._tag)
     assert.strictEqual(parseLongHeader(verdict.packet)?.version, 0)

@@ -30,7 +30,7 @@ describe("the connections of a socket", () => {
     assert.strictEqual(table.countOfIp("192.0.2.2"), 0)
   })
 
-  it("are found nowhere when they are over, and do not come back by moving", () => {
+  it("are found nowhere when they have ended, and do not come back by moving", () => {
     const table = new ConnectionTable<object>()
     const one = connection()
     table.add(one, host, 1, ["a"])

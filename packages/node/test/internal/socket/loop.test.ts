@@ -173,7 +173,7 @@ describe("a turn", () => {
   })
 })
 
-describe("a connection that is over", () => {
+describe("a connection that has ended", () => {
   for (const state of ["draining", "closed"] as const) {
     it(`gets no turn, whatever asks for one (${state})`, async () => {
       const { log, loop, makeConnection } = makeLoop()
@@ -225,7 +225,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
     return count
   }
 
-  it("is published with the second, and has to wait for the third", async () => {
+  it("is published with the second such turn, and has to wait for the third", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
     a.works = false
@@ -242,7 +242,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
     loop.stop()
   })
 
-  it("is published, too, when it asks by deadlines that are over, and has to wait from then on", async () => {
+  it("is published, too, when it asks by deadlines that have passed, and has to wait from then on", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
     const afterDispatch = a.afterDispatch
@@ -260,7 +260,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
     assert.strictEqual(count, 6 - mostOverdueTurns)
   })
 
-  it("is not published for a deadline that is over once in a while", async () => {
+  it("is not published for a deadline that has passed now and then", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
     const afterDispatch = a.afterDispatch
@@ -281,7 +281,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
     assert.isAbove(log.length, 10)
   })
 
-  it("is not one that others ask turns for, nor one that works in every other turn", async () => {
+  it("is not published when others ask for its turns, or when it works in every other turn", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const asked = makeConnection("asked")
     asked.works = false

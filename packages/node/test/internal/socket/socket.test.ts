@@ -23,8 +23,8 @@ const dialled = Effect.fnUntraced(function* (count: number, setup: Setup = {}) {
   return { ...it, peers: dials.map((dial: Dial) => dial.connected[0]!) }
 })
 
-describe("what nobody reads", () => {
-  it.live("over the limit costs the connection with the most of it, and the others go on", () =>
+describe("unread bytes", () => {
+  it.live("over the limit close the connection with the most of them, and the others go on", () =>
     Effect.gen(function* () {
       const { ids, natives, overloads, peers, receive, socket } = yield* dialled(3, { unreadBuffer: 10_000 })
       const arrive = (i: number, packets: number) => {
@@ -52,7 +52,7 @@ describe("what nobody reads", () => {
     })
   )
 
-  it.live("keeps further peers out, until some of it is read", () =>
+  it.live("keep further peers out until some of them are read", () =>
     Effect.gen(function* () {
       const { accepted, ids, natives, peers, receive, sent, socket } = yield* dialled(1, { unreadBuffer: 10_000 })
       peers[0]!.heed = (stream) => (stream.demand = () => 0)
@@ -100,7 +100,7 @@ describe("a defect", () => {
     })
   )
 
-  it.live("in a callback, and in the one that tells of the end, costs that connection and no other", () =>
+  it.live("in a callback and in `onClosed` costs that connection and no other", () =>
     Effect.gen(function* () {
       const { defects, ids, natives, peers, receive } = yield* dialled(2)
       const mistake = () => {
@@ -118,7 +118,7 @@ describe("a defect", () => {
     })
   )
 
-  it.live("in the callback that tells of the end costs no other connection its own, when the socket closes", () =>
+  it.live("in `onClosed` keeps no other connection open when the socket closes", () =>
     Effect.gen(function* () {
       const { defects, peers, socket } = yield* dialled(3)
       const mistake = new Error("a mistake")
@@ -134,7 +134,7 @@ describe("a defect", () => {
     })
   )
 
-  it.live("in the housekeeping of a connection costs that connection and no other", () =>
+  it.live("in a sweep costs that connection and no other", () =>
     Effect.gen(function* () {
       const { defects, natives, peers, socket } = yield* dialled(2)
       natives[0]!.sendAckEliciting = () => {
@@ -171,10 +171,10 @@ describe("a defect", () => {
   })
 })
 
-describe("a packet that the system does not send", () => {
+describe("a packet that the system refuses to send", () => {
   const packet = () => Uint8Array.of(0xc0)
 
-  it.live("fails the dial that it was the first of at once, and touches nothing else", () =>
+  it.live("fails its dial at once when it was the first, and no other dial or connection", () =>
     Effect.gen(function* () {
       const { accepted, datagrams, dial, natives, receive, socket } = bind()
       const there = dial()
@@ -200,7 +200,7 @@ describe("a packet that the system does not send", () => {
     })
   )
 
-  it.live("is as good as lost when another has left, and then explains why nobody has answered", () =>
+  it.live("is like a loss when another has left, and then explains why the peer has not answered", () =>
     Effect.gen(function* () {
       const { datagrams, dial, natives, socket } = bind()
       const dialled = dial()
@@ -217,7 +217,7 @@ describe("a packet that the system does not send", () => {
   )
 
   for (const code of ["EAGAIN", "ENOBUFS", "ENOMEM", "ECONNREFUSED", "ECONNRESET"]) {
-    it.live(`with ${code} is as good as lost`, () =>
+    it.live(`with ${code} is like a loss`, () =>
       Effect.gen(function* () {
         const { datagrams, dial, natives, socket } = bind()
         const dialled = dial()
@@ -237,7 +237,7 @@ describe("a packet that the system does not send", () => {
     )
   }
 
-  it.live("is counted on a connection, and told once, however many connections there are", () =>
+  it.live("is counted on its connection, and logged once, however many connections there are", () =>
     Effect.gen(function* () {
       const { datagrams, natives, peers, socket, warnings } = yield* dialled(3)
       for (const peer of peers) peer.connection.openUni(0).write(Uint8Array.of(1), false, () => {})
@@ -256,7 +256,7 @@ describe("a packet that the system does not send", () => {
     })
   )
 
-  it("belongs to nobody when it answers a stranger", () => {
+  it("belongs to no connection when it replies to a stranger", () => {
     const { defects, socket, warnings } = bind()
     socket.refused({ payload: packet(), address: peer, sender: undefined }, "EPERM")
     assert.deepStrictEqual([defects, warnings], [[], []])
@@ -264,7 +264,7 @@ describe("a packet that the system does not send", () => {
 })
 
 describe("version negotiation", () => {
-  it.live("ends a dial whose server speaks no version of ours, and nothing else", () =>
+  it.live("ends a dial whose server does not speak version 1, and nothing else", () =>
     Effect.gen(function* () {
       const { accepted, dial, ids, natives, receive } = bind()
       const there = dial()
@@ -287,7 +287,7 @@ describe("version negotiation", () => {
 })
 
 describe("a datagram", () => {
-  it.live("of no bytes, or that comes after the socket was closed, is nobody's", () =>
+  it.live("of no bytes, or that comes after the socket was closed, is dropped", () =>
     Effect.gen(function* () {
       const { defects, ids, natives, receive, socket } = yield* dialled(1)
       let taken = 0
@@ -308,7 +308,7 @@ describe("a datagram", () => {
 })
 
 describe("a datagram from port 0", () => {
-  it.live("is nobody's: it opens no connection, is not answered, and moves no peer", () =>
+  it.live("is dropped: it opens no connection, gets no reply, and moves no peer", () =>
     Effect.gen(function* () {
       const { ids, natives, peers, receive, sent } = yield* dialled(1)
       natives[0]!.authenticates = true
@@ -327,8 +327,8 @@ describe("a datagram from port 0", () => {
   )
 })
 
-describe("answers to strangers", () => {
-  it.live("wait for nobody: while the kernel takes nothing, none are made", () =>
+describe("replies to strangers", () => {
+  it.live("do not pile up: while the kernel takes nothing, none are made", () =>
     Effect.gen(function* () {
       const { receive, sent, stopTaking } = bind({ maxConnections: 1, maxConnectionsPerIp: 0 })
       receive(initial())
@@ -364,7 +364,7 @@ describe("closing the socket", () => {
 })
 
 describe("a connection", () => {
-  it.live("whose peer makes it take in what is no data is closed, and says why", () =>
+  it.live("whose peer sends too much that is not data is closed with that reason", () =>
     Effect.gen(function* () {
       const { ids, natives, peers, receive } = yield* dialled(1)
       const native = natives[0]!
@@ -381,7 +381,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("of which the binding says nothing but that it is over has met a stateless reset", () =>
+  it.live("that the binding ends without a reason has met a stateless reset", () =>
     Effect.gen(function* () {
       const { dial, ids, natives, peers, receive } = yield* dialled(1)
       const pending = dial()
@@ -410,7 +410,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("that gives no sign of life when it is asked for one ends like an idle one", () =>
+  it.live("whose peer does not answer a liveness probe ends like an idle one", () =>
     Effect.gen(function* () {
       const { dial, natives, peers, socket } = yield* dialled(1)
       const pending = dial()
@@ -518,7 +518,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("confirms nothing just because of the binding's timer, once that has run out more than once", () =>
+  it.live("completes no stream just because of the binding's timer, once that has run out more than once", () =>
     Effect.gen(function* () {
       const { ids, natives, peers, receive } = yield* dialled(2)
       const results: Array<ReadonlyArray<unknown>> = []

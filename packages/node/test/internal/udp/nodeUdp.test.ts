@@ -67,7 +67,7 @@ for (const local of ["127.0.0.1:0", "[::1]:0"]) {
       }).pipe(Effect.scoped)
     )
 
-    it.live("tells each datagram that the system does not send, and sends those around it", () =>
+    it.live("reports each datagram that the system refuses to send, and sends those around it", () =>
       Effect.gen(function* () {
         const { arrived, refused, udp } = yield* open(local)
         const otherFamily = address(local === "[::1]:0" ? "127.0.0.1:9" : "[::1]:9")
@@ -154,7 +154,7 @@ describe("a UDP socket", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("tells of what was not even handed over before it is told of the rest, and of each what became of it", () =>
+  it.live("reports a datagram that Node did not take before the others of its batch, and each of them once", () =>
     Effect.gen(function* () {
       const { refused, udp } = yield* open("[::1]:0")
       const nowhere = address("[fe80::1%4294967295]:9")
@@ -212,7 +212,7 @@ describe("a UDP socket", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that somebody else closes has failed, and its scope closes all the same", () =>
+  it.live("that is closed from outside has failed, and its scope closes all the same", () =>
     Effect.gen(function* () {
       const { failures, udp } = yield* open()
       inner(udp).close()
