@@ -57,7 +57,7 @@ it.each([
   ],
   [
     "Linux with another processor's binary",
-    { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } } as Host,
+    { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } },
     `${file}: cannot open shared object file: No such file or directory`,
     "there is none for linux-arm64; build one"
   ],
