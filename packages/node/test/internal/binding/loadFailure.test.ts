@@ -11,6 +11,8 @@ const glibc = linux({ name: "glibc", version: "2.36" })
 const mac: Host = { platform: "darwin", arch: "arm64", libc: undefined }
 const windows: Host = { platform: "win32", arch: "x64", libc: undefined }
 
+const arm: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
+
 const refusal = (host: Host, message: string, code = "ERR_DLOPEN_FAILED", isOverride = false) =>
   loadFailure({
     _tag: "Refused",
@@ -57,7 +59,7 @@ it.each([
   ],
   [
     "Linux with another processor's binary",
-    { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } },
+    arm,
     `${file}: cannot open shared object file: No such file or directory`,
     "there is none for linux-arm64; build one"
   ],
