@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { lossOf } from "../../src/internal/failures.ts"
-import { Received, RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
+import { Received } from "../../src/internal/connection/received.ts"
+import { RecvStreamImpl } from "../../src/internal/connection/recvStream.ts"
 import { SendStreamImpl } from "../../src/internal/connection/sendStream.ts"
 import { SerializationError, StreamLost } from "../../src/SendError.ts"
 import { StreamClosed } from "../../src/StreamError.ts"
@@ -26,7 +27,10 @@ describe("the sending half", () => {
       setPriority: (priority) => asked.push(`priority ${priority}`),
       reset: (code) => asked.push(`reset ${code}`)
     }
-    return { asked, stream: new SendStreamImpl(backing, 100_000, loss) }
+    return {
+      asked,
+      stream: new SendStreamImpl(backing, { maxMessageSize: 100_000, lossOf: loss, closed: Effect.never })
+    }
   }
 
   it.effect("has priorities that are whole numbers, and codes that every transport can carry", () =>
@@ -82,7 +86,7 @@ describe("the receiving half", () => {
   const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))
   const setup = () => {
     const asked: Array<string> = []
-    const events = new Received(1_000, loss)
+    const events = new Received({ maxMessageSize: 1_000, lossOf: loss })
     events.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
     return { asked, events, stream: new RecvStreamImpl(events) }
   }
