@@ -149,13 +149,20 @@ export class Connections implements ConnectionOwner {
    * elsewhere.
    */
   current(peer: NetAddress.InetAddress): Connection | undefined {
-    return this.pool.current(peer) ?? this.elsewhere(peer)[0]
+    return this.pool.current(peer) ?? this.currentElsewhere(peer)
+  }
+
+  /** Messages may be addressed like this, so it looks at the most likely one first. */
+  private currentElsewhere(peer: NetAddress.InetAddress): Connection | undefined {
+    const dialled = this.peers.dialled.all(peer)
+    if (dialled.length === 0) return undefined
+    const likely = this.pool.current(dialled[0]!.remoteAddress)
+    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.elsewhere(peer)[0]
   }
 
   /** Every connection with `peer`, the one to use first. */
   all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    const there = this.pool.all(peer)
-    return [...there, ...this.elsewhere(peer).filter((connection) => !there.includes(connection))]
+    return [...this.pool.all(peer), ...this.elsewhere(peer)]
   }
 
   /**
@@ -164,15 +171,13 @@ export class Connections implements ConnectionOwner {
    */
   private elsewhere(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
     const key = addressKey(peer)
-    const wasDialledThere = ({ dialledAddress }: Connection) =>
-      Option.isSome(dialledAddress) && addressKey(dialledAddress.value) === key
-    const found: Array<Connection> = []
-    for (const { remoteAddress } of this.peers.dialled.all(peer)) {
-      for (const connection of this.pool.all(remoteAddress)) {
-        if (wasDialledThere(connection) && !found.includes(connection)) found.push(connection)
-      }
-    }
-    return found
+    const seen = new Set([key])
+    return this.peers.dialled.all(peer).flatMap(({ remoteAddress }) => {
+      const place = addressKey(remoteAddress)
+      if (seen.has(place)) return []
+      seen.add(place)
+      return this.pool.all(remoteAddress).filter((connection) => wasDialledAt(connection, key))
+    })
   }
 
   /** The connection to use with `peer`, or a new one. */
@@ -388,3 +393,6 @@ export class Connections implements ConnectionOwner {
     this.disconnections.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason, last })
   }
 }
+
+const wasDialledAt = ({ dialledAddress }: Connection, key: string): boolean =>
+  Option.isSome(dialledAddress) && addressKey(dialledAddress.value) === key
