@@ -290,10 +290,10 @@ export interface BackingSendStream {
     | undefined
   /**
    * Asks to be told when the peer stops the stream, also while nothing is being written. `stopped` is called once, from the
-   * transport's own turn, or later if the peer has stopped it already; and never when the stream ends otherwise. Asked at
-   * most once for each stream. Without this a stop shows only in what is written.
+   * transport's own turn: when that happens, or soon if it has happened. It is never called when the stream ends otherwise.
+   * Asked at most once for each stream. A stream that nobody asks this of must not cost anything for it.
    */
-  readonly onStopped?: ((stopped: (failure: StreamStopped) => void) => void) | undefined
+  readonly onStopped: (stopped: (failure: StreamStopped) => void) => void
   /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
   readonly setPriority: (priority: number) => void
   /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */

@@ -104,6 +104,6 @@ export class SendStreamImpl implements SendStream {
 /** The transport must not keep the handle alive: it could never be let go of. */
 const watched = (stream: BackingSendStream): Deferred.Deferred<StreamStopped> => {
   const stop = Deferred.makeUnsafe<StreamStopped>()
-  stream.onStopped?.((stopped) => Deferred.doneUnsafe(stop, Effect.succeed(stopped)))
+  stream.onStopped((stopped) => Deferred.doneUnsafe(stop, Effect.succeed(stopped)))
   return stop
 }

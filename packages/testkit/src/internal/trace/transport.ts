@@ -117,7 +117,7 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
               listening(true, done)
             )
         }),
-    ...(stream.onStopped === undefined ? undefined : { onStopped: (stopped) => stream.onStopped!(stopped) }),
+    onStopped: (stopped) => stream.onStopped(stopped),
     setPriority: (priority) => {
       end.says(`${name} priority ${priority}`)
       stream.setPriority(priority)
