@@ -1,6 +1,7 @@
 /**
  * A stream that a peer opened, for applications that read streams themselves.
  *
+ * @stability unstable
  * @since 0.1.0
  */
 import type * as Option from "effect/Option"
@@ -16,11 +17,15 @@ import type { SendStream } from "./SendStream.ts"
  * application does, so that flow control holds the peer back. `send` is there when the stream is bidirectional: the other
  * half, which the application finishes.
  *
+ * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface IncomingStream {
+  /** The connection that the stream is on. */
   readonly connection: Connection
+  /** What the peer sends. */
   readonly receive: RecvStream
+  /** What goes back to the peer; none when the stream is unidirectional. */
   readonly send: Option.Option<SendStream>
 }

@@ -2,7 +2,7 @@
  * A question to a peer's endpoint: one control message each way, on a stream of its own. It needs no more than any
  * connection offers, so connections that wrap this library's can be asked over as well.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
