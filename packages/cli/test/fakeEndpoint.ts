@@ -104,7 +104,8 @@ export const makeEndpoint = Effect.fnUntraced(function* (
         peer: place ?? peer,
         dialledAddress: place === undefined ? Option.none() : Option.some(peer),
         connectionId: fromAddress(peer),
-        reason
+        reason,
+        last: how.last !== false
       })
     },
     writes: (peer: NetAddress.InetAddress, text: string, reply?: SendStream) =>

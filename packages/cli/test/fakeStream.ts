@@ -21,6 +21,8 @@ const half = (queue: Queue.Queue<Uint8Array, Cause.Done>, resets: Array<number>)
       if (!taken) return Effect.fail(gone())
       return options?.fin === true ? Effect.asVoid(Queue.end(queue)) : Effect.void
     }),
+  write: () => Effect.die(new Error("the command writes messages only")),
+  stopped: Effect.never,
   setPriority: () => Effect.void,
   finish: Effect.asVoid(Queue.end(queue)),
   reset: (code) =>
@@ -38,7 +40,7 @@ export const makeStream = Effect.fnUntraced(function* (capacity = 2) {
   const next = Effect.mapError(Queue.take(back), gone)
   const stream: BidirectionalStream = {
     send: half(there, resets),
-    receive: { next, messages: Stream.never, stop: () => Effect.void }
+    receive: { next, messages: Stream.never, bytes: Stream.never, stop: () => Effect.void }
   }
   return {
     /** What the peer that opened the stream holds. */

@@ -47,6 +47,15 @@ export interface CloseOptions {
 }
 
 /**
+ * Which side made a connection: "Outbound" when this side dialled, "Inbound" when the peer did.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export type Direction = "Inbound" | "Outbound"
+
+/**
  * A connection with one peer, which either side dialled.
  *
  * @stability unstable
@@ -56,6 +65,8 @@ export interface CloseOptions {
 export interface Connection {
   /** The id that names the peer. */
   readonly id: ConnectionId
+  /** Which side dialled. */
+  readonly direction: Direction
   /**
    * Where the peer is now. It changes when a NAT on the way rebinds, and right after the dial when the peer answers from
    * another of its addresses.

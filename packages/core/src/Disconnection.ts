@@ -25,4 +25,9 @@ export interface Disconnection {
   readonly connectionId: ConnectionId
   /** How the connection ended. */
   readonly reason: Close
+  /**
+   * Whether it was the last connection with that peer: no other connection that the application has been told of has its
+   * peer at `peer` or at `dialledAddress`, or was dialled there.
+   */
+  readonly last: boolean
 }

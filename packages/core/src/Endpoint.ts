@@ -29,6 +29,7 @@ import * as args from "./internal/arguments.ts"
 import { notPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
+import type { IncomingStream } from "./IncomingStream.ts"
 import * as addressSetting from "./internal/addressSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
 import type * as PortMapper from "./PortMapper.ts"
@@ -38,6 +39,7 @@ import type { Transport } from "./Transport.ts"
 
 export type { Disconnection } from "./Disconnection.ts"
 export type { IncomingMessage } from "./IncomingMessage.ts"
+export type { IncomingStream } from "./IncomingStream.ts"
 
 /**
  * An address, or text such as `"127.0.0.1:4433"`, `"[::1]:4433"` or `"[fe80::1%eth0]:4433"`.
@@ -72,6 +74,12 @@ export interface Options {
   readonly localAddress?: Address | undefined
   /** Peers to bootstrap from. */
   readonly contacts?: ReadonlyArray<Address> | undefined
+  /**
+   * Who reads the streams that peers open. "Messages", the default: the endpoint reads them all as messages, which come in
+   * `incomingMessages`. "Manual": the application reads each stream itself; they come in `incomingStreams`, and no messages
+   * come in `incomingMessages`, but those that follow a question to the endpoint on its stream.
+   */
+  readonly streams?: "Messages" | "Manual" | undefined
   /** Another name than these is an `EndpointConfigError`, as any value is that is not acceptable. */
   readonly config?: EndpointConfig.Input | undefined
 }
@@ -129,14 +137,32 @@ export class Endpoint extends Context.Service<
      * losing it does not end the endpoint, and `publicAddress` follows it.
      */
     readonly portMapping: Option.Option<PortMapper.Mapping>
-    /** Peers that dialled this endpoint. Ends when it stops. */
+    /**
+     * The connections there are now, whoever dialled: those that can be used. Not those that are made for verification, as by
+     * `isReachable`, and not those of peers that have only asked for verification together with their handshake.
+     */
+    readonly connections: Effect.Effect<ReadonlyArray<Connection>>
+    /**
+     * Connections of peers that dialled this endpoint. Ends when it stops. A peer that only verifies whether this endpoint
+     * can be reached makes a connection for it, which does not appear here, and neither does its end in `disconnections`.
+     */
     readonly incomingConnections: Stream.Stream<Connection>
     /** Messages of every connection, whoever dialled. Ends when the endpoint stops. */
     readonly incomingMessages: Stream.Stream<IncomingMessage>
-    /** Every connection that ended. Ends when the endpoint stops. */
+    /**
+     * With the option `streams: "Manual"`: streams that peers have opened, each as soon as its first bytes have come. A
+     * stream that begins with a control message of qp2p is the endpoint's and does not appear, and one that ends without a
+     * byte does not either. At most `messageBuffer` streams wait here; of each, and of those beyond them, no more than 9
+     * bytes are read before the application reads it, so flow control holds peers back. A stream that has not been taken
+     * when its connection ends is let go of. Ends when the endpoint stops.
+     */
+    readonly incomingStreams: Stream.Stream<IncomingStream>
+    /** Every connection that ended, but those made for verification. Ends when the endpoint stops. */
     readonly disconnections: Stream.Stream<Disconnection>
     /** Waits for the next connection that a peer made. */
     readonly nextConnection: Effect.Effect<Connection, EndpointStopped>
+    /** Waits for the next stream that a peer opened, with the option `streams: "Manual"`. */
+    readonly nextStream: Effect.Effect<IncomingStream, EndpointStopped>
     /** Waits for the next message. */
     readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
     /** Waits for the next disconnection. */
@@ -256,6 +282,7 @@ const isOfConfigs = (value: unknown): boolean =>
 const configOptions: args.Fields = {
   localAddress: aConfig,
   contacts: aConfig,
+  streams: aConfig,
   config: args.optional(args.check("must be a Config, or an object with a Config for each setting", isOfConfigs))
 }
 

@@ -28,7 +28,7 @@ import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { BindError } from "./EndpointError.ts"
 import * as args from "./InvalidArgument.ts"
-import type { StreamError } from "./StreamError.ts"
+import type { StreamError, StreamStopped } from "./StreamError.ts"
 
 /**
  * What `bind` is told. The limits are those of `EndpointConfig`, which documents them.
@@ -288,6 +288,12 @@ export interface BackingSendStream {
   readonly writeWhole?:
     | ((content: (most: number) => StreamContent, done: (failure?: StreamFailure) => void) => void)
     | undefined
+  /**
+   * Asks to be told when the peer stops the stream, also while nothing is being written. `stopped` is called once, from the
+   * transport's own turn: when that happens, or soon if it has happened. It is never called when the stream ends otherwise.
+   * Asked at most once for each stream. A stream that nobody asks this of must not cost anything for it.
+   */
+  readonly onStopped: (stopped: (failure: StreamStopped) => void) => void
   /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
   readonly setPriority: (priority: number) => void
   /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */

@@ -15,6 +15,7 @@ import { settle } from "./support/memory.ts"
 
 class Fake implements Connection {
   readonly id: ConnectionId
+  readonly direction = "Inbound"
   remoteAddress: NetAddress.InetAddress
   readonly dialledAddress = Option.none<NetAddress.InetAddress>()
   readonly send = () => Effect.never

@@ -178,6 +178,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
   IncomingMessage: {},
+  IncomingStream: {},
   // These are what looks at arguments: they take anything.
   InvalidArgument: {
     between: silent(any, any),
@@ -316,7 +317,11 @@ const connection: Calls<Connection> = {
 const sendStream: Calls<SendStream> = {
   reset: call(number),
   sendMessage: call(payload, options),
-  setPriority: call(number)
+  setPriority: call(number),
+  write: call(
+    param(Uint8Array.of(1), (value) => value instanceof Uint8Array && ArrayBuffer.isView(value)),
+    options
+  )
 }
 
 const recvStream: Calls<RecvStream> = { stop: call(number) }

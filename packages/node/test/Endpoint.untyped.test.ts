@@ -315,7 +315,7 @@ describe("options", () => {
             return transport.bind(options, events)
           }
         })
-        const names = "there are localAddress, contacts and config"
+        const names = "there are localAddress, contacts, streams and config"
         const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'
         const wrong: ReadonlyArray<readonly [unknown, string]> = [
           [{ localAdress: "127.0.0.1:0" }, `localAdress: is no option; ${names}`],

@@ -458,6 +458,7 @@ describe("tracing", () => {
           given.writes.push(bytes)
           done()
         },
+        onStopped: () => {},
         setPriority: () => {},
         reset: () => {}
       }),

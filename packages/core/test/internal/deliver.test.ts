@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ConnectionId } from "../../src/ConnectionId.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../../src/internal/connection/connection.ts"
+import { sendOnce } from "../../src/internal/endpoint/sending.ts"
 import { StreamLost } from "../../src/SendError.ts"
 import { type StreamError, StreamClosed, StreamStopped } from "../../src/StreamError.ts"
 import { connection, payload } from "../support/outbound.ts"
@@ -23,8 +24,8 @@ describe("a connection", () => {
   it.effect("sends again, once and alone, what was refused along with others", () =>
     Effect.gen(function* () {
       const { connection, streams } = connected()
-      const one = yield* start(connection.deliver(payload(1), { priority: 3 }, true))
-      const two = yield* start(connection.deliver(payload(2), { priority: 3 }, true))
+      const one = yield* start(sendOnce(connection, payload(1), { priority: 3 }))
+      const two = yield* start(sendOnce(connection, payload(2), { priority: 3 }))
       streams[0]!.end(refusal)
       yield* settle
       assert.deepStrictEqual(
@@ -59,7 +60,7 @@ describe("a connection", () => {
       ]
       for (const [i, [count, failure]] of failures.entries()) {
         const sending = yield* Effect.forEach(Array.from({ length: count }), () =>
-          start(connection.deliver(payload(1), undefined, true))
+          start(sendOnce(connection, payload(1), undefined))
         )
         streams[i]!.end(failure)
         for (const fiber of sending) {
@@ -74,7 +75,7 @@ describe("a connection", () => {
     Effect.gen(function* () {
       const { connection, streams } = connected()
       const one = yield* start(connection.send(payload(1)))
-      const two = yield* start(connection.deliver(payload(2), undefined, true))
+      const two = yield* start(sendOnce(connection, payload(2), undefined))
       streams[0]!.end(refusal)
       assert.deepStrictEqual(yield* Effect.flip(Fiber.join(one)), new StreamLost({ reason: refusal }))
       yield* settle

@@ -28,6 +28,7 @@ const setup = (
   const send: BackingSendStream = {
     // What nobody holds any more is ended, whenever that is found.
     write: () => {},
+    onStopped: () => {},
     setPriority: () => {},
     reset: (code) => happened.push(`reset ${code}`)
   }

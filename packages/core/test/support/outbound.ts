@@ -46,6 +46,8 @@ export class FakeStream implements BackingSendStream {
     this.finished = done
   }
 
+  readonly onStopped = (): void => {}
+
   readonly setPriority = (): void => {}
 
   readonly reset = (code: number): void => {

@@ -59,7 +59,7 @@ export const raw = Effect.fnUntraced(function* (
         onFailed: (error) => resume(Effect.die(error))
       })
     })
-  return { address: socket.address, accepted, closes, dial }
+  return { address: socket.address, socket, accepted, closes, dial }
 })
 
 /** Takes connections and streams, and never says a word. */

@@ -35,6 +35,7 @@ export const coalescing = (
         waiting.push(bytes.slice())
         done()
       },
+      onStopped: (stopped) => stream.onStopped(stopped),
       setPriority: (priority) => stream.setPriority(priority),
       reset: (code) => {
         waiting = []

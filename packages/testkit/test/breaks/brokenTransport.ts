@@ -21,7 +21,14 @@ type Bind = Transport["Service"]["bind"]
 /** What a break may look at. */
 export interface World {
   /** The callback that is running, if one is. */
-  inside: keyof DialEvents | keyof ConnectionEvents | keyof RecvEvents | "onConnection" | "done" | undefined
+  inside:
+    | keyof DialEvents
+    | keyof ConnectionEvents
+    | keyof RecvEvents
+    | "onConnection"
+    | "done"
+    | "onStopped"
+    | undefined
 }
 
 /** One end of a connection, and what it has told. */
@@ -68,6 +75,7 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
 
   const send = (real: BackingSendStream, end: End): BackingSendStream => {
     const members: BackingSendStream = {
+      onStopped: (stopped) => real.onStopped(within(world, "onStopped", stopped)),
       setPriority: (priority) => real.setPriority(priority),
       reset: (code) => real.reset(code),
       write: (bytes, fin, done) => real.write(bytes, fin, within(world, "done", done)),

@@ -1,9 +1,9 @@
-import { StreamClosed } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamFailure } from "@qp2p/core/Transport"
 import { all, type Breaks, breaking, ignore, never, receiving, sending, telling } from "./break.ts"
 import type { Changes } from "./brokenTransport.ts"
 
-const nowhere: BackingSendStream = { write: ignore, setPriority: ignore, reset: ignore }
+const nowhere: BackingSendStream = { write: ignore, onStopped: ignore, setPriority: ignore, reset: ignore }
 
 /** What follows the first 1,000 streams goes nowhere, and is reported as sent. */
 const noCredit = (): Changes => {
@@ -41,6 +41,52 @@ const starving = (kind: "reset" | "stop") => (): Changes => {
 }
 
 export const streams: Breaks = {
+  "a stop is told once to who has asked for it, on either half of a stream, though nothing is being written": breaking(
+    "a stop shows only in what is written",
+    never("both are told"),
+    sending(({ onStopped, write }) => {
+      let isWritten = false
+      return {
+        onStopped: (stopped) => onStopped((failure) => isWritten && stopped(failure)),
+        write: (bytes, fin, done) => {
+          isWritten = bytes.length > 5
+          write(bytes, fin, done)
+        }
+      }
+    })
+  ),
+  "a stop is told soon, and not at once, to who asks for it when it has come": breaking(
+    "only those are told that come later",
+    never("it is told"),
+    sending(({ onStopped, write }) => {
+      let isOver = false
+      return {
+        onStopped: (stopped) => (isOver ? undefined : onStopped(stopped)),
+        write: (bytes, fin, done) =>
+          write(bytes, fin, (failure) => {
+            isOver = failure !== undefined
+            done(failure)
+          })
+      }
+    })
+  ),
+  "no stop is told of streams that end otherwise": breaking(
+    "a reset of one's own is told as a stop",
+    /deeply equal/u,
+    sending(({ onStopped, reset }) => {
+      let told: ((failure: StreamStopped) => void) | undefined
+      return {
+        onStopped: (stopped) => {
+          told = stopped
+          onStopped(stopped)
+        },
+        reset: (code) => {
+          told?.(new StreamStopped({ code }))
+          reset(code)
+        }
+      }
+    })
+  ),
   ...all(
     ["dialling", "accepting"].map((side) => `the ${side} side sends on a unidirectional stream, which has no way back`),
     breaking("it has one", /to equal undefined/u, () => ({

@@ -7,13 +7,15 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
-import type { CloseOptions, Connection, PriorityOptions } from "../../Connection.ts"
+import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
+import type { IncomingStream } from "../../IncomingStream.ts"
 import { ofOptions, unless } from "../../InvalidArgument.ts"
+import type { RecvStream } from "../../RecvStream.ts"
 import type { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
@@ -32,13 +34,16 @@ import { closeOptions, priorityOptions } from "../arguments.ts"
 import { wholePriority } from "../priority.ts"
 import { connectionErrorOf, lossOf } from "../failures.ts"
 import type { Inbox } from "../endpoint/inbox.ts"
-import { InboundStream, type InboundOwner } from "./inboundStream.ts"
-import { Received, RecvStreamImpl } from "./recvStream.ts"
+import { InboundStream } from "./inboundStream.ts"
+import { markCollateral } from "./collateral.ts"
+import { FirstFrame, type SortedOwner } from "./firstFrame.ts"
+import { Received } from "./received.ts"
+import { RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
 import { whenLetGo } from "./letGo.ts"
 import { movedAway, refusedOptions, wrongPriority } from "./sendArguments.ts"
-import { finish, SendStreamImpl } from "./sendStream.ts"
+import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
 
 /** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
 const maxMalformedStreams = 16
@@ -47,6 +52,8 @@ const maxMalformedStreams = 16
 export interface ConnectionOwner {
   readonly config: EndpointConfig
   readonly messages: Inbox<IncomingMessage>
+  /** Where the peers' streams go that the application reads itself; none when all are read as messages. */
+  readonly streams: Inbox<IncomingStream> | undefined
   /** Whether the endpoint has been closed, which is then why its connections end. */
   readonly stopped: () => boolean
   readonly onControl: (
@@ -54,6 +61,8 @@ export interface ConnectionOwner {
     message: WireMessage.ControlMessage,
     reply: Reply | undefined
   ) => void
+  /** The peer has sent something else than questions for an echo, for the first time. */
+  readonly onUsed: (connection: ConnectionImpl) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
   readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
@@ -63,15 +72,19 @@ export interface ConnectionOwner {
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
 }
 
-/** A question to the peer: one control message each way on a stream of its own. */
-export interface Question {
-  readonly answer: Effect.Effect<WireMessage.WireMessage, SendError>
-  readonly abandon: Effect.Effect<void>
-}
-
-export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwner {
+export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner, SendOwner {
   readonly id: ConnectionId
+  readonly direction: Direction
+  /** A field, like all that the application may use: so copies made by spreading have it. */
+  remoteAddress: NetAddress.InetAddress
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
+  /** What the pool keeps in its place, and the application is handed. */
+  surfaced: Connection = this
+  /** Whether anything has passed on it but questions of the peer for an echo; and whether those have. */
+  isUsed = false
+  hasEchoed = false
+  /** Whether nothing can be sent on it any more. */
+  isLost = false
   private readonly backing: BackingConnection
   private readonly owner: ConnectionOwner
   private readonly outbound: OutboundMessages
@@ -87,14 +100,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none()
   ) {
     this.id = id
+    this.direction = Option.isSome(dialledAddress) ? "Outbound" : "Inbound"
+    this.remoteAddress = backing.remoteAddress
     this.dialledAddress = dialledAddress
     this.backing = backing
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
-  }
-
-  get remoteAddress(): NetAddress.InetAddress {
-    return this.backing.remoteAddress
   }
 
   get seniority(): string | undefined {
@@ -126,22 +137,24 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> => {
     const refused = refusedOptions(options, priorityOptions)
-    return refused === undefined ? this.deliver(payload, options, false) : Effect.fail(refused)
+    return refused === undefined ? this.deliver(payload, options) : Effect.fail(refused)
   }
 
-  /** As `send`; when the peer may have refused only what was sent along with it, it is sent `again`. */
-  deliver(payload: Uint8Array, options: PriorityOptions | undefined, again: boolean): Effect.Effect<void, SendError> {
+  private deliver(payload: Uint8Array, options: PriorityOptions | undefined): Effect.Effect<void, SendError> {
     return Effect.callback<void, SendError>((resume) => {
       const { config } = this.owner
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
+      this.isUsed = true
       const { length } = payload
       const message = this.outbound.send(payload, wholePriority(options?.priority), (failure, collateral) => {
         if (failure === undefined) resume(Effect.void)
-        else if (again && collateral === true) resume(this.deliver(payload, options, false))
         else if (failure._tag === "StreamClosed" && payload.length !== length) resume(Effect.fail(movedAway()))
-        else resume(Effect.fail(this.lossOf(failure)))
+        else {
+          const loss = this.lossOf(failure)
+          resume(Effect.fail(collateral === true ? markCollateral(loss) : loss))
+        }
       })
       return Effect.sync(() => message.cancel())
     })
@@ -152,6 +165,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const wrong = wrongPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+      this.isUsed = true
       return Effect.succeed(this.sendHandle(this.backing.openUni(wholePriority(options?.priority))))
     })
 
@@ -160,10 +174,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
       const wrong = wrongPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      const { received, send } = this.openBoth(wholePriority(options?.priority))
-      const receive = new RecvStreamImpl(received)
-      whenLetGo(receive, () => received.drop())
-      return Effect.succeed({ send: this.sendHandle(send), receive })
+      this.isUsed = true
+      const received = new Received({ maxMessageSize: this.maxMessageSize, lossOf: this.lossOf })
+      const { receive, send } = this.backing.openBi(wholePriority(options?.priority), received)
+      received.backing = receive
+      return Effect.succeed({ send: this.sendHandle(send), receive: recvHandle(received) })
     })
 
   readonly close = (options?: CloseOptions): Effect.Effect<void> =>
@@ -180,31 +195,16 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
 
   readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
 
-  /** Asks without waiting for the answer; whoever asked must take it or abandon it. */
-  ask(request: WireMessage.ControlMessage): Question {
-    if (this.ending !== undefined) {
-      return { answer: Effect.fail(this.lossOf(this.ending)), abandon: Effect.void }
-    }
-    const { received, send } = this.openBoth(0)
-    const receive = new RecvStreamImpl(received)
-    // What becomes of the question shows in the answer.
-    send.write(WireMessage.encode(request), true, () => {})
-    return {
-      answer: receive.nextWire,
-      abandon: Effect.andThen(
-        Effect.sync(() => send.reset(ErrorCode.noError)),
-        receive.stop(ErrorCode.noError)
-      )
-    }
-  }
-
   // --- what the transport tells ------------------------------------------------------------------------------------
 
   onStream(receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents {
-    return new InboundStream(this, receive, send)
+    return this.owner.streams === undefined
+      ? new InboundStream(this, receive, send)
+      : new FirstFrame(this, receive, send)
   }
 
   onMoved(): void {
+    this.remoteAddress = this.backing.remoteAddress
     this.owner.onMoved(this)
   }
 
@@ -238,14 +238,41 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
+    if (!this.isUsed) this.use()
     this.owner.messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply })
   }
 
   control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
+    if (message._tag === "EndpointEchoReq") this.hasEchoed = true
+    else if (!this.isUsed) this.use()
     this.owner.onControl(this, message, reply)
   }
 
-  reassemble(bytes: number): boolean {
+  hasRoomForStream(): boolean {
+    return this.ending !== undefined || this.owner.streams!.hasRoom
+  }
+
+  onRoomForStream(callback: () => void): void {
+    this.owner.streams!.onRoom(callback)
+  }
+
+  /** A stream for the application; it is let go of when the connection has ended meanwhile. */
+  offerStream(received: Received, send: BackingSendStream | undefined): void {
+    if (this.ending !== undefined) return received.drop()
+    if (!this.isUsed) this.use()
+    this.owner.streams!.offer({
+      connection: this.surfaced,
+      receive: recvHandle(received),
+      send: send === undefined ? Option.none() : Option.some(this.sendHandle(send))
+    })
+  }
+
+  private use(): void {
+    this.isUsed = true
+    this.owner.onUsed(this)
+  }
+
+  readonly reassemble = (bytes: number): boolean => {
     this.reassembling += bytes
     return this.reassembling <= this.owner.config.reassemblyBuffer
   }
@@ -261,7 +288,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
   }
 
   sendStream(stream: BackingSendStream): SendStream {
-    return new SendStreamImpl(stream, this.owner.config.maxMessageSize, this.lossOf)
+    return new SendStreamImpl(stream, this)
   }
 
   /** Of a stream that was opened here: one that nobody finishes would keep its place among those that may be open. */
@@ -271,22 +298,22 @@ export class ConnectionImpl implements Connection, ConnectionEvents, InboundOwne
     return handle
   }
 
-  private openBoth(priority: number): { readonly send: BackingSendStream; readonly received: Received } {
-    const received = new Received(this.owner.config.maxMessageSize, this.lossOf)
-    const { receive, send } = this.backing.openBi(priority, received)
-    received.backing = receive
-    return { send, received }
-  }
-
   private readonly errorOf = (close: Close): ConnectionError =>
     close._tag === "LocallyClosed" && this.owner.stopped()
       ? new EndpointStopped()
       : connectionErrorOf(this.remoteAddress, close)
 
-  private readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
+  readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
     const loss = lossOf(failure, this.errorOf)
     // Streams are told of a connection's end before the connection is: whoever tries again must not find it there.
     if (loss._tag === "ConnectionLost" && this.ending === undefined) this.owner.onLost(this)
     return loss
   }
+}
+
+/** Of a stream that nobody reads any more, the rest is read and dropped: unread, it would keep the stream open. */
+const recvHandle = (received: Received): RecvStream => {
+  const receive = new RecvStreamImpl(received)
+  whenLetGo(receive, () => received.drop())
+  return receive
 }

@@ -12,6 +12,12 @@ export const refusedOptions = (options: unknown, fields: args.Fields): Serializa
   return problem === undefined ? undefined : new SerializationError({ detail: args.inWords("options", problem) })
 }
 
+/** Why these bytes cannot be written, if so. None at all are no mistake. */
+export const wrongBytes = (bytes: unknown): SerializationError | undefined => {
+  if (!args.isBytes(bytes)) return new SerializationError({ detail: args.notBytes("what is written", bytes) })
+  return args.isDetached(bytes) ? movedAway() : undefined
+}
+
 /** Why no stream can be opened with these options, if so. */
 export const wrongPriority = (options: unknown): InvalidArgument | undefined => ofOptions(options, args.priorityOptions)
 

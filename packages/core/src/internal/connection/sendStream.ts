@@ -1,15 +1,18 @@
-/** The sending half of a stream, with messages in place of bytes. */
+/** The sending half of a stream as the application has it: messages, or bytes without frames. */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
+import type { Close } from "../../Close.ts"
 import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"
 import type { SendStream, SendStreamOptions } from "../../SendStream.ts"
+import type { StreamStopped } from "../../StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { InvalidArgument, untyped } from "../../InvalidArgument.ts"
 import { number, problemWith, steady, streamSendOptions } from "../arguments.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import { wholePriority } from "../priority.ts"
-import { refusedOptions } from "./sendArguments.ts"
+import { refusedOptions, wrongBytes } from "./sendArguments.ts"
 
 const empty = new Uint8Array(0)
 
@@ -38,29 +41,40 @@ export const withNumber = (name: string, value: unknown, act: () => void): Effec
 /** Ends the stream, whether or not it has ended already. */
 export const finish = (stream: BackingSendStream): void => stream.write(empty, true, constVoid)
 
+/** What a sending half needs of its connection. */
+export interface SendOwner {
+  readonly maxMessageSize: number
+  readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  readonly closed: Effect.Effect<Close>
+}
+
 /** Its effects hold on to it: whoever has one of them has not let go of the stream. */
 export class SendStreamImpl implements SendStream {
   private readonly stream: BackingSendStream
-  private readonly maxMessageSize: number
-  private readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  private readonly owner: SendOwner
+  /** That the peer has stopped it, once somebody waits for that. */
+  private stop: Deferred.Deferred<StreamStopped> | undefined = undefined
 
-  constructor(
-    stream: BackingSendStream,
-    maxMessageSize: number,
-    lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
-  ) {
+  constructor(stream: BackingSendStream, owner: SendOwner) {
     this.stream = stream
-    this.maxMessageSize = maxMessageSize
-    this.lossOf = lossOf
+    this.owner = owner
   }
 
   readonly sendMessage = (payload: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError> =>
     Effect.callback<void, SendError>((resume) => {
       const invalid =
-        refusedOptions(options, streamSendOptions) ?? WireMessage.checkPayload(payload, this.maxMessageSize)
+        refusedOptions(options, streamSendOptions) ?? WireMessage.checkPayload(payload, this.owner.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       // Interruption leaves the message queued: half a frame would spoil the stream.
       writeUserMessage(this.stream, payload, options?.fin === true, this.settle(resume))
+    })
+
+  readonly write = (bytes: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError> =>
+    Effect.callback<void, SendError>((resume) => {
+      const invalid = refusedOptions(options, streamSendOptions) ?? wrongBytes(bytes)
+      if (invalid !== undefined) return resume(Effect.fail(invalid))
+      if (bytes.length === 0 && options?.fin !== true) return resume(Effect.void)
+      this.stream.write(steady(bytes), options?.fin === true, this.settle(resume))
     })
 
   readonly setPriority = (priority: number): Effect.Effect<void> =>
@@ -73,7 +87,23 @@ export class SendStreamImpl implements SendStream {
   readonly reset = (code: number): Effect.Effect<void> =>
     withNumber("code", code, () => this.stream.reset(ErrorCode.clamp(code)))
 
+  readonly stopped: Effect.Effect<StreamStopped | Close> = Effect.suspend(() => {
+    const stop = (this.stop ??= watched(this.stream))
+    return Effect.raceFirst<StreamStopped | Close, never, never, StreamStopped | Close, never, never>(
+      Deferred.await(stop),
+      this.owner.closed
+    )
+  })
+
   private settle(resume: (effect: Effect.Effect<void, SendError>) => void) {
-    return (failure?: StreamFailure) => resume(failure === undefined ? Effect.void : Effect.fail(this.lossOf(failure)))
+    return (failure?: StreamFailure) =>
+      resume(failure === undefined ? Effect.void : Effect.fail(this.owner.lossOf(failure)))
   }
+}
+
+/** The transport must not keep the handle alive: it could never be let go of. */
+const watched = (stream: BackingSendStream): Deferred.Deferred<StreamStopped> => {
+  const stop = Deferred.makeUnsafe<StreamStopped>()
+  stream.onStopped((stopped) => Deferred.doneUnsafe(stop, Effect.succeed(stopped)))
+  return stop
 }

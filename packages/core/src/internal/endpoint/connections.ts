@@ -4,7 +4,9 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { undiallable } from "../../Address.ts"
@@ -14,9 +16,9 @@ import type { Connection } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { Pool } from "../../ConnectionPool.ts"
-import type { Disconnection } from "../../Disconnection.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
+import type { IncomingStream } from "../../IncomingStream.ts"
 import { type RpcError, RpcTimedOut } from "../../RpcError.ts"
 import { ConnectionLost } from "../../SendError.ts"
 import type {
@@ -29,29 +31,36 @@ import type {
 import type * as WireMessage from "../../WireMessage.ts"
 import * as address from "../address.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
+import { addressKey } from "../addressKey.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
-import { Replacements } from "./replacements.ts"
 import type { Reply } from "../connection/reply.ts"
-import { DialledConnections } from "./dialledConnections.ts"
+import * as header from "../wire/header.ts"
+import { Arrivals } from "./arrivals.ts"
+import { ask } from "./asking.ts"
+import { Disconnections } from "./disconnections.ts"
 import { Inbox } from "./inbox.ts"
+import { Peers } from "./peers.ts"
+import { Replacements } from "./replacements.ts"
 
 export class Connections implements ConnectionOwner {
   readonly config: EndpointConfig
   readonly pool: Pool
   readonly messages: Inbox<IncomingMessage>
-  readonly incoming: Inbox<Connection>
-  readonly disconnections: Inbox<Disconnection>
+  /** Empty for ever when streams are read as messages. */
+  readonly incomingStreams: Inbox<IncomingStream>
+  readonly streams: Inbox<IncomingStream> | undefined
+  readonly incoming: Inbox<ConnectionImpl>
+  readonly disconnections: Disconnections
   /** Set by `bind`, before anything can be dialled. */
   socket: BackingSocket | undefined = undefined
   private isStopped = false
   private readonly stopping = Deferred.makeUnsafe<never, EndpointStopped>()
-  private warned = false
   /** Connections that the application has been or will be told of. */
-  private readonly announced = new Set<Connection>()
-  private readonly dialled = new DialledConnections<ConnectionImpl>()
+  private readonly peers = new Peers<ConnectionImpl>()
+  private readonly arrivals = new Arrivals((connection) => this.arrived(connection))
   private readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
-  private readonly background: (effect: Effect.Effect<unknown>) => void
+  private readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
 
@@ -65,7 +74,9 @@ export class Connections implements ConnectionOwner {
     /** Milliseconds of a clock that nobody sets. */
     readonly now: () => number
     /** Runs an effect for as long as the endpoint lives. */
-    readonly background: (effect: Effect.Effect<unknown>) => void
+    readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    /** Whether the application reads the streams that peers open, or the endpoint reads messages from them. */
+    readonly readsStreams: boolean
   }) {
     const { config } = options
     this.config = config
@@ -82,7 +93,7 @@ export class Connections implements ConnectionOwner {
     this.replacements = new Replacements({
       dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
       add: (connection) => this.announce(connection),
-      all: (connection) => this.allWithPeerOf(connection),
+      all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
       remove: (connection) => {
         this.onLost(connection)
         connection.timeOut()
@@ -91,7 +102,16 @@ export class Connections implements ConnectionOwner {
       background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })
-    this.disconnections = new Inbox({ capacity: config.messageBuffer })
+    this.incomingStreams = new Inbox({
+      capacity: config.messageBuffer,
+      byteCapacity: config.messageBufferBytes,
+      // Nothing else of a stream is read before the application reads it.
+      sizeOf: () => header.length
+    })
+    this.streams = options.readsStreams ? this.incomingStreams : undefined
+    this.disconnections = new Disconnections(config.messageBuffer, (warning) =>
+      this.background(Effect.logWarning(warning))
+    )
   }
 
   readonly stopped = (): boolean => this.isStopped
@@ -108,7 +128,8 @@ export class Connections implements ConnectionOwner {
   end(): void {
     this.messages.end()
     this.incoming.end()
-    this.disconnections.end()
+    this.incomingStreams.end()
+    this.disconnections.inbox.end()
   }
 
   /** An address as a caller writes it. */
@@ -116,27 +137,47 @@ export class Connections implements ConnectionOwner {
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
+  /** Those of the pool, each once. */
+  get list(): ReadonlyArray<Connection> {
+    const addresses = new Map<string, NetAddress.InetAddress>()
+    for (const { remoteAddress } of this.peers.connections) addresses.set(addressKey(remoteAddress), remoteAddress)
+    return [...addresses.values()].flatMap((address) => this.pool.all(address))
+  }
+
   /**
    * The connection to use with `peer`: one whose peer is there now, or else one that was dialled there and whose peer is
    * elsewhere.
    */
   current(peer: NetAddress.InetAddress): Connection | undefined {
-    return this.pool.current(peer) ?? this.dialled.all(peer).find(this.isPooled)
+    return this.pool.current(peer) ?? this.currentElsewhere(peer)
+  }
+
+  /** Messages may be addressed like this, so it looks at the most likely one first. */
+  private currentElsewhere(peer: NetAddress.InetAddress): Connection | undefined {
+    const dialled = this.peers.dialled.all(peer)
+    if (dialled.length === 0) return undefined
+    const likely = this.pool.current(dialled[0]!.remoteAddress)
+    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.elsewhere(peer)[0]
   }
 
   /** Every connection with `peer`, the one to use first. */
   all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    const there = this.pool.all(peer)
-    const elsewhere = this.dialled.all(peer).filter((connection) => !there.includes(connection))
-    return [...there, ...elsewhere.filter(this.isPooled)]
+    return [...this.pool.all(peer), ...this.elsewhere(peer)]
   }
 
-  /** Every connection with the peer of one: wherever that is, and where it was dialled. */
-  private allWithPeerOf({ dialledAddress, remoteAddress }: Connection): ReadonlyArray<ConnectionImpl> {
-    const there = this.all(remoteAddress)
-    const named = Option.isSome(dialledAddress) ? this.all(dialledAddress.value) : []
-    const all: ReadonlyArray<Connection> = [...there, ...named.filter((connection) => !there.includes(connection))]
-    return all as ReadonlyArray<ConnectionImpl>
+  /**
+   * Those that were dialled at `peer` and are found elsewhere now. What the pool has given up must not be found by another
+   * name; and what it keeps may be a wrapper, which tells where it was dialled as the connection itself does.
+   */
+  private elsewhere(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
+    const key = addressKey(peer)
+    const seen = new Set([key])
+    return this.peers.dialled.all(peer).flatMap(({ remoteAddress }) => {
+      const place = addressKey(remoteAddress)
+      if (seen.has(place)) return []
+      seen.add(place)
+      return this.pool.all(remoteAddress).filter((connection) => wasDialledAt(connection, key))
+    })
   }
 
   /** The connection to use with `peer`, or a new one. */
@@ -146,36 +187,51 @@ export class Connections implements ConnectionOwner {
       return elsewhere === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(elsewhere)
     })
 
-  /** What the pool has given up must not be found by another name. */
-  private readonly isPooled = (connection: Connection): boolean =>
-    this.pool.current(connection.remoteAddress) === connection ||
-    this.pool.all(connection.remoteAddress).includes(connection)
-
   // --- making connections ------------------------------------------------------------------------------------------
 
   /** A peer dialled us. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
     const connection = this.wrap(backing, Option.none())
-    if (!this.mayDisconnect || !this.makeRoom() || this.messages.waiting > this.config.messageBuffer) {
-      backing.close(ErrorCode.overloaded, "the application does not keep up")
+    if (!this.mayArrive) {
+      this.refuse(backing)
       return connection
     }
     // A peer that dials may have lost the connections it had, as after a crash: those are not to be used for long.
-    for (const other of this.all(connection.remoteAddress)) (other as ConnectionImpl).checkAlive()
-    this.announce(connection)
-    this.incoming.offer(connection)
+    for (const other of this.peers.with(connection)) if (!other.isLost) other.checkAlive()
+    this.arrivals.add(connection)
     return connection
   }
 
+  private get mayArrive(): boolean {
+    const { messageBuffer } = this.config
+    return (
+      this.disconnections.hasRoom &&
+      this.makeRoom(this.arrivals.size) &&
+      this.messages.waiting <= messageBuffer &&
+      this.incomingStreams.waiting <= messageBuffer
+    )
+  }
+
+  private refuse(backing: BackingConnection): void {
+    backing.close(ErrorCode.overloaded, "the application does not keep up")
+  }
+
   /**
-   * Whether the application can be told of a further connection. Where too many wait already, one that has ended in the
-   * meantime gives its place up: its end is told of as a disconnection.
+   * Whether the application can be told of a further connection, after so many others. Where too many wait already, one that
+   * has ended in the meantime gives its place up: its end is told of as a disconnection.
    */
-  private makeRoom(): boolean {
-    if (this.incoming.hasRoom) return true
-    const ended = this.incoming.find((connection) => !(connection as ConnectionImpl).isOpen)
+  private makeRoom(others: number): boolean {
+    if (this.incoming.hasRoomAfter(others)) return true
+    const ended = this.incoming.find((connection) => !connection.isOpen)
     if (ended !== undefined) this.incoming.remove(ended)
     return ended !== undefined || !this.incoming.everAsked
+  }
+
+  /** The application is told of a connection that a peer has made. */
+  private arrived(connection: ConnectionImpl): void {
+    if (connection.isOpen) this.announce(connection)
+    else this.peers.add(connection)
+    this.incoming.offer(connection)
   }
 
   /** Dials once, for the pool. */
@@ -186,16 +242,22 @@ export class Connections implements ConnectionOwner {
   private dialFor(
     peer: NetAddress.InetAddress,
     made: (connection: ConnectionImpl) => void
-  ): Effect.Effect<ConnectionImpl, ConnectionError> {
+  ): Effect.Effect<Connection, ConnectionError> {
     return Effect.suspend(() =>
-      this.mayDisconnect
-        ? Effect.tap(this.dialApart(peer), (connection) => Effect.sync(() => made(connection)))
+      this.disconnections.hasRoom
+        ? Effect.map(this.dialApart(peer), (connection) => {
+            made(connection)
+            return connection.surfaced
+          })
         : Effect.fail(new TooManyConnections({ limit: this.config.messageBuffer }))
     )
   }
 
-  /** Dials once, for a connection that stays out of the pool. */
-  private readonly dialApart = (peer: NetAddress.InetAddress): Effect.Effect<ConnectionImpl, ConnectionError> =>
+  /** Dials once, for a connection that stays out of the pool. `made` is told of it before anything is sent on it. */
+  private readonly dialApart = (
+    peer: NetAddress.InetAddress,
+    made: (connection: ConnectionImpl) => void = constVoid
+  ): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
       const detail = undiallable(peer, this.interfaces)
@@ -203,6 +265,7 @@ export class Connections implements ConnectionOwner {
       const giveUp = this.socket.dial(peer, {
         onConnected: (backing) => {
           const connection = this.wrap(backing, Option.some(peer))
+          made(connection)
           resume(Effect.succeed(connection))
           return connection
         },
@@ -211,18 +274,25 @@ export class Connections implements ConnectionOwner {
       return Effect.sync(giveUp)
     })
 
-  /** Asks a peer over a connection made for this, and closed again: an open one would prove nothing. */
+  /**
+   * Asks a peer over a connection made for this, and closed again: an open one would prove nothing. The question goes with
+   * the last packet of the handshake, by which the peer knows what the connection is for.
+   */
   readonly probe = (
     peer: NetAddress.InetAddress,
     limit: Duration.Duration = this.config.rpcTimeout
   ): Effect.Effect<void, RpcError> =>
     Effect.uninterruptibleMask((restore) =>
-      restore(this.dialApart(peer)).pipe(
-        Effect.mapError((error) => new ConnectionLost({ reason: error })),
-        Effect.flatMap((connection) =>
-          Effect.ensuring(restore(this.ask(connection, { _tag: "EndpointEchoReq" })), connection.close())
+      Effect.suspend(() => {
+        let answer: Effect.Effect<unknown, RpcError> = Effect.never
+        const askAtOnce = (connection: ConnectionImpl) => {
+          answer = Fiber.join(this.background(this.ask(connection, { _tag: "EndpointEchoReq" })))
+        }
+        return restore(this.dialApart(peer, askAtOnce)).pipe(
+          Effect.mapError((error) => new ConnectionLost({ reason: error })),
+          Effect.flatMap((connection) => Effect.ensuring(restore(answer), connection.close()))
         )
-      )
+      })
     ).pipe(
       Effect.timeoutOrElse({
         duration: limit,
@@ -236,16 +306,7 @@ export class Connections implements ConnectionOwner {
     connection: Connection,
     question: WireMessage.ControlMessage
   ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
-    Effect.suspend(() => {
-      const { abandon, answer } = (connection as ConnectionImpl).ask(question)
-      return answer.pipe(
-        Effect.timeoutOrElse({
-          duration: this.config.rpcTimeout,
-          orElse: () => Effect.fail(new RpcTimedOut({ peer: connection.remoteAddress }))
-        }),
-        Effect.onError(() => abandon)
-      )
-    })
+    ask(connection, question, { limit: this.config.rpcTimeout, maxMessageSize: this.config.maxMessageSize })
 
   private wrap(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
     const id = this.nameOf(Option.getOrElse(dialled, () => backing.remoteAddress))
@@ -253,11 +314,15 @@ export class Connections implements ConnectionOwner {
   }
 
   private announce(connection: ConnectionImpl): void {
-    if (!connection.isOpen || this.announced.has(connection)) return
+    if (!connection.isOpen || this.peers.has(connection)) return
     this.replacements.note(connection)
-    this.announced.add(connection)
+    this.peers.add(connection)
+    const { remoteAddress } = connection
+    const before = this.pool.all(remoteAddress)
     this.pool.add(connection, connection.seniority)
-    this.dialled.add(connection)
+    // The pool may keep something else in its place, such as a wrapper that counts: that is what is used then.
+    const added = this.pool.all(remoteAddress).filter((other) => !before.includes(other))
+    if (added.length === 1) connection.surfaced = added[0]!
   }
 
   // --- what connections tell ---------------------------------------------------------------------------------------
@@ -268,6 +333,7 @@ export class Connections implements ConnectionOwner {
     reply: Reply | undefined
   ): void => {
     if (reply === undefined) return
+    if (message._tag === "EndpointEchoReq") this.arrivals.onEcho(connection)
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of what a question may take: the answer no must still arrive in time.
@@ -279,10 +345,15 @@ export class Connections implements ConnectionOwner {
     reply.question(() => this.background(answer))
   }
 
-  readonly onMoved = (connection: ConnectionImpl): void => this.pool.readdress(connection)
+  readonly onUsed = (connection: ConnectionImpl): void => this.arrivals.onUsed(connection)
+
+  readonly onMoved = (connection: ConnectionImpl): void => {
+    this.peers.readdress(connection)
+    this.pool.readdress(connection)
+  }
 
   readonly onUnresponsive = (connection: ConnectionImpl): void => {
-    if (this.announced.has(connection)) this.replacements.consider(connection)
+    if (this.peers.has(connection)) this.replacements.consider(connection)
   }
 
   readonly onStreamsHeld = (connection: ConnectionImpl, { by, count }: HeldStreams): void => {
@@ -296,40 +367,32 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
-    this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+    void this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
 
   readonly onLost = (connection: ConnectionImpl): void => this.forget(connection)
 
   private forget(connection: ConnectionImpl): void {
+    connection.isLost = true
     this.pool.remove(connection)
-    this.dialled.remove(connection)
   }
 
   readonly onClosed = (connection: ConnectionImpl, reason: Close): void => {
+    this.arrivals.onClosed(connection)
     this.forget(connection)
-    if (!this.announced.delete(connection)) return
+    if (!this.peers.delete(connection)) return
+    this.streams?.removeAll((stream) => stream.connection === connection.surfaced)
+    const isUntold =
+      connection.direction === "Inbound" && this.incoming.find((other) => other === connection) !== undefined
+    // Nobody knows of it, and the peer has only looked whether this endpoint can be reached.
+    const wasVerification = isUntold && connection.hasEchoed && !connection.isUsed
     // An application that does not follow connections must not be made to keep those that have ended.
-    if (!this.incoming.everAsked) this.incoming.remove(connection)
+    if (isUntold && (wasVerification || !this.incoming.everAsked)) this.incoming.remove(connection)
+    if (wasVerification) return
     const { dialledAddress, id, remoteAddress } = connection
-    this.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason })
-  }
-
-  private report(disconnection: Disconnection): void {
-    if (!this.disconnections.hasRoom && !this.disconnections.everAsked) {
-      this.disconnections.dropOldest()
-      if (!this.warned) {
-        this.warned = true
-        this.background(Effect.logWarning("nobody takes disconnections: only the latest are kept until somebody does"))
-      }
-    }
-    this.disconnections.offer(disconnection)
-  }
-
-  /**
-   * Whether a further connection could report its end. An application that takes disconnections gets each of them, so
-   * when it falls far behind, new connections have to wait.
-   */
-  private get mayDisconnect(): boolean {
-    return this.disconnections.hasRoom || !this.disconnections.everAsked
+    const last = this.peers.with(connection).length === 0
+    this.disconnections.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason, last })
   }
 }
+
+const wasDialledAt = ({ dialledAddress }: Connection, key: string): boolean =>
+  Option.isSome(dialledAddress) && addressKey(dialledAddress.value) === key

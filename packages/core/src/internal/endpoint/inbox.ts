@@ -45,6 +45,11 @@ export class Inbox<A> {
     return this.length === 0 || (this.length < this.capacity && this.bytes < this.byteCapacity)
   }
 
+  /** Whether one more fits when so many others have been offered before it, whatever their sizes. */
+  hasRoomAfter(others: number): boolean {
+    return this.length + others === 0 || (this.length + others < this.capacity && this.bytes < this.byteCapacity)
+  }
+
   offer(item: A): void {
     if (this.ended) return
     this.items.push(item)
@@ -67,6 +72,16 @@ export class Inbox<A> {
   remove(item: A): void {
     if (!this.items.remove(item)) return
     this.bytes -= this.sizeOf(item)
+    this.admit()
+  }
+
+  /** Takes back all that `is` is true of and nobody has taken. */
+  removeAll(is: (item: A) => boolean): void {
+    if (this.items.find(is) === undefined) return
+    for (const item of this.items.drain()) {
+      if (is(item)) this.bytes -= this.sizeOf(item)
+      else this.items.push(item)
+    }
     this.admit()
   }
 

@@ -39,7 +39,7 @@ export const open = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const transport = yield* Transport
   const interfaces = transport.interfaces ?? (() => [])
-  const { config, contacts, localAddress } = yield* read(options, interfaces)
+  const { config, contacts, localAddress, streams } = yield* read(options, interfaces)
   const detail = unbindable(localAddress)
   if (detail !== undefined) return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
   const clock = yield* Clock.Clock
@@ -50,10 +50,11 @@ export const open = Effect.fnUntraced(function* (
     config,
     interfaces,
     pool: yield* pools.open,
-    nameOf: naming(namer, (warning) => Fiber.runIn(run(Effect.logError(warning)), scope)),
+    nameOf: naming(namer, (warning) => void Fiber.runIn(run(Effect.logError(warning)), scope)),
     respond: bootstrap.respond,
     now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
-    background: (effect) => Fiber.runIn(run(effect), scope)
+    background: (effect) => Fiber.runIn(run(effect), scope),
+    readsStreams: streams === "Manual"
   })
   // Finalizers run last to first: the endpoint counts as stopped before its connections end because of that, and the
   // queues end after the last disconnection has come.

@@ -17,6 +17,7 @@ const defaultLocalAddress = "0.0.0.0:0"
 const optionNames: args.Fields = {
   localAddress: () => undefined,
   contacts: args.optional(args.list),
+  streams: args.optional(args.oneOf("Messages", "Manual")),
   config: () => undefined
 }
 
@@ -24,12 +25,13 @@ const optionNames: args.Fields = {
 export const read = Effect.fnUntraced(function* (options: Options, interfaces: () => ReadonlyArray<NetworkInterface>) {
   const problem = args.problemOf(options, optionNames)
   if (problem !== undefined) return yield* new EndpointConfigError(problem)
-  const { config = {}, contacts = [], localAddress = defaultLocalAddress } = options
+  const { config = {}, contacts = [], localAddress = defaultLocalAddress, streams = "Messages" } = options
   return {
     config: yield* Effect.mapError(EndpointConfig.decode(config), (error) =>
       error.path === "" ? new EndpointConfigError({ path: "config", detail: error.detail }) : error
     ),
     localAddress: yield* option("localAddress", resolve(localAddress, interfaces)),
+    streams,
     contacts: yield* Effect.forEach(contacts, (contact, i) => option(`contacts.${i}`, resolvePeer(contact, interfaces)))
   }
 })

@@ -5,14 +5,14 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import type { Connection } from "../../Connection.ts"
+import type { Connection, PriorityOptions } from "../../Connection.ts"
 import type { ConnectionError } from "../../ConnectionError.ts"
 import type { SendOptions } from "../../Endpoint.ts"
 import { isTransient, isTransientLoss } from "../../RetrySchedule.ts"
 import { ConnectionLost, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
-import type { ConnectionImpl } from "../connection/connection.ts"
+import { isCollateral } from "../connection/collateral.ts"
 import type { Connections } from "./connections.ts"
 import { connectOnce } from "./dialling.ts"
 import type { Node } from "./node.ts"
@@ -28,16 +28,59 @@ export const send = (
   const { connections } = node
   const connection = connections.current(peer)
   if (connection === undefined) return sendAnew(node, payload, redial(connections, peer), options)
-  return Effect.catch(sendOnce(connection, payload, options), (error) =>
-    isTransientLoss(error)
-      ? sendAnew(node, payload, redial(connections, peer, connection), options)
-      : Effect.fail(error)
+  const own = ownOptions(options)
+  return Effect.catch(connection.send(payload, own), (error) =>
+    recover(node, connection, error, payload, peer, options)
   )
 }
 
-/** Over a connection of the pool's. */
-const sendOnce = (connection: Connection, payload: Uint8Array, options: SendOptions | undefined) =>
-  (connection as ConnectionImpl).deliver(payload, options, true)
+/** Sends again what may arrive then: alone on the connection, or on a new one. */
+const recover = (
+  node: Node,
+  connection: Connection,
+  error: SendError,
+  payload: Uint8Array,
+  peer: NetAddress.InetAddress,
+  options: SendOptions | undefined
+): Effect.Effect<void, SendError> => {
+  if (isCollateral(error)) {
+    return Effect.catch(connection.send(payload, ownOptions(options)), (again) =>
+      afterLoss(node, connection, again, payload, peer, options)
+    )
+  }
+  return afterLoss(node, connection, error, payload, peer, options)
+}
+
+const afterLoss = (
+  node: Node,
+  connection: Connection,
+  error: SendError,
+  payload: Uint8Array,
+  peer: NetAddress.InetAddress,
+  options: SendOptions | undefined
+): Effect.Effect<void, SendError> =>
+  isTransientLoss(error)
+    ? sendAnew(node, payload, redial(node.connections, peer, connection), options)
+    : Effect.fail(error)
+
+/** Those that a connection takes. */
+const ownOptions = (options: SendOptions | undefined): PriorityOptions | undefined =>
+  options === undefined ? undefined : { priority: options.priority }
+
+/**
+ * Over a connection of the pool's, which may be a wrapper. A message that the peer may have refused only for what was sent
+ * along with it is sent again, once and alone.
+ */
+export const sendOnce = (
+  connection: Connection,
+  payload: Uint8Array,
+  options: SendOptions | undefined
+): Effect.Effect<void, SendError> => {
+  const own = ownOptions(options)
+  return Effect.catch(connection.send(payload, own), (error) =>
+    isCollateral(error) ? connection.send(payload, own) : Effect.fail(error)
+  )
+}
 
 const sendAnew = (
   node: Node,

@@ -6,6 +6,7 @@ import { identity } from "effect/Function"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../../ConnectionError.ts"
@@ -84,12 +85,15 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
     get bootstrapContact() {
       return place.latest.contact
     },
-    incomingConnections: connections.incoming.stream,
+    connections: Effect.sync(() => connections.list),
+    incomingConnections: Stream.map(connections.incoming.stream, ({ surfaced }) => surfaced),
+    incomingStreams: connections.incomingStreams.stream,
     incomingMessages: connections.messages.stream,
-    disconnections: connections.disconnections.stream,
-    nextConnection: connections.incoming.take,
+    disconnections: connections.disconnections.inbox.stream,
+    nextConnection: Effect.map(connections.incoming.take, ({ surfaced }) => surfaced),
+    nextStream: connections.incomingStreams.take,
     nextMessage: connections.messages.take,
-    nextDisconnection: connections.disconnections.take,
+    nextDisconnection: connections.disconnections.inbox.take,
     connectTo,
     connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection),
     isReachable: (peer) =>

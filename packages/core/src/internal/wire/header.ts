@@ -23,3 +23,14 @@ export const write = (into: Uint8Array, at: number, bodyLength: number, flag: 0 
   into[at + 7] = 0
   into[at + 8] = 0
 }
+
+/** Whether `head`, the first bytes of a header or all of them, may be one with this flag and a body of this length. */
+export const mayBegin = (head: Uint8Array, flag: 0 | 1, shortest: number, longest: number): boolean => {
+  for (let i = 0; i < head.length; i++) {
+    const byte = head[i]!
+    // Bodies that are looked for are shorter than 256 bytes: the last byte of the length says it all.
+    const isRight = i === 5 ? byte >= shortest && byte <= longest : byte === (i === 1 ? version : i === 6 ? flag : 0)
+    if (!isRight) return false
+  }
+  return true
+}

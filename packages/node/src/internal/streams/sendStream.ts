@@ -1,6 +1,7 @@
 /**
  * The sending half of a stream: what is queued on it, how much of that the binding has, and the callbacks that wait.
  */
+import type { StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { AckEvidence } from "./ackInference.ts"
@@ -98,6 +99,7 @@ export class SendStream implements BackingSendStream {
   private failure: StreamFailure | undefined = undefined
   private roomWaiters: Array<Done> | undefined = undefined
   private finDone: Done | undefined = undefined
+  private stopListener: ((stopped: StreamStopped) => void) | undefined = undefined
 
   constructor(owner: SendOwner, bidirectional: boolean, priority: number, isProbe = false) {
     this.owner = owner
@@ -147,6 +149,12 @@ export class SendStream implements BackingSendStream {
     this.finDone = done
     this.whole = content
     this.owner.enqueue(this)
+  }
+
+  onStopped(stopped: (failure: StreamStopped) => void): void {
+    const { failure } = this
+    if (failure?._tag === "StreamStopped") queueMicrotask(() => stopped(failure))
+    else if (!this.ended) this.stopListener = stopped
   }
 
   setPriority(priority: number): void {
@@ -328,6 +336,8 @@ export class SendStream implements BackingSendStream {
     this.finDone = undefined
     if (waiters !== undefined) for (const waiter of waiters) waiter(failure)
     done?.(failure)
+    if (failure._tag === "StreamStopped") this.stopListener?.(failure)
+    this.stopListener = undefined
     this.onNeverOpened?.(failure)
     this.onOpened = undefined
     this.onNeverOpened = undefined

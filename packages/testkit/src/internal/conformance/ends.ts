@@ -1,5 +1,6 @@
 /** Rules about streams that end before their time. */
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
+import type { BackingSendStream } from "@qp2p/core/Transport"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connect, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
@@ -20,6 +21,13 @@ const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; 
   yield* until("the stream begins", () => far.messages.length > known)
   return { stream, results, received: far.messages[known]! }
 })
+
+/** What is told of the stops of a stream. */
+const stopsOf = (stream: BackingSendStream): Array<StreamStopped> => {
+  const stops: Array<StreamStopped> = []
+  stream.onStopped((stopped) => stops.push(stopped))
+  return stops
+}
 
 export const ends: Group = {
   title: "streams that end before their time",
@@ -60,6 +68,64 @@ export const ends: Group = {
           })
         )
       )
+    ),
+    rule(
+      "a stop is told once to who has asked for it, on either half of a stream, though nothing is being written",
+      unlessStopLost(
+        Effect.gen(function* () {
+          const { far, near } = yield* connect()
+          const { receive, send } = near.connection.openBi(0, new Received(near.record))
+          const own = stopsOf(send)
+          near.write(send, text("begun"), false)
+          yield* until("the stream begins", () => far.messages.length > 0 && far.messages[0]!.length === 5)
+          const question = far.messages[0]!
+          const theirs = stopsOf(question.send!)
+          near.stop(receive, 7)
+          far.stop(question.receive!, 8)
+          const isOver = () => near.closes.length > 0
+          yield* until("both are told", () => isOver() || (own.length > 0 && theirs.length > 0))
+          if (isOver()) yield* stopArrived(near.closes[0])
+          for (let i = 0; i < 3; i++) yield* roundTrip(near)
+          assert.deepStrictEqual([own, theirs], [[new StreamStopped({ code: 8 })], [new StreamStopped({ code: 7 })]])
+        })
+      )
+    ),
+    rule(
+      "a stop is told soon, and not at once, to who asks for it when it has come",
+      unlessStopLost(
+        Effect.gen(function* () {
+          const pair = yield* connect()
+          const { received, results, stream } = yield* held(pair)
+          pair.far.stop(received.receive!, 7)
+          yield* until("the write fails", () => results.length > 0)
+          yield* stopArrived(results[0])
+          const stops = stopsOf(stream)
+          assert.deepStrictEqual(stops, [])
+          yield* until("it is told", () => stops.length > 0)
+          assert.deepStrictEqual(stops, results)
+        })
+      )
+    ),
+    rule(
+      "no stop is told of streams that end otherwise",
+      Effect.gen(function* () {
+        const { far, near } = yield* connect()
+        const finished = near.connection.openUni(0)
+        const reset = near.connection.openUni(0)
+        const open = near.connection.openUni(0)
+        const stops = [finished, reset, open].map(stopsOf)
+        const results = near.write(finished, text("all"), true)
+        for (const stream of [reset, open]) near.write(stream, text("begun"), false)
+        yield* until("the streams begin", () => far.filled.length === 3)
+        reset.reset(1)
+        yield* until("the first is acknowledged", () => results.length > 0)
+        yield* roundTrip(near)
+        far.connection.close(0, "")
+        yield* until("the connection is over", () => near.closes.length > 0)
+        const late = near.connection.openUni(0)
+        stops.push(stopsOf(late))
+        assert.deepStrictEqual(stops, [[], [], [], []])
+      })
     ),
     rule(
       "a stream that its receiver has stopped is silent",

@@ -1,4 +1,5 @@
 /** One direction of a stream in memory. */
+import type { StreamStopped } from "@qp2p/core/StreamError"
 import type { RecvEvents, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 
 /** The flow control window of a stream and of a connection, in bytes. */
@@ -45,6 +46,9 @@ export class Channel {
   credit = window
   failure: StreamFailure | undefined
   finQueued = false
+  /** How the reader has stopped it, and the listener for that. */
+  stop: StreamStopped | undefined
+  onStopped: ((stop: StreamStopped) => void) | undefined
   onAcknowledged: Write["done"] | undefined
 
   /** The direction of the request, when this direction carries its answer. */

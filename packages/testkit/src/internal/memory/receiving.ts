@@ -10,8 +10,8 @@ import type { MemoryPort, PortConnection } from "./port.ts"
 /** The peer's end of the connection, as a packet finds it. */
 interface FarEnd {
   readonly sending: {
-    /** Ends a stream, and fails its pending writes. */
-    fail(channel: Channel, failure: StreamFailure): void
+    /** Ends a stream that its reader has stopped. */
+    stopped(channel: Channel, stop: StreamStopped): void
     /** Tells how much has been read. */
     allow(channel: Channel, allowance: Allowance): void
   }
@@ -75,7 +75,7 @@ export class Receiving {
         this.grant(channel)
         host.send(0, (peer) => {
           channel.announce()
-          peer.sending.fail(channel, new StreamStopped({ code }))
+          peer.sending.stopped(channel, new StreamStopped({ code }))
         })
       }
     }

@@ -1,6 +1,6 @@
 /** The streams that one end of a memory connection writes: queues, windows and priorities. */
 import type { Close } from "@qp2p/core/Close"
-import { StreamClosed, StreamReset } from "@qp2p/core/StreamError"
+import { StreamClosed, StreamReset, type StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamFailure } from "@qp2p/core/Transport"
 import type { Timeline } from "../network/timeline.ts"
 import { type Allowance, type Channel, streamCredit, window, type Write } from "./channel.ts"
@@ -79,6 +79,11 @@ export class Sending {
     return {
       write: (bytes, fin, done) => enqueue({ bytes, fin, done, offset: 0, length: bytes.length }),
       writeWhole: (content, done) => enqueue({ bytes: nothing, content, fin: true, done, offset: 0, length: 0 }),
+      onStopped: (stopped) => {
+        const { stop } = channel
+        if (stop === undefined) channel.onStopped = stopped
+        else this.host.timeline.schedule(0, () => stopped(stop))
+      },
       setPriority: (priority) => {
         channel.priority = priority
       },
@@ -106,6 +111,14 @@ export class Sending {
     channel.queue = []
     channel.onAcknowledged?.(failure)
     for (const write of writes) write.done(failure)
+  }
+
+  /** The peer's reader has stopped a stream. */
+  stopped(channel: Channel, stop: StreamStopped) {
+    if (!this.open.has(channel)) return
+    channel.stop = stop
+    this.fail(channel, stop)
+    channel.onStopped?.(stop)
   }
 
   failAll(failure: StreamFailure) {

@@ -117,6 +117,7 @@ const sendStream = (stream: BackingSendStream, end: End, name: string): BackingS
               listening(true, done)
             )
         }),
+    onStopped: (stopped) => stream.onStopped(stopped),
     setPriority: (priority) => {
       end.says(`${name} priority ${priority}`)
       stream.setPriority(priority)
