@@ -8,6 +8,7 @@ import { loadFailure } from "../../../src/internal/binding/loadFailure.ts"
 const file = "/app/node_modules/@matrixai/quic-x/node.napi.node"
 const linux = (libc: Host["libc"]): Host => ({ platform: "linux", arch: "x64", libc })
 const glibc = linux({ name: "glibc", version: "2.36" })
+const arm: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
 const mac: Host = { platform: "darwin", arch: "arm64", libc: undefined }
 const windows: Host = { platform: "win32", arch: "x64", libc: undefined }
 
