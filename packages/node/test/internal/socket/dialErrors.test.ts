@@ -33,7 +33,7 @@ describe("the error of a dial that failed", () => {
     }
     const dialled = (close: Close, of: Of = {}) =>
       dialError(
-        address("127.0.0.1:1"),
+        address("192.0.2.8:1"),
         peer,
         { timedOut: of.timedOut ?? false, versionMismatch: of.otherVersion ?? false, refusal: of.refusal },
         of.heard ?? false,
@@ -62,10 +62,10 @@ describe("the error of a dial that failed", () => {
     assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true }), new VersionMismatch({ peer }))
     assert.deepStrictEqual(dialled(new LocallyClosed(), { timedOut: true }), new ConnectionTimedOut({ peer }))
     // What the system did not send explains it, unless the peer has been heard of all the same.
-    const refusal = "EHOSTUNREACH"
+    const refusal = "EHOSTDOWN"
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal }),
-      new DatagramRefused({ peer, systemCode: refusal, detail: "there is no route to the host" })
+      new DatagramRefused({ peer, systemCode: refusal, detail: "the host is down" })
     )
     assert.deepStrictEqual(
       dialled(new LocallyClosed(), { timedOut: true, refusal, heard: true }),

@@ -115,7 +115,7 @@ describe("a turn", () => {
     }
   )
 
-  it("lets whoever was handed something answer before anything is written", async () => {
+  it("lets the application answer what it was handed before anything is written", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
     const read = a.read
