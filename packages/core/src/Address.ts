@@ -8,7 +8,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { InvalidAddress } from "./ConnectionError.ts"
-import { explain } from "./internal/addressText.ts"
+import { explainMalformed } from "./internal/addressText.ts"
 import { show } from "./internal/arguments.ts"
 import type { NetworkInterface } from "./Transport.ts"
 
@@ -46,7 +46,7 @@ export const fromString = (
   const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces(), zone) ?? 0)
   const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
   const address = NetAddress.inetAddressFromString(text)
-  if (Result.isFailure(address)) return failed(explain(text))
+  if (Result.isFailure(address)) return failed(explainMalformed(text))
   if (scopeId === 0) return failed(`this machine has no interface ${zone} with IPv6`)
   return Result.succeed(NetAddress.toCanonical(address.success))
 }

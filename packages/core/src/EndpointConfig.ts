@@ -15,7 +15,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { EndpointConfigError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
-import { notPath } from "./internal/configPath.ts"
+import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import * as durationText from "./internal/durationText.ts"
 import { shortestInterval } from "./KeepAlive.ts"
@@ -222,13 +222,13 @@ export interface SourceOptions {
  * @since 0.1.0
  */
 export const config = (path?: string, options?: SourceOptions): Config.Config<EndpointConfig> => {
-  const refused = notPath(path, options)
+  const refused = invalidPath(path, options)
   if (refused !== undefined) return refused
   const texts = configSource.read(path, { texts: names })
   const checked =
     path === undefined
       ? Config.succeed(undefined)
-      : configSource.checkNames(path, [...names, ...besides], [...elsewhere, ...(options?.others ?? [])])
+      : configSource.checkNames(path, [...names, ...endpointOptions], [...reservedNames, ...(options?.others ?? [])])
   return Config.mapEffect(Config.all([texts, checked]), ([texts]) =>
     Effect.mapError(decodeTexts(texts), ({ issue }) => configSource.errorAt(path, issue))
   )

@@ -20,8 +20,8 @@ const idleTimeoutFraction = 1 / 3
 export const shortestInterval = 50
 
 /**
- * Computes the interval between pings, in milliseconds: the smaller of `wished` and a third of the negotiated idle timeout,
- * but not a third below `shortestInterval`. Returns `Infinity`, which means no pings, when `wished` is `Infinity` or an
+ * Computes the interval between pings, in milliseconds: `wished`, or a third of the negotiated idle timeout (but at least
+ * `shortestInterval`) where that is shorter. Returns `Infinity`, which means no pings, when `wished` is `Infinity` or an
  * argument is not a number.
  *
  * @stability unstable

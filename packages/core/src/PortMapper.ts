@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { firstOf } from "./internal/firstOf.ts"
+import { firstSuccessOf } from "./internal/firstSuccessOf.ts"
 import { check, inetAddress, isRecord, ofValue, unless, untyped } from "./InvalidArgument.ts"
 import { Mapped, type MappingStatus } from "./MappingStatus.ts"
 import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.ts"
@@ -106,7 +106,9 @@ export const layerFirstOf = <E = never, R = never>(
         Effect.forEach(Object.entries(mappers), ([by, mapper]) =>
           Effect.map(Layer.build(mapper), (services) => ({ by, mapper: Context.get(services, PortMapper) }))
         ),
-        (built) => ({ map: (options) => firstOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) }))) })
+        (built) => ({
+          map: (options) => firstSuccessOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) })))
+        })
       )
     })
   )

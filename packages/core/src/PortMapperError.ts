@@ -23,7 +23,7 @@ export class GatewayNotFound extends Schema.TaggedError<GatewayNotFound>("@qp2p/
 }
 
 /**
- * A gateway was found, but could not be reached.
+ * A gateway was found, but communication with it failed.
  *
  * @stability unstable
  * @category errors
@@ -152,7 +152,7 @@ export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortM
  * @category schemas
  * @since 0.1.0
  */
-export const PortMapperError = Schema.Union([...One.members, NoneMapped])
+export const PortMapperError = Schema.Union([...SingleMapperError.members, NoneMapped])
 
 /**
  * The errors of mapping a port on the gateway.

@@ -12,7 +12,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type { ConnectionError } from "./ConnectionError.ts"
 import { duration, ofValue } from "./InvalidArgument.ts"
-import { mayPass } from "./internal/networkCodes.ts"
+import { isTransientCode } from "./internal/networkCodes.ts"
 import type { SendError } from "./SendError.ts"
 
 /** The longest delay between two attempts. */
@@ -85,7 +85,7 @@ export const isTransient = (error: ConnectionError): boolean => {
     case "TransportError":
       return !isFinal(error.code)
     case "DatagramRefused":
-      return mayPass(error.systemCode)
+      return isTransientCode(error.systemCode)
     default:
       return true
   }

@@ -22,7 +22,7 @@
 import type * as NetAddress from "effect/net/NetAddress"
 import { allocatePooled } from "./internal/memory.ts"
 import * as args from "./internal/arguments.ts"
-import { amount, noBytes, oversized, wrong } from "./internal/wire/refusals.ts"
+import { size, notBytesError, oversized, argumentError } from "./internal/wire/errors.ts"
 import * as controlBody from "./internal/wire/controlBody.ts"
 import * as header from "./internal/wire/header.ts"
 import { SerializationError } from "./SendError.ts"
@@ -45,7 +45,7 @@ export const headerLength = header.length
  * @category constants
  * @since 0.1.0
  */
-export const largestControlFrame = header.length + controlBody.longest
+export const largestControlFrame = header.length + controlBody.maxLength
 
 /**
  * A message of the application: 1 byte to `EndpointConfig.maxMessageSize`.
@@ -139,13 +139,13 @@ export type WireMessage = UserMessage | ControlMessage
  * @since 0.1.0
  */
 export const checkPayload = (payload: Uint8Array, maxMessageSize: number): SerializationError | undefined => {
-  if (!args.isBytes(payload)) return noBytes("a message", payload)
-  if (typeof maxMessageSize !== "number") return wrong("maxMessageSize", amount, maxMessageSize)
+  if (!args.isBytes(payload)) return notBytesError("a message", payload)
+  if (typeof maxMessageSize !== "number") return argumentError("maxMessageSize", size, maxMessageSize)
   const maximum = Math.min(maxMessageSize, header.maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
   if (length === 0) return new SerializationError({ detail: args.isDetached(payload) ? transferred : tooShort })
-  if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
+  if (Number.isNaN(maximum)) return argumentError("maxMessageSize", size, maxMessageSize)
   return new SerializationError({ detail: oversized(length, maximum) })
 }
 
@@ -167,7 +167,7 @@ const flags = args.oneOf(header.userFlag, header.controlFlag)
  * @since 0.1.0
  */
 export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
-  const refused = wrong("length", bodyLength, length) ?? wrong("flag", flags, flag)
+  const refused = argumentError("length", bodyLength, length) ?? argumentError("flag", flags, flag)
   if (refused !== undefined) return untyped(refused)
   const bytes = new Uint8Array(headerLength)
   header.write(bytes, 0, length, flag)
@@ -183,7 +183,7 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
  * @since 0.1.0
  */
 export const encodeUser = (payload: Uint8Array): Uint8Array => {
-  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
+  if (!args.isBytes(payload)) return untyped(notBytesError("a message", payload))
   const frame = allocatePooled(headerLength + payload.length)
   encodeUserInto(payload, frame, 0)
   return frame
@@ -197,8 +197,8 @@ export const encodeUser = (payload: Uint8Array): Uint8Array => {
  * @since 0.1.0
  */
 export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: number): number => {
-  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
-  if (!args.isBytes(frames)) return untyped(noBytes("frames", frames))
+  if (!args.isBytes(payload)) return untyped(notBytesError("a message", payload))
+  if (!args.isBytes(frames)) return untyped(notBytesError("frames", frames))
   if (!(Number.isInteger(at) && at >= 0 && at + headerLength + payload.length <= frames.length))
     return untyped(noRoom(payload, frames, at))
   header.write(frames, at, payload.length, header.userFlag)
@@ -244,7 +244,7 @@ const malformed = (message: WireMessage): SerializationError | undefined => {
   if (!args.isRecord(message)) {
     return new SerializationError({ detail: `a message must be an object, got ${args.show(message)}` })
   }
-  const unknown = wrong("the _tag of a message", tag, message._tag)
+  const unknown = argumentError("the _tag of a message", tag, message._tag)
   if (unknown !== undefined) return unknown
   const problem = args.problemIn(message, tags[message._tag])
   return problem && new SerializationError({ detail: `the ${problem.path} of a message ${problem.detail}` })
