@@ -1,5 +1,5 @@
 /**
- * Addresses as people write them, and which of them name a peer.
+ * Reads addresses from text, and tells which addresses can be dialled or bound.
  *
  * @stability unstable
  * @since 0.1.0
@@ -8,12 +8,12 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { InvalidAddress } from "./ConnectionError.ts"
-import { explain } from "./internal/addressText.ts"
+import { explainMalformed } from "./internal/addressText.ts"
 import { show } from "./internal/arguments.ts"
 import type { NetworkInterface } from "./Transport.ts"
 
 /**
- * What an address looks like, in the words of every error about one.
+ * The text with which the detail of every `InvalidAddress` about malformed text begins.
  *
  * @stability unstable
  * @category constants
@@ -21,13 +21,15 @@ import type { NetworkInterface } from "./Transport.ts"
  */
 export const expected = "expected host:port such as 127.0.0.1:4433 or [::1]:4433"
 
-/** An IPv6 address whose zone is a name: host, zone, and what comes after the bracket. */
+/** Matches an IPv6 address whose zone is a name (RFC 4007): host, zone, and the text after the bracket. */
 const namedZone = /^\[([^\]%]*)%(?!\d+\])([^\]%\s]+)\](.*)$/su
 
 /**
- * Reads `"127.0.0.1:4433"` or `"[fe80::1%eth0]:4433"`. Names of interfaces stand for the numbers that `interfaces` gives
- * them, so that an address has one form; an IPv4-mapped IPv6 address becomes the IPv4 address that it stands for. DNS
- * names are not looked up. The reason of the error says what was expected and what is wrong.
+ * Reads an address from text such as `"127.0.0.1:4433"` or `"[fe80::1%eth0]:4433"`.
+ *
+ * The name of an interface becomes the scope id that `interfaces` gives it. An IPv4-mapped IPv6 address becomes the IPv4
+ * address in it. Each address therefore has one form. DNS names are not resolved. The error's `detail` says what was
+ * expected and what is wrong with the text.
  *
  * @stability unstable
  * @category decoding
@@ -40,11 +42,11 @@ export const fromString = (
   if (typeof input !== "string") return Result.fail(new InvalidAddress({ input: show(input), detail: expected }))
   const failed = (problem: string) => Result.fail(new InvalidAddress({ input, detail: `${expected}; ${problem}` }))
   const [, host, zone, rest] = namedZone.exec(input) ?? []
-  // Any number will do to find out what else is wrong with it.
+  // A scope id of 0 stands in for an unknown interface, so that other mistakes in the text are reported first.
   const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces(), zone) ?? 0)
   const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
   const address = NetAddress.inetAddressFromString(text)
-  if (Result.isFailure(address)) return failed(explain(text))
+  if (Result.isFailure(address)) return failed(explainMalformed(text))
   if (scopeId === 0) return failed(`this machine has no interface ${zone} with IPv6`)
   return Result.succeed(NetAddress.toCanonical(address.success))
 }
@@ -53,8 +55,10 @@ const scopeIdOf = (interfaces: ReadonlyArray<NetworkInterface>, zone: string): n
   interfaces.find(({ name, scopeId }) => name === zone && scopeId > 0)?.scopeId
 
 /**
- * Why nobody can be dialled there, whatever the transport: the port is 0, or the address is that of no single host. None
- * of `interfaces` is needed but to know the broadcast addresses of this machine's networks.
+ * Returns why no transport can dial an address: its port is 0, or it is not the address of one host. Returns undefined
+ * when it can be dialled.
+ *
+ * `interfaces` gives the broadcast addresses of this machine's networks; without it, they are not recognised.
  *
  * @stability unstable
  * @category predicates
@@ -71,7 +75,7 @@ export const undiallable = (
 const noAddress = "it is no address"
 
 /**
- * Why an address is not that of one host, if so: it is unspecified, multicast or broadcast.
+ * Returns why an address is not that of one host: it is unspecified, multicast or broadcast. Returns undefined when it is.
  *
  * @stability unstable
  * @category predicates
@@ -86,13 +90,13 @@ export const notOneHost = (
   if (NetAddress.isMulticast(address)) return "a multicast address is a group's, and not one peer's"
   if (!NetAddress.isIpv4Address(address)) return undefined
   if (NetAddress.isBroadcast(address)) return "the broadcast address is everybody's, and not one peer's"
-  // The host part of a broadcast address is all ones, at least two of them: most addresses need no look at interfaces.
+  // The host part of a broadcast address is all ones, at least two bits. Other addresses do not need the interfaces.
   if ((NetAddress.ipv4ToOctets(address)[3] & 3) !== 3) return undefined
   const network = interfaces().find((each) => isBroadcastOf(each, address))
   return network && `the broadcast address of ${network.name} is everybody's there, and not one peer's`
 }
 
-/** Networks of one or two hosts have no broadcast address (RFC 3021). */
+/** Tells whether an address is the broadcast address of a network. Prefixes of 31 and 32 bits have none (RFC 3021). */
 const isBroadcastOf = ({ address, prefixLength }: NetworkInterface, other: NetAddress.Ipv4Address): boolean => {
   if (!NetAddress.isIpv4Address(address) || prefixLength > 30) return false
   const network = IpNetwork.fromAddress(address, prefixLength)
@@ -103,8 +107,8 @@ const isBroadcastOf = ({ address, prefixLength }: NetworkInterface, other: NetAd
 }
 
 /**
- * Why no socket can be bound there, whatever the transport: the address is not that of one host, nor the wildcard, or it
- * is link-local and does not say of which interface.
+ * Returns why no transport can bind a socket to an address: it is multicast or broadcast, or it is link-local and names no
+ * zone. Returns undefined when it can be bound.
  *
  * @stability unstable
  * @category predicates

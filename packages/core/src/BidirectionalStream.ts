@@ -8,7 +8,7 @@ import type { RecvStream } from "./RecvStream.ts"
 import type { SendStream } from "./SendStream.ts"
 
 /**
- * Each half ends on its own: after `send.finish` the answers still come.
+ * A stream with a sending and a receiving half. Each half ends on its own: answers still arrive after `send.finish`.
  *
  * @stability unstable
  * @category models

@@ -1,6 +1,8 @@
 /**
- * Finding one's place through peers that are known already: reach one of them, learn from it which address it sees us
- * at, and have it verify that we can be reached there. Also the answering side of those questions.
+ * Finds an endpoint's public address through its contacts, and answers the same questions of peers.
+ *
+ * An endpoint reaches one contact, asks at which address the contact sees it (echo), and asks the contact to dial that
+ * address (verification).
  *
  * @stability unstable
  * @since 0.1.0
@@ -34,7 +36,7 @@ import { SerializationError } from "./SendError.ts"
 import type { ControlMessage, WireMessage } from "./WireMessage.ts"
 
 /**
- * What may become of bootstrapping.
+ * The errors of bootstrapping.
  *
  * @stability unstable
  * @category schemas
@@ -52,7 +54,7 @@ export const BootstrapError = Schema.Union([EndpointEchoError, EndpointVerificat
 export type BootstrapError = typeof BootstrapError.Type
 
 /**
- * What bootstrapping needs of the endpoint.
+ * The view of an endpoint that bootstrapping needs.
  *
  * @stability unstable
  * @category models
@@ -63,13 +65,16 @@ export interface Node {
   readonly config: EndpointConfig
   /** The address that the socket is bound to. */
   readonly localAddress: NetAddress.InetAddress
-  /** Where the socket is reached from near by: those of the interfaces when it is bound to a wildcard. The best comes first. */
+  /**
+   * The addresses at which the local network reaches the socket: those of the interfaces when the socket is bound to a
+   * wildcard. The one that most peers can reach comes first.
+   */
   readonly localAddresses: readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>]
-  /** The gateway's mapping, if one was asked for. */
+  /** The external address that the gateway mapped; none without a port mapping. */
   readonly mapped: Option.Option<NetAddress.InetAddress>
-  /** The public address that was found before, if this is not the first time. */
+  /** The public address that an earlier bootstrap found; none at the first. */
   readonly known: Option.Option<NetAddress.InetAddress>
-  /** Reaches one of the contacts: all are dialled at once and the first to answer wins. */
+  /** Dials all contacts at once and returns the first that answers; none when no contact answers. */
   readonly reachAny: (contacts: ReadonlyArray<NetAddress.InetAddress>) => Effect.Effect<Option.Option<Contact>>
 }
 
@@ -81,16 +86,16 @@ export interface Node {
  * @since 0.1.0
  */
 export interface Contact {
-  /** As it was named. */
+  /** The address that the caller listed. */
   readonly address: NetAddress.InetAddress
-  /** Where it answers from, which is not always where it was dialled. */
+  /** The address that the contact answers from; it may differ from the dialled one. */
   readonly remoteAddress: NetAddress.InetAddress
-  /** Asks the contact a question and waits for its answer. */
+  /** Sends the contact a control message and waits for the answer, up to `EndpointConfig.rpcTimeout`. */
   readonly ask: (question: ControlMessage) => Effect.Effect<WireMessage, RpcError>
 }
 
 /**
- * Where an endpoint is reached, and the contact that has verified it; none when none was reached.
+ * The result of bootstrapping: an endpoint's public address, and the contact that verified it.
  *
  * @stability unstable
  * @category models
@@ -99,12 +104,12 @@ export interface Contact {
 export interface Outcome {
   /** The address at which peers reach the endpoint. */
   readonly publicAddress: NetAddress.InetAddress
-  /** As it was named, wherever it answered from. */
+  /** The listed address of the contact that verified the public address; none when no contact was reached. */
   readonly contact: Option.Option<NetAddress.InetAddress>
 }
 
 /**
- * Who asks, for the answering side.
+ * The peer that asks a question, as the answering endpoint sees it.
  *
  * @stability unstable
  * @category models
@@ -114,8 +119,8 @@ export interface Asker {
   /** The address at which this endpoint sees the asker. */
   readonly remoteAddress: NetAddress.InetAddress
   /**
-   * Whether an address can be reached over a connection made for that purpose alone. Answers well before the asker gives
-   * up waiting.
+   * Dials an address over a connection of its own and tells whether that succeeded. It answers well before the asker's
+   * timeout.
    */
   readonly isReachable: (address: NetAddress.InetAddress) => Effect.Effect<boolean>
 }
@@ -130,21 +135,21 @@ export interface Asker {
 export class Bootstrap extends Context.Service<
   Bootstrap,
   {
-    /** Bootstraps through the first contact that answers. The outcome has no contact when none answers. */
+    /** Bootstraps through the first contact that answers. The outcome has no contact when no contact answers. */
     readonly run: (
       node: Node,
       contacts: ReadonlyArray<NetAddress.InetAddress>
     ) => Effect.Effect<Outcome, BootstrapError>
-    /** What a peer's control message is answered with; none for messages that ask nothing. */
+    /** Returns the answer to a peer's control message; none for a message that is not a question. */
     readonly respond: (asker: Asker, question: ControlMessage) => Effect.Effect<Option.Option<ControlMessage>>
   }
 >()("@qp2p/core/Bootstrap") {}
 
-/** Verifications under way at once for all peers together; more are answered with false. */
+/** The most verifications that run at once, for all peers together. Further ones are answered with false. */
 const maxVerifications = 32
 
 /**
- * Makes the bootstrap that speaks qp2p's protocol.
+ * Makes the `Bootstrap` that speaks qp2p's protocol.
  *
  * @stability unstable
  * @category constructors
@@ -154,9 +159,9 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
   const verifications = yield* Semaphore.make(maxVerifications)
 
   const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<boolean> => {
-    // On the wire there are no zones: an address of the asker's link is in the zone that it is seen in.
+    // The wire carries no zones: a link-local address gets the zone of the asker's remote address.
     const claimed = inZoneOf(NetAddress.toCanonical(named), asker.remoteAddress)
-    // Never dial what a stranger names: it may only have itself verified, at the address that it is seen at.
+    // A peer may have only its own IP address verified, so that it cannot make this endpoint dial a third party.
     if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeed(false)
     return Effect.map(
       verifications.withPermitsIfAvailable(1)(asker.isReachable(claimed)),
@@ -191,7 +196,7 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
 })
 
 /**
- * The layer of `make`.
+ * Provides the `Bootstrap` that `make` makes.
  *
  * @stability unstable
  * @category layers
@@ -235,7 +240,7 @@ const run = Effect.fnUntraced(function* (
     }
     const contact = reached.value
     const seen = inZoneOf(yield* echo(contact), node.localAddress)
-    // Whoever sees us at its own address is this endpoint, by one of its other addresses.
+    // A contact that sees this endpoint at the contact's own address is this endpoint, dialled by another of its addresses.
     const isMyself = same(seen, contact.address) || same(seen, contact.remoteAddress)
     const rest = others.filter((each) => !(isMyself && same(each, contact.address)))
     if (rest.length === others.length) return yield* verified(node, contact, seen)
@@ -244,13 +249,13 @@ const run = Effect.fnUntraced(function* (
   return { publicAddress: publicAddressOf(node, node.known), contact: Option.none() }
 })
 
-/** Every node of a network may be given the same list of contacts. Asking oneself would prove nothing. */
+/** Leaves out the endpoint's own addresses: all nodes of a network may share one list, and an endpoint cannot verify itself. */
 const withoutSelf = (node: Node, contacts: ReadonlyArray<NetAddress.InetAddress>) => {
   const own = [node.localAddress, ...node.localAddresses, ...Option.toArray(node.mapped), ...Option.toArray(node.known)]
   return contacts.filter((contact) => !own.some((each) => same(each, contact)))
 }
 
-/** The address that a contact sees this endpoint at. */
+/** Asks a contact at which address it sees this endpoint. */
 const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAddress, EndpointEchoError> =>
   ask({ _tag: "EndpointEchoReq" }).pipe(
     Effect.flatMap((answer) => {
@@ -282,7 +287,7 @@ const verified = Effect.fnUntraced(function* (
   return { publicAddress: claimed, contact: Option.some(peer) }
 })
 
-/** What the operator says wins over what the gateway says, over what the contact sees, over what the socket says. */
+/** Picks the public address. In order of precedence: configured, mapped by the gateway, seen by the contact, local. */
 const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>): NetAddress.InetAddress => {
   const { config, localAddresses, mapped } = node
   const found = Option.getOrElse(
@@ -295,7 +300,7 @@ const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>
 const unexpected = (answer: WireMessage): Effect.Effect<never, SerializationError> =>
   Effect.fail(new SerializationError({ detail: `a ${answer._tag} answers another question` }))
 
-/** A link-local address that does not say its zone has that of `other`, if it has one. */
+/** Gives a link-local address without a zone the zone of `other`. */
 const inZoneOf = (address: NetAddress.InetAddress, other: NetAddress.InetAddress): NetAddress.InetAddress =>
   NetAddress.isInetAddressV6(address) &&
   NetAddress.isInetAddressV6(other) &&

@@ -1,5 +1,5 @@
 /**
- * Why a client endpoint did not start.
+ * The errors of starting a client endpoint.
  *
  * @stability unstable
  * @since 0.1.0

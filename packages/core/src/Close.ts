@@ -1,8 +1,8 @@
 /**
  * How a connection ended.
  *
- * Exactly one `Close` belongs to each connection: `Connection.closed` yields it, `Disconnection.reason`
- * carries it, and `ConnectionClosed.close` names it when an operation failed because of it.
+ * Each connection has exactly one `Close`. `Connection.closed` yields it, `Disconnection.reason` carries it, and
+ * `ConnectionClosed.close` carries it when an operation fails because the connection ended.
  *
  * @stability unstable
  * @since 0.1.0
@@ -45,7 +45,8 @@ export class ApplicationClosed extends Schema.TaggedError<ApplicationClosed>("@q
 }
 
 /**
- * QUIC itself ended the connection (RFC 9000, section 20.1), found by either side. TLS alerts are 0x100 + alert.
+ * QUIC ended the connection with an error code of RFC 9000, section 20.1, which either side detected. A TLS alert has the
+ * code 0x100 + alert.
  *
  * @stability unstable
  * @category models
@@ -61,7 +62,7 @@ export class TransportClosed extends Schema.TaggedError<TransportClosed>("@qp2p/
 }
 
 /**
- * Nothing was heard from the peer for the idle timeout (RFC 9000, section 10.1).
+ * No packet arrived from the peer for the idle timeout (RFC 9000, section 10.1).
  *
  * @stability unstable
  * @category models
@@ -77,8 +78,8 @@ export class IdleTimedOut extends Schema.TaggedError<IdleTimedOut>("@qp2p/core/C
 }
 
 /**
- * The peer has lost the connection, by a restart for example, and answered a packet with a stateless reset (RFC 9000,
- * section 10.3).
+ * The peer lost its state of the connection, for example by a restart, and answered a packet with a stateless reset (RFC
+ * 9000, section 10.3).
  *
  * @stability unstable
  * @category models

@@ -1,5 +1,5 @@
 /**
- * Why a connection could not be made, or could not be used any more.
+ * The errors of dialling a peer and of using a connection.
  *
  * @stability unstable
  * @since 0.1.0
@@ -11,7 +11,7 @@ import { InvalidArgument } from "./InvalidArgument.ts"
 export { InvalidArgument } from "./InvalidArgument.ts"
 
 /**
- * The endpoint was closed, or its scope was.
+ * The endpoint has stopped: it or its scope was closed.
  *
  * @stability unstable
  * @category errors
@@ -27,7 +27,7 @@ export class EndpointStopped extends Schema.TaggedError<EndpointStopped>("@qp2p/
 }
 
 /**
- * This endpoint holds `limit` connections already (`EndpointConfig.maxConnections`).
+ * This endpoint already has `limit` connections (`EndpointConfig.maxConnections`).
  *
  * @stability unstable
  * @category errors
@@ -42,8 +42,8 @@ export class TooManyConnections extends Schema.TaggedError<TooManyConnections>(
 }
 
 /**
- * The address cannot be dialled from here: it is none, its port is 0, its family is not the socket's, or it is not that of
- * one host (unspecified, multicast, broadcast). `input` is the text, or says what was given instead of an address.
+ * The address cannot be dialled: it is malformed, its port is 0, its family is not the socket's, or it is not the address
+ * of one host (it is unspecified, multicast or broadcast). `input` is the text, or describes the value given instead.
  *
  * @stability unstable
  * @category errors
@@ -59,7 +59,7 @@ export class InvalidAddress extends Schema.TaggedError<InvalidAddress>("@qp2p/co
 }
 
 /**
- * The peer speaks no version of QUIC, or no protocol over it, that this endpoint speaks.
+ * The peer and this endpoint have no version of QUIC, or no application protocol (ALPN), in common.
  *
  * @stability unstable
  * @category errors
@@ -75,7 +75,7 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>("@qp2p/
 }
 
 /**
- * QUIC or TLS failed with an error code of RFC 9000, section 20.1; TLS alerts are 0x100 + alert.
+ * QUIC or TLS failed with an error code of RFC 9000, section 20.1. A TLS alert has the code 0x100 + alert.
  *
  * @stability unstable
  * @category errors
@@ -91,8 +91,8 @@ export class TransportError extends Schema.TaggedError<TransportError>("@qp2p/co
 }
 
 /**
- * The system does not send to the peer, so it was not waited for. `systemCode` is its error code: `ENETUNREACH` without a
- * route, `EACCES` or `EPERM` past a firewall, `EINVAL` from a loopback address to another machine.
+ * The operating system refused to send to the peer, so the dial failed at once. `systemCode` is the system's error code:
+ * `ENETUNREACH` without a route, `EACCES` or `EPERM` for a firewall, `EINVAL` from a loopback address to another machine.
  *
  * @stability unstable
  * @category errors
@@ -108,7 +108,7 @@ export class DatagramRefused extends Schema.TaggedError<DatagramRefused>("@qp2p/
 }
 
 /**
- * The peer lost its state of the connection and said so with a stateless reset (RFC 9000, section 10.3).
+ * The peer lost its state of the connection and answered with a stateless reset (RFC 9000, section 10.3).
  *
  * @stability unstable
  * @category errors
@@ -125,7 +125,7 @@ export class ConnectionReset extends Schema.TaggedError<ConnectionReset>("@qp2p/
 
 /**
  * The peer did not answer: the handshake took longer than `EndpointConfig.handshakeTimeout`, or an established
- * connection heard nothing for the idle timeout.
+ * connection received nothing for the idle timeout.
  *
  * @stability unstable
  * @category errors
@@ -140,7 +140,7 @@ export class ConnectionTimedOut extends Schema.TaggedError<ConnectionTimedOut>(
 }
 
 /**
- * The connection was closed before the operation was done; `close` says by whom.
+ * The connection closed before the operation completed. `close` says which side closed it, and why.
  *
  * @stability unstable
  * @category errors
@@ -189,7 +189,7 @@ export const ConnectionError = Schema.Union([
 export type ConnectionError = typeof ConnectionError.Type
 
 /**
- * None of the peers could be reached; `attempts` says why, one by one, in the order they were given.
+ * No peer of a list could be reached. `attempts` has the error of each, in the order of the list.
  *
  * @stability unstable
  * @category errors

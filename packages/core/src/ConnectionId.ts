@@ -1,5 +1,5 @@
 /**
- * What a peer is called.
+ * A peer's name, derived from its address.
  *
  * @stability unstable
  * @since 0.1.0
@@ -12,9 +12,10 @@ import { bytesToHex } from "@noble/hashes/utils.js"
 import { inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
- * A name for the peer at the other end of a connection, derived from the address at which this side dialled it, or from
- * which it dialled. It stays the connection's when the peer moves or answers from elsewhere: `connectionId` finds it by
- * either address, and `addressOf` tells where the peer is now.
+ * The name of a connection's peer, derived from the address that this side dialled, or that the peer dialled from.
+ *
+ * A connection keeps its id when the peer moves or answers from another address. `Endpoint.connectionId` finds the id by
+ * either address, and `Endpoint.addressOf` returns the peer's current address.
  *
  * @stability unstable
  * @category models
@@ -23,8 +24,10 @@ import { inetAddress, ofValue } from "./InvalidArgument.ts"
 export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
 
 /**
- * SHA3-256 over the address octets (4 or 16) and the port as two bytes, big-endian: qp2p's `XorName`, as 64 lowercase
- * hexadecimal digits. Callers without types get an `InvalidArgument` when this is no address.
+ * Derives a `ConnectionId` from an address: 64 lowercase hexadecimal digits, qp2p's `XorName`.
+ *
+ * The id is the SHA3-256 of the address octets (4 or 16) and of the port (2 bytes, big-endian). Returns an `InvalidArgument`
+ * to callers without types when `peer` is not an address.
  *
  * @stability unstable
  * @category constructors
@@ -40,8 +43,8 @@ export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
 }
 
 /**
- * The generator that an endpoint calls once for each connection, with the address that was dialled, or dialled from.
- * Provide another to name peers differently.
+ * The function that derives a peer's id. An endpoint calls it once for each connection, with the dialled address or with
+ * the address that the peer dialled from. The default is `fromAddress`; provide another function to name peers differently.
  *
  * @stability unstable
  * @category references

@@ -1,5 +1,5 @@
 /**
- * The connections of one endpoint: by address, by id, and those being dialled.
+ * Finds the connections of one endpoint by address and by id, and shares its dials.
  *
  * @stability unstable
  * @since 0.1.0
@@ -20,10 +20,11 @@ import { addressKey as keyOf } from "./internal/addressKey.ts"
 import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
- * Incoming and outgoing connections alike, by where their peers are now. There may be several with one address; the
- * oldest is the one that is used, and by their seniority both sides agree on which that is. A connection whose peer is
- * elsewhere than it was dialled at is found under `dialledAddress`, too: that is the endpoint's doing, and it uses the
- * connection for as long as the pool has it.
+ * The inbound and outbound connections of one endpoint, by the current addresses of their peers.
+ *
+ * Several connections may have one address. The endpoint uses the oldest; both sides agree on it by seniority. A connection
+ * whose peer has another address than was dialled is also found under `dialledAddress`. The endpoint keeps those entries
+ * itself, and uses such a connection for as long as the pool has it.
  *
  * @stability unstable
  * @category models
@@ -32,27 +33,30 @@ import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
 export interface Pool {
   /** The number of connections. */
   readonly size: () => number
-  /** The connection to use with `peer`, if there is one. */
+  /** The connection to use with `peer`: the oldest. Undefined when there is none. */
   readonly current: (peer: NetAddress.InetAddress) => Connection | undefined
   /** Every connection with `peer`, oldest first. */
   readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<Connection>
-  /** The connection to use with the peer of that id. */
+  /** The connection to use with the peer of this id: the oldest. */
   readonly byId: (id: ConnectionId) => Option.Option<Connection>
-  /** Adds a connection. `seniority` is that of `Transport`: the least comes first. Without, connections come in the order they are added. */
+  /**
+   * Adds a connection. `seniority` is that of `Transport`: the connection with the least comes first. Without it, the order
+   * is that of adding.
+   */
   readonly add: (connection: Connection, seniority?: string) => void
   /** Removes a connection. */
   readonly remove: (connection: Connection) => void
-  /** The connection's `remoteAddress` has changed. */
+  /** Moves a connection to its `remoteAddress`, after that has changed. */
   readonly readdress: (connection: Connection) => void
   /**
-   * The connection to use with `peer`, or the outcome of `dial`. Concurrent callers share one dial: all get its result,
-   * one caller's interruption does not disturb it, and the last one's cancels it. `dial` adds to the pool what it makes.
+   * Returns the connection to use with `peer`, or else the result of `dial`. Concurrent callers share one dial and all get
+   * its result. The dial is interrupted when its last caller is. `dial` itself adds the connection to the pool.
    */
   readonly connect: (
     peer: NetAddress.InetAddress,
     dial: Effect.Effect<Connection, ConnectionError>
   ) => Effect.Effect<Connection, ConnectionError>
-  /** The outcome of `dial`, shared in the same way, although there may be a connection to use: that may be dead. */
+  /** Returns the result of `dial`, shared in the same way, even when there is a connection: that one may be dead. */
   readonly dial: (
     peer: NetAddress.InetAddress,
     dial: Effect.Effect<Connection, ConnectionError>
@@ -60,8 +64,7 @@ export interface Pool {
 }
 
 /**
- * Opens pools. Each endpoint opens its own: layers are memoised, and two endpoints that shared the state of one would
- * answer for each other's peers.
+ * Opens pools, one for each endpoint. Layers are memoised, so a pool in the layer itself would be shared by endpoints.
  *
  * @stability unstable
  * @category services
@@ -70,7 +73,7 @@ export interface Pool {
 export class ConnectionPool extends Context.Service<
   ConnectionPool,
   {
-    /** Opens a pool that lives as long as the scope. */
+    /** Opens a pool; closing the scope interrupts its dials. */
     readonly open: Effect.Effect<Pool, never, Scope.Scope>
   }
 >()("@qp2p/core/ConnectionPool") {}
@@ -78,7 +81,7 @@ export class ConnectionPool extends Context.Service<
 interface Member {
   readonly connection: Connection
   readonly seniority: string | undefined
-  /** The address under which it is found. */
+  /** The key of the address under which the connection is found. */
   key: string
 }
 
@@ -88,7 +91,7 @@ interface SharedDial {
 }
 
 /**
- * An empty pool. Dials run in the scope: closing it interrupts them.
+ * Makes an empty pool. Its dials run in the scope: closing the scope interrupts them.
  *
  * @stability unstable
  * @category constructors
@@ -102,7 +105,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   const dials = new Map<string, SharedDial>()
 
   const add = (connection: Connection, seniority?: string) => {
-    if (!isRecordLike(connection)) return
+    if (!isConnectionLike(connection)) return
     const member: Member = { connection, seniority, key: keyOf(connection.remoteAddress) }
     members.set(connection, member)
     insert(byAddress, member.key, member)
@@ -113,8 +116,8 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     const member = members.get(connection)
     if (member === undefined) return
     members.delete(connection)
-    drop(byAddress, member.key, member)
-    drop(byId, connection.id, member)
+    removeFrom(byAddress, member.key, member)
+    removeFrom(byId, connection.id, member)
   }
 
   const current = (peer: NetAddress.InetAddress) => byAddress.get(keyOf(peer))?.[0]?.connection
@@ -133,7 +136,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     Effect.suspend(() => {
       shared.waiting -= 1
       if (shared.waiting > 0) return Effect.void
-      // Whoever comes next has to start anew: this dial is on its way out.
+      // The next caller starts a new dial, since this one is being interrupted.
       if (dials.get(key) === shared) dials.delete(key)
       return Fiber.interrupt(shared.fiber)
     })
@@ -162,7 +165,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     readdress: (connection) => {
       const member = members.get(connection)
       if (member === undefined) return
-      drop(byAddress, member.key, member)
+      removeFrom(byAddress, member.key, member)
       member.key = keyOf(connection.remoteAddress)
       insert(byAddress, member.key, member)
     },
@@ -182,7 +185,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
 })
 
 /**
- * The layer of qp2p's own pool.
+ * Provides the pool that `make` makes.
  *
  * @stability unstable
  * @category layers
@@ -190,11 +193,11 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
  */
 export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
 
-/** Whether there is anything to keep: a connection of one's own making may be of any class. */
-const isRecordLike = (connection: unknown): boolean =>
+/** Tells whether a value can be kept as a connection. Users' own connections may be of any class. */
+const isConnectionLike = (connection: unknown): boolean =>
   typeof connection === "object" && connection !== null && "remoteAddress" in connection
 
-/** Nobody but the closing of the pool's scope interrupts a dial that somebody waits for. */
+/** Only closing the pool's scope interrupts a dial that has callers, so an interruption means that the endpoint stopped. */
 const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.fail(new EndpointStopped()) : exit
 
@@ -208,7 +211,7 @@ const insert = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
 const isSenior = (one: Member, other: Member): boolean =>
   one.seniority !== undefined && other.seniority !== undefined && one.seniority < other.seniority
 
-const drop = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
+const removeFrom = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
   const members = map.get(key)
   const i = members?.indexOf(member) ?? -1
   if (members === undefined || i === -1) return

@@ -1,5 +1,5 @@
 /**
- * That a peer is gone.
+ * Reports that a connection ended.
  *
  * @stability unstable
  * @since 0.1.0
@@ -10,18 +10,18 @@ import type { Close } from "./Close.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 
 /**
- * The end of a connection.
+ * The end of one connection: with which peer, and why.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Disconnection {
-  /** Where the peer was. */
+  /** The peer's last address. */
   readonly peer: NetAddress.InetAddress
-  /** Where this side had dialled the peer, which is where to dial it again; none when the peer had dialled. */
+  /** The address that this side dialled, to dial the peer again; none when the peer dialled. */
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
-  /** The id of the peer that is gone. */
+  /** The id of the peer. */
   readonly connectionId: ConnectionId
   /** How the connection ended. */
   readonly reason: Close

@@ -26,7 +26,7 @@ import type { Disconnection } from "./Disconnection.ts"
 import * as EndpointConfig from "./EndpointConfig.ts"
 import { EndpointConfigError, type EndpointError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
-import { notPath } from "./internal/configPath.ts"
+import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
@@ -94,7 +94,7 @@ export interface Options {
  * @since 0.1.0
  */
 export const config = (path?: string, options?: EndpointConfig.SourceOptions): Config.Config<Options> => {
-  const refused = notPath(path, options)
+  const refused = invalidPath(path, options)
   if (refused !== undefined) return refused
   const own = configSource.read(path, { texts: ["localAddress"], lists: ["contacts"] })
   return Config.all({

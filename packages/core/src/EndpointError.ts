@@ -1,5 +1,5 @@
 /**
- * Why an endpoint did not start.
+ * The errors of starting an endpoint.
  *
  * @stability unstable
  * @since 0.1.0
@@ -9,7 +9,7 @@ import { PortMapperError } from "./PortMapperError.ts"
 import { RpcError } from "./RpcError.ts"
 
 /**
- * An option or a configuration value is not acceptable. `path` names it, such as `idleTimeout` or `contacts.1`.
+ * An option or a setting is invalid. `path` names it, such as `idleTimeout` or `contacts.1`; `detail` says what is wrong.
  *
  * @stability unstable
  * @category errors
@@ -41,7 +41,7 @@ export class BindError extends Schema.TaggedError<BindError>("@qp2p/core/Endpoin
 }
 
 /**
- * The contact was reached but did not tell which address it sees us at.
+ * The contact was reached, but did not report at which address it sees this endpoint.
  *
  * @stability unstable
  * @category errors
@@ -56,7 +56,7 @@ export class EndpointEchoError extends Schema.TaggedError<EndpointEchoError>(
 }
 
 /**
- * The contact was reached but did not say whether it can reach us.
+ * The contact was reached, but did not report whether it can reach this endpoint.
  *
  * @stability unstable
  * @category errors
@@ -71,7 +71,7 @@ export class EndpointVerificationError extends Schema.TaggedError<EndpointVerifi
 }
 
 /**
- * The contact tried to reach us at our public address and could not.
+ * The contact could not reach this endpoint at its public address.
  *
  * @stability unstable
  * @category errors
@@ -87,7 +87,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/End
 }
 
 /**
- * `PortMapperError`'s variants appear in it as themselves.
+ * The errors of starting an endpoint. The variants of `PortMapperError` are among them.
  *
  * @stability unstable
  * @category schemas

@@ -9,12 +9,12 @@
  */
 
 /**
- * Brings a code into the range that every transport can carry, 0 to 2^53 - 1: fractions are cut off, and what
- * is no number becomes 0.
+ * Clamps a code to the range that every transport can carry, 0 to 2^53 - 1. Fractions are cut off, and a value that
+ * is not a number becomes 0.
  *
  * A transport clamps each code that it passes on, in both directions. The native binding of QUIC aborts the process on
- * codes below 0 or above 2^62 - 1, and 2^62 - 1 itself becomes 2^62 as a JavaScript number: a peer's code that is passed
- * on unclamped would let the peer stop the process.
+ * codes below 0 or above 2^62 - 1, and 2^62 - 1 itself becomes 2^62 as a JavaScript number. Without clamping, a peer could
+ * abort the process by its code.
  *
  * @stability unstable
  * @category conversions
@@ -24,8 +24,7 @@ export const clamp = (code: number): number =>
   typeof code !== "number" || Number.isNaN(code) ? 0 : Math.min(Math.max(Math.trunc(code), 0), Number.MAX_SAFE_INTEGER)
 
 /**
- * Code 0: nothing is wrong. Closes a connection that is not needed any more, and gives up a stream that the caller
- * interrupted.
+ * Code 0: no error. Closes a connection that is no longer needed, and resets a stream whose caller was interrupted.
  *
  * @stability unstable
  * @category codes
@@ -34,7 +33,7 @@ export const clamp = (code: number): number =>
 export const noError = 0
 
 /**
- * Code 1: the peer's bytes are no messages of qp2p, or a message is larger than `EndpointConfig.maxMessageSize`. Stops a
+ * Code 1: the peer's bytes are not messages of qp2p, or a message is larger than `EndpointConfig.maxMessageSize`. Stops a
  * stream and resets its other half; closes a connection after the 17th such stream.
  *
  * @stability unstable
@@ -44,7 +43,7 @@ export const noError = 0
 export const malformed = 1
 
 /**
- * Code 2: the messages that arrived in part exceed `EndpointConfig.reassemblyBuffer`. Stops the stream that went over it
+ * Code 2: the messages that arrived in part exceed `EndpointConfig.reassemblyBuffer`. Stops the stream that exceeded it
  * and resets its other half.
  *
  * @stability unstable

@@ -1,13 +1,12 @@
 /**
- * A first-in, first-out queue for transports, whose head moves instead of its elements.
+ * A first-in, first-out queue for transports. Taking an item moves the head, not the other items.
  *
  * @stability unstable
  * @since 0.1.0
  */
 
 /**
- * A queue in memory without a limit of its own: its owner bounds it. Taking from the head costs the same however long the
- * queue is.
+ * A first-in, first-out queue in memory. It has no limit: its owner bounds it. Taking the head takes constant time.
  *
  * @stability unstable
  * @category models
@@ -22,7 +21,7 @@ export class Fifo<A> {
     return this.items.length - this.head
   }
 
-  /** The one that `shift` takes. */
+  /** The item at the head, which `shift` takes next; undefined when the queue is empty. */
   get first(): A | undefined {
     return this.items[this.head]
   }
@@ -42,7 +41,7 @@ export class Fifo<A> {
   shift(): A | undefined {
     if (this.head === this.items.length) return undefined
     const item = this.items[this.head]
-    // What was taken must not be kept alive by the queue.
+    // The queue must not keep a taken item alive.
     this.items[this.head] = undefined as A
     this.head += 1
     if (this.head === this.items.length) {
@@ -55,7 +54,7 @@ export class Fifo<A> {
     return item
   }
 
-  /** Everything, in order; the queue is empty afterwards. */
+  /** Takes all items, in order. */
   drain(): Array<A> {
     const items = this.head === 0 ? this.items : this.items.slice(this.head)
     this.items = []
@@ -63,7 +62,7 @@ export class Fifo<A> {
     return items
   }
 
-  /** False if it was not there. */
+  /** Removes the first occurrence of an item. Returns false when the queue does not have it. */
   remove(item: A): boolean {
     const i = this.items.indexOf(item, this.head)
     if (i === -1) return false
@@ -71,7 +70,7 @@ export class Fifo<A> {
     return true
   }
 
-  /** The first that `is` is true of. */
+  /** Returns the first item that satisfies `is`; undefined when none does. */
   find(is: (item: A) => boolean): A | undefined {
     for (let i = this.head; i < this.items.length; i++) if (is(this.items[i]!)) return this.items[i]
     return undefined

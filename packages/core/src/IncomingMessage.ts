@@ -1,5 +1,5 @@
 /**
- * What a peer said.
+ * A message from a peer.
  *
  * @stability unstable
  * @since 0.1.0
@@ -10,15 +10,15 @@ import type { ConnectionId } from "./ConnectionId.ts"
 import type { SendStream } from "./SendStream.ts"
 
 /**
- * A message that a peer sent. `reply` is there when it came on a bidirectional stream, the same one for every message of
- * that stream: what is sent on it goes back to whoever asked.
+ * A message from a peer. A message that arrived on a bidirectional stream has a `reply`, which sends back to that peer. All
+ * messages of one stream have the same `reply`.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface IncomingMessage {
-  /** Where the peer was when the message arrived. */
+  /** The peer's address when the message arrived. */
   readonly peer: NetAddress.InetAddress
   /** The id of the peer that sent the message. */
   readonly connectionId: ConnectionId

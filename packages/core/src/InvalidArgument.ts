@@ -1,11 +1,11 @@
 /**
- * What callers without types are told when they hand over something else than was asked for.
+ * The error of callers without types that pass a wrong argument, and the checks that find one.
  *
- * Functions whose errors have a variant for it fail with that: `SerializationError` for what is to be sent, `InvalidAddress`
- * for whom to send it to, `EndpointConfigError` for how an endpoint starts. `InvalidArgument` is for the rest. Where no value of
- * the right type can be wrong, the type of the function does not have it: only callers without types come to see it there.
+ * A function fails with an error of its own where it has one: `SerializationError` for a payload, `InvalidAddress` for a peer,
+ * `EndpointConfigError` for the options of an endpoint. `InvalidArgument` is for all other arguments. The error type of a
+ * function omits it where the argument's type rules it out: only callers without types get it there.
  *
- * The checks are here for packages that build on this one.
+ * Packages that build on this one use the same checks.
  *
  * @stability unstable
  * @since 0.1.0
@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import * as args from "./internal/arguments.ts"
 
 /**
- * An argument is not what was asked for. `argument` names it, such as `options.priority`; `detail` says what was asked for
+ * An argument has the wrong type or value. `argument` names it, such as `options.priority`; `detail` says what was expected
  * and what was given.
  *
  * @stability unstable
@@ -32,7 +32,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@qp2p/
 }
 
 /**
- * What is asked of a value, in words that follow its name, if the value is not that.
+ * A check of one value. Returns what the value must be, in words that follow its name; undefined when the value passes.
  *
  * @stability unstable
  * @category models
@@ -41,7 +41,7 @@ export class InvalidArgument extends Schema.TaggedError<InvalidArgument>("@qp2p/
 export type Check = args.Check
 
 /**
- * What is asked of each field of an object. It may have no others.
+ * The checks of an object's fields, by name.
  *
  * @stability unstable
  * @category models
@@ -50,7 +50,7 @@ export type Check = args.Check
 export type Fields = args.Fields
 
 /**
- * What is wrong with an argument, if anything is.
+ * Checks an argument. Returns the error, or undefined when the argument passes.
  *
  * @stability unstable
  * @category checking
@@ -64,7 +64,7 @@ export const ofValue = (argument: string, value: unknown, check: Check): Invalid
 const nameOf = (argument: unknown): string => (typeof argument === "string" ? argument : args.show(argument))
 
 /**
- * What is wrong with an object, if anything is.
+ * Checks an object that may have these fields and no others. Returns the error, or undefined when the object passes.
  *
  * @stability unstable
  * @category checking
@@ -74,7 +74,7 @@ export const ofRecord = (argument: string, value: unknown, fields: Fields): Inva
   named(argument, args.problemOf(value, fields))
 
 /**
- * What is wrong with an object that must have these fields, and may have others.
+ * Checks an object that must have these fields and may have others. Returns the error, or undefined when the object passes.
  *
  * @stability unstable
  * @category checking
@@ -90,7 +90,7 @@ const named = (argument: string, problem: args.Problem | undefined): InvalidArgu
 }
 
 /**
- * As `ofRecord`, where undefined will do.
+ * Checks options as `ofRecord` does; undefined passes.
  *
  * @stability unstable
  * @category checking
@@ -100,7 +100,7 @@ export const ofOptions = (value: unknown, fields: Fields, argument = "options"):
   value === undefined ? undefined : ofRecord(argument, value, fields)
 
 /**
- * Fails with an error that no caller with types can come to see, so that the type does not have it.
+ * Fails with an `InvalidArgument` that the error type omits, since only callers without types can get it.
  *
  * @stability unstable
  * @category checking
@@ -113,7 +113,7 @@ export const untyped = (error: InvalidArgument): Effect.Effect<never> =>
 const isInvalidArgument = args.check("must be an InvalidArgument", (value) => value instanceof InvalidArgument)
 
 /**
- * Runs `body` unless one of these is wrong: see `untyped`.
+ * Runs `body`, unless `problem` returns an error; then fails with it as `untyped` does.
  *
  * @stability unstable
  * @category checking
@@ -186,7 +186,7 @@ export {
    */
   func,
   /**
-   * An address as a value; text will not do.
+   * Checks for an `InetAddress`; text does not pass.
    *
    * @stability unstable
    * @category checks
@@ -210,7 +210,7 @@ export {
    */
   list,
   /**
-   * Whatever number it is.
+   * Checks for a number, including NaN and infinities.
    *
    * @stability unstable
    * @category checks
@@ -226,7 +226,7 @@ export {
    */
   oneOf,
   /**
-   * Left out and undefined are the same.
+   * Makes a check that undefined passes.
    *
    * @stability unstable
    * @category checks
@@ -242,7 +242,7 @@ export {
    */
   positiveDuration,
   /**
-   * Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first.
+   * Tells whether a value is a plain object: not an array, Map, Date, Effect, Promise or address.
    *
    * @stability unstable
    * @category checks
@@ -250,7 +250,7 @@ export {
    */
   isRecord,
   /**
-   * What was given, in a few words that fit on a line.
+   * Describes a value in a few words on one line.
    *
    * @stability unstable
    * @category checks

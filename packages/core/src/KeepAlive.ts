@@ -1,16 +1,17 @@
 /**
- * Keep-alive: how often a transport pings an idle connection so that it does not time out (RFC 9000, section 10.1.2).
+ * Keep-alive: the interval at which a transport pings an idle connection so that it does not time out (RFC 9000, section
+ * 10.1.2).
  *
  * @stability unstable
  * @since 0.1.0
  */
 
-/** Of an idle timeout; so that a ping that is lost, and one that is late, do not end the connection. */
-const share = 1 / 3
+/** The interval as a fraction of the idle timeout, so that one lost ping and one late ping do not end the connection. */
+const idleTimeoutFraction = 1 / 3
 
 /**
- * The shortest interval between pings, in milliseconds: 50. A peer whose idle timeout needs pings more often sends them
- * itself.
+ * The shortest interval between pings, in milliseconds: 50. A peer with an idle timeout that needs more frequent pings
+ * sends them itself.
  *
  * @stability unstable
  * @category constants
@@ -19,8 +20,9 @@ const share = 1 / 3
 export const shortestInterval = 50
 
 /**
- * The interval between pings, in milliseconds: the wished one, or a third of the idle timeout that both sides agreed on when
- * that is shorter, but at least `shortestInterval`. `Infinity` means no pings, and so does an argument that is no number.
+ * Computes the interval between pings, in milliseconds: `wished`, or a third of the negotiated idle timeout (but at least
+ * `shortestInterval`) where that is shorter. Returns `Infinity`, which means no pings, when `wished` is `Infinity` or an
+ * argument is not a number.
  *
  * @stability unstable
  * @category constructors
@@ -29,4 +31,4 @@ export const shortestInterval = 50
 export const keepAliveInterval = (wished: number, idleTimeout: number): number =>
   wished === Infinity || typeof wished !== "number" || typeof idleTimeout !== "number"
     ? Infinity
-    : Math.min(wished, Math.max(idleTimeout * share, shortestInterval))
+    : Math.min(wished, Math.max(idleTimeout * idleTimeoutFraction, shortestInterval))

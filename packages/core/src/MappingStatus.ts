@@ -1,5 +1,5 @@
 /**
- * What has become of a port mapping.
+ * The state of a port mapping.
  *
  * @stability unstable
  * @since 0.1.0
@@ -11,13 +11,13 @@ import type { PortMapperError } from "./PortMapperError.ts"
 /**
  * The state of a port mapping.
  *
- * - `Mapped`: the gateway grants `external`, for the first time or again.
- * - `Renewing`: it is being asked to go on with that.
- * - `Failed`: it did not; the mapping may still be there, and it is asked again soon.
- * - `Lost`: the lease has run out since, or the gateway said that it has forgotten it. It is still asked again.
- * - `Remapped`: the gateway grants another external address or port than `before`.
+ * - `Mapped`: the gateway granted `external`, for the first time or by a renewal.
+ * - `Renewing`: a renewal is in progress.
+ * - `Failed`: the renewal failed. The mapping may still exist, and the renewal is retried soon.
+ * - `Lost`: the lease expired, or the gateway reported that the mapping no longer exists. The mapping is still retried.
+ * - `Remapped`: the gateway granted an external address or port other than `before`.
  *
- * `external` is in each case the address that was granted last.
+ * `external` is always the address that the gateway granted last.
  *
  * @stability unstable
  * @category models

@@ -1,5 +1,5 @@
 /**
- * The seam to whatever opens a port on the gateway.
+ * The service that maps UDP ports on the gateway.
  *
  * @stability unstable
  * @since 0.1.0
@@ -11,14 +11,15 @@ import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { firstOf } from "./internal/firstOf.ts"
+import { firstSuccessOf } from "./internal/firstSuccessOf.ts"
 import { check, inetAddress, isRecord, ofValue, unless, untyped } from "./InvalidArgument.ts"
 import { Mapped, type MappingStatus } from "./MappingStatus.ts"
 import { type PortMapperError, PortMapperUnsupported } from "./PortMapperError.ts"
 
 /**
- * A mapping that the gateway granted: packets to `external` arrive at `internal`. `status` says what has become of it
- * since, now (`SubscriptionRef.get`) and as a stream (`SubscriptionRef.changes`, which begins with what is now).
+ * A mapping that the gateway granted: packets to `external` arrive at `internal`.
+ *
+ * `SubscriptionRef.get` reads the `status`; `SubscriptionRef.changes` is a stream of its current and later values.
  *
  * @stability unstable
  * @category models
@@ -29,12 +30,12 @@ export interface Mapping {
   readonly internal: NetAddress.InetAddress
   /** The address that packets are sent to. */
   readonly external: NetAddress.InetAddress
-  /** The current state of the mapping, and its changes. */
+  /** The state of the mapping. */
   readonly status: SubscriptionRef.SubscriptionRef<MappingStatus>
 }
 
 /**
- * A mapping that was just granted.
+ * Makes a mapping whose status is `Mapped`.
  *
  * @stability unstable
  * @category constructors
@@ -52,8 +53,7 @@ export const granted = (internal: NetAddress.InetAddress, external: NetAddress.I
   )
 
 /**
- * What to map. `external` is the port wished for; the gateway may grant another. The mapper asks for `lease`, and
- * renews before it ends.
+ * The options of a mapping.
  *
  * @stability unstable
  * @category models
@@ -62,14 +62,14 @@ export const granted = (internal: NetAddress.InetAddress, external: NetAddress.I
 export interface MapOptions {
   /** The address to forward packets to. */
   readonly internal: NetAddress.InetAddress
-  /** The external port that is asked for; the gateway may grant another. */
+  /** The requested external port; the gateway may grant another. Default: any. */
   readonly external?: number | undefined
-  /** How long the mapping is asked to last. */
+  /** The requested lifetime of the mapping; the mapper renews the mapping before it ends. */
   readonly lease: Duration.Duration
 }
 
 /**
- * Maps UDP ports on the gateway. A mapping is renewed while its scope lives and removed when it closes.
+ * Maps UDP ports on the gateway. A mapping is renewed while its scope is open and removed when the scope closes.
  *
  * @stability unstable
  * @category services
@@ -78,15 +78,17 @@ export interface MapOptions {
 export class PortMapper extends Context.Service<
   PortMapper,
   {
-    /** Asks the gateway for a mapping, which is renewed while the scope is open and removed when it closes. */
+    /** Requests a mapping, which is renewed while the scope is open and removed when it closes. */
     readonly map: (options: MapOptions) => Effect.Effect<Mapping, PortMapperError, Scope.Scope>
   }
 >()("@qp2p/core/PortMapper") {}
 
 /**
- * Asks each mapper in turn, the next one when the one before has failed and removed what it may have left on the gateway:
- * two protocols of one gateway share its table of ports. Fails with `NoneMapped`, which names them as `mappers` does, or
- * with the error of the only one.
+ * Provides a port mapper that tries several in order and uses the first that succeeds.
+ *
+ * A mapper that failed removes its mappings from the gateway before the next one starts, since two protocols of one gateway
+ * share its table of ports. Fails with `NoneMapped`, whose `by` are the names in `mappers`, or with the error of the only
+ * mapper.
  *
  * @stability unstable
  * @category layers
@@ -104,7 +106,9 @@ export const layerFirstOf = <E = never, R = never>(
         Effect.forEach(Object.entries(mappers), ([by, mapper]) =>
           Effect.map(Layer.build(mapper), (services) => ({ by, mapper: Context.get(services, PortMapper) }))
         ),
-        (built) => ({ map: (options) => firstOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) }))) })
+        (built) => ({
+          map: (options) => firstSuccessOf(built.map(({ by, mapper }) => ({ by, effect: mapper.map(options) })))
+        })
       )
     })
   )
@@ -115,7 +119,7 @@ const layers = check(
 )
 
 /**
- * For endpoints that need no mapping. Asking it for one fails with `PortMapperUnsupported`.
+ * Provides a port mapper for endpoints that need no mapping: `map` fails with `PortMapperUnsupported`.
  *
  * @stability unstable
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * Why the gateway did not map a port.
+ * The errors of mapping a port on the gateway.
  *
  * @stability unstable
  * @since 0.1.0
@@ -23,7 +23,7 @@ export class GatewayNotFound extends Schema.TaggedError<GatewayNotFound>("@qp2p/
 }
 
 /**
- * A gateway was found, and talking to it failed.
+ * A gateway was found, but communication with it failed.
  *
  * @stability unstable
  * @category errors
@@ -38,8 +38,8 @@ export class GatewayUnreachable extends Schema.TaggedError<GatewayUnreachable>(
 }
 
 /**
- * The gateway's answer makes no sense, or is a fault with no variant of its own. `code` is the protocol's fault code,
- * if it gave one.
+ * The gateway's answer is malformed, or is an error without a variant here. `code` is the protocol's error code, if the
+ * gateway sent one.
  *
  * @stability unstable
  * @category errors
@@ -89,7 +89,7 @@ export class MappingNotAuthorized extends Schema.TaggedError<MappingNotAuthorize
 }
 
 /**
- * This port mapper cannot map at all: there is none (`PortMapper.layerNone`), or not for this address family.
+ * This port mapper cannot map ports: it is `PortMapper.layerNone`, or does not support the address family.
  *
  * @stability unstable
  * @category errors
@@ -118,8 +118,8 @@ export class PortMapperTimedOut extends Schema.TaggedError<PortMapperTimedOut>(
   }
 }
 
-/** What one gateway or mapper can fail with. */
-const One = Schema.Union([
+/** The errors of one gateway or mapper. */
+const SingleMapperError = Schema.Union([
   GatewayNotFound,
   GatewayUnreachable,
   GatewayProtocolError,
@@ -130,14 +130,14 @@ const One = Schema.Union([
 ])
 
 /**
- * Several gateways or mappers were asked, and none mapped the port. `by` names the gateway or mapper.
+ * No gateway or mapper of several mapped the port. `by` names the gateway or mapper of each attempt.
  *
  * @stability unstable
  * @category errors
  * @since 0.1.0
  */
 export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortMapperError/NoneMapped")("NoneMapped", {
-  attempts: Schema.Array(Schema.Struct({ by: Schema.String, error: One }))
+  attempts: Schema.Array(Schema.Struct({ by: Schema.String, error: SingleMapperError }))
 }) {
   override get message() {
     if (this.attempts.length === 0) return "no port was mapped: there was nobody to ask"
@@ -146,16 +146,16 @@ export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortM
 }
 
 /**
- * Why a gateway did not map a port.
+ * The errors of mapping a port on the gateway.
  *
  * @stability unstable
  * @category schemas
  * @since 0.1.0
  */
-export const PortMapperError = Schema.Union([...One.members, NoneMapped])
+export const PortMapperError = Schema.Union([...SingleMapperError.members, NoneMapped])
 
 /**
- * Why a gateway did not map a port.
+ * The errors of mapping a port on the gateway.
  *
  * @stability unstable
  * @category models

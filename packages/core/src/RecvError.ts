@@ -1,5 +1,5 @@
 /**
- * Why no further message comes from a stream. The variants are those of `SendError`, seen from the other side.
+ * The errors of reading messages from a stream. The variants are those of `SendError`, for the receiving side.
  *
  * @stability unstable
  * @since 0.1.0

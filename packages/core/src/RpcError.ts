@@ -1,5 +1,5 @@
 /**
- * Why a question to a peer (echo, verification, reachability) got no answer.
+ * The errors of a question to a peer: echo, verification or reachability.
  *
  * @stability unstable
  * @since 0.1.0
@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import { ConnectionLost, SerializationError, StreamLost } from "./SendError.ts"
 
 /**
- * No answer within `EndpointConfig.rpcTimeout`.
+ * The peer did not answer within `EndpointConfig.rpcTimeout`.
  *
  * @stability unstable
  * @category errors
@@ -23,7 +23,7 @@ export class RpcTimedOut extends Schema.TaggedError<RpcTimedOut>("@qp2p/core/Rpc
 }
 
 /**
- * Why a question to a peer was not answered.
+ * The errors of a question to a peer.
  *
  * @stability unstable
  * @category schemas
@@ -32,7 +32,7 @@ export class RpcTimedOut extends Schema.TaggedError<RpcTimedOut>("@qp2p/core/Rpc
 export const RpcError = Schema.Union([RpcTimedOut, SerializationError, ConnectionLost, StreamLost])
 
 /**
- * Why a question to a peer was not answered.
+ * The errors of a question to a peer.
  *
  * @stability unstable
  * @category models

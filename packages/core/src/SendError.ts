@@ -1,8 +1,8 @@
 /**
- * Why a message was not confirmed.
+ * The errors of sending a message.
  *
- * None of these says that the peer did not get the message: the confirmation may be what was lost. A send is at
- * least once when it is retried.
+ * A failed send may still have delivered the message: its acknowledgement may be what was lost. A retried send therefore
+ * delivers at least once.
  *
  * @stability unstable
  * @since 0.1.0
@@ -12,8 +12,8 @@ import { ConnectionError } from "./ConnectionError.ts"
 import { StreamError } from "./StreamError.ts"
 
 /**
- * A message does not fit the wire format: empty or larger than `EndpointConfig.maxMessageSize` when sent; a malformed
- * or oversized frame when received.
+ * A message does not fit the wire format. A message to send is empty or larger than `EndpointConfig.maxMessageSize`; a
+ * received frame is malformed or oversized.
  *
  * @stability unstable
  * @category errors
@@ -28,7 +28,7 @@ export class SerializationError extends Schema.TaggedError<SerializationError>(
 }
 
 /**
- * There is no connection any more, or none could be made.
+ * The connection ended, or could not be made. `reason` says why.
  *
  * @stability unstable
  * @category errors
@@ -44,7 +44,7 @@ export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("@qp2p/co
 }
 
 /**
- * The stream ended early; the connection lives on.
+ * The stream ended early; the connection is still open. `reason` says why.
  *
  * @stability unstable
  * @category errors
@@ -77,7 +77,7 @@ export const SendError = Schema.Union([SerializationError, ConnectionLost, Strea
 export type SendError = typeof SendError.Type
 
 /**
- * There is no connection with the peer, and `trySendMessage` makes none.
+ * There is no connection with the peer. `trySendMessage` does not dial.
  *
  * @stability unstable
  * @category errors

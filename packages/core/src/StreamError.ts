@@ -1,5 +1,5 @@
 /**
- * Why one stream failed while its connection lives on.
+ * The errors of one stream whose connection is still open.
  *
  * @stability unstable
  * @since 0.1.0
@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 
 /**
  * The reader stopped the stream: the peer asked this side to stop sending (STOP_SENDING, RFC 9000, section 19.5). `code` is
- * the peer's application error code, 0 to 2^53 - 1; also 0 where QUIC did not report it.
+ * the peer's application error code, 0 to 2^53 - 1; it is 0 when QUIC did not report one.
  *
  * @stability unstable
  * @category errors
@@ -24,7 +24,7 @@ export class StreamStopped extends Schema.TaggedError<StreamStopped>("@qp2p/core
 }
 
 /**
- * The writer reset the stream: the peer gave up sending the rest (RESET_STREAM, RFC 9000, section 19.4). `code` is the
+ * The writer reset the stream: the peer does not send the rest (RESET_STREAM, RFC 9000, section 19.4). `code` is the
  * peer's application error code, 0 to 2^53 - 1.
  *
  * @stability unstable
@@ -40,8 +40,7 @@ export class StreamReset extends Schema.TaggedError<StreamReset>("@qp2p/core/Str
 }
 
 /**
- * The stream has ended: it was finished, reset or stopped by this side, or the peer finished it and everything has
- * been read.
+ * The stream has ended: this side finished, reset or stopped it, or the peer finished it and all its bytes have been read.
  *
  * @stability unstable
  * @category errors
@@ -57,7 +56,7 @@ export class StreamClosed extends Schema.TaggedError<StreamClosed>("@qp2p/core/S
 }
 
 /**
- * Why a stream ended, told by the transport.
+ * The errors of one stream, as a transport reports them.
  *
  * @stability unstable
  * @category schemas
@@ -66,7 +65,7 @@ export class StreamClosed extends Schema.TaggedError<StreamClosed>("@qp2p/core/S
 export const StreamError = Schema.Union([StreamStopped, StreamReset, StreamClosed])
 
 /**
- * Why a stream ended, told by the transport.
+ * The errors of one stream, as a transport reports them.
  *
  * @stability unstable
  * @category models

@@ -1,5 +1,5 @@
 /**
- * What travels on a stream: qp2p's protocol, version 1.
+ * Encodes and decodes the frames on a stream: qp2p's protocol, version 1.
  *
  * A stream carries frames until it ends. A frame is a header of nine bytes and a body:
  *
@@ -10,11 +10,11 @@
  * | 6 | flag: 0 for a user message, 1 for a control message |
  * | 7-8 | reserved: 0 |
  *
- * The body of a user message is its payload. That of a control message is bincode 1 (little-endian, fixed width): the
- * variant as u32, then its address or boolean. An address is its kind as u32 (0 for IPv4, 1 for IPv6), the octets and
- * the port as u16. IPv6 scope identifiers and flow labels are not sent.
+ * The body of a user message is its payload. The body of a control message is bincode 1 (little-endian, fixed width): the
+ * variant as u32, then its address or boolean. An address is its kind as u32 (0 for IPv4, 1 for IPv6), the octets, and
+ * the port as u16. IPv6 scope ids and flow labels are not sent.
  *
- * Plain functions and a class, called synchronously for each chunk: a message costs no fiber on its way through.
+ * The module has plain functions and a class, called synchronously for each chunk: a message costs no fiber.
  *
  * @stability unstable
  * @since 0.1.0
@@ -22,7 +22,7 @@
 import type * as NetAddress from "effect/net/NetAddress"
 import { allocatePooled } from "./internal/memory.ts"
 import * as args from "./internal/arguments.ts"
-import { amount, noBytes, oversized, wrong } from "./internal/wire/refusals.ts"
+import { size, notBytesError, oversized, argumentError } from "./internal/wire/errors.ts"
 import * as controlBody from "./internal/wire/controlBody.ts"
 import * as header from "./internal/wire/header.ts"
 import { SerializationError } from "./SendError.ts"
@@ -30,7 +30,7 @@ import { SerializationError } from "./SendError.ts"
 export { Decoder } from "./internal/wire/decoder.ts"
 
 /**
- * Bytes before the body of each frame.
+ * The size of a frame's header, in bytes.
  *
  * @stability unstable
  * @category constants
@@ -39,16 +39,16 @@ export { Decoder } from "./internal/wire/decoder.ts"
 export const headerLength = header.length
 
 /**
- * Bytes of the largest frame of a control message: an IPv6 address with its kind, octets and port.
+ * The size of the largest frame of a control message, in bytes: one with an IPv6 address.
  *
  * @stability unstable
  * @category constants
  * @since 0.1.0
  */
-export const largestControlFrame = header.length + controlBody.longest
+export const largestControlFrame = header.length + controlBody.maxLength
 
 /**
- * What an application sends: 1 byte to `EndpointConfig.maxMessageSize`.
+ * A message of the application: 1 byte to `EndpointConfig.maxMessageSize`.
  *
  * @stability unstable
  * @category models
@@ -56,12 +56,12 @@ export const largestControlFrame = header.length + controlBody.longest
  */
 export interface UserMessage {
   readonly _tag: "UserMessage"
-  /** The bytes of the application. */
+  /** The application's bytes. */
   readonly payload: Uint8Array
 }
 
 /**
- * Asks the peer which address it sees us at.
+ * Asks the peer at which address it sees the asker.
  *
  * @stability unstable
  * @category models
@@ -72,7 +72,7 @@ export interface EndpointEchoReq {
 }
 
 /**
- * Answers `EndpointEchoReq`: the address that the peer is seen at.
+ * Answers `EndpointEchoReq` with the asker's address.
  *
  * @stability unstable
  * @category models
@@ -85,7 +85,7 @@ export interface EndpointEchoResp {
 }
 
 /**
- * Asks the peer whether it can reach us at `address`.
+ * Asks the peer whether it can reach the asker at `address`.
  *
  * @stability unstable
  * @category models
@@ -98,7 +98,7 @@ export interface EndpointVerificationReq {
 }
 
 /**
- * Answers `EndpointVerificationReq`.
+ * Answers `EndpointVerificationReq` with whether the peer reached the address.
  *
  * @stability unstable
  * @category models
@@ -111,7 +111,7 @@ export interface EndpointVerificationResp {
 }
 
 /**
- * What endpoints say to each other; an application never sees these.
+ * A message between endpoints. Applications never receive one.
  *
  * @stability unstable
  * @category models
@@ -129,43 +129,45 @@ export type ControlMessage = EndpointEchoReq | EndpointEchoResp | EndpointVerifi
 export type WireMessage = UserMessage | ControlMessage
 
 /**
- * Whether `payload` can be sent as one user message: a `Uint8Array`, of whatever realm, of 1 to `maxMessageSize` bytes,
- * and no more than a header can tell (2^32 - 1). The encoders do not check its length.
+ * Checks that `payload` can be sent as one user message. Returns the error, or undefined when it can.
+ *
+ * A payload is a `Uint8Array`, of any realm, of 1 to `maxMessageSize` bytes, and at most 2^32 - 1, which is the most that a
+ * header can express. The encoders do not check the length.
  *
  * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
 export const checkPayload = (payload: Uint8Array, maxMessageSize: number): SerializationError | undefined => {
-  if (!args.isBytes(payload)) return noBytes("a message", payload)
-  if (typeof maxMessageSize !== "number") return wrong("maxMessageSize", amount, maxMessageSize)
+  if (!args.isBytes(payload)) return notBytesError("a message", payload)
+  if (typeof maxMessageSize !== "number") return argumentError("maxMessageSize", size, maxMessageSize)
   const maximum = Math.min(maxMessageSize, header.maxLength)
   const length = payload.length
   if (length > 0 && length <= maximum) return undefined
   if (length === 0) return new SerializationError({ detail: args.isDetached(payload) ? transferred : tooShort })
-  if (Number.isNaN(maximum)) return wrong("maxMessageSize", amount, maxMessageSize)
+  if (Number.isNaN(maximum)) return argumentError("maxMessageSize", size, maxMessageSize)
   return new SerializationError({ detail: oversized(length, maximum) })
 }
 
 const tooShort = "a message must have at least 1 byte"
 const transferred = "the payload's buffer was transferred to somewhere else, and its bytes with it"
 
-/** Only callers without types come to see it: see `InvalidArgument.ts`. */
+/** Returns an error that only callers without types can get: see `InvalidArgument.ts`. */
 const untyped = (error: SerializationError): never => error as never
 
 const bodyLength = args.integer(1, header.maxLength)
 const flags = args.oneOf(header.userFlag, header.controlFlag)
 
 /**
- * The header of a body of `length` bytes (1 to 2^32 - 1), for writing a large payload without copying it. The flag is
- * 0 for a user message, 1 for a control message.
+ * Encodes the header of a body of `length` bytes (1 to 2^32 - 1), to send a large payload without copying it. The flag is
+ * 0 for a user message and 1 for a control message.
  *
  * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
 export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
-  const refused = wrong("length", bodyLength, length) ?? wrong("flag", flags, flag)
+  const refused = argumentError("length", bodyLength, length) ?? argumentError("flag", flags, flag)
   if (refused !== undefined) return untyped(refused)
   const bytes = new Uint8Array(headerLength)
   header.write(bytes, 0, length, flag)
@@ -173,30 +175,30 @@ export const encodeHeader = (length: number, flag: 0 | 1): Uint8Array => {
 }
 
 /**
- * A user message in one piece: header and a copy of `payload`, which `checkPayload` must have passed. The result may
- * be a view of a larger buffer.
+ * Encodes a user message: its header and a copy of `payload`, which `checkPayload` must accept. The result may be a view of
+ * a larger buffer.
  *
  * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
 export const encodeUser = (payload: Uint8Array): Uint8Array => {
-  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
+  if (!args.isBytes(payload)) return untyped(notBytesError("a message", payload))
   const frame = allocatePooled(headerLength + payload.length)
   encodeUserInto(payload, frame, 0)
   return frame
 }
 
 /**
- * As `encodeUser`, into the bytes of `frames` from `at`, where there must be room. Returns the offset after it.
+ * Encodes a user message into `frames` at the offset `at`. Returns the offset after it. `frames` must have the room.
  *
  * @stability unstable
  * @category encoding
  * @since 0.1.0
  */
 export const encodeUserInto = (payload: Uint8Array, frames: Uint8Array, at: number): number => {
-  if (!args.isBytes(payload)) return untyped(noBytes("a message", payload))
-  if (!args.isBytes(frames)) return untyped(noBytes("frames", frames))
+  if (!args.isBytes(payload)) return untyped(notBytesError("a message", payload))
+  if (!args.isBytes(frames)) return untyped(notBytesError("frames", frames))
   if (!(Number.isInteger(at) && at >= 0 && at + headerLength + payload.length <= frames.length))
     return untyped(noRoom(payload, frames, at))
   header.write(frames, at, payload.length, header.userFlag)
@@ -210,7 +212,7 @@ const noRoom = (payload: Uint8Array, frames: Uint8Array, at: unknown): Serializa
   })
 
 /**
- * Any message in one piece. A user payload is copied, and `checkPayload` must have passed it.
+ * Encodes any message. The payload of a user message is copied; `checkPayload` must accept it.
  *
  * @stability unstable
  * @category encoding
@@ -237,12 +239,12 @@ const tags: Readonly<Record<WireMessage["_tag"], args.Fields>> = {
 
 const tag = args.oneOf(...Object.keys(tags))
 
-/** Why this is no message, if so. */
+/** Returns the error of a value that is not a message; undefined when it is one. */
 const malformed = (message: WireMessage): SerializationError | undefined => {
   if (!args.isRecord(message)) {
     return new SerializationError({ detail: `a message must be an object, got ${args.show(message)}` })
   }
-  const unknown = wrong("the _tag of a message", tag, message._tag)
+  const unknown = argumentError("the _tag of a message", tag, message._tag)
   if (unknown !== undefined) return unknown
   const problem = args.problemIn(message, tags[message._tag])
   return problem && new SerializationError({ detail: `the ${problem.path} of a message ${problem.detail}` })

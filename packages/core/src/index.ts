@@ -1,5 +1,5 @@
 /**
- * Peer-to-peer networking: the contract of endpoints, connections, messages and streams, and all above the transport.
+ * Peer-to-peer networking: endpoints, connections, messages and streams, over any `Transport`.
  *
  * @stability unstable
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Addresses from a source of configuration, where everything is text.
+ * Decodes the addresses in a configuration source, where every value is text.
  */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -11,7 +11,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaParser from "effect/SchemaParser"
 import type { InvalidAddress } from "../ConnectionError.ts"
 import * as address from "./address.ts"
-import type { Said } from "./configSource.ts"
+import type { SettingTexts } from "./configSource.ts"
 
 const Address = Schema.declare(
   (input): input is NetAddress.InetAddress | string => Predicate.isString(input) || NetAddress.isInetAddress(input)
@@ -19,7 +19,7 @@ const Address = Schema.declare(
 
 const zone = /%[^\]]+\]/u
 
-/** A text whose zone has the name of an interface stays one: what that means is for the transport to say. */
+/** Reads an address. Text whose zone is the name of an interface stays text: only the transport knows the interfaces. */
 const read = (text: string): Result.Result<NetAddress.InetAddress | string, InvalidAddress> => {
   const resolved = address.resolve(text)
   return Result.isFailure(resolved) && Result.isSuccess(address.resolve(text.replace(zone, "%1]")))
@@ -46,8 +46,8 @@ const decodeUnknown = SchemaParser.decodeUnknownEffect(
   })
 )
 
-/** Reads what a source says of the addresses of an endpoint: `contacts` is a list, or text with commas between. */
-export const decode = ({ contacts, localAddress }: Said) =>
+/** Decodes the addresses of an endpoint. `contacts` is a list, or text with commas between addresses. */
+export const decode = ({ contacts, localAddress }: SettingTexts) =>
   decodeUnknown({
     ...(localAddress === undefined ? {} : { localAddress }),
     ...(contacts === undefined ? {} : { contacts: typeof contacts === "string" ? contacts.split(",") : contacts })

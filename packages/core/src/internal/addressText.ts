@@ -1,13 +1,13 @@
 /**
- * What is wrong with a text that is no address, in words.
+ * Explains what is wrong with a malformed address.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 
 const scheme = /^[a-z][a-z0-9+.-]*:\/\//iu
 
-/** Of a text that `NetAddress.inetAddressFromString` does not take. */
-export const explain = (text: string): string => {
+/** Explains why `NetAddress.inetAddressFromString` rejects a text. */
+export const explainMalformed = (text: string): string => {
   if (text.trim() === "") return "it is empty"
   if (/\s/u.test(text)) return "there is white space in it"
   const prefix = scheme.exec(text)?.[0]

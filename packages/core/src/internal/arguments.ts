@@ -1,8 +1,8 @@
 /**
- * What callers without types hand over: whether it is what was asked for, and what to call it when it is not.
+ * Checks the arguments of callers without types, and describes wrong ones in error messages.
  *
- * Nothing here throws, whatever it is given. Bytes and addresses are looked at with each message: their checks begin with
- * the question that is nearly always answered with yes. The rest costs what it costs, only when there are options.
+ * No function here throws, for any value. The checks of payloads and addresses run for each message, so they test the common
+ * case first. The other checks run only when a caller passes options.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -10,12 +10,12 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 
-// --- what was given --------------------------------------------------------------------------------------------------
+// --- descriptions ----------------------------------------------------------------------------------------------------
 
-/** Text longer than this is cut, and so are the names of fields. */
+/** The most characters of a text or a field's name that an error message shows. */
 const longestShown = 40
 
-/** In a few words on one line. Never what an object holds: that may be a secret. */
+/** Describes a value in a few words on one line. It never shows the values in an object, which may be secrets. */
 export const show = (value: unknown): string => {
   try {
     return describe(value)
@@ -70,23 +70,23 @@ const quoted = (text: string): string => JSON.stringify(shortened(text))
 const shortened = (text: string): string =>
   (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text).replaceAll(/\s+/gu, " ")
 
-/** The name of a key of an object, which may be anything as well. */
+/** Shortens the name of an object's key, which may have any length. */
 const nameOf = (key: string): string => shortened(key)
 
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
-/** Knows a typed array by what it is, not by its prototype: also one of another realm, such as a `vm` context's. */
-// oxlint-disable-next-line typescript/unbound-method -- it is called on whatever was given
+/** Returns the name of a typed array's class, also for one of another realm, such as a `vm` context. */
+// oxlint-disable-next-line typescript/unbound-method -- it is called with the value as `this`
 const brandOf: (this: unknown) => string | undefined = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag
 )!.get!
 
-/** Whether it is a `Uint8Array`, such as Node's `Buffer`, of whatever realm. */
+/** Tells whether a value is a `Uint8Array`, such as Node's `Buffer`, of any realm. */
 export const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && (value instanceof Uint8Array || brandOf.call(value) === "Uint8Array")
 
-/** Why this is no payload. Text is not shown: it is what the application says to its peers. */
+/** Makes the error message of a value that is not bytes. It does not show text, which is the application's payload. */
 export const notBytes = (name: string, value: unknown): string => {
   if (typeof value === "string") {
     const hint = "encode it first, as new TextEncoder().encode(text) does"
@@ -97,7 +97,7 @@ export const notBytes = (name: string, value: unknown): string => {
   return `${name} must be a Uint8Array, got ${show(value)}${hint}`
 }
 
-/** Whether bytes have been transferred to somewhere else, as by `postMessage`: they look empty then. */
+/** Tells whether the buffer of bytes was transferred, as by `postMessage`. The bytes have the length 0 then. */
 export const isDetached = (bytes: Uint8Array): boolean => {
   if (bytes.length > 0) return false
   try {
@@ -107,16 +107,16 @@ export const isDetached = (bytes: Uint8Array): boolean => {
   }
 }
 
-/** The bytes of a payload as they are now, where what is in it might change its length, or another thread its content. */
-export const steady = (bytes: Uint8Array): Uint8Array => {
+/** Copies a payload whose buffer is resizable or shared with another thread; returns any other payload itself. */
+export const copyIfVolatile = (bytes: Uint8Array): Uint8Array => {
   const { buffer } = bytes
-  const isSteady = buffer instanceof ArrayBuffer && (buffer as { readonly resizable?: boolean }).resizable !== true
-  return isSteady ? bytes : new Uint8Array(bytes)
+  const isFixed = buffer instanceof ArrayBuffer && (buffer as { readonly resizable?: boolean }).resizable !== true
+  return isFixed ? bytes : new Uint8Array(bytes)
 }
 
 // --- values ----------------------------------------------------------------------------------------------------------
 
-/** What is asked of a value, in words that follow its name, if the value is not that. */
+/** Checks a value. Returns what the value must be, in words that follow its name; undefined when it passes. */
 export type Check = (value: unknown) => string | undefined
 
 export const check =
@@ -124,13 +124,13 @@ export const check =
   (value) =>
     is(value) ? undefined : asked
 
-/** Left out and undefined are the same. */
+/** Makes a check that undefined passes. */
 export const optional =
   (one: Check): Check =>
   (value) =>
     value === undefined ? undefined : one(value)
 
-/** What is wrong with a value, and what was given. */
+/** Runs a check. Returns what the value must be and what was given; undefined when it passes. */
 export const problemWith = (one: Check, value: unknown): string | undefined => {
   let asked: string | undefined
   try {
@@ -143,7 +143,7 @@ export const problemWith = (one: Check, value: unknown): string | undefined => {
 
 export const bytes = check("must be a Uint8Array", isBytes)
 
-/** An address as a value; where text will do, it is resolved instead. */
+/** Checks for an `InetAddress`. Functions that also take text resolve it instead. */
 export const inetAddress = check("must be an InetAddress", NetAddress.isInetAddress)
 
 export const flag = check("must be true or false", (value) => typeof value === "boolean")
@@ -158,10 +158,10 @@ export const list = check("must be an array", Array.isArray)
 
 export const priority = check("must be a finite number", Number.isFinite)
 
-/** Whatever number it is. */
+/** Checks for a number, including NaN and infinities. */
 export const number = check("must be a number", (value) => typeof value === "number")
 
-/** A value that is asked for, as programs write it. */
+/** Formats an expected value as source code. */
 const written = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : show(value))
 
 export const integer = (minimum: number, maximum: number): Check =>
@@ -183,8 +183,8 @@ export const oneOf = (...values: ReadonlyArray<unknown>): Check =>
 
 const units = new Set(["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"])
 
-/** Effect takes NaN for 0, and an object that names no unit as well. */
-const isAmount = (input: unknown): boolean => {
+/** Rejects NaN and objects without a unit, which Effect reads as 0. */
+const isDurationInput = (input: unknown): boolean => {
   if (typeof input === "number") return !Number.isNaN(input)
   if (typeof input !== "object" || input === null || Duration.isDuration(input)) return true
   const parts = Object.entries(input)
@@ -194,10 +194,10 @@ const isAmount = (input: unknown): boolean => {
   )
 }
 
-/** The duration that `input` means, if it means one. */
+/** Reads a `Duration.Input`; none for any other value. */
 export const durationOf = (input: unknown): Option.Option<Duration.Duration> => {
   try {
-    return isAmount(input) ? Duration.fromInput(input as Duration.Input) : Option.none()
+    return isDurationInput(input) ? Duration.fromInput(input as Duration.Input) : Option.none()
   } catch {
     return Option.none()
   }
@@ -214,16 +214,16 @@ export const positiveDuration = time("more than 0", Duration.isPositive)
 
 // --- options ---------------------------------------------------------------------------------------------------------
 
-/** Fields of an object, and what is asked of each. */
+/** The checks of an object's fields, by name. */
 export type Fields = Readonly<Record<string, Check>>
 
-/** Which field is wrong, none for the whole, and what is wrong with it. */
+/** What is wrong with an object. `path` is the field, or empty for the object itself. */
 export interface Problem {
   readonly path: string
   readonly detail: string
 }
 
-/** Whether it is an object of fields: no list, map or date, nothing that has to be run or awaited first. */
+/** Tells whether a value is a plain object: not an array, Map, Date, Effect, Promise or address. */
 export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" &&
   value !== null &&
@@ -231,7 +231,7 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
   !Effect.isEffect(value) &&
   !NetAddress.isInetAddress(value)
 
-/** What is wrong with an object that may have these fields and no others. */
+/** Checks an object that may have these fields and no others. */
 export const problemOf = (value: unknown, fields: Fields): Problem | undefined => {
   try {
     const unknown = isRecord(value) ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined
@@ -242,7 +242,7 @@ export const problemOf = (value: unknown, fields: Fields): Problem | undefined =
   }
 }
 
-/** What is wrong with an object that must have these fields, and may have others. */
+/** Checks an object that must have these fields and may have others. */
 export const problemIn = (value: unknown, fields: Fields): Problem | undefined => {
   try {
     if (!isRecord(value)) return { path: "", detail: `must be an object, got ${show(value)}` }
@@ -263,14 +263,14 @@ const choice = (fields: Fields): string => {
   return names.length === 0 ? `there is only ${last}` : `there are ${names.join(", ")} and ${last}`
 }
 
-/** The problem on one line. */
-export const inWords = (name: string, { path, detail }: Problem): string =>
+/** Formats a problem on one line. */
+export const formatProblem = (name: string, { path, detail }: Problem): string =>
   path === "" ? `${name} ${detail}` : `${name}.${path} ${detail}`
 
-/** Options of whatever is sent or opened. */
+/** The options of operations that send or open a stream. */
 export const priorityOptions: Fields = { priority: optional(priority) }
 
-/** Options of a close. */
+/** The options of `Connection.close`. */
 export const closeOptions: Fields = { code: optional(number), detail: optional(text) }
 
 export const streamSendOptions: Fields = { fin: optional(flag) }

@@ -1,6 +1,6 @@
 /**
- * Settings in Effect's configuration sources. A setting has its own name there, such as `idleTimeout`, or that of an
- * environment variable, `IDLE_TIMEOUT`; so has the group that it is in.
+ * Reads settings from Effect's configuration sources. A setting has its own name there, such as `idleTimeout`, or the name
+ * of an environment variable, `IDLE_TIMEOUT`. The path that groups settings has either form as well.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -11,21 +11,21 @@ import { nearest } from "./nearest.ts"
 
 /** The names of settings. */
 export interface Names {
-  /** Those that are one text. */
+  /** The settings whose value is one text. */
   readonly texts: ReadonlyArray<string>
-  /** Those that are a list, or one text. */
+  /** The settings whose value is a list of texts, or one text. */
   readonly lists?: ReadonlyArray<string>
 }
 
-/** What a source says of each setting that is in it. */
-export type Said = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+/** The values of the settings that a source has. */
+export type SettingTexts = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
 type Group = ReadonlyArray<string>
 
-/** Effect's own would take `QP2P` for two words. */
+/** Converts a name to constant case. A name in constant case stays as it is: Effect would split `QP2P` into two words. */
 const constantCase = (name: string): string => (/^[A-Z0-9_]+$/u.test(name) ? name : Str.configCase(name))
 
-/** Where the group may be. A source of environment variables parts their names at underscores. */
+/** Lists the places of a group in a source. A source of environment variables splits names at underscores. */
 const groupsOf = (path: string | undefined): ReadonlyArray<Group> => {
   if (path === undefined) return [[]]
   const groups = [[path], path.split("_"), constantCase(path).split("_")]
@@ -39,12 +39,12 @@ const List = Schema.Union([Schema.String.annotate(aList), Schema.Array(Text).ann
 const inGroups = <A>(path: string | undefined, schema: Schema.Codec<A, unknown>, absent: A): Config.Config<Array<A>> =>
   Config.all(groupsOf(path).map((group) => Config.withDefault(Config.schema(schema, group), absent)))
 
-/** Reads settings, under `path` if one is given. The name as it is comes before the one of the environment. */
-export const read = (path: string | undefined, { lists = [], texts }: Names): Config.Config<Said> => {
+/** Reads settings, under `path` if one is given. A setting's own name takes precedence over its environment variable. */
+export const read = (path: string | undefined, { lists = [], texts }: Names): Config.Config<SettingTexts> => {
   const both = (from: ReadonlyArray<string>, schema: Schema.Codec<string | ReadonlyArray<string>, unknown>) =>
     from.flatMap((name) => [name, constantCase(name)].map((each) => [each, Schema.optionalKey(schema)] as const))
   const fields = Object.fromEntries([...both(texts, Text), ...both(lists, List)])
-  return Config.map(inGroups<Said>(path, Schema.Struct(fields), {}), (groups) => {
+  return Config.map(inGroups<SettingTexts>(path, Schema.Struct(fields), {}), (groups) => {
     const found = [...texts, ...lists].flatMap((name) => {
       const first = groups
         .flatMap((group) => [group[name], group[constantCase(name)]])
@@ -55,22 +55,25 @@ export const read = (path: string | undefined, { lists = [], texts }: Names): Co
   })
 }
 
-/** What is wrong with a setting under `path`. */
+/** Makes the error of a setting under `path`. */
 export const errorAt = (path: string | undefined, issue: SchemaIssue.Issue): Config.ConfigError =>
   new Config.ConfigError(new Schema.SchemaError(path === undefined ? issue : new SchemaIssue.Pointer([path], issue)))
 
 // --- names -----------------------------------------------------------------------------------------------------------
 
-/** The names of a source: a list of texts is `undefined`. */
+/** The tree of names in a source. A name with a text is a string, a list of texts is `undefined`. */
 interface Tree {
   readonly [name: string]: Tree | string | undefined
 }
 
-/** In an environment a name may be a text and the beginning of other names: what is taken for a text has no others. */
+/**
+ * Makes the schema of a tree of names. In an environment a name may have a value and also begin other names; `textFirst`
+ * decides which of the two the schema reads.
+ */
 const treeOf = (textFirst: boolean): Schema.Codec<Tree, unknown> => {
   const node = Schema.suspend((): Schema.Codec<Tree | string | undefined, unknown> => Node)
   const Branch = Schema.Record(Schema.String, node)
-  // No item of a list is looked at: they are counted by the largest number in a name.
+  // The items of a list are not decoded, since a name such as `X_999999999` would make a huge list.
   const Node = Schema.Union(
     textFirst ? [Schema.String, Branch, Schema.Undefined] : [Branch, Schema.String, Schema.Undefined]
   )
@@ -86,13 +89,13 @@ const namesIn = (tree: Tree, group: Group = []): ReadonlyArray<Group> =>
 
 const isConstantCase = (name: Group): boolean => name.every((part) => part === part.toUpperCase())
 
-/** As a variable of the environment where the name is that of one. */
+/** Formats a name: as an environment variable if it is in constant case, else with dots. */
 const written = (group: Group, name: Group): string =>
   isConstantCase(name) ? [...group.map(constantCase), ...name].join("_") : [...group, ...name].join(".")
 
 /**
- * Reports the names under `path` that are none of `settings`: fails for one that is near to a setting, and says the others
- * in the log. Names of `others` may be there, too.
+ * Reports unknown names under `path`: fails for a name that resembles one of `settings`, and logs a warning for the rest.
+ * Names in `others` are allowed.
  */
 export const checkNames = (
   path: string,

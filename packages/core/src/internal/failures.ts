@@ -1,5 +1,5 @@
 /**
- * How what the transport reports becomes what the caller's error channel carries.
+ * Converts what a transport reports into the typed errors of operations.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import type { Close } from "../Close.ts"
@@ -13,6 +13,7 @@ import {
 import { ConnectionLost, StreamLost } from "../SendError.ts"
 import type { StreamFailure } from "../Transport.ts"
 
+/** Converts the end of a connection into the error of an operation on it. */
 export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): ConnectionError => {
   switch (close._tag) {
     case "IdleTimedOut":
@@ -26,6 +27,7 @@ export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): C
   }
 }
 
+/** Converts the failure of a stream into the error of a send or a read. */
 export const lossOf = (
   failure: StreamFailure,
   connectionError: (close: Close) => ConnectionError

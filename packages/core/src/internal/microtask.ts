@@ -1,6 +1,6 @@
-/** Microtasks, which every JavaScript platform has, although no standard library of types without a platform says so. */
+/** Declares `queueMicrotask`, which every platform has but TypeScript's platform-independent library does not. */
 
 declare const queueMicrotask: (run: () => void) => void
 
-/** Runs a function as soon as the code that is running has returned. What it throws is an uncaught exception. */
+/** Runs a function after the current code has returned. An error that it throws is an uncaught exception. */
 export const microtask = (run: () => void): void => queueMicrotask(run)

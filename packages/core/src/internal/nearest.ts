@@ -1,8 +1,8 @@
 /**
- * The name that a misspelt one is meant to be.
+ * Finds the name that a misspelt one resembles.
  */
 
-/** How many letters have to be inserted, removed or replaced to make `b` of `a` (Levenshtein). */
+/** Computes the Levenshtein distance: the letters to insert, remove or replace to turn `a` into `b`. */
 const distance = (a: string, b: string): number => {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
@@ -17,10 +17,10 @@ const distance = (a: string, b: string): number => {
 
 const letters = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/gu, "")
 
-/** The name of `names` that is nearest to `name`, if any is near: case and underscores make no difference. */
+/** Returns the name of `names` that is nearest to `name`, if one is near. Case and underscores do not count. */
 export const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
   const written = letters(name)
-  // No name is that long; and what peers or files say may be.
+  // No known name is that long, and untrusted text may be.
   if (written.length > 64) return undefined
   let found: string | undefined
   let least = Infinity

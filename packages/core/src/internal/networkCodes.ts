@@ -1,5 +1,5 @@
-/** Codes of the system that tell of the network as it is now: it may be another in a moment. */
-const passing = new Set(["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"])
+/** The system's error codes whose cause is the current state of the network, which may change. */
+const transient = new Set(["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"])
 
-/** Whether what the system refused with `code` may be possible later, with nothing changed but the network. */
-export const mayPass = (code: string): boolean => passing.has(code)
+/** Tells whether an operation that failed with the system's `code` may succeed after a change of the network. */
+export const isTransientCode = (code: string): boolean => transient.has(code)

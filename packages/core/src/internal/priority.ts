@@ -1,5 +1,5 @@
-/** Priorities of messages and streams. */
+/** Normalises the priorities of messages and streams. */
 
-/** Makes a priority a whole number, as transports take it: what is not finite becomes 0. */
+/** Truncates a priority to an integer, as transports require. A priority that is not finite becomes 0. */
 export const wholePriority = (priority: number | undefined): number =>
   priority === undefined || !Number.isFinite(priority) ? 0 : Math.trunc(priority)

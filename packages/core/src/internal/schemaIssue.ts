@@ -1,5 +1,5 @@
 /**
- * What a schema did not like, as a path and a detail that fit on a line.
+ * Formats the first issue of a schema as a path and a detail on one line.
  */
 import * as SchemaIssue from "effect/SchemaIssue"
 

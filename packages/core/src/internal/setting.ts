@@ -1,5 +1,5 @@
 /**
- * Kinds of settings. Whatever is wrong with a value, there is one reason, and it says all that is asked of the value.
+ * The kinds of settings. Each kind has one error message, which states the whole requirement.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,9 +15,9 @@ import * as durationText from "./durationText.ts"
 
 interface OfText {
   readonly message: string
-  /** From a source where everything is text: what the schema takes, or undefined for what means nothing. */
+  /** Reads text into the schema's input; undefined for text without a meaning. */
   readonly fromText: (text: string) => unknown
-  /** The message for text, where it is another. */
+  /** The error message for text, where it differs. */
   readonly textMessage?: string
 }
 
@@ -25,7 +25,7 @@ interface Kind<T, E> extends OfText {
   readonly schema: Schema.Codec<T, E>
 }
 
-/** The kinds of the fields that `optional` and `withDefault` have made. */
+/** The kind of each field that `optional` or `withDefault` made. */
 const kinds = new WeakMap<object, OfText>()
 
 const ofKind = <S extends object>(schema: S, kind: OfText): S => {
@@ -33,10 +33,11 @@ const ofKind = <S extends object>(schema: S, kind: OfText): S => {
   return schema
 }
 
-/** Left out and undefined are the same. */
+/** Makes an optional field; undefined means absent. */
 export const optional = <T, E>(kind: Kind<T, E>) =>
   ofKind(Schema.optionalKey(Schema.UndefinedOr(kind.schema).annotate({ message: kind.message })), kind)
 
+/** Makes an optional field with a default. */
 export const withDefault = <T, E>(kind: Kind<T, E>, value: T) =>
   ofKind(
     optional(kind).pipe(
@@ -48,7 +49,7 @@ export const withDefault = <T, E>(kind: Kind<T, E>, value: T) =>
     kind
   )
 
-/** The words of `Config.Boolean`. */
+/** The texts that `Config.Boolean` accepts. */
 const words: ReadonlyMap<string, boolean> = new Map([
   ...["true", "yes", "on", "1", "y"].map((word) => [word, true] as const),
   ...["false", "no", "off", "0", "n"].map((word) => [word, false] as const)
@@ -71,7 +72,7 @@ export const integer = (minimum: number, maximum: number) => {
   }
 }
 
-/** Turns what is accepted into the value, or fails with the kind's reason. */
+/** Makes a getter that parses the input, or fails with the kind's message. */
 const parsed = <A, B>(message: string, parse: (input: A) => Option.Option<B>): SchemaGetter.Getter<B, A> =>
   SchemaGetter.transformEffect((input: A, options) =>
     Effect.mapError(Effect.fromOption(parse(input)), () => new SchemaIssue.InvalidValue({ message }, input, options))
@@ -79,7 +80,7 @@ const parsed = <A, B>(message: string, parse: (input: A) => Option.Option<B>): S
 
 const ipMessage = `must be the IP address of one host, such as "203.0.113.7" or "2001:db8::1"`
 
-/** As one declaration: a union would give the reasons of its members. */
+/** Declares the input as one schema: a union would report an issue for each member. */
 const IpInput = Schema.declare(
   (input): input is NetAddress.IpAddress | string => typeof input === "string" || NetAddress.isIpAddress(input),
   { message: ipMessage }
@@ -101,10 +102,10 @@ export const ip = {
   fromText: (text: string) => text
 }
 
-/** Any string will do: it may come from a file. */
+/** A duration as input. Any string has the type, since the text may come from a file. */
 type DurationInput = Exclude<Duration.Input, string> | string
 
-/** What is no duration is found when it is read. */
+/** Accepts any value: the decoding step rejects values that are not durations. */
 const DurationInput = Schema.declare((input): input is DurationInput => input !== undefined)
 
 const time = (least: string, isEnough: (duration: Duration.Duration) => boolean) => {
@@ -126,10 +127,10 @@ const time = (least: string, isEnough: (duration: Duration.Duration) => boolean)
 
 export const duration = time("0 or more", (duration) => !Duration.isNegative(duration))
 
-/** For what some timer counts down, so that 0 makes no sense. */
+/** A duration for a timer, for which 0 is invalid. */
 export const positiveDuration = time("more than 0", Duration.isPositive)
 
-/** As `positiveDuration`; in text, `off` stands for an infinite one. */
+/** A positive duration. In text, `off` means an infinite one. */
 export const interval = {
   ...positiveDuration,
   fromText: (text: string) =>
@@ -139,7 +140,7 @@ export const interval = {
 
 const texts = Schema.Record(Schema.String, Schema.String)
 
-/** For sources where everything is text. */
+/** Makes a schema that decodes settings from texts. */
 export const fromText = <T extends object, E>(
   settings: Schema.Codec<T, E> & { readonly fields: Readonly<Record<string, object>> }
 ) =>

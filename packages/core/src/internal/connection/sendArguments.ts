@@ -9,7 +9,7 @@ import * as args from "../arguments.ts"
 export const refusedOptions = (options: unknown, fields: args.Fields): SerializationError | undefined => {
   if (options === undefined) return undefined
   const problem = args.problemOf(options, fields)
-  return problem === undefined ? undefined : new SerializationError({ detail: args.inWords("options", problem) })
+  return problem === undefined ? undefined : new SerializationError({ detail: args.formatProblem("options", problem) })
 }
 
 /** Why these bytes cannot be written, if so. None at all are no mistake. */

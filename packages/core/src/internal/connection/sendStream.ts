@@ -9,7 +9,7 @@ import type { StreamStopped } from "../../StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { InvalidArgument, untyped } from "../../InvalidArgument.ts"
-import { number, problemWith, steady, streamSendOptions } from "../arguments.ts"
+import { number, problemWith, copyIfVolatile, streamSendOptions } from "../arguments.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import { wholePriority } from "../priority.ts"
 import { refusedOptions, wrongBytes } from "./sendArguments.ts"
@@ -28,7 +28,7 @@ export const writeUserMessage = (
   if (payload.length <= copyLimit) return stream.write(WireMessage.encodeUser(payload), fin, done)
   // The header's own result says nothing that the payload's will not.
   stream.write(WireMessage.encodeHeader(payload.length, 0), false, constVoid)
-  stream.write(steady(payload), fin, done)
+  stream.write(copyIfVolatile(payload), fin, done)
 }
 
 /** Numbers that are out of range are brought into it; what is no number is nobody's meaning. */

@@ -13,7 +13,7 @@ import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { MappingStatus } from "../../MappingStatus.ts"
 import { type Mapping, PortMapper } from "../../PortMapper.ts"
 import type { PortMapperError } from "../../PortMapperError.ts"
-import { inScope } from "../inScope.ts"
+import { withChildScope } from "../childScope.ts"
 
 /** Asks for the mapping, and for none if the configuration does. */
 export const open = (
@@ -23,7 +23,7 @@ export const open = (
   if (!config.forwardPort) return Effect.succeedNone
   const { externalPort, forwardPortRequired, upnpLeaseDuration } = config
   return Effect.flatMap(PortMapper, (mapper) =>
-    inScope(() => mapper.map({ internal, external: externalPort, lease: upnpLeaseDuration }))
+    withChildScope(() => mapper.map({ internal, external: externalPort, lease: upnpLeaseDuration }))
   ).pipe(
     Effect.tap(({ external }) => {
       const reason = undiallable(external)

@@ -11,7 +11,7 @@ import type { Endpoint, Options } from "../../Endpoint.ts"
 import type { EndpointError } from "../../EndpointError.ts"
 import type { PortMapper } from "../../PortMapper.ts"
 import type { Transport } from "../../Transport.ts"
-import { inScope } from "../inScope.ts"
+import { withChildScope } from "../childScope.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { bootstrapping } from "./bootstrapping.ts"
 import { open } from "./node.ts"
@@ -35,7 +35,7 @@ export const makeClient = (
   options: Options = {}
 ): Effect.Effect<Service, ClientEndpointError, Scope.Scope | Transport> =>
   Effect.flatMap(Bootstrap.make, (bootstrap) =>
-    inScope((close) =>
+    withChildScope((close) =>
       Effect.gen(function* () {
         const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
         const { again, place } = yield* bootstrapping(node, Option.none(), (contacts, _, reachAny) =>
@@ -54,7 +54,7 @@ const start = (
   pools: ConnectionPool.ConnectionPool["Service"],
   bootstrap: Bootstrap.Bootstrap["Service"]
 ): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
-  inScope((close) =>
+  withChildScope((close) =>
     Effect.gen(function* () {
       const node = yield* open(options, pools, bootstrap, true)
       const { config, connections, localAddress } = node

@@ -1,9 +1,9 @@
 /**
- * What has come of the body of one frame: collected in blocks, and in one piece once half of it is there.
+ * Collects the body of one frame: in blocks, and in one buffer once half of it has arrived.
  */
 import { allocate } from "../memory.ts"
 
-/** In bytes. */
+/** The sizes of blocks, in bytes. */
 const smallestBlock = 64
 const largestBlock = 64 * 1024
 
@@ -16,22 +16,23 @@ const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: 
   }
 }
 
+/** The body of one frame, in arrival. */
 export class Body {
-  /** Bytes that have come. */
+  /** The bytes received so far. */
   received = 0
-  /** Bytes of memory held: what has come, and room for at most as much again, but 64 bytes when less has come. */
+  /** The bytes of memory held: at most twice the received bytes, or 64 where that is more. */
   held = 0
-  /** All of the body, once half of it has come. */
+  /** The buffer of the whole body, once half of it has arrived. */
   private whole: Uint8Array | undefined = undefined
-  /** Before that, what has come of it. Every block but the last is full. */
+  /** The received parts before that. Every block but the last is full. */
   private blocks: Array<Uint8Array> = []
   private lastUsed = 0
 
-  /** Copies a part of a body of `length` bytes that lacks more than the part has. */
-  keep(chunk: Uint8Array, offset: number, end: number, length: number): void {
+  /** Copies a part that does not complete the body of `length` bytes. */
+  append(chunk: Uint8Array, offset: number, end: number, length: number): void {
     let rest = end - offset
     if (rest === 0) return
-    if (this.whole === undefined && 2 * (this.received + rest) >= length) this.gather(length)
+    if (this.whole === undefined && 2 * (this.received + rest) >= length) this.merge(length)
     if (this.whole !== undefined) {
       copy(chunk, offset, end, this.whole, this.received)
       this.received += rest
@@ -47,7 +48,7 @@ export class Body {
       rest -= taken
     }
     if (rest === 0) return
-    // A block has room for more than the part: many small parts would otherwise cost far more than their bytes.
+    // A block is larger than the part, so that many small parts do not cost far more memory than their bytes.
     const room = Math.max(smallestBlock, Math.min(this.received, largestBlock))
     const block = allocate(Math.min(length - this.received, Math.max(rest, room)))
     copy(chunk, offset, end, block, 0)
@@ -57,14 +58,14 @@ export class Body {
     this.held += block.length
   }
 
-  /** The body of `length` bytes, whose last part this is. */
+  /** Copies the last part and returns the body of `length` bytes. */
   complete(chunk: Uint8Array, offset: number, end: number, length: number): Uint8Array {
-    const whole = this.whole ?? this.gather(length)
+    const whole = this.whole ?? this.merge(length)
     copy(chunk, offset, end, whole, this.received)
     return whole
   }
 
-  /** What comes next is of another body. */
+  /** Prepares for the next body. */
   clear(): void {
     this.received = 0
     if (this.held === 0) return
@@ -73,8 +74,8 @@ export class Body {
     this.blocks = []
   }
 
-  /** Makes room for all of it, and moves there what has come. */
-  private gather(length: number): Uint8Array {
+  /** Allocates the buffer of the whole body and copies the blocks into it. */
+  private merge(length: number): Uint8Array {
     const whole = allocate(length)
     let at = 0
     for (const block of this.blocks) {

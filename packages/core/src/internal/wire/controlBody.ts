@@ -1,27 +1,28 @@
 /**
- * The bodies of control messages: see `WireMessage.ts` for what they are made of.
+ * Encodes and decodes the bodies of control messages; `WireMessage.ts` describes their layout.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import type { ControlMessage } from "../../WireMessage.ts"
 
-/** Bytes of a variant that carries nothing. */
-export const shortest = 4
-const booleanLength = shortest + 1
-const ipv4Length = shortest + 4 + 4 + 2
-/** Bytes of a variant that carries an IPv6 address. */
-export const longest = shortest + 4 + 16 + 2
+/** The size of a body without a field, in bytes. */
+export const minLength = 4
+const booleanLength = minLength + 1
+const ipv4Length = minLength + 4 + 4 + 2
+/** The size of a body with an IPv6 address, in bytes. */
+export const maxLength = minLength + 4 + 16 + 2
 
+/** Encodes the body of a control message. */
 export const encode = (message: ControlMessage): Uint8Array => {
   switch (message._tag) {
     case "EndpointEchoReq":
-      return variant(0, shortest)
+      return variant(0, minLength)
     case "EndpointEchoResp":
       return withAddress(1, message.address)
     case "EndpointVerificationReq":
       return withAddress(2, message.address)
     case "EndpointVerificationResp": {
       const body = variant(3, booleanLength)
-      body[shortest] = message.reachable ? 1 : 0
+      body[minLength] = message.reachable ? 1 : 0
       return body
     }
   }
@@ -35,10 +36,10 @@ const variant = (number: number, length: number): Uint8Array => {
 
 const withAddress = (number: number, address: NetAddress.InetAddress): Uint8Array => {
   const isV4 = NetAddress.isInetAddressV4(address)
-  const length = isV4 ? ipv4Length : longest
+  const length = isV4 ? ipv4Length : maxLength
   const body = variant(number, length)
-  body[shortest] = isV4 ? 0 : 1
-  body.set(isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address), shortest + 4)
+  body[minLength] = isV4 ? 0 : 1
+  body.set(isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address), minLength + 4)
   body[length - 2] = address.port
   body[length - 1] = address.port >>> 8
   return body
@@ -47,12 +48,12 @@ const withAddress = (number: number, address: NetAddress.InetAddress): Uint8Arra
 const u32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 
-/** The message, or why the `length` bytes at `at` are none. */
+/** Decodes the `length` bytes at `at`. Returns the message, or the reason why they are not one. */
 export const decode = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
   const variant = u32(bytes, at)
   switch (variant) {
     case 0:
-      return length === shortest ? { _tag: "EndpointEchoReq" } : wrongLength("EndpointEchoReq", shortest, length)
+      return length === minLength ? { _tag: "EndpointEchoReq" } : wrongLength("EndpointEchoReq", minLength, length)
     case 1: {
       const address = decodeAddress("EndpointEchoResp", bytes, at, length)
       return typeof address === "string" ? address : { _tag: "EndpointEchoResp", address }
@@ -63,7 +64,7 @@ export const decode = (bytes: Uint8Array, at: number, length: number): ControlMe
     }
     case 3: {
       if (length !== booleanLength) return wrongLength("EndpointVerificationResp", booleanLength, length)
-      const value = bytes[at + shortest]!
+      const value = bytes[at + minLength]!
       return value > 1
         ? `the boolean of EndpointVerificationResp must be 0 or 1, got ${value}`
         : { _tag: "EndpointVerificationResp", reachable: value === 1 }
@@ -80,11 +81,11 @@ const decodeAddress = (
   length: number
 ): NetAddress.InetAddress | string => {
   if (length < ipv4Length) return wrongLength(name, ipv4Length, length)
-  const kind = u32(bytes, at + shortest)
+  const kind = u32(bytes, at + minLength)
   if (kind > 1) return `the kind of an address must be 0 or 1, got ${kind}`
-  const expected = kind === 0 ? ipv4Length : longest
+  const expected = kind === 0 ? ipv4Length : maxLength
   if (length !== expected) return wrongLength(`${name} with an IPv${kind === 0 ? 4 : 6} address`, expected, length)
-  const octets = bytes.subarray(at + shortest + 4, at + length - 2)
+  const octets = bytes.subarray(at + minLength + 4, at + length - 2)
   return NetAddress.inetAddressUnsafe(
     kind === 0 ? NetAddress.ipv4FromBytesUnsafe(octets) : NetAddress.ipv6FromBytesUnsafe(octets),
     bytes[at + length - 2]! | (bytes[at + length - 1]! << 8)

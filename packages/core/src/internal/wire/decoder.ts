@@ -1,5 +1,5 @@
 /**
- * Takes the frames of one stream apart.
+ * Decodes the frames of one stream.
  */
 import { SerializationError } from "../../SendError.ts"
 import type { WireMessage } from "../../WireMessage.ts"
@@ -7,19 +7,19 @@ import * as args from "../arguments.ts"
 import { Body } from "./body.ts"
 import * as controlBody from "./controlBody.ts"
 import * as header from "./header.ts"
-import { amount, noBytes, oversized, wrong } from "./refusals.ts"
+import { size, notBytesError, oversized, argumentError } from "./errors.ts"
 
-const decoderOptions: args.Fields = { maxMessageSize: amount, leaveOut: args.optional(amount) }
+const decoderOptions: args.Fields = { maxMessageSize: size, leaveOut: args.optional(size) }
 
 /**
- * Takes one stream apart. A body is collected as it arrives: a header that claims much reserves nothing.
+ * Decodes the frames of one stream. Memory grows with the bytes that arrive, not with the length that a header claims.
  *
  * @stability unstable
  * @category decoding
  * @since 0.1.0
  */
 export class Decoder {
-  /** Why messages were left out, if any were. */
+  /** The error of the first message that was left out; undefined when none was. */
   refused: SerializationError | undefined = undefined
   private readonly maxMessageSize: number
   private readonly leaveOut: number
@@ -27,48 +27,47 @@ export class Decoder {
   private completed = 0
   private partialHeader: Uint8Array | undefined = undefined
   private headerUsed = 0
-  /** Of the body under way; 0 while a header is expected. */
+  /** The length of the current body, in bytes; 0 while a header is expected. */
   private length = 0
-  /** Bytes of a message that is left out, and have not come yet. */
+  /** The bytes of a left-out message that are still to arrive. */
   private unwanted = 0
   private flag: number = header.userFlag
-  /** What has come of it, when that was not all in one chunk. */
+  /** The received part of a body that spans several chunks. */
   private body: Body | undefined = undefined
 
   /**
-   * `maxMessageSize` is the largest payload, in bytes, that a user message may have. Larger ones are an error; but those
-   * of up to `leaveOut` bytes, 0 by default, are left out, and what follows them is decoded: see `refused`.
+   * Makes a decoder. `maxMessageSize` is the largest payload of a user message, in bytes. A larger message is an error,
+   * except that one of up to `leaveOut` bytes (default 0) is left out and decoding continues: see `refused`.
    */
   constructor(options: { readonly maxMessageSize: number; readonly leaveOut?: number | undefined }) {
     const problem = args.problemOf(options, decoderOptions)
     this.maxMessageSize = problem === undefined ? options.maxMessageSize : 0
     this.leaveOut = (problem === undefined ? options.leaveOut : undefined) ?? 0
-    if (problem !== undefined) this.error = new SerializationError({ detail: args.inWords("options", problem) })
+    if (problem !== undefined) this.error = new SerializationError({ detail: args.formatProblem("options", problem) })
   }
 
   /**
-   * Bytes of memory held for the frame under way, for an owner who keeps accounts: what has arrived of it, and room
-   * for at most as much again (but 64 bytes when less has arrived).
+   * The bytes of memory held for the current frame, for an owner that limits them: at most twice the bytes that have
+   * arrived, or 64 where that is more.
    */
   get buffered(): number {
     return this.headerUsed + (this.body?.held ?? 0)
   }
 
-  /** Whether a message that is left out is all that there has been. */
+  /** Whether the stream has carried left-out messages and nothing else. */
   get hasOnlyRefused(): boolean {
     return this.refused !== undefined && this.completed === 0 && this.length === 0 && this.headerUsed === 0
   }
 
   /**
-   * Appends to `onto` every message that `chunk` completes, in order. The chunk is only borrowed: it may be
-   * overwritten after the call, and nothing in `onto` shares memory with it. Returns an error as soon as the stream
-   * makes no sense; messages before that are appended all the same, none after it, and every later call returns the
-   * same error.
+   * Decodes a chunk and appends every message that it completes to `onto`, in order. The chunk may be overwritten after
+   * the call: no message shares memory with it. Returns an error when the stream is malformed; the messages before the
+   * error are appended, none after it, and every later call returns the same error.
    */
   push(chunk: Uint8Array, onto: Array<WireMessage>): SerializationError | undefined {
     if (this.error !== undefined) return this.error
-    if (!args.isBytes(chunk)) return noBytes("a chunk", chunk)
-    if (!Array.isArray(onto)) return wrong("onto", args.list, onto)
+    if (!args.isBytes(chunk)) return notBytesError("a chunk", chunk)
+    if (!Array.isArray(onto)) return argumentError("onto", args.list, onto)
     const end = chunk.length
     let offset = 0
     while (offset < end) {
@@ -86,7 +85,7 @@ export class Decoder {
       const needed = this.length - this.received
       if (end - offset < needed) {
         this.body ??= new Body()
-        this.body.keep(chunk, offset, end, this.length)
+        this.body.append(chunk, offset, end, this.length)
         return undefined
       }
       const message = this.complete(chunk, offset, offset + needed)
@@ -99,7 +98,7 @@ export class Decoder {
     return undefined
   }
 
-  /** The stream has ended. Returns an error if that was within a frame, or if there was one before. */
+  /** Ends the stream. Returns an error if the stream ended within a frame, or if an earlier call returned one. */
   end(): SerializationError | undefined {
     if (this.error !== undefined) return this.error
     if (this.length > 0) {
@@ -127,7 +126,7 @@ export class Decoder {
     this.body?.clear()
   }
 
-  /** Returns the offset after what it took. */
+  /** Reads bytes of the header. Returns the offset after them. */
   private takeHeader(chunk: Uint8Array, offset: number, end: number): number {
     if (this.headerUsed === 0 && end - offset >= header.length) {
       this.readHeader(chunk, offset)
@@ -161,8 +160,8 @@ export class Decoder {
         this.refused ??= new SerializationError({ detail: oversized(length, this.maxMessageSize) })
         this.unwanted = length
       }
-    } else if (flag === header.controlFlag && (length < controlBody.shortest || length > controlBody.longest)) {
-      this.fail(`a control message takes ${controlBody.shortest} to ${controlBody.longest} bytes, got ${length}`)
+    } else if (flag === header.controlFlag && (length < controlBody.minLength || length > controlBody.maxLength)) {
+      this.fail(`a control message takes ${controlBody.minLength} to ${controlBody.maxLength} bytes, got ${length}`)
     } else {
       this.length = length
       this.flag = flag
@@ -173,7 +172,7 @@ export class Decoder {
     if (this.body === undefined || this.body.received === 0) {
       return this.flag === header.controlFlag
         ? controlBody.decode(chunk, offset, this.length)
-        : // Not `slice`: that of a Node Buffer shares memory.
+        : // The `slice` of a Node Buffer would share memory.
           { _tag: "UserMessage", payload: new Uint8Array(chunk.subarray(offset, end)) }
     }
     const body = this.body.complete(chunk, offset, end, this.length)

@@ -1,17 +1,18 @@
 /**
- * The header of a frame: see `WireMessage.ts` for what it is made of.
+ * The header of a frame; `WireMessage.ts` describes its layout.
  */
 
-/** Bytes of a header. */
+/** The size of a header, in bytes. */
 export const length = 9
 
 export const version = 1
 export const userFlag = 0
 export const controlFlag = 1
 
-/** The longest body, in bytes, that a header can tell. */
+/** The longest body, in bytes, that a header can express. */
 export const maxLength = 0xffff_ffff
 
+/** Writes a header at the offset `at`. */
 export const write = (into: Uint8Array, at: number, bodyLength: number, flag: 0 | 1): void => {
   into[at] = 0
   into[at + 1] = version

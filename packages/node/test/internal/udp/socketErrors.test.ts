@@ -2,7 +2,7 @@
  * What the error codes of several systems say.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { mayPass } from "../../../../core/src/internal/networkCodes.ts"
+import { isTransientCode } from "../../../../core/src/internal/networkCodes.ts"
 import * as socketErrors from "../../../src/internal/udp/socketErrors.ts"
 import { codeOfKind, knownCodes, systemCode } from "../../../src/internal/udp/systemCodes.ts"
 import { address } from "../../support/quic.ts"
@@ -75,7 +75,7 @@ describe("a packet that the system does not send", () => {
 describe("the table of codes", () => {
   it("has each code that may pass with time, none of which is like a loss", () => {
     // The core tries these again, and tells of no others that it does.
-    const passing = knownCodes.filter(mayPass)
+    const passing = knownCodes.filter(isTransientCode)
     assert.sameMembers(passing, ["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL", "ENODEV"])
     for (const code of passing) assert.isUndefined(systemCode(code).isLoss, code)
   })

@@ -1,21 +1,22 @@
 /**
- * One after the other, until one maps the port.
+ * Tries several ways to map a port, in order, until one succeeds.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NoneMapped, type PortMapperError } from "../PortMapperError.ts"
-import { inScope } from "./inScope.ts"
+import { withChildScope } from "./childScope.ts"
 
+/** One way to map a port. */
 export interface Attempt<A, R> {
-  /** Who is asked. */
+  /** The name of the gateway or mapper. */
   readonly by: string
   readonly effect: Effect.Effect<A, PortMapperError, R | Scope.Scope>
 }
 
 type Failed = NoneMapped["attempts"]
 
-/** What an attempt leaves behind is removed before the next one begins; what the successful one made lives on. */
-export const firstOf = <A, R = never>(
+/** Returns the first success. A failed attempt releases its resources before the next one begins. */
+export const firstSuccessOf = <A, R = never>(
   attempts: ReadonlyArray<Attempt<A, R>>,
   failed: Failed = []
 ): Effect.Effect<A, PortMapperError, Exclude<R, Scope.Scope> | Scope.Scope> => {
@@ -24,8 +25,8 @@ export const firstOf = <A, R = never>(
     return Effect.fail(failed.length === 1 ? failed[0]!.error : new NoneMapped({ attempts: failed }))
   }
   return Effect.catch(
-    inScope(() => attempt.effect),
-    (error) => firstOf(others, [...failed, ...failuresOf(attempt.by, error)])
+    withChildScope(() => attempt.effect),
+    (error) => firstSuccessOf(others, [...failed, ...failuresOf(attempt.by, error)])
   )
 }
 

@@ -1,13 +1,13 @@
-/** Runs an effect in a scope of its own below the caller's. */
+/** Runs an effect in a child of the caller's scope. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 
 /**
- * Runs `body` in a scope of its own below the caller's, so that what it makes can be closed before the caller's scope is,
- * and leaves nothing behind when it fails.
+ * Runs `body` in a child of the caller's scope. `body` gets an effect that closes the child scope early. The child scope
+ * closes when `body` fails, and else with the caller's scope.
  */
-export const inScope = <A, E, R>(
+export const withChildScope = <A, E, R>(
   body: (close: Effect.Effect<void>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
