@@ -10,6 +10,7 @@ const linux = (libc: Host["libc"]): Host => ({ platform: "linux", arch: "x64", l
 const glibc = linux({ name: "glibc", version: "2.36" })
 const mac: Host = { platform: "darwin", arch: "arm64", libc: undefined }
 const windows: Host = { platform: "win32", arch: "x64", libc: undefined }
+const arm64: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
 
 const refusal = (host: Host, message: string, code = "ERR_DLOPEN_FAILED", isOverride = false) =>
   loadFailure({
@@ -57,7 +58,7 @@ it.each([
   ],
   [
     "Linux with another processor's binary",
-    { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } },
+    arm64,
     `${file}: cannot open shared object file: No such file or directory`,
     "there is none for linux-arm64; build one"
   ],
