@@ -20,7 +20,7 @@ import { performance } from "node:perf_hooks"
 import * as natPmpMapper from "../../src/internal/natpmp/mapper.ts"
 import type { InternalOptions as NatPmpOptions } from "../../src/internal/natpmp/options.ts"
 import * as natUpnpMapper from "../../src/internal/upnp/mapper.ts"
-import type { InternalOptions as UpnpOptions } from "../../src/internal/upnp/options.ts"
+import type { InternalOptions as UpnpOptions } from "../../src/internal/upnp/internalOptions.ts"
 import { search } from "../../src/internal/upnp/search.ts"
 
 export type Router = FakeRouter.FakeRouter["Service"]
