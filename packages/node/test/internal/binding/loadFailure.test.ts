@@ -11,7 +11,6 @@ const glibc = linux({ name: "glibc", version: "2.36" })
 const arm: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
 const mac: Host = { platform: "darwin", arch: "arm64", libc: undefined }
 const windows: Host = { platform: "win32", arch: "x64", libc: undefined }
-const arm64: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
 
 const refusal = (host: Host, message: string, code = "ERR_DLOPEN_FAILED", isOverride = false) =>
   loadFailure({
