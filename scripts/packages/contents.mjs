@@ -3,15 +3,19 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { deadLinks } from "./markdown.mjs"
 
-/** The packages that tell programs that write programs how to use them. */
-const withAgents = new Set(["@qp2p/core", "@qp2p/node", "@qp2p/testkit"])
+/** What each package has for its users to read, beside its README. */
+const guides = {
+  "@qp2p/core": ["AGENTS.md", "docs/guide.md", "docs/guarantees.md", "docs/coming-from-qp2p.md"],
+  "@qp2p/node": ["AGENTS.md", "docs/platforms.md"],
+  "@qp2p/testkit": ["AGENTS.md", "docs/testing.md"]
+}
 
 const documents = /^(?:README|AGENTS|CHANGELOG)\.md$|^docs\/[\w-]+\.md$/u
 
 /** What is wrong with the contents of a packed package. */
 export const contentProblems = ({ files, manifest, path }) => {
   const { name } = manifest
-  const expected = ["LICENSE", "README.md", "package.json", ...(withAgents.has(name) ? ["AGENTS.md"] : [])]
+  const expected = ["LICENSE", "README.md", "package.json", ...(guides[name] ?? [])]
   const missing = expected.filter((file) => !files.includes(file)).map((file) => `${name}: no ${file}`)
 
   const strangers = files.flatMap((file) => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { EndpointConfigError, Unreachable } from "@qp2p/core/EndpointError"
 import * as PlatformError from "effect/PlatformError"
 import { CommandFailed, describeFileError, fileProblem, fromError, oneLine } from "../src/Failure.ts"
-import { alice } from "./fakeStream.ts"
+import { alice } from "./support/fakeStream.ts"
 
 describe("Failure", () => {
   it("fits on one line, whatever a peer put into it", () => {

@@ -18,7 +18,7 @@ import type * as FileStore from "../src/FileStore.ts"
 import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
 import * as PartialFiles from "../src/PartialFiles.ts"
-import { alice, bob, makeStream, pump, type FakeStream } from "./fakeStream.ts"
+import { alice, bob, makeStream, pump, type FakeStream } from "./support/fakeStream.ts"
 
 const { abandonmentCodec, headerCodec, resultCodec, trailerCodec } = FileTransfer
 

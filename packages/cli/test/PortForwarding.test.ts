@@ -12,8 +12,8 @@ import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestConsole } from "effect/testing"
 import * as PortForwarding from "../src/PortForwarding.ts"
-import { self } from "./fakeEndpoint.ts"
-import { alice } from "./fakeStream.ts"
+import { self } from "./support/fakeEndpoint.ts"
+import { alice } from "./support/fakeStream.ts"
 
 const none: PortForwarding.Input = {
   forwardPort: false,

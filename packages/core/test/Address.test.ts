@@ -4,7 +4,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Address from "../src/Address.ts"
 import type { NetworkInterface } from "../src/Transport.ts"
-import { address } from "./support/common.ts"
+import { address } from "./support/values.ts"
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 const octets = Schema.Array(between(0, 255)).check(Schema.isMinLength(16), Schema.isMaxLength(16))

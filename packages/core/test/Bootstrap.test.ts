@@ -10,7 +10,7 @@ import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
 import type { ControlMessage, WireMessage } from "../src/WireMessage.ts"
-import { address } from "./support/common.ts"
+import { address } from "./support/values.ts"
 import { logged } from "./support/logs.ts"
 
 const contact = address("192.0.2.9:9")

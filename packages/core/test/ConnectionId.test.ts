@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { ConnectionId, fromAddress } from "../src/ConnectionId.ts"
-import { address, bytes } from "./support/common.ts"
-import { onNetwork, pair, settle } from "./support/memory.ts"
+import { address, bytes } from "./support/values.ts"
+import { onNetwork, pair, settle } from "./support/memoryEndpoints.ts"
 
 describe("fromAddress", () => {
   // Computed with Python's hashlib.sha3_256 over the packed address and the port.

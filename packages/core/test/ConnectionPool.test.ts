@@ -10,8 +10,8 @@ import type { Connection } from "../src/Connection.ts"
 import { type ConnectionError, ConnectionTimedOut } from "../src/ConnectionError.ts"
 import { type ConnectionId, fromAddress } from "../src/ConnectionId.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
-import { address } from "./support/common.ts"
-import { settle } from "./support/memory.ts"
+import { address } from "./support/values.ts"
+import { settle } from "./support/memoryEndpoints.ts"
 
 class Fake implements Connection {
   readonly id: ConnectionId

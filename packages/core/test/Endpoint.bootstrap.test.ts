@@ -11,10 +11,19 @@ import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import { granted, type MapOptions, PortMapper } from "../src/PortMapper.ts"
 import { MappingConflict } from "../src/PortMapperError.ts"
 import type { WireMessage } from "../src/WireMessage.ts"
-import { address, bytes } from "./support/common.ts"
+import { address, bytes } from "./support/values.ts"
 import { logged } from "./support/logs.ts"
-import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./support/memory.ts"
-import { answering, raw, silent } from "./support/rawStreams.ts"
+import {
+  blackhole,
+  countingDials,
+  endpoint,
+  onNetwork,
+  pair,
+  refuse,
+  setLatency,
+  settle
+} from "./support/memoryEndpoints.ts"
+import { answering, raw, silent } from "./support/bareSockets.ts"
 
 const contact = "10.0.0.2:2"
 

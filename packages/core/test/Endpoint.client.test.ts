@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Endpoint from "../src/Endpoint.ts"
-import { bytes, summary } from "./support/common.ts"
-import { endpoint, onNetwork, settle } from "./support/memory.ts"
+import { bytes, summary } from "./support/values.ts"
+import { endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
 
 describe("a client as a layer", () => {
   it.effect("sends, and cannot be dialled", () =>

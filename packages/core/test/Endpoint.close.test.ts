@@ -12,8 +12,17 @@ import * as Bootstrap from "../src/Bootstrap.ts"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
-import { bytes, textOf } from "./support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, setLatency, settle } from "./support/memory.ts"
+import { bytes, textOf } from "./support/values.ts"
+import {
+  blackhole,
+  countingDials,
+  endpoint,
+  onNetwork,
+  pair,
+  refuse,
+  setLatency,
+  settle
+} from "./support/memoryEndpoints.ts"
 
 type Failure =
   | ConnectionError

@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { RetrySchedule } from "../src/RetrySchedule.ts"
-import { address, bytes } from "./support/common.ts"
+import { address, bytes } from "./support/values.ts"
 import {
   blackhole,
   client,
@@ -19,7 +19,7 @@ import {
   refuse,
   setLatency,
   settle
-} from "./support/memory.ts"
+} from "./support/memoryEndpoints.ts"
 import * as Scheduler from "effect/Scheduler"
 import { IdleTimedOut } from "../src/Close.ts"
 import { Transport } from "../src/Transport.ts"

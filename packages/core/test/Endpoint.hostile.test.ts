@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { address, bytes, summary, textOf } from "./support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memory.ts"
-import { raw } from "./support/rawStreams.ts"
+import { address, bytes, summary, textOf } from "./support/values.ts"
+import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
+import { raw } from "./support/bareSockets.ts"
 
 type Wire = WireMessage.WireMessage
 

@@ -16,9 +16,9 @@ import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import { Lost, Mapped, Remapped, Renewing, Failed, type MappingStatus } from "../src/MappingStatus.ts"
 import { granted, layerFirstOf, PortMapper } from "../src/PortMapper.ts"
 import { GatewayNotFound, MappingConflict, NoneMapped, PortMapperTimedOut } from "../src/PortMapperError.ts"
-import { address, bytes } from "./support/common.ts"
+import { address, bytes } from "./support/values.ts"
 import { logged } from "./support/logs.ts"
-import { endpoint, onNetwork, settle } from "./support/memory.ts"
+import { endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
 
 const here = address("10.0.0.1:1")
 const first = address("203.0.113.1:7777")

@@ -9,7 +9,7 @@ import * as Endpoint from "../src/Endpoint.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import type { Transport } from "../src/Transport.ts"
-import { blackhole, endpoint, onNetwork } from "./support/memory.ts"
+import { blackhole, endpoint, onNetwork } from "./support/memoryEndpoints.ts"
 
 describe("an endpoint's options", () => {
   it.effect("fail the start with EndpointConfigError before anything is bound", () =>

@@ -7,9 +7,9 @@ import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import type { StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
-import { address, bytes, textOf } from "./support/common.ts"
-import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memory.ts"
-import { raw } from "./support/rawStreams.ts"
+import { address, bytes, textOf } from "./support/values.ts"
+import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
+import { raw } from "./support/bareSockets.ts"
 
 const echo: WireMessage.ControlMessage = { _tag: "EndpointEchoReq" }
 const echoed = { _tag: "EndpointEchoResp", address: address("10.0.0.6:6") } as const

@@ -4,8 +4,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { bytes, textOf } from "./support/common.ts"
-import { blackhole, client, endpoint, kill, onNetwork, pair, settle } from "./support/memory.ts"
+import { bytes, textOf } from "./support/values.ts"
+import { blackhole, client, endpoint, kill, onNetwork, pair, settle } from "./support/memoryEndpoints.ts"
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `message ${i}`)
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
-import { address, bytes, summary, textOf } from "./support/common.ts"
+import { address, bytes, summary, textOf } from "./support/values.ts"
 import {
   blackhole,
   countingDials,
@@ -15,7 +15,7 @@ import {
   refuse,
   setLatency,
   settle
-} from "./support/memory.ts"
+} from "./support/memoryEndpoints.ts"
 
 describe("sendMessage", () => {
   it.effect("dials if there is no connection, and the message names its sender", () =>

@@ -11,8 +11,8 @@ import type { IncomingMessage } from "../src/Endpoint.ts"
 import type { RecvError } from "../src/RecvError.ts"
 import { StreamLost } from "../src/SendError.ts"
 import { StreamClosed, StreamReset, StreamStopped } from "../src/StreamError.ts"
-import { bytes, summary, textOf } from "./support/common.ts"
-import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./support/memory.ts"
+import { bytes, summary, textOf } from "./support/values.ts"
+import { blackhole, endpoint, kill, onNetwork, pair, refuse, settle } from "./support/memoryEndpoints.ts"
 
 const replyOf = (message: IncomingMessage) => Option.getOrThrow(message.reply)
 const gone = new StreamLost({ reason: new StreamClosed() })

@@ -38,7 +38,7 @@ import { type NotConnected, SendError } from "../src/SendError.ts"
 import type { SendStream } from "../src/SendStream.ts"
 import { StreamError } from "../src/StreamError.ts"
 import type { Transport } from "../src/Transport.ts"
-import { address } from "./support/common.ts"
+import { address } from "./support/values.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 type Tag<E extends { readonly _tag: string }> = E["_tag"]

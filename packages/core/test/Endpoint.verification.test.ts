@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { Decoder, encode, type WireMessage } from "../src/WireMessage.ts"
-import { address } from "./support/common.ts"
-import { countingDials, endpoint, onNetwork, settle } from "./support/memory.ts"
-import { raw } from "./support/rawStreams.ts"
+import { address } from "./support/values.ts"
+import { countingDials, endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
+import { raw } from "./support/bareSockets.ts"
 
 const contact = "10.0.0.2:2"
 

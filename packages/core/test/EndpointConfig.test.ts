@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
-import { endpoint, onNetwork } from "./support/memory.ts"
+import { endpoint, onNetwork } from "./support/memoryEndpoints.ts"
 
 /** Durations as milliseconds and addresses as text, for comparison. */
 const plain = (config: EndpointConfig.EndpointConfig) =>

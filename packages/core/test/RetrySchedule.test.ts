@@ -21,7 +21,7 @@ import {
 import { exponential, isTransient, isTransientLoss, RetrySchedule } from "../src/RetrySchedule.ts"
 import { ConnectionLost, SerializationError, StreamLost } from "../src/SendError.ts"
 import { StreamClosed, StreamReset, StreamStopped } from "../src/StreamError.ts"
-import { address } from "./support/common.ts"
+import { address } from "./support/values.ts"
 
 /** A source of chance that always says the same: 0 for the shortest waits, almost 1 for the longest. */
 const chance = (value: number): Random.Random => ({

@@ -9,7 +9,7 @@ import { EndpointEchoError, EndpointVerificationError } from "../src/EndpointErr
 import { RpcTimedOut } from "../src/RpcError.ts"
 import { ConnectionLost, SerializationError, StreamLost } from "../src/SendError.ts"
 import { StreamClosed, StreamReset, StreamStopped } from "../src/StreamError.ts"
-import { address } from "./support/common.ts"
+import { address } from "./support/values.ts"
 
 const peer = address("192.0.2.1:1")
 

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { inject } from "vitest"
-import { until } from "../test/support/quic.ts"
+import { until } from "../test/support/quicSockets.ts"
 
 /** Something that has happened to it. */
 export interface Event {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as Endpoint from "@qp2p/core/Endpoint"
-import { bytes, textOf } from "../../core/test/support/common.ts"
+import { bytes, textOf } from "../../core/test/support/values.ts"
 
 /** Asks on a bidirectional stream, and yields the answer. */
 export const ask = Effect.fnUntraced(function* (

@@ -2,8 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { bytes, textOf } from "../../core/test/support/common.ts"
-import { endpoint, onLoopback } from "../test/support/live.ts"
+import { bytes, textOf } from "../../core/test/support/values.ts"
+import { endpoint, onLoopback } from "../test/support/quicEndpoints.ts"
 import * as QuicGo from "./QuicGo.ts"
 import { ask } from "./ask.ts"
 

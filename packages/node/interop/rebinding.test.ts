@@ -1,9 +1,9 @@
 /** A peer on another QUIC stack, seen from behind a NAT that forgets its mappings. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { endpoint, onLoopback } from "../test/support/live.ts"
-import { at } from "../test/support/quic.ts"
-import { relay } from "../test/support/udp.ts"
+import { endpoint, onLoopback } from "../test/support/quicEndpoints.ts"
+import { at } from "../test/support/quicSockets.ts"
+import { relay } from "../test/support/udpPeers.ts"
 import * as QuicGo from "./QuicGo.ts"
 import { ask } from "./ask.ts"
 

@@ -2,10 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
-import { bytes } from "../../core/test/support/common.ts"
-import { endpoint, onLoopback } from "../test/support/live.ts"
-import { at } from "../test/support/quic.ts"
-import { relay } from "../test/support/udp.ts"
+import { bytes } from "../../core/test/support/values.ts"
+import { endpoint, onLoopback } from "../test/support/quicEndpoints.ts"
+import { at } from "../test/support/quicSockets.ts"
+import { relay } from "../test/support/udpPeers.ts"
 import * as QuicGo from "./QuicGo.ts"
 
 /** A way to a peer that counts the dials to it: each has an id of its own. */

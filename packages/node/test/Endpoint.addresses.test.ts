@@ -19,10 +19,10 @@ import { Remapped } from "@qp2p/core/MappingStatus"
 import { granted, PortMapper } from "@qp2p/core/PortMapper"
 import { ConnectionLost } from "@qp2p/core/SendError"
 import { type NetworkInterface, Transport } from "@qp2p/core/Transport"
-import { address, bytes, textOf } from "../../core/test/support/common.ts"
-import * as live from "./support/live.ts"
+import { address, bytes, textOf } from "../../core/test/support/values.ts"
+import * as live from "./support/quicEndpoints.ts"
 import { logged } from "../../core/test/support/logs.ts"
-import { client, countingDials, endpoint, onNetwork, pair, settle } from "../../core/test/support/memory.ts"
+import { client, countingDials, endpoint, onNetwork, pair, settle } from "../../core/test/support/memoryEndpoints.ts"
 import { nothing } from "./support/quicEndpoints.ts"
 
 const ip = NetAddress.ipFromStringUnsafe

@@ -36,7 +36,7 @@ import {
 import type { RpcError } from "@qp2p/core/RpcError"
 import { SerializationError } from "@qp2p/core/SendError"
 import * as WireMessage from "@qp2p/core/WireMessage"
-import { address, bytes } from "../../core/test/support/common.ts"
+import { address, bytes } from "../../core/test/support/values.ts"
 import {
   assertFails,
   type Misbehaviour,
@@ -49,10 +49,10 @@ import {
   unreadable,
   type Variant,
   type Ways
-} from "./support/errors.ts"
-import { endpoint, onLoopback } from "./support/live.ts"
-import { at } from "./support/quic.ts"
-import { udp } from "./support/udp.ts"
+} from "./support/errorTables.ts"
+import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
+import { at } from "./support/quicSockets.ts"
+import { udp } from "./support/udpPeers.ts"
 
 /** A start, and why it fails. */
 interface Start<E> {

@@ -12,7 +12,7 @@ import type { SendError } from "@qp2p/core/SendError"
 import type { StreamError } from "@qp2p/core/StreamError"
 import type { BackingSendStream } from "@qp2p/core/Transport"
 import * as WireMessage from "@qp2p/core/WireMessage"
-import { bytes } from "../../core/test/support/common.ts"
+import { bytes } from "../../core/test/support/values.ts"
 import {
   assertFails,
   type Failure,
@@ -26,10 +26,10 @@ import {
   type Table,
   type Variant,
   wasReset
-} from "./support/errors.ts"
-import { endpoint, onLoopback, pair } from "./support/live.ts"
-import { raw } from "../../core/test/support/rawStreams.ts"
-import { until } from "./support/quic.ts"
+} from "./support/errorTables.ts"
+import { endpoint, onLoopback, pair } from "./support/quicEndpoints.ts"
+import { raw } from "../../core/test/support/bareSockets.ts"
+import { until } from "./support/quicSockets.ts"
 
 /** Operations that fail alike, by their names, and with what. */
 interface Failing<E> {

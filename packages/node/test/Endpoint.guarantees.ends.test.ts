@@ -9,20 +9,25 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { Endpoint } from "@qp2p/core/Endpoint"
 import type { BackingConnection, StreamFailure } from "@qp2p/core/Transport"
-import { bytes, textOf } from "../../core/test/support/common.ts"
+import { bytes, textOf } from "../../core/test/support/values.ts"
 import {
+  apart,
   blackhole,
   countingDials,
   endpoint,
   heal,
   kill,
+  lossOf,
   onNetwork,
   pair,
-  settle
-} from "../../core/test/support/memory.ts"
-import { raw } from "../../core/test/support/rawStreams.ts"
-import { apart, lossOf, peer, sha256, taken, takenTexts } from "../../core/test/support/sends.ts"
-import { pattern } from "./support/quic.ts"
+  peer,
+  settle,
+  sha256,
+  taken,
+  takenTexts
+} from "../../core/test/support/memoryEndpoints.ts"
+import { raw } from "../../core/test/support/bareSockets.ts"
+import { pattern } from "./support/quicSockets.ts"
 
 describe("the end of a connection", () => {
   const confirmed = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]

@@ -8,12 +8,11 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ConnectionLost, StreamLost } from "@qp2p/core/SendError"
 import { StreamReset, StreamStopped } from "@qp2p/core/StreamError"
-import { bytes, textOf } from "../../core/test/support/common.ts"
+import { bytes, textOf } from "../../core/test/support/values.ts"
 import { bytesOf, manual, messagesOf } from "../../core/test/support/manual.ts"
-import { endpoint, onLoopback } from "./support/live.ts"
-import { at } from "./support/quic.ts"
-import { nothing, standstill } from "./support/quicEndpoints.ts"
-import { freePort } from "./support/udp.ts"
+import { endpoint, nothing, onLoopback, standstill } from "./support/quicEndpoints.ts"
+import { at } from "./support/quicSockets.ts"
+import { freePort } from "./support/udpPeers.ts"
 
 const reader = Effect.flatMap(freePort, (port) => manual(at(port)))
 

@@ -5,9 +5,9 @@ import * as Result from "effect/Result"
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import * as Endpoint from "@qp2p/core/Endpoint"
-import { bytes } from "../../core/test/support/common.ts"
-import { endpoint, onLoopback } from "./support/live.ts"
-import { freePort } from "./support/udp.ts"
+import { bytes } from "../../core/test/support/values.ts"
+import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
+import { freePort } from "./support/udpPeers.ts"
 
 // The package as it is installed: these scripts need a build.
 const run = (script: string, args: ReadonlyArray<string> = [], flags: ReadonlyArray<string> = []) =>

@@ -4,10 +4,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { bytes, textOf } from "../../core/test/support/common.ts"
+import { bytes, textOf } from "../../core/test/support/values.ts"
 import { follow } from "../../core/test/support/roster.ts"
-import { endpoint, onLoopback, pair } from "./support/live.ts"
-import { nothing } from "./support/quicEndpoints.ts"
+import { endpoint, nothing, onLoopback, pair } from "./support/quicEndpoints.ts"
 
 describe("a connection that is made for verification", () => {
   it.live("appears on neither side, whether or not the application waits for connections and their ends", () =>

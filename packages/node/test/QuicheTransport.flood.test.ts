@@ -4,10 +4,10 @@ import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
 import * as tunables from "../src/internal/tunables.ts"
-import { Network, open, random } from "./support/impaired.ts"
-import { at, bind, type Bound, connected, pattern, type Peer, settled, text, until } from "./support/quic.ts"
-import { type RawPeer, rawClient } from "./support/raw.ts"
-import { relay, udp } from "./support/udp.ts"
+import { Network, open, random } from "./support/impairedNetwork.ts"
+import { at, bind, type Bound, connected, pattern, type Peer, settled, text, until } from "./support/quicSockets.ts"
+import { type RawPeer, rawClient } from "./support/nativePeers.ts"
+import { relay, udp } from "./support/udpPeers.ts"
 
 /** Keeps messages flowing both ways until told to stop. */
 const converse = (near: Peer, far: Peer) => {

@@ -5,9 +5,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { isLongHeader } from "../src/internal/packets/packetHeader.ts"
-import { Network, open, type Path } from "./support/impaired.ts"
-import { assertSame, at, bind, connect, connected, pattern, text, until } from "./support/quic.ts"
-import { type RawPeer, rawClient, rawServer } from "./support/raw.ts"
+import { Network, open, type Path } from "./support/impairedNetwork.ts"
+import { assertSame, at, bind, connect, connected, pattern, text, until } from "./support/quicSockets.ts"
+import { type RawPeer, rawClient, rawServer } from "./support/nativePeers.ts"
 
 describe("the datagrams of a handshake", () => {
   /** Those of both sides, in which a message goes right behind the handshake. */

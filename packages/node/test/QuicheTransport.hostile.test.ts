@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
 import * as tunables from "../src/internal/tunables.ts"
-import { at, bind, type Bound, connected, settled, text, until } from "./support/quic.ts"
-import { rawClient } from "./support/raw.ts"
-import { type Udp, udp } from "./support/udp.ts"
+import { at, bind, type Bound, connected, settled, text, until } from "./support/quicSockets.ts"
+import { rawClient } from "./support/nativePeers.ts"
+import { type Udp, udp } from "./support/udpPeers.ts"
 
 /** A long header packet of `length` bytes. `kind` is the first byte. */
 const longPacket = (kind: number, version: number, dcid: Uint8Array, scid: Uint8Array, length: number): Uint8Array => {

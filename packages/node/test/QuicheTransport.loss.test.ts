@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { StreamReset } from "@qp2p/core/StreamError"
-import { blocked, type Faults, faulty, Network, open } from "./support/impaired.ts"
-import { assertSame, bind, connect, outcomes, pattern, Received, text, until } from "./support/quic.ts"
+import { blocked, type Faults, faulty, Network, open } from "./support/impairedNetwork.ts"
+import { assertSame, bind, connect, outcomes, pattern, Received, text, until } from "./support/quicSockets.ts"
 
 /** Message `i`: its number, and as many bytes more as the number says. */
 const message = (i: number): Uint8Array => {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { resolve } from "node:path"
 import { afterEach, vi } from "vitest"
 import { BindError } from "@qp2p/core/EndpointError"
-import { bind } from "./support/quic.ts"
+import { bind } from "./support/quicSockets.ts"
 
 afterEach(() => vi.unstubAllEnvs())
 

@@ -1,7 +1,7 @@
 // @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { assertSame, connect, outcomes, pattern, Received, text, until } from "./support/quic.ts"
+import { assertSame, connect, outcomes, pattern, Received, text, until } from "./support/quicSockets.ts"
 
 const nothing = new Uint8Array(0)
 

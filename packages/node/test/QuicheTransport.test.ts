@@ -7,10 +7,10 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import { ConnectionClosed, ConnectionTimedOut, EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
 import { LocallyClosed } from "@qp2p/core/Close"
-import { blocked, Network, open } from "./support/impaired.ts"
-import { address, at, bind, connect, connected, type Dial, type Peer, text, until } from "./support/quic.ts"
-import { rawServer } from "./support/raw.ts"
-import { freePort, udp } from "./support/udp.ts"
+import { blocked, Network, open } from "./support/impairedNetwork.ts"
+import { address, at, bind, connect, connected, type Dial, type Peer, text, until } from "./support/quicSockets.ts"
+import { rawServer } from "./support/nativePeers.ts"
+import { freePort, udp } from "./support/udpPeers.ts"
 
 describe("bind", () => {
   it.live("tells the port that the system chose", () =>

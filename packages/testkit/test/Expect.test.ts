@@ -12,7 +12,7 @@ import * as Expect from "../src/Expect.ts"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
 import { Pair, layerPair } from "../src/Topology.ts"
-import { ramp, settle, text } from "./peers.ts"
+import { ramp, settle, text } from "./support/recordingSockets.ts"
 
 const places = { address: (index: number) => `10.0.0.${index + 1}:${index + 1}` }
 

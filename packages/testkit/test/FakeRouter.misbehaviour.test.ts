@@ -24,7 +24,7 @@ import {
   udp,
   until,
   type Exchange
-} from "./routerClients.ts"
+} from "./support/routerClients.ts"
 
 /** The control URL of a router that was not restarted. */
 const control = "/ctl/1/IPConn"

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FakeRouter from "../src/FakeRouter.ts"
 import * as Misbehaviour from "../src/Misbehaviour.ts"
-import { ask, natPmpAddress, natPmpMap, pcpMap, ports, told, udp, until } from "./routerClients.ts"
+import { ask, natPmpAddress, natPmpMap, pcpMap, ports, told, udp, until } from "./support/routerClients.ts"
 
 describe("Misbehaviour in NAT-PMP and PCP", () => {
   const questions = { "NAT-PMP": natPmpMap(), PCP: pcpMap() }

@@ -25,7 +25,7 @@ import {
   udp,
   until,
   type Router
-} from "./routerClients.ts"
+} from "./support/routerClients.ts"
 
 /** The control URL that its description states now. */
 const controlOf = Effect.fnUntraced(function* (router: Router) {

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as TestClock from "effect/testing/TestClock"
 import type { NatKind } from "../src/Gateway.ts"
-import { behind, bindOn, gateway, movesOf, open, reach, reaches, seenAt } from "./hosts.ts"
-import { address, provide, settle, text } from "./peers.ts"
+import { behind, bindOn, gateway, movesOf, open, reach, reaches, seenAt } from "./support/hosts.ts"
+import { address, provide, settle, text } from "./support/recordingSockets.ts"
 
 const kinds: ReadonlyArray<NatKind> = ["FullCone", "AddressRestricted", "PortRestricted", "Symmetric"]
 

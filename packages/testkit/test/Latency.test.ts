@@ -5,7 +5,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Latency from "../src/Latency.ts"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
-import { connect, ramp, sameBytes, settle } from "./peers.ts"
+import { connect, ramp, sameBytes, settle } from "./support/recordingSockets.ts"
 
 /** Draws that the seed decides. */
 const draws = (input: Latency.Input, count: number, seed: string) =>

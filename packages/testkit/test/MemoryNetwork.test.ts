@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
-import { address, bind, connect, outcomes, provide, settle, until } from "./peers.ts"
+import { address, bind, connect, outcomes, provide, settle, until } from "./support/recordingSockets.ts"
 
 const keepAliveInterval = Duration.seconds(20)
 const keptAlive = { client: { keepAliveInterval }, server: { keepAliveInterval } }

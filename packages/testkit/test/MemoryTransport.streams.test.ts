@@ -15,7 +15,7 @@ import {
   text,
   until,
   window
-} from "./peers.ts"
+} from "./support/recordingSockets.ts"
 
 describe("streams", () => {
   it.effect("carry bytes in order, however the latency changes, and acknowledge the end", () =>

@@ -21,7 +21,7 @@ import {
   text,
   until,
   window
-} from "./peers.ts"
+} from "./support/recordingSockets.ts"
 
 describe("bind", () => {
   it.effect("gives each address its ports from 49152 on", () =>

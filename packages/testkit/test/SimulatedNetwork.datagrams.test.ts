@@ -7,7 +7,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as TestClock from "effect/testing/TestClock"
 import * as Latency from "../src/Latency.ts"
 import * as SimulatedNetwork from "../src/SimulatedNetwork.ts"
-import { address, ramp, settle } from "./peers.ts"
+import { address, ramp, settle } from "./support/recordingSockets.ts"
 
 type Network = SimulatedNetwork.SimulatedNetwork["Service"]
 

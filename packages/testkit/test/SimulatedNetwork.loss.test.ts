@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SimulatedNetwork from "../src/SimulatedNetwork.ts"
-import { ramp, sameBytes } from "./peers.ts"
+import { ramp, sameBytes } from "./support/recordingSockets.ts"
 
 const lossy = Layer.merge(
   Layer.provideMerge(

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Host } from "../src/Gateway.ts"
 import * as SimulatedNetwork from "../src/SimulatedNetwork.ts"
 import * as TestPortMapper from "../src/TestPortMapper.ts"
-import { ramp, sameBytes, text } from "./peers.ts"
+import { ramp, sameBytes, text } from "./support/recordingSockets.ts"
 
 const { SimulatedNetwork: Network } = SimulatedNetwork
 

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/testing/TestClock"
 import * as TestPortMapper from "../src/TestPortMapper.ts"
-import { address } from "./peers.ts"
+import { address } from "./support/recordingSockets.ts"
 
 const { TestPortMapper: Service } = TestPortMapper
 

@@ -13,8 +13,8 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
 import * as TestPortMapper from "../src/TestPortMapper.ts"
-import { behind, bindOn, gateway, mappedEndpointOn, open, reaches } from "./hosts.ts"
-import { address, provide, settle } from "./peers.ts"
+import { behind, bindOn, gateway, mappedEndpointOn, open, reaches } from "./support/hosts.ts"
+import { address, provide, settle } from "./support/recordingSockets.ts"
 
 const { TestPortMapper: Service } = TestPortMapper
 

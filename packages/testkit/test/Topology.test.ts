@@ -18,7 +18,7 @@ import * as Expect from "../src/Expect.ts"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
 import * as Topology from "../src/Topology.ts"
-import { bind, text } from "./peers.ts"
+import { bind, text } from "./support/recordingSockets.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 

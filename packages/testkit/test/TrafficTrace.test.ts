@@ -25,7 +25,7 @@ import * as TestConsole from "effect/testing/TestConsole"
 import * as MemoryNetwork from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
-import { address, bind, connect, Received, settle, text, until } from "./peers.ts"
+import { address, bind, connect, Received, settle, text, until } from "./support/recordingSockets.ts"
 
 type Memory = Layer.Success<ReturnType<typeof TrafficTrace.layerMemory>>
 

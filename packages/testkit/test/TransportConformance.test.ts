@@ -4,7 +4,7 @@ import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Layer from "effect/Layer"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
 import * as TransportConformance from "../src/TransportConformance.ts"
-import { layerNetwork, multihomed } from "./multihomed.ts"
+import { layerNetwork, multihomed } from "./support/multihomedNetwork.ts"
 
 // The rules wait for timeouts more than they work.
 describe.concurrent("conformance", () => {

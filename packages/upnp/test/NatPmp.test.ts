@@ -6,8 +6,18 @@ import * as Fiber from "effect/Fiber"
 import * as NetAddress from "effect/net/NetAddress"
 import * as TestClock from "effect/testing/TestClock"
 import * as NatPmp from "../src/NatPmp.ts"
-import * as fake from "./FakePmpGateway.ts"
-import { address, failure, internal, lease, makeMapper, mapAt, nth, protocols, speakNatPmp } from "./natPmpMapper.ts"
+import * as fake from "./support/fakePmpGateway.ts"
+import {
+  address,
+  failure,
+  internal,
+  lease,
+  makeMapper,
+  mapAt,
+  nth,
+  protocols,
+  speakNatPmp
+} from "./support/natPmpMapper.ts"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as NatUpnp from "../src/NatUpnp.ts"
-import * as FakeGateway from "./FakeGateway.ts"
+import * as FakeGateway from "./support/fakeUpnpGateway.ts"
 import {
   address,
   argument,
@@ -16,7 +16,7 @@ import {
   names,
   portsAsked,
   protocolCode
-} from "./natUpnpMapper.ts"
+} from "./support/natUpnpMapper.ts"
 
 describe("NatUpnp.map", () => {
   it.effect("maps a UDP port and tells the address that the router states", () =>

@@ -21,8 +21,17 @@ import { TestClock } from "effect/testing"
 import * as Gather from "../../src/doctor/Gather.ts"
 import type { Findings } from "../../src/doctor/Report.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, ip } from "./findings.ts"
-import { atHome, contact, contactAddress, endpointOn, gather, gateway, layerOf, onNetwork } from "./scene.ts"
+import { address, ip } from "../support/findings.ts"
+import {
+  atHome,
+  contact,
+  contactAddress,
+  endpointOn,
+  gather,
+  gateway,
+  layerOf,
+  onNetwork
+} from "../support/homeNetwork.ts"
 
 /** What the first contact says, in short. */
 const told = ({ contacts }: Findings) => {

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Print from "../../src/doctor/Print.ts"
 import { type Findings, type Report, ReportJson } from "../../src/doctor/Report.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, answered, failed, home, mapped, outcomes, silent, spoken } from "./findings.ts"
+import { address, answered, failed, home, mapped, outcomes, silent, spoken } from "../support/findings.ts"
 
 const reportOf = (findings: Partial<Findings>): Report => {
   const all = { ...home, ...findings }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import { type Findings, kindOf, VerdictName } from "../../src/doctor/Report.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, answered, failed, home, ip, mapped, outcomes, refused, silent, spoken } from "./findings.ts"
+import { address, answered, failed, home, ip, mapped, outcomes, refused, silent, spoken } from "../support/findings.ts"
 
 interface Case {
   readonly name: VerdictName

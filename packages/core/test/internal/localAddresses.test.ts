@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as NetAddress from "effect/net/NetAddress"
 import { localAddresses } from "../../src/internal/localAddresses.ts"
 import type { NetworkInterface } from "../../src/Transport.ts"
-import { address } from "../support/common.ts"
+import { address } from "../support/values.ts"
 
 const on = (own: string, scopeId = 0): NetworkInterface => ({
   name: "eth0",

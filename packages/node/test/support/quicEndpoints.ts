@@ -1,16 +1,38 @@
 /**
- * What tests of endpoints over QUIC have in common.
+ * Endpoints on loopback, over QUIC.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
+import * as PortMapper from "@qp2p/core/PortMapper"
+import * as QuicheTransport from "../../src/QuicheTransport.ts"
+import { at, until } from "./quicSockets.ts"
+import { freePort } from "./udpPeers.ts"
 import * as Option from "effect/Option"
 import type { Connection } from "@qp2p/core/Connection"
-import type * as Endpoint from "@qp2p/core/Endpoint"
-import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
-import * as QuicheTransport from "../../src/QuicheTransport.ts"
 import { Transport } from "@qp2p/core/Transport"
-import type { Network } from "./impaired.ts"
-import { until } from "./quic.ts"
-import { endpoint, pair } from "./live.ts"
+import type { Network } from "./impairedNetwork.ts"
+
+export const layer = Layer.merge(QuicheTransport.layer(), PortMapper.layerNone)
+
+type Services = Layer.Success<typeof layer>
+
+export const onLoopback = <A, E>(effect: Effect.Effect<A, E, Services | Scope.Scope>): Effect.Effect<A, E> =>
+  effect.pipe(Effect.scoped, Effect.provide(layer))
+
+export const endpoint = (
+  config: EndpointConfig.Input = {},
+  contacts: ReadonlyArray<Endpoint.Address> = [],
+  localAddress?: Endpoint.Address
+) =>
+  Effect.flatMap(localAddress === undefined ? Effect.map(freePort, at) : Effect.succeed(localAddress), (address) =>
+    Endpoint.make({ localAddress: address, config, contacts })
+  )
+
+export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>
+  Effect.all([endpoint(one), endpoint(two)])
 
 export type Service = Endpoint.Endpoint["Service"]
 

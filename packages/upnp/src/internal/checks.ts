@@ -7,7 +7,7 @@ import type * as PortMapper from "@qp2p/core/PortMapper"
 import { PortMapperUnsupported } from "@qp2p/core/PortMapperError"
 import * as Duration from "effect/Duration"
 import type { InternalOptions as NatPmpOptions } from "./natpmp/options.ts"
-import type { InternalOptions as NatUpnpOptions } from "./upnp/options.ts"
+import type { InternalOptions as NatUpnpOptions } from "./upnp/internalOptions.ts"
 
 const { check, inetAddress, isRecord, oneOf, optional, positiveDuration, text } = InvalidArgument
 

@@ -16,7 +16,7 @@ import type { Diagnosis, ProtocolReport } from "./report.ts"
 import { Builder } from "./upnp/actions.ts"
 import * as candidates from "./upnp/candidates.ts"
 import { withClient } from "./upnp/client.ts"
-import type { InternalOptions as UpnpOptions } from "./upnp/options.ts"
+import type { InternalOptions as UpnpOptions } from "./upnp/internalOptions.ts"
 import * as search from "./upnp/search.ts"
 import * as services from "./upnp/services.ts"
 

@@ -44,7 +44,7 @@ export class FirstFrame implements RecvEvents {
     let taken = 0
     while (taken < chunk.length && this.length < header.length) this.head[this.length++] = chunk[taken++]!
     const head = this.head.subarray(0, this.length)
-    if (!header.mayBegin(head, header.controlFlag, controlBody.shortest, controlBody.longest)) {
+    if (!header.mayBegin(head, header.controlFlag, controlBody.minLength, controlBody.maxLength)) {
       return this.handOver(head, chunk.subarray(taken))
     }
     if (this.length < header.length) return true

@@ -74,7 +74,7 @@ export class SendStreamImpl implements SendStream {
       const invalid = refusedOptions(options, streamSendOptions) ?? wrongBytes(bytes)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (bytes.length === 0 && options?.fin !== true) return resume(Effect.void)
-      this.stream.write(steady(bytes), options?.fin === true, this.settle(resume))
+      this.stream.write(copyIfVolatile(bytes), options?.fin === true, this.settle(resume))
     })
 
   readonly setPriority = (priority: number): Effect.Effect<void> =>

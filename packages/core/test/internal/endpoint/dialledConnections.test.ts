@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import type { Connection } from "../../../src/Connection.ts"
 import { DialledConnections } from "../../../src/internal/endpoint/dialledConnections.ts"
-import { address } from "../../support/common.ts"
+import { address } from "../../support/values.ts"
 
 const dialledAt = (text: string | undefined) =>
   ({ dialledAddress: Option.map(Option.fromUndefinedOr(text), address) }) as unknown as Connection

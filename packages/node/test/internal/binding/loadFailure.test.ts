@@ -12,8 +12,6 @@ const arm: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", ver
 const mac: Host = { platform: "darwin", arch: "arm64", libc: undefined }
 const windows: Host = { platform: "win32", arch: "x64", libc: undefined }
 
-const arm: Host = { platform: "linux", arch: "arm64", libc: { name: "glibc", version: "2.36" } }
-
 const refusal = (host: Host, message: string, code = "ERR_DLOPEN_FAILED", isOverride = false) =>
   loadFailure({
     _tag: "Refused",

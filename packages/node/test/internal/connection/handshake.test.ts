@@ -1,7 +1,7 @@
 // @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { bind, initial, shortHeader, turns } from "../../support/binding.ts"
+import { bind, initial, shortHeader, turns } from "../../support/fakeBinding.ts"
 
 /** A packet of the handshake for the connection with this id. */
 const longHeader = (id: Uint8Array): Uint8Array => Uint8Array.of(0xe0, 0, 0, 0, 1, id.length, ...id, 0, 0)

@@ -4,7 +4,7 @@ import { ConnectionIds } from "../../../src/internal/packets/connectionIds.ts"
 import { idKey } from "../../../src/internal/packets/packetHeader.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { connectionIdInterval, maxConnectionIds } from "../../../src/internal/tunables.ts"
-import { bind, initial, Native, shortHeader, turns } from "../../support/binding.ts"
+import { bind, initial, Native, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }

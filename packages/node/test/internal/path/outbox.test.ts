@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { Outbox } from "../../../src/internal/path/outbox.ts"
 import { maxDatagramsInFlight } from "../../../src/internal/tunables.ts"
 import type { Batch, Sender } from "../../../src/internal/udp/udpSocket.ts"
-import { address } from "../../support/quic.ts"
+import { address } from "../../support/quicSockets.ts"
 
 const to = address("192.0.2.7:443")
 const sender: Sender = { refused: () => {} }

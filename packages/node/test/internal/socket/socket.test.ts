@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
 import { burst, mostOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
-import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/binding.ts"
-import { address, type Dial, outcomes, until } from "../../support/quic.ts"
+import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
+import { address, type Dial, outcomes, until } from "../../support/quicSockets.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }

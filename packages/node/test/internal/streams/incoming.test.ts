@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { initialStreamWindow, maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
 import { StreamClosed } from "@qp2p/core/StreamError"
-import { Received } from "../../support/quic.ts"
+import { Received } from "../../support/quicSockets.ts"
 import { setup } from "./receivingSide.ts"
 
 describe("streams of the peer", () => {

@@ -3,7 +3,7 @@ import type { Incoming } from "../../../src/internal/streams/incoming.ts"
 import { LocalRecvStream } from "../../../src/internal/streams/localRecvStream.ts"
 import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { StreamClosed } from "@qp2p/core/StreamError"
-import { Received } from "../../support/quic.ts"
+import { Received } from "../../support/quicSockets.ts"
 import { setup } from "./receivingSide.ts"
 
 describe("the receiving half of a stream that this side opens", () => {

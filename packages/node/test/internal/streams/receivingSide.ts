@@ -5,7 +5,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { Incoming } from "../../../src/internal/streams/incoming.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import type { StreamFailure } from "@qp2p/core/Transport"
-import { Peer } from "../../support/quic.ts"
+import { Peer } from "../../support/quicSockets.ts"
 
 /** The receiving side of a connection whose binding has `arrived`: bytes by stream id, and whether that is all. */
 export const setup = () => {

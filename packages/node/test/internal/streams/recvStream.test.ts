@@ -3,7 +3,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { RecvStream } from "../../../src/internal/streams/recvStream.ts"
 import { maxStreamRead } from "../../../src/internal/tunables.ts"
 import { StreamClosed, StreamReset } from "@qp2p/core/StreamError"
-import { Received } from "../../support/quic.ts"
+import { Received } from "../../support/quicSockets.ts"
 
 const scratch = new Uint8Array(1_000)
 

@@ -3,7 +3,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { sendHighWater, sendQuantum } from "../../../src/internal/tunables.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
-import { outcomes } from "../../support/quic.ts"
+import { outcomes } from "../../support/quicSockets.ts"
 
 interface Binding {
   /** Bytes taken of those offered; null when a window is full. Throws as the binding does. */

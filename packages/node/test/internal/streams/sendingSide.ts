@@ -5,7 +5,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
 import { Outgoing } from "../../../src/internal/streams/outgoing.ts"
 import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
-import { outcomes } from "../../support/quic.ts"
+import { outcomes } from "../../support/quicSockets.ts"
 
 export const byte = new Uint8Array(1)
 export const nothing = new Uint8Array(0)

@@ -11,7 +11,7 @@ import { BindError } from "@qp2p/core/EndpointError"
 import * as nodeUdp from "../../../src/internal/udp/nodeUdp.ts"
 import { maxReadErrors } from "../../../src/internal/tunables.ts"
 import type { QueuedDatagram, UdpSocket } from "../../../src/internal/udp/udpSocket.ts"
-import { address, text, until } from "../../support/quic.ts"
+import { address, text, until } from "../../support/quicSockets.ts"
 
 const datagram = (payload: Uint8Array, to: NetAddress.InetAddress): QueuedDatagram => ({
   payload,

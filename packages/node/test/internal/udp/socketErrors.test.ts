@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { isTransientCode } from "../../../../core/src/internal/networkCodes.ts"
 import * as socketErrors from "../../../src/internal/udp/socketErrors.ts"
 import { codeOfKind, knownCodes, systemCode } from "../../../src/internal/udp/systemCodes.ts"
-import { address } from "../../support/quic.ts"
+import { address } from "../../support/quicSockets.ts"
 
 const failed = (code: string) => Object.assign(new Error(`bind ${code}`), { code })
 

@@ -4,7 +4,7 @@ import { ipFromStringUnsafe } from "effect/net/NetAddress"
 import { interfaces } from "../../../src/internal/udp/interfaces.ts"
 import { Zones } from "../../../src/internal/udp/zones.ts"
 import type { NetworkInterface } from "@qp2p/core/Transport"
-import { address } from "../../support/quic.ts"
+import { address } from "../../support/quicSockets.ts"
 
 const setup = (interfaces: ReadonlyArray<NetworkInterface>, platform: NodeJS.Platform = "linux") => {
   let reads = 0

@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import { natUpnp, refusedOptions, refusedRequest } from "../checks.ts"
 import { Lease, leaseOf } from "../lease.ts"
 import { KeptMapping, type Settings, type Wanted } from "./keptMapping.ts"
-import type { InternalOptions } from "./options.ts"
+import type { InternalOptions } from "./internalOptions.ts"
 import * as search from "./search.ts"
 
 const defaultSearchTimeout = Duration.seconds(3)

@@ -1,6 +1,5 @@
 /** The options of the UPnP mapper. */
 import type * as Duration from "effect/Duration"
-import type { Discover } from "./search.ts"
 
 /**
  * How to find the gateway, and how to ask it.
@@ -22,9 +21,4 @@ export interface Options {
    * `MappingConflict` when no port was free.
    */
   readonly onConflict?: "nextPort" | "fail" | undefined
-}
-
-/** The options, and the one that only tests set. */
-export interface InternalOptions extends Options {
-  readonly discover?: Discover | undefined
 }

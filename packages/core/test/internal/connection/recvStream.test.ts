@@ -1,0 +1,269 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { type Close, IdleTimedOut } from "../../../src/Close.ts"
+import { lossOf } from "../../../src/internal/failures.ts"
+import { Received, type ReceivedOptions } from "../../../src/internal/connection/received.ts"
+import { RecvStreamImpl } from "../../../src/internal/connection/recvStream.ts"
+import { SendStreamImpl } from "../../../src/internal/connection/sendStream.ts"
+import { SerializationError, StreamLost } from "../../../src/SendError.ts"
+import { StreamClosed, StreamStopped } from "../../../src/StreamError.ts"
+import type { BackingSendStream, StreamFailure } from "../../../src/Transport.ts"
+import * as WireMessage from "../../../src/WireMessage.ts"
+
+const noConnection = (): never => {
+  throw new Error("no test here loses a connection")
+}
+const loss = (failure: StreamFailure) => lossOf(failure, noConnection)
+
+const sending = () => {
+  const asked: Array<string> = []
+  let stop: ((stopped: StreamStopped) => void) | undefined
+  const backing: BackingSendStream = {
+    write: (bytes, fin, done) => {
+      asked.push(`write ${bytes.length}${fin ? " fin" : ""}`)
+      done()
+    },
+    onStopped: (told) => {
+      asked.push("onStopped")
+      stop = told
+    },
+    setPriority: (priority) => asked.push(`priority ${priority}`),
+    reset: (code) => asked.push(`reset ${code}`)
+  }
+  const closed = Deferred.makeUnsafe<Close>()
+  const stream = new SendStreamImpl(backing, { maxMessageSize: 100_000, lossOf: loss, closed: Deferred.await(closed) })
+  return { asked, closed, stream, stops: (code: number) => stop?.(new StreamStopped({ code })) }
+}
+
+describe("the sending half, without frames", () => {
+  it.effect("writes bytes as they are, ends with them, and writes none where there are none", () =>
+    Effect.gen(function* () {
+      const { asked, stream } = sending()
+      yield* stream.write(new Uint8Array(200_000))
+      yield* stream.write(new Uint8Array(0))
+      yield* stream.write(new Uint8Array(3), { fin: false })
+      yield* stream.write(new Uint8Array(0), { fin: true })
+      assert.deepStrictEqual(asked, ["write 200000", "write 3", "write 0 fin"])
+    })
+  )
+
+  it.effect("refuses what is no bytes, what is gone, and options that there are not, and ends nothing", () =>
+    Effect.gen(function* () {
+      const { asked, stream } = sending()
+      const detached = new Uint8Array(4)
+      structuredClone(detached, { transfer: [detached.buffer] })
+      for (const wrong of ["text", [1], null, undefined, new ArrayBuffer(2), new Uint16Array(2), detached]) {
+        assert.instanceOf(yield* Effect.flip(stream.write(wrong as Uint8Array, { fin: true })), SerializationError)
+      }
+      const options = { fine: true } as unknown as { fin: boolean }
+      assert.instanceOf(yield* Effect.flip(stream.write(Uint8Array.of(1), options)), SerializationError)
+      assert.deepStrictEqual(asked, [])
+    })
+  )
+})
+
+describe("the stop of a sending half", () => {
+  it.effect("is asked for once, told to everybody who waits, and to those who come later", () =>
+    Effect.gen(function* () {
+      const { asked, stops, stream } = sending()
+      const waiting = yield* Effect.forEach([1, 2, 3], () =>
+        Effect.forkChild(stream.stopped, { startImmediately: true })
+      )
+      yield* Fiber.interrupt(waiting[1]!)
+      stops(7)
+      for (const fiber of [waiting[0]!, waiting[2]!]) {
+        assert.deepStrictEqual(yield* Fiber.join(fiber), new StreamStopped({ code: 7 }))
+      }
+      assert.deepStrictEqual(yield* stream.stopped, new StreamStopped({ code: 7 }))
+      assert.deepStrictEqual(asked, ["onStopped"])
+    })
+  )
+
+  it.effect("is the end of the connection where the peer stops nothing", () =>
+    Effect.gen(function* () {
+      const { closed, stream } = sending()
+      const waiting = yield* Effect.forkChild(stream.stopped, { startImmediately: true })
+      yield* Deferred.succeed(closed, new IdleTimedOut())
+      assert.deepStrictEqual(yield* Fiber.join(waiting), new IdleTimedOut())
+      assert.deepStrictEqual(yield* stream.stopped, new IdleTimedOut())
+    })
+  )
+})
+
+describe("the receiving half", () => {
+  const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))
+  const setup = (options: Partial<ReceivedOptions> = {}) => {
+    const asked: Array<string> = []
+    const events = new Received({ maxMessageSize: 1_000, lossOf: loss, ...options })
+    events.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
+    return { asked, events, stream: new RecvStreamImpl(events) }
+  }
+
+  it.effect("fails for a control message, takes it all the same, and goes on after it", () =>
+    Effect.gen(function* () {
+      const { events, stream } = setup()
+      events.onData(new Uint8Array(Buffer.concat([WireMessage.encode({ _tag: "EndpointEchoReq" }), user(5)])))
+      assert.deepStrictEqual(
+        yield* Effect.flip(stream.next),
+        new SerializationError({ detail: "a EndpointEchoReq where a user message was expected" })
+      )
+      assert.deepStrictEqual([...(yield* stream.next)], [5])
+      events.onData(WireMessage.encode({ _tag: "EndpointEchoReq" }))
+      assert.instanceOf(yield* Effect.flip(Stream.runDrain(stream.messages)), SerializationError)
+    })
+  )
+
+  it.effect("reads so much ahead of the application, then pauses, and resumes once when enough of it is taken", () =>
+    Effect.gen(function* () {
+      const { asked, events, stream } = setup()
+      const message = WireMessage.encodeUser(new Uint8Array(1_000))
+      let count = 1
+      while (events.onData(message)) count += 1
+      assert.isAbove(count, 100)
+      assert.isBelow(count, 1_000)
+      // What comes with the end of a connection comes all the same.
+      assert.isFalse(events.onData(message))
+      assert.deepStrictEqual(asked, [])
+      for (let i = 0; i <= count; i++) yield* stream.next
+      assert.deepStrictEqual(asked, ["resume"])
+    })
+  )
+
+  it.effect("wakes every reader that waits, and one that has left takes nothing", () =>
+    Effect.gen(function* () {
+      const { events, stream } = setup()
+      const readers = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(stream.next))
+      yield* Effect.yieldNow
+      yield* Fiber.interrupt(readers[1]!)
+      events.onData(user(1))
+      events.onData(user(2))
+      assert.deepStrictEqual([...(yield* Fiber.join(readers[0]!))], [1])
+      assert.deepStrictEqual([...(yield* Fiber.join(readers[2]!))], [2])
+    })
+  )
+
+  it.effect("ends for every reader where the peer has finished", () =>
+    Effect.gen(function* () {
+      const { events, stream } = setup()
+      const reader = yield* Effect.forkChild(stream.next)
+      const all = yield* Effect.forkChild(Stream.runCollect(stream.messages))
+      yield* Effect.yieldNow
+      events.onEnd()
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(reader)), new StreamLost({ reason: new StreamClosed() }))
+      assert.deepStrictEqual(yield* Fiber.join(all), [])
+    })
+  )
+
+  it.effect("that was abandoned takes what comes, and keeps nothing of it", () =>
+    Effect.gen(function* () {
+      const { asked, events, stream } = setup()
+      const message = WireMessage.encodeUser(new Uint8Array(1_000))
+      while (events.onData(message));
+      events.drop()
+      assert.deepStrictEqual(asked, ["resume"])
+      for (let i = 0; i < 1_000; i++) assert.isTrue(events.onData(message))
+      events.drop()
+      events.onEnd()
+      assert.deepStrictEqual(asked, ["resume"])
+      assert.instanceOf(yield* Effect.flip(stream.next), StreamLost)
+    })
+  )
+
+  it.effect("yields bytes as they came, also those that came before anybody read, and copies of them", () =>
+    Effect.gen(function* () {
+      const { events, stream } = setup()
+      const lent = Uint8Array.of(1, 2)
+      events.onData(lent)
+      lent.fill(9)
+      events.onData(Uint8Array.of(3))
+      const reading = yield* Effect.forkChild(Stream.runCollect(stream.bytes), { startImmediately: true })
+      yield* Effect.yieldNow
+      events.onData(Uint8Array.of(4, 5))
+      events.onEnd()
+      assert.deepStrictEqual(
+        (yield* Fiber.join(reading)).map((chunk) => [...chunk]),
+        [[1, 2], [3], [4, 5]]
+      )
+    })
+  )
+
+  it.effect("is read as messages or as bytes, and what is refused takes nothing", () =>
+    Effect.gen(function* () {
+      const [one, two] = [setup(), setup()]
+      for (const { events } of [one, two]) events.onData(new Uint8Array(Buffer.concat([user(1), user(2)])))
+      assert.deepStrictEqual([...(yield* one.stream.next)], [1])
+      assert.instanceOf(yield* Effect.flip(Stream.runDrain(one.stream.bytes)), SerializationError)
+      assert.deepStrictEqual([...(yield* one.stream.next)], [2])
+      const [first] = yield* Stream.runCollect(Stream.take(two.stream.bytes, 1))
+      assert.deepStrictEqual([...first!], [...user(1), ...user(2)])
+      two.events.onData(user(3))
+      for (const refused of [two.stream.next, Stream.runDrain(two.stream.messages)]) {
+        assert.instanceOf(yield* Effect.flip(refused), SerializationError)
+      }
+      const [rest] = yield* Stream.runCollect(Stream.take(two.stream.bytes, 1))
+      assert.deepStrictEqual([...rest!], [...user(3)])
+    })
+  )
+
+  it.effect("pauses for bytes that nobody reads as well, and resumes once they are taken", () =>
+    Effect.gen(function* () {
+      const { asked, events, stream } = setup()
+      while (events.onData(new Uint8Array(1_000)));
+      assert.deepStrictEqual(asked, [])
+      yield* Stream.runDrain(Stream.take(stream.bytes, 1))
+      assert.deepStrictEqual(asked, ["resume"])
+    })
+  )
+
+  it.effect("resumes for a message of which more parts have come than are read ahead", () =>
+    Effect.gen(function* () {
+      const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
+      const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
+      let sent = 0
+      while (events.onData(large.subarray(sent, (sent += 1_000))));
+      const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+      assert.deepStrictEqual(asked, ["resume"])
+      events.onData(large.subarray(sent))
+      assert.strictEqual((yield* Fiber.join(reading)).length, 1 << 20)
+    })
+  )
+
+  it.effect("asks for nothing before it is read, where it is lazy, and for all that comes after", () =>
+    Effect.gen(function* () {
+      for (const read of ["next", "bytes", "dropped"] as const) {
+        const { asked, events, stream } = setup({ isLazy: true })
+        assert.strictEqual(events.demand!(), 0)
+        if (read === "dropped") events.drop()
+        else
+          yield* Effect.forkChild(read === "next" ? stream.next : Stream.runDrain(stream.bytes), {
+            startImmediately: true
+          })
+        assert.strictEqual(events.demand!(), Infinity)
+        assert.deepStrictEqual(asked, ["resume"])
+      }
+      assert.isUndefined(setup().events.demand)
+    })
+  )
+
+  it.effect("fails and stops when too much of the connection's messages has come in part", () =>
+    Effect.gen(function* () {
+      let partial = 0
+      const { asked, events, stream } = setup({
+        maxMessageSize: 10_000,
+        reassemble: (change) => (partial += change) <= 2_000
+      })
+      const reading = yield* Effect.forkChild(Effect.flip(stream.next), { startImmediately: true })
+      const large = WireMessage.encodeUser(new Uint8Array(10_000))
+      events.onData(large.subarray(0, 1_000))
+      assert.isAbove(partial, 900)
+      assert.deepStrictEqual(asked, [])
+      events.onData(large.subarray(1_000, 4_000))
+      assert.instanceOf(yield* Fiber.join(reading), SerializationError)
+      assert.deepStrictEqual(asked, ["stop 2"])
+      assert.strictEqual(partial, 0)
+    })
+  )
+})

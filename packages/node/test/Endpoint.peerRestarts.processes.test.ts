@@ -1,0 +1,146 @@
+/**
+ * Peers in processes of their own, over real sockets, that are killed and started again on their port, or stopped for a
+ * while. They are built: the processes run the package as it is installed. Nothing but what this is about would end a
+ * connection within an hour.
+ */
+// @module-tag slow
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { type ChildProcess, spawn } from "node:child_process"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { IdleTimedOut } from "@qp2p/core/Close"
+import { bytes } from "../../core/test/support/values.ts"
+import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
+import { freePort } from "./support/udpPeers.ts"
+
+/** Processes take their time to start where others do, too. In milliseconds. */
+const limit = 120_000
+
+const script = fileURLToPath(new URL("./programs/peer.mjs", import.meta.url))
+
+/** A peer, and what it has said. */
+class Process {
+  readonly child: ChildProcess
+  readonly said: Array<string> = []
+  private readonly listeners = new Set<() => void>()
+
+  constructor(port: number, dial: string | undefined) {
+    this.child = spawn(process.execPath, [script, String(port), ...(dial === undefined ? [] : [dial])], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    createInterface({ input: this.child.stdout! }).on("line", (line) => {
+      this.said.push(line)
+      for (const listener of this.listeners) listener()
+    })
+  }
+
+  /** Waits until it has said this. */
+  says(line: string): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const look = () => {
+        if (this.said.includes(line)) resume(Effect.void)
+      }
+      this.listeners.add(look)
+      look()
+      return Effect.sync(() => this.listeners.delete(look))
+    })
+  }
+
+  readonly kill: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
+    this.child.once("exit", () => resume(Effect.void))
+    this.child.kill("SIGKILL")
+  })
+}
+
+const start = (port: number, dial?: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Process(port, dial)),
+    (peer) => peer.kill
+  ).pipe(Effect.tap((peer) => peer.says("ready")))
+
+/** An endpoint, and a peer that it has dialled or that has dialled it, and that has had a message. */
+const joined = Effect.fnUntraced(function* (by: "it" | "the peer") {
+  const self = yield* endpoint({ idleTimeout: "1 hour", stallTimeout: "1 hour" })
+  const port = yield* freePort
+  const address = `127.0.0.1:${port}`
+  const peer = yield* start(port, by === "it" ? undefined : String(self.localAddress))
+  yield* self.sendMessage(bytes("before"), address)
+  yield* peer.says("before")
+  return { self, port, address, peer, connection: yield* self.connectTo(address) }
+})
+
+for (const by of ["it", "the peer"] as const) {
+  describe(`of a connection that ${by} had dialled, a peer that is killed and is back on its port`, () => {
+    it.live(
+      "gets what was being sent to it",
+      () =>
+        Effect.gen(function* () {
+          const { address, connection, peer, port, self } = yield* joined(by)
+          yield* peer.kill
+          const sending = yield* Effect.forkChild(self.sendMessage(bytes("in the midst"), address))
+          const again = yield* start(port)
+          yield* Fiber.join(sending)
+          yield* again.says("in the midst")
+          assert.deepStrictEqual((yield* self.nextDisconnection).reason, new IdleTimedOut())
+          assert.isTrue((yield* self.connectTo(address)) !== connection)
+        }).pipe(onLoopback),
+      limit
+    )
+
+    it.live(
+      "gets what is sent to it later",
+      () =>
+        Effect.gen(function* () {
+          const { address, peer, port, self } = yield* joined(by)
+          yield* peer.kill
+          const again = yield* start(port)
+          yield* self.sendMessage(bytes("after"), address)
+          yield* again.says("after")
+        }).pipe(onLoopback),
+      limit
+    )
+
+    it.live(
+      "is found out by who waits for its answer, although it had acknowledged the question",
+      () =>
+        Effect.gen(function* () {
+          const { connection, peer, port } = yield* joined(by)
+          const { receive, send } = yield* connection.openBi()
+          yield* send.sendMessage(bytes("a question"))
+          yield* send.finish
+          yield* peer.says("a question")
+          yield* peer.kill
+          yield* start(port)
+          const error = yield* Effect.flip(receive.next)
+          assert.strictEqual(error._tag, "ConnectionLost")
+        }).pipe(onLoopback),
+      limit
+    )
+  })
+}
+
+describe("a peer that is stopped for a while", () => {
+  it.live(
+    "keeps its connection",
+    () =>
+      Effect.gen(function* () {
+        const { address, connection, peer, self } = yield* joined("it")
+        peer.child.kill("SIGSTOP")
+        const sending = yield* Effect.forkChild(self.sendMessage(bytes("patience"), address))
+        yield* Effect.sleep("3 seconds")
+        peer.child.kill("SIGCONT")
+        yield* Fiber.join(sending)
+        yield* peer.says("patience")
+        // A connection that was made meanwhile is given up again.
+        yield* Effect.sleep("1 second")
+        assert.isTrue((yield* self.connectTo(address)) === connection)
+        yield* connection.send(bytes("goes on"))
+        yield* peer.says("goes on")
+        assert.deepStrictEqual(peer.said, ["ready", "before", "patience", "goes on"])
+      }).pipe(onLoopback),
+    limit
+  )
+})
