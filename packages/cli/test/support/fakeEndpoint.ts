@@ -1,3 +1,6 @@
+/**
+ * An endpoint without a network, for tests of commands.
+ */
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { type ConnectionId, fromAddress } from "@qp2p/core/ConnectionId"

@@ -1,3 +1,6 @@
+/**
+ * A bidirectional stream without a network, for tests of commands.
+ */
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
 import { StreamLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"

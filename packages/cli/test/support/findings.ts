@@ -1,5 +1,5 @@
 /**
- * What `qp2p doctor` could have found out, in short.
+ * Findings of `qp2p doctor`, in short.
  */
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as NetAddress from "effect/net/NetAddress"

@@ -1,5 +1,5 @@
 /**
- * A machine at home, a contact outside, and what is between them, in memory.
+ * A network in memory: a machine at home, a contact outside, and what is between them.
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"

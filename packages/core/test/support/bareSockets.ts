@@ -1,5 +1,5 @@
 /**
- * Peers that are no endpoints: bare sockets of the transport, which do as they are told.
+ * Peers that are no endpoints: sockets of the transport, without an endpoint above them.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

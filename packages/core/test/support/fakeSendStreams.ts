@@ -1,5 +1,5 @@
 /**
- * Streams that have their turn, and end, when the test says so.
+ * A connection whose send streams get their turn, and end, when the test says so.
  */
 import { assert } from "@effect/vitest"
 import type { BackingConnection, BackingSendStream, StreamContent, StreamFailure } from "../../src/Transport.ts"

@@ -1,3 +1,6 @@
+/**
+ * Captures what an effect logs.
+ */
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 

@@ -1,22 +1,22 @@
 /**
- * Endpoints on a network in memory, driven by `TestClock`.
+ * Endpoints on a network in memory, driven by `TestClock`, and what passes between them.
  */
-import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
-import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
+import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
+import { createHash } from "node:crypto"
 import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
-import { Transport } from "../../src/Transport.ts"
-import * as Option from "effect/Option"
-import * as TestClock from "effect/testing/TestClock"
-import { createHash } from "node:crypto"
 import type { SendError } from "../../src/SendError.ts"
+import { Transport } from "../../src/Transport.ts"
 import { textOf } from "./values.ts"
 
 export const layer = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)

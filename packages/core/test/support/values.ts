@@ -1,3 +1,6 @@
+/**
+ * Makes and reads the values that tests are about: addresses, bytes and messages.
+ */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { IncomingMessage } from "../../src/Endpoint.ts"

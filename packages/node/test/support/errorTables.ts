@@ -1,6 +1,6 @@
 /**
- * Tests that provoke errors: every variant of a union, in tables that the compiler finds incomplete when a variant is
- * added without a test.
+ * Tables of ways to provoke each variant of an error union; the compiler finds a table incomplete when a variant has no
+ * test.
  */
 import { assert } from "@effect/vitest"
 import type { NonEmptyReadonlyArray } from "effect/Array"

@@ -1,5 +1,5 @@
 /**
- * A socket of the driver on a native binding that does as it is told: for what no real one can be brought to do.
+ * A socket of the driver on a fake native binding, for what no real one can be brought to do.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,5 +1,5 @@
 /**
- * A UDP socket with a bad network behind it.
+ * A UDP socket whose packets a test may drop, corrupt, repeat and reorder.
  */
 import * as NodeDatagramSocket from "@effect/platform-node/NodeDatagramSocket"
 import * as Arr from "effect/Array"

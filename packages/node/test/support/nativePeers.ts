@@ -1,5 +1,5 @@
 /**
- * Peers made of the native binding alone, to do what the driver never does.
+ * Peers made of the native binding alone, which do what the driver never does.
  */
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"

@@ -3,17 +3,17 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import type { Connection } from "@qp2p/core/Connection"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as PortMapper from "@qp2p/core/PortMapper"
+import { Transport } from "@qp2p/core/Transport"
 import * as QuicheTransport from "../../src/QuicheTransport.ts"
+import type { Network } from "./impairedNetwork.ts"
 import { at, until } from "./quicSockets.ts"
 import { freePort } from "./udpPeers.ts"
-import * as Option from "effect/Option"
-import type { Connection } from "@qp2p/core/Connection"
-import { Transport } from "@qp2p/core/Transport"
-import type { Network } from "./impairedNetwork.ts"
 
 export const layer = Layer.merge(QuicheTransport.layer(), PortMapper.layerNone)
 

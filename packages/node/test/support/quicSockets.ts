@@ -1,5 +1,5 @@
 /**
- * Sockets of the QUIC transport that write down what they are told.
+ * Sockets of the QUIC transport that record their events.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

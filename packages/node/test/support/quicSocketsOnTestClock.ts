@@ -1,5 +1,5 @@
 /**
- * Real turns of the event loop while the clock of the test stands still: sockets and the binding need them.
+ * Sockets of the QUIC transport on a `TestClock`: the event loop turns while the clock stands still.
  */
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"

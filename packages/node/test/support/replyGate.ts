@@ -1,5 +1,5 @@
 /**
- * A gate on loopback: what a peer sends goes through to the server behind it, the answers wait until they may.
+ * A relay on loopback that forwards what a client sends, and keeps the replies until a test opens it.
  */
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"

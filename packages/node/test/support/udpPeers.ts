@@ -1,5 +1,5 @@
 /**
- * Plain UDP on loopback: strangers, silent hosts, and a relay that stands between two peers.
+ * Plain UDP on loopback: unknown senders, silent hosts, and a relay between two peers.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

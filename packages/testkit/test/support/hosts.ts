@@ -1,5 +1,5 @@
 /**
- * Sockets and endpoints on hosts, in the open or behind gateways.
+ * Sockets and endpoints on hosts with public addresses or behind gateways.
  */
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"

@@ -1,5 +1,5 @@
 /**
- * A network in memory where the host that wildcard addresses mean has a second address.
+ * A network in memory whose default host has a second address.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

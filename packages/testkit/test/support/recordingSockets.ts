@@ -1,5 +1,5 @@
 /**
- * Sockets that write down what they are told, for tests on Effect's clock.
+ * Sockets that record their events, for tests on Effect's clock.
  */
 import type { BackingConnection, BindOptions, StreamFailure } from "@qp2p/core/Transport"
 import * as Duration from "effect/Duration"

@@ -1,5 +1,5 @@
 /**
- * Clients of the protocols of home routers that hide nothing: what came, byte by byte, and how it ended.
+ * Clients of the protocols of home routers that return every byte of the response, and how it ended.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

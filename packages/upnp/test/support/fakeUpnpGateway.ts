@@ -1,3 +1,6 @@
+/**
+ * A UPnP gateway on loopback that answers what a test says.
+ */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -1,5 +1,5 @@
 /**
- * What the tests of both protocols need.
+ * Chance, logs and statuses for tests of leases, whichever protocol holds them.
  */
 import type { MappingStatus } from "@qp2p/core/MappingStatus"
 import type { Mapping } from "@qp2p/core/PortMapper"

@@ -1,5 +1,5 @@
 /**
- * Port mappers in front of fake routers: what they make of each misbehaviour, and what they leave behind.
+ * Runs port mappers against misbehaving routers, and records each outcome and what it leaves behind.
  */
 import { afterAll, assert, beforeAll, it, vi } from "@effect/vitest"
 import type { Mapping, PortMapper } from "@qp2p/core/PortMapper"

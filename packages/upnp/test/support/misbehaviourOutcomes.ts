@@ -1,5 +1,5 @@
 /**
- * What the outcomes of `NatUpnp` read, with "router" for the address of the first router and "second" for the other's.
+ * The outcomes of `NatUpnp` as text, with "router" for the address of the first router and "second" for that of the other.
  */
 
 /** A router that does nothing wrong says 203.0.113.1, and is asked for the internal port. */

@@ -1,97 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { type Close, IdleTimedOut } from "../../../src/Close.ts"
 import { lossOf } from "../../../src/internal/failures.ts"
 import { Received, type ReceivedOptions } from "../../../src/internal/connection/received.ts"
 import { RecvStreamImpl } from "../../../src/internal/connection/recvStream.ts"
-import { SendStreamImpl } from "../../../src/internal/connection/sendStream.ts"
 import { SerializationError, StreamLost } from "../../../src/SendError.ts"
-import { StreamClosed, StreamStopped } from "../../../src/StreamError.ts"
-import type { BackingSendStream, StreamFailure } from "../../../src/Transport.ts"
+import { StreamClosed } from "../../../src/StreamError.ts"
+import type { StreamFailure } from "../../../src/Transport.ts"
 import * as WireMessage from "../../../src/WireMessage.ts"
 
 const noConnection = (): never => {
   throw new Error("no test here loses a connection")
 }
 const loss = (failure: StreamFailure) => lossOf(failure, noConnection)
-
-const sending = () => {
-  const asked: Array<string> = []
-  let stop: ((stopped: StreamStopped) => void) | undefined
-  const backing: BackingSendStream = {
-    write: (bytes, fin, done) => {
-      asked.push(`write ${bytes.length}${fin ? " fin" : ""}`)
-      done()
-    },
-    onStopped: (told) => {
-      asked.push("onStopped")
-      stop = told
-    },
-    setPriority: (priority) => asked.push(`priority ${priority}`),
-    reset: (code) => asked.push(`reset ${code}`)
-  }
-  const closed = Deferred.makeUnsafe<Close>()
-  const stream = new SendStreamImpl(backing, { maxMessageSize: 100_000, lossOf: loss, closed: Deferred.await(closed) })
-  return { asked, closed, stream, stops: (code: number) => stop?.(new StreamStopped({ code })) }
-}
-
-describe("the sending half, without frames", () => {
-  it.effect("writes bytes as they are, ends with them, and writes none where there are none", () =>
-    Effect.gen(function* () {
-      const { asked, stream } = sending()
-      yield* stream.write(new Uint8Array(200_000))
-      yield* stream.write(new Uint8Array(0))
-      yield* stream.write(new Uint8Array(3), { fin: false })
-      yield* stream.write(new Uint8Array(0), { fin: true })
-      assert.deepStrictEqual(asked, ["write 200000", "write 3", "write 0 fin"])
-    })
-  )
-
-  it.effect("refuses what is no bytes, what is gone, and options that there are not, and ends nothing", () =>
-    Effect.gen(function* () {
-      const { asked, stream } = sending()
-      const detached = new Uint8Array(4)
-      structuredClone(detached, { transfer: [detached.buffer] })
-      for (const wrong of ["text", [1], null, undefined, new ArrayBuffer(2), new Uint16Array(2), detached]) {
-        assert.instanceOf(yield* Effect.flip(stream.write(wrong as Uint8Array, { fin: true })), SerializationError)
-      }
-      const options = { fine: true } as unknown as { fin: boolean }
-      assert.instanceOf(yield* Effect.flip(stream.write(Uint8Array.of(1), options)), SerializationError)
-      assert.deepStrictEqual(asked, [])
-    })
-  )
-})
-
-describe("the stop of a sending half", () => {
-  it.effect("is asked for once, told to everybody who waits, and to those who come later", () =>
-    Effect.gen(function* () {
-      const { asked, stops, stream } = sending()
-      const waiting = yield* Effect.forEach([1, 2, 3], () =>
-        Effect.forkChild(stream.stopped, { startImmediately: true })
-      )
-      yield* Fiber.interrupt(waiting[1]!)
-      stops(7)
-      for (const fiber of [waiting[0]!, waiting[2]!]) {
-        assert.deepStrictEqual(yield* Fiber.join(fiber), new StreamStopped({ code: 7 }))
-      }
-      assert.deepStrictEqual(yield* stream.stopped, new StreamStopped({ code: 7 }))
-      assert.deepStrictEqual(asked, ["onStopped"])
-    })
-  )
-
-  it.effect("is the end of the connection where the peer stops nothing", () =>
-    Effect.gen(function* () {
-      const { closed, stream } = sending()
-      const waiting = yield* Effect.forkChild(stream.stopped, { startImmediately: true })
-      yield* Deferred.succeed(closed, new IdleTimedOut())
-      assert.deepStrictEqual(yield* Fiber.join(waiting), new IdleTimedOut())
-      assert.deepStrictEqual(yield* stream.stopped, new IdleTimedOut())
-    })
-  )
-})
 
 describe("the receiving half", () => {
   const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))

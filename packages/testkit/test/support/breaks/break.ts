@@ -1,3 +1,6 @@
+/**
+ * Says what a broken transport changes, and which rule must notice.
+ */
 import type { BackingRecvStream, BackingSendStream, RecvEvents } from "@qp2p/core/Transport"
 import type { Changes } from "./brokenTransport.ts"
 

@@ -1,3 +1,6 @@
+/**
+ * All broken transports, by the rule that must notice each.
+ */
 import type { Breaks } from "./break.ts"
 import { closes } from "./closes.ts"
 import { dialling } from "./dialling.ts"

@@ -1,3 +1,6 @@
+/**
+ * Broken transports for the rules about closes.
+ */
 import { IdleTimedOut } from "@qp2p/core/Close"
 import { EndpointStopped } from "@qp2p/core/ConnectionError"
 import type { RecvEvents } from "@qp2p/core/Transport"

@@ -1,3 +1,6 @@
+/**
+ * Broken transports for the rules about dialling.
+ */
 import { ConnectionTimedOut, EndpointStopped, InvalidAddress } from "@qp2p/core/ConnectionError"
 import { BindError } from "@qp2p/core/EndpointError"
 import type { BackingConnection } from "@qp2p/core/Transport"

@@ -1,3 +1,6 @@
+/**
+ * Broken transports for the rules about streams.
+ */
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamFailure } from "@qp2p/core/Transport"
 import { all, type Breaks, breaking, ignore, never, receiving, sending, telling } from "./break.ts"
