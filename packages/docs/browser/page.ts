@@ -61,4 +61,5 @@ const report: Report = {
   happened: Exit.isSuccess(exit) ? exit.value : [],
   failure: Exit.isFailure(exit) ? String(exit.cause) : undefined
 }
+// @effect-diagnostics-next-line globalFetch:off
 await fetch("/report", { method: "POST", body: JSON.stringify(report) })
