@@ -16,7 +16,8 @@ export default defineConfig({
           root: "packages/docs/consumers",
           include: ["*.test.ts"],
           globalSetup: ["../../../scripts/consumers/global.mjs"],
-          testTimeout: 90_000
+          // Package managers and bundlers take what a busy machine gives them.
+          testTimeout: 240_000
         }
       },
       {
@@ -25,7 +26,8 @@ export default defineConfig({
           root: "packages/docs/browser",
           include: ["*.test.ts"],
           globalSetup: ["../../../scripts/consumers/browser.mjs"],
-          testTimeout: 90_000
+          testTimeout: 120_000,
+          hookTimeout: 120_000
         }
       }
     ]

@@ -165,8 +165,8 @@ export interface BackingConnection {
     priority: number,
     events: RecvEvents
   ) => { readonly send: BackingSendStream; readonly receive: BackingRecvStream }
-  /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `reason`. */
-  readonly close: (code: number, reason: string) => void
+  /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `detail`, a text for people. */
+  readonly close: (code: number, detail: string) => void
   /** Counters of the connection since it was made. */
   readonly stats: () => ConnectionStats
   /**

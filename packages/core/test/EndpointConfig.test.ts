@@ -202,6 +202,7 @@ describe("a configuration is read", () => {
       const env = {
         QP2P_IDLE_TIMEOUT: "1s",
         qp2p_idleTimeout: "2s",
+        qp2p_IDLE_TIMEOUT: "4s",
         QP2P_MESSAGE_BUFFER: "3",
         qp2p_MESSAGE_BUFFER: "4"
       }

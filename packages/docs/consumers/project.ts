@@ -61,7 +61,7 @@ export const run = async ([command, ...args]: Command, cwd: string = consumers.p
     cwd,
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: 200_000,
     killSignal: "SIGKILL"
   })
   let output = ""

@@ -75,6 +75,21 @@ describe("an idle connection", () => {
 })
 
 describe("a connection that is closed", () => {
+  it.live("with a code and a detail tells them to the peer, cut to what QUIC carries", () =>
+    Effect.gen(function* () {
+      for (const [options, close] of [
+        [{ code: 20, detail: "bye – für immer" }, new ApplicationClosed({ code: 20, detail: "bye – für immer" })],
+        [{ code: 2 ** 53 - 1 }, new ApplicationClosed({ code: 2 ** 53 - 1, detail: "" })],
+        [{ code: -1, detail: "x".repeat(5_000) }, new ApplicationClosed({ code: 0, detail: "x".repeat(1_000) })]
+      ] as const) {
+        const { far, near, one, two } = yield* joined()
+        yield* near.close(options)
+        assert.deepStrictEqual([yield* near.closed, yield* far.closed], [new LocallyClosed(), close])
+        yield* reports(two, one.localAddress, close)
+      }
+    }).pipe(onLoopback)
+  )
+
   for (const side of ["dialled", "was dialled"] as const) {
     it.live(`by the side that ${side} is LocallyClosed there and ApplicationClosed at the other`, () =>
       Effect.gen(function* () {

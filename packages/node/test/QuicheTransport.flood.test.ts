@@ -146,7 +146,7 @@ describe("a flood", () => {
       packet[0] = 0x40 | (packet[0]! & 0x3f)
       packet.set(id, 1)
       // Twice the budget for what is no data.
-      const count = (2 * (tunables.unexplainedBytes + tunables.mostOutOfOrder)) / packet.length
+      const count = (2 * (tunables.unexplainedBytes + tunables.maxOutOfOrder)) / packet.length
       yield* pour(count * 4, (i) => {
         if (i % 4 === 0) attacker.send(packet, server.socket.address.port)
       })

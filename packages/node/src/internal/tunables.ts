@@ -101,7 +101,7 @@ export const sendHighWater = 64 << 10
  * bursts grow, up to the largest, as long as nothing is lost.
  */
 export const burst = 96 << 10
-export const largestBurst = 192 << 10
+export const maxBurst = 192 << 10
 
 /** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
 export const maxTurn = 5
@@ -110,7 +110,7 @@ export const maxTurn = 5
 export const idleTurnPause = 10
 
 /** How many turns in a row may leave a connection's deadline in the past: one turn may make room for the work of the next. */
-export const mostOverdueTurns = 3
+export const maxOverdueTurns = 3
 
 /** How many datagrams may wait for the kernel until connections hold back further ones. */
 export const maxDatagramsInFlight = 4_096
@@ -120,7 +120,7 @@ export const maxNeighbours = 1_024
 
 /** The size of the kernel's socket buffers to ask for, in bytes, and the least size to ask for where the system refuses more. */
 export const kernelBuffer = 4 << 20
-export const leastKernelBuffer = 64 << 10
+export const minKernelBuffer = 64 << 10
 
 /** After how many errors in a row, with no datagram received, a socket counts as broken. */
 export const maxReadErrors = 64
@@ -151,10 +151,10 @@ export const retryThreshold = 64
 export const retryTokenLifetime = 10_000
 
 /** How many bytes may have arrived ahead of something that was lost. */
-export const mostOutOfOrder = 16 << 20
+export const maxOutOfOrder = 16 << 20
 
 /** How many bytes a peer may leave unread on this side, in all its streams. */
-export const mostUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
+export const maxUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
 
 /**
  * How many bytes a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
@@ -171,13 +171,13 @@ export const maxSweep = 1_000
  * process may be busy for a while.
  */
 export const silentProbes = 3
-export const leastSilence = 750
+export const minSilence = 750
 
 /**
  * After this many milliseconds it is unresponsive whatever the probe timeout is: the first round trips of a busy process look
  * like those of a path several times around the world. A peer that is that far away is only dialled once more for it.
  */
-export const mostSilence = 2_000
+export const maxSilence = 2_000
 
 /**
  * After how many milliseconds with nothing sent a peer that owes an answer is pinged; then twice as long each time, up to the
@@ -189,7 +189,7 @@ export const firstReminder = 1_000
 export const livenessProbeInterval = 50
 
 /** The most sweeps between two garbage collections that are requested for a connection. */
-export const longestCollectionPause = 64
+export const maxCollectionPause = 64
 
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50

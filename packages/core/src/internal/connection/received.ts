@@ -9,6 +9,7 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamClosed } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { FrameCounter } from "../wire/frameCounter.ts"
 
 /** Bytes that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
 const readAhead = 256 << 10
@@ -41,6 +42,10 @@ export class Received implements RecvEvents {
   /** Bytes that are to be read as such, or that came before it was known how they are to be read. */
   private readonly chunks = new Fifo<Uint8Array>()
   private decoder: WireMessage.Decoder | undefined = undefined
+  /** Finds messages while it is not known how the stream is read. */
+  private frames: FrameCounter | undefined = undefined
+  /** Bytes in `chunks`, and what of all that waits counts against `readAhead`. */
+  private keptBytes = 0
   private waitingBytes = 0
   private partial = 0
   private paused = false
@@ -56,11 +61,7 @@ export class Received implements RecvEvents {
   readonly onData = (chunk: Uint8Array): boolean => {
     if (this.unwanted) return true
     if (this.reading === "Messages") this.decode(chunk)
-    else {
-      // The chunk is only borrowed. Not `slice`: that of a Node Buffer shares memory.
-      this.chunks.push(new Uint8Array(chunk))
-      this.waitingBytes += perItem + chunk.length
-    }
+    else this.keep(chunk)
     this.notify()
     this.paused = this.waitingBytes > readAhead
     return !this.paused
@@ -83,14 +84,27 @@ export class Received implements RecvEvents {
     this.reading = reading
     if (reading === "Messages") {
       this.decoder = new WireMessage.Decoder({ maxMessageSize: this.options.maxMessageSize })
-      this.waitingBytes = 0
+      this.waitingBytes = this.keptBytes = 0
       for (const chunk of this.chunks.drain()) this.decode(chunk)
       if (this.finished) this.failure ??= this.decoder.end()
       // What waited may be parts of one message, which nobody can take.
       this.resumeIfRead()
-    }
+    } else this.waitingBytes = this.keptBytes
+    this.frames = undefined
     if (this.options.isLazy === true) this.backing?.resume()
     return undefined
+  }
+
+  private keep(chunk: Uint8Array): void {
+    // The chunk is only borrowed. Not `slice`: that of a Node Buffer shares memory.
+    this.chunks.push(new Uint8Array(chunk))
+    this.keptBytes += perItem + chunk.length
+    if (this.reading === "Bytes") this.waitingBytes = this.keptBytes
+    else {
+      // As if it were read as messages: one that is on its way comes whole, however large it is.
+      const { bytes, frames } = (this.frames ??= new FrameCounter(this.options.maxMessageSize)).push(chunk)
+      this.waitingBytes += bytes + perItem * frames
+    }
   }
 
   private decode(chunk: Uint8Array): void {
@@ -126,6 +140,7 @@ export class Received implements RecvEvents {
   takeBytes(): NonEmptyReadonlyArray<Uint8Array> | undefined {
     if (this.chunks.length === 0) return undefined
     const chunks = this.chunks.drain()
+    this.keptBytes = 0
     this.taken(this.waitingBytes)
     return chunks as unknown as NonEmptyReadonlyArray<Uint8Array>
   }
@@ -159,7 +174,7 @@ export class Received implements RecvEvents {
   private clear(): void {
     this.messages.drain()
     this.chunks.drain()
-    this.waitingBytes = 0
+    this.waitingBytes = this.keptBytes = 0
     this.account(0)
   }
 

@@ -140,16 +140,42 @@ describe("the receiving half", () => {
     })
   )
 
-  it.effect("resumes for a message of which more parts have come than are read ahead", () =>
+  it.effect(
+    "takes all of a large message although nobody has read yet, and then pauses; bytes that are none it does not",
+    () =>
+      Effect.gen(function* () {
+        const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
+        const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
+        let sent = 0
+        while (events.onData(large.subarray(sent, (sent += 1_000))));
+        assert.isAtLeast(sent, large.length)
+        assert.strictEqual((yield* stream.next).length, 1 << 20)
+        assert.deepStrictEqual(asked, ["resume"])
+        for (const [what, maxMessageSize] of [
+          [large, (1 << 20) - 1],
+          [large.subarray(1), 1 << 20]
+        ] as const) {
+          const { events } = setup({ maxMessageSize })
+          sent = 0
+          while (events.onData(what.subarray(sent, (sent += 1_000))));
+          assert.isBelow(sent, 300_000)
+        }
+      })
+  )
+
+  it.effect("resumes for its bytes when it turns out that they are no messages", () =>
     Effect.gen(function* () {
       const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
       const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
-      let sent = 0
-      while (events.onData(large.subarray(sent, (sent += 1_000))));
-      const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+      for (let sent = 0; sent < 900_000;) assert.isTrue(events.onData(large.subarray(sent, (sent += 1_000))))
+      const reading = yield* Effect.forkChild(Stream.runDrain(Stream.take(stream.bytes, 900)), {
+        startImmediately: true
+      })
+      yield* Fiber.join(reading)
+      while (events.onData(new Uint8Array(1_000)));
+      assert.deepStrictEqual(asked, [])
+      yield* Stream.runDrain(Stream.take(stream.bytes, 1))
       assert.deepStrictEqual(asked, ["resume"])
-      events.onData(large.subarray(sent))
-      assert.strictEqual((yield* Fiber.join(reading)).length, 1 << 20)
     })
   )
 

@@ -109,7 +109,7 @@ const hintFor = (host: Host, found: Found, message: string, code: string | undef
 }
 
 const foreign =
-  /not a valid win32 application|incompatible architecture|wrong architecture|invalid ELF header|file too short|wrong ELF class|exec format|mach-o/iu
+  /not a valid win32 application|bad exe format|not compatible with the version of windows|incompatible architecture|wrong architecture|invalid ELF header|file too short|wrong ELF class|exec format|mach-o/iu
 const needed = /cannot open shared object file|Error loading shared library|Library not loaded/iu
 
 const most = 5

@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { longestCollectionPause } from "../tunables.ts"
+import { maxCollectionPause } from "../tunables.ts"
 
 /** V8's `gc`, which contexts have that are made while the flag is set. */
 const exposed = (): (() => void) => {
@@ -48,7 +48,7 @@ export class GarbageCollection {
     }
     this.collect()
     this.left = this.pause - 1
-    this.pause = Math.min(2 * this.pause, longestCollectionPause)
+    this.pause = Math.min(2 * this.pause, maxCollectionPause)
   }
 
   /** No stream waits any more. */

@@ -57,7 +57,7 @@ export class ReceiveBudget {
   wasReset(): void {
     const unread = this.bytesIn - this.bytesRead - this.overhead
     // Resets are cheap, so they must not explain any amount of something else.
-    const left = tunables.mostUnread + this.bytesRead - this.dropped
+    const left = tunables.maxUnread + this.bytesRead - this.dropped
     const dropped = Math.max(0, Math.min(unread, tunables.initialStreamWindow, left))
     this.dropped += dropped
     this.explained += dropped
@@ -73,7 +73,7 @@ export class ReceiveBudget {
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
     this.report(this.bytesIn - this.bytesRead - this.overhead)
     // With nothing to read, what has come and was not read waits for something lost before it, or is no data.
-    const waiting = readable ? tunables.mostUnread : tunables.mostOutOfOrder
+    const waiting = readable ? tunables.maxUnread : tunables.maxOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting
     if (this.bytesIn <= allowed) return undefined
     // The binding drops what others send in the peer's name. Its own count leaves that out, but costs too much for each turn.

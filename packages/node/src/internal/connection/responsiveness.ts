@@ -3,7 +3,7 @@
  * timeouts old (RFC 9002, section 6.2), whatever was sent after it. Probe timeouts grow with the round-trip time, so a peer
  * that is far away has longer. Like the binding's timers, this runs on the system's clock.
  */
-import { leastSilence, mostSilence, silentProbes } from "../tunables.ts"
+import { minSilence, maxSilence, silentProbes } from "../tunables.ts"
 
 /** The view of the connection. */
 export interface ResponsivenessHost {
@@ -40,7 +40,7 @@ export class Responsiveness {
     }
     if (this.unanswered || probeTimeout === undefined) return
     this.unanswered = true
-    this.dueAt = now + Math.min(Math.max(silentProbes * probeTimeout, leastSilence), mostSilence)
+    this.dueAt = now + Math.min(Math.max(silentProbes * probeTimeout, minSilence), maxSilence)
   }
 
   /** The deadline has come. */

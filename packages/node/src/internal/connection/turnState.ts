@@ -5,7 +5,7 @@
  * It also notices turns in which a connection does nothing, although the connection asked for them itself, at once or by a
  * deadline that has passed. Each such turn asks for the next one, and the loop would keep a processor busy for ever.
  */
-import { mostOverdueTurns } from "../tunables.ts"
+import { maxOverdueTurns } from "../tunables.ts"
 
 export class TurnState {
   private scheduled = false
@@ -56,6 +56,6 @@ export class TurnState {
    */
   isOverdueAgain(deadline: number, now: number): boolean {
     this.overdue = deadline <= now ? this.overdue + 1 : 0
-    return this.overdue > mostOverdueTurns
+    return this.overdue > maxOverdueTurns
   }
 }

@@ -2,7 +2,7 @@
  * How many bytes a connection sends in one turn. Within a machine only the receiver's socket buffer has to hold them, and a
  * turn costs the same however much it sends: there bursts grow until packets are lost.
  */
-import { burst, largestBurst } from "../tunables.ts"
+import { burst, maxBurst } from "../tunables.ts"
 
 /** How many whole bursts have to arrive before the next may be larger. */
 const firstTrial = 8
@@ -35,7 +35,7 @@ export class Burst {
     if (now > this.lostBefore) {
       this.bytes = burst
       this.trial = Math.min(2 * this.trial, longestTrial)
-    } else this.bytes = Math.min(2 * this.bytes, largestBurst)
+    } else this.bytes = Math.min(2 * this.bytes, maxBurst)
     this.lostBefore = now
     this.left = this.trial
   }

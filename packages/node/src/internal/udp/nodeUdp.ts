@@ -64,7 +64,7 @@ const literally = (
 
 /** Sets the size of a buffer. Some systems grant less than is asked for, others refuse sizes that are too large. */
 const granted = (size: number, set: (size: number) => void): void => {
-  for (let wanted = size; wanted >= tunables.leastKernelBuffer; wanted /= 2) {
+  for (let wanted = size; wanted >= tunables.minKernelBuffer; wanted /= 2) {
     try {
       return set(wanted)
     } catch {}

@@ -75,6 +75,18 @@ it.each([
     "a library that it needs is missing ("
   ],
   [
+    "Windows with a binary for Windows on ARM",
+    windows,
+    `This version of \\\\?\\C:\\app\\node.napi.node is not compatible with the version of Windows you're running.`,
+    "the file is made for another system or processor, or is damaged"
+  ],
+  [
+    "Wine with a binary of Linux",
+    windows,
+    `Bad EXE format for \\\\?\\C:\\app\\node.napi.node.`,
+    "the file is made for another system or processor, or is damaged"
+  ],
+  [
     "macOS with another processor's binary",
     mac,
     `dlopen(${file}, 0x0001): tried: '${file}' (mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64e' or 'arm64'))`,

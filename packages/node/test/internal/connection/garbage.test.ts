@@ -1,7 +1,7 @@
 // @module-tag platform
 import { assert, it } from "@effect/vitest"
 import { GarbageCollection } from "../../../src/internal/connection/garbage.ts"
-import { longestCollectionPause } from "../../../src/internal/tunables.ts"
+import { maxCollectionPause } from "../../../src/internal/tunables.ts"
 
 /** At which of so many sweeps garbage was collected; `progressAt` some there had been progress. */
 const collectedAt = (count: number, progressAt: ReadonlyArray<number> = []) => {
@@ -19,7 +19,7 @@ const collectedAt = (count: number, progressAt: ReadonlyArray<number> = []) => {
 it("garbage is collected at once, and ever less often while that does not help", () => {
   assert.deepStrictEqual(collectedAt(20), [0, 1, 3, 7, 15])
   const all = collectedAt(1_000)
-  assert.isTrue(all.every((at, i) => i === 0 || at - all[i - 1]! <= longestCollectionPause))
+  assert.isTrue(all.every((at, i) => i === 0 || at - all[i - 1]! <= maxCollectionPause))
   assert.isBelow(all.length, 30)
 })
 

@@ -4,8 +4,8 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import * as tunables from "../../../src/internal/tunables.ts"
 
 /** While there is nothing to read, and while there is. */
-const budget = tunables.unexplainedBytes + tunables.mostOutOfOrder
-const readableBudget = tunables.unexplainedBytes + tunables.mostUnread
+const budget = tunables.unexplainedBytes + tunables.maxOutOfOrder
+const readableBudget = tunables.unexplainedBytes + tunables.maxUnread
 const MiB = 1 << 20
 
 /** The budget of a connection that has authenticated everything, unless told otherwise. */
@@ -72,7 +72,7 @@ describe("the budget for what is no data", () => {
 describe("streams that are reset unread", () => {
   it("explain what nobody will read any more, one stream window each at most", () => {
     const receiveBudget = setup({ readable: () => true })
-    for (let i = 0; i < tunables.mostUnread / tunables.initialStreamWindow; i++) {
+    for (let i = 0; i < tunables.maxUnread / tunables.initialStreamWindow; i++) {
       assert.isUndefined(turn(receiveBudget, tunables.initialStreamWindow, 0))
       receiveBudget.wasReset()
     }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Responsiveness } from "../../../src/internal/connection/responsiveness.ts"
-import { leastSilence, mostSilence, silentProbes } from "../../../src/internal/tunables.ts"
+import { minSilence, maxSilence, silentProbes } from "../../../src/internal/tunables.ts"
 
 /** A peer, and how often it was told not to answer. */
 const setup = () => {
@@ -28,13 +28,13 @@ describe("a peer", () => {
   it("has a while even when the path is short", () => {
     const { responsiveness } = setup()
     responsiveness.afterTurn(1_000, false, 1)
-    assert.strictEqual(responsiveness.deadline, 1_000 + leastSilence)
+    assert.strictEqual(responsiveness.deadline, 1_000 + minSilence)
   })
 
   it("has not for ever when the path seems very long", () => {
     const { responsiveness } = setup()
     responsiveness.afterTurn(1_000, false, 10_000)
-    assert.strictEqual(responsiveness.deadline, 1_000 + mostSilence)
+    assert.strictEqual(responsiveness.deadline, 1_000 + maxSilence)
   })
 
   it("owes no answer while nothing is in flight", () => {
@@ -47,7 +47,7 @@ describe("a peer", () => {
     const { responsiveness } = setup()
     responsiveness.afterTurn(1_000, false, 1)
     responsiveness.afterTurn(1_500, true, 1)
-    assert.strictEqual(responsiveness.deadline, 1_500 + leastSilence)
+    assert.strictEqual(responsiveness.deadline, 1_500 + minSilence)
     responsiveness.afterTurn(1_600, true, undefined)
     assert.strictEqual(responsiveness.deadline, Infinity)
   })

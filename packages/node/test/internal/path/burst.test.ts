@@ -20,9 +20,9 @@ describe("a burst", () => {
     const burst = new Burst(true)
     assert.strictEqual(burst.size, tunables.burst)
     let size = tunables.burst
-    while (size < tunables.largestBurst) {
+    while (size < tunables.maxBurst) {
       assert.strictEqual(untilChanged(burst, none), 8)
-      size = Math.min(2 * size, tunables.largestBurst)
+      size = Math.min(2 * size, tunables.maxBurst)
       assert.strictEqual(burst.size, size)
     }
     assert.strictEqual(untilChanged(burst, none), 5_000)

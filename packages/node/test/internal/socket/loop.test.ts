@@ -4,7 +4,7 @@ import type { State } from "../../../src/internal/connection/lifecycle.ts"
 import { TurnState } from "../../../src/internal/connection/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
-import { mostOverdueTurns, saturatedAt } from "../../../src/internal/tunables.ts"
+import { maxOverdueTurns, saturatedAt } from "../../../src/internal/tunables.ts"
 
 /** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
 let time = 0
@@ -257,7 +257,7 @@ describe("a connection that asks for turns in which it does nothing", () => {
       while (log.filter((line) => line === "a afterDispatch").length < 6) await turn()
       loop.stop()
     })
-    assert.strictEqual(count, 6 - mostOverdueTurns)
+    assert.strictEqual(count, 6 - maxOverdueTurns)
   })
 
   it("is not published for a deadline that has passed now and then", async () => {

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
-import { burst, mostOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
+import { burst, maxOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
 import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { address, type Dial, outcomes, until } from "../../support/quicSockets.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
@@ -370,7 +370,7 @@ describe("a connection", () => {
       const native = natives[0]!
       native.receivedBytes = Infinity
       const packet = shortHeader(ids[0]!, 65_000)
-      for (let bytes = 0; bytes <= unexplainedBytes + mostOutOfOrder; bytes += packet.length) {
+      for (let bytes = 0; bytes <= unexplainedBytes + maxOutOfOrder; bytes += packet.length) {
         assert.deepStrictEqual(peers[0]!.closes, [])
         receive(packet)
       }
