@@ -1,5 +1,8 @@
-/** Fails when source files of the packages import each other in a circle, by types or by values: see `circles.mjs`. */
-import { importsOf, problemsOf } from "./circles.mjs"
+/**
+ * Fails when source files of the packages import each other in a circle, by types or by values, and when the folders of the
+ * QUIC driver do: see `circles.mjs`.
+ */
+import { foldersOf, importsOf, problemsOf } from "./circles.mjs"
 import { root } from "./process.mjs"
 import { readTree } from "./sources.mjs"
 
@@ -17,8 +20,14 @@ const allowed = [
   }
 ]
 
+/** Folders whose own folders import from each other one way only. */
+const layered = ["packages/node/src/internal/"]
+
 const graph = importsOf(readTree(root))
-const problems = problemsOf(graph, allowed)
+const problems = [
+  ...problemsOf(graph, allowed),
+  ...layered.flatMap((base) => problemsOf(foldersOf(graph, base), [], "folders"))
+]
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1
 else console.log(`${graph.size} files: no circle of imports but by ${allowed.length} that are allowed.`)

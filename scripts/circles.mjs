@@ -56,6 +56,22 @@ export const circlesOf = (graph) => {
   return circles.toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
+/** Which of the folders directly in `base` import from each other, given which files do. */
+export const foldersOf = (graph, base) => {
+  const folderOf = (path) => {
+    const [folder, ...rest] = path.startsWith(base) ? path.slice(base.length).split("/") : []
+    return rest.length > 0 ? `${base}${folder}` : undefined
+  }
+  const folders = new Map()
+  for (const [path, targets] of graph) {
+    const from = folderOf(path)
+    if (from === undefined) continue
+    const others = targets.map(folderOf).filter((to) => to !== undefined && to !== from)
+    folders.set(from, [...new Set([...(folders.get(from) ?? []), ...others])])
+  }
+  return folders
+}
+
 const isIn = (path, place) => (place.endsWith("/") ? path.startsWith(place) : path === place)
 
 const without = (graph, allowed) =>
@@ -66,25 +82,25 @@ const without = (graph, allowed) =>
     ])
   )
 
-const shown = (graph, circle) => {
+const shown = (graph, circle, what) => {
   const arrows = circle.flatMap((from) =>
     graph
       .get(from)
       .filter((to) => circle.includes(to))
       .map((to) => `  ${from} -> ${to}`)
   )
-  return [`${circle.length} files import each other in a circle:`, ...arrows].join("\n")
+  return [`${circle.length} ${what} import each other in a circle:`, ...arrows].join("\n")
 }
 
 /**
  * What is wrong with the circles of `graph`, given the imports that may close one: a list of `{ from, to, reason }`, where
  * `from` and `to` are files, or folders that end in `/`. A circle without such an import is wrong, and so is an entry
- * without a reason, or one without which there would be no circle.
+ * without a reason, or one without which there would be no circle. `what` names the nodes of the graph.
  */
-export const problemsOf = (graph, allowed) => {
+export const problemsOf = (graph, allowed, what = "files") => {
   const rest = without(graph, allowed)
   return [
-    ...circlesOf(rest).map((circle) => shown(rest, circle)),
+    ...circlesOf(rest).map((circle) => shown(rest, circle, what)),
     ...allowed
       .filter(
         (entry) =>

@@ -299,7 +299,7 @@ export interface Sent {
   readonly size: number
   /** The hash of the content, as 64 lowercase hexadecimal digits. */
   readonly sha256: string
-  /** The time from opening the stream to the confirmation. */
+  /** The time from the header to the confirmation. */
   readonly elapsed: Duration.Duration
 }
 

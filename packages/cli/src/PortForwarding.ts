@@ -59,7 +59,7 @@ export interface Input {
 const isWanted = (input: Input): boolean => input.forwardPort || input.forwardPortOptional
 
 /**
- * Fails for flags that have no effect without `--forward-port`.
+ * Fails for flags that have no effect without `--forward-port` or `--forward-port-optional`.
  *
  * @stability unstable
  * @category validation

@@ -5,14 +5,16 @@ import { assert, describe, it } from "vitest"
 
 type Graph = ReadonlyMap<string, ReadonlyArray<string>>
 
-const { circlesOf, importsOf, problemsOf } = (await import(
+const { circlesOf, foldersOf, importsOf, problemsOf } = (await import(
   new URL("../../../scripts/circles.mjs", import.meta.url).href
 )) as {
   readonly importsOf: (files: Readonly<Record<string, string>>) => Graph
+  readonly foldersOf: (graph: Graph, base: string) => Graph
   readonly circlesOf: (graph: Graph) => ReadonlyArray<ReadonlyArray<string>>
   readonly problemsOf: (
     graph: Graph,
-    allowed: ReadonlyArray<{ readonly from: string; readonly to: string; readonly reason: string }>
+    allowed: ReadonlyArray<{ readonly from: string; readonly to: string; readonly reason: string }>,
+    what?: string
   ) => ReadonlyArray<string>
 }
 
@@ -84,6 +86,22 @@ describe("circles of imports", () => {
     ["a>b b>c c>b c>a", [["a", "b", "c"]]]
   ])("finds those in %s", (edges, circles) => {
     assert.deepStrictEqual(circlesOf(graph(edges)), circles)
+  })
+
+  it("sees folders that import each other, though no files do", () => {
+    const files = graph(
+      "x/in/a/1>x/in/b/1 x/in/b/2>x/in/a/2 x/in/b/2>x/in/b/1 x/in/c/deep/1>x/in/a/1 x/in/a/1>x/in/0 x/0>x/in/c/1"
+    )
+    assert.deepStrictEqual(circlesOf(files), [])
+    const folders = foldersOf(files, "x/in/")
+    assert.deepStrictEqual([...folders].toSorted(), [
+      ["x/in/a", ["x/in/b"]],
+      ["x/in/b", ["x/in/a"]],
+      ["x/in/c", ["x/in/a"]]
+    ])
+    assert.deepStrictEqual(problemsOf(folders, [], "folders"), [
+      "2 folders import each other in a circle:\n  x/in/a -> x/in/b\n  x/in/b -> x/in/a"
+    ])
   })
 
   it("lets a circle pass whose import is allowed, for a reason, and while it closes one", () => {

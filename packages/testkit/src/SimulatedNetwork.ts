@@ -101,7 +101,7 @@ export interface Counts {
    * bound at the destination.
    */
   readonly lost: number
-  /** Datagrams that were sent twice. */
+  /** Datagrams that were duplicated on the way. */
   readonly duplicated: number
   /** Datagrams that were delayed for reordering. */
   readonly reordered: number

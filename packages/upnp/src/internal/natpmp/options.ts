@@ -14,9 +14,7 @@ import type { Find } from "./finder.ts"
 export interface Options {
   /** The gateway's IPv4 address. The default is the gateway of the default route. */
   readonly gateway?: NetAddress.Ipv4AddressInput | undefined
-  /**
-   * How long making, renewing or removing a mapping may take, retransmissions included: more than 0, 3 s by default.
-   */
+  /** How long making or renewing a mapping may take, retransmissions included: more than 0, 3 s by default. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
    * How long the first packet of a request waits for its answer before it is sent again: more than 0, 250 ms by

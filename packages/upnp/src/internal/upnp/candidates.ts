@@ -45,8 +45,8 @@ export const hostOf = (location: string): string | undefined =>
   URL.canParse(location) ? new URL(location).hostname : undefined
 
 /**
- * Asks the gateways in the order in which they answer the search until one succeeds. The error holds the failure of
- * each.
+ * Asks the gateways in the order in which they answer the search until one succeeds. Fails with the error of the gateway,
+ * with `NoneMapped` when several failed, and with `GatewayNotFound` when none answered.
  */
 export const firstOf = <A, R>(
   found: Stream.Stream<Found>,
