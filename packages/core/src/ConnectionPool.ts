@@ -26,6 +26,12 @@ import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
  * whose peer has another address than was dialled is also found under `dialledAddress`. The endpoint keeps those entries
  * itself, and uses such a connection for as long as the pool has it.
  *
+ * A custom pool may keep another object in place of a connection that is added, such as one that counts what is sent, and
+ * return that from `current`, `all`, `byId`, `connect` and `dial`. The endpoint uses the object through the public members of
+ * `Connection`, and hands it to the application; also as an incoming connection, where `all` returns the same object each
+ * time. Its `id`, `direction`, `remoteAddress` and `dialledAddress` have to be those of the connection. A copy made by
+ * spreading keeps the `remoteAddress` of the moment. `remove` and `readdress` get the connection that was added.
+ *
  * @stability unstable
  * @category models
  * @since 0.1.0
