@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as NetAddress from "effect/net/NetAddress"
+import type { NativeConnection } from "../../../src/internal/binding/native.ts"
+import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { PacketReceiver } from "../../../src/internal/path/packetReceiver.ts"
+import { PeerAddress } from "../../../src/internal/path/peerAddress.ts"
+
+const [home, away] = ["192.0.2.1:1", "192.0.2.2:2"].map(NetAddress.inetAddressFromStringUnsafe) as [
+  NetAddress.InetAddress,
+  NetAddress.InetAddress
+]
+
+/** A packet with a short header and this number, as the binding leaves it. */
+const oneRtt = (number: number): Uint8Array => {
+  const packet = new Uint8Array(1 + connectionIdLength + 1 + 20)
+  packet[0] = 0x40
+  packet[1 + connectionIdLength] = number
+  return packet
+}
+
+/** A packet of the handshake, of so many bytes, with ids of no bytes. */
+const handshake = (length: number): Uint8Array => {
+  const packet = new Uint8Array(length)
+  packet.set([0xe0, 0, 0, 0, 1, 0, 0, 0x40, 0])
+  // All of it is one packet.
+  packet[7] = 0x40 | ((length - 9) >> 8)
+  packet[8] = (length - 9) & 0xff
+  return packet
+}
+
+/** A connection whose binding authenticates what it receives, or not, as a test says. */
+const setup = () => {
+  const binding = { authenticates: true, received: 0, asked: 0, from: new Set<string>() }
+  const native = {
+    recv: (_packet: Uint8Array, { from }: { readonly from: { readonly host: string; readonly port: number } }) => {
+      binding.from.add(`${from.host}:${from.port}`)
+      if (!binding.authenticates) throw new Error("CryptoFail")
+      binding.received += 1
+    },
+    stats: () => {
+      binding.asked += 1
+      return { recv: binding.received }
+    }
+  } as unknown as NativeConnection
+  const peer = new PeerAddress(home)
+  const receiver = new PacketReceiver({
+    native,
+    peer,
+    from: { host: "192.0.2.1", port: 1 },
+    to: { host: "192.0.2.9", port: 9 }
+  })
+  return { binding, peer, receiver }
+}
+
+describe("a peer whose packets come from another address", () => {
+  it("is there after one that the binding has authenticated, which never learns of it", () => {
+    const { binding, peer, receiver } = setup()
+    assert.isFalse(receiver.receive(oneRtt(1), undefined, true))
+    assert.isTrue(receiver.receive(oneRtt(2), away, true))
+    assert.strictEqual(peer.current, away)
+    assert.isTrue(peer.needsValidation)
+    assert.isFalse(receiver.receive(oneRtt(3), undefined, true))
+    assert.isFalse(peer.needsValidation)
+    assert.deepStrictEqual([...binding.from], ["192.0.2.1:1"])
+  })
+
+  it("has not moved by one that is forged, replayed or damaged", () => {
+    const { binding, peer, receiver } = setup()
+    binding.authenticates = false
+    assert.isFalse(receiver.receive(oneRtt(2), away, true))
+    assert.strictEqual(peer.current, home)
+    assert.isFalse(peer.needsValidation)
+  })
+
+  it("has not moved by one that was overtaken by the one that told of the new address", () => {
+    const { peer, receiver } = setup()
+    assert.isTrue(receiver.receive(oneRtt(9), away, true))
+    assert.isFalse(receiver.receive(oneRtt(8), home, true))
+    assert.strictEqual(peer.current, away)
+  })
+
+  it("is not followed before the handshake is complete", () => {
+    const { peer, receiver } = setup()
+    assert.isFalse(receiver.receive(handshake(1_200), away, false))
+    assert.strictEqual(peer.current, home)
+  })
+
+  it("may be there when only handshake packets come, which the binding cannot read any more", () => {
+    const { binding, peer, receiver } = setup()
+    binding.authenticates = false
+    assert.isFalse(receiver.receive(handshake(1_200), away, true))
+    assert.strictEqual(peer.current, home)
+    assert.isTrue(peer.needsValidation)
+    peer.retry()
+    assert.strictEqual(peer.targetOf(1_200), away)
+  })
+})
+
+describe("a peer that stays where it is", () => {
+  it("costs no look at the binding's counters", () => {
+    const { binding, receiver } = setup()
+    for (let number = 0; number < 10; number++) receiver.receive(oneRtt(number), undefined, true)
+    assert.strictEqual(binding.received, 10)
+    assert.strictEqual(binding.asked, 0)
+  })
+})
