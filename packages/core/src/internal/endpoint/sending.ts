@@ -12,7 +12,7 @@ import { isTransient, isTransientLoss } from "../../RetrySchedule.ts"
 import { ConnectionLost, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
-import { isCollateral } from "../connection/collateral.ts"
+import { isSharedRefusal } from "../connection/sharedRefusal.ts"
 import type { Connections } from "./connections.ts"
 import { connectOnce } from "./dialling.ts"
 import type { Node } from "./node.ts"
@@ -43,7 +43,7 @@ const recover = (
   peer: NetAddress.InetAddress,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
-  if (isCollateral(error)) {
+  if (isSharedRefusal(error)) {
     return Effect.catch(connection.send(payload, ownOptions(options)), (again) =>
       afterLoss(node, connection, again, payload, peer, options)
     )
@@ -78,7 +78,7 @@ export const sendOnce = (
 ): Effect.Effect<void, SendError> => {
   const own = ownOptions(options)
   return Effect.catch(connection.send(payload, own), (error) =>
-    isCollateral(error) ? connection.send(payload, own) : Effect.fail(error)
+    isSharedRefusal(error) ? connection.send(payload, own) : Effect.fail(error)
   )
 }
 

@@ -17,7 +17,7 @@ import { isTransient } from "../../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
-import { refusedOptions, wrongPriority } from "../connection/sendArguments.ts"
+import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { connectOnce, firstToAnswer } from "./dialling.ts"
 import type { Node } from "./node.ts"
@@ -125,7 +125,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
         () => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress))
       ),
     openBidirectionalStream: (peer, options) => {
-      const wrong = wrongPriority(options)
+      const wrong = invalidPriority(options)
       return wrong === undefined
         ? Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options))
         : Effect.fail(wrong)
@@ -137,7 +137,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
           const connection = connections.current(resolved)
           if (connection !== undefined) return connection.send(payload, options)
           const invalid =
-            refusedOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
+            invalidOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
           return Effect.fail(invalid ?? new NotConnected({ peer: resolved }))
         },
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
@@ -146,7 +146,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
       withAddress<void, SendError>(
         peer,
         (resolved) => {
-          const refused = refusedOptions(options, args.sendOptions)
+          const refused = invalidOptions(options, args.sendOptions)
           if (refused !== undefined) return Effect.fail(refused)
           return send(node, payload, resolved, options)
         },
