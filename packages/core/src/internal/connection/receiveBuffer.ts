@@ -43,10 +43,11 @@ export class ReceiveBuffer implements RecvEvents {
   /** The chunks to be read as bytes, and those that arrived before the first read. */
   private readonly chunks = new Fifo<Uint8Array>()
   private decoder: WireMessage.Decoder | undefined = undefined
-  /** Finds messages while it is not known how the stream is read. */
+  /** Counts messages before the first read, when the read mode is unknown. */
   private frames: FrameCounter | undefined = undefined
-  /** Bytes in `chunks`, and what of all that waits counts against `maxBuffered`. */
+  /** The bytes in `chunks`, with their overhead. */
   private keptBytes = 0
+  /** The bytes that count against `maxBuffered`. */
   private bufferedBytes = 0
   private partial = 0
   private paused = false
@@ -88,7 +89,7 @@ export class ReceiveBuffer implements RecvEvents {
       this.bufferedBytes = this.keptBytes = 0
       for (const chunk of this.chunks.drain()) this.decode(chunk)
       if (this.finished) this.failure ??= this.decoder.end()
-      // The buffered chunks may be parts of one message, which cannot be onTaken yet.
+      // The buffered chunks may be parts of one message, which cannot be taken yet.
       this.resumeIfRead()
     } else this.bufferedBytes = this.keptBytes
     this.frames = undefined
@@ -97,12 +98,12 @@ export class ReceiveBuffer implements RecvEvents {
   }
 
   private keep(chunk: Uint8Array): void {
-    // The chunk is only borrowed. Not `slice`: that of a Node Buffer shares memory.
+    // The transport owns the chunk. The `slice` of a Node Buffer would share memory.
     this.chunks.push(new Uint8Array(chunk))
     this.keptBytes += itemOverhead + chunk.length
     if (this.reading === "Bytes") this.bufferedBytes = this.keptBytes
     else {
-      // As if it were read as messages: one that is on its way comes whole, however large it is.
+      // Counted as if read as messages: an incomplete message does not count, so that one of any size arrives whole.
       const { bytes, frames } = (this.frames ??= new FrameCounter(this.options.maxMessageSize)).push(chunk)
       this.bufferedBytes += bytes + itemOverhead * frames
     }
