@@ -18,19 +18,19 @@ import type { ConnectionStats } from "./Transport.ts"
 export type { ConnectionStats } from "./Transport.ts"
 
 /**
- * Higher is sent first; a signed integer, 0 by default, as in qp2p.
+ * The priority option of messages and streams. A higher priority is sent first.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface PriorityOptions {
-  /** The priority of what is sent: an integer, 0 by default. */
+  /** The priority: a signed integer, as in qp2p. Default 0. */
   readonly priority?: number | undefined
 }
 
 /**
- * What the peer is told when this side closes a connection.
+ * The code and the text that a close carries to the peer (RFC 9000, section 19.19).
  *
  * @stability unstable
  * @category models
@@ -38,16 +38,16 @@ export interface PriorityOptions {
  */
 export interface CloseOptions {
   /**
-   * The application's error code, 0 to 2^53 - 1; what is out of range is brought into it. 0 by default. `ErrorCode` has the
+   * The application's error code, 0 to 2^53 - 1; other numbers are clamped to that range. Default 0. `ErrorCode` has the
    * codes that this library uses.
    */
   readonly code?: number | undefined
-  /** A text for people. Empty by default. QUIC sends its first 1,000 bytes of UTF-8. */
+  /** A text for people. QUIC sends the first 1,000 bytes of its UTF-8. Default empty. */
   readonly detail?: string | undefined
 }
 
 /**
- * Which side made a connection: "Outbound" when this side dialled, "Inbound" when the peer did.
+ * The side that dialled a connection: "Outbound" for this side, "Inbound" for the peer.
  *
  * @stability unstable
  * @category models
@@ -56,32 +56,33 @@ export interface CloseOptions {
 export type Direction = "Inbound" | "Outbound"
 
 /**
- * A connection with one peer, which either side dialled.
+ * A connection with one peer, inbound or outbound.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Connection {
-  /** The id that names the peer. */
+  /** The id of the peer. */
   readonly id: ConnectionId
-  /** Which side dialled. */
+  /** The side that dialled. */
   readonly direction: Direction
   /**
-   * Where the peer is now. It changes when a NAT on the way rebinds, and right after the dial when the peer answers from
-   * another of its addresses.
+   * The peer's current address. It changes when a NAT on the path rebinds, and right after the dial when the peer answers
+   * from another of its addresses.
    */
   readonly remoteAddress: NetAddress.InetAddress
   /**
-   * Where this side dialled the peer; none when the peer dialled. It stays the same wherever the peer goes, and the
-   * endpoint finds the connection by it, too.
+   * The address that this side dialled; none when the peer dialled. It never changes. The endpoint finds the connection by
+   * this address as well.
    */
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   /**
-   * Sends one message. Done when the peer has acknowledged all of it. The payload must not be changed before: it is sent
-   * by reference, and bytes that are written to it meanwhile may be what arrives. One whose buffer is transferred to
-   * somewhere else before it has left fails with `SerializationError`. Interruption gives up on what is not yet sent.
-   * Messages of up to 16 KiB that wait for their turn together share a stream.
+   * Sends one message, of 1 byte to `maxMessageSize`. Completes when the peer has acknowledged all of it.
+   *
+   * The payload is sent by reference: do not change it before the send completes, or the changed bytes may be sent. The send
+   * fails with `SerializationError` when the payload's buffer is transferred before all of it has left. Interruption drops
+   * what is not sent yet. Messages of up to 16 KiB that wait at the same priority share a stream.
    */
   readonly send: (payload: Uint8Array, options?: PriorityOptions) => Effect.Effect<void, SendError>
   /** Opens a stream that only this side writes. */
@@ -89,12 +90,12 @@ export interface Connection {
   /** Opens a stream that both sides write. */
   readonly openBi: (options?: PriorityOptions) => Effect.Effect<BidirectionalStream, ConnectionError>
   /**
-   * Closes the connection and tells the peer, which sees `ApplicationClosed` with the code and the detail. Done when the
-   * connection has ended. On a connection that has ended it does nothing.
+   * Closes the connection. The peer's side ends with `ApplicationClosed`, which has the code and the detail. Completes when
+   * the connection has ended. It does nothing on a connection that has ended.
    */
   readonly close: (options?: CloseOptions) => Effect.Effect<void>
-  /** Waits for the end and says how it came. */
+  /** Waits until the connection has ended, and returns why. */
   readonly closed: Effect.Effect<Close>
-  /** Counters of the connection since it was made. */
+  /** The counters of the connection. */
   readonly stats: Effect.Effect<ConnectionStats>
 }

@@ -26,8 +26,8 @@ export interface Disconnection {
   /** How the connection ended. */
   readonly reason: Close
   /**
-   * Whether it was the last connection with that peer: no other connection that the application has been told of has its
-   * peer at `peer` or at `dialledAddress`, or was dialled there.
+   * Whether this was the last connection with the peer: no other connection that the application knows has its peer at
+   * `peer` or `dialledAddress`, or was dialled there.
    */
   readonly last: boolean
 }

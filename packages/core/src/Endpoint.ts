@@ -1,5 +1,5 @@
 /**
- * A place on the network: dials peers, is dialled by them, and exchanges messages and streams with them.
+ * An endpoint dials peers, accepts their connections, and exchanges messages and streams with them.
  *
  * @stability unstable
  * @since 0.1.0
@@ -42,7 +42,7 @@ export type { IncomingMessage } from "./IncomingMessage.ts"
 export type { IncomingStream } from "./IncomingStream.ts"
 
 /**
- * An address, or text such as `"127.0.0.1:4433"`, `"[::1]:4433"` or `"[fe80::1%eth0]:4433"`.
+ * An `InetAddress`, or text such as `"127.0.0.1:4433"`, `"[::1]:4433"` or `"[fe80::1%eth0]:4433"`.
  *
  * @stability unstable
  * @category models
@@ -51,43 +51,45 @@ export type { IncomingStream } from "./IncomingStream.ts"
 export type Address = NetAddress.InetAddress | string
 
 /**
- * Options of sending a message.
+ * The options of `sendMessage`.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SendOptions extends PriorityOptions {
-  /** Instead of `EndpointConfig.retryDuration`. */
+  /** How long a failed send is retried. Default `EndpointConfig.retryDuration`. */
   readonly retryDuration?: Duration.Input | undefined
 }
 
 /**
- * Options of an endpoint.
+ * The options of an endpoint.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** Where to listen. `"0.0.0.0:0"` by default: every IPv4 address, a port of the system's choice. */
+  /** The address to bind. Default `"0.0.0.0:0"`: every IPv4 address, and a port that the system chooses. */
   readonly localAddress?: Address | undefined
-  /** Peers to bootstrap from. */
+  /** The peers to bootstrap from. Default none. */
   readonly contacts?: ReadonlyArray<Address> | undefined
   /**
-   * Who reads the streams that peers open. "Messages", the default: the endpoint reads them all as messages, which come in
-   * `incomingMessages`. "Manual": the application reads each stream itself; they come in `incomingStreams`, and no messages
-   * come in `incomingMessages`, but those that follow a question to the endpoint on its stream.
+   * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
+   * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
+   * then has only messages that follow a question to the endpoint on the same stream.
    */
   readonly streams?: "Messages" | "Manual" | undefined
-  /** Another name than these is an `EndpointConfigError`, as any value is that is not acceptable. */
+  /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */
   readonly config?: EndpointConfig.Input | undefined
 }
 
 /**
- * Options from Effect's `ConfigProvider`, under `path` if one is given: `localAddress`, `contacts` (a list, or text with
- * commas between), and every field of `EndpointConfig` beside them. `EndpointConfig.config` says how they are spelt and
- * written, and what becomes of other names. What is not there has its default.
+ * Reads the options of an endpoint from Effect's `ConfigProvider`, under `path` if one is given.
+ *
+ * The options are `localAddress`, `contacts` (a list, or text with commas between addresses), and every field of
+ * `EndpointConfig`. An absent option has its default. `EndpointConfig.config` describes the names, the formats, and the
+ * treatment of unknown names.
  *
  * @stability unstable
  * @category decoding
@@ -106,9 +108,12 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 }
 
 /**
- * Each message, connection and disconnection goes to exactly one taker, whether it takes by stream or one by one. The
- * queues are bounded: messages that nobody takes hold their senders back. A stream that is left early may have taken a
- * batch of which the rest is lost with it; `nextConnection`, `nextMessage` and `nextDisconnection` take one item only.
+ * An endpoint of the network.
+ *
+ * Each message, stream, connection and disconnection goes to exactly one taker, by a stream or one by one. The queues are
+ * bounded: messages that the application does not take hold their senders back. A stream takes items in batches: when the
+ * program stops it early, the rest of its batch is lost. `nextConnection`, `nextStream`, `nextMessage` and
+ * `nextDisconnection` take exactly one item.
  *
  * @stability unstable
  * @category services
@@ -117,113 +122,117 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 export class Endpoint extends Context.Service<
   Endpoint,
   {
-    /** The bound UDP address, which may be a wildcard. That is no address to dial: see `localAddresses`. */
+    /** The address that the UDP socket is bound to. A wildcard cannot be dialled: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress
     /**
-     * Where this endpoint is reached by peers near by: the bound address, or those of the interfaces behind a wildcard, as
-     * they are now. The ones that most peers can reach come first, loopback addresses last. A transport that knows no
-     * interfaces leaves the loopback address.
+     * The addresses at which peers in the local network reach this endpoint: the bound address, or for a wildcard the
+     * current addresses of the interfaces. Those that most peers can reach come first, loopback addresses last. Without
+     * interfaces from the transport, it is the loopback address.
      */
     readonly localAddresses: readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>]
     /**
-     * Where peers reach this endpoint, as far as is known: configured, mapped, seen by the contact, or else the first of
-     * `localAddresses`, which is never a wildcard. What the latest bootstrap has found.
+     * The address at which peers reach this endpoint, from the latest bootstrap. In order of precedence it is the configured
+     * one, the mapped one, the one that the contact sees, or the first of `localAddresses`. It is never a wildcard.
      */
     readonly publicAddress: NetAddress.InetAddress
-    /** The contact that answered first when the endpoint was bootstrapped last, if any did: as it was named. */
+    /** The listed address of the contact that answered first in the latest bootstrap; none when no contact answered. */
     readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
     /**
-     * The port on the gateway, if `forwardPort` asked for one and it was granted. Its `status` tells what becomes of it;
-     * losing it does not end the endpoint, and `publicAddress` follows it.
+     * The port mapping on the gateway; none without `forwardPort`, or when the gateway granted none. Its `status` reports
+     * changes. A lost mapping does not stop the endpoint, and `publicAddress` follows a new external address.
      */
     readonly portMapping: Option.Option<PortMapper.Mapping>
     /**
-     * The connections there are now, whoever dialled: those that can be used. Not those that are made for verification, as by
-     * `isReachable`, and not those of peers that have only asked for verification together with their handshake.
+     * The current usable connections, inbound and outbound. Connections for verification are left out: those that
+     * `isReachable` makes, and those of peers that have only asked for an echo together with their handshake.
      */
     readonly connections: Effect.Effect<ReadonlyArray<Connection>>
     /**
-     * Connections of peers that dialled this endpoint. Ends when it stops. A peer that only verifies whether this endpoint
-     * can be reached makes a connection for it, which does not appear here, and neither does its end in `disconnections`.
+     * The inbound connections. The stream ends when the endpoint stops. A connection that a peer makes only to verify that
+     * this endpoint can be reached does not appear here, and its end does not appear in `disconnections`.
      */
     readonly incomingConnections: Stream.Stream<Connection>
-    /** Messages of every connection, whoever dialled. Ends when the endpoint stops. */
+    /** The messages of all connections, inbound and outbound. The stream ends when the endpoint stops. */
     readonly incomingMessages: Stream.Stream<IncomingMessage>
     /**
-     * With the option `streams: "Manual"`: streams that peers have opened, each as soon as its first bytes have come. A
-     * stream that begins with a control message of qp2p is the endpoint's and does not appear, and one that ends without a
-     * byte does not either. At most `messageBuffer` streams wait here; of each, and of those beyond them, no more than 9
-     * bytes are read before the application reads it, so flow control holds peers back. A stream that has not been taken
-     * when its connection ends is let go of. Ends when the endpoint stops.
+     * The streams that peers open, with the option `streams: "Manual"`. Each appears when its first bytes have arrived. Streams
+     * that begin with a control message of qp2p belong to the endpoint and do not appear, nor do streams that end empty.
+     *
+     * At most `messageBuffer` streams wait here. The endpoint reads at most 9 bytes of a stream before the application reads
+     * it, so flow control holds peers back. Waiting streams are dropped when their connection ends. This stream ends when the
+     * endpoint stops.
      */
     readonly incomingStreams: Stream.Stream<IncomingStream>
-    /** Every connection that ended, but those made for verification. Ends when the endpoint stops. */
+    /** The connections that ended, except those for verification. The stream ends when the endpoint stops. */
     readonly disconnections: Stream.Stream<Disconnection>
-    /** Waits for the next connection that a peer made. */
+    /** Takes the next inbound connection. */
     readonly nextConnection: Effect.Effect<Connection, EndpointStopped>
-    /** Waits for the next stream that a peer opened, with the option `streams: "Manual"`. */
+    /** Takes the next stream that a peer opened, with the option `streams: "Manual"`. */
     readonly nextStream: Effect.Effect<IncomingStream, EndpointStopped>
-    /** Waits for the next message. */
+    /** Takes the next message. */
     readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
-    /** Waits for the next disconnection. */
+    /** Takes the next disconnection. */
     readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
     /**
-     * A connection with `peer`: the one there is, or a new one. Dials that fail for reasons that may pass are tried
-     * again for `retryDuration`.
+     * Returns the connection with `peer`, or dials one. A dial that fails with a transient error is retried for
+     * `retryDuration`.
      */
     readonly connectTo: (peer: Address) => Effect.Effect<Connection, ConnectionError>
-    /** Dials all of them at once, each once; the first to answer wins and the other dials are given up. */
+    /** Dials all peers at once, each once. Returns the first connection and cancels the other dials. */
     readonly connectToAny: (peers: ReadonlyArray<Address>) => Effect.Effect<Connection, NoneReachable>
-    /** Whether `peer` answers, over a connection that is made for this and closed again. */
+    /** Checks that `peer` can be dialled and answers, over a new connection that it closes again. */
     readonly isReachable: (peer: Address) => Effect.Effect<void, RpcError>
     /**
-     * Bootstraps again, as at the start: reaches a contact, learns the public address and has it verified; a client only
-     * reaches a contact. `contacts` are those of the options by default. For an endpoint whose network has changed, or
-     * that found no contact when it started. When none answers, the public address stays what it was and there is no
-     * contact. Fails as the start does, and then changes nothing. One at a time: a second caller waits for its turn. The
-     * contact may be asked over a connection that is there already; it verifies over a new one.
+     * Bootstraps again, as at the start: reaches a contact, learns the public address, and has the contact verify it. A client
+     * only reaches a contact. Use it after a change of networks, or when no contact answered at the start.
+     *
+     * `contacts` are by default those of the options. When no contact answers, the public address stays the same and
+     * `bootstrapContact` is none. It fails as the start does, and then changes nothing. Calls run one at a time. The question
+     * may use an existing connection with the contact; the contact verifies over a new one.
      */
     readonly bootstrap: (
       contacts?: ReadonlyArray<Address>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     /**
-     * Closes every connection with `peer`: those whose peer is there now, and those that were dialled there. Callers without
-     * types: `InvalidArgument` for what is neither address nor text.
+     * Closes every connection whose peer has this address, and every connection that was dialled there. Callers without types
+     * get an `InvalidArgument` for a value that is neither an address nor text.
      */
     readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
-    /** The id of the connection with `peer`, which is there now, or was dialled there and answers from elsewhere. */
+    /** Returns the id of the connection whose peer has this address, or that was dialled there. */
     readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
-    /** Where the peer with this id is now. */
+    /** Returns the current address of the peer with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
-    /** Opens a stream to a peer that both sides write, over a connection that is dialled if need be. */
+    /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
     readonly openBidirectionalStream: (
       peer: Address,
       options?: PriorityOptions
     ) => Effect.Effect<BidirectionalStream, ConnectionError>
-    /** As `sendMessage`, but only over a connection that is there. */
+    /** Sends a message over an existing connection, once. Fails with `NotConnected` when there is none. */
     readonly trySendMessage: (
       payload: Uint8Array,
       peer: Address,
       options?: PriorityOptions
     ) => Effect.Effect<void, NotConnected | SendError>
     /**
-     * Sends a message of 1 byte to `maxMessageSize`, dialling if need be. Done when the peer has acknowledged all of
-     * it; the payload must not be changed before. What is no `Uint8Array`, and an option that there is not, fails with
-     * `SerializationError` before anything is dialled. Tried again over a new connection when the connection is lost, for
-     * `retryDuration`: a message whose acknowledgement was lost then arrives twice. A peer whose own `maxMessageSize` is
-     * smaller stops the stream, which fails this with `StreamLost`, unless the message was so short that QUIC had
-     * acknowledged it by then.
+     * Sends a message of 1 byte to `maxMessageSize`, and dials the peer if there is no connection. Completes when the peer has
+     * acknowledged all of it. Do not change the payload before.
+     *
+     * When the connection is lost, the send is retried over a new one for `retryDuration`: a message whose acknowledgement was
+     * lost arrives twice. A payload that is not a `Uint8Array` and an unknown option fail with `SerializationError` before a
+     * dial. A peer with a smaller `maxMessageSize` stops the stream, and the send fails with `StreamLost`, unless the message
+     * is so short that QUIC has already acknowledged it.
      */
     readonly sendMessage: (payload: Uint8Array, peer: Address, options?: SendOptions) => Effect.Effect<void, SendError>
-    /** Ends everything and frees the port. Idempotent; closing the scope does the same. */
+    /** Closes all connections and frees the port. It is idempotent. Closing the scope does the same. */
     readonly close: Effect.Effect<void>
   }
 >()("@qp2p/core/Endpoint") {}
 
 /**
- * An endpoint that lives as long as the scope. Listens, maps a port if the configuration says so, and bootstraps: when
- * contacts are given and one answers, this fails unless that contact can reach us at the public address. When none
- * answers the endpoint works without.
+ * Makes an endpoint that closes with the scope. It binds a socket, maps a port if `forwardPort` is set, and bootstraps.
+ *
+ * When a contact answers, the start fails unless that contact can reach the endpoint at its public address. When no contact
+ * answers, the endpoint starts without one.
  *
  * @stability unstable
  * @category constructors
@@ -235,8 +244,8 @@ export const make = (
   internal.make(options)
 
 /**
- * An endpoint that dials and is not dialled: no peer can connect to it, and nothing is asked of its contacts but a
- * connection. It receives what peers send on the connections that it made.
+ * Makes an endpoint that dials and cannot be dialled. It closes with the scope, and only connects with its contacts. It
+ * receives on the connections that it dialled.
  *
  * @stability unstable
  * @category constructors
@@ -247,7 +256,7 @@ export const makeClient = (
 ): Effect.Effect<Endpoint["Service"], ClientEndpointError, Scope.Scope | Transport> => internal.makeClient(options)
 
 /**
- * An endpoint that peers can dial, for the lifetime of the layer.
+ * Provides an endpoint that dials and accepts connections: see `make`.
  *
  * @stability unstable
  * @category layers
@@ -257,7 +266,7 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
   Layer.effect(Endpoint, make(options))
 
 /**
- * An endpoint that only dials, for the lifetime of the layer.
+ * Provides an endpoint that dials and cannot be dialled: see `makeClient`.
  *
  * @stability unstable
  * @category layers
@@ -266,7 +275,7 @@ export const layer = (options?: Options): Layer.Layer<Endpoint, EndpointError, T
 export const layerClient = (options?: Options): Layer.Layer<Endpoint, ClientEndpointError, Transport> =>
   Layer.effect(Endpoint, makeClient(options))
 
-/** `Config.unwrap` throws at an undefined `config`, although its type admits that, and takes nearly anything for options. */
+/** Unwraps options. `Config.unwrap` throws for an undefined `config`, which its type allows, and accepts nearly any value. */
 const unwrap = (options: Config.Wrap<Options>): Effect.Effect<Options, EndpointConfigError | Config.ConfigError> =>
   Effect.suspend((): Effect.Effect<Options, EndpointConfigError | Config.ConfigError> => {
     const problem = Config.isConfig(options) ? undefined : args.problemOf(options, configOptions)
@@ -287,9 +296,9 @@ const configOptions: args.Fields = {
 }
 
 /**
- * The layer `layer` with options from Effect's `Config`, such as `{ localAddress: Config.String("LISTEN") }` or
- * `Endpoint.config("qp2p")`, which is read at the top level, without a path, when there are none. Fails with
- * `Config.ConfigError` when the source has no acceptable value.
+ * Provides an endpoint as `layer` does, with options from Effect's `Config`, such as `Endpoint.config("qp2p")` or
+ * `{ localAddress: Config.String("LISTEN") }`. The default is `Endpoint.config()`, without a path. Fails with
+ * `Config.ConfigError` when the source has an invalid value.
  *
  * @stability unstable
  * @category layers
@@ -301,7 +310,7 @@ export const layerConfig = (
   Layer.effect(Endpoint, Effect.flatMap(unwrap(options), make))
 
 /**
- * The layer `layerClient` with options from Effect's `Config`, as in `layerConfig`.
+ * Provides an endpoint as `layerClient` does, with options from Effect's `Config`: see `layerConfig`.
  *
  * @stability unstable
  * @category layers
@@ -313,7 +322,7 @@ export const layerClientConfig = (
   Layer.effect(Endpoint, Effect.flatMap(unwrap(options), makeClient))
 
 /**
- * For programs that bring their own pool or bootstrap.
+ * Provides an endpoint as `layer` does, with the pool and the bootstrap from the context.
  *
  * @stability unstable
  * @category layers

@@ -10,12 +10,11 @@ import type { RecvStream } from "./RecvStream.ts"
 import type { SendStream } from "./SendStream.ts"
 
 /**
- * A stream that a peer opened. An endpoint with the option `streams: "Manual"` hands these to the application, in
+ * A stream that a peer opened. With the option `streams: "Manual"`, an endpoint passes these to the application in
  * `Endpoint.incomingStreams`, instead of reading messages from them.
  *
- * `receive` has everything that the peer sends on the stream: read it as messages, or as bytes. Nothing is read before the
- * application does, so that flow control holds the peer back. `send` is there when the stream is bidirectional: the other
- * half, which the application finishes.
+ * The application reads `receive` as messages or as bytes. The endpoint does not read ahead, so flow control holds the peer
+ * back. On a bidirectional stream, the application finishes `send`.
  *
  * @stability unstable
  * @category models
@@ -24,8 +23,8 @@ import type { SendStream } from "./SendStream.ts"
 export interface IncomingStream {
   /** The connection that the stream is on. */
   readonly connection: Connection
-  /** What the peer sends. */
+  /** The half that the peer writes. */
   readonly receive: RecvStream
-  /** What goes back to the peer; none when the stream is unidirectional. */
+  /** The half that this side writes; none when the stream is unidirectional. */
   readonly send: Option.Option<SendStream>
 }

@@ -9,24 +9,29 @@ import type * as Stream from "effect/Stream"
 import type { RecvError } from "./RecvError.ts"
 
 /**
- * Messages, or bytes, in the order they were sent. A stream is read as the one or the other: after the first read the other
- * kind fails with `SerializationError` and takes nothing. A stream that nobody reads holds the peer back; one that its owner lets go of, with
- * all of its effects, is read to its end and dropped.
+ * The receiving half of a stream: messages or bytes, in the order they were sent.
+ *
+ * A stream is read either as messages or as bytes: after the first read, a read of the other kind fails with
+ * `SerializationError` and takes nothing. An unread stream holds the peer back. An abandoned stream, which the program no
+ * longer references, nor one of its effects, is read to its end and its content dropped.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface RecvStream {
-  /** The next message. After the last one: `StreamLost` with `StreamClosed`. Takes nothing when interrupted. */
+  /** Takes the next message. Fails after the last one with `StreamLost` and `StreamClosed`. An interrupted read takes nothing. */
   readonly next: Effect.Effect<Uint8Array, RecvError>
-  /** Every message; ends where the peer finished. */
+  /** The messages, up to the end of the stream. */
   readonly messages: Stream.Stream<Uint8Array, RecvError>
   /**
-   * Bytes without frames, as `SendStream.write` sends them, in chunks of no particular size; ends where the peer finished.
-   * Bytes that are not taken hold the peer back.
+   * The bytes without frames, as `SendStream.write` sends them, in chunks of any size, up to the end of the stream. Unread
+   * bytes hold the peer back.
    */
   readonly bytes: Stream.Stream<Uint8Array, RecvError>
-  /** Discards the rest and asks the peer to stop; its sends fail with `StreamStopped` and `code`. */
+  /**
+   * Discards the rest and asks the peer to stop sending (RFC 9000, section 19.5). The peer's sends fail with `StreamStopped`
+   * and `code`, 0 to 2^53 - 1.
+   */
   readonly stop: (code: number) => Effect.Effect<void>
 }

@@ -1,20 +1,19 @@
 /**
- * The seam between an endpoint and the network.
+ * The contract between an endpoint and the network.
  *
- * A transport binds one socket that both dials and accepts, keeps connections with reliable, flow-controlled streams,
- * and tells when a peer has acknowledged what it was sent. `QuicheTransport` is the live one; a transport for tests
- * needs no sockets.
+ * A transport binds one socket that dials and accepts. It has connections with reliable, flow-controlled streams, and reports
+ * when a peer has acknowledged what was sent. `QuicheTransport` speaks QUIC; a transport for tests needs no sockets.
  *
- * The contract is records of plain callbacks, called synchronously: a message costs no fiber on its way through.
- * Core owns queues, framing, retries and typed effects; a transport owns bytes. The rules for both sides:
+ * The contract consists of records of plain callbacks, called synchronously: a message costs no fiber. Core owns queues,
+ * framing, retries and typed effects; a transport owns bytes. The rules for both sides:
  *
- * - Callbacks never throw. They may call any method of any record: methods only take note and report later, from the
- *   transport's own turn. The exceptions are `done` of `write` and what `writeWhole` is given, which may be called from
- *   within.
- * - A chunk handed to `onData` belongs to the transport and is valid during the call only. A chunk handed to `write`
- *   must not be changed until the stream has ended. When its buffer is transferred to somewhere else meanwhile, the stream
- *   is reset, and its owner told `StreamClosed`.
- * - After `onClosed`, `onFailed` or `onEnd` the record is silent, and calls on it do nothing.
+ * - Callbacks never throw. They may call any method of any record. A method only schedules work, and its results are reported
+ *   later, from the transport's own turn. The exceptions are `done` of `write` and the callbacks of `writeWhole`, which may
+ *   be called within the method.
+ * - A chunk passed to `onData` belongs to the transport and is valid only during the call. A chunk passed to `write` must not
+ *   change until the stream has ended. If its buffer is transferred before, the transport resets the stream and reports
+ *   `StreamClosed` to its owner.
+ * - After `onClosed`, `onFailed` or `onEnd`, the record makes no more calls, and calls on it do nothing.
  *
  * @stability unstable
  * @since 0.1.0
@@ -31,85 +30,84 @@ import * as args from "./InvalidArgument.ts"
 import type { StreamError, StreamStopped } from "./StreamError.ts"
 
 /**
- * What `bind` is told. The limits are those of `EndpointConfig`, which documents them.
+ * The options of `bind`. `EndpointConfig` documents the limits.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface BindOptions {
-  /** Port 0 lets the system choose. */
+  /** The address to bind. With port 0, the system chooses a port. */
   readonly localAddress: NetAddress.InetAddress
-  /** Whether peers may dial this socket. A client's answers nobody. */
+  /** Whether peers may dial this socket. The socket of a client ignores dials. */
   readonly accept: boolean
   /** The idle timeout (RFC 9000, section 10.1). */
   readonly idleTimeout: Duration.Duration
-  /** How often an idle connection is kept alive; infinite for never. */
+  /** The interval between pings on an idle connection; infinite for none. */
   readonly keepAliveInterval: Duration.Duration
-  /** How long a dial and an accepted handshake may take. */
+  /** The longest time of a handshake, dialled or accepted. */
   readonly handshakeTimeout: Duration.Duration
-  /** How long a connection may make no progress while something is to be sent. */
+  /** The longest time that a connection may wait for the peer without progress. */
   readonly stallTimeout: Duration.Duration
   /** The maximum number of connections. */
   readonly maxConnections: number
   /** The maximum number of accepted connections with one IP address. */
   readonly maxConnectionsPerIp: number
-  /** Bytes per second to one peer. */
+  /** The highest send rate to one peer, in bytes per second. */
   readonly maxSendRate: number
   /**
-   * Bytes that may wait to be read, on all connections. Over it the connection with the most is closed with code 3, and
-   * dials are refused while much waits.
+   * The most unread bytes, on all connections. Above it, the connection with the most is closed with code 3. Above half of
+   * it, inbound dials are refused.
    */
   readonly unreadBuffer: number
 }
 
 /**
- * What a bound socket tells its owner.
+ * The events of a bound socket.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SocketEvents {
-  /** A peer's dial was accepted and its handshake is complete. */
+  /** The handshake of an inbound connection is complete. Returns the handlers of the connection's events. */
   readonly onConnection: (connection: BackingConnection) => ConnectionEvents
 }
 
 /**
- * What becomes of a dial: exactly one of the two, once.
+ * The events of a dial: exactly one of them occurs, once.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface DialEvents {
-  /** The dial succeeded; the handshake is complete. */
+  /** The handshake is complete. Returns the handlers of the connection's events. */
   readonly onConnected: (connection: BackingConnection) => ConnectionEvents
   /** The dial failed. */
   readonly onFailed: (error: ConnectionError) => void
 }
 
 /**
- * An address of an interface of the machine.
+ * An address of one of the machine's network interfaces.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface NetworkInterface {
-  /** Such as `"eth0"`. An interface with several addresses is there several times. */
+  /** The name of the interface, such as `"eth0"`. An interface with several addresses has several records. */
   readonly name: string
   /** The address, without a zone. */
   readonly address: NetAddress.IpAddress
   /** The length of the network's prefix, in bits. */
   readonly prefixLength: number
-  /** The number of the zone of link-local IPv6 addresses (RFC 4007); 0 where there is none. */
+  /** The zone's number of a link-local IPv6 address (RFC 4007); 0 for other addresses. */
   readonly scopeId: number
 }
 
 /**
- * A bound socket. It lives as long as the scope of the `bind` that made it; closing that scope closes every
- * connection, tells the peers, and frees the port.
+ * A bound socket. Closing the scope of its `bind` closes every connection, tells the peers, and frees the port.
  *
  * @stability unstable
  * @category models
@@ -118,33 +116,33 @@ export interface NetworkInterface {
 export interface BackingSocket {
   /** The address that the socket is bound to. */
   readonly address: NetAddress.InetAddress
-  /** Dials `peer`. The function returned gives up: the half-open connection is closed and nothing is reported. */
+  /** Dials `peer`. The returned function cancels the dial: it closes the half-open connection, and no event follows. */
   readonly dial: (peer: NetAddress.InetAddress, events: DialEvents) => () => void
 }
 
 /**
- * Counters of one connection, since it was made.
+ * The counters of one connection.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ConnectionStats {
-  /** Smoothed round-trip time (RFC 9002, section 5.3). */
+  /** The smoothed round-trip time (RFC 9002, section 5.3). */
   readonly roundTripTime: Duration.Duration
-  /** Packets sent. */
+  /** The number of packets sent. */
   readonly packetsSent: number
-  /** Packets received. */
+  /** The number of packets received. */
   readonly packetsReceived: number
-  /** Packets that were sent and are considered lost (RFC 9002, section 6.1). */
+  /** The number of sent packets that are considered lost (RFC 9002, section 6.1). */
   readonly packetsLost: number
-  /** Those that the system did not send, as without a route or past a firewall. They count as sent, and as lost. */
+  /** The number of packets that the system refused to send, as without a route. They also count as sent and as lost. */
   readonly packetsRefused: number
-  /** Bytes sent. */
+  /** The number of bytes sent. */
   readonly bytesSent: number
-  /** Bytes received. */
+  /** The number of bytes received. */
   readonly bytesReceived: number
-  /** Bytes that may be in flight (RFC 9002, section 7). */
+  /** The most bytes that may be in flight (RFC 9002, section 7). */
   readonly congestionWindow: number
 }
 
@@ -156,49 +154,50 @@ export interface ConnectionStats {
  * @since 0.1.0
  */
 export interface BackingConnection {
-  /** Where the peer is now. It changes when a NAT on the way rebinds. */
+  /** The peer's current address. It changes when a NAT on the path rebinds. */
   readonly remoteAddress: NetAddress.InetAddress
-  /** Opens a stream at once; a stream that the peer has no credit for yet waits with its data. */
+  /** Opens a unidirectional stream at once. Beyond the peer's stream limit, the stream waits with its data. */
   readonly openUni: (priority: number) => BackingSendStream
   /** Opens a bidirectional stream at once, as `openUni` does. */
   readonly openBi: (
     priority: number,
     events: RecvEvents
   ) => { readonly send: BackingSendStream; readonly receive: BackingRecvStream }
-  /** Drops what is queued and tells the peer `code` (0 to 2^53 - 1) and `detail`, a text for people. */
+  /** Drops queued data and closes the connection with `code` (0 to 2^53 - 1) and `detail`, a text for people. */
   readonly close: (code: number, detail: string) => void
-  /** Counters of the connection since it was made. */
+  /** Returns the counters of the connection. */
   readonly stats: () => ConnectionStats
   /**
-   * Puts the connections of two peers in one order, the same at both: the least is the oldest, and the one that both
-   * use. Compared as text. Dials that cross are neither before the other, but have an order all the same. Without this
-   * the order is that in which they came about, which may be another at the peer.
+   * Orders the connections between two peers in the same way on both sides, by comparing the texts. The least is the oldest,
+   * which both sides use. It also orders simultaneous dials in both directions. Without it, the order is that in which
+   * connections are made, which may differ at the peer.
    */
   readonly seniority?: string | undefined
   /**
-   * How many bytes of waiting small messages the owner should put on one stream: at most 65,536 are used. Read for each
-   * message. The peer acknowledges a stream as a whole, so the best size depends on what else the transport sends. Without it
-   * the owner sizes batches for a connection that has the transport to itself: several are under way at a time, so that one
-   * is sent while another is acknowledged. A transport whose other connections keep both ends busy prefers larger batches,
-   * which take fewer packets.
+   * The number of bytes of small messages that the owner should put on one stream, at most 65,536. It is read for each
+   * message.
+   *
+   * The peer acknowledges a stream as a whole, so the best size depends on the transport's other traffic. Without a value,
+   * the owner sizes batches for a connection that has the transport to itself: several batches are in flight, so that one
+   * is sent while another is acknowledged. When other connections keep both ends busy, larger batches take fewer packets.
    */
   readonly preferredBatchBytes?: number | undefined
   /**
-   * Asks the peer for a sign of life. Without one within a few seconds the connection ends with `IdleTimedOut`. Asked
-   * when the peer dials although this connection is there: it may have lost it. Asked again, it asks the peer again.
+   * Probes the peer with a ping. Without an answer within a few seconds, the connection ends with `IdleTimedOut`. Each call
+   * sends a ping. Core calls it when the peer dials although this connection exists: the peer may have lost it.
    */
   readonly checkAlive?: (() => void) | undefined
   /**
-   * Whether what `onUnresponsive` tells of still holds: something waits for the peer, and nothing has been heard of it
-   * for a few probe timeouts. Anything that is heard ends it. Without this, `onUnresponsive` is not followed.
+   * Whether an operation waits for the peer and no packet has arrived from it for a few probe timeouts, as
+   * `onUnresponsive` reports. Any packet ends this state. Without this property, core ignores `onUnresponsive`.
    */
   readonly isUnresponsive?: boolean | undefined
-  /** Ends the connection with `IdleTimedOut`: its peer has been found to have lost it. Without this it is closed. */
+  /** Ends the connection with `IdleTimedOut`, since its peer has lost it. Without this method, core closes the connection. */
   readonly timeOut?: (() => void) | undefined
 }
 
 /**
- * Streams that keep others from being opened.
+ * A report of unfinished streams that use up the limit of open streams (RFC 9000, section 4.6).
  *
  * @stability unstable
  * @category models
@@ -206,9 +205,9 @@ export interface BackingConnection {
  */
 export interface HeldStreams {
   /**
-   * `Opener`: streams that this side opened and has not finished. `Answerer`: streams that the peer opened and this side has
-   * not finished, so that the peer can open no more. `Answers`: streams that this side opened and the peer has not
-   * finished, or whose answers are not read here, so that the peer lets this side open no more.
+   * The kind of the streams. `Opener`: this side opened them and has not finished them. `Answerer`: the peer opened them and
+   * this side has not finished them, so the peer can open no more. `Answers`: this side opened them, and the peer has not
+   * finished them or this side has not read their answers, so this side can open no more.
    */
   readonly by: "Opener" | "Answerer" | "Answers"
   /** The number of those streams. */
@@ -216,34 +215,34 @@ export interface HeldStreams {
 }
 
 /**
- * What a connection tells its owner.
+ * The events of a connection.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface ConnectionEvents {
-  /** The peer opened a stream. `send` is its other half when it is bidirectional. */
+  /** The peer opened a stream. `send` is the sending half of a bidirectional one. Returns the handlers of its events. */
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
   /** The connection's `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
-  /** Streams wait because of others that are not ended. Told once until that has changed. */
+  /** New streams wait for unfinished ones. The event occurs once until that changes. */
   readonly onStreamsHeld?: ((held: HeldStreams) => void) | undefined
   /**
-   * Something waits for the peer, an acknowledgement or an answer, and nothing has been heard of it for a few probe
-   * timeouts (RFC 9002, section 6.2). It may have crashed, and be back: its endpoint then dials it beside this
-   * connection. Told once until `isUnresponsive` has been false.
+   * An acknowledgement or an answer is due, and no packet has arrived from the peer for a few probe timeouts (RFC 9002,
+   * section 6.2). The peer may have crashed and restarted: core dials it beside this connection. The event occurs once until
+   * `isUnresponsive` has been false.
    */
   readonly onUnresponsive?: (() => void) | undefined
   /**
-   * The last event. Everything that arrived before has been offered to `onData`, even where nobody wanted more: what is
-   * left of a connection that is gone is no more than its flow-control windows.
+   * The connection has ended. This is the last event. All bytes that arrived before have been passed to `onData`, even those
+   * of paused streams; flow control limits their number.
    */
   readonly onClosed: (close: Close) => void
 }
 
 /**
- * Why a stream ended before its time.
+ * The reason why a stream failed: an error of the stream, or the end of its connection.
  *
  * @stability unstable
  * @category models
@@ -252,7 +251,7 @@ export interface ConnectionEvents {
 export type StreamFailure = StreamError | Close
 
 /**
- * All that is ever on a stream.
+ * The whole content of a stream.
  *
  * @stability unstable
  * @category models
@@ -261,12 +260,12 @@ export type StreamFailure = StreamError | Close
 export interface StreamContent {
   /** The bytes to send. */
   readonly bytes: Uint8Array
-  /** What the peer keeps of it until its application reads it, in bytes: those, and something for each message. */
+  /** The memory that the peer needs for it until its application reads it, in bytes: the bytes and an overhead per message. */
   readonly weight: number
 }
 
 /**
- * The sending half of a stream.
+ * The sending half of a stream, as a transport provides it.
  *
  * @stability unstable
  * @category models
@@ -274,48 +273,50 @@ export interface StreamContent {
  */
 export interface BackingSendStream {
   /**
-   * Queues `bytes`. `done` is called once: with a failure; or, without `fin`, when there is room for more; or, with
-   * `fin`, when the peer has acknowledged everything.
+   * Queues `bytes`. `done` is called once: with a failure, or without one when there is room for more or, with `fin`, when
+   * the peer has acknowledged everything on the stream.
    */
   readonly write: (bytes: Uint8Array, fin: boolean, done: (failure?: StreamFailure) => void) => void
   /**
-   * Queues all that will ever be on a stream that nothing was written on: `content` is asked for it once, when the stream
-   * gets its turn to send, and never when it fails before that. Until then its owner may add to the content. It is 1 byte
-   * at least, unless all of it has turned out not to be sent: then the stream ends empty. `most` is what it should weigh
-   * at most, so that a peer whose application reads nothing is not sent more than a bound; a single message may weigh
-   * more. `done` as with `fin`. Without this, each message has a stream of its own.
+   * Queues the whole content of a stream on which nothing was written, for a later call of `content`. The transport calls
+   * `content` once, when it is the stream's turn to send, and not at all when the stream fails before. Until then, the owner
+   * may add to the content. `done` is called as in `write` with `fin`.
+   *
+   * `most` is the largest weight that the content should have, to limit what is sent to a peer whose application does not
+   * read; a single message may weigh more. The content has at least 1 byte, or none when all its messages were cancelled:
+   * then the stream ends empty. Without this method, each message has a stream of its own.
    */
   readonly writeWhole?:
     | ((content: (most: number) => StreamContent, done: (failure?: StreamFailure) => void) => void)
     | undefined
   /**
-   * Asks to be told when the peer stops the stream, also while nothing is being written. `stopped` is called once, from the
-   * transport's own turn: when that happens, or soon if it has happened. It is never called when the stream ends otherwise.
-   * Asked at most once for each stream. A stream that nobody asks this of must not cost anything for it.
+   * Registers a callback for the peer's stop, which also works while nothing is written. `stopped` is called once, from the
+   * transport's own turn, when the peer stops the stream or soon if it already has. It is not called when the stream ends in
+   * another way. Core calls this method at most once for each stream. Streams without a callback must cost nothing for it.
    */
   readonly onStopped: (stopped: (failure: StreamStopped) => void) => void
-  /** Higher first; 0 is the default. Takes effect for what is not yet sent. */
+  /** Sets the priority of what is not sent yet. A higher priority is sent first. */
   readonly setPriority: (priority: number) => void
-  /** Drops what is not yet acknowledged and tells the peer `code` (0 to 2^53 - 1). */
+  /** Drops what is not acknowledged and resets the stream with `code` (0 to 2^53 - 1). */
   readonly reset: (code: number) => void
 }
 
 /**
- * The receiving half of a stream.
+ * The receiving half of a stream, as a transport provides it.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface BackingRecvStream {
-  /** Takes up again after `onData` has answered false, or `demand` 0. */
+  /** Resumes a stream that paused because `onData` returned false or `demand` returned 0. */
   readonly resume: () => void
-  /** Discards what is left and asks the peer to stop, with `code` (0 to 2^53 - 1). */
+  /** Discards the rest and asks the peer to stop sending, with `code` (0 to 2^53 - 1). */
   readonly stop: (code: number) => void
 }
 
 /**
- * What the receiving half of a stream tells its owner.
+ * The events of the receiving half of a stream.
  *
  * @stability unstable
  * @category models
@@ -323,18 +324,18 @@ export interface BackingRecvStream {
  */
 export interface RecvEvents {
   /**
-   * How many bytes to hand over, asked before each chunk. 0 leaves them where they are, with their flow-control credit,
-   * until `resume`. Without it, as many as there are.
+   * Returns the most bytes of the next chunk; called before each. 0 pauses the stream until `resume`: its bytes stay with the
+   * transport and hold their flow-control credit. Without this property, chunks have any size.
    */
   readonly demand?: (() => number) | undefined
-  /** Bytes in order. False pauses the stream until `resume`; flow control then holds the peer back. */
+  /** The next bytes of the stream. Returning false pauses the stream until `resume`, and flow control holds the peer back. */
   readonly onData: (chunk: Uint8Array) => boolean
-  /** Once: the peer finished the stream, or it failed. */
+  /** The peer finished the stream, or the stream failed. It occurs once. */
   readonly onEnd: (failure?: StreamFailure) => void
 }
 
 /**
- * Binds the sockets of endpoints: the contract that each transport implements.
+ * Binds the sockets of endpoints. Each transport implements this service.
  *
  * @stability unstable
  * @category services
@@ -343,11 +344,11 @@ export interface RecvEvents {
 export class Transport extends Context.Service<
   Transport,
   {
-    /** Binds a socket that lives as long as the scope. */
+    /** Binds a socket, which closes with the scope. */
     readonly bind: (options: BindOptions, events: SocketEvents) => Effect.Effect<BackingSocket, BindError, Scope.Scope>
     /**
-     * The interfaces as they are now: for addresses behind a wildcard, for zones by name, and for broadcast addresses.
-     * Without it, nothing is known of them.
+     * Returns the current network interfaces. Core uses them for the addresses behind a wildcard, for the names of zones, and
+     * for broadcast addresses. Without this method, core knows no interfaces.
      */
     readonly interfaces?: (() => ReadonlyArray<NetworkInterface>) | undefined
   }
@@ -367,8 +368,8 @@ const bindFields: Readonly<Record<keyof BindOptions, args.Check>> = {
 }
 
 /**
- * Says what is wrong with the arguments of `bind`, if anything is. Each transport asks this before it binds, so that all of
- * them refuse the same arguments.
+ * Checks the arguments of `bind`. Returns the error, or undefined when they are valid. Each transport calls it before it
+ * binds, so that all transports reject the same arguments.
  *
  * @stability unstable
  * @category checking

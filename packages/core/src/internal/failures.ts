@@ -28,7 +28,7 @@ export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): C
 }
 
 /** Converts the failure of a stream into the error of a send or a read. */
-export const lossOf = (
+export const streamErrorOf = (
   failure: StreamFailure,
   connectionError: (close: Close) => ConnectionError
 ): ConnectionLost | StreamLost => {

@@ -9,7 +9,7 @@ import {
   type Close
 } from "../../src/Close.ts"
 import { ConnectionClosed, ConnectionReset, ConnectionTimedOut, TransportError } from "../../src/ConnectionError.ts"
-import { connectionErrorOf, lossOf } from "../../src/internal/failures.ts"
+import { connectionErrorOf, streamErrorOf } from "../../src/internal/failures.ts"
 import { ConnectionLost, StreamLost } from "../../src/SendError.ts"
 import { StreamClosed, StreamReset, StreamStopped } from "../../src/StreamError.ts"
 
@@ -34,10 +34,13 @@ describe("what a connection's close fails its users with", () => {
   it("is the loss of the connection, which the end of a stream is not", () => {
     const connectionError = (close: Close) => connectionErrorOf(peer, close)
     for (const [close, error] of rows) {
-      assert.deepStrictEqual(lossOf(close, connectionError), new ConnectionLost({ reason: error as ConnectionReset }))
+      assert.deepStrictEqual(
+        streamErrorOf(close, connectionError),
+        new ConnectionLost({ reason: error as ConnectionReset })
+      )
     }
     for (const error of [new StreamClosed(), new StreamStopped({ code: 3 }), new StreamReset({ code: 3 })]) {
-      assert.deepStrictEqual(lossOf(error, connectionError), new StreamLost({ reason: error }))
+      assert.deepStrictEqual(streamErrorOf(error, connectionError), new StreamLost({ reason: error }))
     }
   })
 })

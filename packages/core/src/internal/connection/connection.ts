@@ -1,5 +1,5 @@
 /**
- * A connection as the endpoint sees it: frames messages onto streams, and sorts what comes back.
+ * A connection above the transport: sends messages as frames on streams, and dispatches incoming streams.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -31,59 +31,61 @@ import type {
 } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
-import { wholePriority } from "../priority.ts"
-import { connectionErrorOf, lossOf } from "../failures.ts"
+import { normalizePriority } from "../priority.ts"
+import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import type { Inbox } from "../endpoint/inbox.ts"
 import { InboundStream } from "./inboundStream.ts"
-import { markCollateral } from "./collateral.ts"
-import { FirstFrame, type SortedOwner } from "./firstFrame.ts"
-import { Received } from "./received.ts"
+import { markSharedRefusal } from "./sharedRefusal.ts"
+import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
+import { ReceiveBuffer } from "./receiveBuffer.ts"
 import { RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
-import { whenLetGo } from "./letGo.ts"
-import { movedAway, refusedOptions, wrongPriority } from "./sendArguments.ts"
+import { onAbandoned } from "./abandoned.ts"
+import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
 import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
 
-/** Streams of a peer that make no sense, after which its connection is closed: it will not get better. */
+/** The most malformed streams of a peer; a further one closes the connection. */
 const maxMalformedStreams = 16
 
-/** What a connection needs of its endpoint. */
+/** The view of an endpoint that a connection needs. */
 export interface ConnectionOwner {
   readonly config: EndpointConfig
   readonly messages: Inbox<IncomingMessage>
-  /** Where the peers' streams go that the application reads itself; none when all are read as messages. */
+  /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
   readonly streams: Inbox<IncomingStream> | undefined
-  /** Whether the endpoint has been closed, which is then why its connections end. */
+  /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (
     connection: ConnectionImpl,
     message: WireMessage.ControlMessage,
     reply: Reply | undefined
   ) => void
-  /** The peer has sent something else than questions for an echo, for the first time. */
+  /** The peer has sent something other than an echo question for the first time. */
   readonly onUsed: (connection: ConnectionImpl) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
   readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
-  /** Nothing can be sent on it any more; `onClosed` follows. */
+  /** The connection can no longer send; `onClosed` follows. */
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
 }
 
-export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner, SendOwner {
+/** This library's `Connection`. */
+export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameOwner, SendOwner {
   readonly id: ConnectionId
   readonly direction: Direction
-  /** A field, like all that the application may use: so copies made by spreading have it. */
+  /** A field, like every public member, so that copies made by spreading have it. */
   remoteAddress: NetAddress.InetAddress
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
-  /** What the pool keeps in its place, and the application is handed. */
+  /** The object that the pool keeps for this connection and the application gets. */
   surfaced: Connection = this
-  /** Whether anything has passed on it but questions of the peer for an echo; and whether those have. */
+  /** Whether anything other than the peer's echo questions has passed on the connection. */
   isUsed = false
+  /** Whether the peer has asked for an echo. */
   hasEchoed = false
-  /** Whether nothing can be sent on it any more. */
+  /** Whether the connection can no longer send. */
   isLost = false
   private readonly backing: BackingConnection
   private readonly owner: ConnectionOwner
@@ -116,7 +118,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
     this.backing.checkAlive?.()
   }
 
-  /** Whether something waits for the peer, and nothing is heard of it. */
+  /** Whether an operation waits for the peer and no packet arrives from it. */
   get isUnresponsive(): boolean {
     return this.ending === undefined && this.backing.isUnresponsive === true
   }
@@ -125,7 +127,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
     return this.backing.stats()
   }
 
-  /** Ends it because its peer has lost it. */
+  /** Ends the connection, since its peer has lost it. */
   timeOut(): void {
     if (this.backing.timeOut === undefined) this.backing.close(ErrorCode.noError, "")
     else this.backing.timeOut()
@@ -136,7 +138,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
   }
 
   readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> => {
-    const refused = refusedOptions(options, priorityOptions)
+    const refused = invalidOptions(options, priorityOptions)
     return refused === undefined ? this.deliver(payload, options) : Effect.fail(refused)
   }
 
@@ -145,15 +147,15 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
       const { config } = this.owner
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
-      if (this.ending !== undefined) return resume(Effect.fail(this.lossOf(this.ending)))
+      if (this.ending !== undefined) return resume(Effect.fail(this.streamErrorOf(this.ending)))
       this.isUsed = true
       const { length } = payload
-      const message = this.outbound.send(payload, wholePriority(options?.priority), (failure, collateral) => {
+      const message = this.outbound.send(payload, normalizePriority(options?.priority), (failure, sharedRefusal) => {
         if (failure === undefined) resume(Effect.void)
-        else if (failure._tag === "StreamClosed" && payload.length !== length) resume(Effect.fail(movedAway()))
+        else if (failure._tag === "StreamClosed" && payload.length !== length) resume(Effect.fail(bufferChanged()))
         else {
-          const loss = this.lossOf(failure)
-          resume(Effect.fail(collateral === true ? markCollateral(loss) : loss))
+          const loss = this.streamErrorOf(failure)
+          resume(Effect.fail(sharedRefusal === true ? markSharedRefusal(loss) : loss))
         }
       })
       return Effect.sync(() => message.cancel())
@@ -162,21 +164,21 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
 
   readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
     Effect.suspend(() => {
-      const wrong = wrongPriority(options)
+      const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
       this.isUsed = true
-      return Effect.succeed(this.sendHandle(this.backing.openUni(wholePriority(options?.priority))))
+      return Effect.succeed(this.sendHandle(this.backing.openUni(normalizePriority(options?.priority))))
     })
 
   readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
     Effect.suspend(() => {
-      const wrong = wrongPriority(options)
+      const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
       this.isUsed = true
-      const received = new Received({ maxMessageSize: this.maxMessageSize, lossOf: this.lossOf })
-      const { receive, send } = this.backing.openBi(wholePriority(options?.priority), received)
+      const received = new ReceiveBuffer({ maxMessageSize: this.maxMessageSize, streamErrorOf: this.streamErrorOf })
+      const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
       received.backing = receive
       return Effect.succeed({ send: this.sendHandle(send), receive: recvHandle(received) })
     })
@@ -195,7 +197,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
 
   readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
 
-  // --- what the transport tells ------------------------------------------------------------------------------------
+  // --- events of the transport -------------------------------------------------------------------------------------
 
   onStream(receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents {
     return this.owner.streams === undefined
@@ -218,12 +220,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
 
   onClosed(close: Close): void {
     this.ending = close
-    // The pool forgets the connection first: whoever waits for the end runs at once, and must not find it there.
+    // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     this.owner.onClosed(this, close)
     Deferred.doneUnsafe(this.end, Effect.succeed(close))
   }
 
-  // --- what inbound streams ask ------------------------------------------------------------------------------------
+  // --- calls of inbound streams ------------------------------------------------------------------------------------
 
   get maxMessageSize(): number {
     return this.owner.config.maxMessageSize
@@ -256,8 +258,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
     this.owner.streams!.onRoom(callback)
   }
 
-  /** A stream for the application; it is let go of when the connection has ended meanwhile. */
-  offerStream(received: Received, send: BackingSendStream | undefined): void {
+  /** Passes a stream to the application. The stream is dropped when the connection has ended. */
+  offerStream(received: ReceiveBuffer, send: BackingSendStream | undefined): void {
     if (this.ending !== undefined) return received.drop()
     if (!this.isUsed) this.use()
     this.owner.streams!.offer({
@@ -283,7 +285,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
     if (this.malformedStreams > maxMalformedStreams) this.backing.close(ErrorCode.malformed, "not the protocol")
   }
 
-  overcommitted(): void {
+  reassemblyOverflow(): void {
     this.owner.onMalformed(this, "too many messages in part")
   }
 
@@ -291,10 +293,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
     return new SendStreamImpl(stream, this)
   }
 
-  /** Of a stream that was opened here: one that nobody finishes would keep its place among those that may be open. */
+  /** Makes the handle of a stream that was opened here. An abandoned one is finished, or it would count as open. */
   private sendHandle(stream: BackingSendStream): SendStream {
     const handle = this.sendStream(stream)
-    whenLetGo(handle, () => finish(stream))
+    onAbandoned(handle, () => finish(stream))
     return handle
   }
 
@@ -303,17 +305,17 @@ export class ConnectionImpl implements Connection, ConnectionEvents, SortedOwner
       ? new EndpointStopped()
       : connectionErrorOf(this.remoteAddress, close)
 
-  readonly lossOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
-    const loss = lossOf(failure, this.errorOf)
-    // Streams are told of a connection's end before the connection is: whoever tries again must not find it there.
+  readonly streamErrorOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
+    const loss = streamErrorOf(failure, this.errorOf)
+    // Streams get the end of a connection before the connection does: a retry must not find the connection in the pool.
     if (loss._tag === "ConnectionLost" && this.ending === undefined) this.owner.onLost(this)
     return loss
   }
 }
 
-/** Of a stream that nobody reads any more, the rest is read and dropped: unread, it would keep the stream open. */
-const recvHandle = (received: Received): RecvStream => {
+/** Makes a receiving handle. The rest of an abandoned stream is read and dropped: unread, it would keep the stream open. */
+const recvHandle = (received: ReceiveBuffer): RecvStream => {
   const receive = new RecvStreamImpl(received)
-  whenLetGo(receive, () => received.drop())
+  onAbandoned(receive, () => received.drop())
   return receive
 }

@@ -1,39 +1,40 @@
 /**
- * Sorts a stream that the peer opened by its first bytes, where the application reads streams itself: one that begins with
- * a control message is the endpoint's, every other one is the application's.
+ * Dispatches a stream of the peer by its first bytes, when the application reads streams itself. A stream that begins with a
+ * control message belongs to the endpoint, every other one to the application.
  */
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as controlBody from "../wire/controlBody.ts"
 import * as header from "../wire/header.ts"
 import { type InboundOwner, InboundStream } from "./inboundStream.ts"
-import { Received, type ReceivedOptions } from "./received.ts"
+import { ReceiveBuffer, type ReceiveBufferOptions } from "./receiveBuffer.ts"
 import { finish } from "./sendStream.ts"
 
-/** What a stream that is sorted needs of its connection. */
-export interface SortedOwner extends InboundOwner {
-  readonly lossOf: ReceivedOptions["lossOf"]
-  /** Whether the application can be handed another stream. */
+/** The view of a connection that `FirstFrame` needs. */
+export interface FirstFrameOwner extends InboundOwner {
+  readonly streamErrorOf: ReceiveBufferOptions["streamErrorOf"]
+  /** Whether the application's queue takes another stream. */
   readonly hasRoomForStream: () => boolean
   readonly onRoomForStream: (callback: () => void) => void
-  readonly offerStream: (received: Received, send: BackingSendStream | undefined) => void
+  readonly offerStream: (received: ReceiveBuffer, send: BackingSendStream | undefined) => void
 }
 
+/** The receiving half of a stream whose reader is not known yet. */
 export class FirstFrame implements RecvEvents {
-  private readonly owner: SortedOwner
+  private readonly owner: FirstFrameOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
   private readonly head = new Uint8Array(header.length)
   private length = 0
-  /** Who reads it, once that is known. */
+  /** The reader of the stream, once it is known. */
   private reader: RecvEvents | undefined = undefined
 
-  constructor(owner: SortedOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
+  constructor(owner: FirstFrameOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
     this.owner = owner
     this.receive = receive
     this.send = send
   }
 
-  /** No more than it takes to find out: what is the application's stays with the peer until the application reads. */
+  /** Demands only the first header: the application's bytes stay with the peer until the application reads. */
   demand(): number {
     if (this.reader === undefined) return header.length - this.length
     return this.reader.demand?.() ?? Infinity
@@ -58,13 +59,13 @@ export class FirstFrame implements RecvEvents {
       this.handOver(this.head.subarray(0, this.length), this.head.subarray(0, 0))
     }
     if (this.reader !== undefined) return this.reader.onEnd(failure)
-    // It has ended, and nobody will know that it was there.
+    // The stream ended empty: neither the endpoint nor the application gets it.
     if (this.send !== undefined) finish(this.send)
   }
 
   private handOver(head: Uint8Array, rest: Uint8Array): boolean {
-    const { lossOf, maxMessageSize, reassemble } = this.owner
-    const received = new Received({ maxMessageSize, lossOf, reassemble, isLazy: true })
+    const { streamErrorOf, maxMessageSize, reassemble } = this.owner
+    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(head)
@@ -73,7 +74,7 @@ export class FirstFrame implements RecvEvents {
     return true
   }
 
-  private offer(received: Received): void {
+  private offer(received: ReceiveBuffer): void {
     if (this.owner.hasRoomForStream()) this.owner.offerStream(received, this.send)
     else this.owner.onRoomForStream(() => this.offer(received))
   }

@@ -1,5 +1,5 @@
 /**
- * A stream that the peer opened: its user messages go to the endpoint's queue, its control messages to their handler.
+ * A stream that the peer opened. Its user messages go to the endpoint's queue, its control messages to their handler.
  */
 import * as ErrorCode from "../../ErrorCode.ts"
 import { microtask } from "../microtask.ts"
@@ -7,54 +7,55 @@ import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { longestShared } from "./outboundMessages.ts"
+import { maxSharedPayload } from "./outboundMessages.ts"
 import { Reply } from "./reply.ts"
 
-/** What an inbound stream needs of its connection. */
+/** The view of a connection that an inbound stream needs. */
 export interface InboundOwner {
   readonly maxMessageSize: number
   readonly hasRoom: () => boolean
-  /** Calls back when there is room; before all others when `first`. */
+  /** Calls back when the queue has room; before all others when `first` is true. */
   readonly onRoom: (callback: () => void, first: boolean) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
-  /** Accounts for bytes of messages in part; false when that is too much. */
+  /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
   readonly reassemble: (bytes: number) => boolean
   readonly malformed: (reason: string) => void
-  readonly overcommitted: () => void
-  /** What the application replies on. */
+  readonly reassemblyOverflow: () => void
+  /** Makes the handle on which the application replies. */
   readonly sendStream: (stream: BackingSendStream) => SendStream
 }
 
+/** The receiving half of a stream that the peer opened, read as messages. */
 export class InboundStream implements RecvEvents {
   private readonly owner: InboundOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
   private readonly reply: Reply | undefined
-  /** What the application gets of it: the same with every message of the stream. */
+  /** The application's handle of the reply: the same for every message of the stream. */
   private handle: Option.Option<SendStream> = Option.none()
   private readonly decoder: WireMessage.Decoder
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
   private waiting = false
-  private partial = 0
-  private over = false
+  private partialBytes = 0
+  private isOver = false
 
   constructor(owner: InboundOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
     this.owner = owner
     this.receive = receive
     this.send = send
     this.reply = send === undefined ? undefined : new Reply(send)
-    if (send !== undefined) this.handle = Option.some(this.reply!.watch(owner.sendStream(send)))
-    // Others may share a stream with a message that is too large.
-    this.decoder = new WireMessage.Decoder({ maxMessageSize: owner.maxMessageSize, leaveOut: longestShared })
+    if (send !== undefined) this.handle = Option.some(this.reply!.finishWhenAbandoned(owner.sendStream(send)))
+    // Other messages may share the stream with one that is too large.
+    this.decoder = new WireMessage.Decoder({ maxMessageSize: owner.maxMessageSize, leaveOut: maxSharedPayload })
   }
 
-  /** Asked before anything is read: what the application has no room for stays with the peer. */
+  /** Demands nothing when the application's queue is full, so that the bytes stay with the peer. */
   demand(): number {
     if (this.waiting) return 0
     if (this.owner.hasRoom()) return Infinity
-    // A question to this endpoint, not to its application, must not wait for the application.
+    // A question to the endpoint must not wait for the application.
     if (this.reply?.isShared === false && this.decoder.buffered < WireMessage.largestControlFrame) {
       return WireMessage.largestControlFrame - this.decoder.buffered
     }
@@ -63,32 +64,32 @@ export class InboundStream implements RecvEvents {
   }
 
   onData(chunk: Uint8Array): boolean {
-    if (this.over) return true
+    if (this.isOver) return true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
     if (error !== undefined) {
       this.refuse(error.detail)
-    } else if (!this.account(this.decoder.buffered)) {
-      // The peer has sent no more than it may.
-      this.owner.overcommitted()
-      this.giveUp(ErrorCode.reassemblyOverflow)
+    } else if (!this.updatePartial(this.decoder.buffered)) {
+      // The peer kept to flow control, so the stream does not count as malformed.
+      this.owner.reassemblyOverflow()
+      this.abort(ErrorCode.reassemblyOverflow)
     } else if (this.decoder.refused !== undefined) {
       if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.detail)
-      else this.refuseSoon(this.decoder.refused.detail)
+      else this.refuseLater(this.decoder.refused.detail)
     }
     return room
   }
 
   onEnd(failure?: StreamFailure): void {
-    if (this.over) return
-    this.over = true
+    if (this.isOver) return
+    this.isOver = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
     if (truncated !== undefined) this.owner.malformed(truncated.detail)
-    this.account(0)
-    if (!this.waiting) this.letGo()
+    this.updatePartial(0)
+    if (!this.waiting) this.release()
   }
 
-  /** Hands on what has been decoded, as far as there is room. */
+  /** Delivers the decoded messages, as far as there is room. Returns false when one has to wait. */
   private deliver(): boolean {
     if (this.waiting) return false
     const { decoded, owner } = this
@@ -103,7 +104,7 @@ export class InboundStream implements RecvEvents {
         owner.user(message.payload, this.handle)
       } else {
         if (this.reply?.hasRoom === false) {
-          this.waitForAnswers(this.reply)
+          this.waitForReply(this.reply)
           return false
         }
         owner.control(message, this.reply)
@@ -116,57 +117,57 @@ export class InboundStream implements RecvEvents {
   }
 
   /**
-   * A stream with messages that are decoded goes before those that are still in their windows: so no more than one chunk
-   * is ever decoded and has no room, however many streams wait.
+   * Waits for room. A stream with decoded messages goes before streams whose bytes are still in their windows, so that at
+   * most one chunk is decoded without room, for any number of waiting streams.
    */
   private waitForRoom(): void {
     this.waiting = true
-    this.owner.onRoom(() => this.takeUp(), this.delivered < this.decoded.length)
+    this.owner.onRoom(() => this.resume(), this.delivered < this.decoded.length)
   }
 
-  /** More questions have come than are taken at once. */
-  private waitForAnswers(reply: Reply): void {
+  /** Waits until the reply takes another question. */
+  private waitForReply(reply: Reply): void {
     this.waiting = true
-    reply.onRoom(() => this.takeUp())
+    reply.onRoom(() => this.resume())
   }
 
-  private takeUp(): void {
+  private resume(): void {
     this.waiting = false
     if (!this.deliver()) return
-    if (this.over) return this.letGo()
+    if (this.isOver) return this.release()
     this.receive.resume()
-    if (this.decoder.refused !== undefined) this.refuseSoon(this.decoder.refused.detail)
+    if (this.decoder.refused !== undefined) this.refuseLater(this.decoder.refused.detail)
   }
 
-  /** Refuses the stream once everything is delivered that has arrived: the sender may have been told of that. */
-  private refuseSoon(reason: string): void {
+  /** Refuses the stream after all arrived messages are delivered, since they may have been acknowledged. */
+  private refuseLater(reason: string): void {
     microtask(() => {
-      if (!this.over && !this.waiting) this.refuse(reason)
+      if (!this.isOver && !this.waiting) this.refuse(reason)
     })
   }
 
   private refuse(reason: string): void {
     this.owner.malformed(reason)
-    this.giveUp(ErrorCode.malformed)
+    this.abort(ErrorCode.malformed)
   }
 
-  /** The sending half refers to this one: who holds the handle here would keep it from ever being forgotten. */
-  private letGo(): void {
+  /** Drops the application's handle. The transport references this object, so the handle could not be abandoned otherwise. */
+  private release(): void {
     this.handle = Option.none()
     this.reply?.close()
   }
 
-  private account(partial: number): boolean {
-    const change = partial - this.partial
-    this.partial = partial
+  private updatePartial(partialBytes: number): boolean {
+    const change = partialBytes - this.partialBytes
+    this.partialBytes = partialBytes
     return change === 0 || this.owner.reassemble(change)
   }
 
-  private giveUp(code: number): void {
-    this.over = true
-    this.account(0)
+  private abort(code: number): void {
+    this.isOver = true
+    this.updatePartial(0)
     this.receive.stop(code)
     this.send?.reset(code)
-    if (!this.waiting) this.letGo()
+    if (!this.waiting) this.release()
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The messages of a connection on their way to the peer.
+ * The outbound messages of a connection, in batches.
  *
- * Small messages that wait for their turn at the same priority leave on one stream. A packet of quiche's carries one
- * stream only, so that messages on streams of their own take a packet each, however small they are.
+ * Small messages that wait at the same priority share one stream. A packet of quiche carries data of one stream only, so a
+ * message on its own stream takes a packet of its own, however small it is.
  *
- * No message waits for others: a stream takes what there is when it is its turn to send. Each message still has its own
- * result: done when the peer has acknowledged the stream, which is over with its last message.
+ * No message waits for a batch to fill: when it is the stream's turn to send, it takes the messages that wait. Each message
+ * has its own result, which is known when the peer has acknowledged the stream.
  */
 import * as ErrorCode from "../../ErrorCode.ts"
 import { microtask } from "../microtask.ts"
@@ -15,47 +15,48 @@ import { StreamClosed } from "../../StreamError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { writeUserMessage } from "./sendStream.ts"
 
-/** Longer messages have a stream of their own. In bytes. */
-export const longestShared = 16 << 10
+/** The largest payload that shares a stream, in bytes. A larger message has a stream of its own. */
+export const maxSharedPayload = 16 << 10
 
-/** Bytes of one stream: what every peer of this library takes of a stream before it has read any of it. */
-const mostShared = 64 << 10
+/** The largest batch, in bytes: every endpoint of this library accepts that much of a stream before it reads. */
+const maxBatch = 64 << 10
 
-/** What a packet within a machine has room for. Streams take more when that is little of what is under way. */
-const leastShared = 16_320
+/** The smallest limit of a batch, in bytes: what one packet on loopback carries. The limit grows with the bytes in flight. */
+const minBatch = 16_320
 
-/** What a receiver keeps of a message beside its payload, in bytes, about: an object or two, and a place in a queue. */
-const messageWeight = 256
+/** The receiver's memory for a message beside its payload, in bytes, estimated: objects and a place in a queue. */
+const messageOverhead = 256
 
-/** `collateral` when it may be another message of the same stream that the peer refused. */
-export type Done = (failure?: StreamFailure, collateral?: boolean) => void
+/** The callback for a message's result. `sharedRefusal` is true when the peer may have refused another message of the stream. */
+export type Done = (failure?: StreamFailure, sharedRefusal?: boolean) => void
 
-/** A message on its way. */
+/** A message that is being sent. */
 export interface OutboundMessage {
-  /** Gives up on it, as far as it is not yet sent. */
+  /** Cancels what is not sent yet. */
   readonly cancel: () => void
 }
 
+/** Sends the messages of one connection. */
 export class OutboundMessages {
   private readonly connection: BackingConnection
-  /** Shared streams that have not had their turn, by priority. */
+  /** The shared streams that wait for their turn, by priority. */
   private readonly waiting = new Map<number, SharedStream>()
   private sharing = true
-  /** Bytes of shared streams that take no more messages and are not acknowledged yet. */
-  private underWay = 0
+  /** The bytes on sealed shared streams that are not acknowledged yet. */
+  private inFlight = 0
 
   constructor(connection: BackingConnection) {
     this.connection = connection
   }
 
-  /** Sends a message that `WireMessage.checkPayload` has passed. */
+  /** Sends a message that `WireMessage.checkPayload` accepts. */
   send(payload: Uint8Array, priority: number, done: Done): OutboundMessage {
-    if (!this.sharing || payload.length > longestShared) {
+    if (!this.sharing || payload.length > maxSharedPayload) {
       return this.sendAlone(this.connection.openUni(priority), payload, done)
     }
     const waiting = this.waiting.get(priority)
-    if (waiting?.hasRoomFor(payload.length, this.share) === true) return waiting.add(payload, done)
-    if (waiting !== undefined) this.depart(waiting, priority)
+    if (waiting?.hasRoomFor(payload.length, this.batchLimit) === true) return waiting.add(payload, done)
+    if (waiting !== undefined) this.seal(waiting, priority)
     const backing = this.connection.openUni(priority)
     if (backing.writeWhole !== undefined) return this.sendShared(backing as WritableWhole, payload, priority, done)
     this.sharing = false
@@ -68,68 +69,69 @@ export class OutboundMessages {
   }
 
   /**
-   * How many bytes a stream takes. It is acknowledged as a whole: were all that is under way one stream, the peer would be
-   * idle until it is there, and this side until it is acknowledged. The transport knows whether other connections keep both
-   * busy, and then says how many bytes it prefers.
+   * The limit of a batch, in bytes. A stream is acknowledged as a whole: with all bytes in flight on one stream, the peer
+   * would be idle until it arrives, and this side until it is acknowledged. When other connections keep both sides busy,
+   * the transport gives the limit that it prefers.
    */
-  private get share(): number {
+  private get batchLimit(): number {
     const preferred = this.connection.preferredBatchBytes
-    if (preferred !== undefined) return Math.min(preferred, mostShared)
-    return Math.min(Math.max(leastShared, this.underWay / 2), mostShared)
+    if (preferred !== undefined) return Math.min(preferred, maxBatch)
+    return Math.min(Math.max(minBatch, this.inFlight / 2), maxBatch)
   }
 
   private sendShared(backing: WritableWhole, payload: Uint8Array, priority: number, done: Done): OutboundMessage {
     const stream = new SharedStream(backing)
     const message = stream.add(payload, done)
     this.waiting.set(priority, stream)
-    this.begin(stream, priority)
+    this.queue(stream, priority)
     return message
   }
 
-  private begin(stream: SharedStream, priority: number): void {
+  private queue(stream: SharedStream, priority: number): void {
     const content = (most: number) => {
-      this.depart(stream, priority)
-      if (stream.weight > most) this.carryOver(stream, priority, most)
+      this.seal(stream, priority)
+      if (stream.weight > most) this.moveExcess(stream, priority, most)
       return stream.encode()
     }
     stream.backing.writeWhole(content, (failure) => {
-      this.depart(stream, priority)
-      this.underWay -= stream.underWay
+      this.seal(stream, priority)
+      this.inFlight -= stream.inFlight
       const refused = failure?._tag === "StreamStopped" && stream.isShared
-      // Whoever sends what the peer refuses should not spoil it for the others more than once.
+      // After a refusal, each message has its own stream, so that a refused message fails no others again.
       if (refused) this.sharing = false
-      stream.settle(failure, refused)
+      stream.complete(failure, refused)
     })
   }
 
-  /** Leaves on the stream what may weigh `most`; the others follow on a stream of their own. */
-  private carryOver(stream: SharedStream, priority: number, most: number): void {
+  /** Keeps the messages of a weight up to `most` on the stream and moves the others to a new stream. */
+  private moveExcess(stream: SharedStream, priority: number, most: number): void {
     const rest = stream.split(most, () => this.connection.openUni(priority) as WritableWhole)
     if (rest === undefined) return
-    stream.underWay = stream.bytes
-    rest.underWay = rest.bytes
-    this.begin(rest, priority)
+    stream.inFlight = stream.bytes
+    rest.inFlight = rest.bytes
+    this.queue(rest, priority)
   }
 
-  /** It takes no more messages. */
-  private depart(stream: SharedStream, priority: number): void {
+  /** Closes a shared stream to further messages. */
+  private seal(stream: SharedStream, priority: number): void {
     if (this.waiting.get(priority) !== stream) return
     this.waiting.delete(priority)
-    stream.underWay = stream.bytes
-    this.underWay += stream.underWay
+    stream.inFlight = stream.bytes
+    this.inFlight += stream.inFlight
   }
 }
 
 type WritableWhole = BackingSendStream & { readonly writeWhole: NonNullable<BackingSendStream["writeWhole"]> }
 
+/** A stream that carries a batch of messages. */
 class SharedStream {
   readonly backing: WritableWhole
-  /** Of the messages that nobody has given up on, headers included. */
+  /** The bytes of the messages that are not cancelled, with headers. */
   bytes = 0
-  /** How many bytes of it count as under way. */
-  underWay = 0
+  /** The bytes of the stream that count as in flight. */
+  inFlight = 0
   private messages: Array<SharedMessage> = []
-  /** Messages that nobody has given up on. */
+  /** The number of messages that are not cancelled. */
   private left = 0
   private written = 0
   private over = false
@@ -139,7 +141,7 @@ class SharedStream {
   }
 
   get weight(): number {
-    return this.bytes + messageWeight * this.left
+    return this.bytes + messageOverhead * this.left
   }
 
   hasRoomFor(length: number, most: number): boolean {
@@ -155,13 +157,13 @@ class SharedStream {
   }
 
   /**
-   * Keeps the first messages, at least one and as many as weigh `most`, and yields a stream with the others: on `open` if
-   * there are any.
+   * Keeps the first messages, at least one, up to the weight `most`. Returns a stream with the others, which `open` makes;
+   * undefined when there are no others.
    */
   split(most: number, open: () => WritableWhole): SharedStream | undefined {
     let weight = 0
     const end = this.messages.findIndex(({ length, payload }, i) => {
-      if (payload !== undefined) weight += messageWeight + WireMessage.headerLength + length
+      if (payload !== undefined) weight += messageOverhead + WireMessage.headerLength + length
       return i > 0 && weight > most
     })
     const others = end === -1 ? [] : this.messages.splice(end).filter(({ payload }) => payload !== undefined)
@@ -179,12 +181,12 @@ class SharedStream {
     return rest
   }
 
-  /** Whether more than one message was written. */
+  /** Whether the stream carries more than one message. */
   get isShared(): boolean {
     return this.written > 1
   }
 
-  /** The frames of all messages. They may be cancelled later, but nothing changes here any more. */
+  /** Encodes the frames of all messages. A later cancellation does not change the content. */
   encode(): StreamContent {
     let { weight } = this
     this.written = this.left
@@ -194,10 +196,10 @@ class SharedStream {
       const { payload } = message
       if (payload === undefined) continue
       message.payload = undefined
-      // The room and the header are those of the message as it was handed over.
+      // The buffer was sized for the payload's length at the call.
       if (payload.length !== message.length) {
-        this.spoilt(message)
-        weight -= messageWeight + WireMessage.headerLength + message.length
+        this.failResized(message)
+        weight -= messageOverhead + WireMessage.headerLength + message.length
         continue
       }
       at = WireMessage.encodeUserInto(payload, frames, at)
@@ -205,18 +207,18 @@ class SharedStream {
     return { bytes: at === frames.length ? frames : frames.subarray(0, at), weight }
   }
 
-  /** It is left out, and its sender told: not from within the transport's turn. */
-  private spoilt(message: SharedMessage): void {
+  /** Leaves a message out whose payload was resized. Its callback runs after the transport's turn. */
+  private failResized(message: SharedMessage): void {
     const { done } = message
     message.done = undefined
     this.written -= 1
     microtask(() => done?.(new StreamClosed()))
   }
 
-  /** Tells everybody how it went. */
-  settle(failure: StreamFailure | undefined, collateral: boolean): void {
+  /** Reports the result to all messages. */
+  complete(failure: StreamFailure | undefined, sharedRefusal: boolean): void {
     this.over = true
-    for (const { done } of this.messages) done?.(failure, collateral)
+    for (const { done } of this.messages) done?.(failure, sharedRefusal)
   }
 
   cancelled(unwritten: number): void {
@@ -229,13 +231,14 @@ class SharedStream {
   }
 }
 
+/** A message on a shared stream. */
 class SharedMessage implements OutboundMessage {
-  /** Undefined once it is written, or nobody wants it to be. */
+  /** The payload; undefined once it is written or cancelled. */
   payload: Uint8Array | undefined
   done: Done | undefined
-  /** Bytes of the payload when it was handed over. */
+  /** The length of the payload at the call, in bytes. */
   readonly length: number
-  /** The one that carries it. */
+  /** The stream that carries the message. */
   stream: SharedStream
 
   constructor(stream: SharedStream, payload: Uint8Array, done: Done) {

@@ -1,5 +1,5 @@
 /**
- * The receiving half of a stream as the application has it.
+ * The application's handle of a stream's receiving half.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -10,20 +10,20 @@ import type { RecvStream } from "../../RecvStream.ts"
 import { SerializationError, StreamLost } from "../../SendError.ts"
 import { StreamClosed } from "../../StreamError.ts"
 import type * as WireMessage from "../../WireMessage.ts"
-import type { Received } from "./received.ts"
+import type { ReceiveBuffer } from "./receiveBuffer.ts"
 import { withNumber } from "./sendStream.ts"
 
-/** Its effects hold on to it, and so does whoever waits in one of them: nobody who reads has let go of the stream. */
+/** The application's handle. Its effects and running reads reference it, so that a stream that is read is not abandoned. */
 export class RecvStreamImpl implements RecvStream {
-  private readonly received: Received
+  private readonly received: ReceiveBuffer
 
-  constructor(received: Received) {
+  constructor(received: ReceiveBuffer) {
     this.received = received
   }
 
   readonly next: Effect.Effect<Uint8Array, RecvError> = Effect.suspend(() => {
     const { received } = this
-    const wrong = received.begin("Messages")
+    const wrong = received.setMode("Messages")
     if (wrong !== undefined) return Effect.fail(wrong)
     const message = received.takeMessage()
     if (message !== undefined) return payloadOf(message)
@@ -35,7 +35,7 @@ export class RecvStreamImpl implements RecvStream {
   private readonly pullMessage: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> =
     Effect.suspend(() => {
       const { received } = this
-      const wrong = received.begin("Messages")
+      const wrong = received.setMode("Messages")
       if (wrong !== undefined) return Effect.fail(wrong)
       const message = received.takeMessage()
       if (message !== undefined) return Effect.map(payloadOf(message), (payload) => [payload] as const)
@@ -47,7 +47,7 @@ export class RecvStreamImpl implements RecvStream {
   private readonly pullBytes: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> = Effect.suspend(
     () => {
       const { received } = this
-      const wrong = received.begin("Bytes")
+      const wrong = received.setMode("Bytes")
       if (wrong !== undefined) return Effect.fail(wrong)
       const chunks = received.takeBytes()
       return chunks === undefined ? this.endOr(this.pullBytes) : Effect.succeed(chunks)
@@ -58,7 +58,7 @@ export class RecvStreamImpl implements RecvStream {
 
   readonly stop = (code: number): Effect.Effect<void> => withNumber("code", code, () => this.received.stop(code))
 
-  /** Nothing is there to be read: the end of the stream, if it has come, or `pull` once something has. */
+  /** Ends an empty stream, or waits for content and then runs `pull`. */
   private endOr<A>(pull: Effect.Effect<A, RecvError | Cause.Done>): Effect.Effect<A, RecvError | Cause.Done> {
     const { failure, finished } = this.received
     if (failure !== undefined) return Effect.fail(failure)

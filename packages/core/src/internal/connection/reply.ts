@@ -1,6 +1,6 @@
 /**
- * The answering half of a stream that the peer opened. It belongs to the application, which gets it with each message of
- * the stream, and to the questions that the endpoint is answering on it, one after the other.
+ * The sending half of a stream that the peer opened. The application gets it with each message of the stream, and the
+ * endpoint answers the peer's questions on it, one after the other.
  */
 import { microtask } from "../microtask.ts"
 import { constVoid } from "effect/Function"
@@ -8,84 +8,85 @@ import type { SendStream } from "../../SendStream.ts"
 import type { BackingSendStream } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import { Fifo } from "../../Fifo.ts"
-import { whenLetGo } from "./letGo.ts"
+import { onAbandoned } from "./abandoned.ts"
 import { finish } from "./sendStream.ts"
 
-/** Questions of one stream that are taken before the first of them is answered. The others stay with the peer. */
-const mostQuestions = 16
+/** The most unanswered questions that are taken from one stream. Further ones stay with the peer. */
+const maxQuestions = 16
 
+/** The reply of one stream. */
 export class Reply {
-  /** Whether the application has been handed the half. Then it is for the application to end it. */
+  /** Whether the application has the reply. Then the application finishes it. */
   isShared = false
   private readonly stream: BackingSendStream
-  /** Start answering. The first of them has begun to. */
+  /** The functions that start answering. The first one has been called. */
   private readonly questions = new Fifo<() => void>()
-  private roomWaiter: (() => void) | undefined = undefined
-  /** Whether all questions have come. */
-  private asked = false
-  private forgotten = false
+  private onRoomCallback: (() => void) | undefined = undefined
+  /** Whether the peer can ask no more questions. */
+  private isClosed = false
+  private isAbandoned = false
 
   constructor(stream: BackingSendStream) {
     this.stream = stream
   }
 
   /**
-   * Ends the stream when the application has let go of `handle` without finishing it: an open stream costs the peer a
-   * place among those that it may have open. (In qp2p, dropping a stream ends it.)
+   * Finishes the stream when the application has abandoned `handle`, since an unfinished stream counts against the peer's
+   * stream limit. (In qp2p, dropping a stream ends it.)
    */
-  watch(handle: SendStream): SendStream {
-    whenLetGo(handle, () => this.forget())
+  finishWhenAbandoned(handle: SendStream): SendStream {
+    onAbandoned(handle, () => this.abandon())
     return handle
   }
 
-  /** Whether another question is taken now; when not, `onRoom` tells once. */
+  /** Whether the reply takes another question. When it does not, `onRoom` calls back once. */
   get hasRoom(): boolean {
-    return this.questions.length < mostQuestions
+    return this.questions.length < maxQuestions
   }
 
   onRoom(callback: () => void): void {
-    this.roomWaiter = callback
+    this.onRoomCallback = callback
   }
 
-  /** A question came: `start` is called when it is its turn, and `answer` must follow. */
+  /** Queues a question. `start` is called when it is the question's turn; `answer` must follow. */
   question(start: () => void): void {
     this.questions.push(start)
-    // The end of the stream may come with the question: then it goes with the answer, too.
+    // The end of the stream may arrive with the question: then the answer carries the end of the reply.
     if (this.questions.length === 1) microtask(start)
   }
 
-  /** Sends the answer; none if the question turned out to be none. The next one has its turn when there is room for more. */
+  /** Sends the answer, if there is one. The next question has its turn when the stream has room. */
   readonly answer = (message: WireMessage.ControlMessage | undefined): void => {
     if (message === undefined) return this.answered()
     const last = this.isOver && this.questions.length === 1
-    // Whether the answer arrives is the asker's concern.
+    // The asker handles a lost answer.
     this.stream.write(WireMessage.encode(message), last, last ? constVoid : this.answered)
     if (last) this.questions.shift()
   }
 
-  /** No more questions will come. */
+  /** The peer asks no more questions. */
   close(): void {
-    this.asked = true
+    this.isClosed = true
     this.endIfOver()
   }
 
   private readonly answered = (): void => {
     this.questions.shift()
-    const { roomWaiter } = this
-    this.roomWaiter = undefined
+    const { onRoomCallback } = this
+    this.onRoomCallback = undefined
     this.questions.first?.()
-    roomWaiter?.()
+    onRoomCallback?.()
     this.endIfOver()
   }
 
-  private forget(): void {
-    this.forgotten = true
+  private abandon(): void {
+    this.isAbandoned = true
     this.endIfOver()
   }
 
-  /** Whether nobody has anything to say but the endpoint, on what it has been asked. */
+  /** Whether only the endpoint's answers to the queued questions remain to be sent. */
   private get isOver(): boolean {
-    return this.forgotten || (this.asked && !this.isShared)
+    return this.isAbandoned || (this.isClosed && !this.isShared)
   }
 
   private endIfOver(): void {

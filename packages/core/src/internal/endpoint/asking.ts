@@ -1,6 +1,6 @@
 /**
- * A question to a peer's endpoint: one control message each way, on a stream of its own. It needs no more than any
- * connection offers, so connections that wrap this library's can be asked over as well.
+ * Asks a peer's endpoint a question: one control message in each direction, on a stream of its own. It uses only public
+ * members of a connection, so it works over users' wrappers as well.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,13 +15,14 @@ import { ConnectionLost, StreamLost } from "../../SendError.ts"
 import { StreamClosed } from "../../StreamError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 
+/** The options of `ask`. */
 export interface AskOptions {
-  /** How long the answer may take. */
+  /** The longest time until the answer. */
   readonly limit: Duration.Duration
   readonly maxMessageSize: number
 }
 
-/** Asks, and waits for the answer. The question is written before this has to wait for the first time. */
+/** Sends a question and waits for the answer. The question is written before the effect first waits. */
 export const ask = (
   connection: Connection,
   question: WireMessage.ControlMessage,
@@ -29,7 +30,7 @@ export const ask = (
 ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
   Effect.mapError(connection.openBi(), (reason) => new ConnectionLost({ reason })).pipe(
     Effect.flatMap(({ receive, send }) =>
-      // What becomes of the question shows in the answer.
+      // The answer shows whether the question arrived.
       Effect.forkChild(send.write(WireMessage.encode(question), { fin: true }), { startImmediately: true }).pipe(
         Effect.flatMap((asking) => Effect.ensuring(firstMessage(receive, maxMessageSize), Fiber.interrupt(asking))),
         Effect.timeoutOrElse({

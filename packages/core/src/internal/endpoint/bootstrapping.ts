@@ -14,30 +14,30 @@ import type { Address, Endpoint } from "../../Endpoint.ts"
 import type { Mapping } from "../../PortMapper.ts"
 import { publicAddress } from "../publicAddress.ts"
 import { firstToAnswer, notList } from "./dialling.ts"
-import type { Node } from "./node.ts"
+import type { EndpointState } from "./state.ts"
 import { resolvePeer } from "./options.ts"
 import * as portMapping from "./portMapping.ts"
 
-/** Finds the endpoint's place: `known` is the public address that was found before. */
+/** Bootstraps once. `known` is the public address of an earlier run. */
 type Run<E> = (
   contacts: ReadonlyArray<NetAddress.InetAddress>,
   known: Option.Option<NetAddress.InetAddress>,
   reachAny: Bootstrap.Node["reachAny"]
 ) => Effect.Effect<Bootstrap.Outcome, E>
 
-/** The endpoint's place, and how it is found anew. */
+/** The latest outcome of bootstrapping, and the operation that repeats it. */
 export interface Bootstrapping {
-  readonly place: { readonly latest: Bootstrap.Outcome }
+  readonly outcomes: { readonly latest: Bootstrap.Outcome }
   readonly again: Endpoint["Service"]["bootstrap"]
 }
 
-/** Bootstraps for the first time, and follows the mapping of the port from then on. */
+/** Bootstraps for the first time, and then follows the port mapping. */
 export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.BootstrapError>(
-  node: Node,
+  state: EndpointState,
   mapping: Option.Option<Mapping>,
   run: Run<E>
 ): Effect.fn.Return<Bootstrapping, E, Scope.Scope> {
-  const { connections } = node
+  const { connections } = state
 
   const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
     Effect.map(firstToAnswer(connections, contacts), ({ connection, peer }) =>
@@ -50,23 +50,23 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
       })
     )
 
-  /** Dials end a moment before the endpoint counts as stopped: then it is not the contacts that do not answer. */
+  /** Reaches a contact, or never returns when the endpoint stops: its dials fail a moment before it counts as stopped. */
   const reachUntilStopped: Bootstrap.Node["reachAny"] = (contacts) =>
     Effect.catch(reach(contacts), ({ attempts }) =>
       attempts.some(({ error }) => error._tag === "EndpointStopped") ? Effect.never : Effect.succeedNone
     )
 
   const turns = yield* Semaphore.make(1)
-  const place: { latest: Bootstrap.Outcome } = {
-    latest: yield* run(node.contacts, Option.none(), (contacts) =>
+  const outcomes: { latest: Bootstrap.Outcome } = {
+    latest: yield* run(state.contacts, Option.none(), (contacts) =>
       Effect.catch(reach(contacts), () => Effect.succeedNone)
     )
   }
 
   const rerun = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
     Effect.suspend(() =>
-      Effect.map(run(contacts, Option.some(place.latest.publicAddress), reachUntilStopped), (outcome) => {
-        place.latest = outcome
+      Effect.map(run(contacts, Option.some(outcomes.latest.publicAddress), reachUntilStopped), (outcome) => {
+        outcomes.latest = outcome
         return outcome
       })
     )
@@ -76,7 +76,7 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
     if (contacts !== undefined && !Array.isArray(contacts)) return yield* notList(contacts)
     const resolved =
       contacts === undefined
-        ? node.contacts
+        ? state.contacts
         : yield* Effect.forEach(contacts, (contact) => resolvePeer(contact, connections.interfaces))
     return yield* Effect.raceFirst(turns.withPermit(rerun(resolved)), connections.untilStopped)
   })
@@ -85,17 +85,17 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
     let before = mapping.value.external
     yield* Effect.forkScoped(
       portMapping.follow(mapping.value, (external) => {
-        const { latest } = place
-        // The endpoint moves with its port, if that is what its address is, or there was none to be had elsewhere.
+        const { latest } = outcomes
+        // The public address follows the mapping if it came from the mapping, or if no contact has reported one.
         const moved =
           undiallable(before) === undefined
-            ? Equal.equals(latest.publicAddress, publicAddress(node.config, before))
+            ? Equal.equals(latest.publicAddress, publicAddress(state.config, before))
             : Option.isNone(latest.contact)
         before = external
         if (moved && undiallable(external) === undefined)
-          place.latest = { ...latest, publicAddress: publicAddress(node.config, external) }
+          outcomes.latest = { ...latest, publicAddress: publicAddress(state.config, external) }
       })
     )
   }
-  return { place, again }
+  return { outcomes, again }
 })

@@ -1,5 +1,5 @@
 /**
- * Every connection of an endpoint, between the transport and the queues that the application takes from.
+ * The connections of an endpoint, between the transport and the application's queues.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -35,30 +35,31 @@ import { addressKey } from "../addressKey.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
 import * as header from "../wire/header.ts"
-import { Arrivals } from "./arrivals.ts"
+import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
 import { Disconnections } from "./disconnections.ts"
 import { Inbox } from "./inbox.ts"
 import { Peers } from "./peers.ts"
 import { Replacements } from "./replacements.ts"
 
+/** The connections and the queues of one endpoint. */
 export class Connections implements ConnectionOwner {
   readonly config: EndpointConfig
   readonly pool: Pool
   readonly messages: Inbox<IncomingMessage>
-  /** Empty for ever when streams are read as messages. */
+  /** The queue of streams for the application; always empty when the endpoint reads messages. */
   readonly incomingStreams: Inbox<IncomingStream>
   readonly streams: Inbox<IncomingStream> | undefined
   readonly incoming: Inbox<ConnectionImpl>
   readonly disconnections: Disconnections
-  /** Set by `bind`, before anything can be dialled. */
+  /** The bound socket, set before the first dial. */
   socket: BackingSocket | undefined = undefined
   private isStopped = false
   private readonly stopping = Deferred.makeUnsafe<never, EndpointStopped>()
-  /** Connections that the application has been or will be told of. */
+  /** The connections that the application knows or will get. */
   private readonly peers = new Peers<ConnectionImpl>()
-  private readonly arrivals = new Arrivals((connection) => this.arrived(connection))
-  private readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
+  private readonly pendingInbound = new PendingInbound((connection) => this.accept(connection))
+  private readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   private readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
@@ -66,23 +67,23 @@ export class Connections implements ConnectionOwner {
 
   constructor(options: {
     readonly config: EndpointConfig
-    /** Those of the machine, as far as the transport tells. */
+    /** Returns the machine's network interfaces, as the transport reports them. */
     readonly interfaces: () => ReadonlyArray<NetworkInterface>
     readonly pool: Pool
-    readonly nameOf: (peer: NetAddress.InetAddress) => ConnectionId
+    readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
-    /** Milliseconds of a clock that nobody sets. */
+    /** Returns the time of a monotonic clock, in milliseconds. */
     readonly now: () => number
-    /** Runs an effect for as long as the endpoint lives. */
+    /** Runs an effect in the endpoint's scope. */
     readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-    /** Whether the application reads the streams that peers open, or the endpoint reads messages from them. */
+    /** Whether the application reads the streams that peers open. If false, the endpoint reads them as messages. */
     readonly readsStreams: boolean
   }) {
     const { config } = options
     this.config = config
     this.interfaces = options.interfaces
     this.pool = options.pool
-    this.nameOf = options.nameOf
+    this.idOf = options.idOf
     this.respond = options.respond
     this.background = options.background
     this.messages = new Inbox({
@@ -92,7 +93,7 @@ export class Connections implements ConnectionOwner {
     })
     this.replacements = new Replacements({
       dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
-      add: (connection) => this.announce(connection),
+      add: (connection) => this.register(connection),
       all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
       remove: (connection) => {
         this.onLost(connection)
@@ -105,7 +106,7 @@ export class Connections implements ConnectionOwner {
     this.incomingStreams = new Inbox({
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
-      // Nothing else of a stream is read before the application reads it.
+      // Only the header of a waiting stream has been read.
       sizeOf: () => header.length
     })
     this.streams = options.readsStreams ? this.incomingStreams : undefined
@@ -116,7 +117,7 @@ export class Connections implements ConnectionOwner {
 
   readonly stopped = (): boolean => this.isStopped
 
-  /** Fails when the endpoint stops; for those who wait for something else. */
+  /** Fails when the endpoint stops. It interrupts other waits by a race. */
   readonly untilStopped: Effect.Effect<never, EndpointStopped> = Deferred.await(this.stopping)
 
   stop(): void {
@@ -124,7 +125,7 @@ export class Connections implements ConnectionOwner {
     Deferred.doneUnsafe(this.stopping, Effect.fail(new EndpointStopped()))
   }
 
-  /** What is queued can still be taken. */
+  /** Ends the queues. Queued items can still be taken. */
   end(): void {
     this.messages.end()
     this.incoming.end()
@@ -132,12 +133,12 @@ export class Connections implements ConnectionOwner {
     this.disconnections.inbox.end()
   }
 
-  /** An address as a caller writes it. */
+  /** Resolves an address argument. */
   readonly resolve = (input: NetAddress.InetAddress | string) => address.resolve(input, this.interfaces)
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
-  /** Those of the pool, each once. */
+  /** The connections of the pool, each once. */
   get list(): ReadonlyArray<Connection> {
     const addresses = new Map<string, NetAddress.InetAddress>()
     for (const { remoteAddress } of this.peers.connections) addresses.set(addressKey(remoteAddress), remoteAddress)
@@ -145,31 +146,32 @@ export class Connections implements ConnectionOwner {
   }
 
   /**
-   * The connection to use with `peer`: one whose peer is there now, or else one that was dialled there and whose peer is
-   * elsewhere.
+   * Returns the connection to use with `peer`: one whose peer has this address, or else one that was dialled there and whose
+   * peer has another address.
    */
   current(peer: NetAddress.InetAddress): Connection | undefined {
-    return this.pool.current(peer) ?? this.currentElsewhere(peer)
+    return this.pool.current(peer) ?? this.currentDialledAt(peer)
   }
 
-  /** Messages may be addressed like this, so it looks at the most likely one first. */
-  private currentElsewhere(peer: NetAddress.InetAddress): Connection | undefined {
+  /** Finds a connection by its dialled address. It runs for messages, so it tries the most likely connection first. */
+  private currentDialledAt(peer: NetAddress.InetAddress): Connection | undefined {
     const dialled = this.peers.dialled.all(peer)
     if (dialled.length === 0) return undefined
     const likely = this.pool.current(dialled[0]!.remoteAddress)
-    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.elsewhere(peer)[0]
+    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.dialledAt(peer)[0]
   }
 
-  /** Every connection with `peer`, the one to use first. */
+  /** Returns every connection with `peer`, with the one to use first. */
   all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    return [...this.pool.all(peer), ...this.elsewhere(peer)]
+    return [...this.pool.all(peer), ...this.dialledAt(peer)]
   }
 
   /**
-   * Those that were dialled at `peer` and are found elsewhere now. What the pool has given up must not be found by another
-   * name; and what it keeps may be a wrapper, which tells where it was dialled as the connection itself does.
+   * Returns the connections that were dialled at `peer` and whose peers have another address. It asks the pool, since a
+   * connection that the pool has removed must not be found, and the pool may keep a wrapper, which has the dialled address
+   * as well.
    */
-  private elsewhere(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
+  private dialledAt(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
     const key = addressKey(peer)
     const seen = new Set([key])
     return this.peers.dialled.all(peer).flatMap(({ remoteAddress }) => {
@@ -180,33 +182,33 @@ export class Connections implements ConnectionOwner {
     })
   }
 
-  /** The connection to use with `peer`, or a new one. */
+  /** Returns the connection to use with `peer`, or dials one. */
   readonly connect = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
     Effect.suspend(() => {
-      const elsewhere = this.pool.current(peer) === undefined ? this.current(peer) : undefined
-      return elsewhere === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(elsewhere)
+      const existing = this.pool.current(peer) === undefined ? this.current(peer) : undefined
+      return existing === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(existing)
     })
 
   // --- making connections ------------------------------------------------------------------------------------------
 
-  /** A peer dialled us. */
+  /** Takes an inbound connection from the transport. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
-    const connection = this.wrap(backing, Option.none())
-    if (!this.mayArrive) {
+    const connection = this.makeConnection(backing, Option.none())
+    if (!this.canAccept) {
       this.refuse(backing)
       return connection
     }
-    // A peer that dials may have lost the connections it had, as after a crash: those are not to be used for long.
+    // A peer that dials may have lost its other connections, as after a crash: probe them.
     for (const other of this.peers.with(connection)) if (!other.isLost) other.checkAlive()
-    this.arrivals.add(connection)
+    this.pendingInbound.add(connection)
     return connection
   }
 
-  private get mayArrive(): boolean {
+  private get canAccept(): boolean {
     const { messageBuffer } = this.config
     return (
       this.disconnections.hasRoom &&
-      this.makeRoom(this.arrivals.size) &&
+      this.makeRoom(this.pendingInbound.size) &&
       this.messages.waiting <= messageBuffer &&
       this.incomingStreams.waiting <= messageBuffer
     )
@@ -217,35 +219,35 @@ export class Connections implements ConnectionOwner {
   }
 
   /**
-   * Whether the application can be told of a further connection, after so many others. Where too many wait already, one that
-   * has ended in the meantime gives its place up: its end is told of as a disconnection.
+   * Makes room for another connection in the application's queue, after `others`. Returns false when there is none. In a full
+   * queue, a connection that has ended gives up its place: the application gets its disconnection.
    */
   private makeRoom(others: number): boolean {
     if (this.incoming.hasRoomAfter(others)) return true
     const ended = this.incoming.find((connection) => !connection.isOpen)
     if (ended !== undefined) this.incoming.remove(ended)
-    return ended !== undefined || !this.incoming.everAsked
+    return ended !== undefined || !this.incoming.everTaken
   }
 
-  /** The application is told of a connection that a peer has made. */
-  private arrived(connection: ConnectionImpl): void {
-    if (connection.isOpen) this.announce(connection)
+  /** Passes an inbound connection to the application. */
+  private accept(connection: ConnectionImpl): void {
+    if (connection.isOpen) this.register(connection)
     else this.peers.add(connection)
     this.incoming.offer(connection)
   }
 
   /** Dials once, for the pool. */
   readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    this.dialFor(peer, (connection) => this.announce(connection))
+    this.dialFor(peer, (connection) => this.register(connection))
 
-  /** Dials once; `made` is told at once of the connection that comes of it. */
+  /** Dials once. `made` gets the connection at once. */
   private dialFor(
     peer: NetAddress.InetAddress,
     made: (connection: ConnectionImpl) => void
   ): Effect.Effect<Connection, ConnectionError> {
     return Effect.suspend(() =>
       this.disconnections.hasRoom
-        ? Effect.map(this.dialApart(peer), (connection) => {
+        ? Effect.map(this.dialOutsidePool(peer), (connection) => {
             made(connection)
             return connection.surfaced
           })
@@ -253,8 +255,8 @@ export class Connections implements ConnectionOwner {
     )
   }
 
-  /** Dials once, for a connection that stays out of the pool. `made` is told of it before anything is sent on it. */
-  private readonly dialApart = (
+  /** Dials once, for a connection outside the pool. `made` gets the connection before anything is sent on it. */
+  private readonly dialOutsidePool = (
     peer: NetAddress.InetAddress,
     made: (connection: ConnectionImpl) => void = constVoid
   ): Effect.Effect<ConnectionImpl, ConnectionError> =>
@@ -264,7 +266,7 @@ export class Connections implements ConnectionOwner {
       if (detail !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), detail })))
       const giveUp = this.socket.dial(peer, {
         onConnected: (backing) => {
-          const connection = this.wrap(backing, Option.some(peer))
+          const connection = this.makeConnection(backing, Option.some(peer))
           made(connection)
           resume(Effect.succeed(connection))
           return connection
@@ -275,8 +277,8 @@ export class Connections implements ConnectionOwner {
     })
 
   /**
-   * Asks a peer over a connection made for this, and closed again: an open one would prove nothing. The question goes with
-   * the last packet of the handshake, by which the peer knows what the connection is for.
+   * Checks that a peer can be dialled, over a new connection that it closes again: an open one would prove nothing. It sends
+   * an echo question with the last packet of the handshake, by which the peer recognises a verification.
    */
   readonly probe = (
     peer: NetAddress.InetAddress,
@@ -288,7 +290,7 @@ export class Connections implements ConnectionOwner {
         const askAtOnce = (connection: ConnectionImpl) => {
           answer = Fiber.join(this.background(this.ask(connection, { _tag: "EndpointEchoReq" })))
         }
-        return restore(this.dialApart(peer, askAtOnce)).pipe(
+        return restore(this.dialOutsidePool(peer, askAtOnce)).pipe(
           Effect.mapError((error) => new ConnectionLost({ reason: error })),
           Effect.flatMap((connection) => Effect.ensuring(restore(answer), connection.close()))
         )
@@ -301,31 +303,31 @@ export class Connections implements ConnectionOwner {
       Effect.asVoid
     )
 
-  /** Asks a peer over the connection there is. */
+  /** Asks a peer over an existing connection. */
   readonly ask = (
     connection: Connection,
     question: WireMessage.ControlMessage
   ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
     ask(connection, question, { limit: this.config.rpcTimeout, maxMessageSize: this.config.maxMessageSize })
 
-  private wrap(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
-    const id = this.nameOf(Option.getOrElse(dialled, () => backing.remoteAddress))
+  private makeConnection(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
+    const id = this.idOf(Option.getOrElse(dialled, () => backing.remoteAddress))
     return new ConnectionImpl(id, backing, this, dialled)
   }
 
-  private announce(connection: ConnectionImpl): void {
+  private register(connection: ConnectionImpl): void {
     if (!connection.isOpen || this.peers.has(connection)) return
-    this.replacements.note(connection)
+    this.replacements.onNewConnection(connection)
     this.peers.add(connection)
     const { remoteAddress } = connection
     const before = this.pool.all(remoteAddress)
     this.pool.add(connection, connection.seniority)
-    // The pool may keep something else in its place, such as a wrapper that counts: that is what is used then.
+    // The pool may keep a wrapper in place of the connection: the endpoint then uses the wrapper.
     const added = this.pool.all(remoteAddress).filter((other) => !before.includes(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
 
-  // --- what connections tell ---------------------------------------------------------------------------------------
+  // --- events of connections ---------------------------------------------------------------------------------------
 
   readonly onControl = (
     connection: ConnectionImpl,
@@ -333,10 +335,10 @@ export class Connections implements ConnectionOwner {
     reply: Reply | undefined
   ): void => {
     if (reply === undefined) return
-    if (message._tag === "EndpointEchoReq") this.arrivals.onEcho(connection)
+    if (message._tag === "EndpointEchoReq") this.pendingInbound.onEcho(connection)
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
-      // Half of what a question may take: the answer no must still arrive in time.
+      // Half of the time of a question, so that the answer arrives in time even when the peer is not reachable.
       isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
     }
     const answer = Effect.onExit(this.respond(asker, message), (exit) =>
@@ -345,7 +347,7 @@ export class Connections implements ConnectionOwner {
     reply.question(() => this.background(answer))
   }
 
-  readonly onUsed = (connection: ConnectionImpl): void => this.arrivals.onUsed(connection)
+  readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)
 
   readonly onMoved = (connection: ConnectionImpl): void => {
     this.peers.readdress(connection)
@@ -353,7 +355,7 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onUnresponsive = (connection: ConnectionImpl): void => {
-    if (this.peers.has(connection)) this.replacements.consider(connection)
+    if (this.peers.has(connection)) this.replacements.onUnresponsive(connection)
   }
 
   readonly onStreamsHeld = (connection: ConnectionImpl, { by, count }: HeldStreams): void => {
@@ -369,24 +371,24 @@ export class Connections implements ConnectionOwner {
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     void this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
 
-  readonly onLost = (connection: ConnectionImpl): void => this.forget(connection)
+  readonly onLost = (connection: ConnectionImpl): void => this.removeFromPool(connection)
 
-  private forget(connection: ConnectionImpl): void {
+  private removeFromPool(connection: ConnectionImpl): void {
     connection.isLost = true
     this.pool.remove(connection)
   }
 
   readonly onClosed = (connection: ConnectionImpl, reason: Close): void => {
-    this.arrivals.onClosed(connection)
-    this.forget(connection)
+    this.pendingInbound.onClosed(connection)
+    this.removeFromPool(connection)
     if (!this.peers.delete(connection)) return
     this.streams?.removeAll((stream) => stream.connection === connection.surfaced)
     const isUntold =
       connection.direction === "Inbound" && this.incoming.find((other) => other === connection) !== undefined
-    // Nobody knows of it, and the peer has only looked whether this endpoint can be reached.
+    // The application does not know the connection, and the peer used it only for verification.
     const wasVerification = isUntold && connection.hasEchoed && !connection.isUsed
-    // An application that does not follow connections must not be made to keep those that have ended.
-    if (isUntold && (wasVerification || !this.incoming.everAsked)) this.incoming.remove(connection)
+    // An application that does not take connections must not accumulate ended ones.
+    if (isUntold && (wasVerification || !this.incoming.everTaken)) this.incoming.remove(connection)
     if (wasVerification) return
     const { dialledAddress, id, remoteAddress } = connection
     const last = this.peers.with(connection).length === 0

@@ -1,7 +1,7 @@
 /**
- * Connections by the address at which this side dialled them. A host with several addresses, or one behind a virtual
- * address, may answer from another one than it was dialled at, and a peer may move later; the pool knows only where
- * peers are now. A connection has one such name for as long as it lives, so there are no more names than connections.
+ * Finds connections by their dialled addresses. A host with several addresses, or behind a virtual one, may answer from
+ * another address than was dialled, and a peer may move later; the pool knows only the current addresses. A connection has
+ * one dialled address, so there are no more entries than connections.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -10,15 +10,16 @@ import { addressKey } from "../addressKey.ts"
 
 const none: ReadonlyArray<never> = []
 
+/** The outbound connections, by dialled address. */
 export class DialledConnections<C extends Connection> {
   private readonly byAddress = new Map<string, ReadonlyArray<C>>()
 
-  /** Addresses by which some connection is known. */
+  /** The number of dialled addresses. */
   get size(): number {
     return this.byAddress.size
   }
 
-  /** In the order in which they were dialled. The list does not change. */
+  /** Returns the connections that were dialled at an address, in order of dialling. The array is immutable. */
   all(address: NetAddress.InetAddress): ReadonlyArray<C> {
     return this.byAddress.get(addressKey(address)) ?? none
   }

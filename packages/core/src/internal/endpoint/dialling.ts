@@ -1,5 +1,5 @@
 /**
- * Dials a peer once, or several at once for the first to answer.
+ * Dials one peer once, or several peers at once for the first that answers.
  */
 import * as Effect from "effect/Effect"
 import { isInetAddress } from "effect/net/NetAddress"
@@ -10,6 +10,7 @@ import type { Address } from "../../Endpoint.ts"
 import * as args from "../arguments.ts"
 import type { Connections } from "./connections.ts"
 
+/** Returns the connection with a peer, or dials once. */
 export const connectOnce = (connections: Connections, peer: Address) =>
   Effect.suspend(() => {
     const resolved = connections.resolve(peer)
@@ -18,7 +19,7 @@ export const connectOnce = (connections: Connections, peer: Address) =>
     return connections.connect(resolved.success)
   })
 
-/** The first to answer, and which of `peers` that was. */
+/** Dials all peers at once. Returns the first connection, and its peer as listed. */
 export const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
   Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
     const attempts: Array<{ readonly peer: Address; readonly error: ConnectionError }> = []
@@ -29,14 +30,14 @@ export const firstToAnswer = <P extends Address>(connections: Connections, peers
     }
     if (peers.length === 0) return Effect.fail(new NoneReachable({ attempts: [] }))
     return Effect.raceAllFirst(
-      // Places that nothing was put in count as well.
+      // `Array.from` also visits the holes of a sparse array.
       Array.from(peers, (peer: P, i) =>
         connectOnce(connections, peer).pipe(
           Effect.map((connection) => ({ peer, connection })),
           Effect.catch((error) => {
             attempts[i] = { peer: typeof peer === "string" || isInetAddress(peer) ? peer : args.show(peer), error }
             failed += 1
-            // The last to fail speaks for all; until then the others may still get through.
+            // The last dial to fail reports the errors of all.
             return failed === peers.length ? Effect.fail(new NoneReachable({ attempts })) : Effect.never
           })
         )
@@ -44,5 +45,6 @@ export const firstToAnswer = <P extends Address>(connections: Connections, peers
     )
   })
 
+/** Makes the error of an argument that is not an array of peers. */
 export const notList = (given: unknown): InvalidAddress =>
   new InvalidAddress({ input: args.show(given), detail: "peers must be an array of addresses" })

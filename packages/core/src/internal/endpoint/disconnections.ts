@@ -1,9 +1,11 @@
 /**
- * The queue of disconnections. An application that takes them gets each; of one that does not, only the latest are kept.
+ * The queue of disconnections. An application that takes disconnections gets all of them. Otherwise, the queue keeps only the
+ * latest.
  */
 import type { Disconnection } from "../../Disconnection.ts"
 import { Inbox } from "./inbox.ts"
 
+/** The queue of disconnections. */
 export class Disconnections {
   readonly inbox: Inbox<Disconnection>
   private readonly warn: (warning: string) => void
@@ -15,15 +17,15 @@ export class Disconnections {
   }
 
   /**
-   * Whether a further connection could report its end. An application that takes disconnections gets each of them, so
-   * when it falls far behind, new connections have to wait.
+   * Whether the queue has room for the end of another connection. An application that takes disconnections gets all of them,
+   * so new connections are refused when it falls far behind.
    */
   get hasRoom(): boolean {
-    return this.inbox.hasRoom || !this.inbox.everAsked
+    return this.inbox.hasRoom || !this.inbox.everTaken
   }
 
   report(disconnection: Disconnection): void {
-    if (!this.inbox.hasRoom && !this.inbox.everAsked) {
+    if (!this.inbox.hasRoom && !this.inbox.everTaken) {
       this.inbox.dropOldest()
       if (!this.warned) {
         this.warned = true

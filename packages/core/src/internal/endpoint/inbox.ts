@@ -1,9 +1,8 @@
 /**
  * A bounded queue from callbacks to fibers.
  *
- * Producers are callbacks, so they cannot wait: they ask `hasRoom` before they offer, and leave a callback with `onRoom`
- * when there is none. Takers are woken once for all that came in one turn of the event loop, so that a stream gets its
- * messages in batches.
+ * Producers are callbacks and cannot wait: they check `hasRoom` before they offer, and register a callback with `onRoom` when
+ * there is no room. Takers are woken once for all items of one turn of the event loop, so that a stream gets batches.
  */
 import { microtask } from "../microtask.ts"
 import type { NonEmptyReadonlyArray } from "effect/Array"
@@ -13,9 +12,10 @@ import * as Stream from "effect/Stream"
 import { EndpointStopped } from "../../ConnectionError.ts"
 import { Fifo } from "../../Fifo.ts"
 
+/** A bounded queue from callbacks to fibers. */
 export class Inbox<A> {
-  /** Whether anybody ever asked for an item. */
-  everAsked = false
+  /** Whether the application has ever taken an item, or waited for one. */
+  everTaken = false
   private readonly items = new Fifo<A>()
   private bytes = 0
   private ended = false
@@ -40,12 +40,12 @@ export class Inbox<A> {
     return this.items.length
   }
 
-  /** One item always fits, whatever its size. */
+  /** Whether the queue has room. An empty queue takes an item of any size. */
   get hasRoom(): boolean {
     return this.length === 0 || (this.length < this.capacity && this.bytes < this.byteCapacity)
   }
 
-  /** Whether one more fits when so many others have been offered before it, whatever their sizes. */
+  /** Whether the queue has room for an item after `others` further items, whose sizes do not count. */
   hasRoomAfter(others: number): boolean {
     return this.length + others === 0 || (this.length + others < this.capacity && this.bytes < this.byteCapacity)
   }
@@ -57,25 +57,25 @@ export class Inbox<A> {
     this.wake()
   }
 
-  /** How many producers wait for room. */
+  /** The number of producers that wait for room. */
   get waiting(): number {
     return this.roomWaiters.length
   }
 
-  /** Calls back once, when there is room; before all others that wait when it is `first`. */
+  /** Calls back once, when there is room; before all other callbacks when `first` is true. */
   onRoom(callback: () => void, first = false): void {
     if (first) this.roomWaiters.unshift(callback)
     else this.roomWaiters.push(callback)
   }
 
-  /** Takes back an item that nobody has taken. */
+  /** Removes an item that is still queued. */
   remove(item: A): void {
     if (!this.items.remove(item)) return
     this.bytes -= this.sizeOf(item)
     this.admit()
   }
 
-  /** Takes back all that `is` is true of and nobody has taken. */
+  /** Removes all queued items that satisfy `is`. */
   removeAll(is: (item: A) => boolean): void {
     if (this.items.find(is) === undefined) return
     for (const item of this.items.drain()) {
@@ -85,7 +85,7 @@ export class Inbox<A> {
     this.admit()
   }
 
-  /** The oldest that `is` is true of. */
+  /** Returns the oldest queued item that satisfies `is`. */
   find(is: (item: A) => boolean): A | undefined {
     return this.items.find(is)
   }
@@ -94,20 +94,20 @@ export class Inbox<A> {
     if (this.length > 0) this.shift()
   }
 
-  /** What is queued can still be taken; then takers fail and streams end. */
+  /** Ends the queue. Queued items can still be taken; then takers fail and streams end. */
   end(): void {
     this.ended = true
     this.wake()
   }
 
   readonly take: Effect.Effect<A, EndpointStopped> = Effect.suspend(() => {
-    this.everAsked = true
+    this.everTaken = true
     if (this.length > 0) return Effect.succeed(this.shift())
     return this.ended ? Effect.fail(new EndpointStopped()) : Effect.andThen(this.wait, this.take)
   })
 
   private readonly takeAll: Effect.Effect<NonEmptyReadonlyArray<A>, Cause.Done> = Effect.suspend(() => {
-    this.everAsked = true
+    this.everTaken = true
     if (this.length > 0) return Effect.succeed(this.shiftAll())
     return this.ended ? Cause.done() : Effect.andThen(this.wait, this.takeAll)
   })
@@ -135,7 +135,7 @@ export class Inbox<A> {
   }
 
   private admit(): void {
-    // Whoever finds that there is still not enough room waits again, behind the others.
+    // A producer that still has not enough room waits again, behind the others.
     for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()!()
   }
 
@@ -144,7 +144,7 @@ export class Inbox<A> {
     this.waking = true
     microtask(() => {
       this.waking = false
-      // A taker may leave some for the next one; all of them have to learn of the end.
+      // A taker may leave items for the next one, and all takers have to see the end.
       while (this.takers.length > 0 && (this.length > 0 || this.ended)) this.takers.shift()!()
     })
   }

@@ -1,5 +1,5 @@
 /**
- * Reads the options of an endpoint: which there are, their defaults, and what is wrong with them.
+ * Decodes the options of an endpoint and fills in the defaults.
  */
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -21,7 +21,7 @@ const optionNames: args.Fields = {
   config: () => undefined
 }
 
-/** Only what is undefined has its default: whoever says anything else means something by it. */
+/** Decodes the options. Only an undefined option has its default; any other wrong value is an error. */
 export const read = Effect.fnUntraced(function* (options: Options, interfaces: () => ReadonlyArray<NetworkInterface>) {
   const problem = args.problemOf(options, optionNames)
   if (problem !== undefined) return yield* new EndpointConfigError(problem)
@@ -36,7 +36,7 @@ export const read = Effect.fnUntraced(function* (options: Options, interfaces: (
   }
 })
 
-/** A policy that programs provide. */
+/** Checks that a policy, which the program provides, is a function. */
 export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {
   const detail = args.problemWith(args.func, value)
   return detail === undefined ? Effect.succeed(value) : Effect.fail(new EndpointConfigError({ path, detail }))
@@ -45,7 +45,7 @@ export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointCo
 const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.fromResult(address.resolve(input, interfaces))
 
-/** One that can be dialled. */
+/** Resolves an address argument that must be dialable. */
 export const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.flatMap(resolve(input, interfaces), (peer) => {
     const detail = undiallable(peer, interfaces)

@@ -1,6 +1,6 @@
 /**
- * The connections that the application knows of, by their peers: where those are now, and where they were dialled. Unlike
- * the pool, which may be the program's own and may wrap connections, this keeps the connections themselves.
+ * Finds the connections that the application knows by the current and the dialled addresses of their peers. It keeps the
+ * connections themselves, unlike a pool of the program's own, which may keep wrappers.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
@@ -8,13 +8,14 @@ import type { Connection } from "../../Connection.ts"
 import { addressKey } from "../addressKey.ts"
 import { DialledConnections } from "./dialledConnections.ts"
 
+/** The connections that the application knows, by address. */
 export class Peers<C extends Connection> {
   readonly dialled = new DialledConnections<C>()
   private readonly byAddress = new Map<string, Array<C>>()
-  /** The address under which each is found. */
+  /** The key of each connection in `byAddress`. */
   private readonly keys = new Map<C, string>()
 
-  /** All of them. */
+  /** All connections. */
   get connections(): Iterable<C> {
     return this.keys.keys()
   }
@@ -28,19 +29,19 @@ export class Peers<C extends Connection> {
     this.dialled.add(connection)
   }
 
-  /** False if it was not there. */
+  /** Removes a connection. Returns false when it is unknown. */
   delete(connection: C): boolean {
-    if (!this.drop(connection)) return false
+    if (!this.removeKey(connection)) return false
     this.dialled.remove(connection)
     return true
   }
 
-  /** Its `remoteAddress` has changed. */
+  /** Moves a connection to its `remoteAddress`, after that has changed. */
   readdress(connection: C): void {
-    if (this.drop(connection)) this.insert(connection)
+    if (this.removeKey(connection)) this.insert(connection)
   }
 
-  /** Every connection with the peer of one: wherever that is, and where it was dialled. */
+  /** Returns every connection with the peer of a connection, by its current and its dialled address. */
   with({ dialledAddress, remoteAddress }: Connection): ReadonlyArray<C> {
     const found = new Set(this.at(remoteAddress))
     if (Option.isSome(dialledAddress)) for (const connection of this.at(dialledAddress.value)) found.add(connection)
@@ -59,7 +60,7 @@ export class Peers<C extends Connection> {
     else there.push(connection)
   }
 
-  private drop(connection: C): boolean {
+  private removeKey(connection: C): boolean {
     const key = this.keys.get(connection)
     if (key === undefined) return false
     this.keys.delete(connection)

@@ -1,6 +1,5 @@
 /**
- * The endpoint's port on the gateway, if it asks for one: made before anybody is told where the endpoint is, and followed
- * for as long as the endpoint lives.
+ * The endpoint's port mapping on the gateway: made before bootstrapping, and followed until the endpoint stops.
  */
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -15,7 +14,7 @@ import { type Mapping, PortMapper } from "../../PortMapper.ts"
 import type { PortMapperError } from "../../PortMapperError.ts"
 import { withChildScope } from "../childScope.ts"
 
-/** Asks for the mapping, and for none if the configuration does. */
+/** Requests the mapping; none without `forwardPort`. */
 export const open = (
   config: EndpointConfig,
   internal: NetAddress.InetAddress
@@ -40,14 +39,14 @@ export const open = (
   )
 }
 
-/** The address that the gateway grants now, if it is one: a gateway that is offline may say that it is at 0.0.0.0. */
+/** Returns the mapping's current external address, if it can be dialled: an offline gateway may report 0.0.0.0. */
 export const externalOf = (mapping: Option.Option<Mapping>): Option.Option<NetAddress.InetAddress> =>
   Option.filter(
     Option.map(mapping, ({ status }) => SubscriptionRef.getUnsafe(status).external),
     (external) => undiallable(external) === undefined
   )
 
-/** Says what becomes of the mapping, and tells `onExternal` each address that it is granted. */
+/** Logs the changes of the mapping, and passes each granted address to `onExternal`. */
 export const follow = (
   { internal, status }: Mapping,
   onExternal: (external: NetAddress.InetAddress) => void

@@ -1,5 +1,5 @@
 /**
- * Tries an operation again, in the rhythm of the program's `RetrySchedule`, for as long as the endpoint lives.
+ * Retries an operation by the program's `RetrySchedule`, until the endpoint stops.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,30 +7,30 @@ import * as Schedule from "effect/Schedule"
 import type { EndpointStopped } from "../../ConnectionError.ts"
 import { InvalidArgument } from "../../InvalidArgument.ts"
 import * as args from "../arguments.ts"
-import type { Node } from "./node.ts"
+import type { EndpointState } from "./state.ts"
 
-/** Tries again while that may help, and while the endpoint lives: the waits between can be long. */
+/** Retries an effect while `isTransient` holds for its error. It fails at once when the endpoint stops, even during a delay. */
 export const retrying = <A, E>(
-  { connections, retrySchedule }: Node,
+  { connections, retrySchedule }: EndpointState,
   effect: Effect.Effect<A, E>,
   options: {
     readonly duration: Duration.Duration
-    readonly isWorthIt: (error: E) => boolean
+    readonly isTransient: (error: E) => boolean
     readonly failure: (error: EndpointStopped | InvalidArgument) => E
   }
 ): Effect.Effect<A, E> => {
-  const { duration, failure, isWorthIt } = options
+  const { duration, failure, isTransient } = options
   if (Duration.isZero(duration)) return effect
   const schedule = scheduleOf(retrySchedule, duration)
   if (!Schedule.isSchedule(schedule)) return Effect.fail(failure(schedule))
   return Effect.raceFirst(
-    Effect.retry(effect, { while: isWorthIt, schedule }),
+    Effect.retry(effect, { while: isTransient, schedule }),
     Effect.mapError(connections.untilStopped, failure)
   )
 }
 
 const scheduleOf = (
-  policy: Node["retrySchedule"],
+  policy: EndpointState["retrySchedule"],
   duration: Duration.Duration
 ): Schedule.Schedule<unknown> | InvalidArgument => {
   let made: unknown

@@ -1,5 +1,5 @@
 /**
- * Sends a message over the connection there is, or else over a new one, and tries again while that may help.
+ * Sends a message over an existing connection or a new one, and retries after transient errors.
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -12,47 +12,47 @@ import { isTransient, isTransientLoss } from "../../RetrySchedule.ts"
 import { ConnectionLost, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
-import { isCollateral } from "../connection/collateral.ts"
+import { isSharedRefusal } from "../connection/sharedRefusal.ts"
 import type { Connections } from "./connections.ts"
 import { connectOnce } from "./dialling.ts"
-import type { Node } from "./node.ts"
+import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
 
-/** With options that have been looked at. */
+/** Sends a message. The options have been checked. */
 export const send = (
-  node: Node,
+  state: EndpointState,
   payload: Uint8Array,
   peer: NetAddress.InetAddress,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
-  const { connections } = node
+  const { connections } = state
   const connection = connections.current(peer)
-  if (connection === undefined) return sendAnew(node, payload, redial(connections, peer), options)
+  if (connection === undefined) return sendAnew(state, payload, redial(connections, peer), options)
   const own = ownOptions(options)
   return Effect.catch(connection.send(payload, own), (error) =>
-    recover(node, connection, error, payload, peer, options)
+    recover(state, connection, error, payload, peer, options)
   )
 }
 
-/** Sends again what may arrive then: alone on the connection, or on a new one. */
+/** Handles a failed send: sends again on a stream of its own, or over a new connection, where that may succeed. */
 const recover = (
-  node: Node,
+  state: EndpointState,
   connection: Connection,
   error: SendError,
   payload: Uint8Array,
   peer: NetAddress.InetAddress,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
-  if (isCollateral(error)) {
+  if (isSharedRefusal(error)) {
     return Effect.catch(connection.send(payload, ownOptions(options)), (again) =>
-      afterLoss(node, connection, again, payload, peer, options)
+      afterLoss(state, connection, again, payload, peer, options)
     )
   }
-  return afterLoss(node, connection, error, payload, peer, options)
+  return afterLoss(state, connection, error, payload, peer, options)
 }
 
 const afterLoss = (
-  node: Node,
+  state: EndpointState,
   connection: Connection,
   error: SendError,
   payload: Uint8Array,
@@ -60,16 +60,16 @@ const afterLoss = (
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> =>
   isTransientLoss(error)
-    ? sendAnew(node, payload, redial(node.connections, peer, connection), options)
+    ? sendAnew(state, payload, redial(state.connections, peer, connection), options)
     : Effect.fail(error)
 
-/** Those that a connection takes. */
+/** Picks the options that `Connection.send` takes. */
 const ownOptions = (options: SendOptions | undefined): PriorityOptions | undefined =>
   options === undefined ? undefined : { priority: options.priority }
 
 /**
- * Over a connection of the pool's, which may be a wrapper. A message that the peer may have refused only for what was sent
- * along with it is sent again, once and alone.
+ * Sends over a connection of the pool, which may be a wrapper. When the peer may have refused only another message on the same
+ * stream, the message is sent once more on a stream of its own.
  */
 export const sendOnce = (
   connection: Connection,
@@ -78,32 +78,32 @@ export const sendOnce = (
 ): Effect.Effect<void, SendError> => {
   const own = ownOptions(options)
   return Effect.catch(connection.send(payload, own), (error) =>
-    isCollateral(error) ? connection.send(payload, own) : Effect.fail(error)
+    isSharedRefusal(error) ? connection.send(payload, own) : Effect.fail(error)
   )
 }
 
 const sendAnew = (
-  node: Node,
+  state: EndpointState,
   payload: Uint8Array,
   connect: Effect.Effect<Connection, ConnectionError>,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
-  const { config } = node
-  // No dial for a message that no connection would take.
+  const { config } = state
+  // A message that no connection takes does not cause a dial.
   const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
   if (invalid !== undefined) return Effect.fail(invalid)
   const duration = Option.getOrElse(args.durationOf(options?.retryDuration), () => config.retryDuration)
   const once: Effect.Effect<void, SendError> = Effect.flatMap(Effect.mapError(connect, notConnected), (connection) =>
     sendOnce(connection, payload, options)
   )
-  return retrying(node, once, { duration, isWorthIt: isTransientLoss, failure: notConnected })
+  return retrying(state, once, { duration, isTransient: isTransientLoss, failure: notConnected })
 }
 
 const notConnected = (error: ConnectionError) => new ConnectionLost({ reason: error })
 
 /**
- * A connection in place of `lost`. What was dialled may be where new connections are taken, and what answered not, as
- * with a virtual address; so that goes first, and the address that was asked for second.
+ * Dials a connection in place of `lost`. It tries the dialled address first, then `peer`: behind a virtual address, only the
+ * dialled address may accept connections.
  */
 const redial = (
   connections: Connections,

@@ -1,5 +1,5 @@
 /**
- * The service that an application uses: each operation looks at its arguments and hands over to what does the work.
+ * Implements the service `Endpoint`: each operation checks its arguments and calls the module that does the work.
  */
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -17,16 +17,16 @@ import { isTransient } from "../../RetrySchedule.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
-import { refusedOptions, wrongPriority } from "../connection/sendArguments.ts"
+import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { connectOnce, firstToAnswer } from "./dialling.ts"
-import type { Node } from "./node.ts"
+import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
 import { send } from "./sending.ts"
 
 type Service = Endpoint["Service"]
 
-/** What to do about a peer that has no address: where nobody can be at some text, nothing is to be done. */
+/** Handles an invalid peer: malformed text is treated as an address without a connection, any other value is an error. */
 const unreadable =
   <A>(peer: Address, nothing: Effect.Effect<A>) =>
   ({ input, detail }: InvalidAddress): Effect.Effect<A> =>
@@ -34,19 +34,20 @@ const unreadable =
       ? nothing
       : untyped(new InvalidArgument({ argument: "peer", detail: `must be an address, got ${input}: ${detail}` }))
 
-/** What the service has that is neither of its node nor made here. */
+/** The parts of the service that `start.ts` makes. */
 interface Rest {
   readonly close: Effect.Effect<void>
   readonly mapping: Option.Option<Mapping>
-  readonly place: { readonly latest: Bootstrap.Outcome }
+  readonly outcomes: { readonly latest: Bootstrap.Outcome }
   readonly bootstrap: Service["bootstrap"]
 }
 
-export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest): Service => {
-  const { config, connections } = node
+/** Makes the service. */
+export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, outcomes }: Rest): Service => {
+  const { config, connections } = state
   const { pool } = connections
 
-  /** Runs `body` with the address, or `otherwise` when there is none in `peer`. */
+  /** Resolves `peer` and runs `body` with the address, or `otherwise` when `peer` is invalid. */
   const withAddress = <A, E>(
     peer: Address,
     body: (resolved: NetAddress.InetAddress) => Effect.Effect<A, E>,
@@ -63,9 +64,9 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
       (resolved) => {
         const connection = connections.current(resolved)
         return connection === undefined
-          ? retrying<Connection, ConnectionError>(node, connectOnce(connections, resolved), {
+          ? retrying<Connection, ConnectionError>(state, connectOnce(connections, resolved), {
               duration: config.retryDuration,
-              isWorthIt: isTransient,
+              isTransient,
               failure: identity
             })
           : Effect.succeed(connection)
@@ -74,16 +75,16 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
     )
 
   return {
-    localAddress: node.localAddress,
+    localAddress: state.localAddress,
     get localAddresses() {
-      return localAddresses(node.localAddress, connections.interfaces)
+      return localAddresses(state.localAddress, connections.interfaces)
     },
     get publicAddress() {
-      return place.latest.publicAddress
+      return outcomes.latest.publicAddress
     },
     portMapping: mapping,
     get bootstrapContact() {
-      return place.latest.contact
+      return outcomes.latest.contact
     },
     connections: Effect.sync(() => connections.list),
     incomingConnections: Stream.map(connections.incoming.stream, ({ surfaced }) => surfaced),
@@ -125,7 +126,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
         () => Effect.sync(() => Option.map(pool.byId(id), (connection) => connection.remoteAddress))
       ),
     openBidirectionalStream: (peer, options) => {
-      const wrong = wrongPriority(options)
+      const wrong = invalidPriority(options)
       return wrong === undefined
         ? Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options))
         : Effect.fail(wrong)
@@ -137,7 +138,7 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
           const connection = connections.current(resolved)
           if (connection !== undefined) return connection.send(payload, options)
           const invalid =
-            refusedOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
+            invalidOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
           return Effect.fail(invalid ?? new NotConnected({ peer: resolved }))
         },
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
@@ -146,9 +147,9 @@ export const serviceOf = (node: Node, { bootstrap, close, mapping, place }: Rest
       withAddress<void, SendError>(
         peer,
         (resolved) => {
-          const refused = refusedOptions(options, args.sendOptions)
+          const refused = invalidOptions(options, args.sendOptions)
           if (refused !== undefined) return Effect.fail(refused)
-          return send(node, payload, resolved, options)
+          return send(state, payload, resolved, options)
         },
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),

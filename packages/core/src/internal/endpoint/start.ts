@@ -1,5 +1,5 @@
 /**
- * How an endpoint starts: with which services, in which scope, and in which order.
+ * Starts an endpoint: binds the socket, maps the port and bootstraps, in a scope of the endpoint's own.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,37 +14,40 @@ import type { Transport } from "../../Transport.ts"
 import { withChildScope } from "../childScope.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { bootstrapping } from "./bootstrapping.ts"
-import { open } from "./node.ts"
+import { open } from "./state.ts"
 import * as portMapping from "./portMapping.ts"
 import { serviceOf } from "./service.ts"
 
 type Service = Endpoint["Service"]
 
+/** Starts an endpoint with this library's pool and bootstrap. */
 export const make = (
   options: Options = {}
 ): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
   Effect.flatMap(Bootstrap.make, (bootstrap) => start(options, { open: ConnectionPool.make }, bootstrap))
 
+/** Starts an endpoint with the pool and the bootstrap of the context. */
 export const makeWithServices = Effect.fnUntraced(function* (options: Options = {}) {
   const pools = yield* ConnectionPool.ConnectionPool
   const bootstrap = yield* Bootstrap.Bootstrap
   return yield* start(options, pools, bootstrap)
 })
 
+/** Starts a client endpoint. */
 export const makeClient = (
   options: Options = {}
 ): Effect.Effect<Service, ClientEndpointError, Scope.Scope | Transport> =>
   Effect.flatMap(Bootstrap.make, (bootstrap) =>
     withChildScope((close) =>
       Effect.gen(function* () {
-        const node = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
-        const { again, place } = yield* bootstrapping(node, Option.none(), (contacts, _, reachAny) =>
+        const state = yield* open(options, { open: ConnectionPool.make }, bootstrap, false)
+        const { again, outcomes } = yield* bootstrapping(state, Option.none(), (contacts, _, reachAny) =>
           Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
-            publicAddress: localAddresses(node.localAddress, node.connections.interfaces)[0],
+            publicAddress: localAddresses(state.localAddress, state.connections.interfaces)[0],
             contact: Option.map(contact, ({ address }) => address)
           }))
         )
-        return serviceOf(node, { close, mapping: Option.none(), place, bootstrap: again })
+        return serviceOf(state, { close, mapping: Option.none(), outcomes, bootstrap: again })
       })
     )
   )
@@ -56,10 +59,10 @@ const start = (
 ): Effect.Effect<Service, EndpointError, Scope.Scope | Transport | PortMapper> =>
   withChildScope((close) =>
     Effect.gen(function* () {
-      const node = yield* open(options, pools, bootstrap, true)
-      const { config, connections, localAddress } = node
+      const state = yield* open(options, pools, bootstrap, true)
+      const { config, connections, localAddress } = state
       const mapping = yield* portMapping.open(config, localAddress)
-      const { again, place } = yield* bootstrapping(node, mapping, (contacts, known, reachAny) =>
+      const { again, outcomes } = yield* bootstrapping(state, mapping, (contacts, known, reachAny) =>
         bootstrap.run(
           {
             config,
@@ -72,6 +75,6 @@ const start = (
           contacts
         )
       )
-      return serviceOf(node, { close, mapping, place, bootstrap: again })
+      return serviceOf(state, { close, mapping, outcomes, bootstrap: again })
     })
   )

@@ -1,16 +1,17 @@
 /**
- * Finds where the frames of a stream end, without keeping or decoding them.
+ * Counts the complete frames of a stream, without keeping or decoding them.
  */
 import * as header from "./header.ts"
 
+/** Counts the frames of one stream. */
 export class FrameCounter {
   private readonly maxMessageSize: number
   private readonly head = new Uint8Array(header.length)
   private headUsed = 0
-  /** Bytes of the body under way that have not come. */
+  /** The bytes of the current body that are still to arrive. */
   private missing = 0
-  /** Bytes that have come of the frame under way. */
-  private underWay = 0
+  /** The received bytes of the current frame. */
+  private frameBytes = 0
   private isFramed = true
 
   constructor(maxMessageSize: number) {
@@ -18,8 +19,8 @@ export class FrameCounter {
   }
 
   /**
-   * How many bytes belong to frames that `chunk` completes, and how many frames those are. Bytes that are no frames, or a
-   * message that is too large, count as they come.
+   * Counts the frames that `chunk` completes, and their bytes. The bytes of a malformed stream or of an oversized message
+   * count as they arrive.
    */
   push(chunk: Uint8Array): { readonly bytes: number; readonly frames: number } {
     let bytes = 0
@@ -28,22 +29,22 @@ export class FrameCounter {
     while (this.isFramed && at < chunk.length) {
       if (this.missing === 0) {
         this.head[this.headUsed++] = chunk[at++]!
-        this.underWay += 1
+        this.frameBytes += 1
         if (this.headUsed === header.length) this.begin()
         continue
       }
       const taken = Math.min(this.missing, chunk.length - at)
       at += taken
       this.missing -= taken
-      this.underWay += taken
+      this.frameBytes += taken
       if (this.missing > 0) continue
-      bytes += this.underWay
+      bytes += this.frameBytes
       frames += 1
-      this.underWay = 0
+      this.frameBytes = 0
     }
     if (this.isFramed) return { bytes, frames }
-    bytes += this.underWay + chunk.length - at
-    this.underWay = 0
+    bytes += this.frameBytes + chunk.length - at
+    this.frameBytes = 0
     return { bytes, frames: frames + 1 }
   }
 

@@ -49,7 +49,7 @@ const setup = (
         return partial <= (options.partial ?? Infinity)
       },
       malformed: (reason) => happened.push(reason),
-      overcommitted: () => happened.push("overcommitted"),
+      reassemblyOverflow: () => happened.push("reassemblyOverflow"),
       sendStream: () => {
         const handle = {} as SendStream
         handles.push(new WeakRef(handle))
@@ -169,7 +169,7 @@ describe("what makes no sense", () => {
 it("too much in parts ends the stream that exceeds the limit, though well-formed, and gives back what it kept", () => {
   const { happened, partial, stream } = setup({ partial: 100 })
   stream.onData(WireMessage.encodeUser(new Uint8Array(900)).subarray(0, 500))
-  assert.deepStrictEqual(happened, ["overcommitted", `stop ${ErrorCode.reassemblyOverflow}`])
+  assert.deepStrictEqual(happened, ["reassemblyOverflow", `stop ${ErrorCode.reassemblyOverflow}`])
   assert.strictEqual(partial(), 0)
 })
 

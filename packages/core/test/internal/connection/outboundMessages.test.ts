@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApplicationClosed } from "../../../src/Close.ts"
-import { longestShared, OutboundMessages } from "../../../src/internal/connection/outboundMessages.ts"
+import { maxSharedPayload, OutboundMessages } from "../../../src/internal/connection/outboundMessages.ts"
 import { StreamClosed, StreamStopped } from "../../../src/StreamError.ts"
 import type { StreamFailure } from "../../../src/Transport.ts"
 import * as WireMessage from "../../../src/WireMessage.ts"
@@ -10,10 +10,10 @@ const setup = (whole = true, preferredBatchBytes?: number) => {
   const { backing, streams } = connection(whole, preferredBatchBytes)
   const messages = new OutboundMessages(backing)
   /** What became of each message, by its first byte: the failure, and whether it may be another's. */
-  const results: Array<readonly [first: number, failure: StreamFailure | undefined, collateral: boolean]> = []
+  const results: Array<readonly [first: number, failure: StreamFailure | undefined, sharedRefusal: boolean]> = []
   const send = (first: number, options: { readonly length?: number; readonly priority?: number } = {}) =>
-    messages.send(payload(first, options.length), options.priority ?? 0, (failure, collateral) =>
-      results.push([first, failure, collateral === true])
+    messages.send(payload(first, options.length), options.priority ?? 0, (failure, sharedRefusal) =>
+      results.push([first, failure, sharedRefusal === true])
     )
   return { results, send, streams }
 }
@@ -58,8 +58,8 @@ describe("messages that wait for their turn", () => {
 
   it("do not when they are long", () => {
     const { results, send, streams } = setup()
-    send(3, { length: longestShared })
-    send(2, { length: longestShared + 1 })
+    send(3, { length: maxSharedPayload })
+    send(2, { length: maxSharedPayload + 1 })
     assert.deepStrictEqual(
       streams.map((stream) => [stream.waits, stream.fin]),
       [
@@ -68,8 +68,8 @@ describe("messages that wait for their turn", () => {
       ]
     )
     for (const stream of streams) stream.turn()
-    assert.deepStrictEqual(streams[0]!.messages, [[3, longestShared]])
-    assert.deepStrictEqual(streams[1]!.messages, [[2, longestShared + 1]])
+    assert.deepStrictEqual(streams[0]!.messages, [[3, maxSharedPayload]])
+    assert.deepStrictEqual(streams[1]!.messages, [[2, maxSharedPayload + 1]])
     streams[1]!.end(new StreamStopped({ code: 1 }))
     assert.deepStrictEqual(results, [[2, new StreamStopped({ code: 1 }), false]])
   })
@@ -316,7 +316,7 @@ describe("a message that is given up", () => {
 
   it("and has a stream of its own takes it with it", () => {
     const { send, streams } = setup()
-    send(1, { length: longestShared + 1 }).cancel()
+    send(1, { length: maxSharedPayload + 1 }).cancel()
     assert.deepStrictEqual(streams[0]!.resets, [0])
   })
 })
@@ -381,7 +381,7 @@ describe("messages that weigh more than their stream may carry", () => {
     streams[0]!.fail(new StreamStopped({ code: 1 }))
     streams[1]!.fail(new StreamStopped({ code: 1 }))
     assert.deepStrictEqual(
-      results.map(([first, , collateral]) => [first, collateral]),
+      results.map(([first, , sharedRefusal]) => [first, sharedRefusal]),
       [
         [0, false],
         [1, true],

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { lossOf } from "../../../src/internal/failures.ts"
-import { Received, type ReceivedOptions } from "../../../src/internal/connection/received.ts"
+import { streamErrorOf } from "../../../src/internal/failures.ts"
+import { ReceiveBuffer, type ReceiveBufferOptions } from "../../../src/internal/connection/receiveBuffer.ts"
 import { RecvStreamImpl } from "../../../src/internal/connection/recvStream.ts"
 import { SerializationError, StreamLost } from "../../../src/SendError.ts"
 import { StreamClosed } from "../../../src/StreamError.ts"
@@ -13,13 +13,13 @@ import * as WireMessage from "../../../src/WireMessage.ts"
 const noConnection = (): never => {
   throw new Error("no test here loses a connection")
 }
-const loss = (failure: StreamFailure) => lossOf(failure, noConnection)
+const loss = (failure: StreamFailure) => streamErrorOf(failure, noConnection)
 
 describe("the receiving half", () => {
   const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))
-  const setup = (options: Partial<ReceivedOptions> = {}) => {
+  const setup = (options: Partial<ReceiveBufferOptions> = {}) => {
     const asked: Array<string> = []
-    const events = new Received({ maxMessageSize: 1_000, lossOf: loss, ...options })
+    const events = new ReceiveBuffer({ maxMessageSize: 1_000, streamErrorOf: loss, ...options })
     events.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
     return { asked, events, stream: new RecvStreamImpl(events) }
   }

@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type Close, IdleTimedOut } from "../../../src/Close.ts"
-import { lossOf } from "../../../src/internal/failures.ts"
+import { streamErrorOf } from "../../../src/internal/failures.ts"
 import { SendStreamImpl } from "../../../src/internal/connection/sendStream.ts"
 import { SerializationError } from "../../../src/SendError.ts"
 import { StreamStopped } from "../../../src/StreamError.ts"
@@ -12,7 +12,7 @@ import type { BackingSendStream, StreamFailure } from "../../../src/Transport.ts
 const noConnection = (): never => {
   throw new Error("no test here loses a connection")
 }
-const loss = (failure: StreamFailure) => lossOf(failure, noConnection)
+const loss = (failure: StreamFailure) => streamErrorOf(failure, noConnection)
 
 const sending = () => {
   const asked: Array<string> = []
@@ -30,7 +30,11 @@ const sending = () => {
     reset: (code) => asked.push(`reset ${code}`)
   }
   const closed = Deferred.makeUnsafe<Close>()
-  const stream = new SendStreamImpl(backing, { maxMessageSize: 100_000, lossOf: loss, closed: Deferred.await(closed) })
+  const stream = new SendStreamImpl(backing, {
+    maxMessageSize: 100_000,
+    streamErrorOf: loss,
+    closed: Deferred.await(closed)
+  })
   return { asked, closed, stream, stops: (code: number) => stop?.(new StreamStopped({ code })) }
 }
 

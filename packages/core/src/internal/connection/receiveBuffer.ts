@@ -1,5 +1,5 @@
 /**
- * What has come on the receiving half of a stream and waits to be read: as messages, or as bytes without frames.
+ * The buffer of a stream's receiving half: its content waits here to be read, as messages or as bytes without frames.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as ErrorCode from "../../ErrorCode.ts"
@@ -11,72 +11,74 @@ import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transpo
 import * as WireMessage from "../../WireMessage.ts"
 import { FrameCounter } from "../wire/frameCounter.ts"
 
-/** Bytes that wait to be read before the peer is held back: a reader that keeps up never waits for it. */
-const readAhead = 256 << 10
+/** The bytes that the buffer holds before it pauses the stream, enough that a fast reader never waits for the peer. */
+const maxBuffered = 256 << 10
 
-/** What a message, or a chunk of bytes, costs besides its content, about. */
-const perItem = 128
+/** The memory for a message or a chunk beside its content, in bytes, estimated. */
+const itemOverhead = 128
 
 /** How the application reads a stream. */
-export type Reading = "Messages" | "Bytes"
+export type ReadMode = "Messages" | "Bytes"
 
-export interface ReceivedOptions {
+/** The options of `ReceiveBuffer`. */
+export interface ReceiveBufferOptions {
   readonly maxMessageSize: number
-  readonly lossOf: (failure: StreamFailure) => ConnectionLost | StreamLost
-  /** Whether nothing is taken from the transport before the application reads. */
+  readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  /** Whether the buffer takes nothing from the transport before the application reads. */
   readonly isLazy?: boolean | undefined
-  /** Accounts for bytes of messages in part; false when that is too much. */
+  /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
   readonly reassemble?: ((change: number) => boolean) | undefined
 }
 
-/** The transport refers to this, and only a reader to the handle. */
-export class Received implements RecvEvents {
+/** The receive buffer of a stream. The transport references the buffer; only readers reference the application's handle. */
+export class ReceiveBuffer implements RecvEvents {
   backing: BackingRecvStream | undefined = undefined
   readonly waiters = new Set<() => void>()
   failure: RecvError | undefined = undefined
   finished = false
   readonly demand: (() => number) | undefined
-  private readonly options: ReceivedOptions
-  private reading: Reading | undefined = undefined
+  private readonly options: ReceiveBufferOptions
+  private reading: ReadMode | undefined = undefined
   private readonly messages = new Fifo<WireMessage.WireMessage>()
-  /** Bytes that are to be read as such, or that came before it was known how they are to be read. */
+  /** The chunks to be read as bytes, and those that arrived before the first read. */
   private readonly chunks = new Fifo<Uint8Array>()
   private decoder: WireMessage.Decoder | undefined = undefined
-  /** Finds messages while it is not known how the stream is read. */
+  /** Counts messages before the first read, when the read mode is unknown. */
   private frames: FrameCounter | undefined = undefined
-  /** Bytes in `chunks`, and what of all that waits counts against `readAhead`. */
+  /** The bytes in `chunks`, with their overhead. */
   private keptBytes = 0
-  private waitingBytes = 0
+  /** The bytes that count against `maxBuffered`. */
+  private bufferedBytes = 0
   private partial = 0
   private paused = false
-  /** Whether no more of it will be read. */
-  private unwanted = false
+  /** Whether further content is dropped. */
+  private isDropping = false
 
-  constructor(options: ReceivedOptions) {
+  constructor(options: ReceiveBufferOptions) {
     this.options = options
     this.demand =
-      options.isLazy === true ? () => (this.reading === undefined && !this.unwanted ? 0 : Infinity) : undefined
+      options.isLazy === true ? () => (this.reading === undefined && !this.isDropping ? 0 : Infinity) : undefined
   }
 
   readonly onData = (chunk: Uint8Array): boolean => {
-    if (this.unwanted) return true
+    if (this.isDropping) return true
     if (this.reading === "Messages") this.decode(chunk)
     else this.keep(chunk)
     this.notify()
-    this.paused = this.waitingBytes > readAhead
+    this.paused = this.bufferedBytes > maxBuffered
     return !this.paused
   }
 
   readonly onEnd = (failure?: StreamFailure): void => {
     this.finished = true
-    if (failure !== undefined) this.failure ??= this.options.lossOf(failure)
+    if (failure !== undefined) this.failure ??= this.options.streamErrorOf(failure)
     else this.failure ??= this.decoder?.end()
-    this.account(0)
+    this.updatePartial(0)
     this.notify()
   }
 
-  /** The application reads it as this from now on; why it cannot, if it has read it otherwise before. */
-  begin(reading: Reading): SerializationError | undefined {
+  /** Sets how the application reads the stream. Returns an error when the stream is already read in the other way. */
+  setMode(reading: ReadMode): SerializationError | undefined {
     if (this.reading === reading) return undefined
     if (this.reading !== undefined) {
       return new SerializationError({ detail: `the stream is read as ${this.reading.toLowerCase()} already` })
@@ -84,26 +86,26 @@ export class Received implements RecvEvents {
     this.reading = reading
     if (reading === "Messages") {
       this.decoder = new WireMessage.Decoder({ maxMessageSize: this.options.maxMessageSize })
-      this.waitingBytes = this.keptBytes = 0
+      this.bufferedBytes = this.keptBytes = 0
       for (const chunk of this.chunks.drain()) this.decode(chunk)
       if (this.finished) this.failure ??= this.decoder.end()
-      // What waited may be parts of one message, which nobody can take.
+      // The buffered chunks may be parts of one message, which cannot be taken yet.
       this.resumeIfRead()
-    } else this.waitingBytes = this.keptBytes
+    } else this.bufferedBytes = this.keptBytes
     this.frames = undefined
     if (this.options.isLazy === true) this.backing?.resume()
     return undefined
   }
 
   private keep(chunk: Uint8Array): void {
-    // The chunk is only borrowed. Not `slice`: that of a Node Buffer shares memory.
+    // The transport owns the chunk. The `slice` of a Node Buffer would share memory.
     this.chunks.push(new Uint8Array(chunk))
-    this.keptBytes += perItem + chunk.length
-    if (this.reading === "Bytes") this.waitingBytes = this.keptBytes
+    this.keptBytes += itemOverhead + chunk.length
+    if (this.reading === "Bytes") this.bufferedBytes = this.keptBytes
     else {
-      // As if it were read as messages: one that is on its way comes whole, however large it is.
+      // Counted as if read as messages: an incomplete message does not count, so that one of any size arrives whole.
       const { bytes, frames } = (this.frames ??= new FrameCounter(this.options.maxMessageSize)).push(chunk)
-      this.waitingBytes += bytes + perItem * frames
+      this.bufferedBytes += bytes + itemOverhead * frames
     }
   }
 
@@ -112,12 +114,12 @@ export class Received implements RecvEvents {
     const error = this.decoder!.push(chunk, decoded)
     for (const message of decoded) {
       this.messages.push(message)
-      this.waitingBytes += sizeOf(message)
+      this.bufferedBytes += sizeOf(message)
     }
     if (error !== undefined) {
       this.failure ??= error
       this.backing?.stop(ErrorCode.malformed)
-    } else if (!this.finished && !this.account(this.decoder!.buffered)) {
+    } else if (!this.finished && !this.updatePartial(this.decoder!.buffered)) {
       this.failure ??= new SerializationError({
         detail: "too much of this connection's messages has arrived only in part"
       })
@@ -125,26 +127,28 @@ export class Received implements RecvEvents {
     }
   }
 
-  /** Whether a message waits, or bytes do. */
+  /** Whether no message and no bytes wait. */
   get isEmpty(): boolean {
     return this.messages.length === 0 && this.chunks.length === 0
   }
 
+  /** Takes the next message; undefined when none waits. */
   takeMessage(): WireMessage.WireMessage | undefined {
     const message = this.messages.shift()
-    if (message !== undefined) this.taken(sizeOf(message))
+    if (message !== undefined) this.onTaken(sizeOf(message))
     return message
   }
 
-  /** Everything that has come. */
+  /** Takes all chunks; undefined when none waits. */
   takeBytes(): NonEmptyReadonlyArray<Uint8Array> | undefined {
     if (this.chunks.length === 0) return undefined
     const chunks = this.chunks.drain()
     this.keptBytes = 0
-    this.taken(this.waitingBytes)
+    this.onTaken(this.bufferedBytes)
     return chunks as unknown as NonEmptyReadonlyArray<Uint8Array>
   }
 
+  /** Drops the content and asks the peer to stop sending. */
   stop(code: number): void {
     this.clear()
     this.failure ??= new StreamLost({ reason: new StreamClosed() })
@@ -153,32 +157,32 @@ export class Received implements RecvEvents {
   }
 
   /**
-   * Reads the rest and drops it: unread, it would keep the stream open. The peer is not asked to stop, since the connection
-   * ends when that request is lost.
+   * Reads the rest and drops it: unread, it would keep the stream open. The peer is not asked to stop sending, since the
+   * loss of that request would end the connection.
    */
   drop(): void {
     this.clear()
-    this.unwanted = true
+    this.isDropping = true
     if (this.paused || this.options.isLazy === true) this.resume()
   }
 
-  private taken(bytes: number): void {
-    this.waitingBytes -= bytes
+  private onTaken(bytes: number): void {
+    this.bufferedBytes -= bytes
     this.resumeIfRead()
   }
 
   private resumeIfRead(): void {
-    if (this.paused && this.waitingBytes <= readAhead) this.resume()
+    if (this.paused && this.bufferedBytes <= maxBuffered) this.resume()
   }
 
   private clear(): void {
     this.messages.drain()
     this.chunks.drain()
-    this.waitingBytes = this.keptBytes = 0
-    this.account(0)
+    this.bufferedBytes = this.keptBytes = 0
+    this.updatePartial(0)
   }
 
-  private account(partial: number): boolean {
+  private updatePartial(partial: number): boolean {
     const { reassemble } = this.options
     const change = partial - this.partial
     this.partial = partial
@@ -200,4 +204,4 @@ export class Received implements RecvEvents {
 }
 
 const sizeOf = (message: WireMessage.WireMessage): number =>
-  perItem + (message._tag === "UserMessage" ? message.payload.length : 0)
+  itemOverhead + (message._tag === "UserMessage" ? message.payload.length : 0)

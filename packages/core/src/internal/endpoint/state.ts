@@ -1,5 +1,5 @@
 /**
- * What an endpoint has before it is bootstrapped: a bound socket and everything behind it.
+ * The state of an endpoint before bootstrapping: its configuration, its bound socket and its connections.
  */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -18,11 +18,11 @@ import { type EndpointConfigError, BindError } from "../../EndpointError.ts"
 import { RetrySchedule } from "../../RetrySchedule.ts"
 import { Transport } from "../../Transport.ts"
 import { Connections } from "./connections.ts"
-import { naming } from "./naming.ts"
+import { idGenerator } from "./idGenerator.ts"
 import { callback, read } from "./options.ts"
 
-/** A bound socket and everything behind it, not yet bootstrapped. */
-export interface Node {
+/** The state of an endpoint before bootstrapping. */
+export interface EndpointState {
   readonly config: EndpointConfig.EndpointConfig
   readonly localAddress: NetAddress.InetAddress
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
@@ -30,12 +30,13 @@ export interface Node {
   readonly retrySchedule: (retryDuration: Duration.Duration) => Schedule.Schedule<unknown>
 }
 
+/** Reads the options and binds the socket. */
 export const open = Effect.fnUntraced(function* (
   options: Options,
   pools: ConnectionPool.ConnectionPool["Service"],
   bootstrap: Bootstrap.Bootstrap["Service"],
   accept: boolean
-): Effect.fn.Return<Node, EndpointConfigError | BindError, Scope.Scope | Transport> {
+): Effect.fn.Return<EndpointState, EndpointConfigError | BindError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const transport = yield* Transport
   const interfaces = transport.interfaces ?? (() => [])
@@ -44,20 +45,20 @@ export const open = Effect.fnUntraced(function* (
   if (detail !== undefined) return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context())
-  const namer = yield* callback("ConnectionId", yield* ConnectionId)
+  const generateId = yield* callback("ConnectionId", yield* ConnectionId)
   const retrySchedule = yield* callback("RetrySchedule", yield* RetrySchedule)
   const connections = new Connections({
     config,
     interfaces,
     pool: yield* pools.open,
-    nameOf: naming(namer, (warning) => void Fiber.runIn(run(Effect.logError(warning)), scope)),
+    idOf: idGenerator(generateId, (warning) => void Fiber.runIn(run(Effect.logError(warning)), scope)),
     respond: bootstrap.respond,
     now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000,
     background: (effect) => Fiber.runIn(run(effect), scope),
     readsStreams: streams === "Manual"
   })
-  // Finalizers run last to first: the endpoint counts as stopped before its connections end because of that, and the
-  // queues end after the last disconnection has come.
+  // Finalizers run in reverse order: the endpoint is marked as stopped before its connections end, and the queues end after
+  // the last disconnection.
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.end()))
   const socket = yield* transport.bind({ ...config, localAddress, accept }, connections)
   connections.socket = socket
