@@ -14,7 +14,7 @@ import * as ConnectionPool from "@qp2p/core/ConnectionPool"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type { EndpointError } from "@qp2p/core/EndpointError"
 import { PortMapper } from "@qp2p/core/PortMapper"
-import type { Transport } from "@qp2p/core/Transport"
+import { Transport } from "@qp2p/core/Transport"
 import type { ControlMessage, WireMessage } from "@qp2p/core/WireMessage"
 import type * as HomeRouter from "@qp2p/upnp/HomeRouter"
 import * as Context from "effect/Context"
@@ -161,13 +161,20 @@ interface Target {
 }
 
 const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddress) {
-  const endpoint = yield* Endpoint.make({ localAddress })
+  const transport = yield* Transport
   const dialled = yield* Deferred.make<void>()
-  yield* endpoint.nextConnection.pipe(
-    Effect.andThen(Deferred.succeed(dialled, undefined)),
-    Effect.ignore,
-    Effect.forkScoped
-  )
+  // An endpoint does not announce the connections that verify its address, so the transport reports them.
+  const observed = Transport.of({
+    ...transport,
+    bind: (options, events) =>
+      transport.bind(options, {
+        onConnection: (connection) => {
+          Deferred.doneUnsafe(dialled, Effect.void)
+          return events.onConnection(connection)
+        }
+      })
+  })
+  const endpoint = yield* Effect.provideService(Endpoint.make({ localAddress }), Transport, observed)
   return { address: endpoint.localAddress, dialled: Deferred.await(dialled) }
 })
 
