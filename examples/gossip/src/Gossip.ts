@@ -1,50 +1,53 @@
 /**
- * Rumours that go round: what one node publishes, every node hears, as long as the nodes are connected somehow.
+ * A gossip service: a rumour that one node publishes reaches all nodes, directly or through others.
  *
- * A rumour is told to every peer as soon as it is known. That is quick, and misses whoever cannot be reached just then.
- * So each node also compares notes with one of its peers now and then, and each gets from the other what it lacks.
+ * A node pushes each new rumour to all its peers. That is fast, but misses unreachable peers. Therefore each node also runs an
+ * exchange (anti-entropy) with one of its peers at intervals, in which both get the rumours that they lack.
  */
 import { Endpoint, type EndpointError, type PortMapper, type Transport } from "@qp2p/core"
 import { Clock, Context, Duration, Effect, Layer, Option, PubSub, Random, Schema, type Scope, Stream } from "effect"
 import { Answer, decode, Digest, encode, maxCapacity, maxRumours, Rumour, Tell } from "./Message.ts"
 import { Rumours } from "./Rumours.ts"
 
-/** Peers that one node talks to, at most. */
+/** The most peers of one node. */
 const maxPeers = 32
 
-/** A peer that dialled us is forgotten after this many exchanges in a row that failed. A contact never is. */
+/** The number of consecutive failed exchanges after which an inbound peer is removed. Contacts are never removed. */
 const maxFailures = 10
 
-/** Messages of peers that are worked on at once. */
+/** The most messages that are handled at once. */
 const concurrency = 16
 
+/** The options of a node. */
 export interface Options {
-  /** Peers to begin with. Whoever dials this node becomes one too. */
+  /** The initial peers. A peer that dials this node is added. */
   readonly contacts?: ReadonlyArray<Endpoint.Address> | undefined
-  /** How long to wait between one exchange and the next. 5 s by default. */
+  /** The time between exchanges. Default 5 s. */
   readonly interval?: Duration.Input | undefined
-  /** How long an exchange may take. 10 s by default. */
+  /** The time limit of an exchange. Default 10 s. */
   readonly patience?: Duration.Input | undefined
-  /** Rumours to remember: the latest. 1,000 by default, and at most. The same in all nodes, or they keep on asking. */
+  /** The most rumours that the node remembers, up to 1,000. It must be the same in all nodes. Default 1,000. */
   readonly capacity?: number | undefined
 }
 
+/** The gossip service of one node. */
 export class Gossip extends Context.Service<
   Gossip,
   {
-    /** Done when the rumour is on its way; 1 to 1,000 characters. */
+    /** Publishes a rumour of 1 to 1,000 characters. Completes when sending has begun. */
     readonly publish: (text: string) => Effect.Effect<Rumour, Schema.SchemaError>
-    /** What is known now, oldest first. */
+    /** The known rumours, oldest first. */
     readonly rumours: Effect.Effect<ReadonlyArray<Rumour>>
-    /** What is known, and then whatever comes. Whoever is slow misses the older of what came. */
+    /** The known rumours, and then new ones as they arrive. A slow reader misses older ones. */
     readonly heard: Stream.Stream<Rumour>
+    /** The addresses of the peers. */
     readonly peers: Effect.Effect<ReadonlyArray<string>>
   }
 >()("@qp2p-examples/gossip/Gossip") {
   static readonly layer = (options?: Options): Layer.Layer<Gossip, never, Endpoint.Endpoint> =>
     Layer.effect(Gossip, make(options))
 
-  /** With an endpoint of its own, which has the same contacts. */
+  /** Provides the service with an endpoint of its own, which has the same contacts. */
   static readonly layerNode = (
     options: Options & Endpoint.Options = {}
   ): Layer.Layer<
@@ -52,7 +55,7 @@ export class Gossip extends Context.Service<
     EndpointError.EndpointError,
     Transport.Transport | PortMapper.PortMapper
   > => {
-    // An endpoint refuses options that it does not know.
+    // An endpoint rejects unknown options.
     const { config, contacts, localAddress } = options
     return Layer.provideMerge(
       Gossip.layer(options),
@@ -65,7 +68,7 @@ interface Peer {
   readonly address: Endpoint.Address
   readonly isContact: boolean
   failures: number
-  /** Ids of rumours that it has not been told yet. */
+  /** The ids of the rumours that are still to be sent to it. */
   readonly untold: Set<string>
   isBeingTold: boolean
 }
@@ -79,7 +82,7 @@ const make = Effect.fnUntraced(function* (
   const patience = Duration.fromInputUnsafe(options.patience ?? "10 seconds")
   const rumours = new Rumours(Math.min(options.capacity ?? maxCapacity, maxCapacity))
   const news = yield* PubSub.sliding<Rumour>(256)
-  // The one whose turn it is comes first.
+  // In the order of exchanges: the next peer comes first.
   const peers = new Map<string, Peer>()
 
   const meet = (address: Endpoint.Address, isContact: boolean) => {
@@ -90,7 +93,7 @@ const make = Effect.fnUntraced(function* (
     peers.set(name, { address, isContact, failures: 0, untold, isBeingTold: false })
   }
 
-  /** What the peer at this place is called: a contact may answer from elsewhere than it is dialled at. */
+  /** Finds the name of the peer at an address: a contact may answer from another address than was dialled. */
   const nameAt = Effect.fnUntraced(function* (place: Endpoint.Address) {
     for (const [name, { address }] of peers) {
       const id = yield* endpoint.connectionId(address)
@@ -100,7 +103,7 @@ const make = Effect.fnUntraced(function* (
     return String(place)
   })
 
-  /** Tells `peer` what it has not been told. The endpoint tries again for a while; after that there are exchanges. */
+  /** Sends the pending rumours to a peer. The endpoint retries for a while; later, exchanges deliver them. */
   const tell = Effect.fnUntraced(function* (peer: Peer) {
     while (peer.untold.size > 0) {
       const ids = [...peer.untold].slice(0, maxRumours)
@@ -116,7 +119,7 @@ const make = Effect.fnUntraced(function* (
       ([name, peer]) => {
         if (name === source) return Effect.void
         for (const { id } of added) peer.untold.add(id)
-        // What is forgotten meanwhile need not be told any more.
+        // Rumours that this node has dropped are not sent.
         if (peer.untold.size > maxCapacity) {
           for (const id of peer.untold) if (!rumours.has(id)) peer.untold.delete(id)
         }
@@ -159,7 +162,7 @@ const make = Effect.fnUntraced(function* (
       if (received._tag === "Digest") yield* answer(message, received)
     }).pipe(Effect.catch((error) => Effect.logDebug(`${message.peer}: ${error.message}`)))
 
-  /** Compares notes with a peer. */
+  /** Runs an exchange with a peer. */
   const exchange = Effect.fnUntraced(function* (name: string, peer: Peer) {
     const { receive, send } = yield* endpoint.openBidirectionalStream(peer.address)
     yield* send.sendMessage(yield* encode(Digest.make({ ids: rumours.all.map(({ id }) => id) })), { fin: true })
@@ -175,7 +178,7 @@ const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** With whoever's turn it is. */
+  /** Runs an exchange with the next peer. */
   const round = Effect.suspend(() => {
     const [turn] = peers
     if (turn === undefined) return Effect.void

@@ -1,16 +1,17 @@
 /**
- * The rumours that a node remembers: the latest, up to a number. Of two nodes that have told each other everything both
- * remember the same ones.
+ * The rumours that a node remembers: the latest, up to a number. Two nodes that have exchanged all rumours remember the same
+ * ones.
  */
 import { Array, Order } from "effect"
 import type { Rumour } from "./Message.ts"
 
 const byTime = Order.Struct({ at: Order.Number, id: Order.String })
 
+/** The rumours of one node. */
 export class Rumours {
   private readonly capacity: number
   private readonly known = new Map<string, Rumour>()
-  /** Oldest first. */
+  /** The rumours, oldest first. */
   private sorted: ReadonlyArray<Rumour> = []
 
   constructor(capacity: number) {
@@ -25,7 +26,7 @@ export class Rumours {
     return this.known.has(id)
   }
 
-  /** Adds what is new, forgets the oldest where there are too many, and yields what was new and stays. */
+  /** Adds rumours and drops the oldest beyond the capacity. Returns the new ones that were kept. */
   add(rumours: ReadonlyArray<Rumour>): ReadonlyArray<Rumour> {
     const added = Array.dedupeWith(rumours, (a, b) => a.id === b.id).filter(({ id }) => !this.known.has(id))
     if (added.length === 0) return added
@@ -37,13 +38,13 @@ export class Rumours {
     return added.filter(({ id }) => this.known.has(id))
   }
 
-  /** Those whose ids are not in `ids`. */
+  /** Returns the rumours whose ids are not in `ids`. */
   missing(ids: ReadonlyArray<string>): ReadonlyArray<Rumour> {
     const there = new Set(ids)
     return this.sorted.filter(({ id }) => !there.has(id))
   }
 
-  /** Those of `ids` that are remembered. */
+  /** Returns the rumours whose ids are in `ids`. */
   pick(ids: ReadonlyArray<string>): ReadonlyArray<Rumour> {
     const wanted = new Set(ids)
     return this.sorted.filter(({ id }) => wanted.has(id))

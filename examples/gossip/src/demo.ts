@@ -1,5 +1,5 @@
 /**
- * Three nodes on this machine, each with a socket of its own. Bob knows Ann, and Cid knows Bob.
+ * Runs three nodes on this machine, each with its own socket. Ann is Bob's contact, and Bob is Cid's.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Endpoint, PortMapper } from "@qp2p/core"

@@ -1,8 +1,8 @@
 /**
- * A node on the terminal: each line that is typed is a rumour, each rumour that is heard is a line.
+ * Runs a node in the terminal: it publishes each typed line, and prints each rumour.
  *
- * Its settings come from the environment: GOSSIP_LOCAL_ADDRESS, GOSSIP_CONTACTS with commas between, GOSSIP_FORWARD_PORT
- * and every other field of EndpointConfig, and GOSSIP_INTERVAL.
+ * The settings are environment variables: GOSSIP_LOCAL_ADDRESS, GOSSIP_CONTACTS with commas between addresses,
+ * GOSSIP_FORWARD_PORT and every other field of EndpointConfig, and GOSSIP_INTERVAL.
  */
 import { NodeRuntime, NodeStdio } from "@effect/platform-node"
 import { Endpoint } from "@qp2p/core"
@@ -16,7 +16,7 @@ const settings = Config.all({
   interval: Config.Duration("GOSSIP_INTERVAL").pipe(Config.withDefault("5 seconds"))
 })
 
-/** The router is asked for a port only with GOSSIP_FORWARD_PORT=true. */
+/** The node. It maps a port on the router only with GOSSIP_FORWARD_PORT=true. */
 const node = Layer.unwrap(
   Effect.map(settings, ({ interval, options }) => Gossip.layerNode({ ...options, interval }))
 ).pipe(Layer.provide([QuicheTransport.layer(), NatUpnp.layer()]))
@@ -33,7 +33,7 @@ const terminal = Effect.gen(function* () {
     Stream.runForEach((line) => Effect.catch(gossip.publish(line), ({ message }) => Console.error(message)))
   )
   const heard = Stream.runForEach(gossip.heard, ({ text }) => Console.log(`heard: ${text}`))
-  // The node goes on when nobody types any more.
+  // The node keeps running after the end of standard input.
   yield* Effect.all([typed, heard], { concurrency: "unbounded" })
 })
 
