@@ -29,7 +29,7 @@ const setup = (options: { readonly room?: boolean } = {}) => {
       control: (message) => happened.push(message._tag),
       reassemble: () => true,
       malformed: () => happened.push("malformed"),
-      onReassemblyOverflow: () => {},
+      reassemblyOverflow: () => {},
       sendStream: () => ({}) as SendStream,
       streamErrorOf: () => new StreamLost({ reason: new StreamClosed() }),
       hasRoomForStream: () => room,
