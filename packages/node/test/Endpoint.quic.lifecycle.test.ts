@@ -11,6 +11,7 @@ import type * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import { granted, PortMapper } from "@qp2p/core/PortMapper"
 import { bytes, textOf } from "../../core/test/support/values.ts"
+import { countingDials } from "../../core/test/support/memoryEndpoints.ts"
 import { gate } from "./support/replyGate.ts"
 import { endpoint, endpointBehind, joined, nothing, onLoopback, type Service } from "./support/quicEndpoints.ts"
 import { blocked, Network } from "./support/impairedNetwork.ts"
@@ -294,22 +295,25 @@ describe("an endpoint that bootstraps", () => {
   const closedPort = Effect.map(freePort, at)
 
   it.live("takes the one contact of three that lives, which dials it back", () =>
-    Effect.gen(function* () {
-      const silent = yield* udp()
-      const contact = yield* endpoint()
-      const contacts = [at(silent.port), yield* closedPort, contact.localAddress]
-      const one = yield* endpoint({}, contacts)
-      assert.strictEqual(String(one.publicAddress), String(one.localAddress))
-      assert.deepStrictEqual(Option.map(one.bootstrapContact, String), Option.some(String(contact.localAddress)))
-      assert.isTrue(Option.isSome(yield* one.connectionId(contact.localAddress)))
-      assert.strictEqual(String((yield* contact.nextConnection).remoteAddress), String(one.localAddress))
-      // The contact dialled back, or the start would have failed: over a connection of its own, which appears nowhere.
-      for (const self of [one, contact]) {
-        assert.isTrue(yield* nothing(self.nextConnection))
-        assert.isTrue(yield* nothing(self.nextDisconnection))
-        assert.lengthOf(yield* self.connections, 1)
-      }
-    }).pipe(onLoopback)
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const silent = yield* udp()
+        const contact = yield* endpoint()
+        const contacts = [at(silent.port), yield* closedPort, contact.localAddress]
+        const one = yield* endpoint({}, contacts)
+        assert.strictEqual(String(one.publicAddress), String(one.localAddress))
+        assert.deepStrictEqual(Option.map(one.bootstrapContact, String), Option.some(String(contact.localAddress)))
+        assert.isTrue(Option.isSome(yield* one.connectionId(contact.localAddress)))
+        assert.strictEqual(String((yield* contact.nextConnection).remoteAddress), String(one.localAddress))
+        // The contact dialled back, over a connection of its own, of which neither side tells its application.
+        assert.deepStrictEqual(dials.peers, [...contacts, one.localAddress].map(String))
+        for (const self of [one, contact]) {
+          assert.isTrue(yield* nothing(self.nextConnection))
+          assert.isTrue(yield* nothing(self.nextDisconnection))
+          assert.strictEqual((yield* self.connections).length, 1)
+        }
+      })
+    ).pipe(onLoopback)
   )
 
   for (const [name, contacts] of [

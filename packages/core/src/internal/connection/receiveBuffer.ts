@@ -89,8 +89,6 @@ export class ReceiveBuffer implements RecvEvents {
       this.bufferedBytes = this.keptBytes = 0
       for (const chunk of this.chunks.drain()) this.decode(chunk)
       if (this.finished) this.failure ??= this.decoder.end()
-      // The buffered chunks may be parts of one message, which cannot be taken yet.
-      this.resumeIfRead()
     } else this.bufferedBytes = this.keptBytes
     this.frames = undefined
     if (this.options.isLazy === true) this.backing?.resume()
@@ -168,10 +166,6 @@ export class ReceiveBuffer implements RecvEvents {
 
   private onTaken(bytes: number): void {
     this.bufferedBytes -= bytes
-    this.resumeIfRead()
-  }
-
-  private resumeIfRead(): void {
     if (this.paused && this.bufferedBytes <= maxBuffered) this.resume()
   }
 
