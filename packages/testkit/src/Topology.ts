@@ -171,7 +171,7 @@ export const layerPair = (options: Options = {}): Layer.Layer<Pair, EndpointErro
 
 /**
  * A star with `size` leaves, which start one after the other. Fails when the hub does not answer one of them. The hub
- * dials a leaf to verify it, so the leaf has reports of that incoming connection and of its end.
+ * dials a leaf to verify it; the leaf reports neither that connection nor its end.
  *
  * @stability unstable
  * @category layers
@@ -209,7 +209,8 @@ const accepting = Effect.fnUntraced(function* (options: Options, index: number, 
       onConnection: (connection) => {
         const owner = events.onConnection(connection)
         accepted += 1
-        if (accepted === expected) Latch.openUnsafe(everyone)
+        // The endpoint announces the connection in a microtask that it has just queued: this one runs after it.
+        if (accepted === expected) queueMicrotask(() => Latch.openUnsafe(everyone))
         return owner
       }
     })
