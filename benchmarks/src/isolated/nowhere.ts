@@ -19,6 +19,7 @@ const stream = (): BackingSendStream => ({
     content(Infinity)
     done()
   },
+  onStopped: nothing,
   setPriority: nothing,
   reset: nothing
 })

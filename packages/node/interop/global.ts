@@ -18,7 +18,7 @@ export const setup = (project: TestProject) => {
   const program = join(folder, "quic-go")
   execFileSync("go", ["build", "-mod=readonly", "-o", program, "."], {
     env: { ...process.env, GOTOOLCHAIN: "local" },
-    cwd: fileURLToPath(new URL("../../core/interop/quic-go", import.meta.url)),
+    cwd: fileURLToPath(new URL("quic-go", import.meta.url)),
     stdio: "inherit"
   })
   project.provide("quicGo", program)

@@ -5,13 +5,13 @@ import * as NetAddress from "effect/net/NetAddress"
 import cluster from "node:cluster"
 import { Socket } from "node:dgram"
 import { once } from "node:events"
-import * as exclusively from "../../dist/internal/exclusively.js"
+import * as exclusivePort from "../../dist/internal/exclusivePort.js"
 import { withClient } from "../../dist/internal/upnp/client.js"
 
 const peer = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:9")
 
 const worker = Effect.gen(function* () {
-  const socket = yield* exclusively.connected({ local: NetAddress.ipv4Loopback, peer, receiveQueue: 1 })
+  const socket = yield* exclusivePort.connect({ local: NetAddress.ipv4Loopback, peer, receiveQueue: 1 })
   const reader = yield* socket.reader
   yield* withClient((client) =>
     Effect.gen(function* () {
