@@ -1,15 +1,18 @@
 /**
  * Every way in which a message or a question fails on a connection that lives on, over QUIC.
  */
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Connection } from "@qp2p/core/Connection"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import { type RecvError, SerializationError, type StreamLost } from "@qp2p/core/RecvError"
 import type { SendError } from "@qp2p/core/SendError"
-import type { StreamError } from "@qp2p/core/StreamError"
+import type { SendStream } from "@qp2p/core/SendStream"
+import { type StreamError, StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream } from "@qp2p/core/Transport"
 import * as WireMessage from "@qp2p/core/WireMessage"
 import { bytes } from "../../core/test/support/values.ts"
@@ -27,7 +30,7 @@ import {
   type Variant,
   wasReset
 } from "./support/errorTables.ts"
-import { endpoint, onLoopback, pair } from "./support/quicEndpoints.ts"
+import { endpoint, joined, onLoopback, pair } from "./support/quicEndpoints.ts"
 import { raw } from "../../core/test/support/bareSockets.ts"
 import { until } from "./support/quicSockets.ts"
 
@@ -271,6 +274,59 @@ const streams: Table<{ readonly [T in StreamError["_tag"]]: Failing<StreamLost> 
 
 describe("a stream fails with", () => {
   run(streams)
+})
+
+// --- what an endpoint refuses --------------------------------------------------------------------------------------
+
+const unwanted = bytes("neither a message nor the end of one")
+
+const largestMessage = 2 << 20
+
+describe("a writer hears with the code 1 that an endpoint has refused", () => {
+  const rows: ReadonlyArray<
+    readonly [what: string, write: (connection: Connection) => Effect.Effect<SendStream, Failure, Scope.Scope>]
+  > = [
+    [
+      "garbage on a unidirectional stream",
+      (connection) => Effect.tap(connection.openUni(), (send) => send.write(unwanted))
+    ],
+    [
+      "garbage on a bidirectional stream",
+      (connection) =>
+        Effect.gen(function* () {
+          const { receive, send } = yield* connection.openBi()
+          yield* send.write(unwanted)
+          yield* assertFails("next", receive.next, wasReset(1))
+          return send
+        })
+    ],
+    [
+      "the header of a message above its limit of 2 MiB",
+      (connection) =>
+        Effect.tap(connection.openUni(), (send) => send.write(WireMessage.encodeHeader(largestMessage + 1, 0)))
+    ],
+    [
+      "a message above its limit of 2 MiB",
+      (connection) =>
+        Effect.gen(function* () {
+          const send = yield* connection.openUni()
+          yield* assertFails("sendMessage", send.sendMessage(large, { fin: true }), stopped(1))
+          return send
+        })
+    ]
+  ]
+  for (const [what, write] of rows) {
+    it.live(what, () =>
+      Effect.gen(function* () {
+        const { near, one } = yield* joined({}, { maxMessageSize: largestMessage })
+        const send = yield* write(near)
+        assert.deepStrictEqual(yield* send.stopped, new StreamStopped({ code: 1 }))
+        yield* assertFails("sendMessage", send.sendMessage(bytes("more")), stopped(1))
+        // The connection lives on.
+        yield* one.isReachable(near.remoteAddress)
+      }).pipe(onLoopback)
+    )
+  }
 })
 
 // --- questions -----------------------------------------------------------------------------------------------------

@@ -144,6 +144,9 @@ export const maxStreamsRead = 256
 /** Streams that one read checks for an end that the binding has not reported. */
 export const maxEndsChecked = 8
 
+/** How many codes of stops are kept, at most, from the packets of one turn. */
+export const maxStopCodes = 2_048
+
 /** How many incoming handshakes may be under way until a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
 

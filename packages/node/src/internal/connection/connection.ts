@@ -196,7 +196,7 @@ export class Connection implements BackingConnection, PacketOwner {
     if (!isLongHeader(datagram)) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
-      if (established) this.parts.acknowledged.received(datagram)
+      if (established) this.parts.streams.readStops(datagram, this.parts.acknowledged.received(datagram))
     }
     if (hasMoved) {
       this.parts.sender.pathChanged()

@@ -74,6 +74,11 @@ export class ConnectionStreams {
     return { send, receive: new LocalRecvStream(this.incoming, send, events) }
   }
 
+  /** Reads the stops in a decrypted packet, whose frames begin `at` that byte. */
+  readStops(packet: Uint8Array, at: number): void {
+    this.outgoing.stopCodes.read(packet, at)
+  }
+
   /** Counts what they do. */
   get work(): number {
     return this.incoming.work + this.outgoing.work

@@ -9,9 +9,7 @@
 import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
 import { connectionIdLength } from "../packets/connectionId.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
-
-/** The length of a packet's authentication tag, in bytes (RFC 9001, section 5.3). */
-const tagLength = 16
+import { cursor, readVarint, tagLength } from "../packets/frames.ts"
 
 /** Packets that the binding sends without regard to the congestion window when a timer has expired (RFC 9002, section 6.2.4). */
 const maxTimerProbes = 2
@@ -52,20 +50,27 @@ export class AcknowledgedPackets {
   /**
    * The binding, which has the keys, has taken a packet and decrypted it in place. What failed authentication has become
    * zeros, and what is too short to be decrypted (RFC 9001, section 5.4.2) is too short for an acknowledgement before the tag.
+   *
+   * Returns where the frames after an acknowledgement at the packet's beginning are, or those of a packet without one.
    */
-  received(packet: Uint8Array): void {
-    if (isLongHeader(packet)) return
-    at = 1 + connectionIdLength + (packet[0]! & 0x03) + 1
-    while (packet[at] === ping) at += 1
-    const type = packet[at]
-    if (type !== ack && type !== ackWithEcn) return
-    at += 1
-    const largest = varint(packet)
-    // The delay, and how many more ranges there are.
-    varint(packet)
-    varint(packet)
-    const smallest = largest - varint(packet)
-    if (at <= packet.length - tagLength) this.onAck(smallest, largest)
+  received(packet: Uint8Array): number {
+    if (isLongHeader(packet)) return packet.length
+    cursor.at = 1 + connectionIdLength + (packet[0]! & 0x03) + 1
+    while (packet[cursor.at] === ping) cursor.at += 1
+    const type = packet[cursor.at]
+    if (type !== ack && type !== ackWithEcn) return cursor.at
+    cursor.at += 1
+    const largest = readVarint(packet)
+    // The delay.
+    readVarint(packet)
+    const moreRanges = readVarint(packet)
+    const smallest = largest - readVarint(packet)
+    const end = packet.length - tagLength
+    if (cursor.at <= end) this.onAck(smallest, largest)
+    // A gap and a length for each of the other ranges, then three counts of ECN marks.
+    const numbers = 2 * moreRanges + (type === ackWithEcn ? 3 : 0)
+    for (let i = 0; i < numbers && cursor.at < end; i++) readVarint(packet)
+    return cursor.at
   }
 
   private onAck(smallest: number, largest: number): void {
@@ -114,16 +119,4 @@ const endsInShortHeader = (datagram: Uint8Array): boolean => {
   const packets = splitDatagram(datagram)
   // An Initial packet may be followed by zeros.
   return (packets[packets.length - 1]![0]! & 0xc0) === 0x40
-}
-
-/** Where the frames of a packet are being read: no object for each number. */
-let at = 0
-
-/** A variable-length integer (RFC 9000, section 16). Beyond the packet's end it is NaN. */
-const varint = (packet: Uint8Array): number => {
-  const first = packet[at]!
-  const end = at + (1 << (first >>> 6))
-  let value = first & 0x3f
-  for (at += 1; at < end; at++) value = value * 256 + packet[at]!
-  return value
 }

@@ -5,6 +5,7 @@ import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { codeOf, untraced } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
+import type { StopCodes } from "./stopCodes.ts"
 import { sendQuantum } from "../tunables.ts"
 
 /** The failure of a stream that was reset here, or that the binding does not know any more. */
@@ -16,17 +17,20 @@ export const failureOf = (error: unknown): StreamFailure => {
   return code === undefined ? streamClosed() : new StreamStopped({ code })
 }
 
-/** The binding drops a stream that was stopped, and the code with it, perhaps before it could be asked for: then it is 0. */
-export const stoppedBy = (error: unknown): StreamStopped =>
-  new StreamStopped({ code: codeOf(error, "StreamStopped") ?? 0 })
+/**
+ * How the peer has stopped a stream, by the error that the binding has thrown. The binding may have dropped the stream, and the
+ * code with it; then the code is that of the peer's frame, or 0 when that frame could not be read.
+ */
+export const stoppedBy = (error: unknown, id: number, stopCodes: StopCodes): StreamStopped =>
+  new StreamStopped({ code: codeOf(error, "StreamStopped") ?? stopCodes.of(id) ?? 0 })
 
 /** Whether the peer has stopped a stream. Only right before its fin was written: later its end looks the same. */
-export const findStop = (native: NativeConnection, id: number): StreamStopped | undefined => {
+export const findStop = (native: NativeConnection, id: number, stopCodes: StopCodes): StreamStopped | undefined => {
   try {
     native.streamWritable(id, 0)
     return undefined
   } catch (error) {
-    return stoppedBy(error)
+    return stoppedBy(error, id, stopCodes)
   }
 }
 

@@ -10,6 +10,7 @@ import { PeerCredit, type PeerCreditHost } from "./peerCredit.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { SendingStreams } from "./sendingStreams.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
+import { StopCodes } from "./stopCodes.ts"
 import { maxBlockedTries, maxReleased } from "../tunables.ts"
 
 const nothing = new Uint8Array(0)
@@ -23,6 +24,7 @@ export interface OutgoingHost extends AcknowledgementsHost {
 
 export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHost<SendStream> {
   readonly native: NativeConnection
+  readonly stopCodes = new StopCodes()
   private readonly host: OutgoingHost
   private written = 0
   private workDone = 0
@@ -104,13 +106,14 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     return this.sending.findBlocking(this.queue.unopened, limitsBidirectional ? unreadPeerHalves : undefined)
   }
 
-  /** Packets have come: one of them may have stopped a stream, and its code can only be had now. */
+  /** Packets have come: one of them may have stopped streams, whose codes can only be had now. */
   checkStopped(): void {
     for (const stream of this.sending) {
       if (stream.finWritten) continue
       stream.checkStopped()
       if (stream.ended) this.forget(stream)
     }
+    this.stopCodes.clear()
   }
 
   /** One of the binding's timers has expired. */

@@ -8,6 +8,7 @@ import type { AckEvidence } from "./ackInference.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { failureOf, findAcknowledged, findStop, stoppedBy, streamClosed } from "./nativeSend.ts"
 import type { BacklogEntry } from "./peerBacklog.ts"
+import type { StopCodes } from "./stopCodes.ts"
 import { sendHighWater, sendQuantum } from "../tunables.ts"
 
 const empty = new Uint8Array(0)
@@ -17,6 +18,8 @@ type Done = (failure?: StreamFailure) => void
 /** What a sending half needs of its connection. */
 export interface SendOwner {
   readonly native: NativeConnection
+  /** The codes of the stops that have come. */
+  readonly stopCodes: StopCodes
   /** The half has something to write. */
   readonly enqueue: (half: SendStream) => void
   /** Changes the half's priority, wherever it is queued. */
@@ -260,7 +263,7 @@ export class SendStream implements BackingSendStream {
     try {
       return this.owner.native.streamCapacity(this.streamId!)
     } catch (error) {
-      this.end(stoppedBy(error))
+      this.end(stoppedBy(error, this.streamId!, this.owner.stopCodes))
       return 0
     }
   }
@@ -309,7 +312,7 @@ export class SendStream implements BackingSendStream {
 
   /** Ends the stream if the peer has stopped it. Only right before `finWritten`. */
   checkStopped(): void {
-    const stopped = findStop(this.owner.native, this.streamId!)
+    const stopped = findStop(this.owner.native, this.streamId!, this.owner.stopCodes)
     if (stopped !== undefined) this.end(stopped)
   }
 

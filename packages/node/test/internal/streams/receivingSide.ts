@@ -4,6 +4,7 @@
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { Incoming } from "../../../src/internal/streams/incoming.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
+import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { Peer } from "../../support/quicSockets.ts"
 
@@ -41,7 +42,12 @@ export const setup = () => {
     streamFinished: (id: number) => finished.has(id)
   } as unknown as NativeConnection
   const peer = new Peer(undefined as never)
-  const send = () => new SendStream({ native, enqueue: () => {}, onReset: () => {}, reprioritize: () => {} }, true, 0)
+  const send = () =>
+    new SendStream(
+      { native, stopCodes: new StopCodes(), enqueue: () => {}, onReset: () => {}, reprioritize: () => {} },
+      true,
+      0
+    )
   /** What the budget was told of. */
   const told = { read: 0, willDrop: 0, resets: 0 }
   const budget = {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
+import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
 import { sendHighWater, sendQuantum } from "../../../src/internal/tunables.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { outcomes } from "../../support/quicSockets.ts"
@@ -28,6 +29,7 @@ const setup = (bidirectional = false) => {
         streamWritable: () => binding.writable(),
         streamCapacity: () => binding.capacity()
       } as unknown as NativeConnection,
+      stopCodes: new StopCodes(),
       enqueue: () => asked.push("enqueue"),
       onReset: (_half, code) => asked.push(`reset ${code}`),
       reprioritize: (_half, priority) => asked.push(`priority ${priority}`)
