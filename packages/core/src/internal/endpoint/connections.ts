@@ -38,7 +38,7 @@ import * as header from "../wire/header.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
 import { Disconnections } from "./disconnections.ts"
-import { Inbox } from "./inbox.ts"
+import { Inbox } from "../inbox.ts"
 import { Peers } from "./peers.ts"
 import { Replacements } from "./replacements.ts"
 

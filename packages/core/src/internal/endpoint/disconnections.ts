@@ -3,7 +3,7 @@
  * latest.
  */
 import type { Disconnection } from "../../Disconnection.ts"
-import { Inbox } from "./inbox.ts"
+import { Inbox } from "../inbox.ts"
 
 /** The queue of disconnections. */
 export class Disconnections {
