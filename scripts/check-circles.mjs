@@ -1,6 +1,6 @@
 /**
- * Fails when source files of the packages import each other in a circle, by types or by values, and when the folders of the
- * QUIC driver do: see `circles.mjs`.
+ * Fails when source files of the packages import each other in a circle, by types or by values, and when the folders inside
+ * core or inside the QUIC driver do: see `circles.mjs`.
  */
 import { foldersOf, importsOf, problemsOf } from "./circles.mjs"
 import { root } from "./process.mjs"
@@ -21,7 +21,7 @@ const allowed = [
 ]
 
 /** Folders whose own folders import from each other one way only. */
-const layered = ["packages/node/src/internal/"]
+const layered = ["packages/core/src/internal/", "packages/node/src/internal/"]
 
 const graph = importsOf(readTree(root))
 const problems = [

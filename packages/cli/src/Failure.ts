@@ -82,7 +82,7 @@ const problems: Record<string, string> = {
   ENFILE: "too many files are open",
   EBUSY: "it is in use",
   ETXTBSY: "it is in use",
-  EPIPE: "nobody reads it",
+  EPIPE: "its reader has closed it",
   EIO: "the device failed"
 }
 

@@ -41,6 +41,7 @@ describe("Failure", () => {
     ["EROFS", "the file system is read-only"],
     ["ENAMETOOLONG", "the name is too long"],
     ["EISDIR", "it is a directory"],
+    ["EPIPE", "its reader has closed it"],
     ["EXDEV", "the system reported an error"]
   ])("tells a peer what %s means without a path", (code, expected) => {
     const cause = Object.assign(new Error(`${code}: failed, open '/home/alice/inbox/a.bin'`), { code })

@@ -82,7 +82,7 @@ describe("PortForwarding", () => {
     )
     assert.strictEqual(
       PortForwarding.reasonOf(new NoneMapped({ attempts: [] })),
-      "no port was mapped: there was nobody to ask"
+      "no port was mapped: there was no port mapper to ask"
     )
   })
 

@@ -86,7 +86,7 @@ export const notOneHost = (
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
 ): string | undefined => {
   if (!NetAddress.isIpAddress(address)) return noAddress
-  if (NetAddress.isUnspecified(address)) return "the unspecified address is nobody's"
+  if (NetAddress.isUnspecified(address)) return "the unspecified address belongs to no host"
   if (NetAddress.isMulticast(address)) return "a multicast address is a group's, and not one peer's"
   if (!NetAddress.isIpv4Address(address)) return undefined
   if (NetAddress.isBroadcast(address)) return "the broadcast address is everybody's, and not one peer's"

@@ -205,7 +205,7 @@ export class NoneReachable extends Schema.TaggedError<NoneReachable>("@qp2p/core
 ) {
   override get message() {
     return this.attempts.length === 0
-      ? "there was nobody to reach"
+      ? "no peer was given"
       : `none could be reached: ${this.attempts.map(({ error }) => error.message).join("; ")}`
   }
 }

@@ -30,7 +30,7 @@ import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
-import * as addressSetting from "./internal/addressSetting.ts"
+import * as optionSetting from "./internal/optionSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
 import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
@@ -87,9 +87,9 @@ export interface Options {
 /**
  * Reads the options of an endpoint from Effect's `ConfigProvider`, under `path` if one is given.
  *
- * The options are `localAddress`, `contacts` (a list, or text with commas between addresses), and every field of
- * `EndpointConfig`. An absent option has its default. `EndpointConfig.config` describes the names, the formats, and the
- * treatment of unknown names.
+ * The options are `localAddress`, `contacts` (a list, or text with commas between addresses), `streams` (`Messages` or
+ * `Manual`), and every field of `EndpointConfig`. An absent option has its default. `EndpointConfig.config` describes the
+ * names, the formats, and the treatment of unknown names.
  *
  * @stability unstable
  * @category decoding
@@ -98,13 +98,15 @@ export interface Options {
 export const config = (path?: string, options?: EndpointConfig.SourceOptions): Config.Config<Options> => {
   const refused = invalidPath(path, options)
   if (refused !== undefined) return refused
-  const own = configSource.read(path, { texts: ["localAddress"], lists: ["contacts"] })
+  const own = configSource.read(path, { texts: ["localAddress", "streams"], lists: ["contacts"] })
   return Config.all({
-    own: Config.mapEffect(own, ({ contacts, localAddress }) =>
-      Effect.mapError(addressSetting.decode({ localAddress, contacts }), (issue) => configSource.errorAt(path, issue))
+    own: Config.mapEffect(own, (texts) =>
+      Effect.mapError(optionSetting.decode(texts), (issue) => configSource.errorAt(path, issue))
     ),
     config: EndpointConfig.config(path, options)
-  }).pipe(Config.map(({ config, own: { contacts, localAddress } }) => ({ localAddress, contacts, config })))
+  }).pipe(
+    Config.map(({ config, own: { contacts, localAddress, streams } }) => ({ localAddress, contacts, streams, config }))
+  )
 }
 
 /**

@@ -187,7 +187,7 @@ const decodeTexts = Schema.decodeUnknownEffect(FromText)
 const names = Object.keys(EndpointConfig.fields)
 
 /** Options of an endpoint that `Endpoint.config` reads beside these settings. */
-const endpointOptions = ["localAddress", "contacts"]
+const endpointOptions = ["localAddress", "contacts", "streams"]
 
 /** Settings under `QP2P_` that other modules read from the environment. */
 const reservedNames = ["quicheBinding"]

@@ -140,7 +140,7 @@ export class NoneMapped extends Schema.TaggedError<NoneMapped>("@qp2p/core/PortM
   attempts: Schema.Array(Schema.Struct({ by: Schema.String, error: SingleMapperError }))
 }) {
   override get message() {
-    if (this.attempts.length === 0) return "no port was mapped: there was nobody to ask"
+    if (this.attempts.length === 0) return "no port was mapped: there was no port mapper to ask"
     return `no port was mapped: ${this.attempts.map(({ by, error }) => `${by}: ${error.message}`).join("; ")}`
   }
 }

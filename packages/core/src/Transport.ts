@@ -205,11 +205,12 @@ export interface BackingConnection {
  */
 export interface HeldStreams {
   /**
-   * The kind of the streams. `Opener`: this side opened them and has not finished them. `Answerer`: the peer opened them and
-   * this side has not finished them, so the peer can open no more. `Answers`: this side opened them, and the peer has not
-   * finished them or this side has not read their answers, so this side can open no more.
+   * The kind of the streams. `UnfinishedSends`: this side opened them and has not finished them, so its further streams wait.
+   * `UnfinishedReplies`: the peer opened them and this side has not finished its replies on them, so the peer can open no
+   * more. `UnreadAnswers`: this side opened them and has not read their answers to the end, or the peer has not finished
+   * those, so this side can open no more.
    */
-  readonly by: "Opener" | "Answerer" | "Answers"
+  readonly kind: "UnfinishedSends" | "UnfinishedReplies" | "UnreadAnswers"
   /** The number of those streams. */
   readonly count: number
 }

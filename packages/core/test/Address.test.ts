@@ -195,9 +195,9 @@ describe("an address to dial", () => {
   it("is not that of no host, of a multicast group, or of every host", () => {
     for (const [text, reason] of [
       ["127.0.0.1:0", "port 0 cannot be dialled"],
-      ["0.0.0.0:1", "the unspecified address is nobody's"],
-      ["[::]:1", "the unspecified address is nobody's"],
-      ["[::ffff:0.0.0.0]:1", "the unspecified address is nobody's"],
+      ["0.0.0.0:1", "the unspecified address belongs to no host"],
+      ["[::]:1", "the unspecified address belongs to no host"],
+      ["[::ffff:0.0.0.0]:1", "the unspecified address belongs to no host"],
       ["224.0.0.1:1", "a multicast address is a group's, and not one peer's"],
       ["239.255.255.255:1", "a multicast address is a group's, and not one peer's"],
       ["[ff02::1]:1", "a multicast address is a group's, and not one peer's"],

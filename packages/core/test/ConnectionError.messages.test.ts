@@ -20,7 +20,7 @@ it("the message of a close has its detail behind a colon, and no colon without o
 
 it("the message of an error that is about peers names them", () => {
   assert.strictEqual(new NotConnected({ peer }).message, "not connected with 192.0.2.7:443")
-  assert.strictEqual(new NoneReachable({ attempts: [] }).message, "there was nobody to reach")
+  assert.strictEqual(new NoneReachable({ attempts: [] }).message, "no peer was given")
   const error = new InvalidAddress({ input: "nowhere", detail: "no address" })
   assert.include(new NoneReachable({ attempts: [{ peer: "nowhere", error }] }).message, "nowhere")
 })

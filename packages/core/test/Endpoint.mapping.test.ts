@@ -247,7 +247,7 @@ describe("the first of several mappers", () => {
         "all, UPnP",
         "UPnP"
       ])
-      assert.strictEqual((yield* fails({})).message, "no port was mapped: there was nobody to ask")
+      assert.strictEqual((yield* fails({})).message, "no port was mapped: there was no port mapper to ask")
     })
   )
 })

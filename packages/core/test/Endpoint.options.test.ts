@@ -54,6 +54,7 @@ describe("an endpoint's options from Config", () => {
       const source = {
         localAddress: "10.0.0.1:1",
         contacts: "10.0.0.8:8, 10.0.0.9:9",
+        streams: "Manual",
         externalPort: "9",
         retryDuration: "0"
       }
@@ -66,11 +67,17 @@ describe("an endpoint's options from Config", () => {
         const options = yield* config.parse(ConfigProvider.fromUnknown(from))
         assert.strictEqual(String(options.localAddress), "10.0.0.1:1")
         assert.deepStrictEqual(options.contacts?.map(String), list.contacts)
+        assert.strictEqual(options.streams, "Manual")
         const { externalPort, retryDuration } = yield* EndpointConfig.decode(options.config)
         assert.deepStrictEqual([externalPort, Duration.toMillis(retryDuration)], [9, 0])
       }
       const none = yield* Endpoint.config("node").parse(ConfigProvider.fromUnknown({}))
-      assert.deepStrictEqual(none, { localAddress: undefined, contacts: undefined, config: EndpointConfig.defaults })
+      assert.deepStrictEqual(none, {
+        localAddress: undefined,
+        contacts: undefined,
+        streams: undefined,
+        config: EndpointConfig.defaults
+      })
     })
   )
 
@@ -83,6 +90,7 @@ describe("an endpoint's options from Config", () => {
         const env = {
           [`${prefix}LOCAL_ADDRESS`]: "10.0.0.1:1",
           [`${prefix}RETRY_DURATION`]: "2s",
+          [`${prefix}STREAMS`]: " Manual ",
           PATH: "/bin"
         }
         for (const contacts of [
@@ -94,6 +102,7 @@ describe("an endpoint's options from Config", () => {
             const options = yield* Endpoint.config(path).parse(provider)
             assert.strictEqual(String(options.localAddress), "10.0.0.1:1")
             assert.deepStrictEqual(options.contacts?.map(String), ["10.0.0.8:8", "10.0.0.9:9"])
+            assert.strictEqual(options.streams, "Manual")
             const { retryDuration } = yield* EndpointConfig.decode(options.config)
             assert.strictEqual(Duration.toMillis(retryDuration), 2_000)
           }
@@ -131,6 +140,9 @@ describe("an endpoint's options from Config", () => {
         ],
         [{ node: { contacts: "10.0.0.2:2,nowhere" } }, `["node"]["contacts"][1]`, "expected host:port"],
         [{ node: { contacts: ["10.0.0.2:2", "[::1]:0x50"] } }, `["node"]["contacts"][1]`, "the port 0x50 is no number"],
+        [{ node: { streams: "manual" } }, `["node"]["streams"]`, `must be "Messages" or "Manual"`],
+        [{ node: { streams: ["Manual"] } }, `["node"]["streams"]`, "must be a single value"],
+        [{ node: { stream: "Manual" } }, "node.stream", "unknown setting node.stream; did you mean node.streams?"],
         [{ node: { messageBuffer: 0 } }, `["node"]["messageBuffer"]`, "must be an integer between"],
         [{ node: { contacts: { first: "10.0.0.2:2" } } }, `["node"]["contacts"]`, "must be a list of texts"],
         [{ node: { localAdress: "10.0.0.2:2" } }, "node.localAdress", "unknown setting"]

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { bytes, textOf } from "./support/values.ts"
+import { logged } from "./support/logs.ts"
 import { blackhole, client, endpoint, kill, onNetwork, pair, settle } from "./support/memoryEndpoints.ts"
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `message ${i}`)
@@ -298,7 +299,15 @@ describe("disconnections", () => {
       assert.deepInclude((yield* one.nextDisconnection).reason, { _tag: "LocallyClosed" })
       assert.deepInclude((yield* one.nextDisconnection).reason, { _tag: "ApplicationClosed" })
       assert.isUndefined((yield* Effect.forkChild(one.nextDisconnection)).pollUnsafe())
-    }).pipe(onNetwork)
+    }).pipe(
+      onNetwork,
+      logged,
+      Effect.map(({ lines }) =>
+        assert.deepStrictEqual(lines, [
+          "Warn: the application takes no disconnections: only the latest are kept until it does"
+        ])
+      )
+    )
   )
 
   it.effect("that an application follows are never dropped: new connections wait when it falls behind", () =>

@@ -462,6 +462,7 @@ describe("what is not acceptable is named, with the reason", () => {
           QP2P_QUICHE_BINDING: "x",
           QP2P_LOCAL_ADDRESS: "x",
           QP2P_CONTACTS_0: "x",
+          QP2P_STREAMS: "x",
           PATH: "/bin",
           QP3P_X: "x"
         }

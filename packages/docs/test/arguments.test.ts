@@ -136,7 +136,8 @@ const nodePackage: Modules<typeof Node> = {
   NodeEndpoint: {
     layer: { ...call(options), refusalsOnly: true },
     layerClient: { ...call(options), refusalsOnly: true },
-    layerConfig: { ...call(path), refusalsOnly: true }
+    layerConfig: { ...call(path, options), refusalsOnly: true },
+    layerClientConfig: { ...call(path, options), refusalsOnly: true }
   },
   QuicheTransport: {
     // What it makes says what is wrong when it binds: see below.

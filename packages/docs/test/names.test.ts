@@ -59,7 +59,7 @@ const directories = new Set(
 )
 
 /**
- * Whether a path is in the repository: seen from its root, from the document, or, as `internal/endpoint/inbox.ts`, from some
+ * Whether a path is in the repository: seen from its root, from the document, or, as `internal/inbox.ts`, from some
  * package's folder. `*` stands for any name.
  */
 const pathExists = (from: string, text: string): boolean => {
@@ -215,7 +215,7 @@ describe("this check", () => {
     assert.isUndefined(checkLink("packages/core/README.md", "../../LICENSE"))
     assert.strictEqual(checkPath("README.md", "internal/nothing.ts"), "internal/nothing.ts is not there")
     assert.strictEqual(checkPath("README.md", "docs/nothing"), "docs/nothing is not there")
-    assert.isUndefined(checkPath("README.md", "internal/endpoint/inbox.ts"))
+    assert.isUndefined(checkPath("README.md", "internal/inbox.ts"))
     assert.strictEqual(checkModule("@qp2p/core/Nothing"), "@qp2p/core/Nothing is not there")
     assert.strictEqual(checkMember("Endpoint", "layerNothing"), "Endpoint.layerNothing is not there")
     assert.deepStrictEqual(checkCommand("npm run nothing"), ["npm run nothing: there is no such script"])

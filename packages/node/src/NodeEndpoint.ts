@@ -9,6 +9,7 @@
  */
 import type { ClientEndpointError } from "@qp2p/core/ClientEndpointError"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import type { EndpointError } from "@qp2p/core/EndpointError"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import type * as Config from "effect/Config"
@@ -44,5 +45,21 @@ export const layerClient = (options?: Endpoint.Options): Layer.Layer<Endpoint.En
  * @category layers
  * @since 0.1.0
  */
-export const layerConfig = (path?: string): Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError> =>
-  Layer.provide(Endpoint.layerConfig(Endpoint.config(path)), [QuicheTransport.layer(), PortMapper.layerNone])
+export const layerConfig = (
+  path?: string,
+  options?: EndpointConfig.SourceOptions
+): Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError> =>
+  Layer.provide(Endpoint.layerConfig(Endpoint.config(path, options)), [QuicheTransport.layer(), PortMapper.layerNone])
+
+/**
+ * An endpoint that dials and accepts no connections, with options from Effect's `Config`: see `layerConfig`.
+ *
+ * @stability unstable
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClientConfig = (
+  path?: string,
+  options?: EndpointConfig.SourceOptions
+): Layer.Layer<Endpoint.Endpoint, ClientEndpointError | Config.ConfigError> =>
+  Layer.provide(Endpoint.layerClientConfig(Endpoint.config(path, options)), QuicheTransport.layer())

@@ -38,7 +38,7 @@ const withInterfaces =
     )
 
 const nobodys: ReadonlyArray<readonly [address: string, reason: string]> = [
-  ["0.0.0.0:1", "the unspecified address is nobody's"],
+  ["0.0.0.0:1", "the unspecified address belongs to no host"],
   ["224.0.0.1:1", "a multicast address is a group's, and not one peer's"],
   ["255.255.255.255:1", "the broadcast address is everybody's, and not one peer's"],
   ["10.0.0.255:1", "the broadcast address of eth0 is everybody's there, and not one peer's"]
@@ -113,7 +113,7 @@ describe("an address of no single host", () => {
       )
       assert.strictEqual(String(one.publicAddress), "10.0.0.1:1")
       assert.deepStrictEqual(lines, [
-        "Warn: the gateway says that it maps 0.0.0.0:7777, which is not announced: the unspecified address is nobody's"
+        "Warn: the gateway says that it maps 0.0.0.0:7777, which is not announced: the unspecified address belongs to no host"
       ])
       yield* SubscriptionRef.set(mapping.status, Remapped({ external, before: offline }))
       yield* settle

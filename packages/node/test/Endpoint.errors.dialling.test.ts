@@ -152,8 +152,8 @@ const dials: Table<{
     ["port 0", invalid("127.0.0.1:0", "port 0 cannot be dialled")],
     ["IPv6 from IPv4", invalid("[::1]:4433", "this endpoint is bound to an IPv4 address")],
     ["IPv4 from IPv6", invalid("127.0.0.1:4433", "this endpoint is bound to an IPv6 address", "[::1]:0")],
-    ["unspecified IPv4", invalid("0.0.0.0:4433", "the unspecified address is nobody's")],
-    ["unspecified IPv6", invalid("[::]:4433", "the unspecified address is nobody's", "[::1]:0")]
+    ["unspecified IPv4", invalid("0.0.0.0:4433", "the unspecified address belongs to no host")],
+    ["unspecified IPv6", invalid("[::]:4433", "the unspecified address belongs to no host", "[::1]:0")]
   ],
   VersionMismatch: [
     [

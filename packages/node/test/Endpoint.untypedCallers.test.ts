@@ -197,14 +197,22 @@ describe("a peer that is no address", () => {
   )
 })
 
+/** An object of which every look throws. */
+const revoked = () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 describe("options", () => {
   const wrongSends: ReadonlyArray<readonly [unknown, string]> = [
-    [{ priorty: 1 }, "options.priorty is no option; there are priority and retryDuration"],
+    [{ priorty: 1 }, "options.priorty is an unknown option; the options are priority and retryDuration"],
     [{ priority: "high" }, `options.priority must be a finite number, got the text "high"`],
     [{ priority: Number.NaN }, "options.priority must be a finite number, got NaN"],
     [{ priority: Infinity }, "options.priority must be a finite number, got Infinity"],
     [{ priority: 5n }, "options.priority must be a finite number, got the bigint 5"],
     [{ priority: null }, "options.priority must be a finite number, got null"],
+    [{ priority: revoked() }, "options.priority must be a finite number, got something that cannot be inspected"],
     [{ retryDuration: "soon" }, `options.retryDuration must be 0 or more, as a duration`],
     [{ retryDuration: Number.NaN }, `options.retryDuration must be 0 or more, as a duration`],
     [{ retryDuration: -1 }, `options.retryDuration must be 0 or more, as a duration`],
@@ -214,6 +222,7 @@ describe("options", () => {
     ["priority", `options must be an object, got the text "priority"`],
     [[], "options must be an object, got an array of 0"],
     [new Map([["priority", 1]]), "options must be an object, got a Map"],
+    [revoked(), "options cannot be inspected"],
     [Effect.succeed({}), "options must be an object, got an Effect"]
   ]
 
@@ -233,7 +242,7 @@ describe("options", () => {
           )
           assert.deepStrictEqual(
             [tag, message],
-            ["SerializationError", "options.retryDuration is no option; there is only priority"]
+            ["SerializationError", "options.retryDuration is an unknown option; the only option is priority"]
           )
           assert.deepStrictEqual(dials.peers, [])
           yield* one.sendMessage(bytes("x"), "10.0.0.2:2", { priority: undefined, retryDuration: undefined })
@@ -241,7 +250,7 @@ describe("options", () => {
           const stream = yield* connection.openUni()
           for (const [options, reason] of [
             [{ fin: 1 }, "options.fin must be true or false, got 1"],
-            [{ finish: true }, "options.finish is no option; there is only fin"],
+            [{ finish: true }, "options.finish is an unknown option; the only option is fin"],
             [true, "options must be an object, got true"]
           ] as const) {
             const [tag, message] = yield* failureOf(stream.sendMessage(bytes("x"), untyped(options)))
@@ -264,7 +273,7 @@ describe("options", () => {
         Effect.gen(function* () {
           const [one] = yield* pair()
           const wrong: ReadonlyArray<readonly [unknown, string]> = [
-            [{ priorty: 1 }, "options.priorty is no option; there is only priority"],
+            [{ priorty: 1 }, "options.priorty is an unknown option; the only option is priority"],
             [{ priority: "1" }, `options.priority must be a finite number, got the text "1"`],
             [null, "options must be an object, got null"]
           ]
@@ -289,7 +298,7 @@ describe("options", () => {
       const [one, two] = yield* pair()
       const connection = yield* one.connectTo("10.0.0.2:2")
       for (const [options, message] of [
-        [{ cod: 1 }, "options.cod is no option; there are code and detail"],
+        [{ cod: 1 }, "options.cod is an unknown option; the options are code and detail"],
         [{ code: "1" }, `options.code must be a number, got the text "1"`],
         [{ detail: 5 }, "options.detail must be a string, got 5"],
         [null, "options must be an object, got null"],
@@ -315,10 +324,10 @@ describe("options", () => {
             return transport.bind(options, events)
           }
         })
-        const names = "there are localAddress, contacts, streams and config"
+        const names = "the options are localAddress, contacts, streams and config"
         const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'
         const wrong: ReadonlyArray<readonly [unknown, string]> = [
-          [{ localAdress: "127.0.0.1:0" }, `localAdress: is no option; ${names}`],
+          [{ localAdress: "127.0.0.1:0" }, `localAdress: is an unknown option; ${names}`],
           [{ localAddress: { host: "127.0.0.1", port: 0 } }, `localAddress: an object with host, port: ${expected}`],
           [{ localAddress: null }, `localAddress: null: ${expected}`],
           [{ localAddress: 4433 }, `localAddress: 4433: ${expected}`],
@@ -333,7 +342,7 @@ describe("options", () => {
           [{ config: [] }, "config: must be an object of settings"],
           [{ config: new Map() }, "config: must be an object of settings"],
           [{ config: Promise.resolve({}) }, "config: must be an object of settings"],
-          [{ idleTimeout: 5 }, `idleTimeout: is no option; ${names}`],
+          [{ idleTimeout: 5 }, `idleTimeout: is an unknown option; ${names}`],
           [null, "options: must be an object, got null"],
           ["127.0.0.1:0", `options: must be an object, got the text "127.0.0.1:0"`],
           [[], "options: must be an object, got an array of 0"],
@@ -383,7 +392,7 @@ describe("options", () => {
       const wrong: ReadonlyArray<readonly [unknown, string]> = [
         [
           { maxUdpPaylaod: 1_200 },
-          "options.maxUdpPaylaod is no option; there are maxUdpPayload, openSocket and interfaces"
+          "options.maxUdpPaylaod is an unknown option; the options are maxUdpPayload, openSocket and interfaces"
         ],
         [{ maxUdpPayload: "1200" }, "options.maxUdpPayload must be an integer between 1200 and 16383"],
         [{ maxUdpPayload: Number.NaN }, "options.maxUdpPayload must be an integer between 1200 and 16383"],

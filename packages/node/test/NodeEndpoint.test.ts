@@ -1,15 +1,22 @@
 /** Endpoints that are ready to run, with settings from the environment. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NodeEndpoint from "../src/NodeEndpoint.ts"
 
+const layers = [
+  ["layerConfig", NodeEndpoint.layerConfig],
+  ["layerClientConfig", NodeEndpoint.layerClientConfig]
+] as const
+
 describe.each([
   ["as it is", (provider: ConfigProvider.ConfigProvider) => provider],
   ["with ConfigProvider.constantCase", ConfigProvider.constantCase]
-] as const)("layerConfig in an environment %s", (_, prepare) => {
+] as const)("an environment %s", (_, prepare) => {
   const start = (env: Record<string, string>) =>
     Effect.map(Endpoint.Endpoint, ({ localAddress, publicAddress }) => ({ localAddress, publicAddress })).pipe(
       Effect.provide(
@@ -46,6 +53,37 @@ describe.each([
         assert.strictEqual(error._tag, "ConfigError")
         assert.include(error.message, `unknown setting ${name}; did you mean ${meant}?`)
       }
+    })
+  )
+
+  it.live.each(layers)("%s reads what the program names itself as no setting of the endpoint", ([, make]) =>
+    Effect.gen(function* () {
+      // It resembles a setting.
+      const env = { QP2P_LOCAL_ADDRESS: "127.0.0.1:0", QP2P_IDLE_TIMEOUTS: "5" }
+      const provider = ConfigProvider.layer(prepare(ConfigProvider.fromEnv({ env })))
+      const start = (options?: EndpointConfig.SourceOptions) =>
+        Endpoint.Endpoint.pipe(
+          Effect.map(({ localAddress }) => String(localAddress)),
+          Effect.provide(Layer.provide(make("qp2p", options), provider))
+        )
+      assert.match(yield* start({ others: ["idleTimeouts"] }), /^127\.0\.0\.1:\d+$/u)
+      assert.strictEqual((yield* Effect.flip(start()))._tag, "ConfigError")
+    })
+  )
+
+  it.live("layerClientConfig dials, and accepts no connections", () =>
+    Effect.gen(function* () {
+      const provider = prepare(ConfigProvider.fromEnv({ env: { QP2P_LOCAL_ADDRESS: "127.0.0.1:0" } }))
+      const started = (layer: Layer.Layer<Endpoint.Endpoint, unknown>) =>
+        Effect.map(Layer.build(layer), Context.get(Endpoint.Endpoint))
+      const client = yield* started(
+        Layer.provide(NodeEndpoint.layerClientConfig("qp2p"), ConfigProvider.layer(provider))
+      )
+      const config = { handshakeTimeout: "1 second", retryDuration: 0 } as const
+      const server = yield* started(NodeEndpoint.layer({ localAddress: "127.0.0.1:0", config }))
+      assert.strictEqual((yield* Effect.flip(server.connectTo(client.localAddress)))._tag, "ConnectionTimedOut")
+      yield* client.sendMessage(new TextEncoder().encode("marco"), server.localAddress)
+      assert.strictEqual(new TextDecoder().decode((yield* server.nextMessage).payload), "marco")
     })
   )
 })

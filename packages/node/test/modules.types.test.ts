@@ -2,6 +2,7 @@
 import { describe, expectTypeOf, it } from "@effect/vitest"
 import type { ClientEndpointError } from "@qp2p/core/ClientEndpointError"
 import type * as Endpoint from "@qp2p/core/Endpoint"
+import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import type { EndpointError } from "@qp2p/core/EndpointError"
 import type * as Transport from "@qp2p/core/Transport"
 import type * as Config from "effect/Config"
@@ -11,7 +12,9 @@ import type * as QuicheTransport from "../src/QuicheTransport.ts"
 
 describe("the modules of Node", () => {
   it("are all here: what is added to a module is added below", () => {
-    expectTypeOf<keyof typeof NodeEndpoint>().toEqualTypeOf<"layer" | "layerClient" | "layerConfig">()
+    expectTypeOf<keyof typeof NodeEndpoint>().toEqualTypeOf<
+      "layer" | "layerClient" | "layerConfig" | "layerClientConfig"
+    >()
     expectTypeOf<keyof typeof QuicheTransport>().toEqualTypeOf<"make" | "layer">()
   })
 
@@ -32,7 +35,16 @@ describe("the modules of Node", () => {
       (options?: Endpoint.Options) => Layer.Layer<Endpoint.Endpoint, ClientEndpointError>
     >()
     expectTypeOf<typeof NodeEndpoint.layerConfig>().toEqualTypeOf<
-      (path?: string) => Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError>
+      (
+        path?: string,
+        options?: EndpointConfig.SourceOptions
+      ) => Layer.Layer<Endpoint.Endpoint, EndpointError | Config.ConfigError>
+    >()
+    expectTypeOf<typeof NodeEndpoint.layerClientConfig>().toEqualTypeOf<
+      (
+        path?: string,
+        options?: EndpointConfig.SourceOptions
+      ) => Layer.Layer<Endpoint.Endpoint, ClientEndpointError | Config.ConfigError>
     >()
   })
 })

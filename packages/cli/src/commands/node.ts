@@ -194,7 +194,7 @@ export const run = Effect.fnUntraced(function* (
   const onLine = Effect.fnUntraced(function* (line: string) {
     const text = line.trimEnd()
     if (text === "") return
-    if ((yield* peers.broadcast(encoder.encode(text))) === 0) yield* log.warn("nobody is connected: not sent")
+    if ((yield* peers.broadcast(encoder.encode(text))) === 0) yield* log.warn("no peer is connected: not sent")
   })
 
   const scope = yield* Effect.scope

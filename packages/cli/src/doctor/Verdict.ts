@@ -223,7 +223,7 @@ const withoutContact = (findings: Findings): Verdict => {
   if (contacts.length === 0 && NetAddress.isLoopback(listen.address)) {
     return verdict(
       "Unknown",
-      `nobody but this machine itself can reach ${NetAddress.formatIp(listen.address)}`,
+      `only this machine itself can reach ${NetAddress.formatIp(listen.address)}`,
       "Look at another address with --listen, such as 0.0.0.0:4433, or give a peer on this machine as --contact."
     )
   }
@@ -254,14 +254,14 @@ const withoutContact = (findings: Findings): Verdict => {
     return verdict(
       "Mapped",
       `the router maps a port, as just now at ${mapping.external}`,
-      `Run qp2p node --forward-port. Nobody has tried whether it gets through. ${giveContact}`,
+      `Run qp2p node --forward-port. No peer has tried it yet. ${giveContact}`,
       Option.some(mapping.external)
     )
   }
   if (mapping._tag === "Mapped") {
     return verdict(
       "Unknown",
-      `the router maps a port at ${mapping.external}, which is nobody's address: it may be offline`,
+      `the router maps a port at ${mapping.external}, which belongs to no host: it may be offline`,
       `See that the router is connected. ${giveContact}`
     )
   }

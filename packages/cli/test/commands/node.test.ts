@@ -120,7 +120,7 @@ describe("qp2p node", () => {
       const { errors, type } = yield* startNode()
       yield* type("hello\n")
       yield* settle
-      assert.deepStrictEqual(yield* errors, ["nobody is connected: not sent"])
+      assert.deepStrictEqual(yield* errors, ["no peer is connected: not sent"])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
@@ -199,7 +199,7 @@ describe("qp2p node", () => {
       yield* settle
       yield* type("hello\n")
       yield* settle
-      assert.deepStrictEqual(yield* errors, ["nobody is connected: not sent"])
+      assert.deepStrictEqual(yield* errors, ["no peer is connected: not sent"])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 

@@ -99,7 +99,7 @@ const cases: ReadonlyArray<Case> = [
     name: "Mapped",
     when: "there is nobody to try it",
     findings: { mapping: mapped("1.2.3.1:50000") },
-    says: /Nobody has tried/u,
+    says: /No peer has tried it yet/u,
     at: "1.2.3.1:50000"
   },
   {
@@ -280,13 +280,13 @@ const cases: ReadonlyArray<Case> = [
     name: "Unknown",
     when: "only this machine could be meant",
     findings: { ...offline, listen: address("127.0.0.1:4433") },
-    says: /nobody but this machine.*--listen/u
+    says: /only this machine itself can reach 127\.0\.0\.1.*--listen/u
   },
   {
     name: "Unknown",
-    when: "the router maps a port at an address that is nobody's",
+    when: "the router maps a port at an address that belongs to no host",
     findings: { mapping: mapped("203.0.113.1:50000") },
-    says: /203\.0\.113\.1:50000.*offline/u
+    says: /203\.0\.113\.1:50000, which belongs to no host.*offline/u
   },
   {
     name: "Unknown",

@@ -20,7 +20,7 @@ export const show = (value: unknown): string => {
   try {
     return describe(value)
   } catch {
-    return "something that cannot be looked at"
+    return "something that cannot be inspected"
   }
 }
 
@@ -136,7 +136,7 @@ export const problemWith = (one: Check, value: unknown): string | undefined => {
   try {
     asked = one(value)
   } catch {
-    asked = "cannot be looked at"
+    asked = "cannot be inspected"
   }
   return asked === undefined ? undefined : `${asked}, got ${show(value)}`
 }
@@ -235,10 +235,10 @@ export const isRecord = (value: unknown): value is Readonly<Record<string, unkno
 export const problemOf = (value: unknown, fields: Fields): Problem | undefined => {
   try {
     const unknown = isRecord(value) ? Object.keys(value).find((name) => !Object.hasOwn(fields, name)) : undefined
-    if (unknown !== undefined) return { path: nameOf(unknown), detail: `is no option; ${choice(fields)}` }
+    if (unknown !== undefined) return { path: nameOf(unknown), detail: `is an unknown option; ${choice(fields)}` }
     return problemIn(value, fields)
   } catch {
-    return { path: "", detail: "cannot be looked at" }
+    return { path: "", detail: "cannot be inspected" }
   }
 }
 
@@ -253,14 +253,14 @@ export const problemIn = (value: unknown, fields: Fields): Problem | undefined =
     }
     return undefined
   } catch {
-    return { path: "", detail: "cannot be looked at" }
+    return { path: "", detail: "cannot be inspected" }
   }
 }
 
 const choice = (fields: Fields): string => {
   const names = Object.keys(fields)
   const last = names.pop()
-  return names.length === 0 ? `there is only ${last}` : `there are ${names.join(", ")} and ${last}`
+  return names.length === 0 ? `the only option is ${last}` : `the options are ${names.join(", ")} and ${last}`
 }
 
 /** Formats a problem on one line. */

@@ -38,7 +38,7 @@ import * as header from "../wire/header.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
 import { Disconnections } from "./disconnections.ts"
-import { Inbox } from "./inbox.ts"
+import { Inbox } from "../inbox.ts"
 import { Peers } from "./peers.ts"
 import { Replacements } from "./replacements.ts"
 
@@ -358,14 +358,14 @@ export class Connections implements ConnectionOwner {
     if (this.peers.has(connection)) this.replacements.onUnresponsive(connection)
   }
 
-  readonly onStreamsHeld = (connection: ConnectionImpl, { by, count }: HeldStreams): void => {
+  readonly onStreamsHeld = (connection: ConnectionImpl, { kind, count }: HeldStreams): void => {
     const { remoteAddress } = connection
     const why = {
-      Opener: `streams to ${remoteAddress} wait: ${count} that were opened here are not finished`,
-      Answerer: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
-      Answers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
+      UnfinishedSends: `streams to ${remoteAddress} wait: ${count} that were opened here are not finished`,
+      UnfinishedReplies: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
+      UnreadAnswers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
     }
-    this.background(Effect.logWarning(why[by]))
+    this.background(Effect.logWarning(why[kind]))
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>

@@ -3,7 +3,7 @@
  * latest.
  */
 import type { Disconnection } from "../../Disconnection.ts"
-import { Inbox } from "./inbox.ts"
+import { Inbox } from "../inbox.ts"
 
 /** The queue of disconnections. */
 export class Disconnections {
@@ -29,7 +29,7 @@ export class Disconnections {
       this.inbox.dropOldest()
       if (!this.warned) {
         this.warned = true
-        this.warn("nobody takes disconnections: only the latest are kept until somebody does")
+        this.warn("the application takes no disconnections: only the latest are kept until it does")
       }
     }
     this.inbox.offer(disconnection)

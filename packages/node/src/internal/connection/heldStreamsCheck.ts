@@ -12,7 +12,7 @@ export class HeldStreamsCheck {
   /** `now` is what holds streams at this sweep, if anything does. Returns what the owner has to be told. */
   tick(now: OpeningBlocked | undefined): HeldStreams | undefined {
     // The application may have dropped some of the streams that hold others.
-    if (now !== undefined && now.by !== "Answers") (this.garbage ??= new GarbageCollection()).tick(now.opened)
+    if (now !== undefined && now.kind !== "UnreadAnswers") (this.garbage ??= new GarbageCollection()).tick(now.opened)
     else this.garbage?.reset()
     return this.watch.check(now)
   }

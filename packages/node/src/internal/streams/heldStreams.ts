@@ -17,10 +17,10 @@ export class HeldStreamsWatch {
   check(now: OpeningBlocked | undefined): HeldStreams | undefined {
     const { before } = this
     this.before = now
-    const isSame = now !== undefined && now.by === before?.by && now.opened === before.opened
+    const isSame = now !== undefined && now.kind === before?.kind && now.opened === before.opened
     if (!isSame) this.isReported = false
     if (!isSame || this.isReported) return undefined
     this.isReported = true
-    return { by: now.by, count: now.count }
+    return { kind: now.kind, count: now.count }
   }
 }

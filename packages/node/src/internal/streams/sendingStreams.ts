@@ -88,12 +88,12 @@ export class SendingStreams<S extends SendingStream> {
     if (!this.mayOpen && unopened > 0) {
       // As long as one is being finished, its place will be free.
       const count = this.countUnfinished(true)
-      return count === this.ours ? { by: "Opener", count, opened } : undefined
+      return count === this.ours ? { kind: "UnfinishedSends", count, opened } : undefined
     }
-    if (unreadPeerHalves !== undefined) return { by: "Answers", count: unreadPeerHalves(), opened }
+    if (unreadPeerHalves !== undefined) return { kind: "UnreadAnswers", count: unreadPeerHalves(), opened }
     if (this.streams.size - this.ours < streamCredit) return undefined
     const count = this.countUnfinished(false)
-    return count >= streamCredit ? { by: "Answerer", count, opened: 0 } : undefined
+    return count >= streamCredit ? { kind: "UnfinishedReplies", count, opened: 0 } : undefined
   }
 
   private countUnfinished(ours: boolean): number {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { HeldStreamsWatch } from "../../../src/internal/streams/heldStreams.ts"
 
 describe("streams that keep others from being opened", () => {
-  const opener = { by: "Opener", count: 512 } as const
+  const opener = { kind: "UnfinishedSends", count: 512 } as const
 
   it("are reported at the second check, once", () => {
     const watch = new HeldStreamsWatch()
@@ -13,7 +13,7 @@ describe("streams that keep others from being opened", () => {
   it("are not reported while others are opened, or when the cause has changed", () => {
     const watch = new HeldStreamsWatch()
     for (let opened = 0; opened < 5; opened++) assert.isUndefined(watch.check({ ...opener, opened }))
-    assert.isUndefined(watch.check({ by: "Answers", count: 1, opened: 4 }))
+    assert.isUndefined(watch.check({ kind: "UnreadAnswers", count: 1, opened: 4 }))
   })
 
   it("are reported again after a change", () => {

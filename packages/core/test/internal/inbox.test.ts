@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { Inbox } from "../../../src/internal/endpoint/inbox.ts"
-import { settle } from "../../support/memoryEndpoints.ts"
+import { Inbox } from "../../src/internal/inbox.ts"
+import { settle } from "../support/memoryEndpoints.ts"
 
 const inbox = (options: { readonly capacity?: number; readonly byteCapacity?: number } = {}) =>
   new Inbox<number>({ capacity: 10, sizeOf: (item) => item, ...options })

@@ -4,13 +4,13 @@
  * Producers are callbacks and cannot wait: they check `hasRoom` before they offer, and register a callback with `onRoom` when
  * there is no room. Takers are woken once for all items of one turn of the event loop, so that a stream gets batches.
  */
-import { microtask } from "../microtask.ts"
+import { microtask } from "./microtask.ts"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { EndpointStopped } from "../../ConnectionError.ts"
-import { Fifo } from "../../Fifo.ts"
+import { EndpointStopped } from "../ConnectionError.ts"
+import { Fifo } from "../Fifo.ts"
 
 /** A bounded queue from callbacks to fibers. */
 export class Inbox<A> {

@@ -1,5 +1,5 @@
 /**
- * Decodes the addresses in a configuration source, where every value is text.
+ * Decodes the options of an endpoint, apart from its settings, in a configuration source, where every value is text.
  */
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -39,16 +39,22 @@ const AddressText = Schema.Trim.pipe(
   })
 )
 
+const StreamsText = Schema.Trim.pipe(
+  Schema.decodeTo(Schema.Literals(["Messages", "Manual"]).annotate({ message: 'must be "Messages" or "Manual"' }))
+)
+
 const decodeUnknown = SchemaParser.decodeUnknownEffect(
   Schema.Struct({
     localAddress: Schema.optionalKey(AddressText),
-    contacts: Schema.optionalKey(Schema.Array(AddressText))
+    contacts: Schema.optionalKey(Schema.Array(AddressText)),
+    streams: Schema.optionalKey(StreamsText)
   })
 )
 
-/** Decodes the addresses of an endpoint. `contacts` is a list, or text with commas between addresses. */
-export const decode = ({ contacts, localAddress }: SettingTexts) =>
+/** Decodes the options of an endpoint. `contacts` is a list, or text with commas between addresses. */
+export const decode = ({ contacts, localAddress, streams }: SettingTexts) =>
   decodeUnknown({
     ...(localAddress === undefined ? {} : { localAddress }),
-    ...(contacts === undefined ? {} : { contacts: typeof contacts === "string" ? contacts.split(",") : contacts })
+    ...(contacts === undefined ? {} : { contacts: typeof contacts === "string" ? contacts.split(",") : contacts }),
+    ...(streams === undefined ? {} : { streams })
   })
