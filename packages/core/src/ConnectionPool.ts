@@ -30,7 +30,20 @@ import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
  * return that from `current`, `all`, `byId`, `connect` and `dial`. The endpoint uses the object through the public members of
  * `Connection`, and hands it to the application; also as an incoming connection, where `all` returns the same object each
  * time. Its `id`, `direction`, `remoteAddress` and `dialledAddress` have to be those of the connection. A copy made by
- * spreading keeps the `remoteAddress` of the moment. `remove` and `readdress` get the connection that was added.
+ * spreading keeps the `remoteAddress` of the moment.
+ *
+ * `add`, `remove` and `readdress` get the endpoint's own connection, so wrap it in each of them, with one wrapper for each
+ * connection (a `WeakMap` has them). What `current`, `all`, `byId`, `connect` and `dial` return is wrapped already, and must
+ * not be wrapped again:
+ *
+ * ```ts
+ * const open = Effect.map(ConnectionPool.make, (pool) => ({
+ *   ...pool,
+ *   add: (connection, seniority) => pool.add(wrap(connection), seniority),
+ *   remove: (connection) => pool.remove(wrap(connection)),
+ *   readdress: (connection) => pool.readdress(wrap(connection))
+ * }))
+ * ```
  *
  * @stability unstable
  * @category models

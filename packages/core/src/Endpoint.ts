@@ -77,7 +77,8 @@ export interface Options {
   /**
    * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
    * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
-   * then has only messages that follow a question to the endpoint on the same stream.
+   * then has only messages that follow a question to the endpoint on the same stream. A peer's `sendMessage` still succeeds.
+   * The option is not read from a configuration source.
    */
   readonly streams?: "Messages" | "Manual" | undefined
   /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */
@@ -85,7 +86,9 @@ export interface Options {
 }
 
 /**
- * Reads the options of an endpoint from Effect's `ConfigProvider`, under `path` if one is given.
+ * Reads the options of an endpoint from Effect's `ConfigProvider`, under `path` if one is given. Give a path: without one, the
+ * variables are `LOCAL_ADDRESS`, `CONTACTS` and so on, and an endpoint whose `LOCAL_ADDRESS` is misspelt listens on every
+ * interface.
  *
  * The options are `localAddress`, `contacts` (a list, or text with commas between addresses), `streams` (`Messages` or
  * `Manual`), and every field of `EndpointConfig`. An absent option has its default. `EndpointConfig.config` describes the
@@ -157,7 +160,7 @@ export class Endpoint extends Context.Service<
     /** The messages of all connections, inbound and outbound. The stream ends when the endpoint stops. */
     readonly incomingMessages: Stream.Stream<IncomingMessage>
     /**
-     * The streams that peers open, with the option `streams: "Manual"`. Each appears when its first bytes have arrived. Streams
+     * The streams that peers open, with the option `streams: "Manual"`; none without it. Each appears when its first bytes have arrived. Streams
      * that begin with a control message of qp2p belong to the endpoint and do not appear, nor do streams that end empty.
      *
      * At most `messageBuffer` streams wait here. The endpoint reads at most 9 bytes of a stream before the application reads

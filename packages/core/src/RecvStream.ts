@@ -31,7 +31,7 @@ export interface RecvStream {
   readonly bytes: Stream.Stream<Uint8Array, RecvError>
   /**
    * Discards the rest and asks the peer to stop sending (RFC 9000, section 19.5). The peer's sends fail with `StreamStopped`
-   * and `code`, 0 to 2^53 - 1.
+   * and `code`: 0 to 2^53 - 1; another number is brought into that range (`ErrorCode.clamp`).
    */
   readonly stop: (code: number) => Effect.Effect<void>
 }

@@ -55,7 +55,7 @@ export interface SendStream {
   readonly finish: Effect.Effect<void, SendError>
   /**
    * Resets the stream (RFC 9000, section 19.4): drops what is not acknowledged, and fails the peer's reads with `StreamReset`
-   * and `code`, 0 to 2^53 - 1.
+   * and `code`: 0 to 2^53 - 1; another number is brought into that range (`ErrorCode.clamp`).
    */
   readonly reset: (code: number) => Effect.Effect<void>
   /**

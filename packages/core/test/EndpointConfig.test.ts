@@ -417,11 +417,12 @@ describe("what is not acceptable is named, with the reason", () => {
       ["QP2P_CONTACT", "QP2P_CONTACTS"],
       ["QP2P_LOCAL_ADRESS", "QP2P_LOCAL_ADDRESS"],
       ["qp2p_idleTimeOut", "qp2p.idleTimeout"],
-      ["qp2p_idle_timeout", "qp2p.idleTimeout"]
+      ["qp2p_idle_timeout", "QP2P_IDLE_TIMEOUT"],
+      ["qp2p_local_address", "QP2P_LOCAL_ADDRESS"]
     ] as const)("is an error when it is a setting misspelt: %s for %s", ([name, meant]) =>
       Effect.gen(function* () {
         const env = { [name]: "5", QP2P_MAX_CONNECTIONS: "7", QP2P_MAX_CONNECTIONS_PER_IP: "7" }
-        const message = `unknown setting ${name.startsWith("qp2p") ? name.replaceAll("_", ".") : name}; did you mean ${meant}?`
+        const message = `unknown setting ${meant.includes(".") ? name.replace("_", ".") : name}; did you mean ${meant}?`
         const plainly = ConfigProvider.fromEnv({ env })
         const providers = name.startsWith("QP2P") ? [plainly, ConfigProvider.constantCase(plainly)] : [plainly]
         for (const provider of providers) {
@@ -564,7 +565,7 @@ describe("what is not acceptable is named, with the reason", () => {
     })
   )
 
-  const ofText = (least: string) => `must be ${least}, with its unit, such as "30 seconds", "500ms" or "2s"`
+  const ofText = (least: string) => `needs a unit, such as "30 seconds", "500ms" or "2s", and must be ${least}`
   const timesInText: Partial<Record<string, string>> = {
     idleTimeout: ofText("more than 0"),
     keepAliveInterval: `${ofText("more than 0")}, or off`,

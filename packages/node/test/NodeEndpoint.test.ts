@@ -38,7 +38,7 @@ describe.each([
       assert.match(String(localAddress), /^127\.0\.0\.1:\d+$/u)
       assert.strictEqual(String(publicAddress), "203.0.113.7:4433")
       const error = yield* Effect.flip(start({ QP2P_LOCAL_ADDRESS: "127.0.0.1:0", QP2P_IDLE_TIMEOUT: "30" }))
-      assert.include(error.message, `must be more than 0, with its unit, such as "30 seconds", "500ms" or "2s"`)
+      assert.include(error.message, `needs a unit, such as "30 seconds", "500ms" or "2s", and must be more than 0`)
       assert.include(error.message, `["qp2p"]["idleTimeout"]`)
     })
   )

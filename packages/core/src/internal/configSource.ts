@@ -89,9 +89,14 @@ const namesIn = (tree: Tree, group: Group = []): ReadonlyArray<Group> =>
 
 const isConstantCase = (name: Group): boolean => name.every((part) => part === part.toUpperCase())
 
-/** Formats a name: as an environment variable if it is in constant case, else with dots. */
-const written = (group: Group, name: Group): string =>
-  isConstantCase(name) ? [...group.map(constantCase), ...name].join("_") : [...group, ...name].join(".")
+/** Formats a name: as an environment variable, or with dots. */
+const written = (group: Group, name: Group): string => {
+  if (isConstantCase(name)) return [...group.map(constantCase), ...name].join("_")
+  return [...group, ...name].join(isSplit(name) ? "_" : ".")
+}
+
+/** Whether a source has split the name at underscores: only a source of environment variables does. */
+const isSplit = (name: Group): boolean => name.length > 1
 
 /**
  * Reports unknown names under `path`: fails for a name that resembles one of `settings`, and logs a warning for the rest.
@@ -117,7 +122,7 @@ export const checkNames = (
             strange.add(whole)
             continue
           }
-          const right = written(group, [isConstantCase(name) ? constantCase(meant) : meant])
+          const right = written(group, [isConstantCase(name) || isSplit(name) ? constantCase(meant) : meant])
           const message = `unknown setting ${whole}; did you mean ${right}?`
           return Effect.fail(errorAt(undefined, new SchemaIssue.InvalidValue({ message }, whole)))
         }

@@ -121,7 +121,7 @@ const time = (least: string, isEnough: (duration: Duration.Duration) => boolean)
     ),
     message,
     fromText: (text: string) => Option.getOrUndefined(Option.filter(durationText.fromText(text), isEnough)),
-    textMessage: `must be ${least}, with its unit, such as "30 seconds", "500ms" or "2s"`
+    textMessage: `needs a unit, such as "30 seconds", "500ms" or "2s", and must be ${least}`
   }
 }
 
