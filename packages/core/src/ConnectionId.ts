@@ -8,7 +8,7 @@ import * as Context from "effect/Context"
 import type * as Brand from "effect/Brand"
 import * as NetAddress from "effect/net/NetAddress"
 import { sha3_256 } from "@noble/hashes/sha3.js"
-import { bytesToHex } from "@noble/hashes/utils.js"
+import { addressKey } from "./internal/addressKey.ts"
 import { inetAddress, ofValue } from "./InvalidArgument.ts"
 
 /**
@@ -23,6 +23,21 @@ import { inetAddress, ofValue } from "./InvalidArgument.ts"
  */
 export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
 
+/** The ids of recent addresses: programs dial the same peers again and again, and the hash takes as long as a packet. */
+const derived = new Map<string, ConnectionId>()
+const maxDerived = 4_096
+
+const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+
+const derive = (peer: NetAddress.InetAddress): ConnectionId => {
+  const octets = NetAddress.isInetAddressV4(peer)
+    ? NetAddress.ipv4ToOctets(peer.address)
+    : NetAddress.ipv6ToOctets(peer.address)
+  const hash = sha3_256(Uint8Array.of(...octets, peer.port >>> 8, peer.port & 0xff))
+  // Text that is joined takes less memory than text that is made piece by piece.
+  return Array.from(hash, (byte) => digits[byte]!).join("") as ConnectionId
+}
+
 /**
  * Derives a `ConnectionId` from an address: 64 lowercase hexadecimal digits, qp2p's `XorName`.
  *
@@ -36,10 +51,13 @@ export type ConnectionId = Brand.Branded<string, "@qp2p/core/ConnectionId">
 export const fromAddress = (peer: NetAddress.InetAddress): ConnectionId => {
   const wrong = ofValue("peer", peer, inetAddress)
   if (wrong !== undefined) return wrong as never
-  const octets = NetAddress.isInetAddressV4(peer)
-    ? NetAddress.ipv4ToOctets(peer.address)
-    : NetAddress.ipv6ToOctets(peer.address)
-  return bytesToHex(sha3_256(Uint8Array.of(...octets, peer.port >>> 8, peer.port & 0xff))) as ConnectionId
+  const key = addressKey(peer)
+  let id = derived.get(key)
+  if (id === undefined) {
+    if (derived.size >= maxDerived) derived.clear()
+    derived.set(key, (id = derive(peer)))
+  }
+  return id
 }
 
 /**

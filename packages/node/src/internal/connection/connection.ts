@@ -16,7 +16,6 @@ import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { isLongHeader } from "../packets/packetHeader.ts"
-import type { PacketOwner } from "../path/packetSender.ts"
 import { livenessProbeInterval } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
@@ -24,12 +23,12 @@ import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
 import type { Handshake } from "./handshake.ts"
 import type { Lifecycle, State } from "./lifecycle.ts"
 import type { Limits } from "./liveness.ts"
-import { type ConnectionOptions, makeParts, type Parts } from "./parts.ts"
+import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
 import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
 import { TurnState } from "./turnState.ts"
 
-export class Connection implements BackingConnection, PacketOwner {
+export class Connection implements BackingConnection, PartsOwner {
   readonly dialled: boolean
   readonly seniority: string
   readonly handshake: Handshake
@@ -39,10 +38,10 @@ export class Connection implements BackingConnection, PacketOwner {
 
   private readonly native: NativeConnection
   private readonly host: ConnectionHost<Connection>
-  private readonly parts: Parts
+  private readonly parts: Parts<Connection>
   private readonly lifecycle: Lifecycle
   private owner: ConnectionOwner<Connection> | undefined
-  private events: ConnectionEvents | undefined = undefined
+  private handlers: ConnectionEvents | undefined = undefined
   private probedAt = -Infinity
   private packetsRefused = 0
 
@@ -54,27 +53,7 @@ export class Connection implements BackingConnection, PacketOwner {
     }
   ) {
     const { host } = options
-    const parts = makeParts(options, {
-      owner: this,
-      outbox: host.outbox,
-      scratch: host.scratch,
-      sendRate: host.sendRate,
-      idleTimeout: host.idleTimeout,
-      schedule: () => host.schedule(this),
-      updateDeadline: () => host.updateDeadline(this),
-      addId: (key) => host.addId(this, key),
-      removeId: (key) => host.removeId(this, key),
-      sendImmediate: host.sendImmediate,
-      onUnread: host.onUnread,
-      events: () => this.events!,
-      establish: () => this.establish(),
-      ping: () => this.ping(),
-      fail: (code, detail) => this.fail(code, detail),
-      onHandshakeTimeout: () => this.onHandshakeTimeout(),
-      onSilence: () => this.onSilence(),
-      onUnresponsive: () => this.events?.onUnresponsive?.(),
-      onEnded: (close, established) => this.onEnded(close, established)
-    })
+    const parts = new Parts<Connection>(options, this, host)
     this.host = host
     this.owner = options.owner
     this.native = options.native
@@ -201,7 +180,7 @@ export class Connection implements BackingConnection, PacketOwner {
     if (hasMoved) {
       this.parts.sender.pathChanged()
       this.host.onMoved(this)
-      this.events?.onMoved?.()
+      this.handlers?.onMoved?.()
     }
     this.host.schedule(this)
   }
@@ -238,7 +217,7 @@ export class Connection implements BackingConnection, PacketOwner {
     this.parts.responsiveness.tick()
     if (this.parts.ids.tick(elapsed)) this.host.schedule(this)
     const held = this.parts.streams.tick()
-    if (held !== undefined) this.events?.onStreamsHeld?.(held)
+    if (held !== undefined) this.handlers?.onStreamsHeld?.(held)
   }
 
   /** Ends it at once, and keeps nothing for late packets: the socket closes, or a defect has occurred. */
@@ -246,38 +225,48 @@ export class Connection implements BackingConnection, PacketOwner {
     this.lifecycle.abandon()
   }
 
-  // --- within ------------------------------------------------------------------------------------------------------
+  // --- for its parts ------------------------------------------------------------------------------------------------
 
-  private establish(): void {
+  /** Returns the handlers of its events, from when it is established. */
+  events(): ConnectionEvents {
+    return this.handlers!
+  }
+
+  /** The binding's handshake is complete. */
+  establish(): void {
     this.lifecycle.establish()
     // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those are
     // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
     // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
     if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
-    this.events = this.owner?.onEstablished(this)
+    this.handlers = this.owner?.onEstablished(this)
     this.host.onEstablished(this)
   }
 
   /** Puts a PING on the wire (RFC 9000, section 19.2). */
-  private ping(): void {
+  ping(): void {
     this.native.sendAckEliciting()
     this.host.schedule(this)
   }
 
-  private onHandshakeTimeout(): void {
+  onHandshakeTimeout(): void {
     // The handshake is complete, and the turn that finds out is due. To close now would acknowledge what will not be read.
     if (this.native.isEstablished()) return this.host.schedule(this)
     this.handshake.timeOut()
     this.close(0, "")
   }
 
-  private onSilence(): void {
+  onUnresponsive(): void {
+    this.handlers?.onUnresponsive?.()
+  }
+
+  onSilence(): void {
     this.closeByTransport(NO_ERROR, "no sign of life", new IdleTimedOut())
   }
 
   /** Closes because of what the transport found; the peer sees a transport error. */
-  private fail(code: number, detail: string): void {
+  fail(code: number, detail: string): void {
     this.closeByTransport(code, detail, new TransportClosed({ code, detail }))
   }
 
@@ -287,14 +276,14 @@ export class Connection implements BackingConnection, PacketOwner {
     this.lifecycle.beginClose(false, code, detail, close)
   }
 
-  private onEnded(close: Close, established: boolean): void {
-    const { events, owner } = this
+  onEnded(close: Close, established: boolean): void {
+    const { handlers, owner } = this
     this.parts.budget.clearUnread()
     this.host.onEnded(this)
     this.parts.streams.fail(close)
     this.owner = undefined
-    this.events = undefined
-    events?.onClosed(close)
+    this.handlers = undefined
+    handlers?.onClosed(close)
     owner?.onEnded(this, close, established)
   }
 }

@@ -2,22 +2,11 @@
  * The streams of a connection: those that this side sends on, those that it receives on, and how they get on together.
  */
 import type { Close } from "@qp2p/core/Close"
-import type {
-  BackingRecvStream,
-  BackingSendStream,
-  ConnectionEvents,
-  HeldStreams,
-  RecvEvents
-} from "@qp2p/core/Transport"
-import type { NativeConnection } from "../binding/native.ts"
-import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
-import { Incoming } from "../streams/incoming.ts"
+import type { BackingRecvStream, BackingSendStream, HeldStreams, RecvEvents } from "@qp2p/core/Transport"
+import { Incoming, type IncomingHost } from "../streams/incoming.ts"
 import { LocalRecvStream } from "../streams/localRecvStream.ts"
-import { Outgoing } from "../streams/outgoing.ts"
+import { Outgoing, type OutgoingHost } from "../streams/outgoing.ts"
 import { HeldStreamsCheck } from "./heldStreamsCheck.ts"
-import type { Lifecycle } from "./lifecycle.ts"
-import type { PeerActivity } from "./peerActivity.ts"
-import type { ReceiveBudget } from "./receiveBudget.ts"
 
 export class ConnectionStreams {
   readonly outgoing: Outgoing
@@ -25,41 +14,9 @@ export class ConnectionStreams {
   private readonly held = new HeldStreamsCheck()
   private progressSeen = 0
 
-  constructor(options: {
-    readonly native: NativeConnection
-    readonly dialled: boolean
-    readonly schedule: () => void
-    readonly lifecycle: Lifecycle
-    readonly activity: PeerActivity
-    readonly acknowledged: AcknowledgedPackets
-    readonly budget: ReceiveBudget
-    readonly events: () => ConnectionEvents
-    /** Lent for a read. */
-    readonly scratch: Uint8Array
-  }) {
-    const { acknowledged, activity, budget, dialled, events, lifecycle, native, schedule, scratch } = options
-    const failure = () => (lifecycle.hasEnded ? lifecycle.reason : undefined)
-    const outgoing = new Outgoing({
-      native,
-      dialled,
-      schedule,
-      failure,
-      acknowledged,
-      heardAt: (recv) => activity.heardAt(recv),
-      idleTimeout: () => activity.idleTimeout()
-    })
-    this.outgoing = outgoing
-    this.incoming = new Incoming({
-      native,
-      dialled,
-      schedule,
-      failure,
-      isClosing: () => lifecycle.isClosedLocally,
-      events,
-      acceptSend: (id) => outgoing.acceptSend(id),
-      budget,
-      scratch
-    })
+  constructor(host: OutgoingHost & IncomingHost) {
+    this.outgoing = new Outgoing(host)
+    this.incoming = new Incoming(host)
   }
 
   openUni(priority: number): BackingSendStream {

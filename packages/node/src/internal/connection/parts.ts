@@ -1,27 +1,30 @@
 /**
- * The parts of a connection, and how they are put together.
+ * The parts of a connection, and the views that they have of each other and of the connection.
  */
 import type { Close } from "@qp2p/core/Close"
-import type { ConnectionEvents } from "@qp2p/core/Transport"
+import type { ConnectionEvents, StreamFailure } from "@qp2p/core/Transport"
 import type * as NetAddress from "effect/net/NetAddress"
 import { INTERNAL_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { ConnectionIds } from "../packets/connectionIds.ts"
+import { ConnectionIds, type ConnectionIdsHost } from "../packets/connectionIds.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
-import type { Outbox } from "../path/outbox.ts"
 import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
 import { type PacketOwner, PacketSender } from "../path/packetSender.ts"
 import { PeerAddress } from "../path/peerAddress.ts"
 import { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
+import type { IncomingHost } from "../streams/incoming.ts"
+import type { OutgoingHost } from "../streams/outgoing.ts"
+import type { SendStream } from "../streams/sendStream.ts"
+import type { ConnectionHost } from "./connectionHost.ts"
 import { ConnectionStreams } from "./connectionStreams.ts"
 import { Handshake } from "./handshake.ts"
-import { Lifecycle } from "./lifecycle.ts"
-import { Liveness } from "./liveness.ts"
+import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
+import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
-import { Responsiveness } from "./responsiveness.ts"
-import { Turns } from "./turns.ts"
+import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
+import { Turns, type TurnsHost } from "./turns.ts"
 
 /** What makes a connection this one. */
 export interface ConnectionOptions {
@@ -37,20 +40,8 @@ export interface ConnectionOptions {
   readonly keepAliveJitter: number
 }
 
-/** The view of the connection and its socket. */
-export interface PartsHost {
-  /** Learns which packets leave, and which the system refuses. */
-  readonly owner: PacketOwner
-  readonly outbox: Outbox
-  readonly scratch: Uint8Array
-  readonly sendRate: number
-  readonly idleTimeout: number
-  readonly schedule: () => void
-  readonly updateDeadline: () => void
-  readonly addId: (key: string) => void
-  readonly removeId: (key: string) => void
-  readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  readonly onUnread: (change: number) => void
+/** The view of the connection. It is told of the packets that leave, and of those that the system refuses. */
+export interface PartsOwner extends PacketOwner {
   readonly events: () => ConnectionEvents
   /** The binding's handshake is complete. */
   readonly establish: () => void
@@ -65,8 +56,16 @@ export interface PartsHost {
   readonly onEnded: (close: Close, established: boolean) => void
 }
 
-export interface Parts {
+/**
+ * The parts of one connection. Its methods are the views of single parts: methods of one class take no memory for each
+ * connection, as functions would.
+ */
+export class Parts<C extends PartsOwner>
+  implements ConnectionIdsHost, IncomingHost, LifecycleHost, LivenessHost, OutgoingHost, ResponsivenessHost, TurnsHost
+{
   readonly native: NativeConnection
+  readonly dialled: boolean
+  readonly scratch: Uint8Array
   readonly mtu: MtuDiscovery
   readonly peer: PeerAddress
   readonly activity: PeerActivity
@@ -81,62 +80,172 @@ export interface Parts {
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
-}
+  private readonly connection: C
+  private readonly socket: ConnectionHost<C>
 
-/** Makes the parts of a connection. */
-export const makeParts = (options: ConnectionOptions, host: PartsHost): Parts => {
-  const { dialled, from, id, mtu, native, to } = options
-  const { establish, events, fail, outbox, owner, ping, schedule, scratch, updateDeadline } = host
-  const peer = new PeerAddress(options.remote)
-  const activity = new PeerActivity(native, host.idleTimeout)
-  const handshake = new Handshake(native, dialled)
-  const receiver = new PacketReceiver({ native, peer, from, to })
-  const sender = new PacketSender({ native, outbox, rate: host.sendRate, peer, owner, mtu })
-  const ids = new ConnectionIds({ native, addId: host.addId, removeId: host.removeId }, id)
-  const budget = new ReceiveBudget(native, host.onUnread)
-  const acknowledged = new AcknowledgedPackets()
-  const lifecycle: Lifecycle = new Lifecycle({
-    native,
-    dialled,
-    schedule,
-    isCongested: () => streams.outgoing.isCongested,
-    flushHandshake: (now) => {
-      if (!handshake.peerHasKeys) turns.flush(now, 4 * minDatagramSize)
-    },
-    sendPacket: (write) => {
-      const length = write(outbox.packetBuffer(minDatagramSize))
-      if (length > 0) outbox.addBuffered(length, peer.target, owner)
-      return length > 0
-    },
-    sendImmediate: (packet) => host.sendImmediate(packet, peer.target),
-    deliverAll: () => streams.deliverAll(),
-    onClosing: () => budget.clearUnread(),
-    onEnded: host.onEnded
-  })
-  const forStreams = { native, dialled, schedule, lifecycle, activity, acknowledged, budget, events, scratch }
-  const streams = new ConnectionStreams(forStreams)
-  const responsiveness = new Responsiveness({
-    heard: () => activity.heard(),
-    isAwaited: () => streams.isAwaited,
-    onUnresponsive: host.onUnresponsive
-  })
-  const liveness = new Liveness(
-    {
-      state: () => lifecycle.state,
-      heard: () => activity.heard(),
-      isStalled: () => streams.isStalled(),
-      oldestStop: (elapsed) => streams.incoming.oldestStop(elapsed),
-      idleTimeout: () => activity.idleTimeout(),
-      awaitsAnswer: () => streams.incoming.awaitsPeer,
-      ping,
-      onHandshakeTimeout: host.onHandshakeTimeout,
-      onStall: () => fail(INTERNAL_ERROR, "stalled"),
-      onSilence: host.onSilence
-    },
-    options.keepAliveJitter
-  )
-  const paths = { native, mtu, peer, receiver, sender, ids, acknowledged }
-  const states = { lifecycle, handshake, activity, responsiveness, budget, streams }
-  const turns = new Turns({ ...paths, ...states, schedule, updateDeadline, establish, ping, fail })
-  return { ...paths, ...states, liveness, turns }
+  constructor(options: ConnectionOptions, connection: C, socket: ConnectionHost<C>) {
+    const { dialled, from, mtu, native, to } = options
+    this.connection = connection
+    this.socket = socket
+    this.native = native
+    this.dialled = dialled
+    this.scratch = socket.scratch
+    this.mtu = mtu
+    const peer = new PeerAddress(options.remote)
+    this.peer = peer
+    this.activity = new PeerActivity(native, socket.idleTimeout)
+    this.handshake = new Handshake(native, dialled)
+    this.receiver = new PacketReceiver({ native, peer, from, to })
+    this.sender = new PacketSender({
+      native,
+      outbox: socket.outbox,
+      rate: socket.sendRate,
+      peer,
+      owner: connection,
+      mtu
+    })
+    this.ids = new ConnectionIds(this, options.id)
+    this.budget = new ReceiveBudget(native, socket.onUnread)
+    this.acknowledged = new AcknowledgedPackets()
+    this.lifecycle = new Lifecycle(this)
+    this.streams = new ConnectionStreams(this)
+    this.responsiveness = new Responsiveness(this)
+    this.liveness = new Liveness(this, options.keepAliveJitter)
+    this.turns = new Turns(this)
+  }
+
+  // --- the socket --------------------------------------------------------------------------------------------------
+
+  schedule(): void {
+    this.socket.schedule(this.connection)
+  }
+
+  updateDeadline(): void {
+    this.socket.updateDeadline(this.connection)
+  }
+
+  addId(key: string): void {
+    this.socket.addId(this.connection, key)
+  }
+
+  removeId(key: string): void {
+    this.socket.removeId(this.connection, key)
+  }
+
+  sendImmediate(packet: Uint8Array): void {
+    this.socket.sendImmediate(packet, this.peer.target)
+  }
+
+  // --- the connection ----------------------------------------------------------------------------------------------
+
+  events(): ConnectionEvents {
+    return this.connection.events()
+  }
+
+  establish(): void {
+    this.connection.establish()
+  }
+
+  ping(): void {
+    this.connection.ping()
+  }
+
+  fail(code: number, detail: string): void {
+    this.connection.fail(code, detail)
+  }
+
+  onHandshakeTimeout(): void {
+    this.connection.onHandshakeTimeout()
+  }
+
+  onStall(): void {
+    this.connection.fail(INTERNAL_ERROR, "stalled")
+  }
+
+  onSilence(): void {
+    this.connection.onSilence()
+  }
+
+  onUnresponsive(): void {
+    this.connection.onUnresponsive()
+  }
+
+  onEnded(close: Close, established: boolean): void {
+    this.connection.onEnded(close, established)
+  }
+
+  // --- the lifecycle -----------------------------------------------------------------------------------------------
+
+  state(): State {
+    return this.lifecycle.state
+  }
+
+  failure(): StreamFailure | undefined {
+    return this.lifecycle.hasEnded ? this.lifecycle.reason : undefined
+  }
+
+  isClosing(): boolean {
+    return this.lifecycle.isClosedLocally
+  }
+
+  onClosing(): void {
+    this.budget.clearUnread()
+  }
+
+  // --- the peer ----------------------------------------------------------------------------------------------------
+
+  heard(): number {
+    return this.activity.heard()
+  }
+
+  heardAt(recv: number): number {
+    return this.activity.heardAt(recv)
+  }
+
+  idleTimeout(): number {
+    return this.activity.idleTimeout()
+  }
+
+  // --- the streams -------------------------------------------------------------------------------------------------
+
+  isCongested(): boolean {
+    return this.streams.outgoing.isCongested
+  }
+
+  isAwaited(): boolean {
+    return this.streams.isAwaited
+  }
+
+  isStalled(): boolean {
+    return this.streams.isStalled()
+  }
+
+  awaitsAnswer(): boolean {
+    return this.streams.incoming.awaitsPeer
+  }
+
+  oldestStop(elapsed: number): number {
+    return this.streams.incoming.oldestStop(elapsed)
+  }
+
+  acceptSend(id: number): SendStream {
+    return this.streams.outgoing.acceptSend(id)
+  }
+
+  deliverAll(): void {
+    this.streams.deliverAll()
+  }
+
+  // --- the path ----------------------------------------------------------------------------------------------------
+
+  flushHandshake(now: number): void {
+    if (!this.handshake.peerHasKeys) this.turns.flush(now, 4 * minDatagramSize)
+  }
+
+  sendPacket(write: (buffer: Uint8Array) => number): boolean {
+    const { outbox } = this.socket
+    const length = write(outbox.packetBuffer(minDatagramSize))
+    if (length > 0) outbox.addBuffered(length, this.peer.target, this.connection)
+    return length > 0
+  }
 }

@@ -18,7 +18,7 @@ import type { ReceiveBudget } from "./receiveBudget.ts"
 import type { Responsiveness } from "./responsiveness.ts"
 import * as tunables from "../tunables.ts"
 
-/** The view of the connection. */
+/** The parts of the connection, and the connection itself, as far as turns need them. */
 export interface TurnsHost {
   readonly native: NativeConnection
   readonly lifecycle: Lifecycle
@@ -101,7 +101,7 @@ export class Turns {
 
   /** Runs the binding's timers: loss detection, idle timeout, draining. They are on the system's clock. */
   expire(): void {
-    const { acknowledged, lifecycle, mtu, native, peer, receiver, schedule, streams } = this.host
+    const { acknowledged, lifecycle, mtu, native, peer, receiver, streams } = this.host
     this.occasions += 1
     const now = performance.now()
     if (lifecycle.hasEnded) {
@@ -119,19 +119,19 @@ export class Turns {
     }
     native.onTimeout()
     peer.retry()
-    schedule()
+    this.host.schedule()
   }
 
   /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
-    const { activity, establish, ids, lifecycle, native, streams } = this.host
+    const { activity, ids, lifecycle, native, streams } = this.host
     const { incoming, outgoing } = streams
     // Without news there is nothing to read but what the owner does not want yet.
     const news = this.arrived || incoming.isUnread
     this.arrived = false
     if (this.packetsThisTurn > 0) ids.readRetired()
     if (this.receivedThisTurn) activity.received(now)
-    if (lifecycle.state === "handshaking" && native.isEstablished()) establish()
+    if (lifecycle.state === "handshaking" && native.isEstablished()) this.host.establish()
     if (!news || !lifecycle.isEstablished) return
     outgoing.allowReading()
     this.bytesThisTurn += incoming.read(false)
@@ -142,7 +142,7 @@ export class Turns {
    * that both ends are busy.
    */
   write(now: number, isSaturated: boolean): void {
-    const { budget, fail, handshake, lifecycle, mtu, ping, sender, streams } = this.host
+    const { budget, handshake, lifecycle, mtu, sender, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
     this.isSaturated = isSaturated
@@ -157,14 +157,14 @@ export class Turns {
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
       const trouble = budget.audit(packets, bytes)
-      if (trouble !== undefined) fail(INTERNAL_ERROR, trouble)
+      if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
     }
     this.flushed = "all"
     if (lifecycle.hasEnded) return
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
     this.flushed = this.flush(now)
     if (this.flushed === "held") this.occasions += 1
-    if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) ping()
+    if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) this.host.ping()
   }
 
   /** The third part: what can wait until the packets are on their way, so that they do not wait for it. */
@@ -182,10 +182,10 @@ export class Turns {
 
   /** Sends what is ready: up to `most` bytes, or what one turn may send. */
   flush(now: number, most?: number): Flushed {
-    const { handshake, schedule, sender } = this.host
+    const { handshake, sender } = this.host
     const flushed = sender.flush(now, handshake.isUnderWay, most)
     // The rest is sent in the next turn.
-    if (flushed === "more") schedule()
+    if (flushed === "more") this.host.schedule()
     return flushed
   }
 
@@ -195,7 +195,7 @@ export class Turns {
   }
 
   private updateDeadline(now: number): void {
-    const { lifecycle, native, streams, updateDeadline } = this.host
+    const { lifecycle, native, streams } = this.host
     const { outgoing } = streams
     const timeout = native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
@@ -207,7 +207,7 @@ export class Turns {
     if (outgoing.hasDeferred) deadline = Math.min(deadline, now + deferredPause)
     if (lifecycle.isEstablished) deadline = Math.min(deadline, outgoing.deadline)
     this.nextAt = deadline
-    updateDeadline()
+    this.host.updateDeadline()
   }
 
   /** Finds out whether the peer has fallen silent, and yields when to do so next. */

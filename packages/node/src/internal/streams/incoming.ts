@@ -53,7 +53,7 @@ export class Incoming implements RecvOwner {
   private readonly host: IncomingHost
   private readonly streams = new Map<number, RecvStream>()
   /** Streams that the peer was asked to stop and has not ended, with the milliseconds since. */
-  private readonly stopping = new Map<number, number>()
+  private stopping: Map<number, number> | undefined = undefined
   /** The streams that are most likely to have something: the latest that we opened, and the next that the peer opens. */
   private latest = 0
   private nextUni: number
@@ -220,6 +220,7 @@ export class Incoming implements RecvOwner {
     this.host.budget.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
+      this.stopping ??= new Map()
       this.stopping.set(stream.id, 0)
     } catch {
       // The binding has dropped it: there is nothing to stop any more.
@@ -246,13 +247,15 @@ export class Incoming implements RecvOwner {
    */
   oldestStop(elapsed: number): number {
     this.findEnds(Infinity)
+    const { stopping } = this
+    if (stopping === undefined) return 0
     let oldest = 0
-    for (const [id, age] of this.stopping) {
+    for (const [id, age] of stopping) {
       if (this.native.streamFinished(id)) {
-        this.stopping.delete(id)
+        stopping.delete(id)
         this.streams.delete(id)
       } else {
-        this.stopping.set(id, age + elapsed)
+        stopping.set(id, age + elapsed)
         oldest = Math.max(oldest, age)
       }
     }

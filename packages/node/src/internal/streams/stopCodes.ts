@@ -43,7 +43,8 @@ const numbersOf: Partial<Record<number, number>> = {
 }
 
 export class StopCodes {
-  private readonly codes = new Map<number, number>()
+  /** Made when the first code comes: most connections have none. */
+  private codes: Map<number, number> | undefined = undefined
 
   /** Reads the frames of a decrypted packet, beginning `at` that byte. */
   read(packet: Uint8Array, at: number): void {
@@ -61,18 +62,23 @@ export class StopCodes {
       } else {
         const id = readVarint(packet)
         const code = readVarint(packet)
-        if (cursor.at <= end && this.codes.size < maxStopCodes) this.codes.set(id, ErrorCode.clamp(code))
+        if (cursor.at <= end) this.add(id, ErrorCode.clamp(code))
       }
     }
   }
 
+  private add(id: number, code: number): void {
+    const codes = (this.codes ??= new Map())
+    if (codes.size < maxStopCodes) codes.set(id, code)
+  }
+
   /** The code with which the peer has stopped a stream, if its frame has come since the last `clear`. */
   of(id: number): number | undefined {
-    return this.codes.get(id)
+    return this.codes?.get(id)
   }
 
   /** Forgets all codes: the streams that were stopped have ended. */
   clear(): void {
-    if (this.codes.size > 0) this.codes.clear()
+    this.codes = undefined
   }
 }
