@@ -66,6 +66,11 @@ export class StopCodes {
     }
   }
 
+  /** Whether no stop has come since the last `clear`. */
+  get isEmpty(): boolean {
+    return this.codes.size === 0
+  }
+
   /** The code with which the peer has stopped a stream, if its frame has come since the last `clear`. */
   of(id: number): number | undefined {
     return this.codes.get(id)
