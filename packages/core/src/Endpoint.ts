@@ -78,7 +78,6 @@ export interface Options {
    * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
    * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
    * then has only messages that follow a question to the endpoint on the same stream. A peer's `sendMessage` still succeeds.
-   * The option is not read from a configuration source.
    */
   readonly streams?: "Messages" | "Manual" | undefined
   /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */

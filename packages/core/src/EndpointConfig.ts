@@ -187,7 +187,7 @@ const decodeTexts = Schema.decodeUnknownEffect(FromText)
 const names = Object.keys(EndpointConfig.fields)
 
 /** Options of an endpoint that `Endpoint.config` reads beside these settings. */
-const endpointOptions = ["localAddress", "contacts", "streams"]
+const endpointOptions = { texts: ["localAddress", "streams"], lists: ["contacts"] }
 
 /** Settings under `QP2P_` that other modules read from the environment. */
 const reservedNames = ["quicheBinding"]
@@ -228,7 +228,10 @@ export const config = (path?: string, options?: SourceOptions): Config.Config<En
   const checked =
     path === undefined
       ? Config.succeed(undefined)
-      : configSource.checkNames(path, [...names, ...endpointOptions], [...reservedNames, ...(options?.others ?? [])])
+      : configSource.checkNames(path, { texts: [...names, ...endpointOptions.texts], lists: endpointOptions.lists }, [
+          ...reservedNames,
+          ...(options?.others ?? [])
+        ])
   return Config.mapEffect(Config.all([texts, checked]), ([texts]) =>
     Effect.mapError(decodeTexts(texts), ({ issue }) => configSource.errorAt(path, issue))
   )

@@ -440,6 +440,18 @@ describe("what is not acceptable is named, with the reason", () => {
       })
     )
 
+    it.effect("is an error when it is a setting with the number of an item, for one that is no list", () =>
+      Effect.gen(function* () {
+        for (const [env, name] of [
+          [{ QP2P_IDLE_TIMEOUT_0: "5s" }, "QP2P_IDLE_TIMEOUT"],
+          [{ QP2P_LOCAL_ADDRESS_0: "127.0.0.1:0" }, "QP2P_LOCAL_ADDRESS"]
+        ] as const) {
+          const error = yield* Effect.flip(EndpointConfig.config("qp2p").parse(ConfigProvider.fromEnv({ env })))
+          assert.strictEqual(error.message, `SchemaError(${name} must be a single value)`)
+        }
+      })
+    )
+
     it.effect("is a line in the log when no setting is near", () =>
       Effect.gen(function* () {
         const lines: Array<string> = []

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError"
+import { Network, open } from "./support/impairedNetwork.ts"
 import { connect, outcomes, pattern, type Peer, Received, type Sent, text, until } from "./support/quicSockets.ts"
 
 const largest = Number.MAX_SAFE_INTEGER
@@ -261,6 +262,25 @@ describe("stop", () => {
       yield* until("the outcome", () => results.length === 1)
       assert.deepStrictEqual(results, [new StreamStopped({ code: 3 })])
       assert.isBelow(far.streams[0]!.length, 60_000)
+    })
+  )
+
+  it.live("is not success when only the first packet of a short stream has arrived", () =>
+    Effect.gen(function* () {
+      const network = new Network()
+      const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })
+      // The handshake is over then, so that the next full packet is one of the stream.
+      const before = near.send(text("before"))
+      yield* until("the handshake", () => before.results.length === 1)
+      far.heed = (stream) => {
+        stream.heed = () => stream.receive!.stop(4)
+      }
+      let passed = 0
+      network.outgoing = (payload) => (payload.length >= 1_000 && passed++ > 0 ? [] : open(payload))
+      const { results } = near.send(pattern(5_000))
+      yield* until("the outcome", () => results.length === 1)
+      assert.deepStrictEqual(results, [new StreamStopped({ code: 4 })])
+      assert.isBelow(far.filled.at(-1)!.length, 5_000)
     })
   )
 

@@ -82,9 +82,16 @@ const treeOf = (textFirst: boolean): Schema.Codec<Tree, unknown> => {
 
 const trees = [treeOf(true), treeOf(false)]
 
-const namesIn = (tree: Tree, group: Group = []): ReadonlyArray<Group> =>
+interface Named {
+  readonly name: Group
+  readonly isList: boolean
+}
+
+const namesIn = (tree: Tree, group: Group = []): ReadonlyArray<Named> =>
   Object.entries(tree).flatMap(([name, value]) =>
-    typeof value === "object" ? namesIn(value, [...group, name]) : [[...group, name]]
+    typeof value === "object"
+      ? namesIn(value, [...group, name])
+      : [{ name: [...group, name], isList: value === undefined }]
   )
 
 const isConstantCase = (name: Group): boolean => name.every((part) => part === part.toUpperCase())
@@ -98,26 +105,37 @@ const written = (group: Group, name: Group): string => {
 /** Whether a source has split the name at underscores: only a source of environment variables does. */
 const isSplit = (name: Group): boolean => name.length > 1
 
+const bothForms = (names: ReadonlyArray<string>): ReadonlySet<string> =>
+  new Set(names.flatMap((name) => [name, constantCase(name)]))
+
 /**
- * Reports unknown names under `path`: fails for a name that resembles one of `settings`, and logs a warning for the rest.
- * Names in `others` are allowed.
+ * Reports unknown names under `path`: fails for a name that resembles one of the settings, and logs a warning for the rest.
+ * Names in `others` are allowed. Fails for a list of `texts`: a source of environment variables reads the name with the
+ * number of an item behind it as a list.
  */
 export const checkNames = (
   path: string,
-  settings: ReadonlyArray<string>,
+  { lists = [], texts }: Names,
   others: ReadonlyArray<string>
 ): Config.Config<void> => {
   const groups = groupsOf(path)
-  const known = new Set([...settings, ...others].flatMap((name) => [name, constantCase(name)]))
+  const settings = [...texts, ...lists]
+  const known = bothForms([...settings, ...others])
+  const single = bothForms(texts)
   return Config.mapEffect(Config.all(trees.map((tree) => inGroups(path, tree, {}))), (found) => {
     const strange = new Set<string>()
     for (const inEach of found) {
       for (const [i, tree] of inEach.entries()) {
-        for (const name of namesIn(tree)) {
-          if (known.has(name.join("_"))) continue
+        for (const { isList, name } of namesIn(tree)) {
+          const joined = name.join("_")
+          if (known.has(joined) && !(isList && single.has(joined))) continue
           const group = groups[i]!
           const whole = written(group, name)
-          const meant = nearest(name.join("_"), settings)
+          if (known.has(joined)) {
+            const message = `${whole} must be a single value`
+            return Effect.fail(errorAt(undefined, new SchemaIssue.InvalidValue({ message }, whole)))
+          }
+          const meant = nearest(joined, settings)
           if (meant === undefined) {
             strange.add(whole)
             continue

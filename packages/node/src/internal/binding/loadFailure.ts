@@ -77,9 +77,18 @@ const nameOf = ({ file, isOverride, name, version }: Found): string => {
   return isOverride ? `${title}, named by ${overrideVariable},` : title
 }
 
+/** The text of what a module has thrown, which may be any value. */
+const messageOf = (cause: unknown): string => {
+  try {
+    return String(cause instanceof Error ? cause.message : cause)
+  } catch {
+    return "it throws a value without a text"
+  }
+}
+
 /** What the system's refusal comes from, as far as it shows, and the refusal itself. */
 const hintOf = (host: Host, found: Found, cause: unknown): string => {
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   const code = (cause as NodeJS.ErrnoException | null | undefined)?.code
   const hint = hintFor(host, found, message, code)
   const told = message.split("\n")[0]!

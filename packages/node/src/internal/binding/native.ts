@@ -78,12 +78,13 @@ const loadOverride = (system: System, override: string): Loaded | LoadFailure =>
 
 const loadFile = (system: System, require: NodeJS.Require, found: Found): Loaded | LoadFailure => {
   let binding: unknown
+  let missing: ReadonlyArray<string>
   try {
     binding = isLibrary(found.file) ? openLibrary(found.file) : require(found.file)
+    missing = surface.missing(binding)
   } catch (cause) {
     return loadFailure({ _tag: "Refused", host: system.host(), found, cause })
   }
-  const missing = surface.missing(binding)
   return missing.length === 0
     ? { quiche: binding as Quiche, found }
     : loadFailure({ _tag: "WrongSurface", found, missing })

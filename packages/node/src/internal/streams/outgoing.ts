@@ -1,6 +1,7 @@
 /**
  * The sending side of a connection: opens streams, writes what is queued on them, and keeps those that have to wait.
  */
+import { StreamStopped } from "@qp2p/core/StreamError"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { Acknowledgements, type AcknowledgementsHost, type AcknowledgementsOwner } from "./acknowledgements.ts"
 import { BulkLimit } from "./bulkLimit.ts"
@@ -106,14 +107,21 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     return this.sending.findBlocking(this.queue.unopened, limitsBidirectional ? unreadPeerHalves : undefined)
   }
 
-  /** Packets have come: one of them may have stopped streams, whose codes can only be had now. */
+  /**
+   * Packets have come: one of them may have stopped streams, whose codes can only be had now. The binding drops what a stopped
+   * stream has not sent, and then takes the stream for acknowledged. So a stream whose fin was written ends by the frame alone.
+   */
   checkStopped(): void {
+    const { stopCodes } = this
     for (const stream of this.sending) {
-      if (stream.finWritten) continue
-      stream.checkStopped()
+      if (!stream.finWritten) stream.checkStopped()
+      else if (!stopCodes.isEmpty) {
+        const code = stopCodes.of(stream.id!)
+        if (code !== undefined) stream.end(new StreamStopped({ code }))
+      }
       if (stream.ended) this.forget(stream)
     }
-    this.stopCodes.clear()
+    stopCodes.clear()
   }
 
   /** One of the binding's timers has expired. */

@@ -72,6 +72,11 @@ export class StopCodes {
     if (codes.size < maxStopCodes) codes.set(id, code)
   }
 
+  /** Whether no stop has come since the last `clear`. */
+  get isEmpty(): boolean {
+    return this.codes === undefined
+  }
+
   /** The code with which the peer has stopped a stream, if its frame has come since the last `clear`. */
   of(id: number): number | undefined {
     return this.codes?.get(id)

@@ -246,6 +246,26 @@ describe("QP2P_QUICHE_BINDING", () => {
     assert.include(detail, `${join(root, own)}, named by QP2P_QUICHE_BINDING, is not the QUIC binding`)
   })
 
+  for (const [what, source, told] of [
+    ["throws no error", "throw Object.create(null)", "it throws a value without a text"],
+    ["throws an error without a message", "throw Object.assign(new Error(), { message: undefined })", "undefined"],
+    [
+      "throws when it is read",
+      'module.exports = new Proxy({}, { get() { throw new Error("not to be read") } })',
+      "not to be read"
+    ]
+  ] as const) {
+    it(`is told of when what it names ${what}`, () => {
+      const root = project({ [own]: source })
+      const { detail, why } = failed(loadIn(root, glibc, { override: own }))
+      assert.strictEqual(why._tag, "Refused")
+      assert.include(
+        detail,
+        `${join(root, own)}, named by QP2P_QUICHE_BINDING, on linux-x64 (glibc 2.36): ${told}; see`
+      )
+    })
+  }
+
   it("is unset when it is empty", () => {
     const root = project(installed("@matrixai/quic-linux-x64", bindingWithout()))
     assert.isFalse(loaded(loadIn(root, glibc, { override: "" })).found.isOverride)
