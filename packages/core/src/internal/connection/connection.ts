@@ -48,6 +48,12 @@ import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
 /** The most malformed streams of a peer; a further one closes the connection. */
 const maxMalformedStreams = 16
 
+/**
+ * The most streams of a connection that are read without room for them, since each may ask the endpoint a question. A peer that
+ * keeps to its stream credit has no more of them.
+ */
+const maxHeldStreams = 1_024
+
 /** The view of an endpoint that a connection needs. */
 export interface ConnectionOwner {
   readonly config: EndpointConfig
@@ -94,6 +100,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private ending: Close | undefined = undefined
   private reassembling = 0
   private malformedStreams = 0
+  private heldStreams = 0
 
   constructor(
     id: ConnectionId,
@@ -221,8 +228,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   onClosed(close: Close): void {
     this.ending = close
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
-    this.owner.onClosed(this, close)
-    Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    try {
+      this.owner.onClosed(this, close)
+    } finally {
+      // A defect of the program's pool must not keep those waiting who wait for the end.
+      Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    }
   }
 
   // --- calls of inbound streams ------------------------------------------------------------------------------------
@@ -237,6 +248,18 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   onRoom(callback: () => void, first: boolean): void {
     this.owner.messages.onRoom(callback, first)
+  }
+
+  get mayHold(): boolean {
+    return this.heldStreams < maxHeldStreams
+  }
+
+  hold(): void {
+    this.heldStreams += 1
+  }
+
+  release(): void {
+    this.heldStreams -= 1
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {

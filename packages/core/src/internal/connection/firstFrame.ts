@@ -27,6 +27,8 @@ export class FirstFrame implements RecvEvents {
   private length = 0
   /** The reader of the stream, once it is known. */
   private reader: RecvEvents | undefined = undefined
+  /** Whether the stream waits for room before its first bytes are read. */
+  private isWaiting = false
 
   constructor(owner: FirstFrameOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
     this.owner = owner
@@ -34,10 +36,23 @@ export class FirstFrame implements RecvEvents {
     this.send = send
   }
 
-  /** Demands only the first header: the application's bytes stay with the peer until the application reads. */
+  /**
+   * Demands only the first header: the application's bytes stay with the peer until the application reads. Without room for
+   * the stream, it demands a header only where that may begin a question to the endpoint, which must not wait for the
+   * application. A short stream would otherwise be read whole, and give the peer credit for another one that has to wait.
+   */
   demand(): number {
-    if (this.reader === undefined) return header.length - this.length
-    return this.reader.demand?.() ?? Infinity
+    if (this.reader !== undefined) return this.reader.demand?.() ?? Infinity
+    const { owner, send } = this
+    if (owner.hasRoomForStream() || (send !== undefined && owner.mayHold)) return header.length - this.length
+    if (!this.isWaiting) {
+      this.isWaiting = true
+      owner.onRoomForStream(() => {
+        this.isWaiting = false
+        this.receive.resume()
+      })
+    }
+    return 0
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -70,12 +85,20 @@ export class FirstFrame implements RecvEvents {
     this.reader = received
     received.onData(head)
     if (rest.length > 0) received.onData(rest)
-    this.offer(received)
+    if (this.owner.hasRoomForStream()) this.owner.offerStream(received, this.send)
+    else this.hold(received)
     return true
   }
 
-  private offer(received: ReceiveBuffer): void {
-    if (this.owner.hasRoomForStream()) this.owner.offerStream(received, this.send)
-    else this.owner.onRoomForStream(() => this.offer(received))
+  /** Offers the stream when there is room. */
+  private hold(received: ReceiveBuffer): void {
+    const { owner, send } = this
+    const offer = () => {
+      if (!owner.hasRoomForStream()) return owner.onRoomForStream(offer)
+      owner.release()
+      owner.offerStream(received, send)
+    }
+    owner.hold()
+    owner.onRoomForStream(offer)
   }
 }

@@ -16,6 +16,11 @@ export interface InboundOwner {
   readonly hasRoom: () => boolean
   /** Calls back when the queue has room; before all others when `first` is true. */
   readonly onRoom: (callback: () => void, first: boolean) => void
+  /** Whether another stream of the connection may be read although it may have to wait. */
+  readonly mayHold: boolean
+  /** Counts a stream that was read, at least in part, and has to wait. `release` ends that. */
+  readonly hold: () => void
+  readonly release: () => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
   /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
@@ -55,8 +60,10 @@ export class InboundStream implements RecvEvents {
   demand(): number {
     if (this.waiting) return 0
     if (this.owner.hasRoom()) return Infinity
-    // A question to the endpoint must not wait for the application.
-    if (this.reply?.isShared === false && this.decoder.buffered < WireMessage.largestControlFrame) {
+    // A question to the endpoint must not wait for the application. A peer that stops the replies gets credit for further
+    // streams although these wait, so that their number has a limit.
+    const mayAsk = this.reply?.isShared === false && this.owner.mayHold
+    if (mayAsk && this.decoder.buffered < WireMessage.largestControlFrame) {
       return WireMessage.largestControlFrame - this.decoder.buffered
     }
     this.waitForRoom()
@@ -122,7 +129,13 @@ export class InboundStream implements RecvEvents {
    */
   private waitForRoom(): void {
     this.waiting = true
-    this.owner.onRoom(() => this.resume(), this.delivered < this.decoded.length)
+    const { owner } = this
+    const isHeld = this.delivered < this.decoded.length
+    if (isHeld) owner.hold()
+    owner.onRoom(() => {
+      if (isHeld) owner.release()
+      this.resume()
+    }, isHeld)
   }
 
   /** Waits until the reply takes another question. */

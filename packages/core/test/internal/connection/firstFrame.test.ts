@@ -9,8 +9,11 @@ import type { BackingSendStream } from "../../../src/Transport.ts"
 import * as WireMessage from "../../../src/WireMessage.ts"
 
 /** A stream of the peer, for an application whose queue has room or not. */
-const setup = (options: { readonly room?: boolean } = {}) => {
+const setup = (
+  options: { readonly room?: boolean; readonly bidirectional?: boolean; readonly mayHold?: boolean } = {}
+) => {
   let room = options.room ?? true
+  let held = 0
   const waiting: Array<() => void> = []
   const offered: Array<ReceiveBuffer> = []
   const happened: Array<string> = []
@@ -25,6 +28,9 @@ const setup = (options: { readonly room?: boolean } = {}) => {
       maxMessageSize: 1_000,
       hasRoom: () => true,
       onRoom: () => {},
+      mayHold: options.mayHold ?? true,
+      hold: () => (held += 1),
+      release: () => (held -= 1),
       user: () => happened.push("message"),
       control: (message) => happened.push(message._tag),
       reassemble: () => true,
@@ -37,13 +43,13 @@ const setup = (options: { readonly room?: boolean } = {}) => {
       offerStream: (received) => offered.push(received)
     },
     { resume: () => happened.push("resume"), stop: () => happened.push("stop") },
-    send
+    options.bidirectional === false ? undefined : send
   )
   const makeRoom = () => {
     room = true
     for (const callback of waiting.splice(0)) callback()
   }
-  return { happened, makeRoom, offered, stream }
+  return { happened, held: () => held, makeRoom, offered, stream, waiting }
 }
 
 /** What the application would read of it as bytes. */
@@ -85,6 +91,28 @@ describe("a stream whose reader is not known yet", () => {
     makeRoom()
     assert.strictEqual(offered.length, 1)
     assert.deepStrictEqual(contentOf(offered[0]!), [9])
+  })
+
+  it("is not read without room when no question can come on it, or when too many streams wait already", () => {
+    for (const options of [{ bidirectional: false }, { mayHold: false }]) {
+      const { happened, makeRoom, stream, waiting } = setup({ room: false, ...options })
+      assert.strictEqual(stream.demand(), 0)
+      assert.strictEqual(stream.demand(), 0)
+      assert.strictEqual(waiting.length, 1)
+      makeRoom()
+      assert.deepStrictEqual(happened, ["resume"])
+      assert.strictEqual(stream.demand(), 9)
+    }
+  })
+
+  it("counts as held from when it was read until it is offered", () => {
+    const { held, makeRoom, offered, stream } = setup({ room: false })
+    assert.strictEqual(stream.demand(), 9)
+    stream.onData(Uint8Array.of(9))
+    assert.strictEqual(held(), 1)
+    makeRoom()
+    assert.strictEqual(held(), 0)
+    assert.strictEqual(offered.length, 1)
   })
 
   it("is read to its end when it turns out to be the endpoint's, in whatever pieces it comes", () => {

@@ -15,10 +15,16 @@ const frames = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => new Uint8Arr
 
 /** A stream of the peer, for an endpoint with room for so many messages. */
 const setup = (
-  options: { readonly room?: number; readonly bidirectional?: boolean; readonly partial?: number } = {}
+  options: {
+    readonly room?: number
+    readonly bidirectional?: boolean
+    readonly partial?: number
+    readonly mayHold?: boolean
+  } = {}
 ) => {
   let room = options.room ?? Infinity
   let partial = 0
+  let held = 0
   const waiting: Array<() => void> = []
   /** Of each time that it waited: whether before all others. */
   const firsts: Array<boolean> = []
@@ -40,6 +46,9 @@ const setup = (
         waiting.push(callback)
         firsts.push(first)
       },
+      mayHold: options.mayHold ?? true,
+      hold: () => (held += 1),
+      release: () => (held -= 1),
       user: (payload, reply) => {
         taken.push(`${new TextDecoder().decode(payload)}${Option.isSome(reply) ? "?" : ""}`)
       },
