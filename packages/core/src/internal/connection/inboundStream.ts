@@ -7,20 +7,26 @@ import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { messageOverhead } from "./limits.ts"
 import { maxSharedPayload } from "./outboundMessages.ts"
 import { Reply } from "./reply.ts"
+import type { WaitingStream } from "./waitingStreams.ts"
 
 /** The view of a connection that an inbound stream needs. */
 export interface InboundOwner {
   readonly maxMessageSize: number
   readonly hasRoom: () => boolean
-  /** Calls back when the queue has room; before all others when `first` is true. */
-  readonly onRoom: (callback: () => void, first: boolean) => void
-  /** Whether another stream of the connection may be read although it may have to wait. */
-  readonly mayHold: boolean
-  /** Counts a stream that was read, at least in part, and has to wait. `release` ends that. */
-  readonly hold: () => void
-  readonly release: () => void
+  /**
+   * Calls `stream.onRoom` when the queue has room. `isRead` says that messages of the stream have been read; then it goes before
+   * streams whose bytes are still in their windows.
+   */
+  readonly waitForRoom: (stream: WaitingStream, isRead: boolean) => void
+  /** Ends the wait of a stream, if it waits. */
+  readonly stopWaiting: (stream: WaitingStream) => void
+  /** Whether another stream of the connection may be read although the queue has no room. */
+  readonly mayReadWithoutRoom: boolean
+  /** Adds to the endpoint's bytes of messages that wait for room although their stream has ended. */
+  readonly keep: (bytes: number) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
   /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
@@ -32,7 +38,7 @@ export interface InboundOwner {
 }
 
 /** The receiving half of a stream that the peer opened, read as messages. */
-export class InboundStream implements RecvEvents {
+export class InboundStream implements RecvEvents, WaitingStream {
   private readonly owner: InboundOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
@@ -44,6 +50,8 @@ export class InboundStream implements RecvEvents {
   private delivered = 0
   private waiting = false
   private partialBytes = 0
+  /** The bytes of the messages that waited for room when the stream ended. */
+  private keptBytes = 0
   private isOver = false
 
   constructor(owner: InboundOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
@@ -62,7 +70,7 @@ export class InboundStream implements RecvEvents {
     if (this.owner.hasRoom()) return Infinity
     // A question to the endpoint must not wait for the application. A peer that stops the replies gets credit for further
     // streams although these wait, so that their number has a limit.
-    const mayAsk = this.reply?.isShared === false && this.owner.mayHold
+    const mayAsk = this.reply?.isShared === false && this.owner.mayReadWithoutRoom
     if (mayAsk && this.decoder.buffered < WireMessage.largestControlFrame) {
       return WireMessage.largestControlFrame - this.decoder.buffered
     }
@@ -89,11 +97,19 @@ export class InboundStream implements RecvEvents {
 
   onEnd(failure?: StreamFailure): void {
     if (this.isOver) return
-    this.isOver = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
     if (truncated !== undefined) this.owner.malformed(truncated.detail)
-    this.updatePartial(0)
-    if (!this.waiting) this.release()
+    this.end()
+  }
+
+  onRoom(): void {
+    this.resume()
+  }
+
+  drop(): void {
+    this.waiting = false
+    this.decoded.length = this.delivered = 0
+    if (this.isOver) this.release()
   }
 
   /** Delivers the decoded messages, as far as there is room. Returns false when one has to wait. */
@@ -129,13 +145,7 @@ export class InboundStream implements RecvEvents {
    */
   private waitForRoom(): void {
     this.waiting = true
-    const { owner } = this
-    const isHeld = this.delivered < this.decoded.length
-    if (isHeld) owner.hold()
-    owner.onRoom(() => {
-      if (isHeld) owner.release()
-      this.resume()
-    }, isHeld)
+    this.owner.waitForRoom(this, this.delivered < this.decoded.length)
   }
 
   /** Waits until the reply takes another question. */
@@ -164,8 +174,32 @@ export class InboundStream implements RecvEvents {
     this.abort(ErrorCode.malformed)
   }
 
+  /** Ends the stream. Decoded messages go on waiting, since the peer may count them as confirmed. */
+  private end(): void {
+    this.isOver = true
+    this.updatePartial(0)
+    if (!this.waiting) return this.release()
+    if (this.delivered < this.decoded.length) return this.keep()
+    this.owner.stopWaiting(this)
+    this.waiting = false
+    this.release()
+  }
+
+  /** Counts the messages that wait: the connection's flow control may no longer bound them. */
+  private keep(): void {
+    let bytes = 0
+    for (let i = this.delivered; i < this.decoded.length; i++) {
+      const message = this.decoded[i]!
+      bytes += messageOverhead + (message._tag === "UserMessage" ? message.payload.length : 0)
+    }
+    this.keptBytes = bytes
+    this.owner.keep(bytes)
+  }
+
   /** Drops the application's handle. The transport references this object, so the handle could not be abandoned otherwise. */
   private release(): void {
+    if (this.keptBytes > 0) this.owner.keep(-this.keptBytes)
+    this.keptBytes = 0
     this.handle = Option.none()
     this.reply?.close()
   }
@@ -178,9 +212,8 @@ export class InboundStream implements RecvEvents {
 
   private abort(code: number): void {
     this.isOver = true
-    this.updatePartial(0)
     this.receive.stop(code)
     this.send?.reset(code)
-    if (!this.waiting) this.release()
+    this.end()
   }
 }

@@ -30,3 +30,17 @@ it.effect("a question on a connection that has ended fails with its end, and tou
     assert.deepStrictEqual(touched, [])
   })
 )
+
+it.effect("a connection whose end makes the program's pool fail has ended all the same", () =>
+  Effect.gen(function* () {
+    const backing = { remoteAddress: peer } as unknown as BackingConnection
+    const owner = {
+      onClosed: () => {
+        throw new Error("a defect of the program's pool")
+      }
+    } as unknown as ConnectionOwner
+    const connection = new ConnectionImpl("id" as ConnectionId, backing, owner)
+    assert.throws(() => connection.onClosed(new IdleTimedOut()), "a defect of the program's pool")
+    assert.deepStrictEqual(yield* connection.closed, new IdleTimedOut())
+  })
+)
