@@ -248,6 +248,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   waitForRoom(stream: WaitingStream, isRead: boolean): void {
+    // A stream may go on after the end, when an answer that it waited for is done.
+    if (this.ending !== undefined && this.owner.streams !== undefined) return stream.drop()
     this.waiting.add(this.owner.messages, stream, { first: isRead, isRead })
   }
 

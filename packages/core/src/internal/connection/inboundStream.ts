@@ -109,7 +109,7 @@ export class InboundStream implements RecvEvents, WaitingStream {
   drop(): void {
     this.waiting = false
     this.decoded.length = this.delivered = 0
-    if (this.isOver) this.release()
+    this.end()
   }
 
   /** Delivers the decoded messages, as far as there is room. Returns false when one has to wait. */

@@ -198,6 +198,7 @@ describe("while there is no room, a stream", () => {
       if (isOver) stream.onEnd(new StreamClosed())
       waiting.delete(stream)
       stream.drop()
+      assert.isTrue(stream.onData(user("late")))
       if (!isOver) stream.onEnd(new StreamClosed())
       assert.strictEqual(kept(), 0)
       assert.strictEqual(waiting.size, 0)
