@@ -364,8 +364,10 @@ describe("the queue of streams", () => {
         if (i < 4) connection.close(0, "")
         yield* settle
       }
-      yield* (yield* endpoint(here)).connectTo(there)
+      const other = yield* raw(here)
+      yield* other.dial(there)
       yield* settle
+      assert.deepStrictEqual(other.closes, [])
       // The queue had room for the first two, which the first peer sent.
       for (let i = 0; i < 38; i++) {
         assert.strictEqual(`${(yield* two.nextMessage).peer}`, i < 2 ? "10.0.1.0:1" : "10.0.1.4:1")
