@@ -59,7 +59,7 @@ export class WaitingStreams {
 
   /** Ends all waits and drops what has been read. */
   dropAll(): void {
-    for (const stream of [...this.entries.keys()]) {
+    for (const stream of this.entries.keys()) {
       this.remove(stream)
       stream.drop()
     }
