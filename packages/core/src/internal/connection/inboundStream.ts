@@ -49,8 +49,10 @@ export class InboundStream implements RecvEvents, WaitingStream {
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
   private waiting = false
+  /** Whether it is room that the stream waits for, and not its reply. */
+  private waitsForRoom = false
   private partialBytes = 0
-  /** The bytes of the messages that waited for room when the stream ended. */
+  /** The bytes of the messages that wait for room although the stream has ended. */
   private keptBytes = 0
   private isOver = false
 
@@ -97,17 +99,19 @@ export class InboundStream implements RecvEvents, WaitingStream {
 
   onEnd(failure?: StreamFailure): void {
     if (this.isOver) return
+    this.isOver = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
     if (truncated !== undefined) this.owner.malformed(truncated.detail)
     this.end()
   }
 
   onRoom(): void {
+    this.waitsForRoom = false
     this.resume()
   }
 
   drop(): void {
-    this.waiting = false
+    this.waiting = this.waitsForRoom = false
     this.decoded.length = this.delivered = 0
     this.end()
   }
@@ -144,12 +148,14 @@ export class InboundStream implements RecvEvents, WaitingStream {
    * most one chunk is decoded without room, for any number of waiting streams.
    */
   private waitForRoom(): void {
-    this.waiting = true
+    this.waiting = this.waitsForRoom = true
+    if (this.isOver) this.keep()
     this.owner.waitForRoom(this, this.delivered < this.decoded.length)
   }
 
   /** Waits until the reply takes another question. */
   private waitForReply(reply: Reply): void {
+    this.unkeep()
     this.waiting = true
     reply.onRoom(() => this.resume())
   }
@@ -179,27 +185,32 @@ export class InboundStream implements RecvEvents, WaitingStream {
     this.isOver = true
     this.updatePartial(0)
     if (!this.waiting) return this.release()
+    if (!this.waitsForRoom) return
     if (this.delivered < this.decoded.length) return this.keep()
     this.owner.stopWaiting(this)
-    this.waiting = false
+    this.waiting = this.waitsForRoom = false
     this.release()
   }
 
-  /** Counts the messages that wait: the connection's flow control may no longer bound them. */
+  /** Counts the messages that wait for room: the connection's flow control may no longer bound them. */
   private keep(): void {
-    let bytes = 0
+    if (this.keptBytes > 0) return
     for (let i = this.delivered; i < this.decoded.length; i++) {
       const message = this.decoded[i]!
-      bytes += messageOverhead + (message._tag === "UserMessage" ? message.payload.length : 0)
+      this.keptBytes += messageOverhead + (message._tag === "UserMessage" ? message.payload.length : 0)
     }
-    this.keptBytes = bytes
-    this.owner.keep(bytes)
+    this.owner.keep(this.keptBytes)
+  }
+
+  private unkeep(): void {
+    if (this.keptBytes === 0) return
+    this.owner.keep(-this.keptBytes)
+    this.keptBytes = 0
   }
 
   /** Drops the application's handle. The transport references this object, so the handle could not be abandoned otherwise. */
   private release(): void {
-    if (this.keptBytes > 0) this.owner.keep(-this.keptBytes)
-    this.keptBytes = 0
+    this.unkeep()
     this.handle = Option.none()
     this.reply?.close()
   }

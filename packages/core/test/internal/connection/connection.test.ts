@@ -51,44 +51,48 @@ it.effect("a connection whose end makes the program's pool fail has ended all th
   })
 )
 
-describe("a connection of an application that reads streams itself, once it has ended,", () => {
-  const receive: BackingRecvStream = { resume: () => {}, stop: () => {} }
-  const send: BackingSendStream = { write: () => {}, onStopped: () => {}, setPriority: () => {}, reset: () => {} }
+const receive: BackingRecvStream = { resume: () => {}, stop: () => {} }
+const send: BackingSendStream = { write: () => {}, onStopped: () => {}, setPriority: () => {}, reset: () => {} }
 
-  /** Such a connection, for an application with a full queue of messages. */
-  const setup = () => {
-    const messages = new Inbox<IncomingMessage>({ capacity: 1 })
-    messages.offer({} as IncomingMessage)
-    const replies = new Set<Reply>()
-    const timers: Array<Fiber.Fiber<unknown, unknown>> = []
-    let kept = 0
-    const owner: Partial<ConnectionOwner> = {
-      config: { maxMessageSize: 1_000, reassemblyBuffer: 1_000 } as ConnectionOwner["config"],
-      messages,
-      streams: new Inbox<IncomingStream>({ capacity: 1 }),
-      now: () => 0,
-      background: (effect) => {
-        const fiber = Effect.runFork(effect)
-        timers.push(fiber)
-        return fiber
-      },
-      stopped: () => false,
-      onControl: (_, __, reply) => {
-        replies.add(reply!)
-        reply!.question(() => {})
-      },
-      onUsed: () => {},
-      onKept: (bytes) => (kept += bytes),
-      onClosed: () => {}
-    }
-    const backing = { remoteAddress: peer } as unknown as BackingConnection
-    const connection = new ConnectionImpl("id" as ConnectionId, backing, owner as ConnectionOwner)
-    return { connection, kept: () => kept, messages, replies, timers }
+/** A connection, for an application with a full queue of messages that reads streams itself or not. */
+const setup = (options: { readonly readsStreams: boolean }) => {
+  const messages = new Inbox<IncomingMessage>({ capacity: 1 })
+  messages.offer({} as IncomingMessage)
+  const replies = new Set<Reply>()
+  const timers: Array<Fiber.Fiber<unknown, unknown>> = []
+  let kept = 0
+  const owner: Partial<ConnectionOwner> = {
+    config: { maxMessageSize: 1_000, reassemblyBuffer: 1_000 } as ConnectionOwner["config"],
+    messages,
+    streams: options.readsStreams ? new Inbox<IncomingStream>({ capacity: 1 }) : undefined,
+    now: () => 0,
+    background: (effect) => {
+      const fiber = Effect.runFork(effect)
+      timers.push(fiber)
+      return fiber
+    },
+    stopped: () => false,
+    onControl: (_, __, reply) => {
+      replies.add(reply!)
+      reply!.question(() => {})
+    },
+    onUsed: () => {},
+    onKept: (bytes) => (kept += bytes),
+    onClosed: () => {}
   }
+  const backing = { remoteAddress: peer } as unknown as BackingConnection
+  const connection = new ConnectionImpl("id" as ConnectionId, backing, owner as ConnectionOwner)
+  return { connection, kept: () => kept, messages, replies, timers }
+}
 
+const question = WireMessage.encode({ _tag: "EndpointEchoReq" })
+/** One question more than a reply takes at once, and a message. */
+const questions = new Uint8Array(Buffer.concat([...Array(17).fill(question), WireMessage.encodeUser(Uint8Array.of(1))]))
+
+describe("a connection of an application that reads streams itself, once it has ended,", () => {
   it.effect("runs no timer for a stream that is undecided", () =>
     Effect.gen(function* () {
-      const { connection, timers } = setup()
+      const { connection, timers } = setup({ readsStreams: true })
       connection.onStream(receive, send).onData(Uint8Array.of(0, 1))
       assert.strictEqual(timers.length, 1)
       yield* Effect.yieldNow
@@ -100,17 +104,36 @@ describe("a connection of an application that reads streams itself, once it has 
   )
 
   it("keeps no messages that waited behind an answer and then have no room", () => {
-    const { connection, kept, messages, replies } = setup()
+    const { connection, kept, messages, replies } = setup({ readsStreams: true })
     const stream = connection.onStream(receive, send)
-    const question = WireMessage.encode({ _tag: "EndpointEchoReq" })
-    // One question more than a reply takes at once.
-    const content = Buffer.concat([...Array(17).fill(question), WireMessage.encodeUser(Uint8Array.of(1))])
-    assert.isFalse(stream.onData(new Uint8Array(content)))
+    assert.isFalse(stream.onData(questions))
     stream.onEnd(new IdleTimedOut())
     connection.onClosed(new IdleTimedOut())
-    assert.isAbove(kept(), 0)
     for (const reply of replies) reply.answer(undefined)
     assert.strictEqual(messages.waiting, 0)
     assert.strictEqual(kept(), 0)
   })
+})
+
+it("messages of a stream that has ended are counted while they wait for room, and not while they wait for an answer", () => {
+  const { connection, kept, messages, replies } = setup({ readsStreams: false })
+  const stream = connection.onStream(receive, send)
+  assert.isFalse(stream.onData(questions))
+  stream.onEnd()
+  assert.deepStrictEqual([messages.waiting, kept()], [0, 0])
+  for (const reply of replies) reply.answer(undefined)
+  assert.deepStrictEqual([messages.waiting, kept()], [1, 128 + 1])
+  messages.dropOldest()
+  assert.deepStrictEqual([messages.length, messages.waiting, kept()], [1, 0, 0])
+})
+
+it("messages before a question are counted no longer once the question waits for an answer", () => {
+  const { connection, kept, messages } = setup({ readsStreams: false })
+  const stream = connection.onStream(receive, send)
+  const content = Buffer.concat([...Array(16).fill(question), WireMessage.encodeUser(Uint8Array.of(1)), question])
+  assert.isFalse(stream.onData(new Uint8Array(content)))
+  stream.onEnd()
+  assert.strictEqual(kept(), 128 + 1 + 128)
+  messages.dropOldest()
+  assert.deepStrictEqual([messages.length, messages.waiting, kept()], [1, 0, 0])
 })
