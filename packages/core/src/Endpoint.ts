@@ -77,7 +77,8 @@ export interface Options {
   /**
    * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
    * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
-   * then has only messages that follow a question to the endpoint on the same stream. A peer's `sendMessage` still succeeds.
+   * then has only messages that follow a question to the endpoint on the same stream; those that wait for room are dropped when
+   * their connection ends. A peer's `sendMessage` still succeeds.
    */
   readonly streams?: "Messages" | "Manual" | undefined
   /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */
@@ -159,8 +160,10 @@ export class Endpoint extends Context.Service<
     /** The messages of all connections, inbound and outbound. The stream ends when the endpoint stops. */
     readonly incomingMessages: Stream.Stream<IncomingMessage>
     /**
-     * The streams that peers open, with the option `streams: "Manual"`; none without it. Each appears when its first bytes have arrived. Streams
-     * that begin with a control message of qp2p belong to the endpoint and do not appear, nor do streams that end empty.
+     * The streams that peers open, with the option `streams: "Manual"`; none without it. Streams that begin with the header of a
+     * control message of qp2p belong to the endpoint and do not appear, nor do streams that end empty. A stream appears as soon
+     * as its bytes differ from such a header, usually with the first byte. A stream of which only a beginning of the header
+     * arrives, such as the bytes 0 and 1, appears with its end, or after one second.
      *
      * At most `messageBuffer` streams wait here. The endpoint reads at most 9 bytes of a stream before the application reads
      * it, so flow control holds peers back. Waiting streams are dropped when their connection ends. This stream ends when the

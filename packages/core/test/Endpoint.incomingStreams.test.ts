@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { ConnectionClosed, EndpointStopped } from "../src/ConnectionError.ts"
 import * as Endpoint from "../src/Endpoint.ts"
+import { undecidedTimeout } from "../src/internal/connection/limits.ts"
 import { ConnectionLost, StreamLost } from "../src/SendError.ts"
 import { StreamReset, StreamStopped } from "../src/StreamError.ts"
 import type { BackingSendStream } from "../src/Transport.ts"
@@ -112,6 +114,40 @@ describe("an application that reads streams itself", () => {
         const { receive } = yield* two.nextStream
         assert.deepStrictEqual([...(yield* bytesOf(receive))], [...content])
       }
+    }).pipe(onNetwork)
+  )
+
+  it.effect("gets what may begin a control message after a second, and what follows, however it goes on", () =>
+    Effect.gen(function* () {
+      const { connection, one, two } = yield* joined
+      const question = encode({ _tag: "EndpointEchoReq" })
+      // A protocol that writes the number 1 in 16 bits, and waits for an answer before it goes on.
+      const { receive, send } = yield* connection.openBi()
+      yield* send.write(question.subarray(0, 2))
+      yield* settle
+      yield* TestClock.adjust(undecidedTimeout - 1)
+      yield* settle
+      assert.isFalse(yield* isThere(two))
+      yield* TestClock.adjust(1)
+      const far = yield* two.nextStream
+      yield* Option.getOrThrow(far.send).write(bytes("go on"), { fin: true }).pipe(Effect.forkChild)
+      assert.strictEqual(textOf(yield* bytesOf(receive)), "go on")
+      yield* send.write(question.subarray(2), { fin: true }).pipe(Effect.forkChild)
+      assert.deepStrictEqual(yield* bytesOf(far.receive), question)
+
+      // One whose header comes in time is the endpoint's.
+      const asked = yield* connection.openBi()
+      yield* asked.send.write(question.subarray(0, 8))
+      yield* settle
+      yield* TestClock.adjust(undecidedTimeout - 1)
+      yield* asked.send.write(question.subarray(8), { fin: true }).pipe(Effect.forkChild)
+      assert.deepStrictEqual(
+        yield* bytesOf(asked.receive),
+        encode({ _tag: "EndpointEchoResp", address: one.localAddress })
+      )
+      yield* TestClock.adjust(10 * undecidedTimeout)
+      yield* settle
+      assert.isFalse(yield* isThere(two))
     }).pipe(onNetwork)
   )
 
@@ -276,6 +312,68 @@ describe("the queue of streams", () => {
         const { receive } = yield* two.nextStream
         assert.deepStrictEqual([...(yield* bytesOf(receive))], [100 + i])
       }
+    }).pipe(onNetwork)
+  )
+
+  it.effect("forgets streams that wait for room with their connections, which keep no others out", () =>
+    Effect.gen(function* () {
+      const two = yield* manual(there, { messageBuffer: 2 })
+      const keeping = yield* endpoint("10.0.0.3:3")
+      const kept = yield* keeping.connectTo(there)
+      for (const text of ["one", "two"]) {
+        const send = yield* kept.openUni()
+        yield* send.write(bytes(text), { fin: true }).pipe(Effect.forkChild)
+        yield* settle
+      }
+      // The application has no room for more. Each peer leaves streams of each kind, and goes.
+      for (let i = 0; i < 5; i++) {
+        const connection = yield* (yield* raw(`10.0.1.${i}:1`)).dial(there)
+        yield* settle
+        const ignored = { onData: () => true, onEnd: () => {} }
+        connection.openUni(0).write(bytes("plain"), true, () => {})
+        connection.openBi(0, ignored).send.write(bytes("plain"), true, () => {})
+        connection.openBi(0, ignored).send.write(Uint8Array.of(0, 1), false, () => {})
+        yield* settle
+        connection.close(0, "")
+        yield* settle
+      }
+      const later = yield* endpoint("10.0.0.4:4")
+      const more = yield* (yield* later.connectTo(there)).openUni()
+      yield* more.write(bytes("three"), { fin: true }).pipe(Effect.forkChild)
+      yield* settle
+      for (const text of ["one", "two", "three"]) {
+        assert.strictEqual(textOf(yield* bytesOf((yield* two.nextStream).receive)), text)
+        yield* settle
+      }
+      assert.isFalse(yield* isThere(two))
+    }).pipe(onNetwork)
+  )
+
+  it.effect("forgets messages that wait behind questions with their connections, and keeps no others out", () =>
+    Effect.gen(function* () {
+      const two = yield* manual(there, { messageBuffer: 2 })
+      const content = Buffer.concat([encode({ _tag: "EndpointEchoReq" }), ...Array(9).fill(encodeUser(bytes("m")))])
+      for (let i = 0; i < 5; i++) {
+        const connection = yield* (yield* raw(`10.0.1.${i}:1`)).dial(there)
+        yield* settle
+        for (let stream = 0; stream < 4; stream++) {
+          connection.openBi(0, { onData: () => true, onEnd: () => {} }).send.write(content, true, () => {})
+        }
+        yield* settle
+        // The last one stays.
+        if (i < 4) connection.close(0, "")
+        yield* settle
+      }
+      const other = yield* raw(here)
+      yield* other.dial(there)
+      yield* settle
+      assert.deepStrictEqual(other.closes, [])
+      // The queue had room for the first two, which the first peer sent.
+      for (let i = 0; i < 38; i++) {
+        assert.strictEqual(`${(yield* two.nextMessage).peer}`, i < 2 ? "10.0.1.0:1" : "10.0.1.4:1")
+        yield* settle
+      }
+      assert.isFalse(yield* hasMessage(two))
     }).pipe(onNetwork)
   )
 

@@ -71,6 +71,22 @@ describe("streams that the application reads itself", () => {
     }).pipe(onLoopback)
   )
 
+  it.live("are passed on although their first bytes may begin a question to the endpoint, and no more comes", () =>
+    Effect.gen(function* () {
+      const { near, two } = yield* joined
+      const { receive, send } = yield* near.openBi()
+      yield* send.write(Uint8Array.of(0, 1))
+      const stream = yield* two.nextStream
+      yield* Option.getOrThrow(stream.send).write(bytes("go on"), { fin: true })
+      assert.strictEqual(textOf(yield* bytesOf(receive)), "go on")
+      const content = new Uint8Array(1 << 20).fill(7)
+      const writing = yield* Effect.forkChild(send.write(content, { fin: true }))
+      const read = yield* bytesOf(stream.receive)
+      assert.isTrue(Buffer.from(read).equals(Buffer.from([0, 1, ...content])))
+      yield* Fiber.join(writing)
+    }).pipe(onLoopback)
+  )
+
   it.live("hold their writer back until they are read", () =>
     Effect.gen(function* () {
       const { far, near, two } = yield* joined

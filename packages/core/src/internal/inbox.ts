@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { EndpointStopped } from "../ConnectionError.ts"
 import { Fifo } from "../Fifo.ts"
+import { Wait, WaitList } from "./waitList.ts"
 
 /** A bounded queue from callbacks to fibers. */
 export class Inbox<A> {
@@ -21,7 +22,7 @@ export class Inbox<A> {
   private ended = false
   private waking = false
   private readonly takers = new Fifo<() => void>()
-  private readonly roomWaiters = new Fifo<() => void>()
+  private readonly roomWaiters = new WaitList()
   private readonly capacity: number
   private readonly byteCapacity: number
   private readonly sizeOf: (item: A) => number
@@ -62,10 +63,16 @@ export class Inbox<A> {
     return this.roomWaiters.length
   }
 
-  /** Calls back once, when there is room; before all other callbacks when `first` is true. */
-  onRoom(callback: () => void, first = false): void {
-    if (first) this.roomWaiters.unshift(callback)
-    else this.roomWaiters.push(callback)
+  /** Calls back once, when there is room; before all other callbacks when `first` is true. `cancelRoom` ends the wait. */
+  onRoom(callback: () => void, first = false): Wait {
+    const wait = new Wait(callback)
+    this.roomWaiters.add(wait, first)
+    return wait
+  }
+
+  /** Ends a wait for room. It does nothing when the wait is over. */
+  cancelRoom(wait: Wait): void {
+    this.roomWaiters.remove(wait)
   }
 
   /** Removes an item that is still queued. */
@@ -136,7 +143,7 @@ export class Inbox<A> {
 
   private admit(): void {
     // A producer that still has not enough room waits again, behind the others.
-    for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()!()
+    for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()?.call()
   }
 
   private wake(): void {

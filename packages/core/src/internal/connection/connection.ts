@@ -44,12 +44,12 @@ import { OutboundMessages } from "./outboundMessages.ts"
 import { onAbandoned } from "./abandoned.ts"
 import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
 import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
-
-/** The most malformed streams of a peer; a further one closes the connection. */
-const maxMalformedStreams = 16
+import { maxMalformedStreams } from "./limits.ts"
+import { type TimerOwner, UndecidedStreams } from "./undecidedStreams.ts"
+import { type WaitingStream, WaitingStreams } from "./waitingStreams.ts"
 
 /** The view of an endpoint that a connection needs. */
-export interface ConnectionOwner {
+export interface ConnectionOwner extends TimerOwner {
   readonly config: EndpointConfig
   readonly messages: Inbox<IncomingMessage>
   /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
@@ -70,6 +70,8 @@ export interface ConnectionOwner {
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
+  /** Adds to the bytes of messages that wait for room although their stream has ended. */
+  readonly onKept: (bytes: number) => void
 }
 
 /** This library's `Connection`. */
@@ -94,6 +96,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private ending: Close | undefined = undefined
   private reassembling = 0
   private malformedStreams = 0
+  private readonly waiting = new WaitingStreams()
+  readonly undecided: UndecidedStreams
 
   constructor(
     id: ConnectionId,
@@ -108,6 +112,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.backing = backing
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
+    this.undecided = new UndecidedStreams(owner)
   }
 
   get seniority(): string | undefined {
@@ -220,9 +225,16 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   onClosed(close: Close): void {
     this.ending = close
+    this.undecided.clear()
+    // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
+    if (this.owner.streams !== undefined) this.waiting.dropAll()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
-    this.owner.onClosed(this, close)
-    Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    try {
+      this.owner.onClosed(this, close)
+    } finally {
+      // A defect of the program's pool must not keep those waiting who wait for the end.
+      Deferred.doneUnsafe(this.end, Effect.succeed(close))
+    }
   }
 
   // --- calls of inbound streams ------------------------------------------------------------------------------------
@@ -235,8 +247,22 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.messages.hasRoom
   }
 
-  onRoom(callback: () => void, first: boolean): void {
-    this.owner.messages.onRoom(callback, first)
+  waitForRoom(stream: WaitingStream, isRead: boolean): void {
+    // A stream may go on after the end, when an answer that it waited for is done.
+    if (this.ending !== undefined && this.owner.streams !== undefined) return stream.drop()
+    this.waiting.add(this.owner.messages, stream, { first: isRead, isRead })
+  }
+
+  stopWaiting(stream: WaitingStream): void {
+    this.waiting.remove(stream)
+  }
+
+  get mayReadWithoutRoom(): boolean {
+    return this.waiting.mayReadAnother
+  }
+
+  keep(bytes: number): void {
+    this.owner.onKept(bytes)
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
@@ -254,8 +280,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.ending !== undefined || this.owner.streams!.hasRoom
   }
 
-  onRoomForStream(callback: () => void): void {
-    this.owner.streams!.onRoom(callback)
+  waitForStreamRoom(stream: WaitingStream, isRead: boolean): void {
+    this.waiting.add(this.owner.streams!, stream, { first: false, isRead })
   }
 
   /** Passes a stream to the application. The stream is dropped when the connection has ended. */

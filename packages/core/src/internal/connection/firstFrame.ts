@@ -1,6 +1,7 @@
 /**
- * Dispatches a stream of the peer by its first bytes, when the application reads streams itself. A stream that begins with a
- * control message belongs to the endpoint, every other one to the application.
+ * Dispatches a stream of the peer by its first bytes, when the application reads streams itself. A stream that begins with the
+ * header of a control message belongs to the endpoint, every other one to the application. A stream whose bytes may begin such
+ * a header stays undecided until the rest arrives, until its end, or until `undecidedTimeout`: then it is the application's.
  */
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as controlBody from "../wire/controlBody.ts"
@@ -8,18 +9,22 @@ import * as header from "../wire/header.ts"
 import { type InboundOwner, InboundStream } from "./inboundStream.ts"
 import { ReceiveBuffer, type ReceiveBufferOptions } from "./receiveBuffer.ts"
 import { finish } from "./sendStream.ts"
+import type { UndecidedStream, UndecidedStreams } from "./undecidedStreams.ts"
+import type { WaitingStream } from "./waitingStreams.ts"
 
 /** The view of a connection that `FirstFrame` needs. */
 export interface FirstFrameOwner extends InboundOwner {
   readonly streamErrorOf: ReceiveBufferOptions["streamErrorOf"]
-  /** Whether the application's queue takes another stream. */
+  readonly undecided: Pick<UndecidedStreams, "add" | "remove">
+  /** Whether the application's queue of streams has room. */
   readonly hasRoomForStream: () => boolean
-  readonly onRoomForStream: (callback: () => void) => void
+  /** Calls `stream.onRoom` when the queue of streams has room. `isRead` says that bytes of the stream have been read. */
+  readonly waitForStreamRoom: (stream: WaitingStream, isRead: boolean) => void
   readonly offerStream: (received: ReceiveBuffer, send: BackingSendStream | undefined) => void
 }
 
 /** The receiving half of a stream whose reader is not known yet. */
-export class FirstFrame implements RecvEvents {
+export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   private readonly owner: FirstFrameOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
@@ -27,6 +32,10 @@ export class FirstFrame implements RecvEvents {
   private length = 0
   /** The reader of the stream, once it is known. */
   private reader: RecvEvents | undefined = undefined
+  /** The buffer for the application, while the stream waits to be offered. */
+  private unoffered: ReceiveBuffer | undefined = undefined
+  private isWaiting = false
+  private isUndecided = false
 
   constructor(owner: FirstFrameOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
     this.owner = owner
@@ -34,10 +43,19 @@ export class FirstFrame implements RecvEvents {
     this.send = send
   }
 
-  /** Demands only the first header: the application's bytes stay with the peer until the application reads. */
+  /**
+   * Demands only the first header: the application's bytes stay with the peer until the application reads. Without room for
+   * the stream, it demands a header only where that may begin a question to the endpoint, which must not wait for the
+   * application. A short stream would otherwise be read whole, and give the peer credit for another one that has to wait.
+   */
   demand(): number {
-    if (this.reader === undefined) return header.length - this.length
-    return this.reader.demand?.() ?? Infinity
+    if (this.reader !== undefined) return this.reader.demand?.() ?? Infinity
+    const { owner } = this
+    if (owner.hasRoomForStream() || (this.send !== undefined && owner.mayReadWithoutRoom)) {
+      return header.length - this.length
+    }
+    this.waitForRoom(false)
+    return 0
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -48,34 +66,88 @@ export class FirstFrame implements RecvEvents {
     if (!header.mayBegin(head, header.controlFlag, controlBody.minLength, controlBody.maxLength)) {
       return this.handOver(head, chunk.subarray(taken))
     }
-    if (this.length < header.length) return true
+    if (this.length < header.length) {
+      this.awaitRest()
+      return true
+    }
+    this.decide()
+    this.stopWaiting()
     const reader = (this.reader = new InboundStream(this.owner, this.receive, this.send))
     const wantsMore = reader.onData(head)
     return taken === chunk.length ? wantsMore : reader.onData(chunk.subarray(taken))
   }
 
   onEnd(failure?: StreamFailure): void {
-    if (this.reader === undefined && failure === undefined && this.length > 0) {
-      this.handOver(this.head.subarray(0, this.length), this.head.subarray(0, 0))
-    }
+    if (this.reader === undefined && failure === undefined && this.length > 0) this.handOverHead()
     if (this.reader !== undefined) return this.reader.onEnd(failure)
-    // The stream ended empty: neither the endpoint nor the application gets it.
+    // The stream ended empty, or failed: neither the endpoint nor the application gets it.
+    this.decide()
+    this.stopWaiting()
     if (this.send !== undefined) finish(this.send)
   }
 
+  onTimeout(): void {
+    this.isUndecided = false
+    this.handOverHead()
+  }
+
+  onRoom(): void {
+    this.isWaiting = false
+    const { unoffered } = this
+    if (unoffered === undefined) return this.receive.resume()
+    this.unoffered = undefined
+    this.owner.offerStream(unoffered, this.send)
+  }
+
+  drop(): void {
+    this.isWaiting = false
+    this.unoffered?.drop()
+    this.unoffered = undefined
+  }
+
+  private handOverHead(): void {
+    this.handOver(this.head.subarray(0, this.length), this.head.subarray(0, 0))
+  }
+
   private handOver(head: Uint8Array, rest: Uint8Array): boolean {
-    const { streamErrorOf, maxMessageSize, reassemble } = this.owner
+    this.decide()
+    const { maxMessageSize, reassemble, streamErrorOf } = this.owner
     const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(head)
     if (rest.length > 0) received.onData(rest)
-    this.offer(received)
+    if (this.owner.hasRoomForStream()) {
+      this.stopWaiting()
+      this.owner.offerStream(received, this.send)
+    } else {
+      this.unoffered = received
+      this.waitForRoom(true)
+    }
     return true
   }
 
-  private offer(received: ReceiveBuffer): void {
-    if (this.owner.hasRoomForStream()) this.owner.offerStream(received, this.send)
-    else this.owner.onRoomForStream(() => this.offer(received))
+  private waitForRoom(isRead: boolean): void {
+    if (this.isWaiting) return
+    this.isWaiting = true
+    this.owner.waitForStreamRoom(this, isRead)
+  }
+
+  private stopWaiting(): void {
+    if (!this.isWaiting) return
+    this.isWaiting = false
+    this.owner.stopWaiting(this)
+  }
+
+  private awaitRest(): void {
+    if (this.isUndecided) return
+    this.isUndecided = true
+    this.owner.undecided.add(this)
+  }
+
+  private decide(): void {
+    if (!this.isUndecided) return
+    this.isUndecided = false
+    this.owner.undecided.remove(this)
   }
 }

@@ -7,15 +7,26 @@ import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import { messageOverhead } from "./limits.ts"
 import { maxSharedPayload } from "./outboundMessages.ts"
 import { Reply } from "./reply.ts"
+import type { WaitingStream } from "./waitingStreams.ts"
 
 /** The view of a connection that an inbound stream needs. */
 export interface InboundOwner {
   readonly maxMessageSize: number
   readonly hasRoom: () => boolean
-  /** Calls back when the queue has room; before all others when `first` is true. */
-  readonly onRoom: (callback: () => void, first: boolean) => void
+  /**
+   * Calls `stream.onRoom` when the queue has room. `isRead` says that messages of the stream have been read; then it goes before
+   * streams whose bytes are still in their windows.
+   */
+  readonly waitForRoom: (stream: WaitingStream, isRead: boolean) => void
+  /** Ends the wait of a stream, if it waits. */
+  readonly stopWaiting: (stream: WaitingStream) => void
+  /** Whether another stream of the connection may be read although the queue has no room. */
+  readonly mayReadWithoutRoom: boolean
+  /** Adds to the endpoint's bytes of messages that wait for room although their stream has ended. */
+  readonly keep: (bytes: number) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
   /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
@@ -27,7 +38,7 @@ export interface InboundOwner {
 }
 
 /** The receiving half of a stream that the peer opened, read as messages. */
-export class InboundStream implements RecvEvents {
+export class InboundStream implements RecvEvents, WaitingStream {
   private readonly owner: InboundOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
@@ -38,7 +49,11 @@ export class InboundStream implements RecvEvents {
   private readonly decoded: Array<WireMessage.WireMessage> = []
   private delivered = 0
   private waiting = false
+  /** Whether it is room that the stream waits for, and not its reply. */
+  private waitsForRoom = false
   private partialBytes = 0
+  /** The bytes of the messages that wait for room although the stream has ended. */
+  private keptBytes = 0
   private isOver = false
 
   constructor(owner: InboundOwner, receive: BackingRecvStream, send: BackingSendStream | undefined) {
@@ -55,8 +70,10 @@ export class InboundStream implements RecvEvents {
   demand(): number {
     if (this.waiting) return 0
     if (this.owner.hasRoom()) return Infinity
-    // A question to the endpoint must not wait for the application.
-    if (this.reply?.isShared === false && this.decoder.buffered < WireMessage.largestControlFrame) {
+    // A question to the endpoint must not wait for the application. A peer that stops the replies gets credit for further
+    // streams although these wait, so that their number has a limit.
+    const mayAsk = this.reply?.isShared === false && this.owner.mayReadWithoutRoom
+    if (mayAsk && this.decoder.buffered < WireMessage.largestControlFrame) {
       return WireMessage.largestControlFrame - this.decoder.buffered
     }
     this.waitForRoom()
@@ -85,8 +102,18 @@ export class InboundStream implements RecvEvents {
     this.isOver = true
     const truncated = failure === undefined ? this.decoder.end() : undefined
     if (truncated !== undefined) this.owner.malformed(truncated.detail)
-    this.updatePartial(0)
-    if (!this.waiting) this.release()
+    this.end()
+  }
+
+  onRoom(): void {
+    this.waitsForRoom = false
+    this.resume()
+  }
+
+  drop(): void {
+    this.waiting = this.waitsForRoom = false
+    this.decoded.length = this.delivered = 0
+    this.end()
   }
 
   /** Delivers the decoded messages, as far as there is room. Returns false when one has to wait. */
@@ -121,12 +148,14 @@ export class InboundStream implements RecvEvents {
    * most one chunk is decoded without room, for any number of waiting streams.
    */
   private waitForRoom(): void {
-    this.waiting = true
-    this.owner.onRoom(() => this.resume(), this.delivered < this.decoded.length)
+    this.waiting = this.waitsForRoom = true
+    if (this.isOver) this.keep()
+    this.owner.waitForRoom(this, this.delivered < this.decoded.length)
   }
 
   /** Waits until the reply takes another question. */
   private waitForReply(reply: Reply): void {
+    this.unkeep()
     this.waiting = true
     reply.onRoom(() => this.resume())
   }
@@ -151,8 +180,37 @@ export class InboundStream implements RecvEvents {
     this.abort(ErrorCode.malformed)
   }
 
+  /** Ends the stream. Decoded messages go on waiting, since the peer may count them as confirmed. */
+  private end(): void {
+    this.isOver = true
+    this.updatePartial(0)
+    if (!this.waiting) return this.release()
+    if (!this.waitsForRoom) return
+    if (this.delivered < this.decoded.length) return this.keep()
+    this.owner.stopWaiting(this)
+    this.waiting = this.waitsForRoom = false
+    this.release()
+  }
+
+  /** Counts the messages that wait for room: the connection's flow control may no longer bound them. */
+  private keep(): void {
+    if (this.keptBytes > 0) return
+    for (let i = this.delivered; i < this.decoded.length; i++) {
+      const message = this.decoded[i]!
+      this.keptBytes += messageOverhead + (message._tag === "UserMessage" ? message.payload.length : 0)
+    }
+    this.owner.keep(this.keptBytes)
+  }
+
+  private unkeep(): void {
+    if (this.keptBytes === 0) return
+    this.owner.keep(-this.keptBytes)
+    this.keptBytes = 0
+  }
+
   /** Drops the application's handle. The transport references this object, so the handle could not be abandoned otherwise. */
   private release(): void {
+    this.unkeep()
     this.handle = Option.none()
     this.reply?.close()
   }
@@ -165,9 +223,8 @@ export class InboundStream implements RecvEvents {
 
   private abort(code: number): void {
     this.isOver = true
-    this.updatePartial(0)
     this.receive.stop(code)
     this.send?.reset(code)
-    if (!this.waiting) this.release()
+    this.end()
   }
 }

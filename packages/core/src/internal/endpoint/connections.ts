@@ -55,13 +55,16 @@ export class Connections implements ConnectionOwner {
   /** The bound socket, set before the first dial. */
   socket: BackingSocket | undefined = undefined
   private isStopped = false
+  /** The bytes of messages that wait for room although their stream has ended. */
+  private keptBytes = 0
   private readonly stopping = Deferred.makeUnsafe<never, EndpointStopped>()
   /** The connections that the application knows or will get. */
   private readonly peers = new Peers<ConnectionImpl>()
   private readonly pendingInbound = new PendingInbound((connection) => this.accept(connection))
   private readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
-  private readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+  readonly now: () => number
+  readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
 
@@ -85,6 +88,7 @@ export class Connections implements ConnectionOwner {
     this.pool = options.pool
     this.idOf = options.idOf
     this.respond = options.respond
+    this.now = options.now
     this.background = options.background
     this.messages = new Inbox({
       capacity: config.messageBuffer,
@@ -99,7 +103,7 @@ export class Connections implements ConnectionOwner {
         this.onLost(connection)
         connection.timeOut()
       },
-      now: options.now,
+      now: this.now,
       background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })
@@ -205,12 +209,13 @@ export class Connections implements ConnectionOwner {
   }
 
   private get canAccept(): boolean {
-    const { messageBuffer } = this.config
+    const { messageBuffer, messageBufferBytes } = this.config
     return (
       this.disconnections.hasRoom &&
       this.makeRoom(this.pendingInbound.size) &&
-      this.messages.waiting <= messageBuffer &&
-      this.incomingStreams.waiting <= messageBuffer
+      // An application that reads streams takes no messages; those that wait end with their connections.
+      (this.streams ?? this.messages).waiting <= messageBuffer &&
+      this.keptBytes <= messageBufferBytes
     )
   }
 
@@ -370,6 +375,8 @@ export class Connections implements ConnectionOwner {
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
     void this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+
+  readonly onKept = (bytes: number): void => void (this.keptBytes += bytes)
 
   readonly onLost = (connection: ConnectionImpl): void => this.removeFromPool(connection)
 

@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as ErrorCode from "../../../src/ErrorCode.ts"
 import { InboundStream } from "../../../src/internal/connection/inboundStream.ts"
+import type { WaitingStream } from "../../../src/internal/connection/waitingStreams.ts"
 import type { SendStream } from "../../../src/SendStream.ts"
 import { StreamClosed } from "../../../src/StreamError.ts"
 import type { BackingSendStream } from "../../../src/Transport.ts"
@@ -15,11 +16,17 @@ const frames = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => new Uint8Arr
 
 /** A stream of the peer, for an endpoint with room for so many messages. */
 const setup = (
-  options: { readonly room?: number; readonly bidirectional?: boolean; readonly partial?: number } = {}
+  options: {
+    readonly room?: number
+    readonly bidirectional?: boolean
+    readonly partial?: number
+    readonly mayReadWithoutRoom?: boolean
+  } = {}
 ) => {
   let room = options.room ?? Infinity
   let partial = 0
-  const waiting: Array<() => void> = []
+  let kept = 0
+  const waiting = new Set<WaitingStream>()
   /** Of each time that it waited: whether before all others. */
   const firsts: Array<boolean> = []
   const taken: Array<string> = []
@@ -36,10 +43,14 @@ const setup = (
     {
       maxMessageSize: 1_000,
       hasRoom: () => taken.length < room,
-      onRoom: (callback, first) => {
-        waiting.push(callback)
-        firsts.push(first)
+      waitForRoom: (stream, isRead) => {
+        assert.isFalse(waiting.has(stream))
+        waiting.add(stream)
+        firsts.push(isRead)
       },
+      stopWaiting: (stream) => waiting.delete(stream),
+      mayReadWithoutRoom: options.mayReadWithoutRoom ?? true,
+      keep: (bytes) => (kept += bytes),
       user: (payload, reply) => {
         taken.push(`${new TextDecoder().decode(payload)}${Option.isSome(reply) ? "?" : ""}`)
       },
@@ -65,10 +76,13 @@ const setup = (
     happened,
     handles,
     partial: () => partial,
+    kept: () => kept,
     /** The application takes so many. */
     make: (more: number) => {
       room += more
-      for (const callback of waiting.splice(0)) callback()
+      const streams = [...waiting]
+      waiting.clear()
+      for (const each of streams) each.onRoom()
     },
     waiting,
     firsts
@@ -79,7 +93,7 @@ describe("while there is no room", () => {
   it("nothing is read, and the reader that waits is called once", () => {
     const { happened, make, stream, waiting } = setup({ room: 0 })
     assert.deepStrictEqual([stream.demand(), stream.demand()], [0, 0])
-    assert.strictEqual(waiting.length, 1)
+    assert.strictEqual(waiting.size, 1)
     make(1)
     assert.deepStrictEqual(happened, ["resume"])
     assert.strictEqual(stream.demand(), Infinity)
@@ -107,7 +121,7 @@ describe("while there is no room", () => {
     assert.isFalse(stream.onData(frames(user("c").subarray(3), user("d"))))
     stream.onEnd(new StreamClosed())
     assert.deepStrictEqual(taken, ["a"])
-    assert.strictEqual(waiting.length, 1)
+    assert.strictEqual(waiting.size, 1)
     make(2)
     assert.deepStrictEqual(taken, ["a", "b", "c"])
     make(2)
@@ -137,6 +151,60 @@ describe("while there is no room", () => {
     make(1)
     assert.deepStrictEqual(taken, ["a?", "b?"])
     assert.deepStrictEqual(happened, ["resume"])
+  })
+})
+
+describe("while there is no room, a stream", () => {
+  it("is not read for questions when too many streams wait already", () => {
+    const { stream, waiting } = setup({ room: 0, bidirectional: true, mayReadWithoutRoom: false })
+    assert.strictEqual(stream.demand(), 0)
+    assert.strictEqual(waiting.size, 1)
+  })
+
+  it("waits no longer once it has ended without a whole message", () => {
+    const ends: ReadonlyArray<(stream: InboundStream) => void> = [
+      (stream) => stream.onEnd(new StreamClosed()),
+      (stream) => stream.onEnd(),
+      (stream) => stream.onData(new Uint8Array(9).fill(7))
+    ]
+    for (const end of ends) {
+      const { kept, stream, waiting } = setup({ room: 0 })
+      assert.strictEqual(stream.demand(), 0)
+      assert.isFalse(stream.onData(user("abc").subarray(0, 1)))
+      assert.strictEqual(waiting.size, 1)
+      end(stream)
+      assert.strictEqual(waiting.size, 0)
+      assert.strictEqual(kept(), 0)
+    }
+  })
+
+  it("that has ended counts its messages until they are taken", () => {
+    const { kept, make, stream, taken, waiting } = setup({ room: 1, bidirectional: true })
+    stream.onData(frames(user("a"), user("b"), user("c")))
+    assert.strictEqual(kept(), 0)
+    stream.onEnd(new StreamClosed())
+    assert.strictEqual(waiting.size, 1)
+    assert.strictEqual(kept(), 2 * (128 + 1))
+    make(1)
+    make(1)
+    assert.deepStrictEqual(taken, ["a?", "b?", "c?"])
+    assert.strictEqual(kept(), 0)
+  })
+
+  it("drops what has been read when it is told to, before its end or after it", () => {
+    for (const isOver of [true, false]) {
+      const { kept, make, stream, taken, waiting } = setup({ room: 1, bidirectional: true })
+      stream.onData(frames(user("a"), user("b"), user("c")))
+      if (isOver) stream.onEnd(new StreamClosed())
+      waiting.delete(stream)
+      stream.drop()
+      assert.isTrue(stream.onData(user("late")))
+      if (!isOver) stream.onEnd(new StreamClosed())
+      assert.strictEqual(kept(), 0)
+      assert.strictEqual(waiting.size, 0)
+      make(10)
+      assert.deepStrictEqual(taken, ["a?"])
+    }
   })
 })
 
