@@ -115,6 +115,8 @@ export class ReceiveBuffer implements RecvEvents {
       this.bufferedBytes += sizeOf(message)
     }
     if (error !== undefined) {
+      // The transport reports no end of a stream that was stopped here.
+      this.updatePartial(0)
       this.failure ??= error
       this.backing?.stop(ErrorCode.malformed)
     } else if (!this.finished && !this.updatePartial(this.decoder!.buffered)) {

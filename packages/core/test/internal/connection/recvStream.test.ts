@@ -214,4 +214,19 @@ describe("the receiving half", () => {
       assert.strictEqual(partial, 0)
     })
   )
+
+  it.effect("returns the bytes of a message in part to the connection when the rest is malformed", () =>
+    Effect.gen(function* () {
+      let partial = 0
+      const { asked, events, stream } = setup({ reassemble: (change) => (partial += change) <= 2_000 })
+      const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+      const message = WireMessage.encodeUser(new Uint8Array(1_000))
+      events.onData(message.subarray(0, 500))
+      assert.isAbove(partial, 400)
+      events.onData(new Uint8Array([...message.subarray(500), ...new Uint8Array(9)]))
+      assert.strictEqual(partial, 0)
+      assert.strictEqual((yield* Fiber.join(reading)).length, 1_000)
+      assert.deepStrictEqual(asked, ["stop 1"])
+    })
+  )
 })
