@@ -90,9 +90,16 @@ export class SendStreamImpl implements SendStream {
 
   readonly stopped: Effect.Effect<StreamStopped | Close> = Effect.suspend(() => {
     const stop = (this.stop ??= registerStop(this.stream))
-    return Effect.raceFirst<StreamStopped | Close, never, never, StreamStopped | Close, never, never>(
-      Deferred.await(stop),
-      this.owner.closed
+    // A transport reports an earlier stop a turn later. It must win against a close that followed it.
+    return Effect.andThen(
+      Effect.yieldNow,
+      Effect.suspend(() => {
+        if (Deferred.isDoneUnsafe(stop)) return Deferred.await(stop)
+        return Effect.raceFirst<StreamStopped | Close, never, never, StreamStopped | Close, never, never>(
+          Deferred.await(stop),
+          this.owner.closed
+        )
+      })
     )
   })
 
