@@ -65,7 +65,8 @@ export class FirstFrame implements RecvEvents {
 
   private handOver(head: Uint8Array, rest: Uint8Array): boolean {
     const { streamErrorOf, maxMessageSize, reassemble } = this.owner
-    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, isLazy: true })
+    const malformed = (reason: string) => this.owner.malformed(reason)
+    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, malformed, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(head)
