@@ -91,14 +91,9 @@ export class SendStreamImpl implements SendStream {
   readonly stopped: Effect.Effect<StreamStopped | Close> = Effect.suspend(() => {
     const stop = (this.stop ??= registerStop(this.stream))
     // A transport reports an earlier stop a turn later. It must win against a close that followed it.
-    const close = Effect.flatMap(this.owner.closed, (close) =>
-      Effect.flatMap(Effect.yieldNow, (): Effect.Effect<StreamStopped | Close> =>
-        Deferred.isDoneUnsafe(stop) ? Deferred.await(stop) : Effect.succeed(close)
-      )
-    )
     return Effect.raceFirst<StreamStopped | Close, never, never, StreamStopped | Close, never, never>(
       Deferred.await(stop),
-      close
+      Effect.tap(this.owner.closed, () => Effect.yieldNow)
     )
   })
 
