@@ -149,12 +149,17 @@ export class Endpoint extends Context.Service<
     readonly portMapping: Option.Option<PortMapper.Mapping>
     /**
      * The current usable connections, inbound and outbound. Connections for verification are left out: those that
-     * `isReachable` makes, and those of peers that have only asked for an echo together with their handshake.
+     * `isReachable` makes, and those of peers that have only asked for an echo together with their handshake. A peer's
+     * connection for verification is listed when its echo question arrives after the handshake, as after packet loss.
      */
     readonly connections: Effect.Effect<ReadonlyArray<Connection>>
     /**
      * The inbound connections. The stream ends when the endpoint stops. A connection that a peer makes only to verify that
-     * this endpoint can be reached does not appear here, and its end does not appear in `disconnections`.
+     * this endpoint can be reached does not appear here: its echo question arrives together with its handshake, and nothing
+     * else follows. When packets are lost or reordered, the question may arrive later. Then the connection appears here, and
+     * its end appears in `disconnections` if the connection was taken.
+     *
+     * A connection that carries only echo questions from its handshake on is closed after `rpcTimeout`.
      */
     readonly incomingConnections: Stream.Stream<Connection>
     /** The messages of all connections, inbound and outbound. The stream ends when the endpoint stops. */
@@ -170,7 +175,10 @@ export class Endpoint extends Context.Service<
      * endpoint stops.
      */
     readonly incomingStreams: Stream.Stream<IncomingStream>
-    /** The connections that ended, except those for verification. The stream ends when the endpoint stops. */
+    /**
+     * The connections that ended, except those for verification. A connection for verification that appeared in
+     * `incomingConnections` and was taken appears here as well. The stream ends when the endpoint stops.
+     */
     readonly disconnections: Stream.Stream<Disconnection>
     /** Takes the next inbound connection. */
     readonly nextConnection: Effect.Effect<Connection, EndpointStopped>

@@ -113,7 +113,10 @@ export const EndpointConfig = Schema.Struct({
   maxConnectionsPerIp: setting.withDefault(setting.integer(1, 1_000_000), 1_000),
   /** Fails a handshake that takes longer. Default 10 s. */
   handshakeTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(10)),
-  /** Fails a question to a peer (echo, verification, reachability) that takes longer. Default 10 s. */
+  /**
+   * Fails a question to a peer (echo, verification, reachability) that takes longer. Also closes a peer's connection for
+   * verification that its peer has not closed by then. Default 10 s.
+   */
   rpcTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(10)),
   /**
    * Closes a connection that waits for the peer's QUIC without progress for this long: for an acknowledgement, for room to

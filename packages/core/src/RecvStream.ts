@@ -12,7 +12,8 @@ import type { RecvError } from "./RecvError.ts"
  * The receiving half of a stream: messages or bytes, in the order they were sent.
  *
  * A stream is read either as messages or as bytes: after the first read, a read of the other kind fails with
- * `SerializationError` and takes nothing. An unread stream holds the peer back. An abandoned stream, which the program no
+ * `SerializationError` and takes nothing. An unread stream holds the peer back: at most 256 KiB and one chunk of it are
+ * buffered before the first read, of a message of any length as well. An abandoned stream, which the program no
  * longer references, nor one of its effects, is read to its end and its content dropped.
  *
  * @stability unstable

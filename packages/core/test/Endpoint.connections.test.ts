@@ -5,7 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
+import { ApplicationClosed } from "../src/Close.ts"
 import type { Endpoint } from "../src/Endpoint.ts"
+import type * as EndpointConfig from "../src/EndpointConfig.ts"
+import { overloaded } from "../src/ErrorCode.ts"
 import { encode } from "../src/WireMessage.ts"
 import { bytes, textOf } from "./support/values.ts"
 import { client, countingDials, endpoint, onNetwork, pair, setLatency, settle } from "./support/memoryEndpoints.ts"
@@ -128,22 +131,18 @@ describe("a connection that is made for verification", () => {
     }).pipe(onNetwork)
   )
 
+  const ask = encode({ _tag: "EndpointEchoReq" })
+
+  /** Dials and asks for an echo with the handshake. */
+  const dialWithEcho = (stranger: Effect.Success<ReturnType<typeof raw>>) =>
+    stranger.dial(there, (made) => made.openBi(0, ignored).send.write(ask, true, () => {}))
+
   /** A stranger that asks for an echo: in the turn that completes its handshake, or later. */
-  const echoing = Effect.fnUntraced(function* (when: "at once" | "later") {
-    const two = yield* endpoint(there)
+  const echoing = Effect.fnUntraced(function* (when: "at once" | "later", config: EndpointConfig.Input = {}) {
+    const two = yield* endpoint(there, config)
     const roster = yield* follow(two)
     const stranger = yield* raw(here)
-    const ask = encode({ _tag: "EndpointEchoReq" })
-    const connection = yield* Effect.callback<Effect.Success<ReturnType<typeof stranger.dial>>>((resume) => {
-      stranger.socket.dial(two.localAddress, {
-        onConnected: (made) => {
-          if (when === "at once") made.openBi(0, ignored).send.write(ask, true, () => {})
-          resume(Effect.succeed(made))
-          return { onStream: () => ignored, onClosed: () => {} }
-        },
-        onFailed: (error) => resume(Effect.die(error))
-      })
-    })
+    const connection = yield* when === "at once" ? dialWithEcho(stranger) : stranger.dial(there)
     yield* settle
     if (when === "later") connection.openBi(0, ignored).send.write(ask, true, () => {})
     yield* settle
@@ -209,6 +208,89 @@ describe("a connection that is made for verification", () => {
         roster.went.map(({ last }) => last),
         [true]
       )
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is closed after rpcTimeout if its peer does not close it, and its end is not reported", () =>
+    Effect.gen(function* () {
+      const { roster, stranger, two } = yield* echoing("at once", { rpcTimeout: "3 seconds" })
+      yield* TestClock.adjust("2999 millis")
+      yield* settle
+      assert.deepStrictEqual(stranger.closes, [])
+      yield* TestClock.adjust("1 millis")
+      yield* settle
+      assert.deepStrictEqual(stranger.closes, [new ApplicationClosed({ code: 0, detail: "" })])
+      assert.deepStrictEqual([roster.came, roster.went, yield* listed(two)], [[], [], []])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("stays open after rpcTimeout when anything else came on it before", () =>
+    Effect.gen(function* () {
+      const { connection, roster, stranger } = yield* echoing("at once", { rpcTimeout: "3 seconds" })
+      connection.openUni(0).write(encode({ _tag: "UserMessage", payload: bytes("more") }), true, () => {})
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+      yield* settle
+      assert.deepStrictEqual(stranger.closes, [])
+      assert.strictEqual(roster.came.length, 1)
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is closed by disconnectFrom and by the end of the endpoint, and its end is not reported", () =>
+    Effect.gen(function* () {
+      for (const end of ["disconnectFrom", "close"] as const) {
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { roster, stranger, two } = yield* echoing("at once")
+            yield* two.disconnectFrom("10.0.0.9:9")
+            yield* settle
+            assert.deepStrictEqual(stranger.closes, [])
+            yield* end === "close" ? two.close : two.disconnectFrom(here)
+            yield* settle
+            assert.deepStrictEqual(
+              stranger.closes.map(({ _tag }) => _tag),
+              ["ApplicationClosed"]
+            )
+            assert.deepStrictEqual([roster.came, roster.went], [[], []])
+          })
+        )
+      }
+    }).pipe(onNetwork)
+  )
+
+  it.effect("takes a place in the queue of inbound connections, since it may still be announced", () =>
+    Effect.gen(function* () {
+      const two = yield* endpoint(there, { messageBuffer: 3 })
+      // An application that has taken a connection once and then stops.
+      const first = yield* raw("10.0.0.3:3")
+      yield* first.dial(there)
+      yield* two.nextConnection
+      const stranger = yield* raw(here)
+      const held = yield* Effect.forEach([1, 2, 3], () => dialWithEcho(stranger))
+      yield* settle
+      assert.deepStrictEqual(first.closes, [])
+      const later = yield* raw("10.0.0.4:4")
+      yield* later.dial(there)
+      yield* settle
+      assert.deepStrictEqual(
+        later.closes.map((close) => (close._tag === "ApplicationClosed" ? close.code : close._tag)),
+        [overloaded]
+      )
+      for (const connection of held) {
+        connection.openUni(0).write(encode({ _tag: "UserMessage", payload: bytes("more") }), true, () => {})
+      }
+      yield* settle
+      assert.deepStrictEqual(stranger.closes, [])
+      // A place is free again when a verification ends.
+      for (let i = 0; i < 3; i++) yield* two.nextConnection
+      const [one] = yield* Effect.forEach([1, 2, 3], () => dialWithEcho(stranger))
+      yield* settle
+      one!.close(0, "")
+      yield* settle
+      yield* first.dial(there)
+      yield* settle
+      assert.deepStrictEqual(first.closes, [])
+      assert.strictEqual((yield* two.nextConnection).remoteAddress.toString(), "10.0.0.3:3")
     }).pipe(onNetwork)
   )
 

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import type { BackingConnection, StreamFailure } from "../src/Transport.ts"
+import type { BackingConnection, BackingSendStream, StreamFailure } from "../src/Transport.ts"
 import * as WireMessage from "../src/WireMessage.ts"
 import { address, bytes, summary, textOf } from "./support/values.ts"
 import { blackhole, countingDials, endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
 import { raw } from "./support/bareSockets.ts"
+import { bytesOf, manual } from "./support/manualStreams.ts"
 
 type Wire = WireMessage.WireMessage
 
@@ -199,6 +200,85 @@ describe("a peer whose streams make no sense", () => {
       assert.strictEqual(peer.closes.length, 1)
       assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
       assert.strictEqual((yield* one.nextDisconnection).reason._tag, "LocallyClosed")
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is closed once the application has read too many of them itself, and not before", () =>
+    Effect.gen(function* () {
+      const one = yield* manual("10.0.0.1:1")
+      const peer = yield* raw("10.0.0.6:6")
+      const connection = yield* peer.dial("10.0.0.1:1")
+      const garbage = Effect.gen(function* () {
+        connection.openUni(0).write(bytes("GET / HTTP/1.1\r\n\r\n"), true, () => {})
+        return yield* one.nextStream
+      })
+      // Bytes that are no messages are malformed only where they are read as messages.
+      for (let i = 0; i < 20; i++) yield* bytesOf((yield* garbage).receive)
+      for (let i = 0; i < 16; i++) {
+        assert.strictEqual((yield* Effect.flip((yield* garbage).receive.next))._tag, "SerializationError")
+      }
+      connection.openUni(0).write(WireMessage.encodeUser(bytes("sense")), true, () => {})
+      assert.strictEqual(textOf(yield* (yield* one.nextStream).receive.next), "sense")
+      assert.deepStrictEqual(peer.closes, [])
+      assert.strictEqual((yield* Effect.flip((yield* garbage).receive.next))._tag, "SerializationError")
+      yield* settle
+      assert.strictEqual(peer.closes.length, 1)
+      assert.deepInclude(peer.closes[0], { _tag: "ApplicationClosed", code: 1, detail: "not the protocol" })
+    }).pipe(onNetwork)
+  )
+})
+
+describe("an answer of a peer", () => {
+  it.effect("that claims to be large is held back before it is read, and comes whole once it is read", () =>
+    Effect.gen(function* () {
+      const size = 4 << 20
+      const answers: Array<BackingSendStream> = []
+      const peer = yield* raw("10.0.0.6:6", (send) => {
+        answers.push(send!)
+        return { onData: () => true, onEnd: () => {} }
+      })
+      const one = yield* endpoint("10.0.0.1:1")
+      const { receive, send } = yield* (yield* one.connectTo(String(peer.address))).openBi()
+      yield* send.write(bytes("?"))
+      yield* settle
+      let sent = 0
+      const piece = new Uint8Array(64 << 10)
+      answers[0]!.write(WireMessage.encodeHeader(size, 0), false, () => {})
+      for (let i = 0; i < size; i += piece.length) answers[0]!.write(piece, false, () => (sent += piece.length))
+      yield* settle
+      // What the buffer and the window take.
+      assert.isAtLeast(sent, 256 << 10)
+      assert.isAtMost(sent, 768 << 10)
+      assert.strictEqual((yield* receive.next).length, size)
+    }).pipe(onNetwork)
+  )
+
+  it.effect("is stopped when its incomplete message exceeds reassemblyBuffer, and the connection stays open", () =>
+    Effect.gen(function* () {
+      const answers: Array<BackingSendStream> = []
+      const peer = yield* raw("10.0.0.6:6", (send) => {
+        answers.push(send!)
+        return { onData: () => true, onEnd: () => {} }
+      })
+      const one = yield* endpoint("10.0.0.1:1", { reassemblyBuffer: 150_000 })
+      const connection = yield* one.connectTo(String(peer.address))
+      for (const size of [600_000, 100_000, 100_000, 100_000]) {
+        const { receive, send } = yield* connection.openBi()
+        yield* send.write(bytes("?"))
+        yield* settle
+        const outcomes: Array<StreamFailure | undefined> = []
+        const answer = answers.pop()!
+        answer.write(WireMessage.encodeHeader(size, 0), false, () => {})
+        answer.write(new Uint8Array(size), true, (failure) => outcomes.push(failure))
+        if (size < 150_000) assert.strictEqual((yield* receive.next).length, size)
+        else {
+          assert.strictEqual((yield* Effect.flip(receive.next))._tag, "SerializationError")
+          yield* settle
+          assert.strictEqual(outcomes.length, 1)
+          assert.deepInclude(outcomes[0], { _tag: "StreamStopped", code: 2 })
+        }
+      }
+      assert.deepStrictEqual(peer.closes, [])
     }).pipe(onNetwork)
   )
 })

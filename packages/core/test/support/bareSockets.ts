@@ -49,10 +49,12 @@ export const raw = Effect.fnUntraced(function* (
       }
     }
   )
-  const dial = (peer: string) =>
+  /** Dials. `atOnce` runs in the turn that completes the handshake. */
+  const dial = (peer: string, atOnce: (connection: BackingConnection) => void = () => {}) =>
     Effect.callback<BackingConnection>((resume) => {
       socket.dial(address(peer), {
         onConnected: (connection) => {
+          atOnce(connection)
           resume(Effect.succeed(connection))
           return events
         },

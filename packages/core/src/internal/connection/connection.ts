@@ -182,7 +182,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
       this.isUsed = true
-      const received = new ReceiveBuffer({ maxMessageSize: this.maxMessageSize, streamErrorOf: this.streamErrorOf })
+      const { maxMessageSize, reassemble, streamErrorOf } = this
+      const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
       const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
       received.backing = receive
       return Effect.succeed({ send: this.sendHandle(send), receive: recvHandle(received) })

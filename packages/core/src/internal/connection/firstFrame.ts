@@ -112,7 +112,8 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   private handOver(head: Uint8Array, rest: Uint8Array): boolean {
     this.decide()
     const { maxMessageSize, reassemble, streamErrorOf } = this.owner
-    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, isLazy: true })
+    const malformed = (reason: string) => this.owner.malformed(reason)
+    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, malformed, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(head)

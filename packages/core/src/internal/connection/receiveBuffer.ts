@@ -9,9 +9,11 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamClosed } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
-import { FrameCounter } from "../wire/frameCounter.ts"
 
-/** The bytes that the buffer holds before it pauses the stream, enough that a fast reader never waits for the peer. */
+/**
+ * The bytes that the buffer holds before it pauses the stream, enough that a fast reader never waits for the peer. An incomplete
+ * message that is being read does not count, so that one of any size arrives whole.
+ */
 const maxBuffered = 256 << 10
 
 /** The memory for a message or a chunk beside its content, in bytes, estimated. */
@@ -28,6 +30,8 @@ export interface ReceiveBufferOptions {
   readonly isLazy?: boolean | undefined
   /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
   readonly reassemble?: ((change: number) => boolean) | undefined
+  /** Counts the stream as malformed. Called at most once, after the stream was stopped; it may close the connection. */
+  readonly malformed?: ((reason: string) => void) | undefined
 }
 
 /** The receive buffer of a stream. The transport references the buffer; only readers reference the application's handle. */
@@ -43,11 +47,7 @@ export class ReceiveBuffer implements RecvEvents {
   /** The chunks to be read as bytes, and those that arrived before the first read. */
   private readonly chunks = new Fifo<Uint8Array>()
   private decoder: WireMessage.Decoder | undefined = undefined
-  /** Counts messages before the first read, when the read mode is unknown. */
-  private frames: FrameCounter | undefined = undefined
-  /** The bytes in `chunks`, with their overhead. */
-  private keptBytes = 0
-  /** The bytes that count against `maxBuffered`. */
+  /** The bytes of `messages` and `chunks`, with their overhead. They count against `maxBuffered`. */
   private bufferedBytes = 0
   private partial = 0
   private paused = false
@@ -72,7 +72,7 @@ export class ReceiveBuffer implements RecvEvents {
   readonly onEnd = (failure?: StreamFailure): void => {
     this.finished = true
     if (failure !== undefined) this.failure ??= this.options.streamErrorOf(failure)
-    else this.failure ??= this.decoder?.end()
+    else this.checkWhole()
     this.updatePartial(0)
     this.notify()
   }
@@ -86,25 +86,20 @@ export class ReceiveBuffer implements RecvEvents {
     this.reading = reading
     if (reading === "Messages") {
       this.decoder = new WireMessage.Decoder({ maxMessageSize: this.options.maxMessageSize })
-      this.bufferedBytes = this.keptBytes = 0
-      for (const chunk of this.chunks.drain()) this.decode(chunk)
-      if (this.finished) this.failure ??= this.decoder.end()
-    } else this.bufferedBytes = this.keptBytes
-    this.frames = undefined
-    if (this.options.isLazy === true) this.backing?.resume()
+      this.bufferedBytes = 0
+      for (const chunk of this.chunks.drain()) if (!this.isDropping) this.decode(chunk)
+      if (this.finished) this.checkWhole()
+    }
+    if (this.isDropping || this.finished || this.failure !== undefined) return undefined
+    // A paused stream may hold only a part of a message, which waits for the rest.
+    if (this.options.isLazy === true || (this.paused && this.bufferedBytes <= maxBuffered)) this.resume()
     return undefined
   }
 
   private keep(chunk: Uint8Array): void {
     // The transport owns the chunk. The `slice` of a Node Buffer would share memory.
     this.chunks.push(new Uint8Array(chunk))
-    this.keptBytes += itemOverhead + chunk.length
-    if (this.reading === "Bytes") this.bufferedBytes = this.keptBytes
-    else {
-      // Counted as if read as messages: an incomplete message does not count, so that one of any size arrives whole.
-      const { bytes, frames } = (this.frames ??= new FrameCounter(this.options.maxMessageSize)).push(chunk)
-      this.bufferedBytes += bytes + itemOverhead * frames
-    }
+    this.bufferedBytes += itemOverhead + chunk.length
   }
 
   private decode(chunk: Uint8Array): void {
@@ -115,14 +110,28 @@ export class ReceiveBuffer implements RecvEvents {
       this.bufferedBytes += sizeOf(message)
     }
     if (error !== undefined) {
+      // The transport reports no end of a stream that was stopped here.
+      this.updatePartial(0)
       this.failure ??= error
+      this.isDropping = true
       this.backing?.stop(ErrorCode.malformed)
+      this.options.malformed?.(error.detail)
     } else if (!this.finished && !this.updatePartial(this.decoder!.buffered)) {
       this.failure ??= new SerializationError({
         detail: "too much of this connection's messages has arrived only in part"
       })
+      this.isDropping = true
       this.stop(ErrorCode.reassemblyOverflow)
     }
+  }
+
+  /** Fails a stream that ended within a message. */
+  private checkWhole(): void {
+    if (this.failure !== undefined) return
+    const error = this.decoder?.end()
+    if (error === undefined) return
+    this.failure = error
+    this.options.malformed?.(error.detail)
   }
 
   /** Whether no message and no bytes wait. */
@@ -141,7 +150,6 @@ export class ReceiveBuffer implements RecvEvents {
   takeBytes(): NonEmptyReadonlyArray<Uint8Array> | undefined {
     if (this.chunks.length === 0) return undefined
     const chunks = this.chunks.drain()
-    this.keptBytes = 0
     this.onTaken(this.bufferedBytes)
     return chunks as unknown as NonEmptyReadonlyArray<Uint8Array>
   }
@@ -172,7 +180,7 @@ export class ReceiveBuffer implements RecvEvents {
   private clear(): void {
     this.messages.drain()
     this.chunks.drain()
-    this.bufferedBytes = this.keptBytes = 0
+    this.bufferedBytes = 0
     this.updatePartial(0)
   }
 

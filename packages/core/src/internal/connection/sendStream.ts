@@ -90,9 +90,10 @@ export class SendStreamImpl implements SendStream {
 
   readonly stopped: Effect.Effect<StreamStopped | Close> = Effect.suspend(() => {
     const stop = (this.stop ??= registerStop(this.stream))
+    // A transport reports an earlier stop a turn later. It must win against a close that followed it.
     return Effect.raceFirst<StreamStopped | Close, never, never, StreamStopped | Close, never, never>(
       Deferred.await(stop),
-      this.owner.closed
+      Effect.tap(this.owner.closed, () => Effect.yieldNow)
     )
   })
 

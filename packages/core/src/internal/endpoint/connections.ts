@@ -60,7 +60,7 @@ export class Connections implements ConnectionOwner {
   private readonly stopping = Deferred.makeUnsafe<never, EndpointStopped>()
   /** The connections that the application knows or will get. */
   private readonly peers = new Peers<ConnectionImpl>()
-  private readonly pendingInbound = new PendingInbound((connection) => this.accept(connection))
+  private readonly pendingInbound: PendingInbound
   private readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
   private readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
   readonly now: () => number
@@ -104,6 +104,11 @@ export class Connections implements ConnectionOwner {
         connection.timeOut()
       },
       now: this.now,
+      background: this.background
+    })
+    this.pendingInbound = new PendingInbound({
+      announce: (connection) => this.accept(connection),
+      verificationTimeout: config.rpcTimeout,
       background: this.background
     })
     this.incoming = new Inbox({ capacity: config.messageBuffer })
@@ -168,6 +173,11 @@ export class Connections implements ConnectionOwner {
   /** Returns every connection with `peer`, with the one to use first. */
   all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
     return [...this.pool.all(peer), ...this.dialledAt(peer)]
+  }
+
+  /** Returns every connection with `peer`, also those that are not announced to the application yet. */
+  allToClose(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
+    return [...this.all(peer), ...this.pendingInbound.with(peer)]
   }
 
   /**

@@ -108,7 +108,7 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
       withAddress(
         peer,
         (resolved) =>
-          Effect.forEach(connections.all(resolved), (connection) => connection.close(), {
+          Effect.forEach(connections.allToClose(resolved), (connection) => connection.close(), {
             concurrency: "unbounded",
             discard: true
           }),

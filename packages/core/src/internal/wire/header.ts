@@ -35,9 +35,3 @@ export const mayBegin = (head: Uint8Array, flag: 0 | 1, shortest: number, longes
   }
   return true
 }
-
-/** The length of the body that a whole header tells; 0 when it is none. */
-export const bodyLength = (head: Uint8Array): number => {
-  const isHeader = head[0] === 0 && head[1] === version && head[6]! <= controlFlag && head[7] === 0 && head[8] === 0
-  return isHeader ? ((head[2]! << 24) | (head[3]! << 16) | (head[4]! << 8) | head[5]!) >>> 0 : 0
-}

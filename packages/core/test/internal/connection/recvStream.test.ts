@@ -140,42 +140,62 @@ describe("the receiving half", () => {
     })
   )
 
-  it.effect(
-    "takes all of a large message although nobody has read yet, and then pauses; bytes that are none it does not",
-    () =>
-      Effect.gen(function* () {
-        const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
+  it.effect("holds a small part of a message of any size before it is read, and takes all of it once it is read", () =>
+    Effect.gen(function* () {
+      const large = WireMessage.encodeUser(new Uint8Array(1 << 20).fill(7))
+      for (const whole of [large, new Uint8Array(Buffer.concat([user(1), large]))]) {
         const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
         let sent = 0
-        while (sent < large.length && events.onData(large.subarray(sent, (sent += 1_000))));
-        assert.isAtLeast(sent, large.length)
-        assert.strictEqual((yield* stream.next).length, 1 << 20)
-        assert.deepStrictEqual(asked, ["resume"])
-        for (const [what, maxMessageSize] of [
-          [large, (1 << 20) - 1],
-          [large.subarray(1), 1 << 20]
-        ] as const) {
-          const { events } = setup({ maxMessageSize })
-          sent = 0
-          while (sent < what.length && events.onData(what.subarray(sent, (sent += 1_000))));
-          assert.isBelow(sent, 300_000)
+        const send = () => {
+          while (sent < whole.length && events.onData(whole.subarray(sent, (sent += 1_000))));
         }
-      })
+        send()
+        assert.isBelow(sent, 300_000)
+        assert.deepStrictEqual(asked, [])
+        if (whole !== large) assert.deepStrictEqual([...(yield* stream.next)], [1])
+        const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+        assert.deepStrictEqual(asked, ["resume"])
+        send()
+        assert.isAtLeast(sent, whole.length)
+        assert.deepStrictEqual(yield* Fiber.join(reading), large.subarray(9))
+        assert.deepStrictEqual(asked, ["resume"])
+      }
+    })
   )
 
-  it.effect("resumes for its bytes when it turns out that they are no messages", () =>
+  it.effect("resumes for the bytes of a large message when they are read as bytes", () =>
     Effect.gen(function* () {
       const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
       const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
-      for (let sent = 0; sent < 900_000;) assert.isTrue(events.onData(large.subarray(sent, (sent += 1_000))))
-      const reading = yield* Effect.forkChild(Stream.runDrain(Stream.take(stream.bytes, 900)), {
-        startImmediately: true
-      })
+      let sent = 0
+      while (sent < 900_000 && events.onData(large.subarray(sent, (sent += 1_000))));
+      let read = 0
+      const reading = yield* Effect.forkChild(
+        Stream.runForEach(stream.bytes, (chunk) => Effect.sync(() => (read += chunk.length))),
+        { startImmediately: true }
+      )
+      yield* Effect.yieldNow
+      assert.isBelow(sent, 300_000)
+      assert.deepStrictEqual([read, asked], [sent, ["resume"]])
+      events.onData(large.subarray(sent))
+      events.onEnd()
       yield* Fiber.join(reading)
-      for (let i = 0; i < 1_000 && events.onData(new Uint8Array(1_000)); i++);
-      assert.deepStrictEqual(asked, [])
-      yield* Stream.runDrain(Stream.take(stream.bytes, 1))
-      assert.deepStrictEqual(asked, ["resume"])
+      assert.strictEqual(read, large.length)
+    })
+  )
+
+  it.effect("does not resume a paused stream that was stopped before its first read, or that has ended", () =>
+    Effect.gen(function* () {
+      for (const end of ["stop", "end"] as const) {
+        const { asked, events, stream } = setup({ maxMessageSize: 1 << 20 })
+        const large = WireMessage.encodeUser(new Uint8Array(1 << 20))
+        let sent = 0
+        while (sent < 900_000 && events.onData(large.subarray(sent, (sent += 1_000))));
+        if (end === "stop") yield* stream.stop(20)
+        else events.onEnd()
+        assert.strictEqual((yield* Effect.flip(stream.next))._tag, end === "stop" ? "StreamLost" : "SerializationError")
+        assert.deepStrictEqual(asked, end === "stop" ? ["stop 20"] : [])
+      }
     })
   )
 
@@ -213,5 +233,54 @@ describe("the receiving half", () => {
       assert.deepStrictEqual(asked, ["stop 2"])
       assert.strictEqual(partial, 0)
     })
+  )
+
+  it.effect("returns the bytes of a message in part to the connection when the rest is malformed", () =>
+    Effect.gen(function* () {
+      let partial = 0
+      const { asked, events, stream } = setup({ reassemble: (change) => (partial += change) <= 2_000 })
+      const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+      const message = WireMessage.encodeUser(new Uint8Array(1_000))
+      events.onData(message.subarray(0, 500))
+      assert.isAbove(partial, 400)
+      events.onData(new Uint8Array([...message.subarray(500), ...new Uint8Array(9)]))
+      assert.strictEqual(partial, 0)
+      assert.strictEqual((yield* Fiber.join(reading)).length, 1_000)
+      assert.deepStrictEqual(asked, ["stop 1"])
+    })
+  )
+
+  it.effect(
+    "counts as malformed once, whether its bytes came before the first read, after it, or end within a message",
+    () =>
+      Effect.gen(function* () {
+        const wrong = new Uint8Array(9)
+        for (const [parts, when, ends] of [
+          [[user(1), wrong, wrong, user(2)], "before", true],
+          [[user(1), wrong, wrong, user(2)], "after", false],
+          [[user(1), user(2).subarray(0, 4)], "before", true],
+          [[user(1), user(2).subarray(0, 4)], "after", true]
+        ] as const) {
+          const malformed: Array<string> = []
+          const { asked, events, stream } = setup({ malformed: (reason) => malformed.push(reason) })
+          if (when === "before") for (const part of parts) events.onData(part)
+          if (when === "before" && ends) events.onEnd()
+          assert.deepStrictEqual(malformed, [])
+          const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
+          if (when === "after") for (const part of parts) events.onData(part)
+          if (when === "after" && ends) events.onEnd()
+          assert.deepStrictEqual([...(yield* Fiber.join(reading))], [1])
+          const error = yield* Effect.flip(stream.next)
+          assert.deepStrictEqual(malformed, [error._tag === "SerializationError" ? error.detail : error._tag])
+          assert.deepStrictEqual(asked, parts.length === 4 ? ["stop 1"] : [])
+        }
+        const malformed: Array<string> = []
+        const { events, stream } = setup({ malformed: (reason) => malformed.push(reason) })
+        events.onData(user(1).subarray(0, 4))
+        yield* stream.stop(20)
+        events.onEnd()
+        assert.instanceOf(yield* Effect.flip(stream.next), StreamLost)
+        assert.deepStrictEqual(malformed, [])
+      })
   )
 })

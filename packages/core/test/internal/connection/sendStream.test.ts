@@ -141,4 +141,28 @@ describe("the stop of a sending half", () => {
       assert.deepStrictEqual(yield* stream.stopped, new IdleTimedOut())
     })
   )
+
+  it.effect("is the stop when the connection closed after it, although the transport reports it a turn later", () =>
+    Effect.gen(function* () {
+      const past = new StreamStopped({ code: 7 })
+      for (const ahead of [0, 1]) {
+        const closed = Deferred.makeUnsafe<Close>()
+        const backing = {
+          onStopped: (told: (stopped: StreamStopped) => void) => queueMicrotask(() => told(past))
+        } as unknown as BackingSendStream
+        const stream = new SendStreamImpl(backing, {
+          maxMessageSize: 1_000,
+          streamErrorOf: loss,
+          closed: Deferred.await(closed)
+        })
+        yield* Deferred.succeed(closed, new IdleTimedOut())
+        // A run that is interrupted at once leaves the registration to the next one.
+        for (let i = 0; i < ahead; i++) {
+          yield* Fiber.interrupt(yield* Effect.forkChild(stream.stopped, { startImmediately: true }))
+        }
+        assert.deepStrictEqual(yield* stream.stopped, past)
+        assert.deepStrictEqual(yield* stream.stopped, past)
+      }
+    })
+  )
 })
