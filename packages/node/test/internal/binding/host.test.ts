@@ -43,7 +43,7 @@ describe("the C library of this machine", () => {
   it("is read when it is first asked for, and only once", async () => {
     vi.resetModules()
     const fresh = await import("../../../src/internal/binding/host.ts")
-    const reports = vi.spyOn(process.report!, "getReport")
+    const reports = vi.spyOn(process.report, "getReport")
     const [one, other] = [fresh.current(), fresh.current()]
     assert.strictEqual(reports.mock.calls.length, 0)
     assert.deepStrictEqual([one.libc, one.libc, fresh.current().libc], [other.libc, other.libc, other.libc])

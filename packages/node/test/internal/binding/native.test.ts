@@ -310,7 +310,7 @@ describe("the binding of this machine", () => {
   )
   it.effect("loads without a diagnostic report, which takes milliseconds", () =>
     Effect.gen(function* () {
-      const reports = vi.spyOn(process.report!, "getReport")
+      const reports = vi.spyOn(process.report, "getReport")
       yield* Effect.ensuring(
         Effect.andThen(
           native.load,
