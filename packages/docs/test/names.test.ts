@@ -27,6 +27,12 @@ const shell = ({ blocks, path }: Document, languages: ReadonlyArray<string>): Pi
   return { path, prose: Array.from(prose, (line) => line ?? "") }
 }
 
+/** A source file with the lines of its comments in place of its prose. */
+const commentsOf = (path: string, text: string): Pick<Document, "path" | "prose"> => ({
+  path,
+  prose: text.split(/\r?\n/u).map((line) => (/^\s*(?:\/\*\*|\*|\/\/)/u.test(line) ? line : ""))
+})
+
 /** As GitHub makes it. */
 const anchorOf = (heading: string): string =>
   heading
@@ -101,6 +107,10 @@ const checkMember = (module: string, member: string): string | undefined => {
     ? undefined
     : `${module}.${member} is not there`
 }
+
+/** The files and modules that the comments of a source file name and that do not exist. */
+const checkComments = (path: string, text: string): ReadonlyArray<string> =>
+  find(commentsOf(path, text), /`([^`]+)`/gu, ([, name]) => checkPath(path, name!) ?? checkModule(name!))
 
 const scriptsOf = (path: string): Record<string, string> =>
   (JSON.parse(read(path)) as { readonly scripts: Record<string, string> }).scripts
@@ -196,6 +206,17 @@ describe.each(documents)("$path", (document) => {
   })
 })
 
+describe("the comments of the source files", () => {
+  it("name files and modules that exist", () => {
+    const sources = files.filter((file) => /\.m?[jt]s$/u.test(file))
+    assert.isAbove(sources.length, 0)
+    assert.deepStrictEqual(
+      sources.flatMap((path) => checkComments(path, read(path))),
+      []
+    )
+  })
+})
+
 describe("packages/core/docs/guide.md", () => {
   it("lists every setting with its default", () => {
     const rows = [...read("packages/core/docs/guide.md").matchAll(/^\| `(\w+)`\s*\| ([^|]+?)\s*\|/gmu)]
@@ -216,6 +237,13 @@ describe("this check", () => {
     assert.strictEqual(checkPath("README.md", "internal/nothing.ts"), "internal/nothing.ts is not there")
     assert.strictEqual(checkPath("README.md", "docs/nothing"), "docs/nothing is not there")
     assert.isUndefined(checkPath("README.md", "internal/inbox.ts"))
+    assert.deepStrictEqual(
+      checkComments(
+        "a.ts",
+        "/** See `inbox.ts`. */\nimport `one.ts`\n/**\n * See `two.ts`.\n */\n  // See `docs/three.md`."
+      ),
+      ["a.ts:4: two.ts is not there", "a.ts:6: docs/three.md is not there"]
+    )
     assert.strictEqual(checkModule("@qp2p/core/Nothing"), "@qp2p/core/Nothing is not there")
     assert.strictEqual(checkMember("Endpoint", "layerNothing"), "Endpoint.layerNothing is not there")
     assert.deepStrictEqual(checkCommand("npm run nothing"), ["npm run nothing: there is no such script"])

@@ -1,6 +1,6 @@
 /**
  * The rooms of the QUIC driver: which folder may import from which, and that no files import each other in a circle. Imports of
- * types count, too: they show who owns state.
+ * types count, too: they show who owns state. So does what may use the states that a sending stream carries.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
@@ -79,6 +79,43 @@ describe("the rooms of the driver", () => {
 
   it("have no files that import each other in a circle", () => {
     assert.deepStrictEqual(circles(driver), [])
+  })
+})
+
+/** The state on `SendStream` that each of these files keeps, and alone uses. */
+const keepers: Record<string, string> = {
+  ackState: "streams/acknowledgements.ts",
+  creditState: "streams/peerCredit.ts",
+  inferenceState: "streams/ackInference.ts"
+}
+
+/** Uses of a state in other files than its keeper's. A declaration with `readonly` is none, nor is the name of a file. */
+const strangers = (file: string, text: string): ReadonlyArray<string> =>
+  Array.from(text.matchAll(/(readonly )?\b(\w+State)\b(?!\.ts)/gu)).flatMap(([, declared, name]) =>
+    declared === undefined && Object.hasOwn(keepers, name!) && keepers[name!] !== file ? [`${file} uses ${name}`] : []
+  )
+
+describe("the states on a sending stream", () => {
+  const texts = Array.from(driver.keys(), (file) => [file, readFileSync(join(root, file), "utf8")] as const)
+
+  it("are used by their keepers alone", () => {
+    assert.deepStrictEqual(
+      texts.flatMap(([file, text]) => strangers(file, text)),
+      []
+    )
+    for (const [state, keeper] of Object.entries(keepers)) {
+      assert.include(readFileSync(join(root, keeper), "utf8"), `.${state}`)
+    }
+  })
+
+  it("are found where they are used by others", () => {
+    assert.deepStrictEqual(strangers("streams/outgoing.ts", "stream.ackState.finPacket = 1"), [
+      "streams/outgoing.ts uses ackState"
+    ])
+    assert.deepStrictEqual(strangers("streams/a.ts", "readonly creditState = 1\nconst { creditState } = stream"), [
+      "streams/a.ts uses creditState"
+    ])
+    assert.deepStrictEqual(strangers("streams/peerCredit.ts", "stream.creditState.isBacklogLimited = true"), [])
   })
 })
 

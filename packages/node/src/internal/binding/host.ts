@@ -14,7 +14,7 @@ export interface Host {
   readonly platform: string
   /** `process.arch`. */
   readonly arch: string
-  /** Undefined where it is not known, and on other systems than Linux. */
+  /** Undefined where it is not known, and on other systems than Linux. The first read may take milliseconds. */
   readonly libc: Libc | undefined
 }
 
@@ -33,7 +33,7 @@ export const libcOf = ({ header, sharedObjects = [] }: Report): Libc | undefined
     : undefined
 }
 
-/** A report takes milliseconds, so this is for telling why something failed. Never throws. */
+/** Takes milliseconds, because Node makes a whole diagnostic report. Never throws. */
 const readLibc = (): Libc | undefined => {
   try {
     // Other runtimes than Node may have no reports.
@@ -52,8 +52,20 @@ const readLibc = (): Libc | undefined => {
   }
 }
 
-/** The host of this process. */
-export const current = (): Host => ({ platform: process.platform, arch: process.arch, libc: readLibc() })
+let ownLibc: { readonly value: Libc | undefined } | undefined
+
+/**
+ * The host of this process. `libc` is read when it is first asked for, and only once: a failure to load names it, a load that
+ * succeeds does not.
+ */
+export const current = (): Host => ({
+  platform: process.platform,
+  arch: process.arch,
+  get libc() {
+    ownLibc ??= { value: readLibc() }
+    return ownLibc.value
+  }
+})
 
 /** Such as `linux-x64 (glibc 2.36)`. */
 export const format = ({ arch, libc, platform }: Host): string => {

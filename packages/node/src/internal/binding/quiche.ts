@@ -88,7 +88,7 @@ export interface ConfigConstructor {
   ): Config
 }
 
-/** One QUIC connection. It has no socket and no timer. Errors are plain `Error`s whose message is the code: `errorCode.ts`. */
+/** One QUIC connection. It has no socket and no timer. Errors are plain `Error`s whose message is the code: `errorCodes.ts`. */
 export interface Connection {
   /** Takes a packet in and decrypts it in its place. */
   recv(packet: Uint8Array, info: RecvInfo): number

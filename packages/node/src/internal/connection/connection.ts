@@ -26,39 +26,41 @@ import type { Limits } from "./liveness.ts"
 import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
 import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
-import { TurnState } from "./turnState.ts"
 
-export class Connection implements BackingConnection, PartsOwner {
+/** `T` is what the socket keeps of the connection for its own use. */
+export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   readonly dialled: boolean
   readonly seniority: string
   readonly handshake: Handshake
-  /** For the loop, which alone changes it. */
-  readonly turnState = new TurnState()
+  /** The socket's: the connection only carries it. */
+  readonly turnState: T
   readonly turns: Turns
 
   private readonly native: NativeConnection
-  private readonly host: ConnectionHost<Connection>
-  private readonly parts: Parts<Connection>
+  private readonly host: ConnectionHost<Connection<T>>
+  private readonly parts: Parts<Connection<T>>
   private readonly lifecycle: Lifecycle
-  private owner: ConnectionOwner<Connection> | undefined
+  private owner: ConnectionOwner<Connection<T>> | undefined
   private handlers: ConnectionEvents | undefined = undefined
   private probedAt = -Infinity
   private packetsRefused = 0
 
   constructor(
     options: ConnectionOptions & {
-      readonly host: ConnectionHost<Connection>
-      readonly owner: ConnectionOwner<Connection>
+      readonly host: ConnectionHost<Connection<T>>
+      readonly owner: ConnectionOwner<Connection<T>>
       readonly seniority: string
+      readonly turnState: T
     }
   ) {
     const { host } = options
-    const parts = new Parts<Connection>(options, this, host)
+    const parts = new Parts<Connection<T>>(options, this, host)
     this.host = host
     this.owner = options.owner
     this.native = options.native
     this.dialled = options.dialled
     this.seniority = options.seniority
+    this.turnState = options.turnState
     this.parts = parts
     this.handshake = parts.handshake
     this.lifecycle = parts.lifecycle

@@ -202,8 +202,10 @@ export class Turns {
     let deadline = timeout === null ? Infinity : now + timeout + 1
     if (lifecycle.wasEstablished && !lifecycle.hasEnded) deadline = Math.min(deadline, this.checkAnswers(now, timeout))
     if (this.flushed === "held") deadline = Math.min(deadline, now + heldPause)
-    if (lifecycle.hasEnded) deadline = Math.min(deadline, Math.max(lifecycle.deadline, now + 1))
-    else if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
+    if (lifecycle.hasEnded) {
+      // Once the closing period is over, only the binding has to drain yet, and its timer tells when.
+      if (lifecycle.deadline > now) deadline = Math.min(deadline, lifecycle.deadline)
+    } else if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
     if (outgoing.hasDeferred) deadline = Math.min(deadline, now + deferredPause)
     if (lifecycle.isEstablished) deadline = Math.min(deadline, outgoing.deadline)
     this.nextAt = deadline

@@ -3,30 +3,29 @@
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import type { SocketEvents } from "@qp2p/core/Transport"
-import type { Connection } from "../connection/connection.ts"
 import type { ConnectionOwner } from "../connection/connectionHost.ts"
 import type { Admission } from "./admission.ts"
-import type { ConnectionFactory } from "./connectionFactory.ts"
+import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
 import type { UnreadLimit } from "./unreadLimit.ts"
 
 export class Acceptor {
   private readonly admission: Admission
   private readonly factory: ConnectionFactory
-  private readonly table: ConnectionTable<Connection>
+  private readonly table: ConnectionTable<SocketConnection>
   private readonly unreadLimit: UnreadLimit
   private readonly maxConnections: number
   private readonly maxConnectionsPerIp: number
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  private readonly owner: ConnectionOwner<Connection>
+  private readonly owner: ConnectionOwner<SocketConnection>
   /** How many handshakes are under way. */
   private handshakes = 0
 
   constructor(options: {
     readonly admission: Admission
     readonly factory: ConnectionFactory
-    readonly table: ConnectionTable<Connection>
+    readonly table: ConnectionTable<SocketConnection>
     readonly unreadLimit: UnreadLimit
     readonly maxConnections: number
     readonly maxConnectionsPerIp: number
@@ -61,7 +60,7 @@ export class Acceptor {
     host: string,
     port: number,
     address: () => NetAddress.InetAddress
-  ): Connection | undefined {
+  ): SocketConnection | undefined {
     const verdict = this.admission.judge(packet, `${host} ${port}`, this.now(), {
       ended: this.table.size - this.table.open,
       connections: this.table.open,

@@ -11,16 +11,20 @@ import { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import type { HostPort } from "../path/packetReceiver.ts"
 import type { Accepted } from "./admission.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
+import { TurnState } from "./turnState.ts"
 
 /** The golden section: its multiples, modulo 1, spread any number of connections evenly. */
 const goldenSection = 0.618_033_988_75
+
+/** A connection with what the loop keeps of it, so that the loop needs no look-up for each packet. */
+export type SocketConnection = Connection<TurnState>
 
 export class ConnectionFactory {
   private readonly quiche: Quiche
   private readonly configOf: (maxPayload: number) => NativeConfig
   private readonly maxPayload: (remote: NetAddress.InetAddress) => number
-  private readonly table: ConnectionTable<Connection>
-  private readonly host: ConnectionHost<Connection>
+  private readonly table: ConnectionTable<SocketConnection>
+  private readonly host: ConnectionHost<SocketConnection>
   /** The local address, the same for every packet of every connection. */
   private readonly to: HostPort
   private count = 0
@@ -31,8 +35,8 @@ export class ConnectionFactory {
     /** The size of the largest packets to a peer, in bytes. */
     readonly maxPayload: (remote: NetAddress.InetAddress) => number
     readonly local: NetAddress.InetAddress
-    readonly table: ConnectionTable<Connection>
-    readonly host: ConnectionHost<Connection>
+    readonly table: ConnectionTable<SocketConnection>
+    readonly host: ConnectionHost<SocketConnection>
   }) {
     this.quiche = options.quiche
     this.configOf = options.configOf
@@ -43,14 +47,18 @@ export class ConnectionFactory {
   }
 
   /** Dials `peer`. The connection has the source connection id `scid`. */
-  connect(peer: NetAddress.InetAddress, scid: Uint8Array, owner: ConnectionOwner<Connection>): Connection {
+  connect(peer: NetAddress.InetAddress, scid: Uint8Array, owner: ConnectionOwner<SocketConnection>): SocketConnection {
     const from = hostPortOf(peer)
     const native = this.quiche.Connection.connect(serverName, scid, this.to, from, this.configFor(peer))
     return this.make(native, peer, from, owner, { keys: [keyOf(scid)], clientScid: scid, dialled: true })
   }
 
   /** Accepts the dial of `peer`, unless the binding refuses it. */
-  accept(verdict: Accepted, peer: NetAddress.InetAddress, owner: ConnectionOwner<Connection>): Connection | undefined {
+  accept(
+    verdict: Accepted,
+    peer: NetAddress.InetAddress,
+    owner: ConnectionOwner<SocketConnection>
+  ): SocketConnection | undefined {
     const from = hostPortOf(peer)
     const { clientDcid, clientScid, originalDcid, scid } = verdict
     let native: NativeConnection
@@ -71,13 +79,13 @@ export class ConnectionFactory {
     native: NativeConnection,
     remote: NetAddress.InetAddress,
     from: HostPort,
-    owner: ConnectionOwner<Connection>,
+    owner: ConnectionOwner<SocketConnection>,
     ids: {
       readonly keys: readonly [string, ...Array<string>]
       readonly clientScid: Uint8Array
       readonly dialled: boolean
     }
-  ): Connection {
+  ): SocketConnection {
     const connection = new Connection({
       host: this.host,
       owner,
@@ -87,6 +95,7 @@ export class ConnectionFactory {
       from,
       to: this.to,
       seniority: keyOf(ids.clientScid),
+      turnState: new TurnState(),
       id: ids.keys[0],
       mtu: new MtuDiscovery(this.maxPayload(remote), NetAddress.isLoopback(remote.address)),
       keepAliveJitter: (this.count * goldenSection) % 1

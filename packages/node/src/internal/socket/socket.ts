@@ -6,7 +6,6 @@ import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "@qp2p/core/ConnectionError"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
 import type { NativeConfig, Quiche } from "../binding/native.ts"
-import type { Connection } from "../connection/connection.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
@@ -14,7 +13,7 @@ import * as tunables from "../tunables.ts"
 import type { IncomingDatagram, QueuedDatagram } from "../udp/udpSocket.ts"
 import { Acceptor } from "./acceptor.ts"
 import { Admission } from "./admission.ts"
-import { ConnectionFactory } from "./connectionFactory.ts"
+import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts"
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { Loop } from "./loop.ts"
@@ -24,7 +23,7 @@ import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
 import { UnreadLimit } from "./unreadLimit.ts"
 
-export class Socket implements BackingSocket, ConnectionHost<Connection> {
+export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   readonly address: NetAddress.InetAddress
   readonly scratch = new Uint8Array(tunables.readChunk)
   readonly outbox: Outbox
@@ -33,12 +32,12 @@ export class Socket implements BackingSocket, ConnectionHost<Connection> {
 
   private readonly maxConnections: number
   private readonly onDefect: (defect: unknown) => void
-  private readonly table = new ConnectionTable<Connection>()
-  private readonly loop: Loop<Connection>
-  private readonly sweeps: Sweeps<Connection>
+  private readonly table = new ConnectionTable<SocketConnection>()
+  private readonly loop: Loop<SocketConnection>
+  private readonly sweeps: Sweeps<SocketConnection>
   private readonly factory: ConnectionFactory
   private readonly acceptor: Acceptor | undefined
-  private readonly router: PacketRouter<Connection>
+  private readonly router: PacketRouter<SocketConnection>
   private readonly unreadLimit: UnreadLimit
   private readonly refusalLog: RefusalLog
   private closing = false
@@ -182,29 +181,29 @@ export class Socket implements BackingSocket, ConnectionHost<Connection> {
 
   // --- for connections ---------------------------------------------------------------------------------------------
 
-  readonly schedule = (connection: Connection): void => this.loop.schedule(connection)
+  readonly schedule = (connection: SocketConnection): void => this.loop.schedule(connection)
 
-  readonly updateDeadline = (connection: Connection): void => this.loop.updateDeadline(connection)
+  readonly updateDeadline = (connection: SocketConnection): void => this.loop.updateDeadline(connection)
 
-  readonly addId = (connection: Connection, key: string): void => this.table.addId(connection, key)
+  readonly addId = (connection: SocketConnection, key: string): void => this.table.addId(connection, key)
 
-  readonly removeId = (connection: Connection, key: string): void => this.table.removeId(connection, key)
+  readonly removeId = (connection: SocketConnection, key: string): void => this.table.removeId(connection, key)
 
-  readonly onMoved = (connection: Connection): void => {
+  readonly onMoved = (connection: SocketConnection): void => {
     const { remoteAddress } = connection
     this.table.move(connection, NetAddress.formatHost(remoteAddress), remoteAddress.port)
   }
 
-  readonly onEstablished = (connection: Connection): void => this.sweeps.add(connection)
+  readonly onEstablished = (connection: SocketConnection): void => this.sweeps.add(connection)
 
-  readonly onEnded = (connection: Connection): void => {
+  readonly onEnded = (connection: SocketConnection): void => {
     this.sweeps.delete(connection)
     this.table.end(connection)
   }
 
   readonly onUnread = (change: number): void => this.unreadLimit.change(change)
 
-  readonly onRefused = (connection: Connection, code: string): void => this.refusalLog.add(connection, code)
+  readonly onRefused = (connection: SocketConnection, code: string): void => this.refusalLog.add(connection, code)
 
   readonly sendImmediate = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
     if (this.closed || !this.outbox.hasRoom) return

@@ -58,16 +58,20 @@ export interface AckInferenceHost {
   readonly idleTimeout: () => number
 }
 
+/** What `AckInference` keeps of a stream. It is made with the stream, and `AckInference` alone changes it. */
+export class InferenceState {
+  /** From when evidence counts: nothing of the stream was written later, and nothing that may be of it was found lost. */
+  evidenceFrom = 0
+  evidence: AckEvidence | undefined = undefined
+}
+
 /** What the inference needs of a stream. */
 export interface InferredStream {
   /** When the stream was opened, in `performance.now()` milliseconds. */
   readonly openedAt: number
   /** Bytes that the binding has taken. */
   readonly written: number
-  /** From when evidence counts: nothing of the stream was written later. Moved on here when something was lost. */
-  evidenceFrom: number
-  /** Kept here. Cleared when more of the stream is written. */
-  evidence: AckEvidence | undefined
+  readonly inferenceState: InferenceState
 }
 
 /** How the inference gets news of the peer. */
@@ -98,6 +102,18 @@ export class AckInference<S extends InferredStream> {
     this.probes = probes
   }
 
+  /** Bytes of the stream have been written: evidence counts from `now` on. */
+  wrote(stream: S, now: number): void {
+    stream.inferenceState.evidenceFrom = now
+  }
+
+  /** The stream's fin has been written: what was known before says nothing of it. */
+  wroteFin(stream: S, now: number): void {
+    const state = stream.inferenceState
+    state.evidenceFrom = now
+    state.evidence = undefined
+  }
+
   /** The binding reports that the peer has acknowledged all of this stream. */
   onAcknowledged(stream: S, now: number): void {
     this.expirations = 0
@@ -125,8 +141,9 @@ export class AckInference<S extends InferredStream> {
     const path = this.readCounters(now)
     if (path === undefined) return false
     const heardAt = this.host.heardAt(path.recv)
-    if (heardAt <= stream.evidenceFrom) {
-      if (now - stream.evidenceFrom > pingInterval) this.ping(now)
+    const state = stream.inferenceState
+    if (heardAt <= state.evidenceFrom) {
+      if (now - state.evidenceFrom > pingInterval) this.ping(now)
       return false
     }
     const idle = this.host.idleTimeout()
@@ -138,23 +155,23 @@ export class AckInference<S extends InferredStream> {
       const timeout = this.host.native.timeout()
       if (timeout === null || timeout >= idle - silence - Math.min(50, idle / 10)) return true
     }
-    if (stream.evidence === undefined) {
+    if (state.evidence === undefined) {
       // What is left of the stream, and what of it is sent again, goes before any stream that is opened later.
       this.probes.expedite(stream)
-      stream.evidence = { since: path, lost: path.lost, losses: 0 }
-      stream.evidenceFrom = now
+      state.evidence = { since: path, lost: path.lost, losses: 0 }
+      state.evidenceFrom = now
     }
-    if (this.provenUntil <= stream.evidenceFrom) {
+    if (this.provenUntil <= state.evidenceFrom) {
       this.openProbeStream(now)
       return false
     }
     if (now - this.provenAt <= path.rtt * 1.5 + 5) return false
-    const { evidence } = stream
+    const { evidence } = state
     if (path.lost === evidence.lost) return true
     // Something was lost, perhaps of this stream: it has been sent again, and the wait begins again.
     evidence.losses += 1
     evidence.lost = path.lost
-    stream.evidenceFrom = now
+    state.evidenceFrom = now
     return (
       evidence.losses >= maxLosses && meanLength(evidence.since, path) >= minShare * Math.min(stream.written, path.pmtu)
     )

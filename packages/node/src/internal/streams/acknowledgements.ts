@@ -75,12 +75,13 @@ export class Acknowledgements {
 
   /** The stream is about to be written. */
   writing(stream: SendStream): void {
-    if (stream.firstPacket === -1) stream.firstPacket = this.host.acknowledged.next
+    const state = stream.ackState
+    if (state.firstPacket === -1) state.firstPacket = this.host.acknowledged.next
   }
 
   /** The binding has taken bytes of the stream. */
   wrote(stream: SendStream, now: number): void {
-    stream.evidenceFrom = now
+    this.inference.wrote(stream, now)
   }
 
   /** The binding has all that is queued on the stream. */
@@ -88,9 +89,9 @@ export class Acknowledgements {
     if (stream.finWritten) return this.awaitFin(stream, now)
     if (!stream.needsLoneFin) return
     // With data that is to be sent again, the binding may forget the fin.
-    if (stream.mayFinishEarly && this.host.acknowledged.hasNoRetransmissionSince(stream.firstPacket)) {
+    if (stream.mayFinishEarly && this.host.acknowledged.hasNoRetransmissionSince(stream.ackState.firstPacket)) {
       this.writeFin(stream, now)
-      stream.finMayBeForgotten = true
+      stream.ackState.finMayBeForgotten = true
       return
     }
     this.loneFins.push(stream)
@@ -133,8 +134,9 @@ export class Acknowledgements {
     const { acknowledged } = this.host
     this.deferredReads = this.deferredReads.filter((stream) => {
       if (stream.ended) return false
-      if (!acknowledged.has(stream.finPacket, stream.lastPacket)) return true
-      stream.finMayBeForgotten = false
+      const state = stream.ackState
+      if (!acknowledged.has(state.finPacket, state.lastPacket)) return true
+      state.finMayBeForgotten = false
       stream.peerHalf!.allowReading()
       return false
     })
@@ -172,7 +174,7 @@ export class Acknowledgements {
     this.unackedBidi = []
     for (const stream of waiting) {
       // What has just been sent is not there yet.
-      if (stream.finWrittenAt === now || !this.tryComplete(stream, now)) this.unackedBidi.push(stream)
+      if (stream.ackState.finWrittenAt === now || !this.tryComplete(stream, now)) this.unackedBidi.push(stream)
     }
     this.owner.resumeOpening()
     return this.completed !== before
@@ -195,7 +197,7 @@ export class Acknowledgements {
       if (stream.ended) continue
       this.findPackets(stream)
       // Nothing of it is in flight a second time, either.
-      const isSentOnce = this.host.acknowledged.hasNoRetransmissionSince(stream.firstPacket)
+      const isSentOnce = this.host.acknowledged.hasNoRetransmissionSince(stream.ackState.firstPacket)
       if ((isSentOnce && this.hasArrived(stream)) || this.inference.isAcknowledged(stream, now))
         this.writeFinLater(stream, now)
       else this.loneFins.push(stream)
@@ -224,8 +226,8 @@ export class Acknowledgements {
     this.findPackets(stream)
     if (this.hasArrived(stream)) return this.complete(stream)
     // The peer's half mostly comes before this could infer anything, and tells.
-    if (now - stream.finWrittenAt < inferAfter || !this.inference.isAcknowledged(stream, now)) return
-    if (stream.finMayBeForgotten) this.writeFinLater(stream, now)
+    if (now - stream.ackState.finWrittenAt < inferAfter || !this.inference.isAcknowledged(stream, now)) return
+    if (stream.ackState.finMayBeForgotten) this.writeFinLater(stream, now)
     else this.complete(stream)
   }
 
@@ -238,7 +240,7 @@ export class Acknowledgements {
   /** Sends a lone fin, for the first time or again. */
   private writeFin(stream: SendStream, now: number): void {
     const isAgain = stream.finWritten
-    stream.finMayBeForgotten = false
+    stream.ackState.finMayBeForgotten = false
     stream.writeFin()
     if (stream.ended) this.owner.forget(stream)
     else this.awaitFin(stream, now, isAgain)
@@ -252,10 +254,11 @@ export class Acknowledgements {
   }
 
   private awaitFin(stream: SendStream, now: number, isAgain = false): void {
-    stream.evidenceFrom = stream.finWrittenAt = now
-    stream.evidence = undefined
-    stream.finPacket = this.host.acknowledged.next
-    stream.lastPacket = -1
+    this.inference.wroteFin(stream, now)
+    const state = stream.ackState
+    state.finWrittenAt = now
+    state.finPacket = this.host.acknowledged.next
+    state.lastPacket = -1
     if (isAgain) return
     if (!stream.bidirectional) return void this.unackedUni.push(stream)
     this.unackedBidiCount += 1
@@ -278,14 +281,16 @@ export class Acknowledgements {
    * unless something was sent again meanwhile, with which the binding may have forgotten the fin.
    */
   private findPackets(stream: SendStream): void {
-    if (stream.lastPacket !== -1) return
+    const state = stream.ackState
+    if (state.lastPacket !== -1) return
     const { acknowledged } = this.host
-    if (!acknowledged.hasNoRetransmissionSince(stream.finWritten ? stream.finPacket : stream.firstPacket)) return
-    if (this.hasLeft(stream)) stream.lastPacket = acknowledged.next - 1
+    if (!acknowledged.hasNoRetransmissionSince(stream.finWritten ? state.finPacket : state.firstPacket)) return
+    if (this.hasLeft(stream)) state.lastPacket = acknowledged.next - 1
   }
 
   private hasArrived(stream: SendStream): boolean {
-    return this.host.acknowledged.has(stream.firstPacket, stream.lastPacket)
+    const { firstPacket, lastPacket } = stream.ackState
+    return this.host.acknowledged.has(firstPacket, lastPacket)
   }
 
   /** Whether everything that was written has left, as far as this stream can tell. Only right after a flush. */

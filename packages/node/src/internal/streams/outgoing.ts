@@ -171,7 +171,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     if (stream.isQueued) return
     this.workDone += 1
     if (stream.bidirectional) this.unwritten.delete(stream)
-    stream.isQueued = true
+    stream.queue()
     this.queue.push(stream)
     this.host.schedule()
   }
@@ -179,7 +179,6 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   onReset(stream: SendStream, code: number): void {
     this.unwritten.delete(stream)
     if (stream.isQueued && !this.credit.remove(stream)) this.queue.remove(stream)
-    stream.isQueued = false
     this.forget(stream)
     this.resumeOpening()
     // With the fin on its way there is nothing left to take back.
@@ -261,10 +260,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
         // Others got through after these had not: it is their own windows that are full, not the congestion window.
         if (failed.length > 0) this.flowBlocked.push(...failed.splice(0))
       }
-      if (result === "drained") {
-        stream.isQueued = false
-        this.acknowledgements.drained(stream, now)
-      } else if (result === "yielded") this.queue.push(stream)
+      if (result === "drained") this.acknowledgements.drained(stream, now)
+      else if (result === "yielded") this.queue.push(stream)
       else if (result === "ended") this.forget(stream)
       else {
         failed.push(stream)

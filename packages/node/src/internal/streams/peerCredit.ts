@@ -7,6 +7,14 @@ import { type BacklogEntry, PeerBacklog } from "./peerBacklog.ts"
 import { type QueuedStream, SendQueue } from "./sendQueue.ts"
 import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased } from "../tunables.ts"
 
+/** What `PeerCredit` keeps of a stream. It is made with the stream, and `PeerCredit` alone changes it. */
+export class CreditState {
+  /** Whether the stream waits for the peer's application. */
+  isBacklogLimited = false
+  /** What the stream counts in the backlog, if it is unidirectional and opened. */
+  backlogEntry: BacklogEntry | undefined = undefined
+}
+
 /** What the credit needs of a stream. */
 export interface CreditedStream extends QueuedStream {
   readonly bidirectional: boolean
@@ -14,10 +22,7 @@ export interface CreditedStream extends QueuedStream {
   readonly isProbe: boolean
   /** Bytes that the binding has taken. */
   readonly written: number
-  /** Set here while the stream waits for the peer's application. */
-  isBacklogLimited: boolean
-  /** Set here when a unidirectional stream is opened. */
-  backlogEntry: BacklogEntry | undefined
+  readonly creditState: CreditState
   /** Fixes what the stream has to write, of `most` weight if that can be, and returns what it weighs. */
   readonly materialise: (most: number) => number
 }
@@ -96,13 +101,14 @@ export class PeerCredit<S extends CreditedStream> {
       return false
     }
     const weight = stream.materialise(this.backlog.share)
-    stream.backlogEntry = this.backlog.add(Math.min(weight, initialStreamWindow))
+    stream.creditState.backlogEntry = this.backlog.add(Math.min(weight, initialStreamWindow))
     return true
   }
 
   /** The stream has sent something. */
   grow(stream: S): void {
-    if (stream.backlogEntry !== undefined) this.backlog.grow(stream.backlogEntry, stream.written)
+    const { backlogEntry } = stream.creditState
+    if (backlogEntry !== undefined) this.backlog.grow(backlogEntry, stream.written)
   }
 
   /** Lets those streams go on for which there is credit again. */
@@ -130,7 +136,7 @@ export class PeerCredit<S extends CreditedStream> {
     const count = Math.min(this.backlogLimited.size, maxReleased)
     for (let i = 0; i < count; i++) {
       const stream = this.backlogLimited.take(true, always)!
-      stream.isBacklogLimited = false
+      stream.creditState.isBacklogLimited = false
       this.host.requeue(stream)
     }
     // Those for which there is no room after all come back.
@@ -141,8 +147,8 @@ export class PeerCredit<S extends CreditedStream> {
   /** Returns whether the stream waited here. */
   remove(stream: S): boolean {
     if (this.streamLimited?.delete(stream) === true) return true
-    if (!stream.isBacklogLimited) return false
-    stream.isBacklogLimited = false
+    if (!stream.creditState.isBacklogLimited) return false
+    stream.creditState.isBacklogLimited = false
     this.backlogLimited.remove(stream)
     if (this.backlogLimited.size === 0) this.probeAt = Infinity
     return true
@@ -151,7 +157,7 @@ export class PeerCredit<S extends CreditedStream> {
   /** Changes the priority of a stream that waits here. Returns whether it does. */
   reprioritize(stream: S, priority: number): boolean {
     if (this.streamLimited?.has(stream) === true) stream.priority = priority
-    else if (stream.isBacklogLimited) this.backlogLimited.reprioritize(stream, priority)
+    else if (stream.creditState.isBacklogLimited) this.backlogLimited.reprioritize(stream, priority)
     else return false
     return true
   }
@@ -165,7 +171,7 @@ export class PeerCredit<S extends CreditedStream> {
   }
 
   private waitForReader(stream: S, now: number, left: number): void {
-    stream.isBacklogLimited = true
+    stream.creditState.isBacklogLimited = true
     this.isReleasing = false
     this.backlogLimited.push(stream)
     if (this.probeAt < Infinity) return

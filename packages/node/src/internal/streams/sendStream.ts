@@ -4,10 +4,11 @@
 import type { StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingSendStream, StreamContent, StreamFailure } from "@qp2p/core/Transport"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
-import type { AckEvidence } from "./ackInference.ts"
+import { InferenceState } from "./ackInference.ts"
+import { AckState } from "./ackState.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { failureOf, findAcknowledged, findStop, stoppedBy, streamClosed } from "./nativeSend.ts"
-import type { BacklogEntry } from "./peerBacklog.ts"
+import { CreditState } from "./peerCredit.ts"
 import type { StopCodes } from "./stopCodes.ts"
 import { sendHighWater, sendQuantum } from "../tunables.ts"
 
@@ -65,27 +66,16 @@ export class SendStream implements BackingSendStream {
   finWritten = false
   ended = false
 
-  // Kept by `Outgoing`: whether a queue has the stream.
-  isQueued = false
-
-  // Kept by `PeerCredit`: see `CreditedStream`.
-  isBacklogLimited = false
-  backlogEntry: BacklogEntry | undefined = undefined
-
-  // Kept by `AckInference`: see `InferredStream`.
-  evidenceFrom = 0
-  evidence: AckEvidence | undefined = undefined
-
-  // Kept by `Acknowledgements`: when the fin was written; whether it left alone while data was in flight, so that the
-  // binding may have forgotten it; the first packet that anything of the stream may be in, the first that its fin may be
-  // in, and the last, each -1 until known.
-  finWrittenAt = 0
-  finMayBeForgotten = false
-  firstPacket = -1
-  finPacket = -1
-  lastPacket = -1
+  // Each is changed by that class alone whose state it is.
+  /** The state of `PeerCredit`. */
+  readonly creditState = new CreditState()
+  /** The state of `AckInference`. */
+  readonly inferenceState = new InferenceState()
+  /** The state of `Acknowledgements`. */
+  readonly ackState = new AckState()
 
   private readonly owner: SendOwner
+  private queued = false
   private streamId: number | undefined = undefined
   private openTime = 0
   /** Whether the binding has seen the id. */
@@ -114,6 +104,11 @@ export class SendStream implements BackingSendStream {
   /** Undefined until the peer has credit for the stream. */
   get id(): number | undefined {
     return this.streamId
+  }
+
+  /** Whether it waits to write, or is about to. */
+  get isQueued(): boolean {
+    return this.queued
   }
 
   /** When the stream got its id, in `performance.now()` milliseconds. */
@@ -177,6 +172,11 @@ export class SendStream implements BackingSendStream {
   whenOpened(onOpened: (id: number) => void, onNeverOpened: (failure: StreamFailure) => void): void {
     this.onOpened = onOpened
     this.onNeverOpened = onNeverOpened
+  }
+
+  /** The owner has queued the half, until everything is written. */
+  queue(): void {
+    this.queued = true
   }
 
   // --- what opens it -----------------------------------------------------------------------------------------------
@@ -251,6 +251,7 @@ export class SendStream implements BackingSendStream {
         if (fin) this.finWritten = true
       }
       if (this.finQueued && this.written === 0) this.sendFin()
+      this.queued = false
       return "drained"
     } catch (error) {
       this.end(failureOf(error))
@@ -276,7 +277,7 @@ export class SendStream implements BackingSendStream {
   /**
    * Whether a lone fin may be sent before everything else is acknowledged. The binding keeps a bidirectional stream until
    * its other half has been read to its end, and so repeats such a fin when it is lost. It forgets the fin all the same when
-   * data of several packets is lost with it: see `finMayBeForgotten`.
+   * data of several packets is lost with it: see `AckState`.
    */
   get mayFinishEarly(): boolean {
     return this.otherHalf !== undefined && !this.otherHalf.isRead && !this.otherHalf.ended

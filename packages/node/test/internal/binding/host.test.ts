@@ -3,6 +3,7 @@
  */
 // @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
+import { afterEach, vi } from "vitest"
 import * as host from "../../../src/internal/binding/host.ts"
 import { unsupported } from "../../../src/internal/binding/platformPackages.ts"
 
@@ -30,6 +31,23 @@ describe("the C library", () => {
   it("of this machine is read without a look-up of names", () => {
     const { libc } = host.current()
     assert.strictEqual(libc === undefined, process.platform !== "linux")
+  })
+})
+
+describe("the C library of this machine", () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+    vi.resetModules()
+  })
+
+  it("is read when it is first asked for, and only once", async () => {
+    vi.resetModules()
+    const fresh = await import("../../../src/internal/binding/host.ts")
+    const reports = vi.spyOn(process.report, "getReport")
+    const [one, other] = [fresh.current(), fresh.current()]
+    assert.strictEqual(reports.mock.calls.length, 0)
+    assert.deepStrictEqual([one.libc, one.libc, fresh.current().libc], [other.libc, other.libc, other.libc])
+    assert.strictEqual(reports.mock.calls.length, process.platform === "linux" ? 1 : 0)
   })
 })
 

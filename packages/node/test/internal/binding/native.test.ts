@@ -308,4 +308,16 @@ describe("the binding of this machine", () => {
       assert.deepStrictEqual(surface.missing(quiche), [])
     })
   )
+  it.effect("loads without a diagnostic report, which takes milliseconds", () =>
+    Effect.gen(function* () {
+      const reports = vi.spyOn(process.report, "getReport")
+      yield* Effect.ensuring(
+        Effect.andThen(
+          native.load,
+          Effect.sync(() => assert.strictEqual(reports.mock.calls.length, 0))
+        ),
+        Effect.sync(() => reports.mockRestore())
+      )
+    })
+  )
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { channel, subscribe, unsubscribe } from "node:diagnostics_channel"
 import type { State } from "../../../src/internal/connection/lifecycle.ts"
-import { TurnState } from "../../../src/internal/connection/turnState.ts"
+import { TurnState } from "../../../src/internal/socket/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
 import { maxOverdueTurns, saturatedAt } from "../../../src/internal/tunables.ts"

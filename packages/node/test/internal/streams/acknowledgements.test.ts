@@ -166,12 +166,12 @@ describe("a fin that is written after its data", () => {
     peer.heardAt = 10
     turn(11, 0)
     turn(20, 0)
-    assert.isDefined(stream.evidence)
+    assert.isDefined(stream.inferenceState.evidence)
     assert.deepStrictEqual(expedited, [0])
     acknowledge(0)
     turn(30, 0)
     assert.deepStrictEqual(sent.at(-1), [0, 0, true])
-    assert.isUndefined(stream.evidence)
+    assert.isUndefined(stream.inferenceState.evidence)
     turn(31, 1)
     peer.heardAt = 50
     turn(60, 0)
