@@ -316,7 +316,7 @@ describe("a writer hears with the code 1 that an endpoint has refused", () => {
     ]
   ]
   for (const [what, write] of rows) {
-    it.live(what, () =>
+    it.live(`when it has written ${what}`, () =>
       Effect.gen(function* () {
         const { near, one } = yield* joined({}, { maxMessageSize: largestMessage })
         const send = yield* write(near)

@@ -3,6 +3,7 @@
  * header of a control message belongs to the endpoint, every other one to the application. A stream whose bytes may begin such
  * a header stays undecided until the rest arrives, until its end, or until `undecidedTimeout`: then it is the application's.
  */
+import * as ErrorCode from "../../ErrorCode.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as controlBody from "../wire/controlBody.ts"
 import * as header from "../wire/header.ts"
@@ -83,7 +84,10 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
     // The stream ended empty, or failed: neither the endpoint nor the application gets it.
     this.decide()
     this.stopWaiting()
-    if (this.send !== undefined) finish(this.send)
+    if (this.send === undefined) return
+    // A clean end would look like an empty answer to a peer that has reset its half.
+    if (failure === undefined) finish(this.send)
+    else this.send.reset(ErrorCode.noError)
   }
 
   onTimeout(): void {

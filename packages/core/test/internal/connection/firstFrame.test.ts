@@ -24,7 +24,7 @@ const setup = (
     write: (bytes, fin) => happened.push(`write ${bytes.length}${fin ? " fin" : ""}`),
     onStopped: () => {},
     setPriority: () => {},
-    reset: () => happened.push("reset")
+    reset: (code) => happened.push(`reset ${code}`)
   }
   const stream = new FirstFrame(
     {
@@ -195,14 +195,14 @@ describe("a stream whose reader is not known yet", () => {
     }
   })
 
-  it("is nobody's when it ends without a byte, or fails before it is known whose it is", () => {
+  it("goes to no reader when it ends without a byte, or fails before its reader is known", () => {
     const [empty, failed] = [setup(), setup()]
     empty.stream.onEnd()
+    assert.deepStrictEqual(empty.happened, ["write 0 fin"])
     failed.stream.onData(Uint8Array.of(0))
     failed.stream.onEnd(new LocallyClosed())
-    for (const { happened, offered } of [empty, failed]) {
-      assert.deepStrictEqual(offered, [])
-      assert.deepStrictEqual(happened, ["write 0 fin"])
-    }
+    // The peer must not take the end of its own stream for an empty answer.
+    assert.deepStrictEqual(failed.happened, ["reset 0"])
+    for (const { offered } of [empty, failed]) assert.deepStrictEqual(offered, [])
   })
 })
