@@ -8,6 +8,7 @@
  */
 import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 
+/** Decides for each datagram of one connection whether the binding takes it whole or packet by packet. */
 export class Coalesced {
   private keysMayBeGone = false
 
