@@ -19,6 +19,7 @@ interface Slab {
   batches: number
 }
 
+/** Holds the datagrams of one socket until `dispatch`, and reuses the memory of batches that the kernel has taken. */
 export class Outbox {
   private batch: Array<QueuedDatagram> = []
   private inFlight = 0
