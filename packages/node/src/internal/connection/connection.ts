@@ -1,5 +1,5 @@
 /**
- * One QUIC connection, as the endpoint and the socket see it. `parts.ts` puts its parts together.
+ * One QUIC connection, as the endpoint and the socket use it. `parts.ts` makes its parts.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { type Close, IdleTimedOut, TransportClosed } from "@qp2p/core/Close"
@@ -28,6 +28,10 @@ import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
 import { TurnState } from "./turnState.ts"
 
+/**
+ * Implements `BackingConnection` for the endpoint and the views of the socket, and forwards each call to the part that is
+ * responsible for it.
+ */
 export class Connection implements BackingConnection, PartsOwner {
   readonly dialled: boolean
   readonly seniority: string
@@ -126,7 +130,7 @@ export class Connection implements BackingConnection, PartsOwner {
     return this.lifecycle.wasEstablished
   }
 
-  /** When it wants its next turn at the latest, in `performance.now()` milliseconds; `Infinity` for never. */
+  /** The deadline of its next turn, in `performance.now()` milliseconds; `Infinity` for never. */
   get deadline(): number {
     return this.turns.deadline
   }
@@ -136,7 +140,7 @@ export class Connection implements BackingConnection, PartsOwner {
     return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
   }
 
-  /** Whether the peer has sent any packet. */
+  /** Whether a packet of the peer has arrived. */
   get wasHeard(): boolean {
     return this.parts.activity.heard() > 0
   }
@@ -161,7 +165,7 @@ export class Connection implements BackingConnection, PartsOwner {
     this.takeIn(datagram, elsewhere, true)
   }
 
-  /** Takes a packet that may be a stateless reset. If it is none, anybody may have sent it. */
+  /** Takes a packet that may be a stateless reset. If it is none, any host may have sent it. */
   receiveReset(packet: Uint8Array): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     this.takeIn(packet, undefined, false)
