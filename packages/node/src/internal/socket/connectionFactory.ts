@@ -15,6 +15,9 @@ import type { ConnectionTable } from "./connectionTable.ts"
 /** The golden section: its multiples, modulo 1, spread any number of connections evenly. */
 const goldenSection = 0.618_033_988_75
 
+/**
+ * Makes the native connection and its driver object for a dial or an admitted client, and enters it in the table under its ids.
+ */
 export class ConnectionFactory {
   private readonly quiche: Quiche
   private readonly configOf: (maxPayload: number) => NativeConfig

@@ -14,6 +14,10 @@ interface Unread {
   readonly close: (code: number, reason: string) => void
 }
 
+/**
+ * Adds up the unread bytes of all connections of one socket, and closes the connection with the most when the sum exceeds
+ * the limit.
+ */
 export class UnreadLimit {
   private readonly limit: number
   private readonly connections: () => Iterable<Unread>
