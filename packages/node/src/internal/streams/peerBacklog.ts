@@ -16,6 +16,9 @@ export interface BacklogEntry {
   isRead: boolean
 }
 
+/**
+ * Counts the weight, in bytes, of the unidirectional streams that the peer may not have read, up to `maxBacklogWeight`.
+ */
 export class PeerBacklog {
   /** The streams that may be unread, in the order in which they were opened. */
   private readonly entries = new Fifo<BacklogEntry>()
@@ -64,7 +67,7 @@ export class PeerBacklog {
     return (maxBacklogWeight - this.weight) / Math.max(1, this.firstCredit >> 3)
   }
 
-  /** Counts a stream that is opened now, whose content is known to weigh so much. */
+  /** Counts a stream that is opened now, with `weight` as the weight of its content so far. */
   add(weight: number): BacklogEntry {
     const entry = { weight: weight + streamWeight, isRead: false }
     this.opened += 1
@@ -73,7 +76,7 @@ export class PeerBacklog {
     return entry
   }
 
-  /** So many bytes of a stream have been sent: of those, the peer's window holds the first at most. */
+  /** Raises the weight of a stream that has sent `bytes` in all; at most its initial window counts. */
   grow(entry: BacklogEntry, bytes: number): void {
     const weight = Math.min(bytes, initialStreamWindow) + streamWeight
     if (entry.isRead || weight <= entry.weight) return

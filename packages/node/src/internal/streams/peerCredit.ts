@@ -33,6 +33,10 @@ export interface PeerCreditHost<S> {
 
 const always = () => true
 
+/**
+ * Admits streams within the stream limits of the peer (RFC 9000, section 4.6) and its backlog, keeps those that wait, and
+ * probes for credit that was lost.
+ */
 export class PeerCredit<S extends CreditedStream> {
   private readonly host: PeerCreditHost<S>
   /** Streams that wait for credit of their kind. */

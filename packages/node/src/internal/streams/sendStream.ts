@@ -51,6 +51,10 @@ export type Written =
   /** It failed, and its callbacks were called. */
   | "ended"
 
+/**
+ * Implements `BackingSendStream`: it queues bytes until the binding takes them, and calls back for room, for acknowledgement
+ * and for failure.
+ */
 export class SendStream implements BackingSendStream {
   readonly bidirectional: boolean
   /** Whether it is sent to learn something of the peer: then it goes before all others, and no backlog limits it. */
