@@ -20,6 +20,9 @@ export interface GatewayMapping {
  */
 const pause = 10
 
+/**
+ * Compares each new epoch of a gateway with the one before, and makes its mappings renew when the gateway lost them.
+ */
 export class Gateways {
   readonly #mappings = new Set<GatewayMapping>()
   readonly #samples = new Map<string, Sample & { readonly lostAt: number }>()
