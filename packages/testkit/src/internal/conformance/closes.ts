@@ -25,6 +25,7 @@ const closeOf = Effect.fnUntraced(function* (peer: Peer) {
 
 const tagOf = ({ _tag }: Close) => _tag
 
+/** The rules about closes by either side, idle timeouts and keep-alive. */
 export const closes: Group = {
   title: "the end of connections",
   rules: [

@@ -29,6 +29,7 @@ const stopsOf = (stream: BackingSendStream): Array<StreamStopped> => {
   return stops
 }
 
+/** The rules about resets, stops and writes after an end, as both halves of a stream report them. */
 export const ends: Group = {
   title: "streams that end before their time",
   rules: [

@@ -76,6 +76,7 @@ const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent
   for (let i = 0; i < manyStreams; i++) assert.isTrue(texts.has(`message ${i}`), `message ${i}`)
 })
 
+/** The rules about flow control: paused receivers, unread streams and the buffers of writers. */
 export const flow: Group = {
   title: "receivers that take their time",
   rules: [

@@ -23,6 +23,7 @@ const undiallable = {
     address(isV4(local) ? "255.255.255.255:4433" : "[ff02::1]:4433")
 }
 
+/** The rules about the errors of dials that cannot succeed. */
 export const refusals: Group = {
   title: "dials that fail",
   rules: [
