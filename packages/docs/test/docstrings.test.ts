@@ -288,7 +288,7 @@ describe("docstrings", () => {
 
   it("reports a fault once for an internal export that a public module lists", () => {
     const found = problems({ " * A base.\n *\n": "" }, "src/internal/inner.ts")
-    assert.deepStrictEqual(found, ["packages/p/src/internal/inner.ts:11: Shared has no sentence"])
+    assert.deepStrictEqual(found, ["packages/p/src/internal/inner.ts:12: Shared has no sentence"])
   })
 
   it("takes the docstring of a name in a list", () => {
