@@ -87,7 +87,7 @@ describe("a stream whose reader is not known yet", () => {
     assert.deepStrictEqual(contentOf(offered[0]!), [9])
   })
 
-  it("is read to its end when it turns out to be the endpoint's, in whatever pieces it comes", () => {
+  it("is read to its end when it turns out to be the endpoint's, for every division into pieces", () => {
     const question = WireMessage.encode({ _tag: "EndpointEchoReq" })
     for (const size of [1, 5, question.length]) {
       const { happened, offered, stream } = setup()
@@ -99,7 +99,7 @@ describe("a stream whose reader is not known yet", () => {
     }
   })
 
-  it("is nobody's when it ends without a byte, or fails before it is known whose it is", () => {
+  it("is not announced when it ends without a byte, or fails before its kind is known", () => {
     const [empty, failed] = [setup(), setup()]
     empty.stream.onEnd()
     failed.stream.onData(Uint8Array.of(0))

@@ -50,7 +50,7 @@ export const ends: Group = {
     ),
     ...codes.map((code) =>
       rule(
-        `a stop with code ${code} arrives as StreamStopped with that code at whoever writes`,
+        `a stop with code ${code} arrives as StreamStopped with that code at the writer`,
         unlessStopLost(
           Effect.gen(function* () {
             const pair = yield* connect()

@@ -176,7 +176,7 @@ export const flow: Group = {
       })
     ),
     rule(
-      "a stream that nobody reads makes its writer wait, and goes on when it is read",
+      "an unread stream makes its writer wait, and goes on when it is read",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         onFirst(far, unwanted)
@@ -192,7 +192,7 @@ export const flow: Group = {
         more()
         yield* begun(far)
         yield* standstill(near, () => written)
-        assert.isBelow(written, tooMuch, "bytes taken of a stream that nobody reads")
+        assert.isBelow(written, tooMuch, "bytes taken of an unread stream")
         held = false
         far.messages[0]!.demand = undefined
         far.messages[0]!.receive!.resume()
@@ -204,7 +204,7 @@ export const flow: Group = {
       })
     ),
     rule(
-      "a stream that nobody reads holds back neither other streams nor other connections",
+      "an unread stream holds back neither other streams nor other connections",
       Effect.gen(function* () {
         const { client, far, near, server } = yield* connect()
         const second = yield* connected(client.dial(server.socket.address))

@@ -40,7 +40,7 @@ export const refusals: Group = {
       )
     ),
     rule(
-      "a dial to a socket that does not accept fails with ConnectionTimedOut, and nobody hears of it there",
+      "a dial to a socket that does not accept fails with ConnectionTimedOut, and that socket reports no event",
       Effect.gen(function* () {
         const deaf = yield* bind({ accept: false })
         const client = yield* bind({ handshakeTimeout: Duration.millis(500) })
