@@ -12,7 +12,7 @@ import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 export class Coalesced {
   private keysMayBeGone = false
 
-  /** A timer of the binding has expired. */
+  /** Records that a timer of the binding has expired: the client may then send a Handshake packet. */
   timedOut(): void {
     this.keysMayBeGone = true
   }

@@ -35,7 +35,7 @@ export class Outbox {
     this.slab = newSlab()
   }
 
-  /** Whether there is room for another datagram: not while the kernel is behind. */
+  /** Whether there is room for another datagram: not while `maxDatagramsInFlight` datagrams wait for the kernel. */
   get hasRoom(): boolean {
     return this.inFlight + this.batch.length < maxDatagramsInFlight
   }

@@ -39,7 +39,7 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
-  /** Whether too much waits to be read on the open connections. */
+  /** Whether the unread bytes of the open connections leave no room for a further peer. */
   readonly isBehind: boolean
 }
 

@@ -58,7 +58,7 @@ export class Incoming implements RecvOwner {
   private readonly streams = new Map<number, RecvStream>()
   /** Streams that the peer was asked to stop and has not ended, with the milliseconds since. */
   private stopping: Map<number, number> | undefined = undefined
-  /** The streams that are most likely to have something: the latest that we opened, and the next that the peer opens. */
+  /** The streams most likely to be readable: the latest that this side opened, and the next that the peer opens. */
   private latest = 0
   private nextUni: number
   private nextBi: number

@@ -1,5 +1,5 @@
 /**
- * Estimates what the peer's application has not read yet of what it was sent on unidirectional streams.
+ * Estimates how much data on unidirectional streams the peer's application has not read yet.
  *
  * The peer's QUIC acknowledges what has arrived, whether its application reads it or not, so acknowledgements limit no
  * sender. The credit for further streams does: a peer gives it when it has read others to their ends (RFC 9000, section
@@ -10,7 +10,7 @@
 import { Fifo } from "@qp2p/core/Fifo"
 import { initialStreamWindow, maxBacklogWeight, maxReservedCredit, streamWeight } from "../tunables.ts"
 
-/** What one stream counts in the backlog. */
+/** The share of one stream in the backlog. */
 export interface BacklogEntry {
   weight: number
   isRead: boolean
@@ -57,7 +57,7 @@ export class PeerBacklog {
     return Math.max(0, Math.ceil((2 * left - this.firstCredit - this.opened) / 3) + 1)
   }
 
-  /** The same for a peer that has read everything and gave the credit in a frame that was lost. */
+  /** How many empty streams make a peer give credit that has read everything and whose MAX_STREAMS frame was lost. */
   get probesNeededAfterLoss(): number {
     return Math.max(1, this.probesNeeded(this.firstCredit))
   }

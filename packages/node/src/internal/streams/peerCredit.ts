@@ -10,7 +10,7 @@ import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased 
 /** What the credit needs of a stream. */
 export interface CreditedStream extends QueuedStream {
   readonly bidirectional: boolean
-  /** Whether it is sent to learn something of the peer: then the backlog does not limit it. */
+  /** Whether this is a probe stream: the backlog does not limit it. */
   readonly isProbe: boolean
   /** Bytes that the binding has taken. */
   readonly written: number

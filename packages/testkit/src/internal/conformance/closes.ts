@@ -10,7 +10,7 @@ import { bind, connect, connected, pattern, type Peer, Received, roundTrip, text
 import { type Group, rule, Environment } from "./rule.ts"
 
 /**
- * Waits until `peer` is told how its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
+ * Waits until `peer` gets the report that its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
  * to a peer that still sends.
  */
 const closeOf = Effect.fnUntraced(function* (peer: Peer) {

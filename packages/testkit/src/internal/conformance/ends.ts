@@ -22,7 +22,7 @@ const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; 
   return { stream, results, received: far.messages[known]! }
 })
 
-/** What is told of the stops of a stream. */
+/** The reports of the stops of a stream. */
 const stopsOf = (stream: BackingSendStream): Array<StreamStopped> => {
   const stops: Array<StreamStopped> = []
   stream.onStopped((stopped) => stops.push(stopped))

@@ -38,7 +38,7 @@ export const Environment: Context.Reference<Environment> = Context.Reference("@q
   defaultValue: (): Environment => ({ address: "127.0.0.1:0", limit: Duration.seconds(20), lossy: false })
 })
 
-/** Breaches of the contract that the recorders of `peers.ts` see, whatever the rule is about. */
+/** Breaches of the contract that the recorders of `peers.ts` see, in every rule. */
 export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p/testkit/conformance/Faults", {
   defaultValue: (): Array<string> => []
 })
