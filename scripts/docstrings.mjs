@@ -1,6 +1,7 @@
 /**
- * The rules for docstrings. Every file says at its top what it is. In modules that users can import, every export has a
- * sentence, `@since`, `@category` and `@stability`, and every member of an exported type has a sentence.
+ * The rules for docstrings. Every file says at its top what it is. Every export of a package's modules has a sentence. In
+ * modules that users can import, an export has `@since`, `@category` and `@stability` as well, and every member of an
+ * exported type has a sentence.
  */
 import { posix } from "node:path"
 import {
@@ -75,7 +76,7 @@ const wrongTags = ({ tags }, names) =>
   })
 
 /** The docstring at the top of a file, below `#!`. */
-const topOf = (text) => /^(?:#!.*\n)?(\/\*\*.*?\*\/)/su.exec(text)?.[1]
+const topOf = (text) => /^(?:#![^\n]*\n)?(\/\*\*.*?\*\/)/su.exec(text)?.[1]
 
 /** Whether a module can be imported by users: not where the package's exports say `null`. */
 const isPublic = (path, files) => {
@@ -93,7 +94,11 @@ const has = (node, flag) => (node.modifierFlags & flag) !== 0
 const docstringOf = (node, text) => {
   const last = node.jsDoc?.at(-1)
   if (last === undefined) return undefined
-  const comment = text.slice(last.pos, last.end).trim()
+  // The compiler counts a line comment directly above a docstring as a part of it.
+  const comment = text
+    .slice(last.pos, last.end)
+    .replace(/^(?:\s*\/\/.*\n)+/u, "")
+    .trim()
   return text
     .slice(0, last.pos)
     .replace(/^#!.*\n/u, "")
@@ -218,6 +223,14 @@ const wrongModules = (paths, trees, files) => {
   return problems
 }
 
+/** What is wrong with the exports of a module that users cannot import: each needs a sentence, and no tags. */
+const wrongInternals = (tree, text) =>
+  declarationsOf(tree.statements, exported).flatMap(([name, nodes]) => {
+    const docstring = nodes.map((node) => docstringOf(node, text)).find((found) => found !== undefined)
+    if (docstring === undefined) return [[nodes[0], name, "has no docstring"]]
+    return wrongText(parse(docstring)).map((problem) => [nodes[0], name, problem])
+  })
+
 /**
  * What is wrong with the docstrings of `files`, whose keys are paths relative to the root and whose values are texts: one
  * line for each problem, with its place. The manifests of the packages among them say which modules are public.
@@ -232,12 +245,17 @@ export const problemsOf = (files) => {
     const tags = isPublicSource(path) ? wrongTags(parsed, ["since", "stability"]) : []
     return [...wrongText(parsed), ...tags].map((problem) => `${path}:1: the file ${problem}`)
   })
-  const exports = withTrees(files, (trees) =>
-    wrongModules(sources.filter(isPublicSource), trees, files).map(([path, [node, name, problem]]) => {
+  const exports = withTrees(files, (trees) => {
+    const internals = sources.filter((path) => trees.has(path) && !isPublicSource(path))
+    return [
+      ...wrongModules(sources.filter(isPublicSource), trees, files),
+      ...internals.flatMap((path) => wrongInternals(trees.get(path), files[path]).map((problem) => [path, problem]))
+    ].map(([path, [node, name, problem]]) => {
       const tree = trees.get(path)
       const { line } = tree.getLineAndCharacterOfPosition(node.getStart(tree))
       return `${path}:${line + 1}: ${name} ${problem}`
     })
-  )
-  return [...tops, ...exports]
+  })
+  // An internal export that a public module lists is checked under both rules.
+  return [...new Set([...tops, ...exports])]
 }

@@ -11,7 +11,7 @@ const longestName = 200
 // Characters with a meaning on Windows, in shells or on terminals, and invisible ones.
 const unsafeCharacters = /[<>:"|?*\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-// Windows opens a device for these names, whatever the extension; spaces before the dot do not count.
+// Windows opens a device for these names with any extension; spaces before the dot do not count.
 const deviceName = /^(?:con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\.|$)/iu
 
 // Windows drops these from the end of a name.

@@ -167,7 +167,7 @@ const codec = <A, I>(schema: Schema.Codec<A, I>) => {
 }
 
 /**
- * Encodes and decodes `Header`. Decoding other bytes yields none.
+ * Encodes and decodes `Header`. Decoding other bytes returns none.
  *
  * @stability unstable
  * @category codecs
@@ -176,7 +176,7 @@ const codec = <A, I>(schema: Schema.Codec<A, I>) => {
 export const headerCodec = codec(Header)
 
 /**
- * Encodes and decodes `Trailer`. Decoding other bytes yields none.
+ * Encodes and decodes `Trailer`. Decoding other bytes returns none.
  *
  * @stability unstable
  * @category codecs
@@ -185,7 +185,7 @@ export const headerCodec = codec(Header)
 export const trailerCodec = codec(Trailer)
 
 /**
- * Encodes and decodes `Abandonment`. Decoding other bytes yields none.
+ * Encodes and decodes `Abandonment`. Decoding other bytes returns none.
  *
  * @stability unstable
  * @category codecs
@@ -194,7 +194,7 @@ export const trailerCodec = codec(Trailer)
 export const abandonmentCodec = codec(Abandonment)
 
 /**
- * Encodes and decodes `Result`. Decoding other bytes yields none.
+ * Encodes and decodes `Result`. Decoding other bytes returns none.
  *
  * @stability unstable
  * @category codecs
@@ -332,7 +332,7 @@ const abandoned = 1
 /**
  * Sends a file and waits until the receiver has confirmed its SHA-256.
  *
- * It holds a few chunks in memory, whatever the size of the file: reading waits for the stream. A file that changes its
+ * It holds a few chunks in memory, for a file of any size: reading waits for the stream. A file that changes its
  * size meanwhile, or cannot be read to its end, fails on both sides: the receiver is told. A failure or an interruption
  * resets the stream, so that the receiver keeps no partial file.
  *

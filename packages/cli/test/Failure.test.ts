@@ -5,7 +5,7 @@ import { CommandFailed, describeFileError, fileProblem, fromError, oneLine } fro
 import { alice } from "./support/fakeStream.ts"
 
 describe("Failure", () => {
-  it("fits on one line, whatever a peer put into it", () => {
+  it("fits on one line, for every text of a peer", () => {
     assert.strictEqual(oneLine(" Did you mean\n\n   this?\u001b[2J\u202e "), "Did you mean this?\\u001b[2J\\u202e")
   })
 

@@ -47,7 +47,7 @@ describe("FileName", () => {
     assert.strictEqual(safeName(`${"a".repeat(199)} ${"b".repeat(190)}`), "a".repeat(199))
   })
 
-  it("is one plain component, whatever comes in, and stays what it is the second time", () => {
+  it("is one plain component for every input, and does not change the second time", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.string(), fc.constantFrom("../x", "..\\x")), (hostile) => {
         const name = safeName(hostile)

@@ -101,7 +101,7 @@ describe("Format", () => {
     assert.strictEqual(Progress.bar("stdin", 5_000, Option.none(), second), "stdin 5.0 kB 5.0 kB/s")
   })
 
-  it.each([1, 10, 20, 40, 60, 200])("draws a bar that fits into %d columns, whatever the name", (columns) => {
+  it.each([1, 10, 20, 40, 60, 200])("draws a bar that fits into %d columns, for every name", (columns) => {
     const names = Array.from({ length: 80 }, (_, i) =>
       ["a", "漢", "🙂", "a漢"].map((each) => each.repeat(i + 1))
     ).flat()

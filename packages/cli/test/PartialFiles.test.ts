@@ -67,7 +67,7 @@ describe("PartialFiles", () => {
     assert.strictEqual(state(undefined), "unknown")
   })
 
-  it.live("removes what processes of this machine left behind that have ended, whatever its age", () =>
+  it.live("removes files of ended processes of this machine, of every age", () =>
     Effect.gen(function* () {
       const { directory, left, write } = yield* setup
       const killed = yield* write(PartialFiles.makeName({ ...self, pid: endedPid }))

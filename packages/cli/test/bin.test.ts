@@ -135,7 +135,7 @@ describe("qp2p, as a process", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("says in one line that nobody answers, and exits with 1", () =>
+  it.live("says in one line that no peer answers, and exits with 1", () =>
     Effect.gen(function* () {
       const nobody = yield* freeAddress
       const ping = yield* start("ping", nobody, "--count", "1", "--timeout", "500ms")
@@ -208,7 +208,7 @@ describe("qp2p, as a process", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("ends quietly when nobody reads its output any more", () =>
+  it.live("ends quietly when no process reads its output any more", () =>
     Effect.gen(function* () {
       const node = yield* Effect.acquireRelease(
         Effect.sync(() => spawnProcess(process.execPath, [bin, "node", "--listen", "127.0.0.1:0"])),

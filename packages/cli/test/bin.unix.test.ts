@@ -180,7 +180,7 @@ describe.skipIf(process.platform !== "linux")("qp2p among other processes", { ti
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("a message or a file that is confirmed is that, when nobody reads the output", () =>
+  it.live("a message or a file counts as confirmed when no process reads the output", () =>
     Effect.gen(function* () {
       const { fs, inbox, receive, root } = yield* inRoot
       const { address, process } = yield* receive()

@@ -135,7 +135,7 @@ describe("a text that is none", () => {
     })
   }
 
-  it.prop("says what is wrong with it, whatever it is", { text: Schema.String }, ({ text }) => {
+  it.prop("says what is wrong with any other text", { text: Schema.String }, ({ text }) => {
     if (Result.isFailure(NetAddress.inetAddressFromString(text))) assert.notStrictEqual(problem(text), "")
   })
 

@@ -94,7 +94,7 @@ describe("bootstrapping", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("is no contact of its own, by whatever address", () =>
+  it.effect("is no contact of its own, by any of its addresses", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
         const one = yield* endpoint("10.0.0.1:1", {}, ["10.0.0.1:1"])

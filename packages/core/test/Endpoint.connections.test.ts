@@ -186,7 +186,7 @@ describe("a connection that is made for verification", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("is forgotten with its end if nobody has been told of it and nothing else came on it", () =>
+  it.effect("is forgotten with its end if it was not announced and nothing else came on it", () =>
     Effect.gen(function* () {
       const two = yield* endpoint(there)
       const stranger = yield* raw(here)

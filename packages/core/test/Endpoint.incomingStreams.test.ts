@@ -89,7 +89,7 @@ describe("an application that reads streams itself", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("reads bytes that a message begins with, a byte at a time, whatever they are", () =>
+  it.effect("reads any bytes that a message begins with, a byte at a time", () =>
     Effect.gen(function* () {
       const two = yield* manual(there)
       const stranger = yield* raw(here)

@@ -748,7 +748,7 @@ describe("the arguments of public functions", () => {
     }
   })
 
-  it("of a Latency that are wrong are told by whoever takes it", () => {
+  it("of a Latency that are wrong are reported by each function that takes it", () => {
     const made = Testkit.Latency.uniform("soon" as never, 5)
     const outcome = Effect.runSync(
       Effect.scoped(

@@ -101,7 +101,7 @@ describe("code in Markdown", () => {
     assert.strictEqual(compiled.code, 0, located(compiled.output))
   })
 
-  it("of the first program runs as plain JavaScript, which nobody has compiled", async () => {
+  it("of the first program runs as plain JavaScript, without a compiler", async () => {
     const { code, output, stdout } = await node(join(directory, "dist/run", `${plain}.js`))
     assert.strictEqual(code, 0, output)
     assert.deepStrictEqual(stdout.split("\n").slice(0, -1), first.prints, output)

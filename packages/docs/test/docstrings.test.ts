@@ -135,6 +135,9 @@ export { Shared } from "./internal/inner.ts"
 `
 
 const inner = `/** What boxes are made of. */
+import "../Box.ts"
+
+/** Makes what it is given. */
 export const make = (content: unknown): never => content as never
 
 /**
@@ -146,7 +149,14 @@ export const make = (content: unknown): never => content as never
  */
 export class Shared {}
 
-export class Base {}
+// --- bases
+
+/** A base without any rule of its own. */
+export class Base {
+  open = false
+}
+
+const hidden = 1
 `
 
 const problems = (replacements: Readonly<Record<string, string>>, path = "src/Box.ts"): ReadonlyArray<string> => {
@@ -154,7 +164,8 @@ const problems = (replacements: Readonly<Record<string, string>>, path = "src/Bo
     "packages/p/package.json": manifest,
     "packages/p/src/Box.ts": right,
     "packages/p/src/internal/inner.ts": inner,
-    "packages/p/src/bin.ts": "#!/usr/bin/env node\n/** The command. */\nexport const run = 1\n",
+    "packages/p/src/bin.ts":
+      '#!/usr/bin/env node\n/** The command. */\nimport "./Box.ts"\n\n/** Runs. */\nexport const run = 1\n',
     "scripts/do.mjs": "/** Does it. */\nexport const it = 1\n"
   }
   for (const [was, is] of Object.entries(replacements)) {
@@ -275,6 +286,11 @@ describe("docstrings", () => {
     assert.deepStrictEqual(found, ["packages/p/src/Box.ts:7: sides has no docstring"])
   })
 
+  it("reports a fault once for an internal export that a public module lists", () => {
+    const found = problems({ " * A base.\n *\n": "" }, "src/internal/inner.ts")
+    assert.deepStrictEqual(found, ["packages/p/src/internal/inner.ts:12: Shared has no sentence"])
+  })
+
   it("takes the docstring of a name in a list", () => {
     const docstring = "/**\n * Shared.\n *\n * @category models\n * @since 0.1.0\n * @stability unstable\n */"
     const files = { "export { Shared }": `export { ${docstring} Shared }` }
@@ -286,7 +302,42 @@ describe("docstrings", () => {
 
   it("follows an export from an internal file", () => {
     const found = problems({ " * @stability unstable\n": "" }, "src/internal/inner.ts")
-    assert.deepStrictEqual(found, ["packages/p/src/internal/inner.ts:10: Shared has no @stability"])
+    assert.deepStrictEqual(found, ["packages/p/src/internal/inner.ts:13: Shared has no @stability"])
+  })
+
+  it.each<[what: string, path: string, was: string, is: string, problem: string]>([
+    ["no docstring", "src/internal/inner.ts", "/** Makes what it is given. */", "", "make has no docstring"],
+    [
+      "a comment that is no docstring",
+      "src/internal/inner.ts",
+      "/** Makes what it is given. */",
+      "/* Makes what it is given. */",
+      "make has no docstring"
+    ],
+    [
+      "a small letter",
+      "src/internal/inner.ts",
+      "Makes what",
+      "makes what",
+      "make has a docstring that does not begin with a capital letter"
+    ],
+    [
+      "no period",
+      "src/internal/inner.ts",
+      "of its own.",
+      "of its own",
+      "Base has a docstring whose first paragraph does not end with a period"
+    ],
+    ["tags alone", "src/internal/inner.ts", "Makes what it is given.", "@internal", "make has no sentence"],
+    ["the program's main module", "src/bin.ts", "/** Runs. */\n", "", "run has no docstring"]
+  ])("finds what an export of an internal module lacks: %s", (_, path, was, is, problem) => {
+    const found = problems({ [was]: is }, path).map((line) => line.replace(/^packages\/p\/[\w/.]+:\d+: /u, ""))
+    assert.deepStrictEqual(found, [problem])
+  })
+
+  it("asks for no tags, no docstrings of members and no docstrings of what is not exported in an internal module", () => {
+    const own = "/** A part of a box. */\nexport interface Part {\n  readonly size: number\n}\n\nconst width = 1\n"
+    assert.deepStrictEqual(problems({ "const hidden = 1\n": own }, "src/internal/inner.ts"), [])
   })
 
   it.each<[path: string, was: string]>([

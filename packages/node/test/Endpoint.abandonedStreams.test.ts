@@ -107,7 +107,7 @@ describe("an opened stream that the application abandons", () => {
   const collected = (what: string, condition: () => boolean) => Effect.andThen(manyCollections, until(what, condition))
 
   it.live(
-    "is finished: whoever asks and never finishes can go on asking, over QUIC",
+    "is finished: a peer that asks and never finishes can go on asking, over QUIC",
     () =>
       Effect.gen(function* () {
         const { one, peer, two } = yield* opened

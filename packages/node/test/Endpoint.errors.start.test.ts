@@ -209,7 +209,7 @@ const serverStarts: Starts<Exclude<EndpointError, ClientEndpointError>> = {
   ],
   Unreachable: [
     [
-      "nobody listens at the public address",
+      "no socket listens at the public address",
       Effect.gen(function* () {
         const nobody = yield* udp()
         const contact = yield* endpoint({ rpcTimeout: "600 millis" })

@@ -4,6 +4,6 @@
 import { describe, it } from "@effect/vitest"
 import { checkOnTheDriver } from "./model/check.ts"
 
-describe("whatever endpoints do and suffer on a bad network", () => {
+describe("any actions and faults of endpoints on a bad network", () => {
   it("they keep their promises [slow]", () => checkOnTheDriver(200, 16), 300_000)
 })

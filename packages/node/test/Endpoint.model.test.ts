@@ -4,7 +4,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { checkInMemory, journalsInMemory } from "./model/check.ts"
 
-describe("whatever endpoints do and suffer in memory", () => {
+describe("any actions and faults of endpoints in memory", () => {
   it("they keep their promises", () => checkInMemory(200), 60_000)
 
   it("they keep their promises, thousands of times [slow]", () => checkInMemory(3_000), 240_000)

@@ -67,7 +67,7 @@ describe("programs on one machine", () => {
       Result.isFailure(started) ? started.failure.message : undefined
     )
 
-  it.live("cannot listen where another listens, by whatever address it says so", () =>
+  it.live("cannot listen where another listens, by any form of the address", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       yield* endpoint({}, [], `127.0.0.1:${port}`)

@@ -126,7 +126,7 @@ describe("a payload that is no Uint8Array", () => {
     ).pipe(onNetwork)
   )
 
-  it.effect("is none, whatever realm its Uint8Array is of", () =>
+  it.effect("is none, for a Uint8Array of any realm", () =>
     Effect.gen(function* () {
       const [one, two] = yield* pair()
       const foreign = runInNewContext("Uint8Array.from([104, 105])") as Uint8Array

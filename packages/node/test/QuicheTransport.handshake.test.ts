@@ -61,7 +61,7 @@ describe("the datagrams of a handshake", () => {
     })
   )
 
-  it.live("that are sent again have no more, whatever waits behind them", () =>
+  it.live("that are sent again have no more, although more data waits behind them", () =>
     Effect.gen(function* () {
       // The listener gets nothing but the first datagram of the dialler for a while.
       const seen: Array<Uint8Array> = []

@@ -344,7 +344,7 @@ describe.concurrent("a network that", () => {
     })
   )
 
-  it.live("loses every packet of one direction confirms nothing, whatever the peer goes on sending", () =>
+  it.live("loses every packet of one direction confirms nothing, although the peer goes on sending", () =>
     Effect.gen(function* () {
       const network = new Network()
       const { far, near } = yield* connect({ client: { openSocket: network.openSocket } })

@@ -20,7 +20,7 @@ const TypeId = "~@qp2p/testkit/Latency"
  */
 export interface Distribution {
   readonly [TypeId]: typeof TypeId
-  /** Draws a latency in milliseconds, 0 or more. `random` yields numbers from 0 up to but not including 1. */
+  /** Draws a latency in milliseconds, 0 or more. `random` returns numbers from 0 up to but not including 1. */
   readonly sample: (random: () => number) => number
 }
 
@@ -34,7 +34,7 @@ export interface Distribution {
 export type Input = Duration.Input | Distribution
 
 /**
- * A custom distribution. `sample` yields milliseconds; a value that is not greater than 0 counts as 0.
+ * A custom distribution. `sample` returns milliseconds; a value that is not greater than 0 counts as 0.
  *
  * @stability unstable
  * @category constructors
@@ -108,7 +108,7 @@ export const exponential = (shortest: Duration.Input, extra: Duration.Input): Di
 }
 
 /**
- * Turns a latency into a function that yields milliseconds, drawing from `random`.
+ * Turns a latency into a function that returns milliseconds, drawing from `random`.
  *
  * @stability unstable
  * @category getters

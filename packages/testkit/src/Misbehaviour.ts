@@ -108,7 +108,7 @@ export type Question = "ExternalAddress" | "Map"
  * - `SearchLocation`: an answer whose location is `url`.
  * - `ManyDevices`: first `count` answers whose descriptions do not exist (404), then the right one.
  * - `SearchTargets`: answers only to searches for these targets.
- * - `SearchType`: an answer for `type`, whatever was searched for; without `type`, an answer that names none.
+ * - `SearchType`: an answer for `type` to every search; without `type`, an answer that names none.
  * - `SearchStyle`: an answer whose headers are written in another way.
  *
  * To connections (TCP) and requests (HTTP):

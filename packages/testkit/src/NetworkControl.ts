@@ -1,5 +1,5 @@
 /**
- * What a test does to a network, whatever packets are on it.
+ * The control of a network by a test, the same for every kind of packet.
  *
  * @stability unstable
  * @since 0.1.0

@@ -151,7 +151,7 @@ describe("Expect.message", () => {
     }).pipe(inMemory)
   )
 
-  it.effect("refuses a sender who is nobody", () =>
+  it.effect("refuses a sender whose text is no address", () =>
     Effect.gen(function* () {
       const { two } = yield* Pair
       yield* send("kept")

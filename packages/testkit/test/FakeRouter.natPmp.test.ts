@@ -88,7 +88,7 @@ describe("FakeRouter, in PCP", () => {
     })
   )
 
-  it.effect("refuses whoever does not know the nonce of a mapping", () =>
+  it.effect("refuses a request without the nonce of the mapping", () =>
     Effect.gen(function* () {
       const router = yield* FakeRouter.make()
       yield* ask(router, pcpMap())

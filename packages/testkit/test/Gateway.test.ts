@@ -61,7 +61,7 @@ describe.each(kinds)("a %s gateway", (kind) => {
     }).pipe(provide)
   )
 
-  it.effect("closes a port when nothing was sent from it for its lifetime, whatever comes in", () =>
+  it.effect("closes a port when nothing was sent from it for its lifetime, although packets come in", () =>
     Effect.gen(function* () {
       const { inside, peer } = yield* scene(kind)
       const dialled = yield* reach(inside, "198.51.100.1:1")

@@ -263,7 +263,7 @@ describe("partitionOneWay", () => {
 })
 
 describe("partition", () => {
-  it.effect("cuts groups and hosts from each other, and nobody within them", () =>
+  it.effect("cuts groups and hosts from each other, and no host within them", () =>
     Effect.gen(function* () {
       const network = yield* MemoryNetwork
       const places = ["10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"]

@@ -114,25 +114,27 @@ describe("dial", () => {
     }).pipe(provide)
   )
 
-  it.effect("times out at nobody, and at a socket that does not accept, not before the handshake timeout", () =>
-    Effect.gen(function* () {
-      const client = yield* bind("10.0.0.1:0")
-      yield* bind("10.0.0.2:2", { accept: false })
-      const dials = [client.dial(address("10.0.0.2:2")), client.dial(address("10.0.0.3:3"))]
-      yield* TestClock.adjust("9999 millis")
-      assert.deepStrictEqual(
-        dials.map(({ failed }) => failed.length),
-        [0, 0]
-      )
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(
-        dials.map(({ failed }) => failed),
-        [
-          [new ConnectionTimedOut({ peer: address("10.0.0.2:2") })],
-          [new ConnectionTimedOut({ peer: address("10.0.0.3:3") })]
-        ]
-      )
-    }).pipe(provide)
+  it.effect(
+    "times out at an unused address, and at a socket that does not accept, not before the handshake timeout",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* bind("10.0.0.1:0")
+        yield* bind("10.0.0.2:2", { accept: false })
+        const dials = [client.dial(address("10.0.0.2:2")), client.dial(address("10.0.0.3:3"))]
+        yield* TestClock.adjust("9999 millis")
+        assert.deepStrictEqual(
+          dials.map(({ failed }) => failed.length),
+          [0, 0]
+        )
+        yield* TestClock.adjust("1 millis")
+        assert.deepStrictEqual(
+          dials.map(({ failed }) => failed),
+          [
+            [new ConnectionTimedOut({ peer: address("10.0.0.2:2") })],
+            [new ConnectionTimedOut({ peer: address("10.0.0.3:3") })]
+          ]
+        )
+      }).pipe(provide)
   )
 
   it.effect("is refused by a peer that is full, or has enough from one address", () =>

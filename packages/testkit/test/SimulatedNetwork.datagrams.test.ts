@@ -219,7 +219,7 @@ describe("a network that", () => {
     })
   )
 
-  it.effect("loses the same ones, whatever else it does", () =>
+  it.effect("loses the same ones, with any other conditions", () =>
     Effect.gen(function* () {
       // Duplicates come in the same turn, and those that wait come later: the set is what counts.
       const survivors = (numbers: ReadonlyArray<number>) => [...new Set(numbers)].toSorted((a, b) => a - b)

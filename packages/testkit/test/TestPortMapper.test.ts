@@ -121,7 +121,7 @@ describe("TestPortMapper", () => {
     }).pipe(onMapper)
   )
 
-  it.effect("gives a port whose lease has ended to whoever asks next, and does not take it from them", () =>
+  it.effect("gives a port whose lease has ended to the next host that asks, and does not take it from that host", () =>
     Effect.gen(function* () {
       const mapper = yield* Service
       const scope = yield* Scope.make()
@@ -163,7 +163,7 @@ describe("TestPortMapper", () => {
     }).pipe(onMapper)
   )
 
-  it.effect("answers late when told to, and leaves nothing when nobody waits for it any more", () =>
+  it.effect("answers late when told to, and leaves nothing when no caller waits for it any more", () =>
     Effect.gen(function* () {
       const mapper = yield* Service
       yield* mapper.setDelay("3 seconds")

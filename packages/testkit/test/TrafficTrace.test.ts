@@ -363,7 +363,7 @@ describe("a trace", () => {
     })
   )
 
-  it.effect("notes whatever is done to the network, and to what is on it", () =>
+  it.effect("records every call on the network, and on its hosts and gateways", () =>
     onNetwork(
       Effect.gen(function* () {
         const network = yield* MemoryNetwork.MemoryNetwork

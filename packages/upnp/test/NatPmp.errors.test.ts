@@ -128,7 +128,7 @@ describe("NatPmp.map", () => {
     })
   )
 
-  it.effect("fails at once when the network reports that nobody listens", () =>
+  it.effect("fails at once when the network reports a closed port", () =>
     Effect.gen(function* () {
       const gateway = yield* fake.make
       const reason = new DatagramSocket.DatagramSocketReadError({ kind: "ConnectionRefused", cause: new Error("no") })

@@ -50,7 +50,7 @@ describe("NatPmp over UDP", () => {
     })
   )
 
-  it.live("fails when nobody listens there", () =>
+  it.live("fails when no server listens there", () =>
     Effect.gen(function* () {
       const port = yield* Effect.callback<number>((resume) => {
         const socket = createSocket("udp4")

@@ -71,7 +71,7 @@ describe.concurrent("NatUpnp, searching", () => {
     broken(`a description at ${url}`, SearchLocation({ url }), `GatewayProtocolError ${url} not an http URL: ${url}`)
   }
   run(
-    "a description where nobody listens",
+    "a description at a closed port",
     Effect.gen(function* () {
       const port = yield* closedPort
       const url = `http://127.0.0.1:${port}/`
@@ -91,7 +91,7 @@ describe.concurrent("NatUpnp, searching", () => {
 })
 
 describe.concurrent("NatUpnp, connecting", () => {
-  broken("a connection that nobody reads", DeafConnection(), timedOut)
+  broken("a connection that the router does not read", DeafConnection(), timedOut)
   broken("a connection that is reset", ResetConnection(), reset)
 })
 

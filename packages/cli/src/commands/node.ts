@@ -106,7 +106,7 @@ export const run = Effect.fnUntraced(function* (
     return peer
   })
 
-  /** The name of the peer at an address: a contact's name is as it was given, whatever address it answers from. */
+  /** The name of the peer at an address: a contact keeps the name that was given, also when it answers from another address. */
   const nameOf = (id: ConnectionId, place: NetAddress.InetAddress) =>
     Effect.map(
       Effect.filter(options.contacts, (contact) => Effect.map(endpoint.connectionId(contact), Option.contains(id))),

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 
+/** A step of the demo or of a live test failed: the process did not start, print the line or exit in time. */
 export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/internal/StepFailed")("StepFailed", {
   step: Schema.String,
   detail: Schema.String
@@ -24,6 +25,7 @@ export class StepFailed extends Schema.TaggedError<StepFailed>("@qp2p/cli/intern
  */
 export const codeWhenStopped = (code: number, platform = process.platform): number => (platform === "win32" ? 1 : code)
 
+/** A running `qp2p` process with its output lines, its standard input and its exit. */
 export interface Spawned {
   readonly pid: number
   /** The lines printed so far, standard output and standard error together. */
@@ -40,6 +42,7 @@ export interface Spawned {
   readonly kill: Effect.Effect<void>
 }
 
+/** The executable and its arguments, an observer of the printed lines, and the time limit of each wait. */
 export interface SpawnOptions {
   readonly bin: string
   readonly args: ReadonlyArray<string>

@@ -18,8 +18,10 @@ import { getSystemErrorMap } from "node:util"
 import { exitCodes } from "../Failure.ts"
 import type { Ending } from "../OnSignal.ts"
 
+/** The signals that end the program, with their numbers: the exit status is 128 plus the number. */
 export const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, SIGBREAK: 21 } as const
 
+/** A signal that ends the program. */
 export type Signal = keyof typeof signalNumbers
 
 /** On systems without SIGBREAK its listener is never called. */
@@ -59,6 +61,7 @@ const isReaderGone = (error: ErrnoException, isTTY: boolean | undefined): boolea
 const describe = (error: ErrnoException): string =>
   (error.errno === undefined ? undefined : getSystemErrorMap().get(error.errno)?.[1]) ?? error.message
 
+/** How the program ends, and the host that a test replaces. */
 export interface Options {
   readonly ending: Ending
   readonly host?: Host | undefined

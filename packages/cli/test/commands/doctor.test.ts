@@ -78,7 +78,7 @@ describe("qp2p doctor", () => {
     )
   )
 
-  it.effect.each([true, false])("exits with 1 when nobody answers (json: %s)", (json) =>
+  it.effect.each([true, false])("exits with 1 when no peer answers (json: %s)", (json) =>
     onNetwork(
       Effect.gen(function* () {
         const { code, errors, out } = yield* examined({ json, contacts: [contactAddress] })

@@ -115,7 +115,7 @@ describe("qp2p node", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
-  it.effect("says when a line went to nobody", () =>
+  it.effect("says when a line went to no peer", () =>
     Effect.gen(function* () {
       const { errors, type } = yield* startNode()
       yield* type("hello\n")

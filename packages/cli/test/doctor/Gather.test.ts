@@ -44,26 +44,28 @@ const told = ({ contacts }: Findings) => {
 const kinds: ReadonlyArray<NatKind> = ["FullCone", "AddressRestricted", "PortRestricted", "Symmetric"]
 
 describe("Gather", () => {
-  it.effect.each(kinds)("behind a %s gateway only the mapping lets strangers in, whoever answers us", (kind) =>
-    onNetwork(
-      Effect.gen(function* () {
-        yield* contact
-        const host = atHome(yield* gateway(kind))
-        yield* Effect.gen(function* () {
-          const findings = yield* gather({ host })
-          const seen = kind === "Symmetric" ? "1.2.3.1:1024" : "1.2.3.1:49153"
-          assert.strictEqual(told(findings), `seen ${seen}, NotReached 1.2.3.1:4433, Reached 1.2.3.1:49152`)
-          assert.deepStrictEqual(findings.mapping, {
-            _tag: "Mapped",
-            internal: address("0.0.0.0:49152"),
-            external: address("1.2.3.1:49152"),
-            kind: "Public"
-          })
-          assert.strictEqual(verdictOf(findings).name, "ReachableThroughMapping")
-          assert.deepStrictEqual(yield* (yield* TestPortMapper.TestPortMapper).mappings, [])
-        }).pipe(Effect.provide(layerOf({ host })))
-      })
-    )
+  it.effect.each(kinds)(
+    "behind a %s gateway only the mapping lets strangers in, for every peer that answers us",
+    (kind) =>
+      onNetwork(
+        Effect.gen(function* () {
+          yield* contact
+          const host = atHome(yield* gateway(kind))
+          yield* Effect.gen(function* () {
+            const findings = yield* gather({ host })
+            const seen = kind === "Symmetric" ? "1.2.3.1:1024" : "1.2.3.1:49153"
+            assert.strictEqual(told(findings), `seen ${seen}, NotReached 1.2.3.1:4433, Reached 1.2.3.1:49152`)
+            assert.deepStrictEqual(findings.mapping, {
+              _tag: "Mapped",
+              internal: address("0.0.0.0:49152"),
+              external: address("1.2.3.1:49152"),
+              kind: "Public"
+            })
+            assert.strictEqual(verdictOf(findings).name, "ReachableThroughMapping")
+            assert.deepStrictEqual(yield* (yield* TestPortMapper.TestPortMapper).mappings, [])
+          }).pipe(Effect.provide(layerOf({ host })))
+        })
+      )
   )
 
   it.effect("in the open, the contact gets through without a mapping", () =>
@@ -217,7 +219,7 @@ describe("Gather", () => {
     )
   )
 
-  it.effect("ends in time when nothing and nobody answers, and asks each contact at once", () =>
+  it.effect("ends in time when neither router nor contact answers, and asks each contact at once", () =>
     onNetwork(
       Effect.gen(function* () {
         const host = atHome(yield* gateway("PortRestricted"))

@@ -97,7 +97,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "Mapped",
-    when: "there is nobody to try it",
+    when: "no peer can try the port",
     findings: { mapping: mapped("1.2.3.1:50000") },
     says: /No peer has tried it yet/u,
     at: "1.2.3.1:50000"
@@ -113,7 +113,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "CarrierGradeNat",
-    when: "there is nobody to ask",
+    when: "there is no peer to ask",
     findings: { protocols: [spoken("100.127.0.1")], mapping: refused("MappingNotAuthorized") },
     says: /100\.127\.0\.1/u
   },
@@ -139,7 +139,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "DoubleNat",
-    when: "there is nobody to ask",
+    when: "there is no peer to ask",
     findings: { mapping: mapped("192.168.100.2:50000") },
     says: /192\.168\.100\.2\n/u
   },
@@ -164,7 +164,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "MappingRefused",
-    when: "there is nobody to ask",
+    when: "there is no peer to ask",
     findings: { protocols: [failed("MappingNotAuthorized", "PCP", "192.168.1.1:5351")], mapping: refused("NoneMapped") }
   },
   {
@@ -187,7 +187,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "NoPortMapping",
-    when: "there is nobody to ask",
+    when: "there is no peer to ask",
     findings: { protocols: [failed("GatewayUnreachable")], mapping: refused("NoneMapped") }
   },
   {
@@ -212,7 +212,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "Filtered",
-    when: "over IPv6, whatever the router says of IPv4",
+    when: "over IPv6, for every answer of the router about IPv4",
     findings: {
       ...withIpv6,
       protocols: [spoken("100.64.7.7")],
@@ -255,7 +255,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "NoGateway",
-    when: "nobody answers either",
+    when: "no peer answers either",
     findings: { ...offline, contacts: [silent] }
   },
   {
@@ -266,7 +266,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     name: "Unknown",
-    when: "the machine has a public address and nobody to ask",
+    when: "the machine has a public address and no peer to ask",
     findings: onPublicHost,
     says: /firewall.*--contact/u
   },

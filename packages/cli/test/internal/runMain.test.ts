@@ -110,7 +110,7 @@ describe("runMain", () => {
   const unreadOnWindows = broken("EOF", -4095)
   const full = broken("ENOSPC", -28)
 
-  it.live("ends when nobody reads its output any more: well, if it would run for ever", () =>
+  it.live("ends when no process reads its output any more: well, if it would run for ever", () =>
     Effect.gen(function* () {
       for (const [exitCode, expected, error] of [
         [0, 0, unread],

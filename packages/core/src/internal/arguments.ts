@@ -119,6 +119,7 @@ export const copyIfVolatile = (bytes: Uint8Array): Uint8Array => {
 /** Checks a value. Returns what the value must be, in words that follow its name; undefined when it passes. */
 export type Check = (value: unknown) => string | undefined
 
+/** Makes a check from a predicate. `asked` states the requirement in words that follow the name of the value. */
 export const check =
   (asked: string, is: (value: unknown) => boolean): Check =>
   (value) =>
@@ -141,21 +142,28 @@ export const problemWith = (one: Check, value: unknown): string | undefined => {
   return asked === undefined ? undefined : `${asked}, got ${show(value)}`
 }
 
+/** Checks for a `Uint8Array`, of any realm. */
 export const bytes = check("must be a Uint8Array", isBytes)
 
 /** Checks for an `InetAddress`. Functions that also take text resolve it instead. */
 export const inetAddress = check("must be an InetAddress", NetAddress.isInetAddress)
 
+/** Checks for a boolean. */
 export const flag = check("must be true or false", (value) => typeof value === "boolean")
 
+/** Checks for a string, the empty one included. */
 export const text = check("must be a string", (value) => typeof value === "string")
 
+/** Checks for a function. */
 export const func = check("must be a function", (value) => typeof value === "function")
 
+/** Checks for an `Effect`. */
 export const effect = check("must be an Effect", Effect.isEffect)
 
+/** Checks for an array; its elements have checks of their own. */
 export const list = check("must be an array", Array.isArray)
 
+/** Checks for a message priority: any finite number, the higher the sooner. */
 export const priority = check("must be a finite number", Number.isFinite)
 
 /** Checks for a number, including NaN and infinities. */
@@ -164,20 +172,24 @@ export const number = check("must be a number", (value) => typeof value === "num
 /** Formats an expected value as source code. */
 const written = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : show(value))
 
+/** Checks for an integer from `minimum` to `maximum`, both included. */
 export const integer = (minimum: number, maximum: number): Check =>
   check(
     `must be an integer between ${written(minimum)} and ${written(maximum)}`,
     (value) => Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
   )
 
+/** Checks for a UDP port, 0 included, which asks the system for a free port. */
 export const port = integer(0, 65_535)
 
+/** Checks for a number from `minimum` to `maximum`, both included, fractions allowed. */
 export const between = (minimum: number, maximum: number): Check =>
   check(
     `must be a number between ${written(minimum)} and ${written(maximum)}`,
     (value) => typeof value === "number" && value >= minimum && value <= maximum
   )
 
+/** Checks for one of `values`, compared as `Array.includes` does. */
 export const oneOf = (...values: ReadonlyArray<unknown>): Check =>
   check(`must be ${values.map(written).join(" or ")}`, (value) => values.includes(value))
 
@@ -208,8 +220,10 @@ const time = (least: string, isEnough: (duration: Duration.Duration) => boolean)
     Option.exists(durationOf(value), isEnough)
   )
 
+/** Checks for a `Duration.Input` of 0 or more. */
 export const duration = time("0 or more", (duration) => !Duration.isNegative(duration))
 
+/** Checks for a `Duration.Input` of more than 0. */
 export const positiveDuration = time("more than 0", Duration.isPositive)
 
 // --- options ---------------------------------------------------------------------------------------------------------
@@ -273,6 +287,8 @@ export const priorityOptions: Fields = { priority: optional(priority) }
 /** The options of `Connection.close`. */
 export const closeOptions: Fields = { code: optional(number), detail: optional(text) }
 
+/** The options of a write on a stream. */
 export const streamSendOptions: Fields = { fin: optional(flag) }
 
+/** The options of a message to a peer. */
 export const sendOptions: Fields = { priority: optional(priority), retryDuration: optional(duration) }

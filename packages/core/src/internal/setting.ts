@@ -55,6 +55,7 @@ const words: ReadonlyMap<string, boolean> = new Map([
   ...["false", "no", "off", "0", "n"].map((word) => [word, false] as const)
 ])
 
+/** A boolean setting; as text, one of the words true, yes, on, 1 and y, or false, no, off, 0 and n. */
 export const flag = {
   schema: Schema.Boolean,
   message: "must be true or false",
@@ -63,6 +64,7 @@ export const flag = {
 
 const numberOf = (text: string): number | undefined => (text.trim() === "" ? undefined : Number(text))
 
+/** An integer setting from `minimum` to `maximum`, both included. */
 export const integer = (minimum: number, maximum: number) => {
   const message = `must be an integer between ${minimum} and ${maximum}`
   return {
@@ -86,6 +88,7 @@ const IpInput = Schema.declare(
   { message: ipMessage }
 )
 
+/** An IP address setting, as an address or as text. */
 export const ip = {
   schema: IpInput.pipe(
     Schema.decodeTo(Schema.IpAddress, {
@@ -125,6 +128,7 @@ const time = (least: string, isEnough: (duration: Duration.Duration) => boolean)
   }
 }
 
+/** A duration setting of 0 or more. */
 export const duration = time("0 or more", (duration) => !Duration.isNegative(duration))
 
 /** A duration for a timer, for which 0 is invalid. */

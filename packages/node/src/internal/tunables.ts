@@ -8,9 +8,11 @@ export const networkPayload = 1_452
 
 /**
  * How many connection ids a peer may have of one connection, if its own `active_connection_id_limit` allows as many (RFC 9000,
- * section 5.1.1). As many that it retires are replaced at once, and further ones in this interval, in milliseconds.
+ * section 5.1.1). The driver replaces as many retired ids at once, and one further id in each `connectionIdInterval`.
  */
 export const maxConnectionIds = 8
+
+/** The interval between further replacements of retired connection ids, in milliseconds. */
 export const connectionIdInterval = 1_000
 
 /**
@@ -27,9 +29,11 @@ export const maxOpenStreams = 512
  * keep `streamCredit` of them unread: 64 MiB of each kind.
  */
 export const initialStreamWindow = 64 << 10
+
+/** The maximum of the flow-control window of a stream, in bytes. */
 export const maxStreamWindow = 4 << 20
 
-/** The same for the receiving halves of streams that this side opens. */
+/** The initial flow-control window of the receiving half of a stream that this side opens, in bytes. */
 export const initialLocalStreamWindow = 256 << 10
 
 /**
@@ -37,6 +41,8 @@ export const initialLocalStreamWindow = 256 << 10
  * receiver keeps the parts of all of them; a lone stream may be longer.
  */
 export const maxBulkStreams = 16
+
+/** The maximum of the pending bytes of all bulk streams of a priority together. */
 export const maxBulkBytes = 32 << 20
 
 /**
@@ -46,13 +52,13 @@ export const maxBulkBytes = 32 << 20
  */
 export const maxBacklogWeight = 8 << 20
 
-/** What a stream weighs of that, beside its bytes. */
+/** The weight of a stream beside its bytes, as a part of `maxBacklogWeight`. */
 export const streamWeight = 256
 
 /** Stream credit that is kept for the probe streams that ask for more: see `PeerCredit`. */
 export const maxReservedCredit = 64
 
-/** Streams that a turn lets go on when the peer's application has made room for them. */
+/** The maximum number of streams that one turn releases when the peer's application has made room for them. */
 export const maxReleased = 64
 
 /**
@@ -60,6 +66,8 @@ export const maxReleased = 64
  * double, at most.
  */
 export const firstCreditProbe = 100
+
+/** The maximum of the wait before a probe for stream credit, in milliseconds. */
 export const longestCreditProbe = 60_000
 
 /** Streams that are tried in one turn although the windows seem full. */
@@ -75,22 +83,26 @@ export const maxCapacityChecks = 4
 export const sendQuantum = 64 << 10
 
 /**
- * Streams that a peer has acknowledged at once complete in so many turns, though never less than so many bytes in one. An
- * owner that waits for that sends again as soon as its stream completes, and that leaves at the end of the turn: the peer
- * takes it in while the next share completes. All in one turn, and the two sides would take turns, too, with one always
- * idle.
+ * In how many turns the streams complete that one acknowledgement covers; a turn completes at least `minCompletedBytes`. An
+ * owner that waits for completion sends again at once, and its packets leave at the end of the turn: the peer processes them
+ * while the next share completes. If all streams completed in one turn, the two sides would alternate, and one would always
+ * be idle.
  */
 export const completionTurns = 4
+
+/** The minimum of the stream bytes that complete in one turn. */
 export const minCompletedBytes = 12 << 10
 
 /** The share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
 
 /**
- * Connections with a turn at the same time from which on both ends are busy with one or the other: each then completes
- * at once all that is acknowledged, and prefers batches of `saturatedBatchBytes`.
+ * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each
+ * end busy. Each connection then completes all acknowledged streams at once, and prefers batches of `saturatedBatchBytes`.
  */
 export const saturatedAt = 12
+
+/** The batch size that a saturated connection prefers, in bytes. */
 export const saturatedBatchBytes = 64 << 10
 
 /** Bytes that a stream queues before `write` makes its caller wait. */
@@ -101,6 +113,8 @@ export const sendHighWater = 64 << 10
  * bursts grow, up to the largest, as long as nothing is lost.
  */
 export const burst = 96 << 10
+
+/** The maximum of a burst within a machine, in bytes. */
 export const maxBurst = 192 << 10
 
 /** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
@@ -118,8 +132,10 @@ export const maxDatagramsInFlight = 4_096
 /** For how many link-local hosts the driver remembers the number of the zone. */
 export const maxNeighbours = 1_024
 
-/** The size of the kernel's socket buffers to ask for, in bytes, and the least size to ask for where the system refuses more. */
+/** The size to ask for of the kernel's socket buffers, in bytes; where the system refuses it, the driver asks for less. */
 export const kernelBuffer = 4 << 20
+
+/** The minimum size to ask for of a kernel's socket buffer, in bytes. */
 export const minKernelBuffer = 64 << 10
 
 /** After how many errors in a row, with no datagram received, a socket counts as broken. */
@@ -138,7 +154,11 @@ export const readChunk = 64 << 10
  * several turns read what a paused receiver left behind: several frames then announce the room, and reading goes on after each.
  */
 export const maxStreamRead = 32 << 10
+
+/** The maximum number of bytes that one turn reads from a connection. */
 export const maxConnectionRead = 512 << 10
+
+/** The maximum number of streams that one turn reads. */
 export const maxStreamsRead = 256
 
 /** Streams that one read checks for an end that the binding has not reported. */
@@ -153,32 +173,37 @@ export const retryThreshold = 64
 /** How long a Retry token is valid, in milliseconds. */
 export const retryTokenLifetime = 10_000
 
-/** How many bytes may have arrived ahead of something that was lost. */
+/** How many bytes may arrive behind a lost packet before it is sent again. */
 export const maxOutOfOrder = 16 << 20
 
 /** How many bytes a peer may leave unread on this side, in all its streams. */
 export const maxUnread = 2 * streamCredit * initialStreamWindow + maxBulkStreams * maxStreamWindow
 
 /**
- * How many bytes a connection may take in beyond what its streams explain. quiche 0.18 keeps some frames without bound
- * (CVE-2024-1410, CVE-2023-6193); a connection whose peer sends mostly those is closed.
+ * The maximum of the bytes that a connection receives beyond stream data and its overhead. quiche 0.18 keeps some frames
+ * without bound (CVE-2024-1410, CVE-2023-6193); the driver closes a connection whose peer sends mostly such frames.
  */
 export const unexplainedBytes = 16 << 20
 
-/** The shortest and the longest interval between two sweeps of a socket, in milliseconds. */
+/** The shortest interval between two sweeps of a socket, in milliseconds. */
 export const minSweep = 10
+
+/** The longest interval between two sweeps of a socket, in milliseconds. */
 export const maxSweep = 1_000
 
 /**
- * A peer is unresponsive when nothing is heard of it for this many probe timeouts, and for at least this many milliseconds: its
- * process may be busy for a while.
+ * A peer is unresponsive when no packet arrives from it for this many probe timeouts (RFC 9002, section 6.2), and for at least
+ * `minSilence` milliseconds: its process may be busy for a while.
  */
 export const silentProbes = 3
+
+/** The minimum silence of an unresponsive peer, in milliseconds. */
 export const minSilence = 750
 
 /**
- * After this many milliseconds it is unresponsive whatever the probe timeout is: the first round trips of a busy process look
- * like those of a path several times around the world. A peer that is that far away is only dialled once more for it.
+ * The silence, in milliseconds, after which a peer is unresponsive for every probe timeout: the first round trips of a busy
+ * process look as long as a path several times around the world. For a peer that is really so far away, the only cost is one
+ * more dial.
  */
 export const maxSilence = 2_000
 
@@ -206,6 +231,8 @@ export const minEndedKept = 64
 /** How long a connection stays in the closing state at least, in milliseconds: late packets get the close frame again. */
 export const minClosingPeriod = 1_000
 
-/** How often, in milliseconds, and how many times a socket that shuts down checks whether its peers have been told. */
+/** The interval, in milliseconds, at which a socket that shuts down checks whether its close frames have left. */
 export const shutdownCheckInterval = 2
+
+/** How many times a socket that shuts down checks whether the close frames have left. */
 export const shutdownChecks = 125

@@ -8,26 +8,31 @@ const { check, isRecord, optional } = InvalidArgument
 /** Accepts every value: it is checked where it is used. */
 export const anything = () => undefined
 
+/** Checks for the seed of a random generator: a string or a number. */
 export const seed = optional(
   check("must be a string or a number", (value) => typeof value === "string" || typeof value === "number")
 )
 
+/** Makes a check for a number of at least `least`; infinity passes and NaN does not. */
 export const atLeast = (least: number) =>
   check(`must be a number of at least ${least}`, (value) => typeof value === "number" && value >= least)
 
 const record = check("must be an object", isRecord)
 
+/** Checks for an object with the shape of a gateway: it has a `nat`. */
 export const gateway = check(
   "must be a Gateway",
   (value) => isRecord(value) && typeof value["nat"] === "object" && value["nat"] !== null
 )
 
+/** The checks of a host of a simulated network, by field. */
 export const host: InvalidArgument.Fields = { address: anything, gateway: optional(gateway) }
 
 /** Checks a direction: an object with `from` and `to`. A bare place names no direction. */
 export const wrongDirection = (direction: unknown) =>
   InvalidArgument.ofOptions(direction, { from: anything, to: anything }, "direction")
 
+/** Checks for an object of any shape. */
 export const object = record
 
 /** Effect's parsers read properties of their input, which can throw for values from callers without types. */

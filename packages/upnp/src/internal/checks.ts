@@ -13,6 +13,7 @@ const { check, inetAddress, isRecord, oneOf, optional, positiveDuration, text } 
 
 const anything = () => undefined
 
+/** The checks of the options for PCP and NAT-PMP, by name. */
 export const natPmp: Readonly<Record<keyof NatPmpOptions, InvalidArgument.Check>> = {
   // `access.locate` checks this one, with an error message of its own.
   gateway: anything,
@@ -24,6 +25,7 @@ export const natPmp: Readonly<Record<keyof NatPmpOptions, InvalidArgument.Check>
   port: anything
 }
 
+/** The checks of the options for UPnP, by name. */
 export const natUpnp: Readonly<Record<keyof NatUpnpOptions, InvalidArgument.Check>> = {
   searchTimeout: optional(positiveDuration),
   requestTimeout: optional(positiveDuration),
@@ -34,6 +36,7 @@ export const natUpnp: Readonly<Record<keyof NatUpnpOptions, InvalidArgument.Chec
 
 const options = check("must be an object", isRecord)
 
+/** The checks of the options for all protocols, by name. */
 export const homeRouter: InvalidArgument.Fields = { natPmp: optional(options), natUpnp: optional(options) }
 
 const request: InvalidArgument.Fields = {

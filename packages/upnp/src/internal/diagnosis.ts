@@ -35,6 +35,10 @@ const requestTimeout = Duration.millis(1500)
 const locateTimeout = Duration.seconds(1)
 const udpTimeout = Duration.seconds(3)
 
+/**
+ * Asks over PCP or NAT-PMP and over UPnP at once, and reports each protocol's result. Never fails; invalid options become
+ * results.
+ */
 export const diagnose = (options: InternalOptions = {}): Effect.Effect<Diagnosis> =>
   Effect.gen(function* () {
     const refused = refusal(options)

@@ -8,6 +8,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as DatagramSocket from "effect/socket/DatagramSocket"
 import * as dgram from "node:dgram"
 
+/** The addresses of a UDP socket and the size of its receive queue, in datagrams. */
 export interface Options {
   readonly local: NetAddress.Ipv4Address
   /** The only address that the socket sends to and receives from. */

@@ -60,7 +60,7 @@ export const renewalSchedule = (requestedLease: Duration.Duration): Schedule.Sch
     )
   )
 
-/** The pauses after a failed renewal: the first, the longest and the shortest, whatever the lease. */
+/** The pauses after a failed renewal: the first, the longest and the shortest, for every lease. */
 const retryRange = { first: Duration.seconds(5), longest: Duration.seconds(60), shortest: Duration.millis(250) }
 
 /**
@@ -104,6 +104,7 @@ interface ActiveMapping {
   failure: PortMapperError | undefined
 }
 
+/** Renews one mapping half-way through its lease, retries failed renewals, and publishes the status of the mapping. */
 export class Lease {
   readonly #renewable: Renewable
   readonly #due = Latch.makeUnsafe()

@@ -156,7 +156,7 @@ describe("The diagnosis of a home router", () => {
     })
   )
 
-  it.effect("does not believe in an external address that nobody can have", () =>
+  it.effect("does not accept an external address that no host can have", () =>
     Effect.gen(function* () {
       const { options, udp } = yield* router
       udp.externalAddress = "0.0.0.0"
@@ -190,7 +190,7 @@ describe("The diagnosis of a home router", () => {
     })
   )
 
-  it.effect("takes four seconds at most when nobody says anything", () =>
+  it.effect("takes four seconds at most when no gateway answers", () =>
     Effect.gen(function* () {
       const { udp } = yield* router
       udp.answer("PcpMap", fake.silent)

@@ -5,8 +5,13 @@
 /** The size of a header, in bytes. */
 export const length = 9
 
+/** The version of the wire format in the first two bytes of a header. */
 export const version = 1
+
+/** The flag of a frame whose body is a user message. */
 export const userFlag = 0
+
+/** The flag of a frame whose body is a control message of the endpoint. */
 export const controlFlag = 1
 
 /** The longest body, in bytes, that a header can express. */

@@ -183,7 +183,7 @@ describe("a stream whose reader is not known yet", () => {
     }
   })
 
-  it("is read to its end when it turns out to be the endpoint's, in whatever pieces it comes", () => {
+  it("is read to its end when it turns out to be the endpoint's, for every division into pieces", () => {
     const question = WireMessage.encode({ _tag: "EndpointEchoReq" })
     for (const size of [1, 5, question.length]) {
       const { happened, offered, stream } = setup()

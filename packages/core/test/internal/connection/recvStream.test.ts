@@ -130,7 +130,7 @@ describe("the receiving half", () => {
     })
   )
 
-  it.effect("pauses for bytes that nobody reads as well, and resumes once they are taken", () =>
+  it.effect("pauses for unread bytes as well, and resumes once they are taken", () =>
     Effect.gen(function* () {
       const { asked, events, stream } = setup()
       for (let i = 0; i < 1_000 && events.onData(new Uint8Array(1_000)); i++);

@@ -3,16 +3,24 @@
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 
-/** Transport error codes (RFC 9000, section 20.1). */
+/** NO_ERROR (RFC 9000, section 20.1): the connection closes without an error. */
 export const NO_ERROR = 0x0
+
+/** INTERNAL_ERROR (RFC 9000, section 20.1): this side cannot continue with the connection. */
 export const INTERNAL_ERROR = 0x1
+
+/** CONNECTION_REFUSED (RFC 9000, section 20.1): the server does not accept the connection. */
 export const CONNECTION_REFUSED = 0x2
+
+/**
+ * APPLICATION_ERROR (RFC 9000, section 20.1): an application close before the handshake is complete (section 10.2.3).
+ */
 export const APPLICATION_ERROR = 0xc
 /** CRYPTO_ERROR + the TLS alert no_application_protocol (RFC 7301, section 3.2). */
 export const NO_APPLICATION_PROTOCOL = 0x178
 
 /**
- * Reads the code of a stream error. The binding throws plain `Error`s, which only their messages tell apart, such as
+ * Reads the code of a stream error. The binding throws plain `Error`s that differ only in their messages, such as
  * `StreamStopped(7)`.
  */
 export const codeOf = (error: unknown, kind: "StreamReset" | "StreamStopped"): number | undefined => {

@@ -1,5 +1,5 @@
 /**
- * The machine that the process runs on, as far as it decides which native binary fits.
+ * The platform of this process: what decides which native binary fits.
  */
 
 /** The C library of a Linux system. */
@@ -9,6 +9,7 @@ export interface Libc {
   readonly version: string | undefined
 }
 
+/** The operating system, processor and C library that a native binary has to match. */
 export interface Host {
   /** `process.platform`. */
   readonly platform: string
@@ -18,7 +19,7 @@ export interface Host {
   readonly libc: Libc | undefined
 }
 
-/** As much of Node's diagnostic report as tells the C library. */
+/** The part of Node's diagnostic report that identifies the C library. */
 interface Report {
   readonly header?: { readonly glibcVersionRuntime?: unknown }
   readonly sharedObjects?: ReadonlyArray<unknown>

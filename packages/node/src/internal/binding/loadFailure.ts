@@ -17,6 +17,7 @@ export interface Found {
   readonly isOverride: boolean
 }
 
+/** The cause of a load failure, by the step that failed, with what its sentence needs. */
 export type Why =
   | { readonly _tag: "NotPublished"; readonly host: Host }
   | {
@@ -34,6 +35,7 @@ export type Why =
   | { readonly _tag: "Refused"; readonly host: Host; readonly found: Found; readonly cause: unknown }
   | { readonly _tag: "WrongSurface"; readonly found: Found; readonly missing: ReadonlyArray<string> }
 
+/** A load failure: its cause, a clause that explains it to the operator, and the error of the runtime. */
 export interface LoadFailure {
   readonly why: Why
   /** A clause that begins in lower case and ends without a full stop. */
@@ -41,6 +43,7 @@ export interface LoadFailure {
   readonly cause: unknown
 }
 
+/** Makes a load failure from its cause. The clause names the package, the platform and the remedy. */
 export const loadFailure = (why: Why): LoadFailure => {
   const detail = detailOf(why)
   return { why, detail, cause: "cause" in why ? why.cause : new Error(detail) }

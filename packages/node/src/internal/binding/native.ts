@@ -17,10 +17,14 @@ import type { Config, Connection, Quiche } from "./quiche.ts"
 import * as surface from "./surface.ts"
 
 export type { LoadFailure, Quiche }
+
+/** The binding's object for one QUIC connection. */
 export type NativeConnection = Connection
+
+/** The binding's object for TLS settings and transport parameters, which connections share. */
 export type NativeConfig = Config
 
-/** What loading depends on, so that a test can have another machine. */
+/** What loading depends on. A test replaces it to simulate another machine. */
 export interface System {
   readonly host: () => host.Host
   /** The file of this module, or of the bundle that it has become a part of. */
@@ -29,7 +33,7 @@ export interface System {
   readonly override: string | undefined
   /** Where relative paths and package names in that variable start from. */
   readonly directory: string
-  /** Node's. */
+  /** `createRequire` of `node:module`. */
   readonly createRequire: (file: string) => NodeJS.Require
 }
 
@@ -45,6 +49,7 @@ export const loadFrom = (system: System): Loaded | LoadFailure => {
   return override === undefined || override === "" ? loadPackage(system) : loadOverride(system, override)
 }
 
+/** Tells a loaded binding from a failure. */
 export const isLoaded = (result: Loaded | LoadFailure): result is Loaded => "quiche" in result
 
 const loadPackage = (system: System): Loaded | LoadFailure => {
@@ -118,7 +123,7 @@ const versionBeside = (file: string): string | undefined => {
   }
 }
 
-/** A bundler leaves nothing of the name that this module has. */
+/** Whether a bundler has moved this module: it then has another file name. */
 const isBundled = (file: string): boolean => !/^native\.[jt]s$/u.test(basename(file))
 
 /** Deno throws where a permission is missing, and every runtime where the working directory is gone. */

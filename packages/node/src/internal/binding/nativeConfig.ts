@@ -16,19 +16,21 @@ const maxReceivePayload = 65_527
 export const maxSendPayload = 16_383
 
 /**
- * The flow-control window of a connection, in bytes: as good as none. The binding starts with 48 KiB whatever it is told, and
+ * The flow-control window of a connection, in bytes: too large to limit anything. The binding starts with 48 KiB in any case, and
  * extends the window only while less than half of it is unread: one stream that is not read, or that was reset unread, would
- * stop all others. It does not repeat a lost MAX_DATA frame either. Flow control of streams does the work.
+ * block all other streams. The binding does not repeat a lost MAX_DATA frame either. Only the flow control of streams limits
+ * a sender.
  */
 const connectionWindow = 2 ** 50
 
+/** The settings that differ between sockets: the certificate and the idle timeout. */
 export interface Options {
   readonly credentials: Credentials
   /** In milliseconds; `Infinity` for no timeout. */
   readonly idleTimeout: number
 }
 
-/** Yields the config for connections whose UDP payloads have at most `maxPayload` bytes, and makes it once. */
+/** Returns the config of connections whose UDP payloads have at most `maxPayload` bytes. Makes one config for each size. */
 export const configs = (quiche: Quiche, options: Options): ((maxPayload: number) => NativeConfig) => {
   const made = new Map<number, NativeConfig>()
   return (maxPayload) => {

@@ -8,8 +8,8 @@ import { type Host, isOlder } from "./host.ts"
 export const oldestGlibc = "2.34"
 
 /**
- * The platforms that have one. There is a universal package for macOS too; it has both binaries in one file, and nobody needs
- * it beside these.
+ * The platforms that have a package. A universal package for macOS exists as well; it has both binaries of macOS in one file,
+ * and a program with the two packages of this list does not need it.
  */
 const platforms: ReadonlyArray<string> = ["linux-x64", "darwin-arm64", "darwin-x64", "win32-x64"]
 

@@ -2,8 +2,8 @@
  * The native QUIC binding as this package uses it: an interface of our own.
  *
  * The types of `@matrixai/quic` declare methods that its binary does not have (`maxActiveSourceCids`), and enums that exist
- * as numbers only. What stands here exists in every published binary and is called; `surface.ts` checks it by name when
- * the binding loads, and `quiche.types.test.ts` checks it against the types of the package.
+ * as numbers only. Every method of this file exists in every published binary and has a caller; `surface.ts` checks the
+ * names when the binding loads, and `quiche.types.test.ts` checks it against the types of the package.
  */
 
 /** An IP address without zone and without brackets, and a port. */
@@ -76,6 +76,9 @@ export interface Config {
   setCcAlgorithm(algorithm: number): void
 }
 
+/**
+ * Makes configs. `verifyPeer` and `verifyAllowFail` decide on certificates; certificates and keys are PEM in bytes.
+ */
 export interface ConfigConstructor {
   /** PEM in bytes. An empty list of keys aborts the process. */
   withBoringSslCtx(
@@ -90,7 +93,7 @@ export interface ConfigConstructor {
 
 /** One QUIC connection. It has no socket and no timer. Errors are plain `Error`s whose message is the code: `errorCodes.ts`. */
 export interface Connection {
-  /** Takes a packet in and decrypts it in its place. */
+  /** Processes a packet and decrypts it in place. */
   recv(packet: Uint8Array, info: RecvInfo): number
   /** Writes the next packet: its length, or null when there is none or `buffer` is too small for it. */
   send(buffer: Uint8Array): [length: number, info: unknown] | null
@@ -135,6 +138,9 @@ export interface Connection {
   streamFinished(id: number): boolean
 }
 
+/**
+ * Makes connections: `connect` as the client, `accept` as the server. A connection id has at most 20 bytes (RFC 9000, section 17.2).
+ */
 export interface ConnectionConstructor {
   connect(
     serverName: string | null,

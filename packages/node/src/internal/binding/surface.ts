@@ -1,6 +1,6 @@
 /**
- * Checks by name that a loaded binding has every method that the driver calls. Binaries carry no version that could be
- * asked, and a missing method would otherwise show in the middle of a connection.
+ * Checks by name that a loaded binding has every method that the driver calls. Binaries have no version
+ * that a program can read, and a missing method would otherwise fail in the middle of a connection.
  */
 import type { Config, ConfigConstructor, Connection, ConnectionConstructor, Quiche } from "./quiche.ts"
 
@@ -72,7 +72,7 @@ export const names: ReadonlyArray<string> = [
   ...Object.keys(connection).map((name) => `Connection.prototype.${name}`)
 ]
 
-/** Those of `names` that are no functions in `binding`. */
+/** The names in `names` that are not functions in `binding`. */
 export const missing = (binding: unknown): ReadonlyArray<string> =>
   names.filter((path) => typeof at(binding, path) !== "function")
 

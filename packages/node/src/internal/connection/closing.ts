@@ -8,9 +8,10 @@ import { withdrawal } from "../packets/initialClose.ts"
 /** How long the frame waits for room in the congestion window, in milliseconds. */
 const patience = 100
 
-/** How long sending the frame may take in all, in milliseconds. */
+/** The time limit for sending the frame, in milliseconds. */
 const timeout = 1_000
 
+/** Writes one CONNECTION_CLOSE frame once the congestion window has room, and repeats its packet for late packets. */
 export class Closing {
   private readonly native: NativeConnection
   private readonly dialled: boolean
@@ -45,7 +46,7 @@ export class Closing {
     return this.begun || !congested || heard || now - this.since >= patience
   }
 
-  /** Writes the packet with the frame into `buffer`, and yields its length: 0 when the binding writes none. */
+  /** Writes the packet with the frame into `buffer`, and returns its length: 0 when the binding writes none. */
   write(buffer: Uint8Array): number {
     try {
       if (!this.begun) {

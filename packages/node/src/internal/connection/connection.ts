@@ -1,5 +1,5 @@
 /**
- * One QUIC connection, as the endpoint and the socket see it. `parts.ts` puts its parts together.
+ * One QUIC connection, as the endpoint and the socket use it. `parts.ts` makes its parts.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import { type Close, IdleTimedOut, TransportClosed } from "@qp2p/core/Close"
@@ -27,7 +27,10 @@ import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
 import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
 
-/** `T` is what the socket keeps of the connection for its own use. */
+/**
+ * Implements `BackingConnection` for the endpoint and the views of the socket, and forwards each call to the part that is
+ * responsible for it. `T` is what the socket keeps of the connection for its own use.
+ */
 export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   readonly dialled: boolean
   readonly seniority: string
@@ -128,7 +131,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.lifecycle.wasEstablished
   }
 
-  /** When it wants its next turn at the latest, in `performance.now()` milliseconds; `Infinity` for never. */
+  /** The deadline of its next turn, in `performance.now()` milliseconds; `Infinity` for never. */
   get deadline(): number {
     return this.turns.deadline
   }
@@ -138,7 +141,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
   }
 
-  /** Whether the peer has sent any packet. */
+  /** Whether a packet of the peer has arrived. */
   get wasHeard(): boolean {
     return this.parts.activity.heard() > 0
   }
@@ -163,7 +166,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.takeIn(datagram, elsewhere, true)
   }
 
-  /** Takes a packet that may be a stateless reset. If it is none, anybody may have sent it. */
+  /** Takes a packet that may be a stateless reset. If it is none, any host may have sent it. */
   receiveReset(packet: Uint8Array): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     this.takeIn(packet, undefined, false)

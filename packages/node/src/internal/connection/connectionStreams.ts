@@ -1,5 +1,5 @@
 /**
- * The streams of a connection: those that this side sends on, those that it receives on, and how they get on together.
+ * The streams of a connection: the sending side, the receiving side, and the calls between the two.
  */
 import type { Close } from "@qp2p/core/Close"
 import type { BackingRecvStream, BackingSendStream, HeldStreams, RecvEvents } from "@qp2p/core/Transport"
@@ -8,6 +8,7 @@ import { LocalRecvStream } from "../streams/localRecvStream.ts"
 import { Outgoing, type OutgoingHost } from "../streams/outgoing.ts"
 import { HeldStreamsCheck } from "./heldStreamsCheck.ts"
 
+/** Owns the sending and the receiving side of one connection, and connects the two halves of bidirectional streams. */
 export class ConnectionStreams {
   readonly outgoing: Outgoing
   readonly incoming: Incoming
@@ -36,7 +37,7 @@ export class ConnectionStreams {
     this.outgoing.stopCodes.read(packet, at)
   }
 
-  /** Counts what they do. */
+  /** Counts the work of both sides, to notice turns that do nothing. */
   get work(): number {
     return this.incoming.work + this.outgoing.work
   }
@@ -64,7 +65,7 @@ export class ConnectionStreams {
     this.incoming.read(true)
   }
 
-  /** Ends all of them. */
+  /** Ends every stream for the reason `close`. */
   fail(close: Close): void {
     this.outgoing.fail(close)
     this.incoming.fail(close)

@@ -25,6 +25,7 @@ let collector: (() => void) | undefined = undefined
 
 const collectNow = (): void => (collector ??= exposed())()
 
+/** Requests garbage collections for one connection, with pauses that double, up to `maxCollectionPause` sweeps. */
 export class GarbageCollection {
   private readonly collect: () => void
   private pause = 1

@@ -1,8 +1,9 @@
 /**
- * What a connection has to know of its handshake, and what is left of it to be sent once it is complete.
+ * The handshake of a connection: its failures, and the packets that are left to be sent once it is complete.
  */
 import type { NativeConnection } from "../binding/native.ts"
 
+/** Holds what went wrong during the handshake, and tells whether its last packets have left and have arrived. */
 export class Handshake {
   private readonly native: NativeConnection
   private readonly dialled: boolean
@@ -34,22 +35,22 @@ export class Handshake {
     return this.otherVersions
   }
 
-  /** Takes note that the system has refused to send a packet. */
+  /** Records that the system has refused to send a packet. */
   refused(code: string): void {
     this.code = code
   }
 
-  /** Takes note that the handshake has taken too long. */
+  /** Records that the handshake has exceeded its timeout. */
   timeOut(): void {
     this.late = true
   }
 
-  /** Takes note that the server speaks no version of this side's. */
+  /** Records that the server speaks no QUIC version of this side's (RFC 9000, section 6.2). */
   mismatchVersion(): void {
     this.otherVersions = true
   }
 
-  /** Takes note of a packet with a short header. */
+  /** Records a 1-RTT packet of the peer: it has a short header. */
   receivedOneRtt(): void {
     this.oneRttReceived = true
   }

@@ -5,6 +5,7 @@ import type { HeldStreams } from "@qp2p/core/Transport"
 import { HeldStreamsWatch, type OpeningBlocked } from "../streams/heldStreams.ts"
 import { GarbageCollection } from "./garbage.ts"
 
+/** Combines the watch over held streams with garbage collections that may end the streams that hold them. */
 export class HeldStreamsCheck {
   private readonly watch = new HeldStreamsWatch()
   private garbage: GarbageCollection | undefined = undefined

@@ -17,6 +17,7 @@ import { minClosingPeriod } from "../tunables.ts"
 import { foundClose, locallyClosed } from "./closeReason.ts"
 import { Closing } from "./closing.ts"
 
+/** The state of a connection, as in the list at the top of this file. */
 export type State =
   | "handshaking"
   | "established"
@@ -49,6 +50,7 @@ export interface LifecycleHost {
   readonly onEnded: (close: Close, established: boolean) => void
 }
 
+/** Owns the state and the close reason of one connection, and reports its end to the owner once. */
 export class Lifecycle {
   private readonly host: LifecycleHost
   private current: State = "handshaking"
@@ -71,12 +73,12 @@ export class Lifecycle {
     return this.current === "established"
   }
 
-  /** Whether the handshake was completed before this side closed, whatever the state is now. */
+  /** Whether the handshake was completed before this side closed, in every later state as well. */
   get wasEstablished(): boolean {
     return this.established
   }
 
-  /** Whether the connection has ended, as far as its owner is concerned. */
+  /** Whether the owner has been told that the connection ended. */
   get hasEnded(): boolean {
     return this.ended
   }
@@ -141,7 +143,7 @@ export class Lifecycle {
     if (drained && (this.closing === undefined || now >= this.keptUntil)) this.current = "closed"
   }
 
-  /** When a connection that has ended is to be looked at again, in `performance.now()` milliseconds. */
+  /** When a connection that has ended has its next check, in `performance.now()` milliseconds. */
   get deadline(): number {
     return this.keptUntil
   }

@@ -34,6 +34,10 @@ export interface LivenessHost {
   readonly onSilence: () => void
 }
 
+/**
+ * Sends the keep-alive PINGs of one connection, and reports timeouts of the handshake, of stalls and of probes. Intervals
+ * are in milliseconds.
+ */
 export class Liveness {
   private readonly host: LivenessHost
   /** The share of the keep-alive interval after which this end pings, unless it was the last to ping. */
@@ -49,23 +53,23 @@ export class Liveness {
   private handshakingFor: number | undefined = undefined
   private stalledFor: number | undefined = undefined
   private probingFor: number | undefined = undefined
-  /** What had been heard when the peer was first probed. */
+  /** The count of the peer's packets when the peer was first probed. */
   private heardBefore: number | undefined = undefined
 
   /**
    * `keepAliveJitter`, from 0 to 1, makes the keep-alive intervals of this connection 10 to 25 % shorter, so that connections
    * that began together do not all ping at once.
    *
-   * It does not do so while this end was the last to ping: the two ends take turns. The binding keeps what it knows of an
-   * acknowledgement that it has sent, up to 24 times over, until something later of its own is acknowledged. An end that only
-   * ever answered would keep all of that.
+   * It does not do so while this end was the last to ping: the two ends take turns. The binding keeps the state of each
+   * acknowledgement that it has sent, up to 24 copies, until the peer acknowledges a later packet of this side's. An end that
+   * only answered would keep all of that state.
    */
   constructor(host: LivenessHost, keepAliveJitter: number) {
     this.host = host
     this.share = 0.9 - 0.15 * keepAliveJitter
   }
 
-  /** Takes note of a packet that was sent. */
+  /** Records that a packet was sent. */
   packetSent(): void {
     this.active = true
   }

@@ -26,7 +26,7 @@ import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
 
-/** What makes a connection this one. */
+/** What differs between the connections of a socket. */
 export interface ConnectionOptions {
   readonly native: NativeConnection
   readonly dialled: boolean

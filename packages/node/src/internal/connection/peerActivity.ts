@@ -3,6 +3,7 @@
  */
 import type { NativeConnection } from "../binding/native.ts"
 
+/** Reads from the binding's counters when the peer sent a packet last, and reads both idle timeouts once. */
 export class PeerActivity {
   private readonly native: NativeConnection
   private readonly ownIdleTimeout: number
@@ -18,7 +19,7 @@ export class PeerActivity {
     this.ownIdleTimeout = idleTimeout
   }
 
-  /** Takes note that packets came in the turn that began at `now`. */
+  /** Records that packets came in the turn that began at `now`. */
   received(now: number): void {
     this.receivedAt = now
   }

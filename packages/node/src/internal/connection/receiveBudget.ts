@@ -1,7 +1,8 @@
 /**
- * What a peer has made this side take in, and how much of it streams explain.
+ * The receive budget of a connection: how many received bytes are neither stream data nor its overhead.
  *
- * The binding keeps some frames without bound. From outside, only adding up shows that.
+ * The binding keeps some frames without bound and reports no count of them. The driver finds such a peer by comparing the bytes
+ * received with the bytes read from streams.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import * as tunables from "../tunables.ts"
@@ -13,15 +14,19 @@ const perPacketOut = 128
 /** Stream data comes with headers, and some of it twice. */
 const perByteRead = 1.5
 
+/**
+ * Compares the bytes that a connection received with the bytes that its streams delivered, and reports a peer whose
+ * difference exceeds `unexplainedBytes`.
+ */
 export class ReceiveBudget {
   private readonly native: NativeConnection
   private readonly onUnread: (change: number) => void
   private bytesIn = 0
   private bytesRead = 0
   private explained = 0
-  /** What had come in and was not read when there was last nothing to read: none of it was stream data. */
+  /** The received bytes beyond those read, when there was last nothing to read: none of them was stream data. */
   private overhead = 0
-  /** What streams that were reset have explained. */
+  /** Bytes of reset and stopped streams that are received and not read. */
   private dropped = 0
   private reported = 0
 
@@ -48,7 +53,7 @@ export class ReceiveBudget {
     this.bytesRead += bytes
   }
 
-  /** Explains up to `bytes` that will come and will not be read. */
+  /** Allows for up to `bytes` that will arrive and will not be read. */
   willDrop(bytes: number): void {
     this.explained += bytes
   }
@@ -56,7 +61,7 @@ export class ReceiveBudget {
   /** The peer has reset a stream, so what was not read of it never will be. How much that is can only be bounded. */
   wasReset(): void {
     const unread = this.bytesIn - this.bytesRead - this.overhead
-    // Resets are cheap, so they must not explain any amount of something else.
+    // A reset costs the peer little, so the allowance for it is bounded.
     const left = tunables.maxUnread + this.bytesRead - this.dropped
     const dropped = Math.max(0, Math.min(unread, tunables.initialStreamWindow, left))
     this.dropped += dropped

@@ -1,6 +1,6 @@
 /**
  * Whether the peer still answers. A peer is unresponsive when the first packet that it has not answered is a few probe
- * timeouts old (RFC 9002, section 6.2), whatever was sent after it. Probe timeouts grow with the round-trip time, so a peer
+ * timeouts old (RFC 9002, section 6.2), whether or not other packets were sent after it. Probe timeouts grow with the round-trip time, so a peer
  * that is far away has longer. Like the binding's timers, this runs on the system's clock.
  */
 import { minSilence, maxSilence, silentProbes } from "../tunables.ts"
@@ -14,12 +14,16 @@ export interface ResponsivenessHost {
   readonly onUnresponsive: () => void
 }
 
+/**
+ * Measures how long the oldest unanswered packet of one connection waits: `silentProbes` probe timeouts, and from
+ * `minSilence` to `maxSilence` milliseconds.
+ */
 export class Responsiveness {
   private readonly host: ResponsivenessHost
   private dueAt = Infinity
   /** Whether something is in flight, and no packet has come since it was sent. */
   private unanswered = false
-  /** What had been heard when the peer was first suspected. */
+  /** The count of the peer's packets when the peer was first suspected. */
   private heardBefore: number | undefined = undefined
   private told = false
 
@@ -52,7 +56,7 @@ export class Responsiveness {
     this.tick()
   }
 
-  /** Whether nothing is heard although something is awaited. Once this has answered false, the owner is told anew. */
+  /** Whether nothing is heard although something is awaited. After this was false, the owner is told again. */
   get isUnresponsive(): boolean {
     if (this.heardBefore !== undefined && this.host.heard() !== this.heardBefore) this.heardBefore = undefined
     const is = this.heardBefore !== undefined && this.host.isAwaited()

@@ -1,6 +1,6 @@
 /**
- * The turns of a connection: in each it reads what has arrived, confirms what was acknowledged, writes what is queued, and
- * flushes the packets that come of it, in this order.
+ * The turns of a connection: each reads what has arrived, completes what was acknowledged, writes what is queued, and
+ * flushes the packets that result, in this order.
  */
 import { INTERNAL_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
@@ -51,6 +51,9 @@ const heldPause = 2
 /** How soon the next turn is, in milliseconds, while a close frame or streams wait for acknowledgements. */
 const deferredPause = 10
 
+/**
+ * Runs the read, write and later phases of the turns of one connection, and computes the deadline of its next turn.
+ */
 export class Turns {
   private readonly host: TurnsHost
   private nextAt = Infinity
@@ -75,7 +78,7 @@ export class Turns {
     return this.nextAt
   }
 
-  /** How many bytes of messages one stream should carry; undefined where the number of connections has no say in it. */
+  /** How many bytes of messages one stream should carry; undefined where it does not depend on the number of connections. */
   get preferredBatchBytes(): number | undefined {
     return this.isSaturated ? tunables.saturatedBatchBytes : undefined
   }
@@ -91,7 +94,7 @@ export class Turns {
     return this.arrived || (streams.incoming.isUnread && lifecycle.isEstablished)
   }
 
-  /** Takes note of a packet. `own` for one to an id of this connection, which somebody else can hardly have sent. */
+  /** Records a packet. `own` tells whether its destination id belongs to this connection, which other hosts can hardly know. */
   packetArrived(own: boolean): void {
     this.packetsThisTurn += 1
     this.occasions += 1
@@ -212,7 +215,7 @@ export class Turns {
     this.host.updateDeadline()
   }
 
-  /** Finds out whether the peer has fallen silent, and yields when to do so next. */
+  /** Checks whether the peer still answers, and returns the time of the next check. */
   private checkAnswers(now: number, timeout: number | null): number {
     const { activity, responsiveness } = this.host
     const received = this.receivedThisTurn

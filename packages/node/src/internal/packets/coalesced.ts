@@ -8,10 +8,11 @@
  */
 import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 
+/** Decides for each datagram of one connection whether the binding takes it whole or packet by packet. */
 export class Coalesced {
   private keysMayBeGone = false
 
-  /** A timer of the binding has expired. */
+  /** Records that a timer of the binding has expired: the client may then send a Handshake packet. */
   timedOut(): void {
     this.keysMayBeGone = true
   }

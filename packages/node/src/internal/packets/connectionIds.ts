@@ -17,6 +17,10 @@ export interface ConnectionIdsHost {
   readonly removeId: (key: string) => void
 }
 
+/**
+ * Issues the connection ids of one connection and replaces retired ones: at most one in `connectionIdInterval` milliseconds
+ * beyond the initial allowance.
+ */
 export class ConnectionIds {
   private readonly host: ConnectionIdsHost
   /** How many ids the peer has, and may have: at least two (RFC 9000, section 18.2). */

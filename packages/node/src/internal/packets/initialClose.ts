@@ -2,8 +2,8 @@
  * Initial packets with a CONNECTION_CLOSE frame, for connections that the binding cannot close (RFC 9000, sections 10.2.3 and
  * 17.2.2): it refuses only after a whole TLS handshake, and sends no close frame before the first reply of the peer.
  *
- * The keys of Initial packets follow from the client's destination id (RFC 9001, section 5.2). So whoever has seen the client's
- * packet can reply to it, and the client can add further packets.
+ * The keys of Initial packets follow from the client's destination id (RFC 9001, section 5.2). So each host on the path that
+ * sees the packet can reply to it, and the client can add further packets.
  */
 import { createCipheriv, createHmac } from "node:crypto"
 import { APPLICATION_ERROR } from "../binding/errorCodes.ts"

@@ -1,6 +1,6 @@
 /**
- * How many bytes a connection sends in one turn. Within a machine only the receiver's socket buffer has to hold them, and a
- * turn costs the same however much it sends: there bursts grow until packets are lost.
+ * How many bytes a connection sends in one turn. Within a machine only the receiver's socket buffer limits them, and
+ * the cost of a turn does not depend on its bytes: there bursts grow until packets are lost.
  */
 import { burst, maxBurst } from "../tunables.ts"
 
@@ -8,6 +8,7 @@ import { burst, maxBurst } from "../tunables.ts"
 const firstTrial = 8
 const longestTrial = 1_024
 
+/** Computes the byte limit of one turn, from `burst` up to `maxBurst`; it grows only on paths within a machine. */
 export class Burst {
   private bytes = burst
   private grows: boolean
@@ -26,7 +27,7 @@ export class Burst {
     return this.bytes
   }
 
-  /** Takes note of a whole burst that was sent. `lost` yields how many packets the connection has lost. */
+  /** Counts a whole burst that was sent. `lost` returns how many packets the connection has lost. */
   spent(lost: () => number): void {
     if (!this.grows) return
     if (this.left > 0) this.left -= 1
@@ -40,7 +41,7 @@ export class Burst {
     this.left = this.trial
   }
 
-  /** Begins anew: another path leads to the peer now. */
+  /** Resets the size: the path to the peer has changed. */
   pathChanged(): void {
     this.grows = false
     this.bytes = burst

@@ -54,6 +54,9 @@ interface Probe {
   heard: number
 }
 
+/**
+ * Keeps the current packet size of one path and the state of its probes, in bytes from `minDatagramSize` up (RFC 8899).
+ */
 export class MtuDiscovery {
   private size: number
   private readonly allowed: number
@@ -111,7 +114,7 @@ export class MtuDiscovery {
     return size > this.size ? size : undefined
   }
 
-  /** Takes note of a packet of `length` bytes that was sent. */
+  /** Counts a packet of `length` bytes that was sent. */
   sent(length: number, counts: () => PathCounts): void {
     if (length > minDatagramSize) this.large += 1
     const { probe } = this
@@ -122,13 +125,13 @@ export class MtuDiscovery {
     }
   }
 
-  /** Finds out what has become of the probe, and of large packets. */
+  /** Decides whether the probe and the large packets were acknowledged or lost. */
   observe(now: number, counts: PathCounts): void {
     if (this.probe !== undefined) this.checkProbe(this.probe, now, counts)
     if (this.large >= sample) this.checkLosses(now, counts)
   }
 
-  /** Begins anew: another path leads to the peer now. */
+  /** Restarts the discovery: the path to the peer has changed. */
   pathChanged(): void {
     this.trusted = false
     this.largest = this.allowed

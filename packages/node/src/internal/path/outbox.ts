@@ -19,6 +19,7 @@ interface Slab {
   batches: number
 }
 
+/** Holds the datagrams of one socket until `dispatch`, and reuses the memory of batches that the kernel has taken. */
 export class Outbox {
   private batch: Array<QueuedDatagram> = []
   private inFlight = 0
@@ -34,7 +35,7 @@ export class Outbox {
     this.slab = newSlab()
   }
 
-  /** Whether there is room for another datagram: not while the kernel is behind. */
+  /** Whether there is room for another datagram: not while `maxDatagramsInFlight` datagrams wait for the kernel. */
   get hasRoom(): boolean {
     return this.inFlight + this.batch.length < maxDatagramsInFlight
   }

@@ -14,6 +14,9 @@ export interface HostPort {
   readonly port: number
 }
 
+/**
+ * Gives datagrams to the binding of one connection, from a fixed address, and passes changes of address to `PathValidation`.
+ */
 export class PacketReceiver {
   private readonly native: NativeConnection
   private readonly peer: PeerAddress

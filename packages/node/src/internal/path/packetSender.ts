@@ -20,6 +20,10 @@ export interface PacketOwner extends Sender {
   readonly packetSent: (datagram: Uint8Array, length: number) => void
 }
 
+/**
+ * Takes packets from the binding of one connection and puts them into the outbox, within the MTU, the burst and the token
+ * bucket.
+ */
 export class PacketSender {
   private readonly native: NativeConnection
   private readonly outbox: Outbox
@@ -82,12 +86,12 @@ export class PacketSender {
     return "more"
   }
 
-  /** Looks at what the packets that have arrived tell of the path. */
+  /** Updates MTU discovery from the counters of the path. */
   observe(now: number): void {
     if (this.mtu.hasPending(now)) this.mtu.observe(now, this.pathCounts())
   }
 
-  /** Begins anew with the smallest size and burst: another path leads to the peer now. */
+  /** Resets MTU and burst to the smallest: the path to the peer has changed. */
   pathChanged(): void {
     this.mtu.pathChanged()
     this.burst.pathChanged()

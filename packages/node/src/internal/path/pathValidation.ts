@@ -9,6 +9,9 @@ import type * as NetAddress from "effect/net/NetAddress"
 import { isLongHeader, packetNumberOf } from "../packets/packetHeader.ts"
 import type { PeerAddress } from "./peerAddress.ts"
 
+/**
+ * Compares the count of authenticated packets before and after each datagram, and moves or validates the peer's address.
+ */
 export class PathValidation {
   private readonly native: NativeConnection
   private readonly peer: PeerAddress
@@ -21,8 +24,8 @@ export class PathValidation {
   }
 
   /**
-   * Called before the binding takes a datagram, which comes from `elsewhere` if not from the peer's current address. Answers
-   * whether each of its packets must be handed over by itself.
+   * Called before the binding takes a datagram, which comes from `elsewhere` if not from the peer's current address. Returns
+   * whether the binding must take each of its packets in a call of its own.
    */
   begin(elsewhere: NetAddress.InetAddress | undefined): boolean {
     this.watching = elsewhere !== undefined || this.peer.needsValidation

@@ -2,13 +2,13 @@
  * The address of a connection's peer, and the address that packets to it go to.
  *
  * A NAT on the way may give the peer another address at any time, so the address of the packet that the peer sent last counts
- * (RFC 9000, section 9.3); an older packet that was overtaken does not. Somebody who caught that packet may have forwarded it,
- * though, and then packets to the new address are lost. So the new address is validated by a second packet from it. Until
+ * (RFC 9000, section 9.3); an older packet that was overtaken does not. But an attacker on the path may have forwarded that packet,
+ * and then packets to the new address are lost. So the new address is validated by a second packet from it. Until
  * that comes, retransmissions go by turns to the last validated address, too.
  *
  * A client that moves right after the handshake may have only handshake packets to send, which the binding cannot read any
  * more and which therefore validate nothing. Their address is a candidate: some retransmissions go there, at most three times
- * the bytes that came from it (RFC 9000, section 8.1), since anybody may have sent them.
+ * the bytes that came from it (RFC 9000, section 8.1), since any host may have sent them.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import { minDatagramSize } from "../packets/datagramSize.ts"
@@ -20,6 +20,9 @@ const amplificationLimit = 3
 /** In bytes: more from a candidate earns no more credit. */
 const maxCredit = 8 * minDatagramSize
 
+/**
+ * Holds the current, the last validated and the candidate address of one peer, and chooses the target of each packet.
+ */
 export class PeerAddress {
   private address: NetAddress.InetAddress
   private destination: NetAddress.InetAddress
@@ -77,7 +80,7 @@ export class PeerAddress {
     return this.destination
   }
 
-  /** Takes note of a packet of `bytes` from an address that may be the peer's. */
+  /** Records a packet of `bytes` from an address that may be the peer's. */
   addCandidate(from: NetAddress.InetAddress, bytes: number): void {
     if (this.candidate === undefined || NetAddress.formatInet(this.candidate) !== NetAddress.formatInet(from)) {
       this.dropCandidate()
@@ -92,7 +95,7 @@ export class PeerAddress {
     this.tryingCandidate = false
   }
 
-  /** Takes note of a packet of the peer's from another address. Returns whether the peer is there now. */
+  /** Records an authenticated packet from another address. Returns whether that address is the peer's address now. */
   move(to: NetAddress.InetAddress, number: PacketNumber | undefined): boolean {
     if (this.wasOvertaken(number)) return false
     this.movedBy = number

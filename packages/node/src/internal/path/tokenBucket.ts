@@ -6,6 +6,7 @@
 /** How much an idle connection saves up for its next packets, in milliseconds of the rate. */
 const saved = 10
 
+/** Holds the bytes that may be sent now; they refill at a rate in bytes per millisecond. */
 export class TokenBucket {
   /** In bytes per millisecond. */
   private readonly rate: number

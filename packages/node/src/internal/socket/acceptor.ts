@@ -9,6 +9,7 @@ import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts
 import type { ConnectionTable } from "./connectionTable.ts"
 import type { UnreadLimit } from "./unreadLimit.ts"
 
+/** Makes connections for admitted Initial packets, sends the replies of admission, and counts incoming handshakes. */
 export class Acceptor {
   private readonly admission: Admission
   private readonly factory: ConnectionFactory

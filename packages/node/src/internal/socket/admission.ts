@@ -22,10 +22,12 @@ export interface Accepted {
   readonly clientScid: Uint8Array
 }
 
+/** The decision on a packet: drop it, send `packet` in reply, or make a connection with these ids. */
 export type Verdict = { readonly _tag: "Drop" } | { readonly _tag: "Reply"; readonly packet: Uint8Array } | Accepted
 
 const drop: Verdict = { _tag: "Drop" }
 
+/** How much a socket has to do, as far as admission depends on it. All numbers are counts. */
 export interface Load {
   /** How many connections have not ended, handshakes included, and how many there may be. */
   readonly connections: number
@@ -37,10 +39,14 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
-  /** Whether too much waits to be read on the open connections. */
+  /** Whether the unread bytes of the open connections leave no room for a further peer. */
   readonly isBehind: boolean
 }
 
+/**
+ * Decides on packets for no known connection by the load of the socket, and issues and verifies Retry tokens (RFC 9000,
+ * section 8.1.2).
+ */
 export class Admission {
   private readonly tokens = retryToken.make()
   private readonly quiche: Quiche

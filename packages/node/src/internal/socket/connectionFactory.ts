@@ -19,6 +19,9 @@ const goldenSection = 0.618_033_988_75
 /** A connection with what the loop keeps of it, so that the loop needs no look-up for each packet. */
 export type SocketConnection = Connection<TurnState>
 
+/**
+ * Makes the native connection and its driver object for a dial or an admitted client, and enters it in the table under its ids.
+ */
 export class ConnectionFactory {
   private readonly quiche: Quiche
   private readonly configOf: (maxPayload: number) => NativeConfig

@@ -15,6 +15,10 @@ interface Entry {
   place: string
 }
 
+/**
+ * Finds connections by connection id, by IP address and by peer address, and counts those that are open and those that have
+ * ended.
+ */
 export class ConnectionTable<C> {
   private openCount = 0
   private readonly entries = new Map<C, Entry>()

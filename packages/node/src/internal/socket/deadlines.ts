@@ -21,6 +21,9 @@ const slack = 64
 
 const sooner = (one: Entry<unknown>, other: Entry<unknown>): number => one.at - other.at
 
+/**
+ * A priority queue of items by deadline, in milliseconds. An item has one current entry; replaced entries are skipped.
+ */
 export class Deadlines<A extends Due> {
   private heap: Array<Entry<A>> = []
   /** The current entry of each item. */
@@ -31,7 +34,7 @@ export class Deadlines<A extends Due> {
     return this.heap[0]?.at ?? Infinity
   }
 
-  /** Takes note of the item's deadline, which may have come closer. */
+  /** Enters the item's deadline again if it is sooner than its entry. */
   update(item: A): void {
     const { deadline } = item
     if (deadline === Infinity) return

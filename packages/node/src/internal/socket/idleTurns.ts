@@ -10,6 +10,7 @@ export const idleTurnsChannel = "qp2p:idle-turns"
 
 const idleTurns = channel(idleTurnsChannel)
 
+/** Publishes the address of a peer whose connection has idle or overdue turns; does nothing without a subscriber. */
 export const reportIdleTurns = (peer: NetAddress.InetAddress): void => {
   if (idleTurns.hasSubscribers) idleTurns.publish({ peer })
 }

@@ -1,5 +1,5 @@
 /**
- * The loop of a socket: gives a turn to each connection that something happened to, or whose deadline has come.
+ * The loop of a socket: gives a turn to each connection that has an event, or whose deadline has come.
  *
  * A turn has three phases. On `setImmediate`, with every packet taken that has arrived, each connection reads. A microtask
  * later, when the application has run on what it was handed, each confirms, writes and flushes. The packets of all of them go
@@ -42,6 +42,10 @@ export interface Scheduled extends Due {
 
 const systemNow = (): number => performance.now()
 
+/**
+ * Schedules the turns of all connections of one socket, with one timer for all deadlines, and contains defects to the
+ * connection they occur in.
+ */
 export class Loop<C extends Scheduled> {
   private readonly scheduled = new Fifo<C>()
   /** The connections that have read in this turn, and those that have written. */

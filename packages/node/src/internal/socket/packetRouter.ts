@@ -23,6 +23,10 @@ export interface Receiver {
   readonly mismatchVersion: () => void
 }
 
+/**
+ * Reads the packet header of each datagram and gives it to the connection that owns the destination id, to the acceptor, or
+ * to possible targets of a stateless reset.
+ */
 export class PacketRouter<C extends Receiver> {
   private readonly table: ConnectionTable<C>
   private readonly accept: (
@@ -36,7 +40,7 @@ export class PacketRouter<C extends Receiver> {
   private lastPort = 0
   private lastAddress: NetAddress.InetAddress | undefined = undefined
 
-  /** `accept` makes a connection for a packet that belongs to none, if it likes to. */
+  /** `accept` makes a connection for a packet that belongs to none, if admission lets it. */
   constructor(
     table: ConnectionTable<C>,
     accept: (packet: Uint8Array, host: string, port: number, address: () => NetAddress.InetAddress) => C | undefined

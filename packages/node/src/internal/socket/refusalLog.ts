@@ -11,6 +11,7 @@ interface Refused {
   readonly remoteAddress: NetAddress.InetAddress
 }
 
+/** Limits warnings about refused packets to one for each connection and one in `refusalLogInterval` milliseconds. */
 export class RefusalLog {
   private readonly logged = new WeakSet<Refused>()
   private nextAt = -Infinity

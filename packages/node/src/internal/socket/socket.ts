@@ -23,6 +23,9 @@ import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
 import { UnreadLimit } from "./unreadLimit.ts"
 
+/**
+ * Implements `BackingSocket` for the endpoint: it owns the table, the loop, the outbox and the sweeps of one UDP socket.
+ */
 export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   readonly address: NetAddress.InetAddress
   readonly scratch = new Uint8Array(tunables.readChunk)

@@ -12,6 +12,9 @@ interface Swept {
   readonly idleTimeout: () => number
 }
 
+/**
+ * Computes the interval of the sweeps of one socket, in milliseconds, and calls `tick` for the connections that are due.
+ */
 export class Sweeps<C extends Swept> {
   private readonly limits: Limits
   private readonly usual: number

@@ -7,6 +7,7 @@
  */
 import { maxOverdueTurns } from "../tunables.ts"
 
+/** Records whether a connection is scheduled, and counts turns that did nothing or left their deadline in the past. */
 export class TurnState {
   private scheduled = false
   /** Whether the connection asked for its next turn itself, and for the current one. */

@@ -1,6 +1,6 @@
 /**
- * The limit for what waits to be read on all connections of a socket. Over it, the connection with the most is closed: the
- * others go on, and that one has to be made anew.
+ * The limit for the unread bytes of all connections of a socket. Above it, the connection with the most unread bytes is closed:
+ * the others continue, and its peer has to dial again.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
@@ -14,6 +14,10 @@ interface Unread {
   readonly close: (code: number, reason: string) => void
 }
 
+/**
+ * Adds up the unread bytes of all connections of one socket, and closes the connection with the most when the sum exceeds
+ * the limit.
+ */
 export class UnreadLimit {
   private readonly limit: number
   private readonly connections: () => Iterable<Unread>
@@ -31,12 +35,12 @@ export class UnreadLimit {
     this.onOverload = options.onOverload
   }
 
-  /** Whether so much waits that no further peer is accepted. */
+  /** Whether the unread bytes exceed the share of the limit up to which peers are accepted. */
   get isBehind(): boolean {
     return this.bytes > this.limit * admitBelow
   }
 
-  /** This many bytes more, or fewer, wait on one of the connections. */
+  /** Adds `by` unread bytes of one connection; a negative number for bytes that were read. */
   change(by: number): void {
     this.bytes += by
     if (by < 0 || this.bytes <= this.limit) return

@@ -74,7 +74,7 @@ export interface InferredStream {
   readonly inferenceState: InferenceState
 }
 
-/** How the inference gets news of the peer. */
+/** The means to make the peer send an acknowledgement. */
 export interface AckProbes<S> {
   /** Opens an empty stream that goes before all others. */
   readonly openProbeStream: () => void
@@ -84,6 +84,10 @@ export interface AckProbes<S> {
   readonly ping: () => void
 }
 
+/**
+ * Infers acknowledgements from the path's counters and from streams that were opened later, and opens probe streams when
+ * these show nothing.
+ */
 export class AckInference<S extends InferredStream> {
   private readonly host: AckInferenceHost
   private readonly probes: AckProbes<S>

@@ -19,6 +19,10 @@ const ping = 0x01
 const ack = 0x02
 const ackWithEcn = 0x03
 
+/**
+ * Records the range of 1-RTT packet numbers that the peer has acknowledged without a gap, and since when no retransmission
+ * is possible.
+ */
 export class AcknowledgedPackets {
   private nextNumber = 0
   /** The first packet since the last gap. */
@@ -28,7 +32,7 @@ export class AcknowledgedPackets {
   /** All packets from `gaplessFrom` to this one are acknowledged. */
   private acknowledgedTo = -1
   private largest = -1
-  /** The first packet after those that a timer sends whatever the congestion window is. */
+  /** The first packet after the probe packets of a timer, which the congestion window does not limit (RFC 9002, section 7.5). */
   private timerProbesEnd = 0
   /**
    * What sending has taken from the congestion window since the binding last said how much of it is left, which it looks up

@@ -1,5 +1,5 @@
 /**
- * Completes the streams that the peer has acknowledged, and sends what has to wait for that: lone fins, and resets.
+ * Completes the streams that the peer has acknowledged, and sends the fins and resets that wait for an acknowledgement.
  */
 import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { AckInference, type AckInferenceHost, type AckProbes } from "./ackInference.ts"
@@ -24,6 +24,10 @@ export interface AcknowledgementsOwner extends AckProbes<SendStream> {
   readonly resumeOpening: () => void
 }
 
+/**
+ * Tracks the streams of one connection whose fin is written, calls their owners when the peer has acknowledged all of them,
+ * and sends fins and resets that wait.
+ */
 export class Acknowledgements {
   private readonly host: AcknowledgementsHost
   private readonly owner: AcknowledgementsOwner

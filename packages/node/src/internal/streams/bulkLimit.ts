@@ -17,6 +17,10 @@ interface Share {
   readonly bytes: number
 }
 
+/**
+ * Counts the long unidirectional streams of each priority: up to `maxBulkStreams` with up to `maxBulkBytes` in all send at
+ * once.
+ */
 export class BulkLimit {
   private readonly levels = new Map<number, { streams: number; bytes: number }>()
   /** What each long stream counts. */

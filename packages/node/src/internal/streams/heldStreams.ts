@@ -9,6 +9,7 @@ export interface OpeningBlocked extends HeldStreams {
   readonly opened: number
 }
 
+/** Compares two successive checks, and returns a report when neither a stream was opened nor the cause has changed. */
 export class HeldStreamsWatch {
   private before: OpeningBlocked | undefined = undefined
   private isReported = false

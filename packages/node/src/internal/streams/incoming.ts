@@ -14,11 +14,11 @@ export interface AcceptedSend extends BackingSendStream {
   readonly setPeerHalf: (half: RecvStream) => void
 }
 
-/** How the budget of what a connection takes in is told of stream bytes. */
+/** Reports stream bytes to the receive budget of the connection. */
 export interface StreamReads {
-  /** So many bytes of streams were read. */
+  /** `bytes` of streams were read. */
   readonly read: (bytes: number) => void
-  /** Up to so many bytes may arrive on a stream that was stopped, and are not read. */
+  /** Up to `bytes` may arrive on a stream that was stopped, and are not read. */
   readonly willDrop: (bytes: number) => void
   /** The peer has reset a stream: some of its bytes may not be read. */
   readonly wasReset: () => void
@@ -42,6 +42,10 @@ export interface IncomingHost {
   readonly scratch: Uint8Array
 }
 
+/**
+ * Owns the receiving halves of one connection: it reads them in shares, accepts streams of the peer, and sends STOP_SENDING
+ * frames.
+ */
 export class Incoming implements RecvOwner {
   readonly native: NativeConnection
   /** Whether more has arrived than one turn reads. */
@@ -54,7 +58,7 @@ export class Incoming implements RecvOwner {
   private readonly streams = new Map<number, RecvStream>()
   /** Streams that the peer was asked to stop and has not ended, with the milliseconds since. */
   private stopping: Map<number, number> | undefined = undefined
-  /** The streams that are most likely to have something: the latest that we opened, and the next that the peer opens. */
+  /** The streams most likely to be readable: the latest that this side opened, and the next that the peer opens. */
   private latest = 0
   private nextUni: number
   private nextBi: number

@@ -6,6 +6,10 @@ import type { Incoming } from "./incoming.ts"
 import type { RecvStream } from "./recvStream.ts"
 import type { SendStream } from "./sendStream.ts"
 
+/**
+ * Implements `BackingRecvStream` before and after the stream has its id: it keeps the code of an
+ * early stop and passes it on once the half exists.
+ */
 export class LocalRecvStream implements BackingRecvStream {
   private half: RecvStream | undefined = undefined
   private stopCode: number | undefined = undefined

@@ -1,5 +1,5 @@
 /**
- * The sending side of a connection: opens streams, writes what is queued on them, and keeps those that have to wait.
+ * The sending side of a connection: opens streams, writes what is queued on them, and holds the streams that wait.
  */
 import { StreamStopped } from "@qp2p/core/StreamError"
 import type { StreamFailure } from "@qp2p/core/Transport"
@@ -23,6 +23,10 @@ export interface OutgoingHost extends AcknowledgementsHost {
   readonly failure: () => StreamFailure | undefined
 }
 
+/**
+ * Owns the sending halves of one connection: it opens them within the credit, queues them by priority, and writes them into
+ * the binding.
+ */
 export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHost<SendStream> {
   readonly native: NativeConnection
   readonly stopCodes = new StopCodes()
@@ -71,7 +75,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     return stream
   }
 
-  /** Counts everything that got on; a connection whose count stands still while it `awaitsPeerTransport` has stalled. */
+  /** Counts streams that made progress; a connection whose count stands still while it `awaitsPeerTransport` has stalled. */
   get progress(): number {
     return this.written + this.acknowledgements.progress
   }

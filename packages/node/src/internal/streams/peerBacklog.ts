@@ -1,5 +1,5 @@
 /**
- * Estimates what the peer's application has not read yet of what it was sent on unidirectional streams.
+ * Estimates how much data on unidirectional streams the peer's application has not read yet.
  *
  * The peer's QUIC acknowledges what has arrived, whether its application reads it or not, so acknowledgements limit no
  * sender. The credit for further streams does: a peer gives it when it has read others to their ends (RFC 9000, section
@@ -10,12 +10,15 @@
 import { Fifo } from "@qp2p/core/Fifo"
 import { initialStreamWindow, maxBacklogWeight, maxReservedCredit, streamWeight } from "../tunables.ts"
 
-/** What one stream counts in the backlog. */
+/** The share of one stream in the backlog. */
 export interface BacklogEntry {
   weight: number
   isRead: boolean
 }
 
+/**
+ * Counts the weight, in bytes, of the unidirectional streams that the peer may not have read, up to `maxBacklogWeight`.
+ */
 export class PeerBacklog {
   /** The streams that may be unread, in the order in which they were opened. */
   private readonly entries = new Fifo<BacklogEntry>()
@@ -54,7 +57,7 @@ export class PeerBacklog {
     return Math.max(0, Math.ceil((2 * left - this.firstCredit - this.opened) / 3) + 1)
   }
 
-  /** The same for a peer that has read everything and gave the credit in a frame that was lost. */
+  /** How many empty streams make a peer give credit that has read everything and whose MAX_STREAMS frame was lost. */
   get probesNeededAfterLoss(): number {
     return Math.max(1, this.probesNeeded(this.firstCredit))
   }
@@ -64,7 +67,7 @@ export class PeerBacklog {
     return (maxBacklogWeight - this.weight) / Math.max(1, this.firstCredit >> 3)
   }
 
-  /** Counts a stream that is opened now, whose content is known to weigh so much. */
+  /** Counts a stream that is opened now, with `weight` as the weight of its content so far. */
   add(weight: number): BacklogEntry {
     const entry = { weight: weight + streamWeight, isRead: false }
     this.opened += 1
@@ -73,7 +76,7 @@ export class PeerBacklog {
     return entry
   }
 
-  /** So many bytes of a stream have been sent: of those, the peer's window holds the first at most. */
+  /** Raises the weight of a stream that has sent `bytes` in all; at most its initial window counts. */
   grow(entry: BacklogEntry, bytes: number): void {
     const weight = Math.min(bytes, initialStreamWindow) + streamWeight
     if (entry.isRead || weight <= entry.weight) return

@@ -18,7 +18,7 @@ export class CreditState {
 /** What the credit needs of a stream. */
 export interface CreditedStream extends QueuedStream {
   readonly bidirectional: boolean
-  /** Whether it is sent to learn something of the peer: then the backlog does not limit it. */
+  /** Whether this is a probe stream: the backlog does not limit it. */
   readonly isProbe: boolean
   /** Bytes that the binding has taken. */
   readonly written: number
@@ -38,6 +38,10 @@ export interface PeerCreditHost<S> {
 
 const always = () => true
 
+/**
+ * Admits streams within the stream limits of the peer (RFC 9000, section 4.6) and its backlog, keeps those that wait, and
+ * probes for credit that was lost.
+ */
 export class PeerCredit<S extends CreditedStream> {
   private readonly host: PeerCreditHost<S>
   /** Streams that wait for credit of their kind. */

@@ -21,10 +21,14 @@ export interface RecvOwner {
   readonly onStop: (half: RecvStream, code: number) => void
   /** The peer has reset the stream: what was not read of it never will be. */
   readonly onReset: () => void
-  /** So many bytes of the stream were read. */
+  /** `bytes` of the stream were read. */
   readonly onRead: (bytes: number) => void
 }
 
+/**
+ * Implements `BackingRecvStream`: it delivers the bytes, the end or the failure of one stream to its events, and pauses,
+ * stops or discards.
+ */
 export class RecvStream implements BackingRecvStream {
   readonly id: number
   /** Whether its owner reads no more for now. */

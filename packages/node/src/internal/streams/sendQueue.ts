@@ -29,6 +29,7 @@ interface Level<S> {
   shortNext: boolean
 }
 
+/** A queue of streams by priority, each level with separate queues for begun, short and long streams. */
 export class SendQueue<S extends QueuedStream> {
   /** Highest priority first; a level exists only while it has streams. */
   private readonly levels: Array<Level<S>> = []

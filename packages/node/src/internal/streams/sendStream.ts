@@ -52,9 +52,13 @@ export type Written =
   /** It failed, and its callbacks were called. */
   | "ended"
 
+/**
+ * Implements `BackingSendStream`: it queues bytes until the binding takes them, and calls back for room, for acknowledgement
+ * and for failure.
+ */
 export class SendStream implements BackingSendStream {
   readonly bidirectional: boolean
-  /** Whether it is sent to learn something of the peer: then it goes before all others, and no backlog limits it. */
+  /** Whether this is a probe stream: it goes before all others, and the backlog does not limit it. */
   readonly isProbe: boolean
   /** Higher first. Changed by the queue that the stream is in. */
   priority: number
@@ -162,7 +166,7 @@ export class SendStream implements BackingSendStream {
   reset(code: number): void {
     if (this.ended) return
     const { onNeverOpened } = this
-    // Its owner is in the midst of this call, and hears of what follows from it later.
+    // The owner is still in this call: its callbacks run later.
     this.onNeverOpened = onNeverOpened && ((failure) => queueMicrotask(() => onNeverOpened(failure)))
     this.end(streamClosed())
     this.owner.onReset(this, ErrorCode.clamp(code))
@@ -243,7 +247,7 @@ export class SendStream implements BackingSendStream {
           this.checkStopped()
           return this.ended ? "ended" : "blocked"
         }
-        // A callback that hears of room may reset the stream at once; by then the receiving half must be there.
+        // A callback that reports room may reset the stream at once; the receiving half must exist by then.
         this.notifyOpened()
         this.advance(taken)
         quantum -= taken

@@ -15,6 +15,10 @@ export interface SendingStream {
   readonly written: number
 }
 
+/**
+ * The set of streams that take up places, with up to `maxOpenStreams` opened by this side, and the next stream id of each
+ * kind.
+ */
 export class SendingStreams<S extends SendingStream> {
   private readonly streams = new Set<S>()
   /** How many of them this side opened. */
@@ -30,7 +34,7 @@ export class SendingStreams<S extends SendingStream> {
     this.nextUni = dialled ? 2 : 3
   }
 
-  /** Yields the streams; they may be removed meanwhile. */
+  /** Iterates over the streams, which may be removed during the iteration. */
   [Symbol.iterator](): Iterator<S> {
     return this.streams.values()
   }

@@ -42,6 +42,7 @@ const numbersOf: Partial<Record<number, number>> = {
   0x1e: 0 // HANDSHAKE_DONE
 }
 
+/** Maps stream ids to the error codes of STOP_SENDING frames, at most `maxStopCodes` of one turn. */
 export class StopCodes {
   /** Made when the first code comes: most connections have none. */
   private codes: Map<number, number> | undefined = undefined

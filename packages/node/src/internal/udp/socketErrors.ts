@@ -26,6 +26,7 @@ export const openFailureOf = (error: unknown, platform: string): OpenFailure => 
   return failure === "PermissionDenied" && platform === "win32" ? "PortReserved" : failure
 }
 
+/** Makes the `BindError` of a socket that could not be opened, with the sentence for `failure`. */
 export const openError = (address: NetAddress.InetAddress, failure: OpenFailure, cause: unknown): BindError =>
   new BindError({ address, detail: openSentences[failure], cause })
 

@@ -7,6 +7,9 @@ import type { NetworkInterface } from "@qp2p/core/Transport"
 import { interfaces as interfacesOfMachine } from "./interfaces.ts"
 import { maxNeighbours } from "../tunables.ts"
 
+/**
+ * Translates zones between interface names and numbers, from a list of interfaces that is read again when a zone is unknown.
+ */
 export class Zones {
   private readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly platform: string

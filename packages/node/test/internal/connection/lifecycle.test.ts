@@ -191,7 +191,7 @@ describe("a connection that its peer closes", () => {
 })
 
 describe("a connection that is abandoned", () => {
-  it("sends its frame and is closed, at once, whatever the congestion window is", () => {
+  it("sends its frame and is closed, at once, with any congestion window", () => {
     const { congest, ended, lifecycle, sent } = setup()
     congest(true)
     lifecycle.abandon()

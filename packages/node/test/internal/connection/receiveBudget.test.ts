@@ -70,7 +70,7 @@ describe("the budget for what is no data", () => {
 })
 
 describe("streams that are reset unread", () => {
-  it("explain what nobody will read any more, one stream window each at most", () => {
+  it("allow for bytes that are never read, one stream window each at most", () => {
     const receiveBudget = setup({ readable: () => true })
     for (let i = 0; i < tunables.maxUnread / tunables.initialStreamWindow; i++) {
       assert.isUndefined(turn(receiveBudget, tunables.initialStreamWindow, 0))

@@ -16,7 +16,7 @@ const setup = () => {
 }
 
 describe("a peer", () => {
-  it("has a few probe timeouts to answer what was sent first, whatever is sent after it", () => {
+  it("has a few probe timeouts to answer the first packet, with or without later packets", () => {
     const { responsiveness } = setup()
     const probeTimeout = 400
     responsiveness.afterTurn(1_000, false, probeTimeout)

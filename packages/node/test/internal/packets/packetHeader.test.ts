@@ -105,7 +105,7 @@ describe("parseLongHeader", () => {
     for (const version of [0, 2, 0x6b3343cf, 0xffffffff]) assert.isFalse(initial(0xc0, version))
   })
 
-  it("reads back ids and token, whatever their lengths", () => {
+  it("reads back ids and token of every length", () => {
     fc.assert(
       fc.property(id(0, 20), id(0, 20), id(0, 300), id(0, 50), (dcid, scid, token, rest) => {
         const packet = long(0xc1, 1, dcid, scid, varint(token.length), token, rest)
@@ -143,7 +143,7 @@ describe("parseLongHeader", () => {
     assert.isUndefined(packetHeader.parseLongHeader(long(0xc0, 1, new Uint8Array(8), new Uint8Array(8), rest)))
   })
 
-  it("neither throws nor reads beyond the packet, whatever it holds", () => {
+  it("neither throws nor reads beyond the packet, for any content", () => {
     fc.assert(
       fc.property(id(0, 120), fc.integer({ min: 0, max: 20 }), (input, lead) => {
         const buffer = new Uint8Array(lead + input.length + 50).fill(0xee)
@@ -210,7 +210,7 @@ describe("splitDatagram", () => {
   const handshake = (length: number) => long(0xe0, 1, dcid, scid, varint(length), payload(length, 2))
   const short = Uint8Array.of(0x40, ...payload(30, 3))
 
-  it("finds each packet of a handshake's datagram, the last with whatever is left", () => {
+  it("finds each packet of a handshake's datagram, the last with all bytes that are left", () => {
     const packets = [initial(200), handshake(100), short]
     const found = packetHeader.splitDatagram(new Uint8Array(Buffer.concat(packets)))
     assert.deepStrictEqual(found.map(hex), packets.map(hex))
@@ -226,7 +226,7 @@ describe("splitDatagram", () => {
     }
   })
 
-  it("never throws and loses nothing, whatever the bytes", () => {
+  it("never throws and loses nothing, for any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (noise, lead) => {
         const datagram = lead ? new Uint8Array(Buffer.concat([initial(20), noise])) : noise

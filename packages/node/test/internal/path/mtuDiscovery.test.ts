@@ -397,7 +397,7 @@ describe("a peer that has moved", () => {
     assert.deepStrictEqual([path.size.current, path.next], [1_200, 1_350])
   })
 
-  it("is probed anew, whatever did not get through before", () => {
+  it("is probed anew, after any earlier losses", () => {
     const path = new Path(1_350)
     for (let i = 0; i < 3; i++) {
       path.pass(seconds(2))

@@ -41,7 +41,7 @@ const anyStep = fc.oneof(
 )
 
 describe("what is handed over", () => {
-  it("is as it was written until the kernel has taken it, in whatever order that happens", () => {
+  it("is as it was written until the kernel has taken it, in every order", () => {
     fc.assert(
       fc.property(fc.array(anyStep, { maxLength: 60, size: "max" }), (steps) => {
         const { batches, outbox, packet, taken } = setup()

@@ -175,7 +175,7 @@ describe("a turn", () => {
 
 describe("a connection that has ended", () => {
   for (const state of ["draining", "closed"] as const) {
-    it(`gets no turn, whatever asks for one (${state})`, async () => {
+    it(`gets no turn, for any request (${state})`, async () => {
       const { log, loop, makeConnection } = makeLoop()
       const a = makeConnection("a")
       a.isUnread = true

@@ -459,7 +459,7 @@ describe("a connection", () => {
     })
   )
 
-  it.live("that has ended is silent, whatever is asked of it", () =>
+  it.live("that has ended is silent, at every call", () =>
     Effect.gen(function* () {
       const { natives, peers, socket } = yield* dialled(1)
       const native = natives[0]!

@@ -38,7 +38,7 @@ describe("packets that were sent", () => {
     assert.isFalse(packets.has(4, 3))
   })
 
-  it("before a gap are not known to be acknowledged, whatever comes after it, and those after it are", () => {
+  it("before a gap are not known to be acknowledged, with any packets after it, and those after it are", () => {
     const packets = sent(4)
     packets.received(packet(ack(0, 0)))
     packets.received(packet(ack(2, 3)))

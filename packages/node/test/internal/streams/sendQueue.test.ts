@@ -41,7 +41,7 @@ describe("SendQueue", () => {
     assert.strictEqual(queue.size, 0)
   })
 
-  it("yields higher priorities first, whatever the order of arrival", () => {
+  it("returns higher priorities first, in every order of arrival", () => {
     const priorities = [0, 5, -3, 1_000, 5, -1_000, 0.5]
     const queue = filled(...priorities.map((priority) => short(`${priority}`, priority)))
     assert.deepStrictEqual(all(queue), ["1000", "5", "5", "0.5", "0", "-3", "-1000"])

@@ -41,6 +41,7 @@ const halfway = Effect.fnUntraced(function* ({ far, near }: { readonly near: Pee
   return { ...asked, received: far.messages[0]! }
 })
 
+/** The rules about the order of callbacks and the calls that a callback may make. */
 export const callbacks: Group = {
   title: "callbacks",
   rules: [

@@ -10,7 +10,7 @@ import { bind, connect, connected, pattern, type Peer, Received, roundTrip, text
 import { type Group, rule, Environment } from "./rule.ts"
 
 /**
- * Waits until `peer` is told how its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
+ * Waits until `peer` gets the report that its connection ended. It keeps sending meanwhile: a lost close notice is repeated only
  * to a peer that still sends.
  */
 const closeOf = Effect.fnUntraced(function* (peer: Peer) {
@@ -25,6 +25,7 @@ const closeOf = Effect.fnUntraced(function* (peer: Peer) {
 
 const tagOf = ({ _tag }: Close) => _tag
 
+/** The rules about closes by either side, idle timeouts and keep-alive. */
 export const closes: Group = {
   title: "the end of connections",
   rules: [
@@ -91,7 +92,7 @@ export const closes: Group = {
       })
     ),
     rule(
-      "whatever arrived before a close is offered before it, also to receivers that pause",
+      "all data that arrived before a close is offered before it, also to receivers that pause",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         far.afterStream = (stream) => {
@@ -198,7 +199,7 @@ export const closes: Group = {
       })
     ),
     rule(
-      "a connection that nobody uses ends with IdleTimedOut on both sides, and so do its streams",
+      "an unused connection ends with IdleTimedOut on both sides, and so do its streams",
       Effect.gen(function* () {
         const idle = { idleTimeout: Duration.seconds(1), keepAliveInterval: Duration.infinity }
         const { far, near } = yield* connect({ client: idle, server: idle })
@@ -226,7 +227,7 @@ export const closes: Group = {
     ),
     ...(["client", "server"] as const).map((side) =>
       rule(
-        `keep-alive of the ${side === "client" ? "dialling" : "accepting"} side keeps a connection that nobody uses`,
+        `keep-alive of the ${side === "client" ? "dialling" : "accepting"} side keeps an unused connection open`,
         Effect.gen(function* () {
           // Long enough that a process which is busy for a while does not exceed it.
           const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
@@ -248,7 +249,7 @@ export const closes: Group = {
     ),
     ...(["client", "server"] as const).map((side) =>
       rule(
-        `keep-alive follows the smaller idle timeout, though it is that of the ${side === "client" ? "dialling" : "accepting"} side, which pings nobody`,
+        `keep-alive follows the smaller idle timeout, though it is that of the ${side === "client" ? "dialling" : "accepting"} side, which sends no pings`,
         Effect.gen(function* () {
           const idle = { idleTimeout: Duration.seconds(3), keepAliveInterval: Duration.infinity }
           const { far, near } = yield* connect({ [side]: idle })

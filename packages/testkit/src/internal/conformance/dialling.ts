@@ -31,6 +31,7 @@ const ranking = (peers: ReadonlyArray<Peer>) =>
 
 const ranked = (peers: ReadonlyArray<Peer>) => peers.every(({ connection }) => connection.seniority !== undefined)
 
+/** The rules about bound addresses, dials that cross, dials that are given up, and the seniority of connections. */
 export const dialling: Group = {
   title: "binding and dialling",
   rules: [

@@ -22,13 +22,14 @@ const held = Effect.fnUntraced(function* ({ far, near }: { readonly near: Peer; 
   return { stream, results, received: far.messages[known]! }
 })
 
-/** What is told of the stops of a stream. */
+/** The reports of the stops of a stream. */
 const stopsOf = (stream: BackingSendStream): Array<StreamStopped> => {
   const stops: Array<StreamStopped> = []
   stream.onStopped((stopped) => stops.push(stopped))
   return stops
 }
 
+/** The rules about resets, stops and writes after an end, as both halves of a stream report them. */
 export const ends: Group = {
   title: "streams that end before their time",
   rules: [
@@ -49,7 +50,7 @@ export const ends: Group = {
     ),
     ...codes.map((code) =>
       rule(
-        `a stop with code ${code} arrives as StreamStopped with that code at whoever writes`,
+        `a stop with code ${code} arrives as StreamStopped with that code at the writer`,
         unlessStopLost(
           Effect.gen(function* () {
             const pair = yield* connect()

@@ -76,6 +76,7 @@ const crowd = Effect.fnUntraced(function* (send: (near: Peer, i: number) => Sent
   for (let i = 0; i < manyStreams; i++) assert.isTrue(texts.has(`message ${i}`), `message ${i}`)
 })
 
+/** The rules about flow control: paused receivers, unread streams and the buffers of writers. */
 export const flow: Group = {
   title: "receivers that take their time",
   rules: [
@@ -175,7 +176,7 @@ export const flow: Group = {
       })
     ),
     rule(
-      "a stream that nobody reads makes its writer wait, and goes on when it is read",
+      "an unread stream makes its writer wait, and goes on when it is read",
       Effect.gen(function* () {
         const { far, near } = yield* connect()
         onFirst(far, unwanted)
@@ -191,7 +192,7 @@ export const flow: Group = {
         more()
         yield* begun(far)
         yield* standstill(near, () => written)
-        assert.isBelow(written, tooMuch, "bytes taken of a stream that nobody reads")
+        assert.isBelow(written, tooMuch, "bytes taken of an unread stream")
         held = false
         far.messages[0]!.demand = undefined
         far.messages[0]!.receive!.resume()
@@ -203,7 +204,7 @@ export const flow: Group = {
       })
     ),
     rule(
-      "a stream that nobody reads holds back neither other streams nor other connections",
+      "an unread stream holds back neither other streams nor other connections",
       Effect.gen(function* () {
         const { client, far, near, server } = yield* connect()
         const second = yield* connected(client.dial(server.socket.address))

@@ -197,21 +197,25 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   }
 }
 
+/** A stream that a rule writes, with the outcomes of its callbacks in order. */
 export interface Sent {
   readonly stream: BackingSendStream
   readonly results: Array<Outcome>
 }
 
+/** A bidirectional stream that a rule opened, with what arrives on its receiving half. */
 export interface Asked extends Sent {
   readonly answer: Received
 }
 
+/** A dial in progress and the results that it has reported: a contract allows one in all. */
 export interface Dial<P = Peer> {
   readonly connected: Array<P>
   readonly failed: Array<ConnectionError>
   readonly cancel: () => void
 }
 
+/** A bound socket with the peers that it accepted and dialled. */
 export interface Bound<P = Peer> {
   readonly socket: BackingSocket
   readonly accepted: Array<P>
@@ -222,12 +226,14 @@ export interface Bound<P = Peer> {
   readonly log: Log
 }
 
+/** Options of a bound socket in a rule; the environment supplies the missing ones. */
 export interface Setup<P = Peer> extends Partial<BindOptions> {
   readonly local?: string
   /** Called with each new peer before any stream of it arrives, from within the callback. */
   readonly onPeer?: (peer: P) => void
 }
 
+/** Parses an address such as "127.0.0.1:80". Throws for other text, which is a mistake in a rule. */
 export const address = NetAddress.inetAddressFromStringUnsafe
 
 /** Binds a socket whose peers `makePeer` constructs. */
@@ -291,6 +297,7 @@ export const bindWith =
       return bound
     })
 
+/** Binds a socket whose peers record every event. */
 export const bind = bindWith((connection, record) => new Peer(connection, record, (record) => new Received(record)))
 
 /** Waits for `condition`, up to the limit of the environment. */
@@ -328,6 +335,7 @@ export const dialledAtLast = Effect.fnUntraced(function* (client: Bound, peer: N
   return dials.at(-1)!.connected[0]!
 })
 
+/** Two sockets with one connection between them. */
 export interface Pair {
   readonly client: Bound
   readonly server: Bound
@@ -368,7 +376,7 @@ export const standstill = Effect.fnUntraced(function* (peer: Peer, count: () => 
   }
 })
 
-/** `length` bytes, determined by `seed`. */
+/** Makes `length` bytes that depend on `seed` alone. */
 export const pattern = (length: number, seed = 0): Uint8Array => {
   const bytes = new Uint8Array(length)
   let state = (seed * 2654435761 + 1) >>> 0
@@ -379,6 +387,7 @@ export const pattern = (length: number, seed = 0): Uint8Array => {
   return bytes
 }
 
+/** Encodes a string as UTF-8. */
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 
 /** Fails unless both are equal, without a diff, which would have megabytes. */

@@ -40,6 +40,7 @@ const assertOvertaken = (ended: ReadonlyArray<number>) =>
     assert.isBelow(before, count / 2, "streams that should have waited")
   })
 
+/** The rules about the order in which messages of different priorities arrive. */
 export const priority: Group = {
   title: "priority",
   rules: [

@@ -23,6 +23,7 @@ const undiallable = {
     address(isV4(local) ? "255.255.255.255:4433" : "[ff02::1]:4433")
 }
 
+/** The rules about the errors of dials that cannot succeed. */
 export const refusals: Group = {
   title: "dials that fail",
   rules: [
@@ -39,7 +40,7 @@ export const refusals: Group = {
       )
     ),
     rule(
-      "a dial to a socket that does not accept fails with ConnectionTimedOut, and nobody hears of it there",
+      "a dial to a socket that does not accept fails with ConnectionTimedOut, and that socket reports no event",
       Effect.gen(function* () {
         const deaf = yield* bind({ accept: false })
         const client = yield* bind({ handshakeTimeout: Duration.millis(500) })

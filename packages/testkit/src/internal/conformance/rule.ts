@@ -18,6 +18,7 @@ export class NeverHappened extends Schema.TaggedError<NeverHappened>("@qp2p/test
 }
 
 /** Where the rules are tried. */
+/** The environment of the rules; the default suits loopback sockets without loss. */
 export interface Environment {
   /** The address that sockets bind; its port is 0. */
   readonly address: string
@@ -32,11 +33,12 @@ export interface Environment {
   readonly multihomed?: { readonly bind: string; readonly dial: string } | undefined
 }
 
+/** The current environment of the rules; the default suits loopback sockets without loss. */
 export const Environment: Context.Reference<Environment> = Context.Reference("@qp2p/testkit/conformance/Environment", {
   defaultValue: (): Environment => ({ address: "127.0.0.1:0", limit: Duration.seconds(20), lossy: false })
 })
 
-/** Breaches of the contract that the recorders of `peers.ts` see, whatever the rule is about. */
+/** Breaches of the contract that the recorders of `peers.ts` see, in every rule. */
 export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p/testkit/conformance/Faults", {
   defaultValue: (): Array<string> => []
 })
@@ -59,6 +61,7 @@ export const stopArrived = (outcome: StreamFailure | "done" | undefined): Effect
 /** The number of attempts: one frame in twenty may be lost, but not so many in a row. */
 const maxStopsLost = 20
 
+/** Runs a body again, a limited number of times, when a stop was lost that the contract allows to be lost. */
 export const unlessStopLost = <A, R>(
   body: Effect.Effect<A, BindError | NeverHappened | StopLost, R>
 ): Effect.Effect<A, BindError | NeverHappened, R> =>
@@ -84,6 +87,7 @@ export interface Group {
 const withFaults = (faults: ReadonlyArray<string>) =>
   Effect.suspend(() => (faults.length === 0 ? Effect.void : Effect.die(new Error(faults.join(", ")))))
 
+/** Makes a rule that fails also when a recorder of `peers.ts` saw a breach of the contract. */
 export const rule = (title: string, body: Rule["run"]): Rule => ({
   title,
   run: Effect.suspend(() => {

@@ -9,4 +9,5 @@ import { refusals } from "./refusals.ts"
 import type { Group } from "./rule.ts"
 import { streams } from "./streams.ts"
 
+/** The groups of rules, in the order in which they run. */
 export const groups: ReadonlyArray<Group> = [dialling, refusals, streams, flow, priority, ends, closes, callbacks]

@@ -19,6 +19,7 @@ const sides = ["dialling", "accepting"] as const
 const ordered = (side: (typeof sides)[number], { far, near }: { readonly far: Peer; readonly near: Peer }) =>
   side === "dialling" ? ([near, far] as const) : ([far, near] as const)
 
+/** The rules about the bytes, the ends and the acknowledgements of streams of both kinds. */
 export const streams: Group = {
   title: "streams",
   rules: [

@@ -18,6 +18,7 @@ export interface Allowance {
   readonly read: boolean
 }
 
+/** A queued write: its bytes, or the function that makes them, and the callbacks of its owner. */
 export interface Write {
   bytes: Uint8Array
   /** Produces the bytes when the stream has its turn. */

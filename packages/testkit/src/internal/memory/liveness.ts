@@ -36,6 +36,9 @@ export interface LivenessHost {
   readonly finish: (close: Close) => void
 }
 
+/**
+ * Keeps the timers of one end on Effect's clock: handshake timeout, idle timeout, keep-alive and probes, in milliseconds.
+ */
 export class Liveness {
   packetsReceived = 0
   private readonly host: LivenessHost

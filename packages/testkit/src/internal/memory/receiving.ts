@@ -36,6 +36,7 @@ const closeLargest = (port: MemoryPort) => {
   largest?.close(ErrorCode.overloaded, "the application does not keep up")
 }
 
+/** Delivers arrived bytes to the streams of one end, and returns credit to the writer when its peer reads. */
 export class Receiving {
   /** The bytes that wait to be read. */
   unread = 0

@@ -41,6 +41,7 @@ export interface SendingHost {
   expectAnswer(): void
 }
 
+/** Queues the writes of one end, and sends those that the windows admit, higher priorities first. */
 export class Sending {
   private readonly host: SendingHost
   private readonly open = new Set<Channel>()

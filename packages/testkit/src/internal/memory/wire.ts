@@ -3,6 +3,7 @@ import { Wire } from "../network/wire.ts"
 import type { Link } from "./link.ts"
 import type { MemoryPort } from "./port.ts"
 
+/** The wire of all memory transports of a network: it numbers the dials and keeps the links between ports. */
 export class MemoryWire extends Wire<MemoryPort> {
   readonly links = new Set<Link<MemoryPort>>()
   private dials = 0

@@ -1,7 +1,7 @@
 /** The conditions between two places: latency, bandwidth and cuts. */
 import type { Place } from "./place.ts"
 
-/** Yields the latency of a packet, in milliseconds. */
+/** Returns the latency of a packet, in milliseconds. */
 export type Sample = () => number
 
 /** The conditions from one socket to another. */
@@ -18,6 +18,7 @@ interface Path {
 /** The maximum number of cached paths. When it is reached, the cache is cleared. */
 const maxPaths = 65_536
 
+/** The key of a rule for every place. */
 export const anywhere = "*"
 
 /**
@@ -53,6 +54,7 @@ export class Rules<A> {
 const weightOf = (name: string, place: Place): number =>
   name === place.key ? 2 : name === place.host ? 1 : name === anywhere ? 0 : Number.NEGATIVE_INFINITY
 
+/** The latency, bandwidth and cuts between places, which a test may change while packets are under way. */
 export class Conditions {
   private readonly latencies = new Rules<Sample>(() => 0)
   private readonly rates = new Rules<number>(Number.POSITIVE_INFINITY)

@@ -33,6 +33,7 @@ export const namesOf = (places: Places): Effect.Effect<ReadonlyArray<string>, Ne
 
 const isMany = (places: Places): places is ReadonlyArray<Place> => Array.isArray(places)
 
+/** Parses an IP address, unless it is one. Fails for text that is not an address. */
 export const ipFrom = (
   input: string | NetAddress.IpAddress
 ): Effect.Effect<NetAddress.IpAddress, NetAddress.NetAddressError> =>

@@ -17,11 +17,13 @@ export interface NetworkHost {
   readonly address: NetAddress.IpAddress | undefined
 }
 
+/** The host in the public network without an address of its own: a socket of it may bind to any address. */
 export const anyHost = <P extends Port>(wire: Wire<P>): NetworkHost => ({
   realm: wire.internet,
   address: undefined
 })
 
+/** Finds the realm of a host, and adds its address there. Fails for text that is not an IP address. */
 export const hostOf = <P extends Port>(
   wire: Wire<P>,
   host: Host

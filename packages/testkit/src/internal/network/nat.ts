@@ -6,6 +6,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import { type Place, placeAt } from "./place.ts"
 import type { Realm, RealmGateway } from "./realm.ts"
 
+/** The mapping and filtering behaviour of a NAT (RFC 3489, section 5). */
 export type NatKind = "FullCone" | "AddressRestricted" | "PortRestricted" | "Symmetric"
 
 /** The first port that a gateway gives out when the internal one is taken or must not be kept. */
@@ -36,6 +37,7 @@ export interface Forward {
   expires: number
 }
 
+/** A gateway that maps the ports of a private realm to its public address, and drops mappings after their lifetime. */
 export class Nat implements RealmGateway {
   readonly kind: NatKind
   readonly hairpinning: boolean

@@ -19,6 +19,7 @@ export const reachable = (address: NetAddress.InetAddress): NetAddress.InetAddre
       )
     : address
 
+/** Makes the place at which a socket with this address is reached. */
 export const placeOf = (input: NetAddress.InetAddress): Place => {
   const address = reachable(input)
   return {
@@ -28,6 +29,7 @@ export const placeOf = (input: NetAddress.InetAddress): Place => {
   }
 }
 
+/** Makes the place of a socket from an IP address and a port. */
 export const placeAt = (ip: NetAddress.IpAddress, port: number): Place =>
   placeOf(NetAddress.inetAddressUnsafe(ip, port))
 

@@ -28,6 +28,7 @@ export interface RealmGateway {
   inbound(port: number, from: Place): Place | undefined
 }
 
+/** A network in which sockets reach each other by address: the public one, or a private one behind a gateway. */
 export class Realm {
   /** The gateway that leads out of this realm; undefined for the public network. */
   nat: RealmGateway | undefined

@@ -32,6 +32,7 @@ interface Moment {
   readonly entries: Array<Entry>
 }
 
+/** Makes a timeline on Effect's clock. It runs nothing after its scope has closed. */
 export const make: Effect.Effect<Timeline, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock

@@ -25,6 +25,7 @@ interface Arrived {
   readonly place: Place
 }
 
+/** The options of a gateway with defaults filled in. */
 export interface GatewayOptions extends Pick<Nat, "kind" | "hairpinning" | "address"> {
   /** How long a mapping lives, in milliseconds. */
   readonly lifetime: number
@@ -32,6 +33,7 @@ export interface GatewayOptions extends Pick<Nat, "kind" | "hairpinning" | "addr
   readonly outside?: Realm | undefined
 }
 
+/** Carries packets between ports, with the latency, the loss and the address translation of the path. */
 export class Wire<P extends Port> {
   readonly timeline: Timeline
   /** Draws from 0 to 1. */

@@ -1,6 +1,7 @@
 /** The description of an InternetGatewayDevice, and its paths. */
 import type { Device } from "./device.ts"
 
+/** The path of the device description in the URL that the search answer names. */
 export const descriptionPath = "/rootDesc.xml"
 
 /** The description exists in every directory, so that a test can choose what its URLs are relative to. */
@@ -12,12 +13,14 @@ export const controlPath = ({ boots }: Device) => `/ctl/${boots}/IPConn`
 /** The control path of the service whose connection is down. */
 export const idlePath = ({ boots }: Device) => `/ctl/${boots}/Idle`
 
+/** The service type of WANIPConnection in version `version`. */
 export const serviceType = (version: number) => `urn:schemas-upnp-org:service:WANIPConnection:${version}`
 
 /** The type of the service that maps ports, as the description states it. */
 export const serviceOf = ({ misbehaviours, version }: Device) =>
   misbehaviours.peek("ServiceType")?.type ?? serviceType(version)
 
+/** The device type of an InternetGatewayDevice in version `version`. */
 export const deviceType = (version: number) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`
 
 const service = (type: string, controlUrl: string) =>
@@ -35,6 +38,7 @@ const devices = (...all: ReadonlyArray<string>) => `<deviceList>${all.join("")}<
 /** A device that maps no ports. */
 export const otherDevice = device("urn:schemas-upnp-org:device:Printer:1", "")
 
+/** Makes the device description of a router as XML, with the misbehaviours that a test has asked for. */
 export const describe = (router: Device): string => {
   const { misbehaviours, version } = router
   const control = misbehaviours.take(["ControlUrl"])?.url ?? controlPath(router)
@@ -74,8 +78,10 @@ const entities: ReadonlyArray<readonly [char: string, entity: string]> = [
   ["'", "&apos;"]
 ]
 
+/** Escapes the special characters of XML in a text. */
 export const escape = (text: string): string =>
   entities.reduce((escaped, [char, entity]) => escaped.replaceAll(char, entity), text)
 
+/** Replaces the five predefined entities of XML by their characters. */
 export const unescape = (text: string): string =>
   entities.reduceRight((plain, [char, entity]) => plain.replaceAll(entity, char), text)

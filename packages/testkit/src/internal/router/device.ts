@@ -5,8 +5,10 @@ import { Journal } from "./journal.ts"
 import { Misbehaviours } from "./misbehaviours.ts"
 import { type Row, Table } from "./table.ts"
 
+/** A protocol that maps ports. */
 export type Protocol = "UPnP" | "NAT-PMP" | "PCP"
 
+/** The options of a fake router with defaults filled in. */
 export interface DeviceOptions {
   readonly version: 1 | 2
   readonly protocols: ReadonlyArray<Protocol>
@@ -24,6 +26,7 @@ const upFor = 1_000
 /** How many seconds the epoch goes back with each answer of a router that counts backwards. */
 const backwards = 100
 
+/** The state that all protocols of one fake router share: mappings, misbehaviours, journal and epoch. */
 export class Device {
   readonly version: 1 | 2
   readonly secure: boolean

@@ -1,6 +1,7 @@
 /** The requests that the router received, and the fibers that wait for one. */
 import * as Effect from "effect/Effect"
 
+/** A request that the fake router received. `time` is in milliseconds. */
 export interface Entry {
   readonly protocol: "SSDP" | "HTTP" | "UPnP" | "NAT-PMP" | "PCP"
   readonly name: string
@@ -10,6 +11,7 @@ export interface Entry {
 
 const entriesKept = 10_000
 
+/** Keeps the last 10,000 requests of a fake router in order, and wakes the tests that wait for one. */
 export class Journal {
   readonly entries: Array<Entry> = []
   private readonly now: () => number

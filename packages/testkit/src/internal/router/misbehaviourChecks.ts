@@ -107,6 +107,7 @@ const ways: { readonly [T in Misbehaviour["_tag"]]: Readonly<Record<string, Chec
   ShortPorts: {}
 }
 
+/** Returns what is wrong with a misbehaviour from a caller without types; undefined for a valid one. */
 export const wrongMisbehaviour = (given: unknown): InvalidArgument | undefined => {
   const wrong = ofFields("misbehaviour", given, {})
   if (wrong !== undefined) return wrong

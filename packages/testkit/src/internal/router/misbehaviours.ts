@@ -7,6 +7,7 @@ type Of<T extends Tag> = Extract<Misbehaviour, { readonly _tag: T }>
 /** The maximum number of misbehaviours: more is a mistake in the test. */
 const maxTold = 1_000
 
+/** The misbehaviours that a test has asked for, each with the number of times that are left. */
 export class Misbehaviours {
   private readonly told: Array<{ readonly misbehaviour: Misbehaviour; left: number }> = []
 

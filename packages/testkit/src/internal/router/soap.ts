@@ -6,6 +6,7 @@ import { controlPath, escape, idlePath, serviceOf, unescape } from "./descriptio
 import type { Device } from "./device.ts"
 import type { Kept, Transport } from "./table.ts"
 
+/** An HTTP reply to a SOAP action: its status and its XML. */
 export interface Reply {
   readonly status: number
   readonly body: string
@@ -34,6 +35,7 @@ const actions: ReadonlyArray<Action> = [
   "GetSpecificPortMappingEntry"
 ]
 
+/** Whether the fake router implements the action `name`. */
 export const isAction = (name: string): name is Action => actions.some((action) => action === name)
 
 /** The arguments of an action, in the order of the request. */
@@ -72,6 +74,7 @@ const fault = (code: number | string, text = faultText.get(Number(code)) ?? "Err
 /** The service that maps ports, and one of the same type whose connection is down. */
 export type Service = "Connected" | "Idle"
 
+/** Returns the service whose control URL has the path `path`; undefined for other paths. */
 export const serviceAt = (router: Device, path: string): Service | undefined => {
   if (path === controlPath(router)) return "Connected"
   return path === idlePath(router) && router.misbehaviours.peek("IdleService") !== undefined ? "Idle" : undefined
@@ -87,6 +90,7 @@ export interface Asked {
   readonly from: string
 }
 
+/** Carries out an action on the mappings of a router, and returns the result or a UPnP fault. */
 export const carryOut = (router: Device, asked: Asked): Reply => {
   const { name } = asked
   if (!isAction(name) || asked.service !== serviceOf(router).trim()) return fault(401)

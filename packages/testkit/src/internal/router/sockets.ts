@@ -15,6 +15,7 @@ const at = (port: number) => NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopbac
 
 const cannotListen = (cause: Error) => new BindError({ address: at(0), detail: cause.message, cause })
 
+/** A bound UDP socket of the fake router, on loopback. */
 export interface Udp {
   readonly address: NetAddress.InetAddress
   readonly send: (payload: Uint8Array, port: number) => void
@@ -22,12 +23,14 @@ export interface Udp {
   readonly stop: () => void
 }
 
+/** A received UDP datagram and the address of its sender. */
 export interface Packet {
   readonly payload: Uint8Array
   readonly host: string
   readonly port: number
 }
 
+/** Binds a UDP socket on loopback, until the scope closes. */
 export const udp = (onPacket: (packet: Packet) => void): Effect.Effect<Udp, BindError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
@@ -79,11 +82,13 @@ export interface Connection {
   readonly reset: () => void
 }
 
+/** A TCP server of the fake router, on loopback, and how many connections it has open. */
 export interface Tcp {
   readonly address: NetAddress.InetAddress
   readonly connections: () => number
 }
 
+/** Starts a TCP server on loopback, until the scope closes. */
 export const tcp = (
   onConnection: (connection: Connection) => void,
   onClosed: () => void

@@ -1,7 +1,9 @@
 /** The mappings of a router in all protocols, and their leases. */
 
+/** The transport protocol of a mapping, as UPnP names it. */
 export type Transport = "UDP" | "TCP"
 
+/** A port mapping: its external port and the internal host and port that it leads to. */
 export interface Row {
   readonly transport: Transport
   readonly host: string
@@ -15,6 +17,7 @@ export interface Row {
   readonly lease: number
 }
 
+/** A port mapping with the time at which it expires. */
 export interface Kept extends Row {
   /** In milliseconds of the monotonic clock. */
   readonly expires: number
@@ -24,6 +27,7 @@ export interface Kept extends Row {
 const firstPort = 1024
 const lastPort = 65_535
 
+/** The port mappings of a fake router; it drops expired rows. */
 export class Table {
   private readonly now: () => number
   private readonly rows = new Map<string, Kept>()

@@ -11,6 +11,7 @@ export interface SimulatedPort extends Port {
   readonly onPacket: (payload: Uint8Array, host: string, port: number) => void
 }
 
+/** The wire of simulated UDP sockets: it adds faults, such as loss and duplication, to the conditions of the path. */
 export class SimulatedWire extends Wire<SimulatedPort> {
   readonly faults = new FaultRules()
   /** Draws for faults, separate from those for latencies: which datagrams are lost does not depend on latencies. */

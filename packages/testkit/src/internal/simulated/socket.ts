@@ -14,6 +14,7 @@ const receiveQueue = 8_192
 /** How long a datagram may queue in front of a bottleneck, in milliseconds; longer ones are dropped. */
 const longestQueue = 200
 
+/** Makes Effect's `DatagramSocket` on a port of a simulated network. It closes with the scope. */
 export const make = (
   wire: SimulatedWire,
   host: NetworkHost,

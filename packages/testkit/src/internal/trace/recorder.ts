@@ -16,6 +16,7 @@ const formatTime = (nanos: bigint): string => {
   return `${pad(Math.floor(minutes / 60), 2)}:${pad(minutes % 60, 2)}:${pad(seconds % 60, 2)}.${pad(millis % 1000, 3)}`
 }
 
+/** Keeps the last `capacity` lines of a trace, and numbers connections in the order in which it first sees them. */
 export class Recorder {
   /** The number of lines that were dropped. */
   dropped = 0

@@ -17,6 +17,7 @@ export const preview = (bytes: Uint8Array): string => {
   return `0x${Array.from(head, (byte) => byte.toString(16).padStart(2, "0")).join("")}${ellipsis}`
 }
 
+/** Formats a count with its noun in the singular or with an "s". */
 export const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 /** A line, or a function that makes it only when the trace is read. */

@@ -317,6 +317,7 @@ const dialler =
     }
   }
 
+/** Wraps a transport so that `recorder` gets a line for each call and each event; the behaviour is unchanged. */
 export const traced = (transport: Transport["Service"], recorder: Recorder): Transport["Service"] => ({
   ...transport,
   bind: Effect.fnUntraced(function* (options, events) {

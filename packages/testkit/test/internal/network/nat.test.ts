@@ -106,7 +106,7 @@ describe.each(kinds)("Nat %s", (kind) => {
     )
   })
 
-  it("lets in whom RFC 3489 says, and nobody else", () => {
+  it("lets in the senders that RFC 3489 names, and no other", () => {
     fc.assert(
       fc.property(steps, (run) => {
         play(kind, run, (alive, sent, nat) => {
@@ -151,7 +151,7 @@ describe.each(kinds)("Nat %s", (kind) => {
     )
   })
 
-  it("has peers that came through a forwarded port go on when it is gone, and nobody new unless it is a full cone", () => {
+  it("has peers that came through a forwarded port go on when it is gone, and no new peer unless it is a full cone", () => {
     const { clock, nat } = make(kind)
     const [inner, one, two, late] = ["192.168.1.2:4433", "198.51.100.1:1", "198.51.100.2:2", "198.51.100.3:3"].map(
       place
@@ -169,7 +169,7 @@ describe.each(kinds)("Nat %s", (kind) => {
     for (const peer of [one, two, late]) assert.isUndefined(nat.inbound(5000, peer))
   })
 
-  it("still lets in at its other port whoever knows a socket there, when it has a forwarded one", () => {
+  it("still lets in at its other port the peers of a socket there, when it has a forwarded one", () => {
     const { nat } = make(kind)
     const [inner, peer] = [place("192.168.1.2:4433"), place("198.51.100.1:1")]
     const before = nat.outbound(inner, peer)!.address.port
@@ -179,7 +179,7 @@ describe.each(kinds)("Nat %s", (kind) => {
     assert.strictEqual(nat.inbound(before, peer)?.key, inner.key)
   })
 
-  it("renews a forward at the port that it has, whatever is wished", () => {
+  it("renews a forward at the port that it has, for every requested port", () => {
     const { clock, nat } = make(kind)
     const inner = place("192.168.1.2:4433")
     nat.forward(inner, 5000, 50)
@@ -212,7 +212,7 @@ describe.each(kinds)("Nat %s", (kind) => {
     assert.strictEqual(next.address.port, kind === "Symmetric" ? port + 1 : 4433)
   })
 
-  it("keeps no more than what lives, whoever comes and goes", () => {
+  it("keeps only live mappings, while peers come and go", () => {
     const { clock, nat } = make(kind)
     const [inner, peer] = [place("192.168.1.2:4433"), place("198.51.100.1:1")]
     nat.forward(place("192.168.1.9:9"), 9, Number.POSITIVE_INFINITY)

@@ -37,7 +37,7 @@ const make = Effect.map(Timeline.make, (timeline) => {
 })
 
 describe("Wire", () => {
-  it.effect("has packets arrive when they are due, at whoever is there then", () =>
+  it.effect("has packets arrive when they are due, at the socket that is bound then", () =>
     Effect.gen(function* () {
       const { port, send, taken, wire } = yield* make
       const from = port("10.0.0.1:1")

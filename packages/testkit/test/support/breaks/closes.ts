@@ -107,7 +107,7 @@ export const closes: Breaks = {
       }
     }))
   ),
-  "whatever arrived before a close is offered before it, also to receivers that pause": breaking(
+  "all data that arrived before a close is offered before it, also to receivers that pause": breaking(
     "receivers that pause are passed over",
     /deeply equal/u,
     telling(({ demand, onData }) => {
@@ -137,7 +137,7 @@ export const closes: Breaks = {
   ),
   ...all(
     [
-      "a connection that nobody uses ends with IdleTimedOut on both sides, and so do its streams",
+      "an unused connection ends with IdleTimedOut on both sides, and so do its streams",
       "the smaller idle timeout counts for both sides: that of the dialling one",
       "the smaller idle timeout counts for both sides: that of the accepting one"
     ],
@@ -147,8 +147,8 @@ export const closes: Breaks = {
   ),
   ...all(
     ["dialling", "accepting"].flatMap((side) => [
-      `keep-alive of the ${side} side keeps a connection that nobody uses`,
-      `keep-alive follows the smaller idle timeout, though it is that of the ${side} side, which pings nobody`
+      `keep-alive of the ${side} side keeps an unused connection open`,
+      `keep-alive follows the smaller idle timeout, though it is that of the ${side} side, which sends no pings`
     ]),
     breaking("nothing is kept alive", /deeply equal/u, () => ({
       options: () => ({ keepAliveInterval: Duration.infinity })
@@ -160,7 +160,7 @@ export const closes: Breaks = {
     () => ({ connection: ({ close }) => ({ timeOut: () => close(0, "") }) })
   ),
   "a peer that answers is not told to be silent, though its application takes its time": breaking(
-    "it is told when nobody reads",
+    "it is told when no receiver reads",
     /deeply equal/u,
     () => ({
       connection: ({ openBi }, end) => ({

@@ -184,7 +184,7 @@ export const dialling: Breaks = {
       })
     }))
   ),
-  "a dial to a socket that does not accept fails with ConnectionTimedOut, and nobody hears of it there": breaking(
+  "a dial to a socket that does not accept fails with ConnectionTimedOut, and that socket reports no event": breaking(
     "it is accepted all the same",
     never("a dial fails"),
     () => ({ options: () => ({ accept: true }) })

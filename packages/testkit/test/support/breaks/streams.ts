@@ -277,9 +277,9 @@ export const streams: Breaks = {
       }
     })
   ),
-  "a stream that nobody reads makes its writer wait, and goes on when it is read": breaking(
+  "an unread stream makes its writer wait, and goes on when it is read": breaking(
     "there is always room",
-    /bytes taken of a stream that nobody reads/u,
+    /bytes taken of an unread stream/u,
     sending(({ write }) => ({
       write: (bytes, fin, done) => {
         if (fin) return write(bytes, fin, done)
@@ -288,7 +288,7 @@ export const streams: Breaks = {
       }
     }))
   ),
-  "a stream that nobody reads holds back neither other streams nor other connections": breaking(
+  "an unread stream holds back neither other streams nor other connections": breaking(
     "streams wait for those before them",
     never("another stream is acknowledged"),
     () => {
@@ -379,7 +379,7 @@ export const streams: Breaks = {
   ),
   ...all(
     [0, 7, Number.MAX_SAFE_INTEGER].map(
-      (code) => `a stop with code ${code} arrives as StreamStopped with that code at whoever writes`
+      (code) => `a stop with code ${code} arrives as StreamStopped with that code at the writer`
     ),
     breaking(
       "another code arrives",

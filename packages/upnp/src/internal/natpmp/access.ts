@@ -52,6 +52,7 @@ export type Converse = <A, E>(
   use: (conversation: client.Conversation) => Effect.Effect<A, E>
 ) => Effect.Effect<A, E | client.ConversationError>
 
+/** Returns the function that opens a conversation with a gateway, with the socket and the pauses of `options`. */
 export const converse = (options: InternalOptions): Converse => {
   const openSocket = options.openSocket ?? client.openNodeSocket
   const retryInterval = options.retryInterval ?? defaultRetryInterval

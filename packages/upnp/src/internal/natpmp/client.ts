@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import type * as DatagramSocket from "effect/socket/DatagramSocket"
 import * as exclusivePort from "../exclusivePort.ts"
 
+/** The addresses of a socket to a gateway, and where its datagrams go. */
 export interface SocketOptions {
   readonly gateway: NetAddress.InetAddressV4
   /** The address to send from. The unspecified address stands for that of the route to the gateway. */
@@ -43,13 +44,16 @@ export type Reading<A> =
   | { readonly _tag: "Unrelated" }
   | { readonly _tag: "Malformed" }
 
+/** Makes the reading of a datagram that answers the request. */
 export const answer = <A>(value: A): Reading<A> => ({ _tag: "Answer", value })
 
 /** A valid answer to another request, or to an earlier one. */
 export const unrelated: Reading<never> = { _tag: "Unrelated" }
 
+/** The reading of a datagram from the gateway that is not a valid answer. */
 export const malformed: Reading<never> = { _tag: "Malformed" }
 
+/** A socket to a gateway that sends requests one after the other. */
 export interface Conversation {
   /** The gateway's address and port, for error messages. */
   readonly gateway: string
@@ -69,6 +73,7 @@ export interface Conversation {
   readonly tell: (request: Uint8Array) => Effect.Effect<void, GatewayUnreachable>
 }
 
+/** The gateway, the local address and the times of a conversation. */
 export interface Options {
   readonly gateway: NetAddress.InetAddressV4
   readonly local: NetAddress.Ipv4Address
@@ -79,6 +84,7 @@ export interface Options {
   readonly openSocket: OpenSocket
 }
 
+/** The errors of a conversation: no route or no answer, an invalid answer, or the timeout. */
 export type ConversationError = GatewayUnreachable | GatewayProtocolError | PortMapperTimedOut
 
 /** Retransmission as in RFC 6886, section 3.1: at most nine transmissions, with doubling pauses. */

@@ -9,6 +9,7 @@ export interface Sample {
   readonly at: number
 }
 
+/** Decides whether the gateway lost its mappings between two samples of its epoch. */
 export type Rule = (previous: Sample, next: Sample) => boolean
 
 /** RFC 6886, section 3.6: the gateway's clock may be slower by one eighth, plus two seconds. */

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as pcp from "./pcp.ts"
 import * as pmp from "./pmp.ts"
 
+/** The protocol of a conversation; both use UDP port 5351 of the gateway. */
 export type Protocol = "PCP" | "NAT-PMP"
 
 /** The gateway understood a request and refused it. `code` is the protocol's result code. */
@@ -19,6 +20,7 @@ export class Refusal extends Schema.TaggedError<Refusal>("@qp2p/upnp/internal/na
   code: Schema.Int
 }) {}
 
+/** Makes the error of an answer that breaks the protocol. `code` is the result code, if the answer has one. */
 export const protocolError = (gateway: string, detail: string, code?: number): GatewayProtocolError =>
   new GatewayProtocolError({ gateway, detail, code: Option.fromUndefinedOr(code) })
 
@@ -69,5 +71,6 @@ const fromNatPmp = (gateway: string, code: number): PortMapperError => {
   }
 }
 
+/** Translates a result code of PCP (RFC 6887, section 7.4) or NAT-PMP (RFC 6886, section 3.5) to an error. */
 export const fromRefusal = (gateway: string, refusal: Refusal, externalPort: number): PortMapperError =>
   refusal.protocol === "PCP" ? fromPcp(gateway, refusal.code, externalPort) : fromNatPmp(gateway, refusal.code)

@@ -1,4 +1,4 @@
-/** The epochs of the gateways that hold mappings of this process, and who is told when a gateway has lost them. */
+/** The epochs of the gateways that hold mappings of this process, and the mappings to notify when a gateway has lost them. */
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -20,6 +20,9 @@ export interface GatewayMapping {
  */
 const pause = 10
 
+/**
+ * Compares each new epoch of a gateway with the one before, and makes its mappings renew when the gateway lost them.
+ */
 export class Gateways {
   readonly #mappings = new Set<GatewayMapping>()
   readonly #samples = new Map<string, Sample & { readonly lostAt: number }>()
@@ -38,7 +41,7 @@ export class Gateways {
 
   /**
    * Records the epoch of an answer to `asker`, which renews its own mapping. When the epoch shows a loss, the other
-   * mappings on that gateway are told.
+   * mappings on that gateway are notified.
    */
   answered(asker: GatewayMapping, epoch: number, rule: Rule): Effect.Effect<void> {
     const { gateway } = asker

@@ -12,6 +12,7 @@ import type { Gateways, GatewayMapping } from "./gateways.ts"
 import * as pcp from "./pcp.ts"
 import * as requests from "./requests.ts"
 
+/** How a mapping finds its gateway, speaks to it, and how long each request may take. */
 export interface Settings {
   /** Finds the gateway. */
   readonly locate: Effect.Effect<NetAddress.InetAddressV4, PortMapperError>
@@ -20,6 +21,7 @@ export interface Settings {
   readonly gateways: Gateways
 }
 
+/** The mapping to ask for: the internal address, the preferred external one and the lease. */
 export interface Wanted {
   readonly internal: NetAddress.InetAddressV4
   readonly external: NetAddress.InetAddressV4

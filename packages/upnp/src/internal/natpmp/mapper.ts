@@ -15,6 +15,7 @@ import type { InternalOptions } from "./options.ts"
 
 const defaultTimeout = Duration.seconds(3)
 
+/** Makes the mapper. With invalid options every call of `map` fails with the error that names the option. */
 export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Service"] => {
   const refused = refusedOptions(options, natPmp)
   if (refused !== undefined) return { map: () => Effect.fail(refused) }

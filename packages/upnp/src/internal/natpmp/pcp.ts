@@ -36,8 +36,10 @@ export const results = {
   excessiveRemotePeers: 13
 }
 
+/** The length of a mapping nonce, in bytes: 96 bits (RFC 6887, section 11.1). */
 export const nonceLength = 12
 
+/** The fields of a MAP request for UDP (RFC 6887, section 11.1). */
 export interface MapRequest {
   /** The local address that the request is sent from. */
   readonly client: NetAddress.Ipv4Address
@@ -50,6 +52,7 @@ export interface MapRequest {
   readonly lifetime: number
 }
 
+/** Encodes a MAP request. */
 export const mapRequest = (request: MapRequest): Uint8Array => {
   const bytes = new Uint8Array(mapLength)
   const view = new DataView(bytes.buffer)
@@ -67,6 +70,7 @@ export const mapRequest = (request: MapRequest): Uint8Array => {
 
 const mapped = (address: NetAddress.Ipv4Address) => NetAddress.ipv6ToOctets(NetAddress.toIpv4Mapped(address))
 
+/** A successful answer to a MAP request: the external address and port, the lifetime and the epoch. */
 export interface Assignment {
   readonly nonce: Uint8Array
   readonly internalPort: number

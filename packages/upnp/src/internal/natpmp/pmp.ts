@@ -2,6 +2,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 
+/** The opcodes of the two requests in use (RFC 6886, sections 3.2 and 3.3); an answer adds 128. */
 export const opcodes = { externalAddress: 0, mapUdp: 1 }
 
 /** Result codes (section 3.5). */
@@ -17,8 +18,10 @@ export const results = {
 /** The bit that marks the opcode of an answer. */
 const answerBit = 0x80
 
+/** Encodes the request for the external address (section 3.2). */
 export const externalAddressRequest = (): Uint8Array => Uint8Array.of(0, opcodes.externalAddress)
 
+/** The fields of a request to map a UDP port (section 3.3). */
 export interface MapRequest {
   readonly internalPort: number
   /** The requested external port; 0 to remove a mapping. */
@@ -27,6 +30,7 @@ export interface MapRequest {
   readonly lifetime: number
 }
 
+/** Encodes a request to map a UDP port (section 3.3). */
 export const mapRequest = (request: MapRequest): Uint8Array => {
   const bytes = new Uint8Array(12)
   const view = new DataView(bytes.buffer)
@@ -37,17 +41,20 @@ export const mapRequest = (request: MapRequest): Uint8Array => {
   return bytes
 }
 
+/** The answer with the external address of the gateway. */
 export interface ExternalAddress {
   readonly _tag: "ExternalAddress"
   readonly epoch: number
   readonly address: NetAddress.Ipv4Address
 }
 
+/** The answer to a mapping request: the port and the lifetime that the gateway granted. */
 export interface Mapped extends MapRequest {
   readonly _tag: "Mapped"
   readonly epoch: number
 }
 
+/** An answer with a result code other than success (section 3.5). */
 export interface Refused {
   readonly _tag: "Refused"
   readonly opcode: number
@@ -55,6 +62,7 @@ export interface Refused {
   readonly epoch: number
 }
 
+/** A decoded answer of a gateway. */
 export type Answer = ExternalAddress | Mapped | Refused
 
 /** Decodes an answer; none when the bytes are not one. */

@@ -19,6 +19,7 @@ export interface MapRequest {
   readonly lifetime: number
 }
 
+/** A mapping that a gateway granted, with the protocol that renews it. */
 export interface Grant {
   readonly protocol: Protocol
   readonly internal: NetAddress.InetAddressV4

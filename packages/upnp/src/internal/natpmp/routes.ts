@@ -41,7 +41,10 @@ export const fromLinux = (text: string): Option.Option<NetAddress.Ipv4Address> =
     })
   )
 
-/** macOS and the BSDs: `route -n get default`. A route to a tunnel has no gateway, or one that is not an IP address. */
+/**
+ * Reads the output of `route -n get default` on macOS and the BSDs. A route to a tunnel has no gateway, or one that is not an
+ * IP address.
+ */
 export const fromBsd = (text: string): Option.Option<NetAddress.Ipv4Address> =>
   best(
     lines(text).flatMap((line) => {

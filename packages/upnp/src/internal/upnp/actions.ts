@@ -10,6 +10,7 @@ export interface Actions {
   readonly remove: Action
 }
 
+/** The UDP port mapping that an action adds, with its lease and description. */
 export interface PortMapping {
   readonly internal: NetAddress.InetAddressV4
   readonly externalPort: number

@@ -13,6 +13,7 @@ const maxHeadSize = 16 * 1024
 /** The maximum length of a chunk's size line. */
 const maxLineSize = 256
 
+/** An HTTP answer that was read to its end, or as far as the router sent it. */
 export interface Answer {
   readonly status: number
   readonly body: string
@@ -39,6 +40,7 @@ const untilClosed: Framing = { _tag: "UntilClosed" }
 const beginning = 4096
 const ending = 256
 
+/** Collects the bytes of one HTTP answer, limits their number, and tells when the answer is complete. */
 export class AnswerReader {
   #head = ""
   #status: number | undefined

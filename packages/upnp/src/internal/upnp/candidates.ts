@@ -41,6 +41,7 @@ export const describe = (
 export const nameOf = (location: string): string =>
   URL.canParse(location) ? new URL(location).host : location.slice(0, 200)
 
+/** Returns the host in the URL of a device description; undefined for text that is not a URL. */
 export const hostOf = (location: string): string | undefined =>
   URL.canParse(location) ? new URL(location).hostname : undefined
 

@@ -18,9 +18,11 @@ export const faults = {
   conflictWithOtherMechanisms: 729
 }
 
+/** Whether a fault code says that another mapping has the external port. */
 export const isConflict = (code: number): boolean =>
   code === faults.conflict || code === faults.conflictWithOtherMechanisms
 
+/** Translates a failed SOAP call to an error, by its UPnP fault code. */
 export const errorOf = ({ gateway }: soap.Control, externalPort: number, error: soap.CallError): GatewayError => {
   if (error._tag === "Unreadable") return http.protocolError(gateway, error.detail)
   if (error._tag !== "Fault") return error

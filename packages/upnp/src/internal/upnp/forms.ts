@@ -15,6 +15,7 @@ export interface Variant {
   readonly plain: boolean
 }
 
+/** The first variant of a request, and what decides which variants follow. */
 export interface Form {
   /** The variant to try first. */
   readonly variant: Variant

@@ -10,8 +10,10 @@ import { type Answer, AnswerReader } from "./answer.ts"
 
 export type { Answer } from "./answer.ts"
 
+/** The errors of an HTTP request: no connection, an invalid answer, or the timeout. */
 export type HttpError = GatewayUnreachable | GatewayProtocolError | PortMapperTimedOut
 
+/** An HTTP request to a gateway. */
 export interface Request {
   readonly method: "GET" | "POST"
   readonly url: URL
@@ -22,6 +24,9 @@ export interface Request {
 /** How long a complete document waits for further bytes when its framing announces more, or less. */
 const linger = Duration.millis(250)
 
+/**
+ * Makes the error of an answer that breaks the protocol. `code` is the HTTP status or the UPnP fault code, if there is one.
+ */
 export const protocolError = (gateway: string, detail: string, code?: number): GatewayProtocolError =>
   new GatewayProtocolError({ gateway, detail, code: Option.fromUndefinedOr(code) })
 

@@ -5,6 +5,7 @@
 import type { Options } from "./options.ts"
 import type { Discover } from "./search.ts"
 
+/** The options of users and `discover`, which tests replace to search without multicast. */
 export interface InternalOptions extends Options {
   readonly discover?: Discover | undefined
 }

@@ -19,6 +19,7 @@ import type { Found } from "./ssdp.ts"
 import * as services from "./services.ts"
 import * as soap from "./soap.ts"
 
+/** How a mapping finds gateways, how long each request may take, and what to do on a conflict. */
 export interface Settings {
   readonly discover: Discover
   readonly requestTimeout: Duration.Input
@@ -26,6 +27,7 @@ export interface Settings {
   readonly onConflict: "nextPort" | "fail"
 }
 
+/** The mapping to ask for: the internal address, the preferred external port and the lease. */
 export interface Wanted {
   readonly internal: NetAddress.InetAddressV4
   readonly externalPort: number
@@ -69,6 +71,7 @@ interface PossibleMapping {
  */
 const maxTraces = 32
 
+/** Obtains one mapping from the first gateway that grants it, and keeps the state that renewal and removal need. */
 export class KeptMapping implements Renewable {
   readonly #wanted: Wanted
   readonly #settings: Settings
@@ -124,7 +127,7 @@ export class KeptMapping implements Renewable {
     })
   }
 
-  /** Moves the gateway that granted the mapping before to the front, at whatever port it serves now. */
+  /** Moves the gateway that granted the mapping before to the front, with the port that it serves now. */
   #lastGranterFirst(found: Stream.Stream<Found>): Stream.Stream<Found> {
     const home = this.#lastGranter
     if (home === undefined) return found

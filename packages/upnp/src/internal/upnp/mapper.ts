@@ -14,6 +14,7 @@ import * as search from "./search.ts"
 const defaultSearchTimeout = Duration.seconds(3)
 const defaultRequestTimeout = Duration.millis(1500)
 
+/** Makes the mapper. With invalid options every call of `map` fails with the error that names the option. */
 export const make = (options: InternalOptions = {}): PortMapper.PortMapper["Service"] => {
   const refused = refusedOptions(options, natUpnp)
   if (refused !== undefined) return { map: () => Effect.fail(refused) }

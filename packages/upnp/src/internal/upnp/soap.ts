@@ -32,6 +32,7 @@ export class Unreadable extends Schema.TaggedError<Unreadable>("@qp2p/upnp/inter
   detail: Schema.String
 }) {}
 
+/** The errors of a SOAP call: a UPnP fault, an answer that is no SOAP, or a failed HTTP request. */
 export type CallError = Fault | Unreadable | http.HttpError
 
 const Envelope = Schema.Struct({ envelope: Schema.Struct({ body: Schema.Record(Schema.String, Schema.Unknown) }) })

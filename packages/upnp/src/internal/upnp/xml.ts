@@ -62,4 +62,5 @@ const withReferences = (document: string): string => {
 
 const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" }
 
+/** Escapes the five special characters of XML in a text. */
 export const escape = (text: string): string => text.replace(/[&<>"']/g, (char) => entities[char] ?? char)

@@ -48,7 +48,7 @@ const places = fc.array(fc.nat({ max: 400 }), { maxLength: 400 })
 
 describe("AnswerReader", () => {
   for (const [name, whole] of Object.entries(answers)) {
-    it(`reads the same from whatever pieces: ${name}`, () =>
+    it(`reads the same from any pieces: ${name}`, () =>
       fc.assert(
         fc.property(places, (ends) => {
           const { hasDocument, isFramed, result } = read(whole, ends)
@@ -59,7 +59,7 @@ describe("AnswerReader", () => {
   }
 
   for (const [name, whole] of Object.entries(odd)) {
-    it(`reads the whole document from whatever pieces: ${name}`, () =>
+    it(`reads the whole document from any pieces: ${name}`, () =>
       fc.assert(
         fc.property(places, (ends) => {
           const { hasDocument, isFramed, result } = read(whole, ends)
@@ -69,7 +69,7 @@ describe("AnswerReader", () => {
       ))
   }
 
-  it("takes whatever comes", () =>
+  it("takes any bytes", () =>
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), places, fc.nat({ max: 4 }), (garbage, ends, after) => {
         const status = "HTTP/1.1 200 OK\r\n"

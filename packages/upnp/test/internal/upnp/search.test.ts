@@ -110,7 +110,7 @@ describe("discovery", () => {
     )
   }
 
-  it.effect("is over after its time when nobody answers, and closes its sockets once", () =>
+  it.effect("is over after its time when no device answers, and closes its sockets once", () =>
     Effect.gen(function* () {
       const { asked, port } = yield* responder(() => undefined)
       const sockets = yield* loopbackOnly()

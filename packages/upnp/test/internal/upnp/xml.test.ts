@@ -28,7 +28,7 @@ describe("What is read of the XML of routers", () => {
     (text) => Effect.sync(() => assert.isUndefined(parsed(text)))
   )
 
-  it.effect("has no document type, and so no entities, in whatever case and however it is repaired", () =>
+  it.effect("has no document type, and so no entities, in every case of letters and after every repair", () =>
     Effect.sync(() => {
       for (const type of ["<!DOCTYPE a [<!ENTITY b 'c'>]>", "<!doctype a SYSTEM 'file:///etc/hosts'>"]) {
         for (const more of ["", "\0", "junk "])
@@ -38,7 +38,7 @@ describe("What is read of the XML of routers", () => {
     })
   )
 
-  it("is whatever it is, without a defect", () => {
+  it("is any text, without a defect", () => {
     const unit = fc.constantFrom(...'<>/a&;#[]!C\0 "='.split(""), "<root>", "</root>", "<![CDATA[", "]]>")
     fc.assert(fc.property(fc.string({ unit }), (text) => assert.isTrue(Option.isOption(parse(text)))))
   })
