@@ -1,6 +1,8 @@
 /**
  * What `Acknowledgements` keeps of a stream. It is made with the stream, and `Acknowledgements` alone changes it.
  */
+
+/** The packet numbers and times of one stream that tell whether the peer has acknowledged its bytes and its fin. */
 export class AckState {
   /** When the fin was written, in `performance.now()` milliseconds. */
   finWrittenAt = 0
