@@ -11,11 +11,14 @@ import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import type { Direction } from "./Direction.ts"
 import type { SendError } from "./SendError.ts"
 import type { SendStream } from "./SendStream.ts"
 import type { ConnectionStats } from "./Transport.ts"
 
 export type { ConnectionStats } from "./Transport.ts"
+
+export type { Direction } from "./Direction.ts"
 
 /**
  * The priority option of messages and streams. A higher priority is sent first.
@@ -45,15 +48,6 @@ export interface CloseOptions {
   /** A text for people. QUIC sends the first 1,000 bytes of its UTF-8. Default empty. */
   readonly detail?: string | undefined
 }
-
-/**
- * The side that dialled a connection: "Outbound" for this side, "Inbound" for the peer.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type Direction = "Inbound" | "Outbound"
 
 /**
  * A connection with one peer, inbound or outbound.

@@ -28,6 +28,7 @@ import { EndpointConfigError, type EndpointError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
+import type { Identity, IdentityError } from "./Identity.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
@@ -81,6 +82,11 @@ export interface Options {
    * their connection ends. A peer's `sendMessage` still succeeds.
    */
   readonly streams?: "Messages" | "Manual" | undefined
+  /**
+   * The key of the endpoint, by which its peers know it, or the effect that reads it, such as `NodeIdentity.fromFile`. Default a
+   * new one for each endpoint.
+   */
+  readonly identity?: Identity | Effect.Effect<Identity, IdentityError> | undefined
   /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */
   readonly config?: EndpointConfig.Input | undefined
 }

@@ -85,7 +85,7 @@ const fromSeed = (seed: Uint8Array): Effect.Effect<Identity, IdentityError> =>
     const publicKey = yield* Effect.flatMap(signatures.publicKeyOf(key), Signature.toBytes)
     const peerId = peerIdOf(publicKey)
     if (peerId === undefined) return yield* failed("the secret key has no usable public key")
-    return new IdentityImpl(peerId, Redacted.make(seed, { label: "secret key" }), (message) =>
+    return new IdentityImpl(peerId as PeerId, Redacted.make(seed, { label: "secret key" }), (message) =>
       Effect.orDie(signing.sign(signatures, key, message))
     )
   }).pipe(Effect.catchTag("CryptoError", unsupported))

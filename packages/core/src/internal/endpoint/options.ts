@@ -8,16 +8,21 @@ import { InvalidAddress } from "../../ConnectionError.ts"
 import type { Address, Options } from "../../Endpoint.ts"
 import * as EndpointConfig from "../../EndpointConfig.ts"
 import { EndpointConfigError } from "../../EndpointError.ts"
+import { isIdentity } from "../identity/isIdentity.ts"
+import * as Identity from "../../Identity.ts"
 import type { NetworkInterface } from "../../Transport.ts"
 import * as address from "../address.ts"
 import * as args from "../arguments.ts"
 
 const defaultLocalAddress = "0.0.0.0:0"
 
+const isIdentityOption = (value: unknown): boolean => Effect.isEffect(value) || isIdentity(value)
+
 const optionNames: args.Fields = {
   localAddress: () => undefined,
   contacts: args.optional(args.list),
   streams: args.optional(args.oneOf("Messages", "Manual")),
+  identity: args.optional(args.check("must be an Identity, or an Effect of one", isIdentityOption)),
   config: () => undefined
 }
 
@@ -35,6 +40,16 @@ export const read = Effect.fnUntraced(function* (options: Options, interfaces: (
     contacts: yield* Effect.forEach(contacts, (contact, i) => option(`contacts.${i}`, resolvePeer(contact, interfaces)))
   }
 })
+
+/** Reads the option `identity`, or makes a new one. */
+export const readIdentity = ({ identity = Identity.generate }: Options) =>
+  Effect.isEffect(identity)
+    ? Effect.filterOrFail(
+        identity,
+        isIdentity,
+        () => new Identity.IdentityError({ detail: "the effect of the option identity must make an Identity" })
+      )
+    : Effect.succeed(identity)
 
 /** Checks that a policy, which the program provides, is a function. */
 export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {

@@ -14,12 +14,12 @@ import { ConnectionId } from "../../ConnectionId.ts"
 import type * as ConnectionPool from "../../ConnectionPool.ts"
 import type { Options } from "../../Endpoint.ts"
 import type * as EndpointConfig from "../../EndpointConfig.ts"
-import { type EndpointConfigError, BindError } from "../../EndpointError.ts"
+import { BindError, type EndpointConfigError, type IdentityError } from "../../EndpointError.ts"
 import { RetrySchedule } from "../../RetrySchedule.ts"
 import { Transport } from "../../Transport.ts"
 import { Connections } from "./connections.ts"
 import { idGenerator } from "./idGenerator.ts"
-import { callback, read } from "./options.ts"
+import { callback, read, readIdentity } from "./options.ts"
 
 /** The state of an endpoint before bootstrapping. */
 export interface EndpointState {
@@ -36,13 +36,14 @@ export const open = Effect.fnUntraced(function* (
   pools: ConnectionPool.ConnectionPool["Service"],
   bootstrap: Bootstrap.Bootstrap["Service"],
   accept: boolean
-): Effect.fn.Return<EndpointState, EndpointConfigError | BindError, Scope.Scope | Transport> {
+): Effect.fn.Return<EndpointState, EndpointConfigError | IdentityError | BindError, Scope.Scope | Transport> {
   const scope = yield* Effect.scope
   const transport = yield* Transport
   const interfaces = transport.interfaces ?? (() => [])
   const { config, contacts, localAddress, streams } = yield* read(options, interfaces)
   const detail = unbindable(localAddress)
   if (detail !== undefined) return yield* new BindError({ address: localAddress, detail, cause: new Error(detail) })
+  const identity = yield* readIdentity(options)
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context())
   const generateId = yield* callback("ConnectionId", yield* ConnectionId)
@@ -60,7 +61,7 @@ export const open = Effect.fnUntraced(function* (
   // Finalizers run in reverse order: the endpoint is marked as stopped before its connections end, and the queues end after
   // the last disconnection.
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.end()))
-  const socket = yield* transport.bind({ ...config, localAddress, accept }, connections)
+  const socket = yield* transport.bind({ ...config, localAddress, identity, accept }, connections)
   connections.socket = socket
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.stop()))
   return {
