@@ -33,6 +33,7 @@ import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
+import type { PeerId } from "./PeerId.ts"
 import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
@@ -133,6 +134,8 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 export class Endpoint extends Context.Service<
   Endpoint,
   {
+    /** The endpoint's own id: its public key. */
+    readonly peerId: PeerId
     /** The address that the UDP socket is bound to. A wildcard cannot be dialled: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress
     /**

@@ -27,6 +27,15 @@ export interface Peer {
 }
 
 /**
+ * The default policy: it accepts every peer.
+ *
+ * @stability unstable
+ * @category policies
+ * @since 0.1.0
+ */
+export const acceptAll = (_peer: Peer): Effect.Effect<boolean> => Effect.succeed(true)
+
+/**
  * Tells whether an endpoint has connections with a peer. The default accepts every peer.
  *
  * The endpoint asks after each handshake, in both directions, and before it surfaces anything. Until the policy has answered,
@@ -40,4 +49,4 @@ export interface Peer {
  */
 export const PeerPolicy: Context.Reference<(peer: Peer) => Effect.Effect<boolean>> = Context.Reference<
   (peer: Peer) => Effect.Effect<boolean>
->("@qp2p/core/PeerPolicy", { defaultValue: () => () => Effect.succeed(true) })
+>("@qp2p/core/PeerPolicy", { defaultValue: () => acceptAll })

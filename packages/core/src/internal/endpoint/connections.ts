@@ -15,26 +15,29 @@ import type { Close } from "../../Close.ts"
 import type { Connection } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
-import type { Pool } from "../../ConnectionPool.ts"
+import type { PeerKey, Pool } from "../../ConnectionPool.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
 import type { IncomingStream } from "../../IncomingStream.ts"
+import type { PeerId } from "../../PeerId.ts"
+import type { Peer } from "../../PeerPolicy.ts"
 import { type RpcError, RpcTimedOut } from "../../RpcError.ts"
 import { ConnectionLost } from "../../SendError.ts"
 import type {
   BackingConnection,
   BackingSocket,
   ConnectionEvents,
+  DialEvents,
   HeldStreams,
   NetworkInterface
 } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
 import * as address from "../address.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { addressKey } from "../addressKey.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
 import * as header from "../wire/header.ts"
+import { Admission } from "./admission.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
 import { Disconnections } from "./disconnections.ts"
@@ -67,6 +70,7 @@ export class Connections implements ConnectionOwner {
   readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
+  private readonly admission: Admission
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -75,6 +79,7 @@ export class Connections implements ConnectionOwner {
     readonly pool: Pool
     readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+    readonly policy: (peer: Peer) => Effect.Effect<boolean>
     /** Returns the time of a monotonic clock, in milliseconds. */
     readonly now: () => number
     /** Runs an effect in the endpoint's scope. */
@@ -90,6 +95,7 @@ export class Connections implements ConnectionOwner {
     this.respond = options.respond
     this.now = options.now
     this.background = options.background
+    this.admission = new Admission(options.policy, config.handshakeTimeout, this.background)
     this.messages = new Inbox({
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
@@ -147,63 +153,34 @@ export class Connections implements ConnectionOwner {
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
-  /** The connections of the pool, each once. */
+  /** The connections of the pool whose peers have accepted them, each once. */
   get list(): ReadonlyArray<Connection> {
-    const addresses = new Map<string, NetAddress.InetAddress>()
-    for (const { remoteAddress } of this.peers.connections) addresses.set(addressKey(remoteAddress), remoteAddress)
-    return [...addresses.values()].flatMap((address) => this.pool.all(address))
+    return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
   }
 
-  /**
-   * Returns the connection to use with `peer`: one whose peer has this address, or else one that was dialled there and whose
-   * peer has another address.
-   */
-  current(peer: NetAddress.InetAddress): Connection | undefined {
-    return this.pool.current(peer) ?? this.currentDialledAt(peer)
+  /** Whether the peer has not accepted the connection yet. */
+  private isUndecided({ id, peerId }: Connection): boolean {
+    return this.peers.of(peerId).some((each) => each.id === id && !each.isAccepted)
   }
 
-  /** Finds a connection by its dialled address. It runs for messages, so it tries the most likely connection first. */
-  private currentDialledAt(peer: NetAddress.InetAddress): Connection | undefined {
-    const dialled = this.peers.dialled.all(peer)
-    if (dialled.length === 0) return undefined
-    const likely = this.pool.current(dialled[0]!.remoteAddress)
-    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.dialledAt(peer)[0]
-  }
-
-  /** Returns every connection with `peer`, with the one to use first. */
-  all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    return [...this.pool.all(peer), ...this.dialledAt(peer)]
+  /** Returns the connection to use with `peer`. */
+  current(peer: PeerKey): Connection | undefined {
+    return this.pool.current(peer)
   }
 
   /** Returns every connection with `peer`, also those that are not announced to the application yet. */
-  allToClose(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    return [...this.all(peer), ...this.pendingInbound.with(peer)]
-  }
-
-  /**
-   * Returns the connections that were dialled at `peer` and whose peers have another address. It asks the pool, since a
-   * connection that the pool has removed must not be found, and the pool may keep a wrapper, which has the dialled address
-   * as well.
-   */
-  private dialledAt(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    const key = addressKey(peer)
-    const seen = new Set([key])
-    return this.peers.dialled.all(peer).flatMap(({ remoteAddress }) => {
-      const place = addressKey(remoteAddress)
-      if (seen.has(place)) return []
-      seen.add(place)
-      return this.pool.all(remoteAddress).filter((connection) => wasDialledAt(connection, key))
-    })
+  allToClose(peer: PeerKey): ReadonlyArray<Connection> {
+    return [...this.pool.all(peer), ...this.pendingInbound.with(peer)]
   }
 
   /** Returns the connection to use with `peer`, or dials one. */
   readonly connect = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    Effect.suspend(() => {
-      const existing = this.pool.current(peer) === undefined ? this.current(peer) : undefined
-      return existing === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(existing)
-    })
+    this.pool.connect(peer, this.dial(peer))
 
   // --- making connections ------------------------------------------------------------------------------------------
+
+  /** Asks the program's policy about a peer. */
+  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void): void => this.admission.ask(peer, decide)
 
   /** Takes an inbound connection from the transport. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
@@ -273,13 +250,14 @@ export class Connections implements ConnectionOwner {
   /** Dials once, for a connection outside the pool. `made` gets the connection before anything is sent on it. */
   private readonly dialOutsidePool = (
     peer: NetAddress.InetAddress,
-    made: (connection: ConnectionImpl) => void = constVoid
+    made: (connection: ConnectionImpl) => void = constVoid,
+    expected?: PeerId
   ): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
       const detail = undiallable(peer, this.interfaces)
       if (detail !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), detail })))
-      const giveUp = this.socket.dial(peer, {
+      const events: DialEvents = {
         onConnected: (backing) => {
           const connection = this.makeConnection(backing, Option.some(peer))
           made(connection)
@@ -287,7 +265,8 @@ export class Connections implements ConnectionOwner {
           return connection
         },
         onFailed: (error) => resume(Effect.fail(this.isStopped ? new EndpointStopped() : error))
-      })
+      }
+      const giveUp = this.socket.dial(peer, events, expected)
       return Effect.sync(giveUp)
     })
 
@@ -297,7 +276,8 @@ export class Connections implements ConnectionOwner {
    */
   readonly probe = (
     peer: NetAddress.InetAddress,
-    limit: Duration.Duration = this.config.rpcTimeout
+    limit: Duration.Duration = this.config.rpcTimeout,
+    expected?: PeerId
   ): Effect.Effect<void, RpcError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
@@ -305,7 +285,7 @@ export class Connections implements ConnectionOwner {
         const askAtOnce = (connection: ConnectionImpl) => {
           answer = Fiber.join(this.background(this.ask(connection, { _tag: "EndpointEchoReq" })))
         }
-        return restore(this.dialOutsidePool(peer, askAtOnce)).pipe(
+        return restore(this.dialOutsidePool(peer, askAtOnce, expected)).pipe(
           Effect.mapError((error) => new ConnectionLost({ reason: error })),
           Effect.flatMap((connection) => Effect.ensuring(restore(answer), connection.close()))
         )
@@ -334,11 +314,11 @@ export class Connections implements ConnectionOwner {
     if (!connection.isOpen || this.peers.has(connection)) return
     this.replacements.onNewConnection(connection)
     this.peers.add(connection)
-    const { remoteAddress } = connection
-    const before = this.pool.all(remoteAddress)
+    const { peerId } = connection
+    const before = this.pool.all(peerId)
     this.pool.add(connection, connection.seniority)
     // The pool may keep a wrapper in place of the connection: the endpoint then uses the wrapper.
-    const added = this.pool.all(remoteAddress).filter((other) => !before.includes(other))
+    const added = this.pool.all(peerId).filter((other) => !before.includes(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
 
@@ -354,7 +334,9 @@ export class Connections implements ConnectionOwner {
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of the time of a question, so that the answer arrives in time even when the peer is not reachable.
-      isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
+      // Another peer at that address would say nothing about the asker.
+      isReachable: (address) =>
+        Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5), connection.peerId))
     }
     const answer = Effect.onExit(this.respond(asker, message), (exit) =>
       Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
@@ -363,6 +345,8 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)
+
+  readonly onAccepted: (connection: ConnectionImpl) => void = constVoid
 
   readonly onMoved = (connection: ConnectionImpl): void => {
     this.peers.readdress(connection)
@@ -407,11 +391,10 @@ export class Connections implements ConnectionOwner {
     // An application that does not take connections must not accumulate ended ones.
     if (isUntold && (wasVerification || !this.incoming.everTaken)) this.incoming.remove(connection)
     if (wasVerification) return
-    const { dialledAddress, id, remoteAddress } = connection
-    const last = this.peers.with(connection).length === 0
-    this.disconnections.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason, last })
+    // The peer has refused it, so that `connectTo` has failed.
+    if (!connection.isAccepted) return
+    const { dialledAddress, id, peerId, remoteAddress } = connection
+    const last = this.peers.of(peerId).length === 0
+    this.disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }
-
-const wasDialledAt = ({ dialledAddress }: Connection, key: string): boolean =>
-  Option.isSome(dialledAddress) && addressKey(dialledAddress.value) === key

@@ -19,6 +19,10 @@ export const connectOnce = (connections: Connections, peer: Address) =>
     return connections.connect(resolved.success)
   })
 
+/** Waits until the peer of a new connection has accepted it. */
+export const accepted = (connecting: Effect.Effect<Connection, ConnectionError>) =>
+  Effect.tap(connecting, (connection) => connection.accepted)
+
 /** Dials all peers at once. Returns the first connection, and its peer as listed. */
 export const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
   Effect.suspend((): Effect.Effect<{ readonly peer: P; readonly connection: Connection }, NoneReachable> => {
@@ -32,7 +36,7 @@ export const firstToAnswer = <P extends Address>(connections: Connections, peers
     return Effect.raceAllFirst(
       // `Array.from` also visits the holes of a sparse array.
       Array.from(peers, (peer: P, i) =>
-        connectOnce(connections, peer).pipe(
+        accepted(connectOnce(connections, peer)).pipe(
           Effect.map((connection) => ({ peer, connection })),
           Effect.catch((error) => {
             attempts[i] = { peer: typeof peer === "string" || isInetAddress(peer) ? peer : args.show(peer), error }

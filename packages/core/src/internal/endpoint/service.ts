@@ -19,7 +19,7 @@ import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
 import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
 import { localAddresses } from "../localAddresses.ts"
-import { connectOnce, firstToAnswer } from "./dialling.ts"
+import { accepted, connectOnce, firstToAnswer } from "./dialling.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
 import { send } from "./sending.ts"
@@ -63,18 +63,18 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
       peer,
       (resolved) => {
         const connection = connections.current(resolved)
-        return connection === undefined
-          ? retrying<Connection, ConnectionError>(state, connectOnce(connections, resolved), {
-              duration: config.retryDuration,
-              isTransient,
-              failure: identity
-            })
-          : Effect.succeed(connection)
+        const once = connection === undefined ? connectOnce(connections, resolved) : Effect.succeed(connection)
+        return retrying<Connection, ConnectionError>(state, accepted(once), {
+          duration: config.retryDuration,
+          isTransient,
+          failure: identity
+        })
       },
       Effect.fail
     )
 
   return {
+    peerId: state.identity.peerId,
     localAddress: state.localAddress,
     get localAddresses() {
       return localAddresses(state.localAddress, connections.interfaces)

@@ -15,6 +15,8 @@ import type * as ConnectionPool from "../../ConnectionPool.ts"
 import type { Options } from "../../Endpoint.ts"
 import type * as EndpointConfig from "../../EndpointConfig.ts"
 import { BindError, type EndpointConfigError, type IdentityError } from "../../EndpointError.ts"
+import { PeerPolicy } from "../../PeerPolicy.ts"
+import type { Identity } from "../../Identity.ts"
 import { RetrySchedule } from "../../RetrySchedule.ts"
 import { Transport } from "../../Transport.ts"
 import { Connections } from "./connections.ts"
@@ -24,6 +26,7 @@ import { callback, read, readIdentity } from "./options.ts"
 /** The state of an endpoint before bootstrapping. */
 export interface EndpointState {
   readonly config: EndpointConfig.EndpointConfig
+  readonly identity: Identity
   readonly localAddress: NetAddress.InetAddress
   readonly contacts: ReadonlyArray<NetAddress.InetAddress>
   readonly connections: Connections
@@ -50,6 +53,7 @@ export const open = Effect.fnUntraced(function* (
   const retrySchedule = yield* callback("RetrySchedule", yield* RetrySchedule)
   const connections = new Connections({
     config,
+    policy: yield* callback("PeerPolicy", yield* PeerPolicy),
     interfaces,
     pool: yield* pools.open,
     idOf: idGenerator(generateId, (warning) => void Fiber.runIn(run(Effect.logError(warning)), scope)),
@@ -66,6 +70,7 @@ export const open = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.stop()))
   return {
     config,
+    identity,
     localAddress: socket.address,
     contacts,
     connections,
