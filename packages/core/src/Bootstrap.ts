@@ -7,18 +7,20 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
+import * as Schedule from "effect/Schedule"
 import { undiallable } from "./Address.ts"
 import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
 import { withScope } from "./internal/localAddresses.ts"
 import { publicAddress } from "./internal/publicAddress.ts"
+import { VerificationLimits } from "./internal/verificationLimits.ts"
 import {
   check,
   type Fields,
@@ -140,13 +142,13 @@ export class Bootstrap extends Context.Service<
       node: Node,
       contacts: ReadonlyArray<NetAddress.InetAddress>
     ) => Effect.Effect<Outcome, BootstrapError>
-    /** Returns the answer to a peer's control message; none for a message that is not a question. */
+    /**
+     * Returns the answer to a peer's control message. It is none for a message that is not a question, and for a verification
+     * that this endpoint is too busy for: the peer then gets no answer, which is not the answer no.
+     */
     readonly respond: (asker: Asker, question: ControlMessage) => Effect.Effect<Option.Option<ControlMessage>>
   }
 >()("@qp2p/core/Bootstrap") {}
-
-/** The most verifications that run at once, for all peers together. Further ones are answered with false. */
-const maxVerifications = 32
 
 /**
  * Makes the `Bootstrap` that speaks qp2p's protocol.
@@ -156,16 +158,24 @@ const maxVerifications = 32
  * @since 0.1.0
  */
 export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* () {
-  const verifications = yield* Semaphore.make(maxVerifications)
+  const limits = new VerificationLimits()
 
-  const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<boolean> => {
+  /** Verifies an address for a peer. Returns none when too many verifications run, or the peer has asked for too many. */
+  const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<Option.Option<boolean>> => {
     // The wire carries no zones: a link-local address gets the zone of the asker's remote address.
     const claimed = inZoneOf(NetAddress.toCanonical(named), asker.remoteAddress)
     // A peer may have only its own IP address verified, so that it cannot make this endpoint dial a third party.
-    if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeed(false)
-    return Effect.map(
-      verifications.withPermitsIfAvailable(1)(asker.isReachable(claimed)),
-      Option.getOrElse(() => false)
+    if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeedSome(false)
+    const { address } = asker.remoteAddress
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(monotonicMillis, (now) =>
+        limits.begin(address, now)
+          ? Effect.ensuring(
+              Effect.asSome(restore(asker.isReachable(claimed))),
+              Effect.sync(() => limits.end(address))
+            )
+          : Effect.succeedNone
+      )
     )
   }
 
@@ -185,8 +195,9 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
           if (!NetAddress.isInetAddress(question.address)) {
             return untyped(ofValue("question.address", question.address, inetAddress)!)
           }
-          return Effect.map(verify(asker, question.address), (reachable) =>
-            Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable })
+          return Effect.map(
+            verify(asker, question.address),
+            Option.map((reachable): ControlMessage => ({ _tag: "EndpointVerificationResp", reachable }))
           )
         default:
           return Effect.succeedNone
@@ -278,6 +289,7 @@ const verified = Effect.fnUntraced(function* (
     yield* Effect.logInfo(`contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${claimed}`)
   }
   const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: claimed }).pipe(
+    Effect.retry({ ...whileBusy, while: isBusy }),
     Effect.flatMap((answer) =>
       answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : unexpected(answer)
     ),
@@ -286,6 +298,14 @@ const verified = Effect.fnUntraced(function* (
   if (!reachable) return yield* new Unreachable({ publicAddress: claimed })
   return { publicAddress: claimed, contact: Option.some(peer) }
 })
+
+/** When a contact is asked again that is too busy to verify an address: after 0.5, 1, 2 and 4 s. */
+const whileBusy = { schedule: Schedule.exponential("500 millis"), times: 4 }
+
+/** Tells whether a contact has ended the answer without a byte. */
+const isBusy = (error: RpcError): boolean => error._tag === "StreamLost" && error.reason._tag === "StreamClosed"
+
+const monotonicMillis = Effect.map(Clock.Clock, (clock) => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
 
 /** Picks the public address. In order of precedence: configured, mapped by the gateway, seen by the contact, local. */
 const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>): NetAddress.InetAddress => {

@@ -1,14 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
 import * as Schema from "effect/Schema"
 import * as Bootstrap from "../src/Bootstrap.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
+import { StreamLost } from "../src/SendError.ts"
+import { StreamClosed } from "../src/StreamError.ts"
 import type { ControlMessage, WireMessage } from "../src/WireMessage.ts"
 import { address } from "./support/values.ts"
 import { logged } from "./support/logs.ts"
@@ -298,6 +302,43 @@ describe("a start fails", () => {
     })
   )
 
+  for (const busy of [4, 5]) {
+    it.effect(
+      `${busy === 5 ? "with EndpointVerificationError" : "not"} when a contact gives no answer ${busy} times, at growing intervals`,
+      () =>
+        Effect.gen(function* () {
+          const { node } = yield* nodeWith()
+          const lost = new StreamLost({ reason: new StreamClosed() })
+          let asked = 0
+          const ask = (question: ControlMessage): Effect.Effect<WireMessage, StreamLost> => {
+            if (question._tag === "EndpointEchoReq") return Effect.succeed(echo)
+            return Effect.suspend(() => {
+              asked += 1
+              const answer: WireMessage = { _tag: "EndpointVerificationResp", reachable: true }
+              return asked <= busy ? Effect.fail(lost) : Effect.succeed(answer)
+            })
+          }
+          const busyContact: Bootstrap.Node = {
+            ...node,
+            reachAny: () => Effect.succeedSome({ address: contact, remoteAddress: contact, ask })
+          }
+          const running = yield* Effect.forkChild(Effect.exit(run(busyContact, [contact])))
+          for (const [i, pause] of [0, 500, 1_000, 2_000, 4_000].entries()) {
+            if (pause > 0) {
+              yield* TestClock.adjust(pause - 1)
+              assert.strictEqual(asked, i)
+            }
+            yield* TestClock.adjust(pause > 0 ? 1 : 0)
+            assert.strictEqual(asked, i + 1)
+          }
+          const outcome = yield* Fiber.join(running)
+          if (busy === 4) return assert.isTrue(Exit.isSuccess(outcome))
+          const error = new EndpointVerificationError({ peer: contact, reason: lost })
+          assert.deepStrictEqual(outcome, Exit.fail(error))
+        })
+    )
+  }
+
   it.effect("with what became of the question", () =>
     Effect.gen(function* () {
       const { node } = yield* nodeWith()
@@ -403,36 +444,99 @@ describe("a peer's questions", () => {
     })
   )
 
-  it.effect(
-    "no more than 32 verifications run at once; further ones are answered with no, and later ones run again",
-    () =>
-      Effect.gen(function* () {
+  /** A peer at `from` whose verifications run until `done`. */
+  const slowAsker = (from: string, done: Deferred.Deferred<void>, dialled: Array<string>): Bootstrap.Asker => ({
+    remoteAddress: address(from),
+    isReachable: (claimed) =>
+      Effect.suspend(() => {
+        dialled.push(String(claimed))
+        return Effect.as(Deferred.await(done), true)
+      })
+  })
+
+  const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
+
+  it.effect("no more than 32 verifications run at once; further ones get no answer, and later ones run again", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const done = yield* Deferred.make<void>()
+      const dialled: Array<string> = []
+      const verify = (i: number) => respond(slowAsker(`192.0.2.${i}:1`, done, dialled), verification(`192.0.2.${i}:1`))
+      const first = yield* Effect.forkChild(
+        Effect.all(
+          Array.from({ length: 32 }, (_, i) => verify(i)),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* Effect.yieldNow
+      for (let i = 100; i < 105; i++) assert.deepStrictEqual(yield* verify(i), Option.none())
+      assert.lengthOf(dialled, 32)
+      yield* Deferred.succeed(done, undefined)
+      for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
+      assert.deepStrictEqual(yield* verify(100), yes)
+    })
+  )
+
+  it.effect("one IP address, or one /64 of IPv6, runs no more than 4 of them, and others run beside it", () =>
+    Effect.gen(function* () {
+      const hosts = [
+        (i: number) => `192.0.2.1:${i + 1}`,
+        (i: number) => `[2001:db8::${i + 1}]:1`,
+        (i: number) => `[::ffff:192.0.2.3]:${i + 1}`
+      ]
+      const others = ["192.0.2.2:1", "[2001:db8:0:1::1]:1", "192.0.2.4:1"]
+      for (const [n, host] of hosts.entries()) {
         const { respond } = yield* Bootstrap.make
         const done = yield* Deferred.make<void>()
-        let dialled = 0
-        const peer: Bootstrap.Asker = {
-          remoteAddress: address("192.0.2.1:1"),
-          isReachable: () =>
-            Effect.suspend(() => {
-              dialled += 1
-              return Effect.as(Deferred.await(done), true)
-            })
-        }
-        const question = verification("192.0.2.1:1")
-        const no = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: false })
-        const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
-        const first = yield* Effect.forkChild(
+        const dialled: Array<string> = []
+        const verify = (from: string) => respond(slowAsker(from, done, dialled), verification(from))
+        const running = yield* Effect.forkChild(
           Effect.all(
-            Array.from({ length: 32 }, () => respond(peer, question)),
+            Array.from({ length: 6 }, (_, i) => verify(host(i))),
             { concurrency: "unbounded" }
           )
         )
         yield* Effect.yieldNow
-        for (let i = 0; i < 5; i++) assert.deepStrictEqual(yield* respond(peer, question), no)
-        assert.strictEqual(dialled, 32)
+        assert.lengthOf(dialled, 4)
+        const other = yield* Effect.forkChild(verify(others[n]!), { startImmediately: true })
+        assert.lengthOf(dialled, 5)
         yield* Deferred.succeed(done, undefined)
-        for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
-        assert.deepStrictEqual(yield* respond(peer, question), yes)
-      })
+        const answers = yield* Fiber.join(running)
+        assert.strictEqual(answers.filter(Option.isSome).length, 4)
+        assert.deepStrictEqual(yield* Fiber.join(other), yes)
+      }
+    })
+  )
+
+  it.effect("one IP address begins 8 of them at once, and then one in a second", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const peer = asker("192.0.2.1:1")
+      const verify = respond(peer, verification("192.0.2.1:1"))
+      for (let i = 0; i < 8; i++) assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+      assert.deepStrictEqual(yield* respond(asker("192.0.2.2:1"), verification("192.0.2.2:1")), yes)
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(yield* verify, Option.none())
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+      yield* TestClock.adjust("1 hour")
+      for (let i = 0; i < 8; i++) assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+    })
+  )
+
+  it.effect("a verification that is interrupted gives its place back", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const done = yield* Deferred.make<void>()
+      const dialled: Array<string> = []
+      const verify = respond(slowAsker("192.0.2.1:1", done, dialled), verification("192.0.2.1:1"))
+      for (let i = 0; i < 6; i++) {
+        yield* Fiber.interrupt(yield* Effect.forkChild(verify, { startImmediately: true }))
+      }
+      assert.lengthOf(dialled, 6)
+    })
   )
 })
