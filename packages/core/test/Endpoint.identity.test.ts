@@ -56,8 +56,8 @@ describe("an endpoint's key", () => {
         { ...identity, secretKey: "x" }
       ]) {
         const error = yield* Effect.flip(Endpoint.make({ localAddress: here, identity: wrong as never }))
-        assert.instanceOf(error, EndpointConfigError)
-        assert.strictEqual((error as EndpointConfigError).path, "identity")
+        if (!(error instanceof EndpointConfigError)) assert.fail(error._tag)
+        assert.strictEqual(error.path, "identity")
         const made = Endpoint.make({ localAddress: here, identity: Effect.succeed(wrong as never) })
         assert.instanceOf(yield* Effect.flip(made), Identity.IdentityError)
       }

@@ -37,6 +37,7 @@ import * as ErrorCode from "../../ErrorCode.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
 import * as header from "../wire/header.ts"
+import { LogLimit } from "../logLimit.ts"
 import { Admission } from "./admission.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
@@ -71,6 +72,7 @@ export class Connections implements ConnectionOwner {
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
   private readonly admission: Admission
+  private readonly logLimit: LogLimit
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -95,7 +97,15 @@ export class Connections implements ConnectionOwner {
     this.respond = options.respond
     this.now = options.now
     this.background = options.background
-    this.admission = new Admission(options.policy, config.handshakeTimeout, this.background)
+    const logLimit = new LogLimit({ background: this.background })
+    this.logLimit = logLimit
+    this.admission = new Admission({
+      policy: options.policy,
+      limit: config.handshakeTimeout,
+      background: this.background,
+      onDefect: ({ address }, cause) =>
+        logLimit.log(address.address, Effect.logWarning("the PeerPolicy failed: a peer is refused", cause))
+    })
     this.messages = new Inbox({
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
@@ -364,11 +374,14 @@ export class Connections implements ConnectionOwner {
       UnfinishedReplies: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
       UnreadAnswers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
     }
-    this.background(Effect.logWarning(why[kind]))
+    this.logLimit.log(remoteAddress.address, Effect.logWarning(why[kind]))
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
-    void this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+    this.logLimit.log(
+      connection.remoteAddress.address,
+      Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`)
+    )
 
   readonly onKept = (bytes: number): void => void (this.keptBytes += bytes)
 
