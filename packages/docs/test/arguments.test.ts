@@ -360,10 +360,12 @@ const portMapper: Calls<Core.PortMapper.PortMapper["Service"]> = { map: call(par
 const bindOptions = {
   ...Core.EndpointConfig.defaults,
   localAddress: NetAddress.inetAddressFromStringUnsafe("127.0.0.1:0"),
+  identity: Testkit.TestIdentity.make("arguments"),
   accept: false
 }
 const bindNames: Readonly<Record<keyof Core.Transport.BindOptions, true>> = {
   localAddress: true,
+  identity: true,
   accept: true,
   idleTimeout: true,
   keepAliveInterval: true,

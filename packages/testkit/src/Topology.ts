@@ -206,6 +206,7 @@ const accepting = Effect.fnUntraced(function* (options: Options, index: number, 
   let accepted = 0
   const bind: Transport["Service"]["bind"] = (bindOptions, events) =>
     transport.bind(bindOptions, {
+      onHandshake: events.onHandshake && ((peer, decide) => events.onHandshake!(peer, decide)),
       onConnection: (connection) => {
         const owner = events.onConnection(connection)
         accepted += 1

@@ -24,6 +24,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as MemoryNetwork from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
+import * as TestIdentity from "../src/TestIdentity.ts"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
 import { address, bind, connect, Received, settle, text, until } from "./support/recordingSockets.ts"
 
@@ -452,6 +453,8 @@ describe("tracing", () => {
   const backing = (connection: Partial<BackingConnection>) => {
     const given: { socket?: SocketEvents; back?: RecvEvents; writes: Array<Uint8Array> } = { writes: [] }
     const whole: BackingConnection = {
+      peerId: TestIdentity.make(2).peerId,
+      isAccepted: true,
       remoteAddress: address("10.0.0.2:2"),
       openUni: () => ({
         write: (bytes, _fin, done) => {
@@ -496,6 +499,7 @@ describe("tracing", () => {
 
   const bindOptions = {
     localAddress: address("10.0.0.1:1"),
+    identity: TestIdentity.make(1),
     accept: true,
     idleTimeout: Duration.infinity,
     keepAliveInterval: Duration.infinity,

@@ -16,7 +16,7 @@ import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
 import type { SendError } from "../../src/SendError.ts"
-import { Transport } from "../../src/Transport.ts"
+import { type DialEvents, Transport } from "../../src/Transport.ts"
 import { textOf } from "./values.ts"
 
 export const layer = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
@@ -60,11 +60,11 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
     const bind: Transport["Service"]["bind"] = (options, events) =>
       Effect.map(transport.bind(options, events), (socket) => ({
         address: socket.address,
-        dial: (peer, outcome) => {
+        dial: (peer, outcome, expected) => {
           dials.peers.push(String(peer))
           dials.times.push(clock.currentTimeMillisUnsafe())
           let pending = true
-          const giveUp = socket.dial(peer, {
+          const counted: DialEvents = {
             onConnected: (connection) => {
               pending = false
               return outcome.onConnected(connection)
@@ -73,7 +73,8 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
               pending = false
               outcome.onFailed(error)
             }
-          })
+          }
+          const giveUp = socket.dial(peer, counted, expected)
           return () => {
             if (pending) dials.givenUp += 1
             giveUp()

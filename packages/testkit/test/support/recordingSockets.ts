@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Conformance from "../../src/internal/conformance/peers.ts"
 import { MemoryNetwork } from "../../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../../src/MemoryTransport.ts"
+import * as TestIdentity from "../../src/TestIdentity.ts"
 
 export { address, text } from "../../src/internal/conformance/peers.ts"
 
@@ -60,6 +61,7 @@ export type Socket = Conformance.Bound<Peer>
 export const bind = (local: string, overrides: Partial<BindOptions> = {}) =>
   bindPeers({
     local,
+    identity: TestIdentity.make(local),
     keepAliveInterval: Duration.infinity,
     handshakeTimeout: Duration.seconds(10),
     maxConnections: 100,
