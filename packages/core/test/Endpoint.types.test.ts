@@ -7,6 +7,7 @@ import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -158,13 +159,22 @@ describe("every union of errors", () => {
     | "ConnectionReset"
     | "ConnectionTimedOut"
     | "ConnectionClosed"
+    | "PeerMismatch"
+    | "PeerRefused"
+    | "PeerNotFound"
   type Sends = "SerializationError" | "ConnectionLost" | "StreamLost"
 
   it("has the documented variants", () => {
     expectTypeOf<Tag<EndpointError>>().toEqualTypeOf<
-      "EndpointConfigError" | "BindError" | "EndpointEchoError" | "EndpointVerificationError" | "Unreachable" | Ports
+      | "EndpointConfigError"
+      | "IdentityError"
+      | "BindError"
+      | "EndpointEchoError"
+      | "EndpointVerificationError"
+      | "Unreachable"
+      | Ports
     >()
-    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"EndpointConfigError" | "BindError">()
+    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"EndpointConfigError" | "IdentityError" | "BindError">()
     expectTypeOf<Tag<ConnectionError>>().toEqualTypeOf<Connections>()
     expectTypeOf<Tag<SendError>>().toEqualTypeOf<Sends>()
     expectTypeOf<Tag<RecvError>>().toEqualTypeOf<Sends>()
@@ -201,7 +211,10 @@ describe("every union of errors", () => {
       Effect.catchTag("TransportError", ({ code, detail }) => Effect.succeed([code, detail])),
       Effect.catchTag("DatagramRefused", ({ peer, detail, systemCode }) => Effect.succeed([peer, systemCode, detail])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
-      Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
+      Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer)),
+      Effect.catchTag("PeerMismatch", ({ actual, address, expected }) => Effect.succeed([expected, actual, address])),
+      Effect.catchTag("PeerRefused", ({ by, peerId }) => Effect.succeed([peerId, by])),
+      Effect.catchTag("PeerNotFound", ({ peerId }) => Effect.succeed(peerId))
     )
     expectTypeOf<Tag<Effect.Error<typeof none>>>().toEqualTypeOf<"ConnectionClosed">()
     const handled = Effect.catchTag(none, "ConnectionClosed", ({ close }) => Effect.succeed(close._tag))
@@ -212,6 +225,10 @@ describe("every union of errors", () => {
   const peer = address("192.0.2.1:1")
   const facts: Record<string, unknown> = {
     limit: 5,
+    expected: TestIdentity.make(1).peerId,
+    actual: TestIdentity.make(2).peerId,
+    peerId: TestIdentity.make(3).peerId,
+    by: "Remote",
     input: "nowhere",
     argument: "options.priority",
     detail: "because",

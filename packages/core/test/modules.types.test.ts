@@ -94,7 +94,7 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<typeof ConnectionPool.layer>().toEqualTypeOf<Layer.Layer<ConnectionPool.ConnectionPool>>()
     expectTypeOf<Pool["connect"]>().toEqualTypeOf<
       (
-        peer: NetAddress.InetAddress,
+        peer: ConnectionPool.PeerKey,
         dial: Effect.Effect<Connection, ConnectionError>
       ) => Effect.Effect<Connection, ConnectionError>
     >()

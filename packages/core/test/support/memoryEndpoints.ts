@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
 import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import { createHash } from "node:crypto"
 import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
@@ -27,17 +28,22 @@ type Services = Layer.Success<typeof layer>
 export const onNetwork = <A, E>(effect: Effect.Effect<A, E, Services | Scope.Scope>): Effect.Effect<A, E> =>
   effect.pipe(Effect.scoped, Effect.provide(layer))
 
+let identities = 0
+
+/** A new identity, at once: a key of the platform takes a turn of the event loop, which `TestClock` does not wait for. */
+const fresh = Effect.sync(() => TestIdentity.make((identities += 1)))
+
 export const endpoint = (
   localAddress: string,
   config: EndpointConfig.Input = {},
   contacts: ReadonlyArray<Endpoint.Address> = []
-) => Endpoint.make({ localAddress, config, contacts })
+) => Endpoint.make({ localAddress, identity: fresh, config, contacts })
 
 export const client = (
   localAddress: string,
   config: EndpointConfig.Input = {},
   contacts: ReadonlyArray<Endpoint.Address> = []
-) => Endpoint.makeClient({ localAddress, config, contacts })
+) => Endpoint.makeClient({ localAddress, identity: fresh, config, contacts })
 
 /** Endpoints at 10.0.0.1:1 and 10.0.0.2:2. */
 export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>

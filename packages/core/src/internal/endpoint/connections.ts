@@ -168,6 +168,13 @@ export class Connections implements ConnectionOwner {
     return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
   }
 
+  /** Closes a connection that its dialler no longer waits for, unless its peer has accepted it or something was sent on it. */
+  giveUp({ id, peerId }: Connection): void {
+    for (const each of this.peers.of(peerId)) {
+      if (each.id === id && !each.isAccepted && !each.isUsed) void this.background(each.close())
+    }
+  }
+
   /** Whether the peer has not accepted the connection yet. */
   private isUndecided({ id, peerId }: Connection): boolean {
     return this.peers.of(peerId).some((each) => each.id === id && !each.isAccepted)

@@ -20,8 +20,10 @@ export const connectOnce = (connections: Connections, peer: Address) =>
   })
 
 /** Waits until the peer of a new connection has accepted it. */
-export const accepted = (connecting: Effect.Effect<Connection, ConnectionError>) =>
-  Effect.tap(connecting, (connection) => connection.accepted)
+export const accepted = (connections: Connections, connecting: Effect.Effect<Connection, ConnectionError>) =>
+  Effect.tap(connecting, (connection) =>
+    Effect.onInterrupt(connection.accepted, () => Effect.sync(() => connections.giveUp(connection)))
+  )
 
 /** Dials all peers at once. Returns the first connection, and its peer as listed. */
 export const firstToAnswer = <P extends Address>(connections: Connections, peers: ReadonlyArray<P>) =>
@@ -36,7 +38,7 @@ export const firstToAnswer = <P extends Address>(connections: Connections, peers
     return Effect.raceAllFirst(
       // `Array.from` also visits the holes of a sparse array.
       Array.from(peers, (peer: P, i) =>
-        accepted(connectOnce(connections, peer)).pipe(
+        accepted(connections, connectOnce(connections, peer)).pipe(
           Effect.map((connection) => ({ peer, connection })),
           Effect.catch((error) => {
             attempts[i] = { peer: typeof peer === "string" || isInetAddress(peer) ? peer : args.show(peer), error }

@@ -64,7 +64,7 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
       (resolved) => {
         const connection = connections.current(resolved)
         const once = connection === undefined ? connectOnce(connections, resolved) : Effect.succeed(connection)
-        return retrying<Connection, ConnectionError>(state, accepted(once), {
+        return retrying<Connection, ConnectionError>(state, accepted(connections, once), {
           duration: config.retryDuration,
           isTransient,
           failure: identity
