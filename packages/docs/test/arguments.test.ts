@@ -139,6 +139,10 @@ const nodePackage: Modules<typeof Node> = {
     layerConfig: { ...call(path, options), refusalsOnly: true },
     layerClientConfig: { ...call(path, options), refusalsOnly: true }
   },
+  // It would make files with these names.
+  NodeIdentity: {
+    fromFile: { ...call(param("path", (value) => isText(value) && value !== "")), refusalsOnly: true }
+  },
   QuicheTransport: {
     // What it makes says what is wrong when it binds: see below.
     make: silent(options),
