@@ -209,7 +209,7 @@ describe("a file with a key", () => {
   it.live("is read with a byte order mark, CRLF, other lines and white space around it", () =>
     Effect.gen(function* () {
       const body = der.toString("base64")
-      const inShortLines = `-----BEGIN PRIVATE KEY-----\n${body.replaceAll(/(.{16})/gu, "$1\n")}-----END PRIVATE KEY-----`
+      const inShortLines = `-----BEGIN PRIVATE KEY-----\n${body.replaceAll(/(.{16})/gu, "$1 \n\t")}-----END PRIVATE KEY-----`
       for (const text of [`\uFEFF${sample}`, sample.replaceAll("\n", "\r\n"), `\n\n  ${sample}\n\t\n`, inShortLines]) {
         assert.strictEqual(yield* idOf(yield* fileOf(text)), sampleId)
       }
