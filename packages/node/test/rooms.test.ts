@@ -15,7 +15,8 @@ const below: Record<string, ReadonlyArray<string>> = {
   path: ["packets", "binding", "udp"],
   packets: ["binding"],
   binding: [],
-  udp: []
+  udp: [],
+  identity: []
 }
 
 /** The files of a program, and what they import of each other. */
