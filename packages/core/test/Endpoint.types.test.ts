@@ -306,7 +306,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 35)
+      assert.strictEqual(made.size, 39)
     })
   )
 
