@@ -33,6 +33,7 @@ import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
+import type * as PeerAddress from "./PeerAddress.ts"
 import type { PeerId } from "./PeerId.ts"
 import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
@@ -201,11 +202,11 @@ export class Endpoint extends Context.Service<
      * Returns the connection with `peer`, or dials one. A dial that fails with a transient error is retried for
      * `retryDuration`.
      */
-    readonly connectTo: (peer: Address) => Effect.Effect<Connection, ConnectionError>
+    readonly connectTo: (peer: PeerAddress.Input) => Effect.Effect<Connection, ConnectionError>
     /** Dials all peers at once, each once. Returns the first connection and cancels the other dials. */
-    readonly connectToAny: (peers: ReadonlyArray<Address>) => Effect.Effect<Connection, NoneReachable>
+    readonly connectToAny: (peers: ReadonlyArray<PeerAddress.Input>) => Effect.Effect<Connection, NoneReachable>
     /** Checks that `peer` can be dialled and answers, over a new connection that it closes again. */
-    readonly isReachable: (peer: Address) => Effect.Effect<void, RpcError>
+    readonly isReachable: (peer: PeerAddress.Input) => Effect.Effect<void, RpcError>
     /**
      * Bootstraps again, as at the start: reaches a contact, learns the public address, and has the contact verify it. A client
      * only reaches a contact. Use it after a change of networks, or when no contact answered at the start.
@@ -221,20 +222,20 @@ export class Endpoint extends Context.Service<
      * Closes every connection whose peer has this address, and every connection that was dialled there. Callers without types
      * get an `InvalidArgument` for a value that is neither an address nor text.
      */
-    readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
+    readonly disconnectFrom: (peer: PeerAddress.Input) => Effect.Effect<void>
     /** Returns the id of the connection whose peer has this address, or that was dialled there. */
-    readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
+    readonly connectionId: (peer: PeerAddress.Input) => Effect.Effect<Option.Option<ConnectionId>>
     /** Returns the current address of the peer with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
     /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
     readonly openBidirectionalStream: (
-      peer: Address,
+      peer: PeerAddress.Input,
       options?: PriorityOptions
     ) => Effect.Effect<BidirectionalStream, ConnectionError>
     /** Sends a message over an existing connection, once. Fails with `NotConnected` when there is none. */
     readonly trySendMessage: (
       payload: Uint8Array,
-      peer: Address,
+      peer: PeerAddress.Input,
       options?: PriorityOptions
     ) => Effect.Effect<void, NotConnected | SendError>
     /**
@@ -246,7 +247,11 @@ export class Endpoint extends Context.Service<
      * dial. A peer with a smaller `maxMessageSize` stops the stream, and the send fails with `StreamLost`, unless the message
      * is so short that QUIC has already acknowledged it.
      */
-    readonly sendMessage: (payload: Uint8Array, peer: Address, options?: SendOptions) => Effect.Effect<void, SendError>
+    readonly sendMessage: (
+      payload: Uint8Array,
+      peer: PeerAddress.Input,
+      options?: SendOptions
+    ) => Effect.Effect<void, SendError>
     /** Closes all connections and frees the port. It is idempotent. Closing the scope does the same. */
     readonly close: Effect.Effect<void>
   }

@@ -30,6 +30,7 @@ import type * as ConnectionPool from "../src/ConnectionPool.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type { EndpointConfig } from "../src/EndpointConfig.ts"
 import { EndpointError } from "../src/EndpointError.ts"
+import type * as PeerAddress from "../src/PeerAddress.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import { PortMapperError, PortMapperTimedOut } from "../src/PortMapperError.ts"
 import { RecvError } from "../src/RecvError.ts"
@@ -71,8 +72,8 @@ describe("an endpoint's members", () => {
     expectTypeOf<Service["close"]>().toEqualTypeOf<Effect.Effect<void>>()
   })
 
-  it("take addresses as values or as text, and durations in every form", () => {
-    expectTypeOf<Parameters<Service["connectTo"]>[0]>().toEqualTypeOf<NetAddress.InetAddress | string>()
+  it("take peers as values or as text, and durations in every form", () => {
+    expectTypeOf<Parameters<Service["connectTo"]>[0]>().toEqualTypeOf<PeerAddress.Input>()
     expectTypeOf<Parameters<Service["addressOf"]>[0]>().toEqualTypeOf<ConnectionId>()
     expectTypeOf<{ readonly retryDuration: "5 seconds"; readonly priority: -3 }>().toExtend<
       NonNullable<Parameters<Service["sendMessage"]>[2]>

@@ -91,6 +91,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   isUsed = false
   /** Whether the peer has asked for an echo. */
   hasEchoed = false
+  /** The key that the dial asked for; undefined when it was for the peer that answers at its address. */
+  readonly expected: PeerId | undefined
   /** Whether the connection can no longer send. */
   isLost = false
   private readonly backing: BackingConnection
@@ -109,8 +111,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     id: ConnectionId,
     backing: BackingConnection,
     owner: ConnectionOwner,
-    dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none()
+    dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none(),
+    expected?: PeerId
   ) {
+    this.expected = expected
     this.id = id
     this.peerId = backing.peerId
     this.direction = Option.isSome(dialledAddress) ? "Outbound" : "Inbound"

@@ -7,21 +7,30 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as NetAddress from "effect/net/NetAddress"
+import type * as Host from "effect/net/Host"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { undiallable } from "../../Address.ts"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import type { Close } from "../../Close.ts"
 import type { Connection } from "../../Connection.ts"
-import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../../ConnectionError.ts"
+import {
+  type ConnectionError,
+  EndpointStopped,
+  InvalidAddress,
+  PeerNotFound,
+  TooManyConnections
+} from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
-import type { PeerKey, Pool } from "../../ConnectionPool.ts"
+import type { Pool } from "../../ConnectionPool.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
 import type { IncomingStream } from "../../IncomingStream.ts"
+import type * as PeerAddress from "../../PeerAddress.ts"
 import type { PeerId } from "../../PeerId.ts"
 import type { Peer } from "../../PeerPolicy.ts"
 import { type RpcError, RpcTimedOut } from "../../RpcError.ts"
+import { isTransient } from "../../RetrySchedule.ts"
 import { ConnectionLost } from "../../SendError.ts"
 import type {
   BackingConnection,
@@ -32,7 +41,6 @@ import type {
   NetworkInterface
 } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
-import * as address from "../address.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
@@ -45,6 +53,13 @@ import { Disconnections } from "./disconnections.ts"
 import { Inbox } from "../inbox.ts"
 import { Peers } from "./peers.ts"
 import { Replacements } from "./replacements.ts"
+import * as target from "./target.ts"
+import type { Target, TargetAddress } from "./target.ts"
+
+/** Resolves a host name and a port. */
+export type LookUp = (
+  name: Host.HostPort
+) => Effect.Effect<readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>], InvalidAddress>
 
 /** The connections and the queues of one endpoint. */
 export class Connections implements ConnectionOwner {
@@ -72,6 +87,7 @@ export class Connections implements ConnectionOwner {
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
   private readonly admission: Admission
+  private readonly lookUpName: LookUp
   private readonly logLimit: LogLimit
 
   constructor(options: {
@@ -86,6 +102,8 @@ export class Connections implements ConnectionOwner {
     readonly now: () => number
     /** Runs an effect in the endpoint's scope. */
     readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    /** Resolves a host name and a port. */
+    readonly lookUpName: LookUp
     /** Whether the application reads the streams that peers open. If false, the endpoint reads them as messages. */
     readonly readsStreams: boolean
   }) {
@@ -95,6 +113,7 @@ export class Connections implements ConnectionOwner {
     this.pool = options.pool
     this.idOf = options.idOf
     this.respond = options.respond
+    this.lookUpName = options.lookUpName
     this.now = options.now
     this.background = options.background
     const logLimit = new LogLimit({ background: this.background })
@@ -112,7 +131,7 @@ export class Connections implements ConnectionOwner {
       sizeOf: (message) => message.payload.length
     })
     this.replacements = new Replacements({
-      dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
+      dial: (peer, expected, made) => this.pool.dial(expected ?? peer, this.dialFor(peer, expected, made)),
       add: (connection) => this.register(connection),
       all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
       remove: (connection) => {
@@ -158,8 +177,8 @@ export class Connections implements ConnectionOwner {
     this.disconnections.inbox.end()
   }
 
-  /** Resolves an address argument. */
-  readonly resolve = (input: NetAddress.InetAddress | string) => address.resolve(input, this.interfaces)
+  /** Resolves the peer of an operation. */
+  readonly resolve = (input: PeerAddress.Input) => target.resolve(input, this.interfaces)
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
@@ -181,18 +200,47 @@ export class Connections implements ConnectionOwner {
   }
 
   /** Returns the connection to use with `peer`. */
-  current(peer: PeerKey): Connection | undefined {
-    return this.pool.current(peer)
+  current({ key }: Target): Connection | undefined {
+    return key === undefined ? undefined : this.pool.current(key)
   }
 
   /** Returns every connection with `peer`, also those that are not announced to the application yet. */
-  allToClose(peer: PeerKey): ReadonlyArray<Connection> {
-    return [...this.pool.all(peer), ...this.pendingInbound.with(peer)]
+  allToClose({ key }: Target): ReadonlyArray<Connection> {
+    return key === undefined ? [] : [...this.pool.all(key), ...this.pendingInbound.with(key)]
   }
 
-  /** Returns the connection to use with `peer`, or dials one. */
-  readonly connect = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    this.pool.connect(peer, this.dial(peer))
+  /** Returns the connection to use with a peer, or dials one. */
+  readonly connect = (peer: Target): Effect.Effect<Connection, ConnectionError> => {
+    const { addresses, key, peerId } = peer
+    if (key !== undefined) return this.pool.connect(key, this.dial(addresses, peerId))
+    return Effect.flatMap(this.lookUp(addresses[0]!), (found) => {
+      const known = found.find((each) => this.pool.current(each) !== undefined) ?? found[0]
+      return this.pool.connect(known, this.dial(found, undefined))
+    })
+  }
+
+  /** Tries one effect for each address of a peer, in order, until one succeeds. Names are resolved when it is their turn. */
+  firstOf<A, E>(
+    addresses: ReadonlyArray<TargetAddress>,
+    attempt: (address: NetAddress.InetAddress) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | InvalidAddress> {
+    const [first, ...others] = addresses
+    if (first === undefined) return Effect.never
+    const tried = NetAddress.isInetAddress(first)
+      ? attempt(first)
+      : Effect.flatMap(this.lookUp(first), (found) => this.firstOf(found, attempt))
+    return others.length === 0
+      ? tried
+      : Effect.catch(tried, (error) =>
+          Effect.mapError(this.firstOf(others, attempt), (later) => moreTelling(error, later))
+        )
+  }
+
+  private lookUp(
+    name: TargetAddress
+  ): Effect.Effect<readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>], InvalidAddress> {
+    return NetAddress.isInetAddress(name) ? Effect.succeed([name]) : this.lookUpName(name)
+  }
 
   // --- making connections ------------------------------------------------------------------------------------------
 
@@ -245,18 +293,24 @@ export class Connections implements ConnectionOwner {
     this.incoming.offer(connection)
   }
 
-  /** Dials once, for the pool. */
-  readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    this.dialFor(peer, (connection) => this.register(connection))
+  /** Dials a peer once at each address, for the pool. */
+  readonly dial = (
+    addresses: ReadonlyArray<TargetAddress>,
+    expected: PeerId | undefined
+  ): Effect.Effect<Connection, ConnectionError> =>
+    addresses.length === 0
+      ? Effect.fail(new PeerNotFound({ peerId: expected! }))
+      : this.firstOf(addresses, (peer) => this.dialFor(peer, expected, (connection) => this.register(connection)))
 
   /** Dials once. `made` gets the connection at once. */
   private dialFor(
     peer: NetAddress.InetAddress,
+    expected: PeerId | undefined,
     made: (connection: ConnectionImpl) => void
   ): Effect.Effect<Connection, ConnectionError> {
     return Effect.suspend(() =>
       this.disconnections.hasRoom
-        ? Effect.map(this.dialOutsidePool(peer), (connection) => {
+        ? Effect.map(this.dialOutsidePool(peer, constVoid, expected), (connection) => {
             made(connection)
             return connection.surfaced
           })
@@ -276,7 +330,7 @@ export class Connections implements ConnectionOwner {
       if (detail !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), detail })))
       const events: DialEvents = {
         onConnected: (backing) => {
-          const connection = this.makeConnection(backing, Option.some(peer))
+          const connection = this.makeConnection(backing, Option.some(peer), expected)
           made(connection)
           resume(Effect.succeed(connection))
           return connection
@@ -315,6 +369,16 @@ export class Connections implements ConnectionOwner {
       Effect.asVoid
     )
 
+  /** Checks that a peer can be dialled at one of its addresses, as `probe` does. */
+  probeTarget({ addresses, peerId }: Target): Effect.Effect<void, RpcError> {
+    if (addresses.length === 0) return lost(new PeerNotFound({ peerId: peerId! }))
+    return Effect.catchTag(
+      this.firstOf(addresses, (address) => this.probe(address, this.config.rpcTimeout, peerId)),
+      "InvalidAddress",
+      lost
+    )
+  }
+
   /** Asks a peer over an existing connection. */
   readonly ask = (
     connection: Connection,
@@ -322,9 +386,13 @@ export class Connections implements ConnectionOwner {
   ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
     ask(connection, question, { limit: this.config.rpcTimeout, maxMessageSize: this.config.maxMessageSize })
 
-  private makeConnection(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
+  private makeConnection(
+    backing: BackingConnection,
+    dialled: Option.Option<NetAddress.InetAddress>,
+    expected?: PeerId
+  ): ConnectionImpl {
     const id = this.idOf(Option.getOrElse(dialled, () => backing.remoteAddress))
-    return new ConnectionImpl(id, backing, this, dialled)
+    return new ConnectionImpl(id, backing, this, dialled, expected)
   }
 
   private register(connection: ConnectionImpl): void {
@@ -418,3 +486,12 @@ export class Connections implements ConnectionOwner {
     this.disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }
+
+/** Picks the error of a peer that could be dialled at none of its addresses: one after which to try again, if there is one. */
+const moreTelling = <E, L>(first: E, later: L): E | L => {
+  const isTransientError = (error: unknown) => isTransient(error as ConnectionError)
+  return isTransientError(later) && !isTransientError(first) ? later : first
+}
+
+const lost = (reason: ConnectionError): Effect.Effect<never, ConnectionLost> =>
+  Effect.fail(new ConnectionLost({ reason }))

@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as AddressResolver from "effect/net/AddressResolver"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -21,6 +22,7 @@ import { RetrySchedule } from "../../RetrySchedule.ts"
 import { Transport } from "../../Transport.ts"
 import { Connections } from "./connections.ts"
 import { idGenerator } from "./idGenerator.ts"
+import { lookUpWith } from "./names.ts"
 import { callback, read, readIdentity } from "./options.ts"
 
 /** The state of an endpoint before bootstrapping. */
@@ -53,6 +55,7 @@ export const open = Effect.fnUntraced(function* (
   const retrySchedule = yield* callback("RetrySchedule", yield* RetrySchedule)
   const connections = new Connections({
     config,
+    lookUpName: lookUpWith(yield* Effect.serviceOption(AddressResolver.AddressResolver)),
     policy: yield* callback("PeerPolicy", yield* PeerPolicy),
     interfaces,
     pool: yield* pools.open,
