@@ -316,6 +316,7 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   MemoryTransport: { makeHost: call(host), layerHost: call(host), layerNetwork: call(options) },
   NetworkControl: {},
   SimulatedNetwork: { make: call(options), layer: call(options), layerHost: call(host) },
+  TestIdentity: { make: call(param("ann", or(isText, isNumber))) },
   TestPortMapper: { layer: call(options), layerHost: call(param(undefined)) },
   Topology: { layerMesh: call(sized), layerPair: call(options), layerStar: call(sized) },
   TrafficTrace: {
@@ -733,6 +734,7 @@ describe("the arguments of public functions", () => {
         "MemoryNetwork",
         "MemoryTransport",
         "SimulatedNetwork",
+        "TestIdentity",
         "TestPortMapper",
         "Topology",
         "TrafficTrace"

@@ -88,10 +88,10 @@ const problemOf = (stats: Stats): string | undefined => {
       return `can be read or written by others (its mode is ${mode}): \`chmod 600\` makes it private`
     }
   }
-  return stats.size > maxKeyFileBytes ? tooLarge : undefined
+  return undefined
 }
 
-/** Reads one byte more than is allowed, at most: the size that the system tells may be that of another moment. */
+/** Reads one byte more than is allowed, at most. The size that the system tells is not asked for: files of the kernel have none. */
 const readBounded = async (file: fs.FileHandle): Promise<Uint8Array> => {
   const buffer = new Uint8Array(maxKeyFileBytes + 1)
   let length = 0
