@@ -76,7 +76,7 @@ export interface Options {
   /** The address to bind. Default `"0.0.0.0:0"`: every IPv4 address, and a port that the system chooses. */
   readonly localAddress?: Address | undefined
   /** The peers to bootstrap from. Default none. */
-  readonly contacts?: ReadonlyArray<Address> | undefined
+  readonly contacts?: ReadonlyArray<PeerAddress.Input> | undefined
   /**
    * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
    * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
@@ -137,6 +137,13 @@ export class Endpoint extends Context.Service<
   {
     /** The endpoint's own id: its public key. */
     readonly peerId: PeerId
+    /**
+     * The endpoint as others find it: its id and every address known by now, the public one first. Hand its text to other
+     * programs, which dial it. A client has no addresses.
+     */
+    readonly peerAddress: PeerAddress.PeerAddress
+    /** The current `peerAddress`, and each one that follows it. A slow reader gets the latest. It ends when the endpoint stops. */
+    readonly peerAddressChanges: Stream.Stream<PeerAddress.PeerAddress>
     /** The address that the UDP socket is bound to. A wildcard cannot be dialled: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress
     /**
@@ -150,8 +157,8 @@ export class Endpoint extends Context.Service<
      * one, the mapped one, the one that the contact sees, or the first of `localAddresses`. It is never a wildcard.
      */
     readonly publicAddress: NetAddress.InetAddress
-    /** The listed address of the contact that answered first in the latest bootstrap; none when no contact answered. */
-    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    /** The contact that answered first in the latest bootstrap, as it was listed; none when no contact answered. */
+    readonly bootstrapContact: Option.Option<PeerAddress.PeerAddress>
     /**
      * The port mapping on the gateway; none without `forwardPort`, or when the gateway granted none. Its `status` reports
      * changes. A lost mapping does not stop the endpoint, and `publicAddress` follows a new external address.
@@ -216,7 +223,7 @@ export class Endpoint extends Context.Service<
      * may use an existing connection with the contact; the contact verifies over a new one.
      */
     readonly bootstrap: (
-      contacts?: ReadonlyArray<Address>
+      contacts?: ReadonlyArray<PeerAddress.Input>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     /**
      * Closes every connection whose peer has this address, and every connection that was dialled there. Callers without types

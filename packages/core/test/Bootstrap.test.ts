@@ -7,7 +7,10 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
 import * as Schema from "effect/Schema"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
+import * as Result from "effect/Result"
 import * as Bootstrap from "../src/Bootstrap.ts"
+import * as PeerAddress from "../src/PeerAddress.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
@@ -20,6 +23,11 @@ import { logged } from "./support/logs.ts"
 const contact = address("192.0.2.9:9")
 const seen = address("198.51.100.1:1001")
 
+const own = TestIdentity.make("own").peerId
+const other = TestIdentity.make("other").peerId
+
+const listed = (peer: PeerAddress.Input) => Result.getOrThrow(PeerAddress.fromInput(peer))
+
 /** A node at 10.0.0.1:1 whose contact sees it at `seen` and can reach it; it writes down what it was asked. */
 const nodeWith = (
   options: {
@@ -30,21 +38,22 @@ const nodeWith = (
     readonly unreached?: boolean
     readonly localAddress?: string
     /** Who wins the race; `contact` otherwise. */
-    readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
+    readonly winner?: (contacts: ReadonlyArray<PeerAddress.PeerAddress>) => PeerAddress.PeerAddress
+    /** The contacts that are the node itself. */
+    readonly self?: ReadonlyArray<NetAddress.InetAddress>
     readonly interfaces?: ReadonlyArray<string>
-    /** Where the winner is, if not where it was dialled. */
-    readonly answersFrom?: NetAddress.InetAddress
   } = {}
 ) =>
   Effect.gen(function* () {
     const config = yield* EndpointConfig.decode(options.config ?? {})
     const asked: Array<ControlMessage> = []
-    const reached: Array<ReadonlyArray<NetAddress.InetAddress>> = []
+    const reached: Array<ReadonlyArray<string>> = []
     const answer = (question: ControlMessage): WireMessage =>
       question._tag === "EndpointEchoReq"
         ? { _tag: "EndpointEchoResp", address: seen }
         : { _tag: "EndpointVerificationResp", reachable: true }
     const node: Bootstrap.Node = {
+      peerId: own,
       config,
       localAddress: address(options.localAddress ?? "10.0.0.1:1"),
       localAddresses: [address(options.localAddress ?? "10.0.0.1:1"), ...(options.interfaces ?? []).map(address)],
@@ -52,12 +61,14 @@ const nodeWith = (
       known: Option.fromUndefinedOr(options.known),
       reachAny: (contacts) =>
         Effect.sync(() => {
-          reached.push(contacts)
+          reached.push(contacts.map(String))
           if (options.unreached === true) return Option.none()
-          const winner = options.winner?.(contacts) ?? contact
+          const winner = options.winner?.(contacts) ?? listed(contact)
+          const isSelf = options.self?.some((each) => String(each) === String(winner)) ?? false
           return Option.some({
-            address: winner,
-            remoteAddress: options.answersFrom ?? winner,
+            listed: winner,
+            peerId: isSelf ? own : other,
+            remoteAddress: address(String(winner)),
             ask: (question: ControlMessage) =>
               Effect.sync(() => {
                 asked.push(question)
@@ -69,8 +80,8 @@ const nodeWith = (
     return { node, asked, reached }
   })
 
-const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: ReadonlyArray<NetAddress.InetAddress>) {
-  return yield* (yield* Bootstrap.make).run(node, contacts)
+const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: ReadonlyArray<PeerAddress.Input>) {
+  return yield* (yield* Bootstrap.make).run(node, contacts.map(listed))
 })
 
 describe("the public address", () => {
@@ -140,8 +151,11 @@ describe("the public address", () => {
         const contacts = [address("192.0.2.8:8"), contact]
         const { lines, outcome } = yield* logged(run(node, contacts))
         assert.strictEqual(String(outcome.publicAddress), expected)
-        assert.deepStrictEqual(outcome.contact, has.seen ? Option.some(contact) : Option.none())
-        assert.deepStrictEqual(reached, [contacts])
+        assert.deepStrictEqual(
+          Option.map(outcome.contact, String),
+          has.seen ? Option.some(String(contact)) : Option.none()
+        )
+        assert.deepStrictEqual(reached, [contacts.map(String)])
         assert.deepStrictEqual(
           asked.map((question) => ("address" in question ? `${question._tag} ${question.address}` : question._tag)),
           has.seen ? ["EndpointEchoReq", `EndpointVerificationReq ${expected}`] : []
@@ -180,8 +194,8 @@ describe("the endpoint's own address among the contacts", () => {
     Effect.gen(function* () {
       const { node, reached } = yield* nodeWith({ mapped, known })
       const outcome = yield* run(node, [node.localAddress, mapped, contact, known])
-      assert.deepStrictEqual(reached, [[contact]])
-      assert.deepStrictEqual(outcome.contact, Option.some(contact))
+      assert.deepStrictEqual(reached, [[String(contact)]])
+      assert.deepStrictEqual(Option.map(outcome.contact, String), Option.some(String(contact)))
     })
   )
 
@@ -198,38 +212,35 @@ describe("the endpoint's own address among the contacts", () => {
     Effect.gen(function* () {
       const { node, reached } = yield* nodeWith({ interfaces: ["10.0.0.3:1", "127.0.0.1:1"] })
       yield* run(node, [address("127.0.0.1:1"), contact, address("10.0.0.3:1")])
-      assert.deepStrictEqual(reached, [[contact]])
+      assert.deepStrictEqual(reached, [[String(contact)]])
     })
   )
 
-  it.effect("is recognised by an echo of the address that the contact answers from, too", () =>
+  it.effect("is not dialled by its id at any address, and another peer's is, though at an address of its own", () =>
     Effect.gen(function* () {
-      const { asked, node } = yield* nodeWith({ answersFrom: seen })
-      const outcome = yield* run(node, [contact])
-      assert.isTrue(Option.isNone(outcome.contact))
-      assert.deepStrictEqual(
-        asked.map(({ _tag }) => _tag),
-        ["EndpointEchoReq"]
-      )
+      const { node, reached } = yield* nodeWith()
+      yield* run(node, [own, `${own}@${contact}`, `${other}@${node.localAddress}`])
+      assert.deepStrictEqual(reached, [[`${other}@${node.localAddress}`]])
     })
   )
 
   it.effect(
-    "is recognised by an echo that comes from the address that it names, and the other contacts are asked",
+    "is recognised by its key when it answers at an address that it does not know, and the other contacts are asked",
     () =>
       Effect.gen(function* () {
         // Bound to every address, it does not know which ones are its own.
         const { asked, node, reached } = yield* nodeWith({
           localAddress: "0.0.0.0:1001",
-          winner: (contacts) => contacts[0]!
+          winner: (contacts) => contacts[0]!,
+          self: [seen]
         })
         const outcome = yield* run(node, [seen, contact, seen])
-        assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
+        assert.deepStrictEqual(reached, [[String(seen), String(contact), String(seen)], [String(contact)]])
         assert.deepStrictEqual(
           asked.map(({ _tag }) => _tag),
-          ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
+          ["EndpointEchoReq", "EndpointVerificationReq"]
         )
-        assert.deepStrictEqual(outcome.contact, Option.some(contact))
+        assert.deepStrictEqual(Option.map(outcome.contact, String), Option.some(String(contact)))
         const alone = yield* run(node, [seen])
         assert.isTrue(Option.isNone(alone.contact))
         assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
@@ -320,7 +331,7 @@ describe("a start fails", () => {
           }
           const busyContact: Bootstrap.Node = {
             ...node,
-            reachAny: () => Effect.succeedSome({ address: contact, remoteAddress: contact, ask })
+            reachAny: () => Effect.succeedSome({ listed: listed(contact), peerId: other, remoteAddress: contact, ask })
           }
           const running = yield* Effect.forkChild(Effect.exit(run(busyContact, [contact])))
           for (const [i, pause] of [0, 500, 1_000, 2_000, 4_000].entries()) {
@@ -346,7 +357,12 @@ describe("a start fails", () => {
       const mute: Bootstrap.Node = {
         ...node,
         reachAny: () =>
-          Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
+          Effect.succeedSome({
+            listed: listed(contact),
+            peerId: other,
+            remoteAddress: contact,
+            ask: () => Effect.fail(timedOut)
+          })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
       assert.deepInclude(error, { _tag: "EndpointEchoError", reason: timedOut })

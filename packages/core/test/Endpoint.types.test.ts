@@ -49,7 +49,7 @@ describe("an endpoint's members", () => {
   it("have the documented results and errors", () => {
     expectTypeOf<Service["localAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
     expectTypeOf<Service["publicAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
-    expectTypeOf<Service["bootstrapContact"]>().toEqualTypeOf<Option.Option<NetAddress.InetAddress>>()
+    expectTypeOf<Service["bootstrapContact"]>().toEqualTypeOf<Option.Option<PeerAddress.PeerAddress>>()
     expectTypeOf<Service["incomingConnections"]>().toEqualTypeOf<Stream.Stream<Connection>>()
     expectTypeOf<Service["incomingMessages"]>().toEqualTypeOf<Stream.Stream<Endpoint.IncomingMessage>>()
     expectTypeOf<Service["disconnections"]>().toEqualTypeOf<Stream.Stream<Endpoint.Disconnection>>()
@@ -337,7 +337,7 @@ describe("bootstrapping again, and options from Config", () => {
   it("have the documented results and errors", () => {
     expectTypeOf<Service["bootstrap"]>().toEqualTypeOf<
       (
-        contacts?: ReadonlyArray<Endpoint.Address>
+        contacts?: ReadonlyArray<PeerAddress.Input>
       ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     >()
     expectTypeOf<Tag<Bootstrap.BootstrapError>>().toEqualTypeOf<

@@ -92,7 +92,7 @@ describe("the parts that can be swapped, and what else is public", () => {
   it("Bootstrap", () => {
     type Run = Bootstrap.Bootstrap["Service"]["run"]
     expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError>>()
-    expectTypeOf<Parameters<Run>>().toEqualTypeOf<[Bootstrap.Node, ReadonlyArray<NetAddress.InetAddress>]>()
+    expectTypeOf<Parameters<Run>>().toEqualTypeOf<[Bootstrap.Node, ReadonlyArray<PeerAddress.PeerAddress>]>()
     expectTypeOf<ReturnType<Bootstrap.Bootstrap["Service"]["respond"]>>().toEqualTypeOf<
       Effect.Effect<Option.Option<WireMessage.ControlMessage>>
     >()

@@ -6,7 +6,6 @@ import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type * as Bootstrap from "../../Bootstrap.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../../ConnectionError.ts"
 import type { Endpoint } from "../../Endpoint.ts"
@@ -20,6 +19,8 @@ import * as args from "../arguments.ts"
 import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { accepted, connectTarget, firstToAnswer } from "./dialling.ts"
+import type { Outcomes } from "./outcomes.ts"
+import { changesOf, ownPeerAddress } from "./ownAddress.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
 import { send } from "./sending.ts"
@@ -39,12 +40,14 @@ const unreadable =
 interface Rest {
   readonly close: Effect.Effect<void>
   readonly mapping: Option.Option<Mapping>
-  readonly outcomes: { readonly latest: Bootstrap.Outcome }
+  readonly outcomes: Outcomes
+  /** Whether peers can dial the endpoint. */
+  readonly isDialable: boolean
   readonly bootstrap: Service["bootstrap"]
 }
 
 /** Makes the service. */
-export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, outcomes }: Rest): Service => {
+export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, mapping, outcomes }: Rest): Service => {
   const { config, connections } = state
   const { pool } = connections
 
@@ -74,8 +77,18 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
       Effect.fail
     )
 
+  const ownAddress = () =>
+    ownPeerAddress(
+      state.identity.peerId,
+      isDialable ? [outcomes.latest.publicAddress, ...localAddresses(state.localAddress, connections.interfaces)] : []
+    )
+
   return {
     peerId: state.identity.peerId,
+    get peerAddress() {
+      return ownAddress()
+    },
+    peerAddressChanges: changesOf(ownAddress, outcomes, connections.untilStopped),
     localAddress: state.localAddress,
     get localAddresses() {
       return localAddresses(state.localAddress, connections.interfaces)

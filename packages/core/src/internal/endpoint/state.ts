@@ -16,6 +16,7 @@ import type * as ConnectionPool from "../../ConnectionPool.ts"
 import type { Options } from "../../Endpoint.ts"
 import type * as EndpointConfig from "../../EndpointConfig.ts"
 import { BindError, type EndpointConfigError, type IdentityError } from "../../EndpointError.ts"
+import type { PeerAddress } from "../../PeerAddress.ts"
 import { PeerPolicy } from "../../PeerPolicy.ts"
 import type { Identity } from "../../Identity.ts"
 import { RetrySchedule } from "../../RetrySchedule.ts"
@@ -30,7 +31,7 @@ export interface EndpointState {
   readonly config: EndpointConfig.EndpointConfig
   readonly identity: Identity
   readonly localAddress: NetAddress.InetAddress
-  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  readonly contacts: ReadonlyArray<PeerAddress>
   readonly connections: Connections
   readonly retrySchedule: (retryDuration: Duration.Duration) => Schedule.Schedule<unknown>
 }
