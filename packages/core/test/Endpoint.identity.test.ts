@@ -2,15 +2,22 @@
  * Endpoints know each other by their keys.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as Bootstrap from "../src/Bootstrap.ts"
+import * as ConnectionPool from "../src/ConnectionPool.ts"
 import * as Endpoint from "../src/Endpoint.ts"
 import { EndpointConfigError } from "../src/EndpointError.ts"
+import type { PeerAddress } from "../src/PeerAddress.ts"
 import * as Identity from "../src/Identity.ts"
 import { address, bytes } from "./support/values.ts"
-import { endpoint, onNetwork, pair, settle } from "./support/memoryEndpoints.ts"
+import { client, endpoint, onNetwork, pair, settle } from "./support/memoryEndpoints.ts"
 
 const here = "10.0.0.1:1"
 const there = "10.0.0.2:2"
@@ -117,5 +124,81 @@ describe("a peer's key", () => {
       assert.isTrue((yield* one.nextDisconnection).last)
       assert.deepStrictEqual(yield* one.connectionId(address(there)), Option.none())
     }).pipe(onNetwork)
+  )
+})
+
+describe("an endpoint's own address", () => {
+  it.effect("has its key and where it can be dialled, and is what another endpoint dials", () =>
+    Effect.gen(function* () {
+      const one = yield* endpoint(here)
+      assert.strictEqual(String(one.peerAddress), `${one.peerId}@${here}`)
+      const two = yield* endpoint(there, {}, [one.peerAddress])
+      assert.deepStrictEqual(Option.map(two.bootstrapContact, String), Option.some(String(one.peerAddress)))
+      assert.strictEqual((yield* two.connectTo(String(one.peerAddress))).peerId, one.peerId)
+      const local = yield* endpoint("127.0.0.1:5")
+      assert.strictEqual(String(local.peerAddress), `${local.peerId}@127.0.0.1:5`)
+    }).pipe(onNetwork)
+  )
+
+  it.effect("of a client is its key alone", () =>
+    Effect.gen(function* () {
+      const one = yield* client(here)
+      assert.strictEqual(String(one.peerAddress), one.peerId)
+    }).pipe(onNetwork)
+  )
+
+  it.effect(
+    "follows the public address: each change once, the latest for a slow reader, until the endpoint stops",
+    () =>
+      Effect.gen(function* () {
+        const found = ["198.51.100.1:1", "198.51.100.1:1", "198.51.100.2:2", "198.51.100.3:3", "198.51.100.4:4"]
+        const bootstrap = Bootstrap.Bootstrap.of({
+          run: () =>
+            Effect.sync(() => ({ publicAddress: address(found.shift()!), contact: Option.none<PeerAddress>() })),
+          respond: () => Effect.succeedNone
+        })
+        const context = yield* Layer.build(
+          Endpoint.layerWithoutDependencies({ localAddress: here }).pipe(
+            Layer.provide(Layer.succeed(Bootstrap.Bootstrap, bootstrap)),
+            Layer.provide(ConnectionPool.layer)
+          )
+        )
+        const one = Context.get(context, Endpoint.Endpoint)
+        const whole = (external: string) => `${one.peerId}@${external},${here}`
+        const seen: Array<string> = []
+        const reading = yield* Effect.forkChild(
+          Stream.runForEach(one.peerAddressChanges, (each) => Effect.sync(() => seen.push(String(each)))),
+          { startImmediately: true }
+        )
+        yield* settle
+        assert.deepStrictEqual(seen, [whole("198.51.100.1:1")])
+        yield* one.bootstrap()
+        yield* settle
+        assert.lengthOf(seen, 1)
+        yield* one.bootstrap()
+        yield* settle
+        assert.deepStrictEqual(seen.slice(1), [whole("198.51.100.2:2")])
+        assert.strictEqual(String(one.peerAddress), whole("198.51.100.2:2"))
+        const gate = yield* Deferred.make<void>()
+        const late: Array<string> = []
+        yield* Effect.forkChild(
+          Stream.runForEach(one.peerAddressChanges, (each) =>
+            Effect.andThen(
+              Deferred.await(gate),
+              Effect.sync(() => late.push(String(each)))
+            )
+          ),
+          { startImmediately: true }
+        )
+        yield* settle
+        yield* one.bootstrap()
+        yield* one.bootstrap()
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        yield* settle
+        assert.deepStrictEqual(late, [whole("198.51.100.2:2"), whole("198.51.100.4:4")])
+        yield* one.close
+        yield* Fiber.join(reading)
+      }).pipe(onNetwork)
   )
 })

@@ -16,6 +16,7 @@ import { createHash } from "node:crypto"
 import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
+import type * as PeerAddress from "../../src/PeerAddress.ts"
 import type { SendError } from "../../src/SendError.ts"
 import { type DialEvents, Transport } from "../../src/Transport.ts"
 import { textOf } from "./values.ts"
@@ -36,13 +37,13 @@ const fresh = Effect.sync(() => TestIdentity.make((identities += 1)))
 export const endpoint = (
   localAddress: string,
   config: EndpointConfig.Input = {},
-  contacts: ReadonlyArray<Endpoint.Address> = []
+  contacts: ReadonlyArray<PeerAddress.Input> = []
 ) => Endpoint.make({ localAddress, identity: fresh, config, contacts })
 
 export const client = (
   localAddress: string,
   config: EndpointConfig.Input = {},
-  contacts: ReadonlyArray<Endpoint.Address> = []
+  contacts: ReadonlyArray<PeerAddress.Input> = []
 ) => Endpoint.makeClient({ localAddress, identity: fresh, config, contacts })
 
 /** Endpoints at 10.0.0.1:1 and 10.0.0.2:2. */
