@@ -7,6 +7,7 @@ import * as certificate from "../../src/internal/binding/certificate.ts"
 import * as native from "../../src/internal/binding/native.ts"
 import * as nativeConfig from "../../src/internal/binding/nativeConfig.ts"
 import * as packetHeader from "../../src/internal/packets/packetHeader.ts"
+import * as Identity from "@qp2p/core/Identity"
 import { type Udp, udp } from "./udpPeers.ts"
 
 /** The binding's config with what only peers of tests set. */
@@ -29,9 +30,16 @@ export interface RawConnection extends native.NativeConnection {
 
 export type Configure = (config: RawConfig) => void
 
-export const config = Effect.fnUntraced(function* (configure?: Configure) {
+export interface ConfigOptions {
+  readonly configure?: Configure | undefined
+  readonly credentials?: certificate.Credentials | undefined
+}
+
+export const config = Effect.fnUntraced(function* (options: ConfigOptions = {}) {
+  const { configure } = options
   const quiche = yield* Effect.orDie(native.load)
-  const credentials = yield* certificate.selfSigned
+  const identity = yield* Effect.orDie(Identity.generate)
+  const credentials = options.credentials ?? (yield* Effect.orDie(certificate.selfSigned(identity)))
   const made = nativeConfig.configs(quiche, { credentials, idleTimeout: 60_000 })(1_350)
   configure?.(made as RawConfig)
   return { quiche, config: made }
@@ -98,9 +106,9 @@ export class RawPeer {
 /** A native client with a socket of its own, before its first flight. */
 export const rawClient = Effect.fnUntraced(function* (
   peerPort: number,
-  options: { readonly configure?: Configure; readonly socket?: Udp } = {}
+  options: ConfigOptions & { readonly socket?: Udp } = {}
 ) {
-  const { config: made, quiche } = yield* config(options.configure)
+  const { config: made, quiche } = yield* config(options)
   const socket = options.socket ?? (yield* udp())
   const connection = quiche.Connection.connect(
     "qp2p",
@@ -116,8 +124,8 @@ export const rawClient = Effect.fnUntraced(function* (
 })
 
 /** A native server for one client. */
-export const rawServer = Effect.fnUntraced(function* (configure?: Configure) {
-  const { config: made, quiche } = yield* config(configure)
+export const rawServer = Effect.fnUntraced(function* (configure?: Configure, credentials?: certificate.Credentials) {
+  const { config: made, quiche } = yield* config({ configure, credentials })
   const socket = yield* udp()
   const peers: Array<RawPeer> = []
   socket.onHeard = ({ bytes, port }) => {
