@@ -1,7 +1,7 @@
 /**
  * Certificates that no honest peer has. Nothing checks the signature of a certificate, so it is zeros unless TLS is to take it.
  */
-import { ed25519, publicKeyInfo } from "../../src/internal/binding/certificate.ts"
+import { type Credentials, ed25519, publicKeyInfo } from "../../src/internal/binding/certificate.ts"
 import * as der from "../../src/internal/binding/der.ts"
 
 /** A public key that has a peer's id, one for each number below 256. */
@@ -50,3 +50,7 @@ export const certificateOf = (key: Uint8Array, parts: Partial<Parts> = {}): Uint
   const said = der.element(der.SEQUENCE, version, serial, algorithm, issuer, validity, subject, info, rest)
   return der.element(der.SEQUENCE, said, outerAlgorithm, signature)
 }
+
+/** The certificate of credentials, which is PEM, in DER. */
+export const derOf = ({ certificate }: Credentials): Uint8Array =>
+  Buffer.from(new TextDecoder().decode(certificate).replaceAll(/-----.*-----|\n/gu, ""), "base64")

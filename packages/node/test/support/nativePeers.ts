@@ -33,6 +33,19 @@ export type Configure = (config: RawConfig) => void
 export interface ConfigOptions {
   readonly configure?: Configure | undefined
   readonly credentials?: certificate.Credentials | undefined
+  /** What the peer does instead of what the driver does: with any signature algorithm, or without a certificate. */
+  readonly tls?: "any algorithm" | "no certificate" | undefined
+}
+
+/** The binding, whose configs are made with other settings of TLS. */
+const withTls = (quiche: native.Quiche, tls: ConfigOptions["tls"]): native.Quiche => {
+  if (tls === undefined) return quiche
+  const { Config } = quiche
+  const withBoringSslCtx: typeof Config.withBoringSslCtx = (verify, allowFail, ca, key, cert) =>
+    tls === "any algorithm"
+      ? Config.withBoringSslCtx(verify, allowFail, ca, key, cert, null)
+      : Config.withBoringSslCtx(verify, allowFail, ca, null, null, "ed25519")
+  return { ...quiche, Config: { withBoringSslCtx } }
 }
 
 export const config = Effect.fnUntraced(function* (options: ConfigOptions = {}) {
@@ -40,7 +53,7 @@ export const config = Effect.fnUntraced(function* (options: ConfigOptions = {}) 
   const quiche = yield* Effect.orDie(native.load)
   const identity = yield* Effect.orDie(Identity.generate)
   const credentials = options.credentials ?? (yield* Effect.orDie(certificate.selfSigned(identity)))
-  const made = nativeConfig.configs(quiche, { credentials, idleTimeout: 60_000 })(1_350)
+  const made = nativeConfig.configs(withTls(quiche, options.tls), { credentials, idleTimeout: 60_000 })(1_350)
   configure?.(made as RawConfig)
   return { quiche, config: made }
 })
@@ -123,18 +136,32 @@ export const rawClient = Effect.fnUntraced(function* (
   return peer
 })
 
+export interface ServerOptions extends Omit<ConfigOptions, "configure"> {
+  /** Whether the client first gets a Retry packet. */
+  readonly retry?: boolean
+}
+
 /** A native server for one client. */
-export const rawServer = Effect.fnUntraced(function* (configure?: Configure, credentials?: certificate.Credentials) {
-  const { config: made, quiche } = yield* config({ configure, credentials })
+export const rawServer = Effect.fnUntraced(function* (configure?: Configure, options: ServerOptions = {}) {
+  const { config: made, quiche } = yield* config({ configure, ...options })
   const socket = yield* udp()
   const peers: Array<RawPeer> = []
+  let originalId: Uint8Array | null = null
   socket.onHeard = ({ bytes, port }) => {
     if (peers.length === 0) {
       const header = packetHeader.parseLongHeader(bytes)
       if (header === undefined || !header.initial) return
+      if (options.retry === true && header.token.length === 0) {
+        originalId = header.dcid.slice()
+        const buffer = new Uint8Array(1_200)
+        const token = new Uint8Array(8)
+        const length = quiche.retry(header.scid, header.dcid, randomBytes(20), token, packetHeader.version1, buffer)
+        return socket.send(buffer.slice(0, length), port)
+      }
+      // With a Retry, the id that it gave stays in use; the connection's first packets then bring another.
       const connection = quiche.Connection.accept(
-        randomBytes(20),
-        null,
+        originalId === null ? randomBytes(20) : header.dcid.slice(),
+        originalId,
         { host: "127.0.0.1", port: socket.port },
         { host: "127.0.0.1", port },
         made
