@@ -168,7 +168,10 @@ describe("a dial for one peer", () => {
       assert.deepStrictEqual(kinds(between.toClient.slice(0, 1)), ["Retry"])
       yield* until("the withdrawal", () => between.toServer.length === 3)
       assert.deepStrictEqual(kinds(between.toServer), ["Initial", "Initial", "Initial"])
-      yield* until("the server has understood", () => server.peers[0]?.native.peerError() != null)
+      yield* until(
+        "the server has understood",
+        () => typeof server.peers[0]?.native.peerError()?.errorCode === "number"
+      )
       assert.deepInclude(server.peers[0]!.native.peerError(), { isApp: false, errorCode: 12 })
     })
   )
@@ -439,7 +442,7 @@ describe("a policy that has not answered", () => {
       assert.strictEqual(server.accepted.length, 75)
       assert.deepStrictEqual(
         dials.flatMap(({ connected: [near] }) => near?.closes ?? []),
-        new Array<ApplicationClosed>(75).fill(refusedByPeer)
+        Array.from({ length: 75 }, () => refusedByPeer)
       )
       // The places of those that were refused are free.
       const again = yield* connected(client.dial(server.socket.address))

@@ -5,17 +5,28 @@
 import { assert, describe, it } from "@effect/vitest"
 import { confirmsHandshake } from "../../../src/internal/packets/confirmation.ts"
 
-const tag = new Array<number>(16).fill(0xaa)
-const id = new Array<number>(20).fill(0x1e)
+const repeated = (byte: number, count: number): ReadonlyArray<number> => Array.from({ length: count }, () => byte)
+
+const tag = repeated(0xaa, 16)
+const id = repeated(0x1e, 20)
 
 /** A 1-RTT packet with these frames, and with a packet number of so many bytes. */
 const oneRtt = (frames: ReadonlyArray<number>, numberLength = 1): Uint8Array =>
-  Uint8Array.from([0x40 | (numberLength - 1), ...id, ...new Array<number>(numberLength).fill(7), ...frames, ...tag])
+  Uint8Array.from([0x40 | (numberLength - 1), ...id, ...repeated(7, numberLength), ...frames, ...tag])
 
 /** A Handshake packet with so many bytes behind its ids. */
 const handshake = (length: number): ReadonlyArray<number> => [
-  ...[0xe0, 0, 0, 0, 1, id.length, ...id, 1, 9],
-  ...[length, ...new Array<number>(length).fill(0x1e)]
+  0xe0,
+  0,
+  0,
+  0,
+  1,
+  id.length,
+  ...id,
+  1,
+  9,
+  length,
+  ...repeated(0x1e, length)
 ]
 
 const done = [0x1e]
