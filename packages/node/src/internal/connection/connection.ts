@@ -265,7 +265,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.peer = peer
     this.lifecycle.beginAdmission()
     this.owner!.admit(this, (isAdmitted) => {
-      if (this.decision !== undefined || this.lifecycle.state !== "admitting") return
+      if (this.decision !== undefined) return
       this.decision = isAdmitted
       this.host.schedule(this)
     })
