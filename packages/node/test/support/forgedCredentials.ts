@@ -8,12 +8,12 @@ import * as Redacted from "effect/Redacted"
 import { generateKeyPairSync } from "node:crypto"
 import * as certificate from "../../src/internal/binding/certificate.ts"
 import * as der from "../../src/internal/binding/der.ts"
+import { encodePem } from "../../src/internal/identity/pem.ts"
 import { certificateOf } from "./certificates.ts"
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
-const pem = (certificate: Uint8Array): string =>
-  `-----BEGIN CERTIFICATE-----\n${Buffer.from(certificate).toString("base64").replaceAll(/.{64}/gu, "$&\n").trimEnd()}\n-----END CERTIFICATE-----\n`
+const pem = (certificate: Uint8Array): string => encodePem(certificate, "CERTIFICATE")
 
 export interface Forged {
   readonly credentials: certificate.Credentials

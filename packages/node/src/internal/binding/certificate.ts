@@ -7,6 +7,8 @@ import { fromPublicKey } from "@qp2p/core/PeerId"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createPrivateKey, createPublicKey, sign } from "node:crypto"
+import { encodePem } from "../identity/pem.ts"
+import { encodePkcs8 } from "../identity/pkcs8.ts"
 import { BIT_STRING, element, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING } from "./der.ts"
 import { SEQUENCE, SET, tagged, UTF8_STRING } from "./der.ts"
 
@@ -71,21 +73,9 @@ const toBeSigned = (info: Uint8Array): Uint8Array =>
     extensions
   )
 
-const pem = (label: string, der: Uint8Array): Uint8Array => {
-  const lines = Buffer.from(der)
-    .toString("base64")
-    .match(/.{1,64}/gu)!
-  return text(`-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`)
-}
-
 /** Makes the credentials of an identity. Throws for an identity without a usable key. */
 const make = (identity: Identity): Credentials => {
-  const pkcs8 = element(
-    SEQUENCE,
-    element(INTEGER, [0]),
-    ed25519,
-    element(OCTET_STRING, element(OCTET_STRING, Redacted.value(identity.secretKey)))
-  )
+  const pkcs8 = encodePkcs8(Redacted.value(identity.secretKey))
   const key = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" })
   const info = createPublicKey(key).export({ format: "der", type: "spki" })
   // The public key is the end of its info.
@@ -93,8 +83,8 @@ const make = (identity: Identity): Credentials => {
   const said = toBeSigned(info)
   const certificate = element(SEQUENCE, said, ed25519, element(BIT_STRING, [0], sign(null, said, key)))
   return {
-    key: Redacted.make(pem("PRIVATE KEY", pkcs8), { label: "secret key" }),
-    certificate: pem("CERTIFICATE", certificate)
+    key: Redacted.make(text(encodePem(pkcs8)), { label: "secret key" }),
+    certificate: text(encodePem(certificate, "CERTIFICATE"))
   }
 }
 
