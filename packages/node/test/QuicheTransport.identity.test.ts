@@ -192,6 +192,33 @@ describe("a dial for one peer", () => {
   )
 })
 
+describe("a server whose first flight takes several datagrams", () => {
+  it.live("gets acknowledgements of it, and no certificate when it is the wrong peer", () =>
+    Effect.gen(function* () {
+      const subject = nameOf(element(TELETEX_STRING, new Uint8Array(6_000)))
+      const { credentials, peerId } = yield* forged({ subject })
+      const server = yield* rawServer(undefined, { credentials })
+      const between = yield* relay(() => server.port)
+      between.recording = true
+      const { dial } = yield* bind()
+      const [address, expected] = [at(between.port), (yield* Identity.generate).peerId]
+      assert.deepStrictEqual(
+        yield* failure(dial(address, expected)),
+        new PeerMismatch({ expected, actual: peerId, address })
+      )
+      yield* aWhile
+      assert.isAbove(between.toClient.length, 3)
+      // Nothing but Handshake packets with acknowledgements has left before the whole certificate had come.
+      const handshakes = between.toServer
+        .flatMap(packetHeader.splitDatagram)
+        .filter((packet) => kinds([packet])[0] === "Handshake")
+      for (const packet of handshakes) assert.isBelow(packet.length, 100)
+      const { native } = server.peers[0]!
+      assert.deepStrictEqual([native.isEstablished(), native.peerCertChain()], [false, null])
+    })
+  )
+})
+
 describe("a peer whose certificate names nobody", () => {
   const twice = { code: 0x12a, detail: "there are 2 certificates instead of one" }
 

@@ -292,6 +292,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   private establish(): void {
     this.lifecycle.establish()
+    this.handshake.admitPeer()
     // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those are
     // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.

@@ -71,6 +71,11 @@ export class Handshake {
     return { keyId, dcid: native.destinationId(), scid: native.sourceId() }
   }
 
+  /** Records that the peer is admitted: the dial cannot be withdrawn any more. */
+  admitPeer(): void {
+    this.keyId = undefined
+  }
+
   /** Whether a datagram of `bytes` is taken before the peer is admitted: the binding keeps what it brings. */
   takesBeforeAdmission(bytes: number): boolean {
     this.bytesBeforeAdmission += bytes

@@ -206,7 +206,7 @@ export class Parts<C extends PartsOwner>
   }
 
   withdrawal(): Uint8Array | undefined {
-    const ids = this.lifecycle.wasEstablished ? undefined : this.handshake.withdrawalIds
+    const ids = this.handshake.withdrawalIds
     return ids === undefined ? undefined : withdrawal(ids)
   }
 
