@@ -14,7 +14,7 @@ const below: Record<string, ReadonlyArray<string>> = {
   streams: ["packets", "binding"],
   path: ["packets", "binding", "udp"],
   packets: ["binding"],
-  binding: [],
+  binding: ["identity"],
   udp: [],
   identity: []
 }

@@ -170,6 +170,12 @@ export const maxStopCodes = 2_048
 /** How many incoming handshakes may be under way until a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
 export const retryThreshold = 64
 
+/**
+ * How many bytes a connection takes until its peer is admitted, after a handshake that is complete: somewhat more than a peer
+ * sends before the first acknowledgement (RFC 9002, section 7.2).
+ */
+export const maxBytesBeforeAdmission = 32 << 10
+
 /** How long a Retry token is valid, in milliseconds. */
 export const retryTokenLifetime = 10_000
 

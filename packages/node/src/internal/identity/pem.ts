@@ -19,10 +19,10 @@ const otherLabels: Readonly<Record<string, string>> = {
 
 const boundary = /-----(BEGIN|END) ([^-\r\n]*)-----/gu
 
-/** Writes one block: the base64 in lines of 64 characters. */
-export const encodePem = (der: Uint8Array): string => {
+/** Writes one block, of a private key or with another label: the base64 in lines of 64 characters. */
+export const encodePem = (der: Uint8Array, as: string = label): string => {
   const lines = Base64.encode(der).match(/.{1,64}/gu) ?? []
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n")
+  return [`-----BEGIN ${as}-----`, ...lines, `-----END ${as}-----`, ""].join("\n")
 }
 
 /**

@@ -7,6 +7,7 @@ import type { ConnectionOwner } from "../connection/connectionHost.ts"
 import type { Admission } from "./admission.ts"
 import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
+import type { PeerAdmission } from "./peerAdmission.ts"
 import type { UnreadLimit } from "./unreadLimit.ts"
 
 /** Makes connections for admitted Initial packets, sends the replies of admission, and counts incoming handshakes. */
@@ -20,7 +21,7 @@ export class Acceptor {
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   private readonly owner: ConnectionOwner<SocketConnection>
-  /** How many handshakes are under way. */
+  /** How many handshakes are under way, those included whose peers wait to be admitted. */
   private handshakes = 0
 
   constructor(options: {
@@ -30,6 +31,7 @@ export class Acceptor {
     readonly unreadLimit: UnreadLimit
     readonly maxConnections: number
     readonly maxConnectionsPerIp: number
+    readonly peers: PeerAdmission
     readonly events: SocketEvents
     /** Milliseconds of Effect's clock. */
     readonly now: () => number
@@ -45,6 +47,7 @@ export class Acceptor {
     this.now = options.now
     this.sendImmediate = options.sendImmediate
     this.owner = {
+      admit: (connection, decide) => options.peers.ask(connection, decide),
       onEstablished: (connection) => {
         this.handshakes -= 1
         return options.events.onConnection(connection)
