@@ -6,6 +6,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
+import type { PeerAddress } from "@qp2p/core/PeerAddress"
 import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
 
@@ -155,7 +156,7 @@ export const localAddresses = (endpoint: {
 export const publicAddress = (
   endpoint: {
     readonly publicAddress: NetAddress.InetAddress
-    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    readonly bootstrapContact: Option.Option<PeerAddress>
     readonly portMapping: Option.Option<unknown>
   },
   options: { readonly contacts: ReadonlyArray<NetAddress.InetAddress>; readonly external: boolean }

@@ -17,6 +17,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as PeerAddress from "@qp2p/core/PeerAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
@@ -201,9 +202,9 @@ export const run = Effect.fnUntraced(function* (
   yield* Effect.forEach(Format.localAddresses(endpoint), log.say, { discard: true })
   yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, options))
-  if (Option.isSome(endpoint.bootstrapContact)) {
-    const contact = endpoint.bootstrapContact.value
-    yield* connected(contact, " (contact)")
+  const contact = Option.flatMap(endpoint.bootstrapContact, ({ addresses }) => PeerAddress.toInetAddress(addresses[0]!))
+  if (Option.isSome(contact)) {
+    yield* connected(contact.value, " (contact)")
   } else {
     yield* Effect.forEach(options.contacts, redial, { discard: true })
   }
