@@ -95,7 +95,14 @@ const locallyClosed = (peer: NetAddress.InetAddress) => new ConnectionClosed({ p
 /** A connection has these behind it; the others happen to dials only. */
 type AfterDial = Exclude<
   ConnectionError["_tag"],
-  "TooManyConnections" | "InvalidAddress" | "InvalidArgument" | "VersionMismatch" | "DatagramRefused"
+  | "TooManyConnections"
+  | "InvalidAddress"
+  | "InvalidArgument"
+  | "VersionMismatch"
+  | "DatagramRefused"
+  | "PeerMismatch"
+  | "PeerRefused"
+  | "PeerNotFound"
 >
 
 const endings: Table<{ readonly [T in AfterDial]: Ending<Variant<ConnectionError, T>> }> = {
