@@ -125,6 +125,23 @@ describe("a dial whose peer is not admitted yet", () => {
     )
   }
 
+  it.live("withdraws also when it is cancelled by what is asked, whatever the answer is then", () =>
+    Effect.gen(function* () {
+      let cancel = () => {}
+      const { complete, dial, sent } = yield* begun("dialled", {
+        onHandshake: (_, decide) => {
+          cancel()
+          decide(true)
+        }
+      })
+      cancel = dial!.cancel
+      complete()
+      yield* turns
+      assert.deepStrictEqual([sent.length, sent.filter(isWithdrawal).length], [1, 1])
+      assert.deepStrictEqual([dial!.connected, dial!.failed], [[], []])
+    })
+  )
+
   it.live("withdraws so, too, in the turn that completes its handshake", () =>
     Effect.gen(function* () {
       const { complete, dial, sent, socket } = yield* begun("dialled", {}, another)
