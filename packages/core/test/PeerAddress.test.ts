@@ -56,6 +56,7 @@ describe("the text of a peer", () => {
     // The dot excludes search domains, so it is another name.
     ["peer.example.org.:4433", "peer.example.org.:4433"],
     [`${id}@A.example:1,a.EXAMPLE:1,a.example:2,A.EXAMPLE:2`, `${id}@a.example:1,a.example:2`],
+    [`${id}@a.example:1,192.0.2.7:1,A.example:1`, `${id}@a.example:1,192.0.2.7:1`],
     [`${id}@[::ffff:192.0.2.7]:1,192.0.2.7:1`, `${id}@192.0.2.7:1`],
     // A name of the same length as an id, which is none.
     [`${"x".repeat(52)}:1`, `${"x".repeat(52)}:1`],
@@ -102,6 +103,15 @@ describe("the text of a peer", () => {
     assert.strictEqual(asked, 0)
     PeerAddress.fromString(`${id}@[fe80::1%eth0]:1`, counted)
     assert.strictEqual(asked, 1)
+  })
+
+  it("has no interfaces where callers without types pass something else", () => {
+    for (const given of [null, 5, "eth0", () => 5, () => [null], () => assert.fail("it cannot tell")]) {
+      assert.strictEqual(
+        problemOf(PeerAddress.fromString("[fe80::1%eth0]:1", given as never)),
+        "this machine has no interface eth0 with IPv6"
+      )
+    }
   })
 })
 
@@ -193,7 +203,9 @@ describe("a text that is no peer", () => {
     ["0x7f000001:1", "0x7f000001 is no host name: the last domain name label must not be numeric"],
     ["１２７.0.0.1:1", "１２７.0.0.1 is no host name: the last domain name label must not be numeric"],
     [`${"a".repeat(64)}:1`, `${"a".repeat(64)} is no host name: domain name labels must be at most 63 characters`],
-    [`${id}@${"a.".repeat(2_200)}:1`, "it has more than 4229 characters"]
+    [`${id}@${"a.".repeat(2_200)}:1`, "it has more than 4229 characters"],
+    [`${id}@${"a.".repeat(1_100)}a:1,${"b.".repeat(1_100)}b:1`, "it has more than 4229 characters"],
+    [" ".repeat(4_230), "it has more than 4229 characters"]
   ]
   for (const [text, expected] of kinds) {
     it(`${JSON.stringify(text).slice(0, 80)} says that ${expected}`, () => {
@@ -333,6 +345,8 @@ describe("a peer", () => {
     assert.isTrue(new Set(same.map((each) => Hash.hash(each))).size === 1)
     for (const text of [id, "a.example:1", `${id}@a.example:2`, `${otherId}@a.example:1`, `${id}@a.example.:1`]) {
       assert.isFalse(Equal.equals(parse(text), same[0]), text)
+      // Equal hashes are not enough, which `Equal.equals` compares first.
+      assert.isFalse(parse(text)[Equal.symbol](same[0]), text)
     }
     assert.isFalse(Equal.equals(parse(`${id}@a:1,b:1`), parse(`${id}@b:1,a:1`)))
     assert.isFalse(Equal.equals(parse(id), id))
