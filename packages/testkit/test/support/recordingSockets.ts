@@ -85,7 +85,7 @@ export const connect = Effect.fnUntraced(function* (
   const client = yield* bind("10.0.0.1:1", options.client)
   const server = yield* bind("10.0.0.2:2", options.server)
   const { connected } = client.dial(server.socket.address)
-  yield* until(() => connected.length > 0 && server.accepted.length > 0)
+  yield* until(() => connected.length > 0 && connected[0]!.acceptances > 0)
   return { client, server, near: connected[0]!, far: server.accepted[0]! }
 })
 
