@@ -57,10 +57,15 @@ const bindPeers = Conformance.bindWith<Peer>((connection, record) => new Peer(co
 
 export type Socket = Conformance.Bound<Peer>
 
-/** A socket; without keep-alive, so that nothing happens by itself. */
-export const bind = (local: string, overrides: Partial<BindOptions> = {}) =>
+/** A socket; without keep-alive, so that nothing happens by itself. It admits every peer unless `admission` is given. */
+export const bind = (
+  local: string,
+  overrides: Partial<BindOptions> = {},
+  admission?: (handshake: Conformance.Handshake) => void
+) =>
   bindPeers({
     local,
+    ...(admission && { admission }),
     identity: TestIdentity.make(local),
     keepAliveInterval: Duration.infinity,
     handshakeTimeout: Duration.seconds(10),
