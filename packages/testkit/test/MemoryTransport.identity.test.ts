@@ -64,7 +64,8 @@ describe("a handshake takes", () => {
       yield* pass(2)
       const near = connected[0]!
       const { results } = near.send(text("hello"))
-      yield* pass(5)
+      // Longer than the silence after which a peer that has accepted is said not to respond.
+      yield* pass(7)
       assert.deepStrictEqual([server.accepted.length, results, near.silences], [0, [], 0])
       server.handshakes[0]!.decide(true)
       yield* settle
