@@ -58,13 +58,17 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
       dialled,
       openedAt: step(),
       refused,
+      accepted: backing.isAccepted,
       closed: undefined,
       closedAt: Infinity
     }
     ends.push(end)
     return {
       onStream: (receive, send) => events.onStream(receive, send),
-      onAccepted: () => events.onAccepted?.(),
+      onAccepted: () => {
+        end.accepted = true
+        events.onAccepted?.()
+      },
       onMoved: () => events.onMoved?.(),
       onUnresponsive: () => events.onUnresponsive?.(),
       onStreamsHeld: (held) => events.onStreamsHeld?.(held),

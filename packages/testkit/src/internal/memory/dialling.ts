@@ -55,9 +55,9 @@ export const dial = (
     }
     if (target === undefined) return
     accept(wire, target, connection, source, () => {
-      const { peerId: actual, remoteAddress: address } = connection
+      const { peerId: actual } = connection
       if (expected !== undefined && actual !== expected) {
-        return connection.abandon(new PeerMismatch({ expected, actual, address }))
+        return connection.abandon(new PeerMismatch({ expected, actual, address: peer }))
       }
       connection.admit("Outbound", () => {
         pending = false
