@@ -249,6 +249,8 @@ const core: Omit<Modules<typeof Core>, Records> = {
   PortMapperError: errors,
   RecvError: errors,
   RecvStream: {},
+  // Every peer is accepted, whatever it is.
+  PeerPolicy: { acceptAll: call(any) },
   RetrySchedule: {
     exponential: call(param(Duration.seconds(1), isTime)),
     isTransient: silent(any),
