@@ -1,5 +1,6 @@
 // @module-tag platform
 import { assert, describe, it } from "@effect/vitest"
+import { Endpoint } from "@qp2p/core/Endpoint"
 import * as Identity from "@qp2p/core/Identity"
 import * as PeerId from "@qp2p/core/PeerId"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
+import * as NodeEndpoint from "../src/NodeEndpoint.ts"
 import * as NodeIdentity from "../src/NodeIdentity.ts"
 
 const isWindows = process.platform === "win32"
@@ -257,6 +259,18 @@ describe("a file with a key", () => {
       assert.strictEqual(yield* idOf(`${file}.link`), sampleId)
       fs.chmodSync(file, 0o640)
       assert.match(yield* errorOf(`${file}.link`), /^can be read or written by others/u)
+    })
+  )
+
+  it.live("is what an endpoint takes as its option, and its error is that of the endpoint", () =>
+    Effect.gen(function* () {
+      const start = (file: string) =>
+        Effect.provide(
+          Effect.map(Endpoint, ({ peerId }) => peerId),
+          NodeEndpoint.layer({ identity: NodeIdentity.fromFile(file), localAddress: "127.0.0.1:0" })
+        )
+      assert.strictEqual(yield* start(yield* fileOf(sample)), sampleId)
+      assert.instanceOf(yield* Effect.flip(start(yield* fileOf(""))), Identity.IdentityError)
     })
   )
 
