@@ -474,6 +474,7 @@ describe("a trace", () => {
       ])
       assert.deepStrictEqual(of(back), [
         "#1 connected by dial 1",
+        "#1 accepted by the peer",
         "#1 out1 acknowledged",
         "#1 ended: closed by this side"
       ])
