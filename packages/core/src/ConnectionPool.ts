@@ -34,7 +34,7 @@ export type PeerKey = PeerId | NetAddress.InetAddress
  * The inbound and outbound connections of one endpoint, by the keys of their peers.
  *
  * Each address at which a peer is, or was dialled, is an alias of the peer, as long as the pool has that connection. An alias of
- * several peers stands for the one that showed its key there last.
+ * several peers stands for one that is there, before one that was only dialled there, and for the one that showed its key last.
  *
  * Several connections may be with one peer. The endpoint uses the oldest; both sides agree on it by seniority.
  *
@@ -133,7 +133,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   const scope = yield* Effect.scope
   const members = new Map<Connection, Member>()
   const byPeer = new Map<PeerId, Array<Member>>()
-  /** The connections by which an address is an alias, the latest first. */
+  /** The connections by which an address is an alias: first those whose peers are there, and in each group the latest first. */
   const byAddress = new Map<string, Array<Member>>()
   const byId = new Map<ConnectionId, Array<Member>>()
   const dials = new Map<string, SharedDial>()
@@ -143,7 +143,7 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     for (const alias of member.aliases) {
       const there = byAddress.get(alias)
       if (there === undefined) byAddress.set(alias, [member])
-      else there.unshift(member)
+      else there.splice(isAt(member, alias) ? 0 : countWhile(there, (other) => isAt(other, alias)), 0, member)
     }
   }
 
@@ -259,6 +259,14 @@ const peerKey = check(
 
 /** The key under which a dial is shared. An id has no colon, and an address has one. */
 const keyOf = (peer: PeerKey): string => (typeof peer === "string" ? peer : addressKey(peer))
+
+/** Whether the peer of a connection is at an address, and was not only dialled there. */
+const isAt = ({ aliases }: Member, alias: string): boolean => aliases[0] === alias
+
+const countWhile = <A>(items: ReadonlyArray<A>, matches: (item: A) => boolean): number => {
+  const end = items.findIndex((item) => !matches(item))
+  return end === -1 ? items.length : end
+}
 
 const peerOf = ({ connection }: Member): PeerId => connection.peerId
 

@@ -82,6 +82,23 @@ describe("the indexes", () => {
       })
   )
 
+  it.effect("take an address for the peer that is there, before one that was only dialled there", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [at, dialled, later] = [
+        new Fake(there, "at"),
+        new Fake(here, "dialled", there),
+        new Fake("192.0.2.3:3", "later", there)
+      ]
+      for (const connection of [dialled, at, later]) pool.add(connection)
+      assert.deepStrictEqual(pool.all(address(there)), [at, later, dialled])
+      pool.remove(at)
+      assert.isTrue(pool.current(address(there)) === later)
+      pool.add(at)
+      assert.isTrue(pool.current(address(there)) === at)
+    })
+  )
+
   it.effect("take an address of several peers for the one that came last, and know all of them", () =>
     Effect.gen(function* () {
       const pool = yield* ConnectionPool.make
