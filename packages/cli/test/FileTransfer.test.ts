@@ -17,6 +17,7 @@ import * as FileReceiver from "../src/FileReceiver.ts"
 import type * as FileStore from "../src/FileStore.ts"
 import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
+import * as OutDirectory from "../src/OutDirectory.ts"
 import * as PartialFiles from "../src/PartialFiles.ts"
 import { alice, bob, makeStream, pump, type FakeStream } from "./support/fakeStream.ts"
 
@@ -384,11 +385,11 @@ describe("FileTransfer", () => {
   )
 })
 
-describe("FileReceiver.ensureDirectory", () => {
+describe("OutDirectory.ensure", () => {
   it.live("makes a directory and its parents, and takes one that is there", () =>
     Effect.gen(function* () {
       const { fs, root } = yield* setup()
-      for (let i = 0; i < 2; i++) yield* FileReceiver.ensureDirectory(`${root}/a/b/c`)
+      for (let i = 0; i < 2; i++) yield* OutDirectory.ensure(`${root}/a/b/c`)
       assert.strictEqual((yield* fs.stat(`${root}/a/b/c`)).type, "Directory")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
@@ -403,7 +404,7 @@ describe("FileReceiver.ensureDirectory", () => {
     Effect.gen(function* () {
       const { fs, root } = yield* setup()
       yield* fs.writeFileString(`${root}/taken`, "")
-      const error = yield* Effect.flip(FileReceiver.ensureDirectory(`${root}/${name}`))
+      const error = yield* Effect.flip(OutDirectory.ensure(`${root}/${name}`))
       assert.strictEqual(error.message.replaceAll(`${root}/`, ""), expected)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
@@ -411,7 +412,7 @@ describe("FileReceiver.ensureDirectory", () => {
   // Node's own recursive `mkdir` never ends there.
   it.live.skipIf(process.platform !== "linux")("ends where nothing can be created", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(FileReceiver.ensureDirectory("/proc/qp2p/x"))
+      const error = yield* Effect.flip(OutDirectory.ensure("/proc/qp2p/x"))
       assert.strictEqual(error.message, "cannot create the directory /proc/qp2p/x: there is no such file or directory")
     }).pipe(Effect.provide(NodeServices.layer))
   )
