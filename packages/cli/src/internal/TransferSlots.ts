@@ -62,11 +62,9 @@ const displaced = <T extends Holder>(
   askerHas: number,
   keyOf: (holder: Holder) => string
 ): Admission<T> | undefined => {
-  const most = Object.values<ReadonlyArray<T>>(Arr.groupBy(open, keyOf)).reduce(
-    (longest, each) => (each.length > longest.length ? each : longest),
-    []
-  )
-  if (most.length < askerHas + 2) return undefined
+  const most = Object.values<ReadonlyArray<T>>(Arr.groupBy(open, keyOf))
+    .filter((group) => group.length >= askerHas + 2 && group.some(({ isComplete }) => !isComplete))
+    .reduce<ReadonlyArray<T>>((longest, each) => (each.length > longest.length ? each : longest), [])
   const victim = most
     .filter(({ isComplete }) => !isComplete)
     .reduce<T | undefined>(
