@@ -96,4 +96,17 @@ export const printable = (text: string, longest: number = longestText): string =
   return out
 }
 
+/**
+ * JSON with an escape for each character in its strings that shows nothing or changes what is around it: the same value, safe
+ * on a terminal. It is not cut.
+ *
+ * @stability unstable
+ * @category formatting
+ * @since 0.1.0
+ */
+export const printableJson = (json: string): string =>
+  json.replace(hiddenRun, (run) =>
+    Array.from({ length: run.length }, (_, at) => `\\u${run.charCodeAt(at).toString(16).padStart(4, "0")}`).join("")
+  )
+
 const counted = (left: number): string => `${left} more character${left === 1 ? "" : "s"}`

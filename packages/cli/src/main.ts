@@ -21,6 +21,7 @@ import * as ping from "./commands/ping.ts"
 import * as receive from "./commands/receive.ts"
 import * as send from "./commands/send.ts"
 import { CommandFailed, Ended, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
+import { printableLogger } from "./internal/printableLogger.ts"
 import * as Usage from "./Usage.ts"
 import { printable } from "./Printable.ts"
 import { version } from "./version.ts"
@@ -116,5 +117,5 @@ export const main = (args: ReadonlyArray<string>): Effect.Effect<void, Exited, C
     Effect.catchCause(report),
     Effect.provide(CliOutput.layerPresenter(presenter)),
     Effect.provideService(References.MinimumLogLevel, "Error"),
-    Effect.provideService(Logger.LogToStderr, true)
+    Effect.provide(Logger.layer([printableLogger]))
   )

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { longestText, printable, replaceHidden } from "../src/Printable.ts"
+import { longestText, printable, printableJson, replaceHidden } from "../src/Printable.ts"
 
 /** What a text must not contain after it was made printable, in terms of its own: no property of Unicode is shared with the code. */
 const names: ReadonlyArray<readonly [string, number]> = [
@@ -91,6 +91,13 @@ describe("Printable", () => {
     assert.strictEqual(printable("abcdef", 4), "abcd... (2 more characters)")
     assert.strictEqual(printable("abc\u202edef", 8), "abc... (4 more characters)")
     assert.strictEqual(printable("abc🙂def", 4), "abc... (5 more characters)")
+  })
+
+  it("escapes JSON, and does not change its value", () => {
+    const value = { reason: "a\u202eb\u{e0041}c\u3164 grüße\n" }
+    const json = printableJson(JSON.stringify(value))
+    assert.strictEqual(json, '{"reason":"a\\u202eb\\udb40\\udc41c\\u3164 grüße\\n"}')
+    assert.deepStrictEqual(JSON.parse(json), value)
   })
 
   it("is on one line, visible and bounded for every text, and does not change the second time", () => {
