@@ -141,7 +141,9 @@ const flagsOf = (command: string): ReadonlyArray<string> => {
     read(`packages/cli/src/commands/${command}.ts`) +
     read("packages/cli/src/Flags.ts") +
     read("packages/cli/src/LimitFlags.ts")
-  return [...source.matchAll(/(?:Flag\.\w+|duration|size|wholeNumber)\(\s*"([\w-]+)"/gu)].map((match) => `--${match[1]}`)
+  return [...source.matchAll(/(?:Flag\.\w+|duration|size|wholeNumber)\(\s*"([\w-]+)"/gu)].map(
+    (match) => `--${match[1]}`
+  )
 }
 
 const checkQp2p = (command: string, rest: string): string | undefined => {
