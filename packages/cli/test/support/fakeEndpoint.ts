@@ -1,6 +1,8 @@
 /**
  * An endpoint without a network, for tests of commands.
  */
+import * as PeerAddress from "@qp2p/core/PeerAddress"
+import * as Result from "effect/Result"
 import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
@@ -52,7 +54,9 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     localAddress: options.listen ?? self,
     localAddresses: options.interfaces ?? [self],
     publicAddress: self,
-    bootstrapContact: Option.fromUndefinedOr(options.bootstrapContact),
+    bootstrapContact: Option.map(Option.fromUndefinedOr(options.bootstrapContact), (contact) =>
+      Result.getOrThrow(PeerAddress.fromInput(contact))
+    ),
     portMapping: Option.fromUndefinedOr(options.portMapping),
     nextConnection: Queue.take(connections),
     nextMessage: Queue.take(messages),
