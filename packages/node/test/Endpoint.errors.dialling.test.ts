@@ -37,7 +37,7 @@ import {
   rowsOf,
   type Services,
   type Table,
-  unreadable,
+  unreadablePeer,
   type Variant
 } from "./support/errorTables.ts"
 import { endpoint, onLoopback, pair } from "./support/quicEndpoints.ts"
@@ -152,9 +152,9 @@ const dials: Table<{
     ]
   ],
   InvalidAddress: [
-    ["no address", invalid("nowhere", unreadable("nowhere"))],
-    ["no port", invalid("127.0.0.1", unreadable("127.0.0.1"))],
-    ["port 0", invalid("127.0.0.1:0", "port 0 cannot be dialled")],
+    ["no address", invalid("nowhere", unreadablePeer("the port is missing"))],
+    ["no port", invalid("127.0.0.1", unreadablePeer("the port is missing"))],
+    ["port 0", invalid("127.0.0.1:0", unreadablePeer("port 0 cannot be dialled"))],
     ["IPv6 from IPv4", invalid("[::1]:4433", "this endpoint is bound to an IPv4 address")],
     ["IPv4 from IPv6", invalid("127.0.0.1:4433", "this endpoint is bound to an IPv6 address", "[::1]:0")],
     ["unspecified IPv4", invalid("0.0.0.0:4433", "the unspecified address belongs to no host")],
@@ -313,11 +313,14 @@ describe("a dial fails with", () => {
       const closed = yield* refusing(0x0c, "")
       const error = new NoneReachable({
         attempts: [
-          { peer: "nowhere", error: new InvalidAddress({ input: "nowhere", detail: unreadable("nowhere") }) },
+          {
+            peer: "nowhere",
+            error: new InvalidAddress({ input: "nowhere", detail: unreadablePeer("the port is missing") })
+          },
           { peer: refused, error: new TransportError({ peer: refused, code: 0x0a, detail: "no" }) },
           {
             peer: "127.0.0.1:0",
-            error: new InvalidAddress({ input: "127.0.0.1:0", detail: "port 0 cannot be dialled" })
+            error: new InvalidAddress({ input: "127.0.0.1:0", detail: unreadablePeer("port 0 cannot be dialled") })
           },
           {
             peer: closed,
@@ -340,7 +343,7 @@ describe("a dial fails with", () => {
       yield* send
       yield* one.disconnectFrom(peer)
       yield* assertFails("trySendMessage after the end", send, new NotConnected({ peer }))
-      const error = lost(new InvalidAddress({ input: "nowhere", detail: unreadable("nowhere") }))
+      const error = lost(new InvalidAddress({ input: "nowhere", detail: unreadablePeer("the port is missing") }))
       yield* assertFails("trySendMessage to nowhere", one.trySendMessage(bytes("x"), "nowhere"), error)
     }).pipe(onLoopback)
   )

@@ -48,6 +48,7 @@ import {
   type Setup,
   type Table,
   unreadable,
+  unreadablePeer,
   type Variant,
   type Ways
 } from "./support/errorTables.ts"
@@ -79,14 +80,11 @@ const run = (starts: { readonly [tag: string]: Ways<Start<EndpointError>> }) => 
 
 const loopback = "127.0.0.1:0"
 
-const unusable = (path: string, text: string, options: Endpoint.Options) => (make: Make) =>
-  Effect.succeed({
-    start: make(options),
-    error: new EndpointConfigError({ path, detail: `${text}: ${unreadable(text)}` })
-  })
+const unusable = (path: string, text: string, why: string, options: Endpoint.Options) => (make: Make) =>
+  Effect.succeed({ start: make(options), error: new EndpointConfigError({ path, detail: `${text}: ${why}` }) })
 
-const badAddress = unusable("localAddress", "nowhere", { localAddress: "nowhere" })
-const badContact = unusable("contacts.1", "127.0.0.1", {
+const badAddress = unusable("localAddress", "nowhere", unreadable("nowhere"), { localAddress: "nowhere" })
+const badContact = unusable("contacts.1", "127.0.0.1", unreadablePeer("the port is missing"), {
   localAddress: loopback,
   contacts: ["127.0.0.1:1", "127.0.0.1"]
 })

@@ -78,6 +78,10 @@ export const unreadable = (text: string): string =>
     /^[\d.]+$/u.test(text) ? "the port is missing" : `${text} is no IP address`
   }`
 
+/** What is said of a text that names no peer. */
+export const unreadablePeer = (why: string): string =>
+  `expected host:port such as 127.0.0.1:4433 or [::1]:4433, ID@host:port or ID; ${why}`
+
 export const lost = (error: ConnectionError) => new ConnectionLost({ reason: error })
 
 export const wasReset = (code: number) => new StreamLost({ reason: new StreamReset({ code }) })
