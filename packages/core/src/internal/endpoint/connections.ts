@@ -190,7 +190,9 @@ export class Connections implements ConnectionOwner {
   /** Closes a connection that its dialler no longer waits for, unless its peer has accepted it or something was sent on it. */
   giveUp({ id, peerId }: Connection): void {
     for (const each of this.peers.of(peerId)) {
-      if (each.id === id && !each.isAccepted && !each.isUsed) void this.background(each.close())
+      if (each.id !== id || each.isAccepted || each.isUsed) continue
+      this.removeFromPool(each)
+      this.background(each.close())
     }
   }
 

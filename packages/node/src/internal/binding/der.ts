@@ -4,12 +4,19 @@
 
 /** Tags of the elements that certificates and keys have. */
 export const INTEGER = 0x02
+/** The tag of a bit string. */
 export const BIT_STRING = 0x03
+/** The tag of an octet string. */
 export const OCTET_STRING = 0x04
+/** The tag of an object identifier. */
 export const OBJECT_IDENTIFIER = 0x06
+/** The tag of a text in UTF-8. */
 export const UTF8_STRING = 0x0c
+/** The tag of a time with four digits for the year. */
 export const GENERALIZED_TIME = 0x18
+/** The tag of a sequence. */
 export const SEQUENCE = 0x30
+/** The tag of a set. */
 export const SET = 0x31
 
 /** Returns the tag of a constructed element that has a number instead of a type. */
