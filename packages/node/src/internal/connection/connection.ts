@@ -176,11 +176,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     const established = this.lifecycle.wasEstablished
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
-    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established)
+    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
     if (!isLongHeader(datagram)) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
-      if (established) this.parts.streams.readStops(datagram, this.parts.acknowledged.received(datagram))
     }
     if (hasMoved) {
       this.parts.sender.pathChanged()
@@ -219,6 +218,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   tick(elapsed: number, limits: Limits): void {
     this.parts.liveness.tick(elapsed, limits)
     if (!this.lifecycle.isEstablished) return
+    this.parts.frames.tick(elapsed)
     this.parts.responsiveness.tick()
     if (this.parts.ids.tick(elapsed)) this.host.schedule(this)
     const held = this.parts.streams.tick()

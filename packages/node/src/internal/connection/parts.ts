@@ -22,6 +22,7 @@ import { Handshake } from "./handshake.ts"
 import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PeerActivity } from "./peerActivity.ts"
+import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -61,7 +62,7 @@ export interface PartsOwner extends PacketOwner {
  * connection, as functions would.
  */
 export class Parts<C extends PartsOwner>
-  implements ConnectionIdsHost, IncomingHost, LifecycleHost, LivenessHost, OutgoingHost, ResponsivenessHost, TurnsHost
+  implements ConnectionIdsHost, IncomingHost, LifecycleHost, LivenessHost, OutgoingHost, PeerFramesHost, ResponsivenessHost, TurnsHost
 {
   readonly native: NativeConnection
   readonly dialled: boolean
@@ -70,6 +71,7 @@ export class Parts<C extends PartsOwner>
   readonly peer: PeerAddress
   readonly activity: PeerActivity
   readonly handshake: Handshake
+  readonly frames: PeerFrames
   readonly receiver: PacketReceiver
   readonly sender: PacketSender
   readonly ids: ConnectionIds
@@ -95,7 +97,8 @@ export class Parts<C extends PartsOwner>
     this.peer = peer
     this.activity = new PeerActivity(native, socket.idleTimeout)
     this.handshake = new Handshake(native, dialled)
-    this.receiver = new PacketReceiver({ native, peer, from, to })
+    this.frames = new PeerFrames(this)
+    this.receiver = new PacketReceiver({ native, peer, from, to, frames: this.frames })
     this.sender = new PacketSender({
       native,
       outbox: socket.outbox,
