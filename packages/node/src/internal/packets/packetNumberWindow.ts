@@ -6,17 +6,22 @@ import { framesStart } from "./frames.ts"
 
 /** How many of the latest numbers are told apart. The binding takes all below them for duplicates. */
 const windowLength = 128
-const words = windowLength / 32
 
 /** Above this the numbers lose precision. No peer sends so many packets. */
 const maxNumber = 2 ** 52
 
 /** Keeps which of the latest 1-RTT packet numbers of a peer have come. */
 export class PacketNumberWindow {
-  private largest = -1
+  /** The binding begins with 0, too, but has not seen that packet. */
+  private largest = 0
+  /** The lowest 32 bits of `largest`. */
+  private low = 0
+  /** Bit i of the four words is set when the packet `largest` - i has come. */
+  private seen0 = 0
+  private seen1 = 0
+  private seen2 = 0
+  private seen3 = 0
   private isBlind = false
-  /** Bit i of the whole is set when the packet `largest` - i has come. */
-  private readonly seen = new Int32Array(words)
 
   /**
    * Records the number of a packet with a short header that the binding has authenticated and decrypted in place. Returns
@@ -24,66 +29,86 @@ export class PacketNumberWindow {
    */
   add(packet: Uint8Array): boolean {
     if (this.isBlind) return true
-    const start = framesStart(packet)
-    let truncated = 0
-    for (let i = start - ((packet[0]! & 0x03) + 1); i < start; i++) truncated = truncated * 256 + packet[i]!
-    return this.addNumber(this.decode(truncated, 2 ** (8 * ((packet[0]! & 0x03) + 1))))
+    const ahead = this.distance(packet)
+    if (ahead === 1) {
+      this.seen3 = (this.seen3 << 1) | (this.seen2 >>> 31)
+      this.seen2 = (this.seen2 << 1) | (this.seen1 >>> 31)
+      this.seen1 = (this.seen1 << 1) | (this.seen0 >>> 31)
+      this.seen0 = (this.seen0 << 1) | 1
+    } else if (ahead > 0) {
+      this.shift(ahead)
+      this.seen0 |= 1
+    } else return this.addEarlier(-ahead)
+    this.largest += ahead
+    this.low = (this.low + ahead) | 0
+    if (this.largest > maxNumber) this.goBlind()
+    return true
   }
 
   /**
-   * The binding may have taken a packet that was not added: what its largest number is is not known any more, and every packet counts
+   * The binding may have taken a packet that was not added: its largest number is not known any more, and every packet counts
    * as new from now on.
    */
   goBlind(): void {
     this.isBlind = true
   }
 
-  /** The whole number of a packet that carries its lowest bytes (RFC 9000, appendix A.3). `window` is how many there are. */
-  private decode(truncated: number, window: number): number {
-    // The binding begins with 0 as the largest.
-    const expected = Math.max(this.largest, 0) + 1
-    const candidate = expected - (expected % window) + truncated
-    if (candidate + window / 2 <= expected) return candidate + window
-    if (candidate > expected + window / 2 && candidate >= window) return candidate - window
-    return candidate
+  /** How far the number of a packet, of which it carries the lowest bytes, is above `largest` (RFC 9000, appendix A.3). */
+  private distance(packet: Uint8Array): number {
+    const bits = 8 * ((packet[0]! & 0x03) + 1)
+    const end = framesStart(packet)
+    let number = packet[end - 1]!
+    for (let i = 8; i < bits; i += 8) number |= packet[end - 1 - (i >>> 3)]! << i
+    const above = ((number - this.low) << (32 - bits)) >>> (32 - bits)
+    // Half of all numbers around the one that is expected.
+    if (above <= (1 << (bits - 1)) >>> 0) return above
+    const window = 2 ** bits
+    if (above <= window / 2 + 1) return above
+    const below = above - window
+    // There are no numbers below 0.
+    return this.largest + below < 0 ? above : below
   }
 
-  private addNumber(number: number): boolean {
-    const { seen } = this
-    if (number > maxNumber) this.goBlind()
-    const ahead = number - this.largest
-    if (ahead > 0) {
-      if (ahead === 1) {
-        // The usual case.
-        for (let i = words - 1; i > 0; i--) seen[i] = (seen[i]! << 1) | (seen[i - 1]! >>> 31)
-        seen[0] = (seen[0]! << 1) | 1
-      } else {
-        this.shift(ahead)
-        seen[0]! |= 1
-      }
-      this.largest = number
-      return true
-    }
-    const behind = -ahead
+  private addEarlier(behind: number): boolean {
     if (behind >= windowLength) return false
     const bit = 1 << (behind & 31)
-    if ((seen[behind >>> 5]! & bit) !== 0) return false
-    seen[behind >>> 5]! |= bit
-    return true
+    switch (behind >>> 5) {
+      case 0:
+        if ((this.seen0 & bit) !== 0) return false
+        this.seen0 |= bit
+        return true
+      case 1:
+        if ((this.seen1 & bit) !== 0) return false
+        this.seen1 |= bit
+        return true
+      case 2:
+        if ((this.seen2 & bit) !== 0) return false
+        this.seen2 |= bit
+        return true
+      default:
+        if ((this.seen3 & bit) !== 0) return false
+        this.seen3 |= bit
+        return true
+    }
   }
 
   private shift(by: number): void {
-    const { seen } = this
     if (by >= windowLength) {
-      seen.fill(0)
+      this.seen0 = this.seen1 = this.seen2 = this.seen3 = 0
       return
     }
-    const whole = by >>> 5
-    const bits = by & 31
-    for (let i = words - 1; i >= 0; i--) {
-      const high = i - whole >= 0 ? seen[i - whole]! << bits : 0
-      const low = bits > 0 && i - whole - 1 >= 0 ? seen[i - whole - 1]! >>> (32 - bits) : 0
-      seen[i] = high | low
+    let left = by
+    for (; left >= 32; left -= 32) {
+      this.seen3 = this.seen2
+      this.seen2 = this.seen1
+      this.seen1 = this.seen0
+      this.seen0 = 0
     }
+    if (left === 0) return
+    const back = 32 - left
+    this.seen3 = (this.seen3 << left) | (this.seen2 >>> back)
+    this.seen2 = (this.seen2 << left) | (this.seen1 >>> back)
+    this.seen1 = (this.seen1 << left) | (this.seen0 >>> back)
+    this.seen0 <<= left
   }
 }

@@ -65,12 +65,14 @@ export class PacketReceiver {
     mayMove: boolean,
     own: boolean
   ): boolean {
-    if (this.frames.violation !== undefined) return false
+    if (this.frames.violation !== undefined || !isPacket(datagram)) return false
     this.peer.packetArrived()
     const apart = this.validation.begin(elsewhere)
     let last = datagram
     if (isLongHeader(datagram)) {
       for (const packet of this.coalesced.parts(datagram, apart || datagram.length > maxWhole)) {
+        // What is left of a datagram behind an Initial packet may be zeros.
+        if (!isPacket(packet)) continue
         this.handOver(packet)
         last = packet
         if (!isLongHeader(packet)) this.readFrames(packet, mayMove)
@@ -100,3 +102,9 @@ export class PacketReceiver {
     }
   }
 }
+
+/**
+ * Whether the fixed bit is set, or the bit of a long header. A packet without it is to be discarded (RFC 9000, section 17.3.1), and the
+ * binding would take it.
+ */
+const isPacket = (packet: Uint8Array): boolean => (packet[0]! & 0xc0) !== 0
