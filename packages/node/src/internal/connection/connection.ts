@@ -16,7 +16,7 @@ import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { isLongHeader } from "../packets/packetHeader.ts"
-import { livenessProbeInterval } from "../tunables.ts"
+import { heldBackInterval, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
@@ -38,6 +38,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   /** The socket's: the connection only carries it. */
   readonly turnState: T
   readonly turns: Turns
+  /** The name under which the peer's IP address counts. */
+  readonly ipGroup: string
+  /** Whether only some of the packets of the peer are taken: too much of what it has sent is unread. */
+  isHeldBack = false
 
   private readonly native: NativeConnection
   private readonly host: ConnectionHost<Connection<T>>
@@ -47,6 +51,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private handlers: ConnectionEvents | undefined = undefined
   private probedAt = -Infinity
   private packetsRefused = 0
+  private heldBackUntil = 0
+  private handshakeBytes = 0
 
   constructor(
     options: ConnectionOptions & {
@@ -63,6 +69,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.native = options.native
     this.dialled = options.dialled
     this.seniority = options.seniority
+    this.ipGroup = options.ipGroup
     this.turnState = options.turnState
     this.parts = parts
     this.handshake = parts.handshake
@@ -163,6 +170,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
+    if (this.isHeldBack && !this.isNext()) return
     this.takeIn(datagram, elsewhere, true)
   }
 
@@ -174,6 +182,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
     const established = this.lifecycle.wasEstablished
+    if (!established && !this.isWithinHandshake(datagram.length)) return
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
     const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
@@ -187,6 +196,21 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
       this.handlers?.onMoved?.()
     }
     this.host.schedule(this)
+  }
+
+  /** Whether a datagram of the peer is taken although it is held back. */
+  private isNext(): boolean {
+    const now = performance.now()
+    if (now < this.heldBackUntil) return false
+    this.heldBackUntil = now + heldBackInterval
+    return true
+  }
+
+  /** Counts the bytes of the handshake. Nothing shows what the binding keeps of them. */
+  private isWithinHandshake(bytes: number): boolean {
+    if (this.handshakeBytes > maxHandshakeBytes) return this.native.isEstablished()
+    this.handshakeBytes += bytes
+    return true
   }
 
   packetSent(datagram: Uint8Array, length: number): void {
@@ -283,7 +307,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   onEnded(close: Close, established: boolean): void {
     const { handlers, owner } = this
-    this.parts.budget.clearUnread()
+    this.parts.onClosing()
     this.host.onEnded(this)
     this.parts.streams.fail(close)
     this.owner = undefined

@@ -34,6 +34,8 @@ export interface ConnectionOptions {
   readonly remote: NetAddress.InetAddress
   readonly from: HostPort
   readonly to: HostPort
+  /** The name under which the peer's IP address counts. */
+  readonly ipGroup: string
   /** The key of the id that the peer knows from the handshake. */
   readonly id: string
   readonly mtu: MtuDiscovery
@@ -108,7 +110,7 @@ export class Parts<C extends PartsOwner>
       mtu
     })
     this.ids = new ConnectionIds(this, options.id)
-    this.budget = new ReceiveBudget(native, socket.onUnread)
+    this.budget = new ReceiveBudget(native, this)
     this.acknowledged = new AcknowledgedPackets()
     this.lifecycle = new Lifecycle(this)
     this.streams = new ConnectionStreams(this)
@@ -133,6 +135,10 @@ export class Parts<C extends PartsOwner>
 
   removeId(key: string): void {
     this.socket.removeId(this.connection, key)
+  }
+
+  onUnread(change: number): void {
+    this.socket.onUnread(this.connection, change)
   }
 
   sendImmediate(packet: Uint8Array): void {
@@ -193,6 +199,7 @@ export class Parts<C extends PartsOwner>
 
   onClosing(): void {
     this.budget.clearUnread()
+    this.frames.discard()
   }
 
   // --- the peer ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
 import { HeldData } from "../streams/heldData.ts"
 import * as tunables from "../tunables.ts"
 
+const shutdownRead = 0
+
 /** The view of the connection. */
 export interface PeerFramesHost {
   readonly native: NativeConnection
@@ -95,6 +97,24 @@ export class PeerFrames implements FrameVisitor {
   tick(elapsed: number): void {
     this.controlLeft = Math.min(this.controlLeft + elapsed / tunables.controlInterval, tunables.maxControlFrames)
     this.forgetEnded()
+  }
+
+  /**
+   * Has the binding drop what it keeps of streams, if that is much: the connection closes, and nothing of it will be read. The
+   * binding would keep it until the garbage collector finds the connection, and would then free that of several at once.
+   */
+  discard(): void {
+    const { held } = this
+    if (held.fragments > tunables.minDiscarded) {
+      for (const id of held.ids()) {
+        try {
+          this.host.native.streamShutdown(id, shutdownRead, 0)
+        } catch {
+          // The stream has ended.
+        }
+      }
+    }
+    held.clear()
   }
 
   private forgetEnded(): void {

@@ -20,7 +20,7 @@ const perByteRead = 1.5
  */
 export class ReceiveBudget {
   private readonly native: NativeConnection
-  private readonly onUnread: (change: number) => void
+  private readonly host: { readonly onUnread: (change: number) => void }
   private bytesIn = 0
   private bytesRead = 0
   private explained = 0
@@ -30,10 +30,10 @@ export class ReceiveBudget {
   private dropped = 0
   private reported = 0
 
-  /** `onUnread` learns by how many bytes `unread` changes. */
-  constructor(native: NativeConnection, onUnread: (change: number) => void) {
+  /** `host.onUnread` learns by how many bytes `unread` changes. */
+  constructor(native: NativeConnection, host: { readonly onUnread: (change: number) => void }) {
     this.native = native
-    this.onUnread = onUnread
+    this.host = host
   }
 
   /** About how many bytes of memory hold what has arrived and waits until streams are read, as of the last audit. */
@@ -100,6 +100,6 @@ export class ReceiveBudget {
     const change = unread - this.reported
     if (change === 0) return
     this.reported = unread
-    this.onUnread(change)
+    this.host.onUnread(change)
   }
 }

@@ -17,11 +17,11 @@ import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { Loop } from "./loop.ts"
+import { MemoryBudget } from "./memoryBudget.ts"
 import { PacketRouter } from "./packetRouter.ts"
 import { RefusalLog } from "./refusalLog.ts"
 import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
-import { UnreadLimit } from "./unreadLimit.ts"
 
 /**
  * Implements `BackingSocket` for the endpoint: it owns the table, the loop, the outbox and the sweeps of one UDP socket.
@@ -41,7 +41,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly factory: ConnectionFactory
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
-  private readonly unreadLimit: UnreadLimit
+  private readonly memoryBudget: MemoryBudget<SocketConnection>
   private readonly refusalLog: RefusalLog
   private closing = false
   private closed = false
@@ -86,12 +86,12 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
       tick: (connection, elapsed, limits) => this.loop.guarded(connection, () => connection.tick(elapsed, limits)),
       onSooner: options.onSweepSooner ?? (() => {})
     })
-    const unreadLimit = new UnreadLimit({
+    const memoryBudget = new MemoryBudget<SocketConnection>({
       limit: bind.unreadBuffer,
       connections: () => table.all(),
       onOverload: options.onOverload
     })
-    this.unreadLimit = unreadLimit
+    this.memoryBudget = memoryBudget
     const factory = new ConnectionFactory({ quiche, configOf, maxPayload, local: address, table, host: this })
     this.factory = factory
     this.acceptor = bind.accept
@@ -99,7 +99,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           admission: new Admission(quiche),
           factory,
           table,
-          unreadLimit,
+          memoryBudget,
           maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
           events,
@@ -204,7 +204,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.table.end(connection)
   }
 
-  readonly onUnread = (change: number): void => this.unreadLimit.change(change)
+  readonly onUnread = (connection: SocketConnection, change: number): void =>
+    this.memoryBudget.change(connection, change)
 
   readonly onRefused = (connection: SocketConnection, code: string): void => this.refusalLog.add(connection, code)
 

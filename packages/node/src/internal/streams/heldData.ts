@@ -44,9 +44,9 @@ export class HeldData {
     return this.bytes + this.pieces * fragmentCost
   }
 
-  /** How many streams are watched. */
-  get size(): number {
-    return this.streams.size
+  /** The streams that are watched. */
+  ids(): Iterable<number> {
+    return this.streams.keys()
   }
 
   /** A STREAM frame has come. */

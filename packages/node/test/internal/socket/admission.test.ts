@@ -36,6 +36,8 @@ const idle: Load = {
   fromIp: 0,
   maxFromIp: 5,
   handshakes: 0,
+  needsRetry: false,
+  isExhausted: false,
   isBehind: false
 }
 
