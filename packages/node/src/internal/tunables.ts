@@ -102,8 +102,11 @@ export const ipShare = 0.5
 /** The share of such a limit above which the connection with the most is held back. */
 export const holdBackAbove = 0.75
 
-/** The interval at which a datagram of a connection is taken that is held back, in milliseconds. */
+/** The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. */
 export const heldBackInterval = 5
+
+/** At most so much is taken of such a connection, in bytes per millisecond. */
+export const heldBackRate = 64
 
 /**
  * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each

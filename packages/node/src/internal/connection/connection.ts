@@ -16,7 +16,7 @@ import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { isLongHeader } from "../packets/packetHeader.ts"
-import { heldBackInterval, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
+import { heldBackInterval, heldBackRate, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
@@ -170,7 +170,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
-    if (this.isHeldBack && !this.isNext()) return
+    if (this.isHeldBack && !this.isNext(datagram.length)) return
     this.takeIn(datagram, elsewhere, true)
   }
 
@@ -198,11 +198,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.host.schedule(this)
   }
 
-  /** Whether a datagram of the peer is taken although it is held back. */
-  private isNext(): boolean {
+  /** Whether a datagram of `bytes` is taken although the peer is held back. */
+  private isNext(bytes: number): boolean {
     const now = performance.now()
     if (now < this.heldBackUntil) return false
-    this.heldBackUntil = now + heldBackInterval
+    this.heldBackUntil = now + Math.max(heldBackInterval, bytes / heldBackRate)
     return true
   }
 

@@ -64,7 +64,15 @@ export interface PartsOwner extends PacketOwner {
  * connection, as functions would.
  */
 export class Parts<C extends PartsOwner>
-  implements ConnectionIdsHost, IncomingHost, LifecycleHost, LivenessHost, OutgoingHost, PeerFramesHost, ResponsivenessHost, TurnsHost
+  implements
+    ConnectionIdsHost,
+    IncomingHost,
+    LifecycleHost,
+    LivenessHost,
+    OutgoingHost,
+    PeerFramesHost,
+    ResponsivenessHost,
+    TurnsHost
 {
   readonly native: NativeConnection
   readonly dialled: boolean

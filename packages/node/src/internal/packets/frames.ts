@@ -111,9 +111,9 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
         varint(packet)
         const ranges = varint(packet)
         const smallest = largest - varint(packet)
-        const numbers = 2 * ranges + (type === 0x03 ? 3 : 0)
-        for (let i = 0; i < numbers && at < end; i++) varint(packet)
-        if (at > end) return frames
+        let left = 2 * ranges + (type === 0x03 ? 3 : 0)
+        for (; left > 0 && at < end; left--) varint(packet)
+        if (left > 0 || at > end) return frames
         visitor.onAck(smallest, largest)
         break
       }
@@ -139,11 +139,14 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
         visitor.onCrypto(offset, length)
         break
       }
-      case 0x07: // NEW_TOKEN
-        at += varint(packet)
+      case 0x07: {
+        // NEW_TOKEN
+        const length = varint(packet)
+        at += length
         if (!(at <= end)) return frames
         visitor.onControl(type)
         break
+      }
       case 0x08: // STREAM: the bits are FIN 1, LEN 2, OFF 4
       case 0x09:
       case 0x0a:
@@ -198,9 +201,12 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
       case 0x30: // DATAGRAM without a length, up to the end of the packet
         at = end
         break
-      case 0x31: // DATAGRAM
-        at += varint(packet)
+      case 0x31: {
+        // DATAGRAM
+        const length = varint(packet)
+        at += length
         break
+      }
       default:
         // CONNECTION_CLOSE ends the connection: nothing behind it matters.
         return frames

@@ -5,7 +5,10 @@ import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 /** As it lies in its buffer when the binding has taken it: header, packet number, frames, and the tag. */
 const packet = (frames: ReadonlyArray<number>, numberLength = 1): Uint8Array =>
-  decrypted([...frames, ...Array.from({ length: Math.max(0, 4 - frames.length) }, () => 0)], { numberLength, tag: 0xee })
+  decrypted([...frames, ...Array.from({ length: Math.max(0, 4 - frames.length) }, () => 0)], {
+    numberLength,
+    tag: 0xee
+  })
 
 /** RFC 9000, section 19.3: the largest, the delay, how many more ranges, and how many packets before the largest. */
 const ack = (smallest: number, largest: number): ReadonlyArray<number> => [0x02, largest, 0, 0, largest - smallest]
