@@ -170,7 +170,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
-    if (this.isHeldBack && !this.isNext(datagram.length)) return
+    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.isNext(datagram.length)) return
     this.takeIn(datagram, elsewhere, true)
   }
 

@@ -48,6 +48,11 @@ export class PeerFrames implements FrameVisitor {
     return this.found
   }
 
+  /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
+  get isNearLimit(): boolean {
+    return this.held.fragments > tunables.maxFragments / 2
+  }
+
   /** Reads a packet with a short header that the binding has decrypted in place. Each packet counts once. */
   take(packet: Uint8Array): void {
     if (isPadding(packet)) {
@@ -75,7 +80,8 @@ export class PeerFrames implements FrameVisitor {
 
   onStream(id: number, offset: number, length: number): void {
     this.hasData = true
-    this.held.add(id, offset, length)
+    // The binding keeps nothing of a frame without data but the end of the stream.
+    if (length > 0) this.held.add(id, offset, length)
   }
 
   /** TLS in QUIC has no message for a client to send after the handshake (RFC 9001, sections 4.4 and 6). */
