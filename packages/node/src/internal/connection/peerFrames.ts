@@ -50,7 +50,7 @@ export class PeerFrames implements FrameVisitor {
 
   /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
   get isNearLimit(): boolean {
-    return this.held.fragments > tunables.maxFragments / 2
+    return this.held.fragments > tunables.maxFragments * tunables.holdBackAbove
   }
 
   /** Reads a packet with a short header that the binding has decrypted in place. Each packet counts once. */
