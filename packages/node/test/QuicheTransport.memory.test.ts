@@ -73,6 +73,10 @@ describe("a peer that forges its packets", () => {
       }
       yield* settled(server)
       assert.deepStrictEqual(closes, [])
+      // Nor is it held back: all of these are taken, and none is sent again. Each is a whole stream of one byte.
+      for (let i = 1; i <= 100; i++)
+        send(seal(Uint8Array.of(0x0b, 0x40 | ((2 + 4 * i) >> 8), (2 + 4 * i) & 0xff, 1, 7)))
+      yield* until("they have come", () => server.accepted[0]!.filled.length === 100)
     })
   )
 })

@@ -32,6 +32,10 @@ describe("the numbers of packets", () => {
       by: fc.oneof(
         fc.integer({ min: 1, max: 1 }),
         fc.integer({ min: -140, max: 140 }),
+        // Where a number begins to stand for another one.
+        fc
+          .tuple(fc.constantFrom(7, 8, 15, 16, 23, 24, 31, 32), fc.integer({ min: -2, max: 2 }))
+          .map(([bits, by]) => 2 ** bits + by),
         fc.integer({ min: -(2 ** 32), max: 2 ** 32 })
       ),
       numberLength: fc.integer({ min: 1, max: 4 })
