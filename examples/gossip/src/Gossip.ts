@@ -4,7 +4,7 @@
  * A node pushes each new rumour to all its peers. That is fast, but misses unreachable peers. Therefore each node also runs an
  * exchange (anti-entropy) with one of its peers at intervals, in which both get the rumours that they lack.
  */
-import { Endpoint, type EndpointError, type PortMapper, type Transport } from "@qp2p/core"
+import { Endpoint, type EndpointError, type PortMapper, type Transport, type PeerAddress } from "@qp2p/core"
 import { Clock, Context, Duration, Effect, Layer, Option, PubSub, Random, Schema, type Scope, Stream } from "effect"
 import { Answer, decode, Digest, encode, maxCapacity, maxRumours, Rumour, Tell } from "./Message.ts"
 import { Rumours } from "./Rumours.ts"
@@ -21,7 +21,7 @@ const concurrency = 16
 /** The options of a node. */
 export interface Options {
   /** The initial peers. A peer that dials this node is added. */
-  readonly contacts?: ReadonlyArray<Endpoint.Address> | undefined
+  readonly contacts?: ReadonlyArray<PeerAddress.Input> | undefined
   /** The time between exchanges. Default 5 s. */
   readonly interval?: Duration.Input | undefined
   /** The time limit of an exchange. Default 10 s. */
@@ -65,7 +65,7 @@ export class Gossip extends Context.Service<
 }
 
 interface Peer {
-  readonly address: Endpoint.Address
+  readonly address: PeerAddress.Input
   readonly isContact: boolean
   failures: number
   /** The ids of the rumours that are still to be sent to it. */
@@ -85,7 +85,7 @@ const make = Effect.fnUntraced(function* (
   // In the order of exchanges: the next peer comes first.
   const peers = new Map<string, Peer>()
 
-  const meet = (address: Endpoint.Address, isContact: boolean) => {
+  const meet = (address: PeerAddress.Input, isContact: boolean) => {
     const name = String(address)
     const isMyself = [...endpoint.localAddresses, endpoint.publicAddress].some((mine) => String(mine) === name)
     if (isMyself || peers.has(name) || peers.size >= maxPeers) return
@@ -94,7 +94,7 @@ const make = Effect.fnUntraced(function* (
   }
 
   /** Finds the name of the peer at an address: a contact may answer from another address than was dialled. */
-  const nameAt = Effect.fnUntraced(function* (place: Endpoint.Address) {
+  const nameAt = Effect.fnUntraced(function* (place: PeerAddress.Input) {
     for (const [name, { address }] of peers) {
       const id = yield* endpoint.connectionId(address)
       const now = Option.isSome(id) ? yield* endpoint.addressOf(id.value) : Option.none()

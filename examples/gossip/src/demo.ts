@@ -2,12 +2,12 @@
  * Runs three nodes on this machine, each with its own socket. Ann is Bob's contact, and Bob is Cid's.
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Endpoint, PortMapper } from "@qp2p/core"
+import { Endpoint, PortMapper, type PeerAddress } from "@qp2p/core"
 import { QuicheTransport } from "@qp2p/node"
 import { Console, Context, Effect, Layer, Stream } from "effect"
 import { Gossip } from "./Gossip.ts"
 
-const node = Effect.fnUntraced(function* (contacts: ReadonlyArray<Endpoint.Address>) {
+const node = Effect.fnUntraced(function* (contacts: ReadonlyArray<PeerAddress.Input>) {
   const services = yield* Layer.build(Gossip.layerNode({ localAddress: "127.0.0.1:0", contacts }))
   return { gossip: Context.get(services, Gossip), address: Context.get(services, Endpoint.Endpoint).publicAddress }
 })

@@ -8,7 +8,7 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { getSystemErrorMap } from "node:util"
-import { visible } from "./Format.ts"
+import { printable } from "./Printable.ts"
 
 /**
  * The exit codes of the command. `ok`: it did its work; `failed`: it did not; `usage`: the command line or a setting is
@@ -57,13 +57,14 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>("@qp2p/cli/
 export class Ended extends Schema.TaggedError<Ended>("@qp2p/cli/Failure/Ended")("Ended", { exitCode: Schema.Int }) {}
 
 /**
- * Folds a text into one line and makes control characters visible: a reason may quote a peer.
+ * Folds a text into one line, makes every character visible and cuts it after `longest` characters: a reason may quote a
+ * peer.
  *
  * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
-export const oneLine = (text: string): string => visible(text.replace(/\s+/gu, " ").trim())
+export const oneLine = (text: string, longest?: number): string => printable(text.replace(/\s+/gu, " ").trim(), longest)
 
 const problems: Record<string, string> = {
   ENOENT: "there is no such file or directory",

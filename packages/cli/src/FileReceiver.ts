@@ -10,57 +10,39 @@
  */
 import type { SendStream } from "@qp2p/core/SendStream"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberSet from "effect/FiberSet"
-import * as FileSystem from "effect/FileSystem"
+import * as Fiber from "effect/Fiber"
+import type * as FileSystem from "effect/FileSystem"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
+import type * as Path from "effect/Path"
 import type * as PlatformError from "effect/PlatformError"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { createHash, type Hash } from "node:crypto"
-import { CommandFailed, describeFileError, exitCodes, fileProblem } from "./Failure.ts"
+import { describeFileError, fileProblem } from "./Failure.ts"
+import * as FileAnswers from "./internal/FileAnswers.ts"
+import type { FileEvent } from "./FileEvent.ts"
+import * as FileLimits from "./FileLimits.ts"
 import { safeName } from "./FileName.ts"
 import * as FileStore from "./FileStore.ts"
 import * as FileTransfer from "./FileTransfer.ts"
 import * as Format from "./Format.ts"
+import * as IncomingFile from "./internal/IncomingFile.ts"
+import * as PeerGroup from "./internal/PeerGroup.ts"
+import * as Rejected from "./internal/Rejected.ts"
+import * as TransferSlots from "./internal/TransferSlots.ts"
 
 /**
- * An event of an incoming file. `name` is safe to print and to create. `size` is none when the sender knows it only at
- * the end. A `detail` may quote the peer and name local paths.
+ * What happens to an incoming file: see `FileEvent`.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export type FileEvent =
-  | {
-      readonly _tag: "Started"
-      readonly peer: NetAddress.InetAddress
-      readonly name: string
-      readonly size: Option.Option<number>
-    }
-  | {
-      readonly _tag: "Progress"
-      readonly peer: NetAddress.InetAddress
-      readonly name: string
-      readonly size: Option.Option<number>
-      readonly received: number
-    }
-  | {
-      readonly _tag: "Received"
-      readonly peer: NetAddress.InetAddress
-      readonly name: string
-      readonly size: number
-      readonly path: string
-      readonly sha256: string
-      readonly elapsed: Duration.Duration
-    }
-  | { readonly _tag: "Failed"; readonly peer: NetAddress.InetAddress; readonly name: string; readonly detail: string }
+export type { FileEvent } from "./FileEvent.ts"
 
 /**
  * The parts of `IncomingMessage` that a receiver uses.
@@ -95,108 +77,51 @@ export interface FileReceiver {
 }
 
 /**
- * Options of a file receiver.
+ * Options of a file receiver: where files go, and its limits.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends FileLimits.Input {
   /** The directory for received files. Without one every file is refused. */
   readonly directory: Option.Option<string>
   /** The destination of files in place of `directory`, such as standard output. */
   readonly store?: FileStore.FileStore | undefined
-  /** Called with each event. */
+  /** Called with each event. The last event of one file may come while another event is handled. */
   readonly onEvent: (event: FileEvent) => Effect.Effect<void>
-  /** The maximum number of open transfers, 16 by default; further ones are refused. */
-  readonly maxTransfers?: number | undefined
-  /** A transfer that receives no message for this long is dropped; 30 s by default. */
-  readonly stallTimeout?: Duration.Input | undefined
 }
-
-/**
- * Like `makeDirectory` with `recursive`, which never ends where a directory can be neither found nor created, as in
- * `/proc`.
- */
-const makeDirectories: (
-  directory: string
-) => Effect.Effect<void, PlatformError.PlatformError, FileSystem.FileSystem | Path.Path> = Effect.fnUntraced(
-  function* (directory) {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
-    if (Option.exists(yield* Effect.option(fs.stat(directory)), ({ type }) => type === "Directory")) return
-    const parent = path.dirname(path.resolve(directory))
-    const above = yield* Effect.result(fs.stat(parent))
-    if (above._tag === "Failure" && above.failure.reason._tag === "NotFound" && parent !== path.resolve(directory)) {
-      yield* makeDirectories(parent)
-    }
-    yield* fs.makeDirectory(directory).pipe(
-      // Another receiver that starts now has created it.
-      Effect.catchIf(
-        (error) => error.reason._tag === "AlreadyExists",
-        (error) =>
-          Effect.flatMap(fs.stat(directory), ({ type }) => (type === "Directory" ? Effect.void : Effect.fail(error)))
-      )
-    )
-  }
-)
-
-/**
- * Creates the directory if it is missing. Fails with `CommandFailed` when no file can be created in it.
- *
- * @stability unstable
- * @category constructors
- * @since 0.1.0
- */
-export const ensureDirectory = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
-  const failed = (detail: string) => new CommandFailed({ detail, exitCode: exitCodes.failed })
-  const existing = yield* Effect.option(fs.stat(directory))
-  if (Option.isSome(existing) && existing.value.type !== "Directory") {
-    return yield* failed(`cannot receive into ${directory}: it is no directory`)
-  }
-  yield* Effect.mapError(makeDirectories(directory), (error) =>
-    failed(describeFileError(`cannot create the directory ${directory}`, error))
-  )
-  yield* Effect.mapError(fs.access(directory, { writable: true }), (error) =>
-    failed(describeFileError(`cannot receive into ${directory}`, error))
-  )
-})
-
-/** A transfer was dropped. `detail` is for people on this side; the text for the sender names no local path. */
-class Rejected extends Schema.TaggedError<Rejected>("@qp2p/cli/FileReceiver/Rejected")("Rejected", {
-  detail: Schema.String,
-  told: Schema.String
-}) {}
-
-const rejection = (detail: string) => new Rejected({ detail, told: detail })
 
 interface Transfer {
   readonly peer: NetAddress.InetAddress
+  readonly group: PeerGroup.PeerGroup
   readonly reply: SendStream
   readonly name: string
   readonly size: Option.Option<number>
-  /** The key that the trailer must have. */
-  readonly end: string | undefined
+  readonly content: IncomingFile.IncomingFile
   readonly file: FileStore.OpenFile
   readonly scope: Scope.Closeable
-  readonly hash: Hash
   readonly startedAt: bigint
-  received: number
   lastHeard: bigint
+  /** When the current span for the minimum rate began, and what had arrived by then. */
+  spanStart: bigint
+  spanReceived: number
+  /** All content has arrived and has the right hash. */
+  isComplete: boolean
 }
 
-/** How long an answer waits for its acknowledgement. */
-const answerTimeout = Duration.seconds(10)
-
-/** The maximum number of unacknowledged answers; beyond it a stream is reset instead of answered. */
-const maxAnswers = 256
-
-const resetCode = 1
+/**
+ * The longest time in which the receiver handles a message that counts against senders. Beyond it the disk is to blame, and
+ * what has arrived waits for its turn.
+ */
+const longestStep = 1_000_000_000n
 
 /**
  * A receiver for the lifetime of the scope. When the scope closes, open transfers are dropped and their partial files
  * removed.
+ *
+ * The work for a message does not depend on what other peers have sent, and a complete file is put in place beside the
+ * messages that follow: a peer with many files does not delay the others.
  *
  * @stability unstable
  * @category constructors
@@ -205,145 +130,157 @@ const resetCode = 1
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<FileReceiver, never, FileSystem.FileSystem | Path.Path | Scope.Scope> {
+  const limits = FileLimits.make(options)
   const store =
     options.store ??
-    (Option.isSome(options.directory) ? yield* FileStore.directory(options.directory.value) : undefined)
+    (Option.isSome(options.directory) ? yield* FileStore.directory(options.directory.value, limits) : undefined)
   const parentScope = yield* Effect.scope
-  const maxTransfers = options.maxTransfers ?? 16
-  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout ?? FileTransfer.defaultStallTimeout)
-  const stallNanos = BigInt(Math.round(Duration.toMillis(stallTimeout) * 1_000_000))
+  const stallTimeout = Duration.fromInputUnsafe(limits.stallTimeout)
+  const stallMillis = Duration.toMillis(stallTimeout)
+  const stallNanos = BigInt(Math.round(stallMillis * 1_000_000))
 
   // All messages of a stream carry the same `reply` object: nothing else identifies the stream.
   const transfers = new Map<SendStream, Transfer>()
   // Streams whose transfer has ended: later messages on them are ignored.
   const over = new WeakSet<SendStream>()
-  const answers = yield* FiberSet.make()
+  const answers = yield* FileAnswers.make
   const lock = yield* Semaphore.make(1)
 
-  const answer = Effect.fnUntraced(function* (reply: SendStream, result: FileTransfer.Result) {
-    over.add(reply)
-    if ((yield* FiberSet.size(answers)) >= maxAnswers) return yield* reply.reset(resetCode)
-    yield* FiberSet.run(
-      answers,
-      reply
-        .sendMessage(FileTransfer.resultCodec.encode(result), { fin: true })
-        .pipe(Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => reply.reset(resetCode) }), Effect.ignore)
-    )
-  })
+  /** The time that the receiver spent on messages beyond `longestStep` each. */
+  let lostNanos = 0n
+  const senderTime = Effect.map(Clock.monotonicTimeNanos, (now) => now - lostNanos)
+
+  const answer = (reply: SendStream, group: PeerGroup.PeerGroup, result: FileTransfer.Result) =>
+    Effect.suspend(() => {
+      over.add(reply)
+      return answers.send(reply, group, result)
+    })
 
   const rejected = Effect.mapError(
     (error: PlatformError.PlatformError) =>
-      new Rejected({
+      new Rejected.Rejected({
         detail: describeFileError(`cannot write to ${store?.name}`, error),
         told: `the receiver cannot store it: ${fileProblem(error)}`
       })
   )
 
-  const drop = Effect.fnUntraced(function* (transfer: Transfer, { detail, told }: Rejected) {
+  const drop = Effect.fnUntraced(function* (transfer: Transfer, { detail, told }: Rejected.Rejected) {
     transfers.delete(transfer.reply)
     yield* Scope.close(transfer.scope, Exit.void)
-    yield* answer(transfer.reply, { ok: false, error: told })
+    yield* answer(transfer.reply, transfer.group, { ok: false, error: told })
     yield* options.onEvent({ _tag: "Failed", peer: transfer.peer, name: transfer.name, detail })
   })
 
-  const refuse = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, name: string, why: Rejected) {
-    const { detail, told } = why
-    yield* answer(reply, { ok: false, error: told })
-    yield* options.onEvent({ _tag: "Failed", peer: message.peer, name, detail })
+  /** Makes room for a transfer of the peer, or says why there is none. */
+  const makeRoom = Effect.fnUntraced(function* (group: PeerGroup.PeerGroup) {
+    const now = yield* senderTime
+    const open = Array.from(transfers.values(), (transfer) => ({
+      transfer,
+      group: transfer.group,
+      rate: transfer.content.received() / Math.max(1, Number(now - transfer.startedAt)),
+      isComplete: transfer.isComplete
+    }))
+    const admission = TransferSlots.admit(open, group, limits)
+    if (admission._tag === "Refused") return yield* Rejected.make(admission.detail)
+    if (admission._tag === "Displaces") {
+      yield* drop(admission.victim.transfer, Rejected.make("another peer needed its place"))
+    }
+  })
+
+  const admit = Effect.fnUntraced(function* (group: PeerGroup.PeerGroup, header: FileTransfer.Header) {
+    if (store === undefined) return yield* Rejected.make("this node takes no files")
+    if (header.size === undefined && header.end === undefined) {
+      return yield* Rejected.make("nothing announces where the file ends")
+    }
+    if (header.size !== undefined && header.size > limits.maxSize) return yield* IncomingFile.tooLarge(limits.maxSize)
+    yield* makeRoom(group)
+    const noRoom = yield* store.room?.forFile(Option.fromUndefinedOr(header.size), transfers.size) ?? Effect.undefined
+    if (noRoom !== undefined) return yield* new Rejected.Rejected(noRoom)
+    return store
   })
 
   const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileTransfer.Header) {
+    const { peer } = message
     const name = safeName(header.name)
-    if (store === undefined) {
-      return yield* refuse(message, reply, name, rejection("this node takes no files"))
-    }
-    if (header.size === undefined && header.end === undefined) {
-      return yield* refuse(message, reply, name, rejection("nothing announces where the file ends"))
-    }
-    if (transfers.size >= maxTransfers) {
-      const others = transfers.size === 1 ? "another file" : `${transfers.size} other files`
-      return yield* refuse(message, reply, name, rejection(`busy with ${others}`))
-    }
+    const group = PeerGroup.fromAddress(peer)
+    const refuse = (_tag: "Refused" | "Failed", { detail, told }: Rejected.Rejected) =>
+      Effect.andThen(answer(reply, group, { ok: false, error: told }), options.onEvent({ _tag, peer, name, detail }))
+    const admitted = yield* Effect.result(admit(group, header))
+    if (admitted._tag === "Failure") return yield* refuse("Refused", admitted.failure)
+    const { open, room } = admitted.success
     const scope = yield* Scope.fork(parentScope)
-    const opened = yield* store.open(name).pipe(Scope.provide(scope), rejected, Effect.result)
+    const opened = yield* open(name).pipe(Scope.provide(scope), rejected, Effect.result)
     if (opened._tag === "Failure") {
       yield* Scope.close(scope, Exit.void)
-      return yield* refuse(message, reply, name, opened.failure)
+      return yield* refuse("Failed", opened.failure)
     }
-    const now = yield* Clock.monotonicTimeNanos
+    const file = opened.success
+    const now = yield* senderTime
     const size = Option.fromUndefinedOr(header.size)
+    const write = Effect.fnUntraced(function* (content: Uint8Array) {
+      const noRoom = yield* room?.forBytes(content.length) ?? Effect.undefined
+      if (noRoom !== undefined) return yield* new Rejected.Rejected(noRoom)
+      yield* rejected(file.write(content))
+    })
     transfers.set(reply, {
-      peer: message.peer,
+      peer,
+      group,
       reply,
       name,
       size,
-      end: header.end,
-      file: opened.success,
+      content: IncomingFile.make(header, { maxSize: limits.maxSize, write }),
+      file,
       scope,
-      hash: createHash("sha256"),
       startedAt: now,
-      received: 0,
-      lastHeard: now
+      lastHeard: now,
+      spanStart: now,
+      spanReceived: 0,
+      isComplete: false
     })
-    yield* options.onEvent({ _tag: "Started", peer: message.peer, name, size })
+    yield* options.onEvent({ _tag: "Started", peer, name, size })
   })
 
-  const complete = Effect.fnUntraced(function* (transfer: Transfer, trailer: FileTransfer.Trailer) {
-    const { name, peer, received, size } = transfer
-    if (Option.isSome(size) && received !== size.value) {
-      return yield* rejection(`it ended after ${received} of the announced ${size.value} bytes`)
-    }
-    const sha256 = transfer.hash.digest("hex")
-    if (trailer.sha256 !== sha256) {
-      return yield* rejection(`hash mismatch: announced ${trailer.sha256}, received ${sha256}`)
-    }
-    const target = yield* rejected(transfer.file.commit)
-    const elapsed = Duration.nanos((yield* Clock.monotonicTimeNanos) - transfer.startedAt)
-    transfers.delete(transfer.reply)
-    yield* Scope.close(transfer.scope, Exit.void)
-    yield* answer(transfer.reply, { ok: true, sha256 })
-    yield* options.onEvent({ _tag: "Received", peer, name, size: received, path: target, sha256, elapsed })
-  })
+  /** Gives a complete file its name. The transfer keeps its place until then. */
+  const finish = Effect.fnUntraced(
+    function* (transfer: Transfer, sha256: string, placed: Deferred.Deferred<void>) {
+      const { group, name, peer, reply } = transfer
+      const path = yield* rejected(transfer.file.commit).pipe(Effect.ensuring(Deferred.succeed(placed, undefined)))
+      const elapsed = Duration.nanos((yield* senderTime) - transfer.startedAt)
+      transfers.delete(reply)
+      yield* Scope.close(transfer.scope, Exit.void)
+      yield* store?.room?.added ?? Effect.void
+      yield* answer(reply, group, { ok: true, sha256 })
+      yield* options.onEvent({ _tag: "Received", peer, name, size: transfer.content.received(), path, sha256, elapsed })
+    },
+    (effect, transfer) => Effect.catchTag(effect, "Rejected", (error) => drop(transfer, error))
+  )
 
-  /** The trailer or the abandonment that ends the transfer; undefined when the message is content. */
-  const lastOf = (transfer: Transfer, payload: Uint8Array) => {
-    const { end } = transfer
-    if (end !== undefined && payload.length <= FileTransfer.maxControlSize) {
-      const trailer = FileTransfer.trailerCodec.decode(payload)
-      if (Option.isSome(trailer) && trailer.value.end === end) return trailer.value
-      const abandonment = FileTransfer.abandonmentCodec.decode(payload)
-      if (Option.isSome(abandonment) && abandonment.value.end === end) return abandonment.value
-    }
-    return Option.contains(transfer.size, transfer.received)
-      ? Option.getOrUndefined(FileTransfer.trailerCodec.decode(payload))
-      : undefined
-  }
-
-  const append = Effect.fnUntraced(function* (transfer: Transfer, payload: Uint8Array) {
-    const last = lastOf(transfer, payload)
-    if (last !== undefined) {
-      return "error" in last ? yield* rejection(`the sender gave up: ${last.error}`) : yield* complete(transfer, last)
-    }
-    const { name, peer, size } = transfer
-    if (Option.isSome(size) && transfer.received + payload.length > size.value) {
-      return yield* rejection(
-        `more than the announced ${size.value} bytes` +
-          (transfer.received === size.value ? ", or no hash after them" : "")
-      )
-    }
-    transfer.hash.update(payload)
-    yield* rejected(transfer.file.write(payload))
-    transfer.received += payload.length
-    yield* options.onEvent({ _tag: "Progress", peer, name, size, received: transfer.received })
-    transfer.lastHeard = yield* Clock.monotonicTimeNanos
-  })
+  const append = Effect.fnUntraced(
+    function* (transfer: Transfer, payload: Uint8Array) {
+      const { content, name, peer, size } = transfer
+      const sha256 = yield* content.take(payload)
+      if (Option.isSome(sha256)) {
+        transfer.isComplete = true
+        const placed = yield* Deferred.make<void>()
+        const finishing = yield* answers.run(Effect.uninterruptible(finish(transfer, sha256.value, placed)))
+        // When the receiver stops, the file is closed after it has its name.
+        return yield* Scope.addFinalizer(
+          transfer.scope,
+          Effect.raceFirst(Deferred.await(placed), Fiber.await(finishing))
+        )
+      }
+      yield* options.onEvent({ _tag: "Progress", peer, name, size, received: content.received() })
+      transfer.lastHeard = yield* senderTime
+    },
+    (effect, transfer) => Effect.catchTag(effect, "Rejected", (error) => drop(transfer, error))
+  )
 
   const handle = Effect.fnUntraced(function* (message: Incoming) {
     if (Option.isNone(message.reply)) return false
     const reply = message.reply.value
     const transfer = transfers.get(reply)
     if (transfer !== undefined) {
-      yield* append(transfer, message.payload).pipe(Effect.catchTag("Rejected", (error) => drop(transfer, error)))
+      if (!transfer.isComplete) yield* append(transfer, message.payload)
       return true
     }
     if (over.has(reply)) return true
@@ -353,22 +290,40 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
-  const dropWhere = (condition: (transfer: Transfer) => boolean, detail: string) =>
-    Effect.forEach(Array.from(transfers.values()).filter(condition), (transfer) => drop(transfer, rejection(detail)), {
-      discard: true
-    })
+  const timed = Effect.fnUntraced(function* (message: Incoming) {
+    const before = yield* Clock.monotonicTimeNanos
+    const isHandled = yield* handle(message)
+    const took = (yield* Clock.monotonicTimeNanos) - before
+    if (took > longestStep) lostNanos += took - longestStep
+    return isHandled
+  })
 
-  yield* Effect.sleep(Duration.millis(Math.max(10, Duration.toMillis(stallTimeout) / 4))).pipe(
-    Effect.andThen(Clock.monotonicTimeNanos),
-    Effect.flatMap((now) =>
-      lock.withPermits(1)(
-        Effect.suspend(() =>
-          dropWhere(
-            (transfer) => now - transfer.lastHeard >= stallNanos,
-            `nothing arrived for ${Format.duration(stallTimeout)}`
-          )
-        )
-      )
+  /** Drops the transfers for which there is a reason. */
+  const dropFor = (reason: (transfer: Transfer) => string | undefined) =>
+    Effect.forEach(
+      Array.from(transfers.values()),
+      (transfer) => {
+        const detail = transfer.isComplete ? undefined : reason(transfer)
+        return detail === undefined ? Effect.void : drop(transfer, Rejected.make(detail))
+      },
+      { discard: true }
+    )
+
+  const slowness = (transfer: Transfer, now: bigint): string | undefined => {
+    if (now - transfer.lastHeard >= stallNanos) return `nothing arrived for ${Format.duration(stallTimeout)}`
+    if (now - transfer.spanStart < stallNanos) return undefined
+    const received = transfer.content.received()
+    const rate = (received - transfer.spanReceived) / (Number(now - transfer.spanStart) / 1e9)
+    transfer.spanStart = now
+    transfer.spanReceived = received
+    return rate < limits.minRate
+      ? `slower than ${Format.bytes(limits.minRate)}/s for ${Format.duration(stallTimeout)}`
+      : undefined
+  }
+
+  yield* Effect.sleep(Duration.millis(Math.max(10, stallMillis / 4))).pipe(
+    Effect.andThen(
+      lock.withPermits(1)(Effect.flatMap(senderTime, (now) => dropFor((transfer) => slowness(transfer, now))))
     ),
     Effect.forever,
     Effect.forkScoped
@@ -376,11 +331,13 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     // An interruption must not leave half a step behind, such as a reserved name.
-    handle: (message) => Effect.uninterruptible(lock.withPermits(1)(handle(message))),
-    forget: (peer) =>
-      lock.withPermits(1)(
-        Effect.suspend(() => dropWhere((transfer) => `${transfer.peer}` === `${peer}`, "the sender went away"))
-      ),
-    answered: FiberSet.awaitEmpty(answers)
+    handle: (message) => Effect.uninterruptible(lock.withPermits(1)(timed(message))),
+    forget: (peer) => {
+      const gone = PeerGroup.fromAddress(peer).peer
+      return lock.withPermits(1)(
+        Effect.suspend(() => dropFor(({ group }) => (group.peer === gone ? "the sender went away" : undefined)))
+      )
+    },
+    answered: answers.done
   }
 })

@@ -40,6 +40,7 @@ import type * as Stdio from "effect/Stdio"
 import { createHash, randomBytes } from "node:crypto"
 import * as FileSource from "./FileSource.ts"
 import * as Format from "./Format.ts"
+import { longestReason, printable } from "./Printable.ts"
 
 /**
  * The number of bytes in a content message: large enough that the cost of a message does not matter, small enough for
@@ -232,7 +233,7 @@ export class TransferRefused extends Schema.TaggedError<TransferRefused>("@qp2p/
   { detail: Schema.String }
 ) {
   override get message() {
-    return `the receiver did not take the file: ${this.detail}`
+    return `the receiver did not take the file: ${printable(this.detail, longestReason)}`
   }
 }
 

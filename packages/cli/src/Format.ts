@@ -6,8 +6,10 @@
  */
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
+import type { PeerAddress } from "@qp2p/core/PeerAddress"
 import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
+import { printable } from "./Printable.ts"
 
 const units = ["B", "kB", "MB", "GB", "TB", "PB"] as const
 
@@ -78,27 +80,8 @@ export const took = (count: number, span: Duration.Duration): string =>
  */
 export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex")
 
-// Control characters (C0, DEL, C1), line separators, and characters that change the direction of text.
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
-
-const shortEscapes: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }
-
-/**
- * Makes every character visible that could move the cursor, change colours or forge another line. Texts from peers pass
- * through this before they are printed.
- *
- * @stability unstable
- * @category formatting
- * @since 0.1.0
- */
-export const visible = (text: string): string =>
-  text.replace(
-    unprintable,
-    (character) => shortEscapes[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
-  )
-
-/** The longest text that is printed, in characters; a longer one is summarised. */
-const longestText = 16 * 1024
+/** The longest payload that is printed as text, in bytes; a longer one is summarised. */
+const longestPayload = 16 * 1024
 
 // A control character other than tab, line feed or carriage return, which text does not contain.
 const binaryControl = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/u
@@ -122,15 +105,16 @@ export const asText = (payload: Uint8Array): Option.Option<string> => {
 }
 
 /**
- * A message on one line: its text, or its length and SHA-256 when it is binary or too long.
+ * A message on one line: its text, cut after 2,000 characters, or its length and SHA-256 when it is binary or longer than
+ * 16 KiB.
  *
  * @stability unstable
  * @category formatting
  * @since 0.1.0
  */
 export const message = (payload: Uint8Array): string => {
-  const text = payload.length <= longestText ? asText(payload) : Option.none()
-  return Option.isSome(text) ? visible(text.value) : `[${bytes(payload.length)}, sha256 ${sha256(payload)}]`
+  const text = payload.length <= longestPayload ? asText(payload) : Option.none()
+  return Option.isSome(text) ? printable(text.value) : `[${bytes(payload.length)}, sha256 ${sha256(payload)}]`
 }
 
 /**
@@ -155,7 +139,7 @@ export const localAddresses = (endpoint: {
 export const publicAddress = (
   endpoint: {
     readonly publicAddress: NetAddress.InetAddress
-    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    readonly bootstrapContact: Option.Option<PeerAddress>
     readonly portMapping: Option.Option<unknown>
   },
   options: { readonly contacts: ReadonlyArray<NetAddress.InetAddress>; readonly external: boolean }

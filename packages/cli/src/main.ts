@@ -21,8 +21,9 @@ import * as ping from "./commands/ping.ts"
 import * as receive from "./commands/receive.ts"
 import * as send from "./commands/send.ts"
 import { CommandFailed, Ended, exitCodes, exitCodesHelp, oneLine } from "./Failure.ts"
+import { printableLogger } from "./internal/printableLogger.ts"
 import * as Usage from "./Usage.ts"
-import { visible } from "./Format.ts"
+import { printable } from "./Printable.ts"
 import { version } from "./version.ts"
 
 /**
@@ -72,17 +73,22 @@ const presenter: CliOutput.Presenter = {
         : CliOutput.defaultPresenter.present(event)
 }
 
+/** The longest reason of a failure, in characters. It may name a path of this side. */
+const longestFailure = 5_000
+
 const report = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(Cause.interrupt())
   const error = Cause.squash(cause)
   if (error instanceof CommandFailed) {
-    yield* Console.error(`qp2p: ${visible(error.detail)}`)
+    yield* Console.error(`qp2p: ${printable(error.detail, longestFailure)}`)
     return yield* new Exited({ code: error.exitCode })
   }
   if (error instanceof Ended) return yield* new Exited({ code: error.exitCode })
   // The parser has printed the mistake, or the help that was missing.
   if (CliError.isCliError(error)) return yield* new Exited({ code: exitCodes.usage })
-  yield* Console.error(`qp2p: this is a bug: ${Cause.pretty(cause)}`)
+  // A stack trace may quote a peer as well, and has its lines.
+  const trace = Cause.pretty(cause).split("\n")
+  yield* Console.error(`qp2p: this is a bug: ${trace.map((line) => printable(line)).join("\n")}`)
   return yield* new Exited({ code: exitCodes.failed })
 })
 
@@ -111,5 +117,5 @@ export const main = (args: ReadonlyArray<string>): Effect.Effect<void, Exited, C
     Effect.catchCause(report),
     Effect.provide(CliOutput.layerPresenter(presenter)),
     Effect.provideService(References.MinimumLogLevel, "Error"),
-    Effect.provideService(Logger.LogToStderr, true)
+    Effect.provide(Logger.layer([printableLogger]))
   )

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import * as PeerAddress from "@qp2p/core/PeerAddress"
 import * as Option from "effect/Option"
 import * as Format from "../src/Format.ts"
 import * as Progress from "../src/Progress.ts"
@@ -60,7 +62,7 @@ describe("Format", () => {
   it("says why a public address can be believed", () => {
     const endpoint = {
       publicAddress: address("127.0.0.1:4433"),
-      bootstrapContact: Option.some(address("127.0.0.1:5000")),
+      bootstrapContact: Option.some(Result.getOrThrow(PeerAddress.fromString("127.0.0.1:5000"))),
       portMapping: Option.none()
     }
     const alone = { ...endpoint, bootstrapContact: Option.none() }

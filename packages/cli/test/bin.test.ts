@@ -188,6 +188,39 @@ describe("qp2p, as a process", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
+  it.live("refuses a file that is too large, goes on, and shows and stores a hostile name harmlessly", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const root = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+      yield* fs.writeFile(`${root}/large.bin`, new Uint8Array(2_001))
+      const hostile = `${root}/gpj.\u202etxt\u3164.sh`
+      yield* fs.writeFileString(hostile, "content")
+      const receive = yield* start(
+        "receive",
+        "--listen",
+        "127.0.0.1:0",
+        "--out",
+        `${root}/inbox`,
+        "--once",
+        "--max-size=2kB"
+      )
+      const address = (yield* receive.waitFor(local))[1] ?? ""
+      const refused = yield* start("send", address, "--file", `${root}/large.bin`)
+      yield* refused.waitFor(
+        /^qp2p: the receiver did not take the file: larger than the 2\.0 kB that a file may have$/u
+      )
+      assert.strictEqual(yield* refused.exitCode, 1)
+      yield* receive.waitFor(/: large\.bin was not received: larger than the 2\.0 kB that a file may have$/u)
+      const sent = yield* start("send", address, "--file", hostile)
+      assert.strictEqual(yield* sent.exitCode, 0)
+      assert.strictEqual(yield* receive.exitCode, 0)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${root}/inbox`), ["gpj._txt_.sh"])
+      assert.notMatch([...receive.lines, ...sent.lines].join("\n"), /[\u202e\u3164]/u)
+      const failed = yield* start("send", address, "--file", hostile.replace(".sh", ""))
+      yield* failed.waitFor(/cannot read .*gpj\.\\u202etxt\\u3164: there is no such file or directory/u)
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
   it.live("refuses a file where none is wanted", () =>
     Effect.gen(function* () {
       const { address, node } = yield* startNode("--listen", "127.0.0.1:0")

@@ -117,6 +117,10 @@ describe("qp2p", () => {
     [["node", "--external-port", "1e3"], /Expected a port, 1 to 65535/u],
     [["node", "--contact="], /Missing value for flag --contact. Expected host:port/u],
     [["node", "--out", "-"], /^qp2p node: --out - is for qp2p receive/u],
+    [["node", "--max-size", "1MB"], /^qp2p node: --max-size needs --out/u],
+    [["node", "--out", "inbox", "--keep-free", "100"], /"100".*Expected a size such as 100MB, 1\.5GB or 512KiB/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", "-", "--max-files", "1"], /--max-files needs a directory/u],
+    [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--max-files", "0"], /Expected a whole number, 1 to/u],
     [["receive", "--listen", "127.0.0.1:0", "--out", ""], /Expected a directory/u],
     [["receive", "--listen", "127.0.0.1:0", "--out", ".", "--once=maybe"], /Invalid value for flag --once: "maybe"/u],
     [["receive", "--listen", "127.0.0.1:0", "--out", ".", "extra"], /Unexpected positional argument: "extra"/u]

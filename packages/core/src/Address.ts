@@ -8,7 +8,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { InvalidAddress } from "./ConnectionError.ts"
-import { explainMalformed } from "./internal/addressText.ts"
+import { parseInetAddress } from "./internal/addressText.ts"
 import { show } from "./internal/arguments.ts"
 import type { NetworkInterface } from "./Transport.ts"
 
@@ -20,9 +20,6 @@ import type { NetworkInterface } from "./Transport.ts"
  * @since 0.1.0
  */
 export const expected = "expected host:port such as 127.0.0.1:4433 or [::1]:4433"
-
-/** Matches an IPv6 address whose zone is a name (RFC 4007): host, zone, and the text after the bracket. */
-const namedZone = /^\[([^\]%]*)%(?!\d+\])([^\]%\s]+)\](.*)$/su
 
 /**
  * Reads an address from text such as `"127.0.0.1:4433"` or `"[fe80::1%eth0]:4433"`.
@@ -40,19 +37,11 @@ export const fromString = (
   interfaces: () => ReadonlyArray<NetworkInterface> = () => []
 ): Result.Result<NetAddress.InetAddress, InvalidAddress> => {
   if (typeof input !== "string") return Result.fail(new InvalidAddress({ input: show(input), detail: expected }))
-  const failed = (problem: string) => Result.fail(new InvalidAddress({ input, detail: `${expected}; ${problem}` }))
-  const [, host, zone, rest] = namedZone.exec(input) ?? []
-  // A scope id of 0 stands in for an unknown interface, so that other mistakes in the text are reported first.
-  const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces(), zone) ?? 0)
-  const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
-  const address = NetAddress.inetAddressFromString(text)
-  if (Result.isFailure(address)) return failed(explainMalformed(text))
-  if (scopeId === 0) return failed(`this machine has no interface ${zone} with IPv6`)
-  return Result.succeed(NetAddress.toCanonical(address.success))
+  return Result.mapError(
+    parseInetAddress(input, interfaces),
+    (problem) => new InvalidAddress({ input, detail: `${expected}; ${problem}` })
+  )
 }
-
-const scopeIdOf = (interfaces: ReadonlyArray<NetworkInterface>, zone: string): number | undefined =>
-  interfaces.find(({ name, scopeId }) => name === zone && scopeId > 0)?.scopeId
 
 /**
  * Returns why no transport can dial an address: its port is 0, or it is not the address of one host. Returns undefined

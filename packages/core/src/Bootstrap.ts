@@ -7,18 +7,22 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
+import * as Host from "effect/net/Host"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
+import * as Schedule from "effect/Schedule"
 import { undiallable } from "./Address.ts"
 import type { EndpointConfig } from "./EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "./EndpointError.ts"
 import { withScope } from "./internal/localAddresses.ts"
 import { publicAddress } from "./internal/publicAddress.ts"
+import { VerificationLimits } from "./internal/verificationLimits.ts"
 import {
   check,
   type Fields,
@@ -28,9 +32,12 @@ import {
   ofFields,
   ofValue,
   oneOf,
+  text,
   unless,
   untyped
 } from "./InvalidArgument.ts"
+import { isPeerAddress, type PeerAddress } from "./PeerAddress.ts"
+import type { PeerId } from "./PeerId.ts"
 import type { RpcError } from "./RpcError.ts"
 import { SerializationError } from "./SendError.ts"
 import type { ControlMessage, WireMessage } from "./WireMessage.ts"
@@ -61,6 +68,8 @@ export type BootstrapError = typeof BootstrapError.Type
  * @since 0.1.0
  */
 export interface Node {
+  /** The endpoint's own id. */
+  readonly peerId: PeerId
   /** The endpoint's configuration. */
   readonly config: EndpointConfig
   /** The address that the socket is bound to. */
@@ -75,7 +84,7 @@ export interface Node {
   /** The public address that an earlier bootstrap found; none at the first. */
   readonly known: Option.Option<NetAddress.InetAddress>
   /** Dials all contacts at once and returns the first that answers; none when no contact answers. */
-  readonly reachAny: (contacts: ReadonlyArray<NetAddress.InetAddress>) => Effect.Effect<Option.Option<Contact>>
+  readonly reachAny: (contacts: ReadonlyArray<PeerAddress>) => Effect.Effect<Option.Option<Contact>>
 }
 
 /**
@@ -86,8 +95,10 @@ export interface Node {
  * @since 0.1.0
  */
 export interface Contact {
-  /** The address that the caller listed. */
-  readonly address: NetAddress.InetAddress
+  /** The contact as the caller listed it. */
+  readonly listed: PeerAddress
+  /** The id of the contact. */
+  readonly peerId: PeerId
   /** The address that the contact answers from; it may differ from the dialled one. */
   readonly remoteAddress: NetAddress.InetAddress
   /** Sends the contact a control message and waits for the answer, up to `EndpointConfig.rpcTimeout`. */
@@ -104,8 +115,8 @@ export interface Contact {
 export interface Outcome {
   /** The address at which peers reach the endpoint. */
   readonly publicAddress: NetAddress.InetAddress
-  /** The listed address of the contact that verified the public address; none when no contact was reached. */
-  readonly contact: Option.Option<NetAddress.InetAddress>
+  /** The contact that verified the public address, as it was listed; none when no contact was reached. */
+  readonly contact: Option.Option<PeerAddress>
 }
 
 /**
@@ -136,17 +147,14 @@ export class Bootstrap extends Context.Service<
   Bootstrap,
   {
     /** Bootstraps through the first contact that answers. The outcome has no contact when no contact answers. */
-    readonly run: (
-      node: Node,
-      contacts: ReadonlyArray<NetAddress.InetAddress>
-    ) => Effect.Effect<Outcome, BootstrapError>
-    /** Returns the answer to a peer's control message; none for a message that is not a question. */
+    readonly run: (node: Node, contacts: ReadonlyArray<PeerAddress>) => Effect.Effect<Outcome, BootstrapError>
+    /**
+     * Returns the answer to a peer's control message. It is none for a message that is not a question, and for a verification
+     * that this endpoint is too busy for: the peer then gets no answer, which is not the answer no.
+     */
     readonly respond: (asker: Asker, question: ControlMessage) => Effect.Effect<Option.Option<ControlMessage>>
   }
 >()("@qp2p/core/Bootstrap") {}
-
-/** The most verifications that run at once, for all peers together. Further ones are answered with false. */
-const maxVerifications = 32
 
 /**
  * Makes the `Bootstrap` that speaks qp2p's protocol.
@@ -156,23 +164,31 @@ const maxVerifications = 32
  * @since 0.1.0
  */
 export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* () {
-  const verifications = yield* Semaphore.make(maxVerifications)
+  const limits = new VerificationLimits()
 
-  const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<boolean> => {
+  /** Verifies an address for a peer. Returns none when too many verifications run, or the peer has asked for too many. */
+  const verify = (asker: Asker, named: NetAddress.InetAddress): Effect.Effect<Option.Option<boolean>> => {
     // The wire carries no zones: a link-local address gets the zone of the asker's remote address.
     const claimed = inZoneOf(NetAddress.toCanonical(named), asker.remoteAddress)
     // A peer may have only its own IP address verified, so that it cannot make this endpoint dial a third party.
-    if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeed(false)
-    return Effect.map(
-      verifications.withPermitsIfAvailable(1)(asker.isReachable(claimed)),
-      Option.getOrElse(() => false)
+    if (!sameIp(asker.remoteAddress, claimed) || undiallable(claimed) !== undefined) return Effect.succeedSome(false)
+    const { address } = asker.remoteAddress
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(monotonicMillis, (now) =>
+        limits.begin(address, now)
+          ? Effect.ensuring(
+              Effect.asSome(restore(asker.isReachable(claimed))),
+              Effect.sync(() => limits.end(address))
+            )
+          : Effect.succeedNone
+      )
     )
   }
 
   return Bootstrap.of({
     run: (node, contacts) =>
       unless(
-        () => ofFields("node", node, nodeFields) ?? ofValue("contacts", contacts, addresses),
+        () => ofFields("node", node, nodeFields) ?? ofValue("contacts", contacts, peers),
         () => run(node, contacts)
       ),
     respond: (asker, question) => {
@@ -185,8 +201,9 @@ export const make: Effect.Effect<Bootstrap["Service"]> = Effect.gen(function* ()
           if (!NetAddress.isInetAddress(question.address)) {
             return untyped(ofValue("question.address", question.address, inetAddress)!)
           }
-          return Effect.map(verify(asker, question.address), (reachable) =>
-            Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable })
+          return Effect.map(
+            verify(asker, question.address),
+            Option.map((reachable): ControlMessage => ({ _tag: "EndpointVerificationResp", reachable }))
           )
         default:
           return Effect.succeedNone
@@ -212,7 +229,13 @@ const addresses = check(
   (value) => Array.isArray(value) && Array.from<unknown>(value).every(NetAddress.isInetAddress)
 )
 
+const peers = check(
+  "must be an array of PeerAddresses",
+  (value) => Array.isArray(value) && Array.from<unknown>(value).every(isPeerAddress)
+)
+
 const nodeFields: Fields = {
+  peerId: text,
   config: record,
   localAddress: inetAddress,
   localAddresses: addresses,
@@ -229,7 +252,7 @@ const questionFields: Fields = {
 
 const run = Effect.fnUntraced(function* (
   node: Node,
-  contacts: ReadonlyArray<NetAddress.InetAddress>
+  contacts: ReadonlyArray<PeerAddress>
 ): Effect.fn.Return<Outcome, BootstrapError> {
   let others = withoutSelf(node, contacts)
   while (others.length > 0) {
@@ -239,24 +262,30 @@ const run = Effect.fnUntraced(function* (
       break
     }
     const contact = reached.value
-    const seen = inZoneOf(yield* echo(contact), node.localAddress)
-    // A contact that sees this endpoint at the contact's own address is this endpoint, dialled by another of its addresses.
-    const isMyself = same(seen, contact.address) || same(seen, contact.remoteAddress)
-    const rest = others.filter((each) => !(isMyself && same(each, contact.address)))
-    if (rest.length === others.length) return yield* verified(node, contact, seen)
+    // This endpoint itself, dialled by another of its addresses.
+    const isMyself = contact.peerId === node.peerId
+    const rest = others.filter((each) => !(isMyself && Equal.equals(each, contact.listed)))
+    if (rest.length === others.length) {
+      return yield* verified(node, contact, inZoneOf(yield* echo(contact), node.localAddress))
+    }
     others = rest
   }
   return { publicAddress: publicAddressOf(node, node.known), contact: Option.none() }
 })
 
 /** Leaves out the endpoint's own addresses: all nodes of a network may share one list, and an endpoint cannot verify itself. */
-const withoutSelf = (node: Node, contacts: ReadonlyArray<NetAddress.InetAddress>) => {
+const withoutSelf = (node: Node, contacts: ReadonlyArray<PeerAddress>) => {
   const own = [node.localAddress, ...node.localAddresses, ...Option.toArray(node.mapped), ...Option.toArray(node.known)]
-  return contacts.filter((contact) => !own.some((each) => same(each, contact)))
+  const texts = new Set(own.map(NetAddress.formatInet))
+  return contacts.filter(({ addresses, peerId }) =>
+    Option.isSome(peerId)
+      ? peerId.value !== node.peerId
+      : !addresses.every((each) => texts.has(Host.formatHostPort(each)))
+  )
 }
 
 /** Asks a contact at which address it sees this endpoint. */
-const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAddress, EndpointEchoError> =>
+const echo = ({ ask, remoteAddress: peer }: Contact): Effect.Effect<NetAddress.InetAddress, EndpointEchoError> =>
   ask({ _tag: "EndpointEchoReq" }).pipe(
     Effect.flatMap((answer) => {
       if (answer._tag !== "EndpointEchoResp") return unexpected(answer)
@@ -270,7 +299,7 @@ const echo = ({ address: peer, ask }: Contact): Effect.Effect<NetAddress.InetAdd
 
 const verified = Effect.fnUntraced(function* (
   node: Node,
-  { address: peer, ask }: Contact,
+  { ask, listed, remoteAddress: peer }: Contact,
   seen: NetAddress.InetAddress
 ): Effect.fn.Return<Outcome, EndpointVerificationError | Unreachable> {
   const claimed = publicAddressOf(node, Option.some(seen))
@@ -278,14 +307,23 @@ const verified = Effect.fnUntraced(function* (
     yield* Effect.logInfo(`contact ${peer} sees this endpoint at ${seen}; its public address is taken to be ${claimed}`)
   }
   const reachable = yield* ask({ _tag: "EndpointVerificationReq", address: claimed }).pipe(
+    Effect.retry({ ...whileBusy, while: isBusy }),
     Effect.flatMap((answer) =>
       answer._tag === "EndpointVerificationResp" ? Effect.succeed(answer.reachable) : unexpected(answer)
     ),
     Effect.mapError((error) => new EndpointVerificationError({ peer, reason: error }))
   )
   if (!reachable) return yield* new Unreachable({ publicAddress: claimed })
-  return { publicAddress: claimed, contact: Option.some(peer) }
+  return { publicAddress: claimed, contact: Option.some(listed) }
 })
+
+/** When a contact is asked again that is too busy to verify an address: after 0.5, 1, 2 and 4 s. */
+const whileBusy = { schedule: Schedule.exponential("500 millis"), times: 4 }
+
+/** Tells whether a contact has ended the answer without a byte. */
+const isBusy = (error: RpcError): boolean => error._tag === "StreamLost" && error.reason._tag === "StreamClosed"
+
+const monotonicMillis = Effect.map(Clock.Clock, (clock) => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
 
 /** Picks the public address. In order of precedence: configured, mapped by the gateway, seen by the contact, local. */
 const publicAddressOf = (node: Node, seen: Option.Option<NetAddress.InetAddress>): NetAddress.InetAddress => {

@@ -5,9 +5,9 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { EndpointConfigError, BindError } from "./EndpointError.ts"
+import { BindError, EndpointConfigError, IdentityError } from "./EndpointError.ts"
 
-export { EndpointConfigError, BindError } from "./EndpointError.ts"
+export { BindError, EndpointConfigError, IdentityError } from "./EndpointError.ts"
 
 /**
  * An error of starting a client endpoint.
@@ -16,7 +16,7 @@ export { EndpointConfigError, BindError } from "./EndpointError.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const ClientEndpointError = Schema.Union([EndpointConfigError, BindError])
+export const ClientEndpointError = Schema.Union([EndpointConfigError, IdentityError, BindError])
 
 /**
  * An error of starting a client endpoint.

@@ -11,11 +11,15 @@ import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import type { Direction } from "./Direction.ts"
+import type { PeerId } from "./PeerId.ts"
 import type { SendError } from "./SendError.ts"
 import type { SendStream } from "./SendStream.ts"
 import type { ConnectionStats } from "./Transport.ts"
 
 export type { ConnectionStats } from "./Transport.ts"
+
+export type { Direction } from "./Direction.ts"
 
 /**
  * The priority option of messages and streams. A higher priority is sent first.
@@ -47,15 +51,6 @@ export interface CloseOptions {
 }
 
 /**
- * The side that dialled a connection: "Outbound" for this side, "Inbound" for the peer.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type Direction = "Inbound" | "Outbound"
-
-/**
  * A connection with one peer, inbound or outbound.
  *
  * @stability unstable
@@ -63,7 +58,9 @@ export type Direction = "Inbound" | "Outbound"
  * @since 0.1.0
  */
 export interface Connection {
-  /** The id of the peer. */
+  /** The peer: the key that it has proven. */
+  readonly peerId: PeerId
+  /** The id of the connection, derived from the address that this side dialled, or that the peer dialled from. */
   readonly id: ConnectionId
   /** The side that dialled. */
   readonly direction: Direction
@@ -94,6 +91,12 @@ export interface Connection {
    * the connection has ended. It does nothing on a connection that has ended.
    */
   readonly close: (options?: CloseOptions) => Effect.Effect<void>
+  /**
+   * Completes when the peer has accepted the connection, at once on an inbound one. Fails with `PeerRefused` when the policy of
+   * the peer refuses it, and with another error when the connection ends before. `connectTo` waits for it. Before that, the
+   * connection is usable: what is sent is acknowledged only once the peer has accepted.
+   */
+  readonly accepted: Effect.Effect<void, ConnectionError>
   /** Waits until the connection has ended, and returns why. */
   readonly closed: Effect.Effect<Close>
   /** The counters of the connection. */

@@ -7,6 +7,7 @@
 import * as Schema from "effect/Schema"
 import { Close } from "./Close.ts"
 import { InvalidArgument } from "./InvalidArgument.ts"
+import { PeerId, short } from "./PeerId.ts"
 
 export { InvalidArgument } from "./InvalidArgument.ts"
 
@@ -160,6 +161,55 @@ export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>(
 }
 
 /**
+ * Another peer than the expected one answered at `address`: it has the key `actual`. Nothing was sent to it.
+ *
+ * @stability unstable
+ * @category errors
+ * @since 0.1.0
+ */
+export class PeerMismatch extends Schema.TaggedError<PeerMismatch>("@qp2p/core/ConnectionError/PeerMismatch")(
+  "PeerMismatch",
+  { expected: PeerId, actual: PeerId, address: Schema.InetAddressFromString }
+) {
+  override get message() {
+    return `${this.address} is the peer ${short(this.actual)}, not ${short(this.expected)}`
+  }
+}
+
+/**
+ * A `PeerPolicy` refused the connection: that of the peer (`by` is "Remote"), or this endpoint's own ("Local").
+ *
+ * @stability unstable
+ * @category errors
+ * @since 0.1.0
+ */
+export class PeerRefused extends Schema.TaggedError<PeerRefused>("@qp2p/core/ConnectionError/PeerRefused")(
+  "PeerRefused",
+  { peerId: PeerId, address: Schema.InetAddressFromString, by: Schema.Literals(["Local", "Remote"]) }
+) {
+  override get message() {
+    const peer = `${short(this.peerId)} at ${this.address}`
+    return this.by === "Local" ? `the policy of this endpoint refuses ${peer}` : `${peer} refuses this endpoint`
+  }
+}
+
+/**
+ * No address of the peer is known.
+ *
+ * @stability unstable
+ * @category errors
+ * @since 0.1.0
+ */
+export class PeerNotFound extends Schema.TaggedError<PeerNotFound>("@qp2p/core/ConnectionError/PeerNotFound")(
+  "PeerNotFound",
+  { peerId: PeerId }
+) {
+  override get message() {
+    return `no address of the peer ${this.peerId} is known`
+  }
+}
+
+/**
  * Why a dial or a connection failed.
  *
  * @stability unstable
@@ -176,7 +226,10 @@ export const ConnectionError = Schema.Union([
   DatagramRefused,
   ConnectionReset,
   ConnectionTimedOut,
-  ConnectionClosed
+  ConnectionClosed,
+  PeerMismatch,
+  PeerRefused,
+  PeerNotFound
 ])
 
 /**

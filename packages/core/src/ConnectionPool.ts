@@ -10,26 +10,38 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import type * as NetAddress from "effect/net/NetAddress"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
 import { type ConnectionError, EndpointStopped } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
-import { addressKey as keyOf } from "./internal/addressKey.ts"
-import { effect, inetAddress, ofValue } from "./InvalidArgument.ts"
+import { addressKey } from "./internal/addressKey.ts"
+import { aliasesOf } from "./internal/aliases.ts"
+import { check, effect, ofValue } from "./InvalidArgument.ts"
+import type { PeerId } from "./PeerId.ts"
 
 /**
- * The inbound and outbound connections of one endpoint, by the current addresses of their peers.
+ * A peer, as its key or as an address where it is or was dialled.
  *
- * Several connections may have one address. The endpoint uses the oldest; both sides agree on it by seniority. A connection
- * whose peer has another address than was dialled is also found under `dialledAddress`. The endpoint keeps those entries
- * itself, and uses such a connection for as long as the pool has it.
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export type PeerKey = PeerId | NetAddress.InetAddress
+
+/**
+ * The inbound and outbound connections of one endpoint, by the keys of their peers.
+ *
+ * Each address at which a peer is, or was dialled, is an alias of the peer, as long as the pool has that connection. An alias of
+ * several peers stands for one that is there, before one that was only dialled there, and for the one that showed its key last.
+ *
+ * Several connections may be with one peer. The endpoint uses the oldest; both sides agree on it by seniority.
  *
  * A custom pool may keep another object in place of a connection that is added, such as one that counts what is sent, and
  * return that from `current`, `all`, `byId`, `connect` and `dial`. The endpoint uses the object through the public members of
  * `Connection`, and hands it to the application; also as an incoming connection, where `all` returns the same object each
- * time. Its `id`, `direction`, `remoteAddress` and `dialledAddress` have to be those of the connection. A copy made by
+ * time. Its `peerId`, `id`, `direction`, `remoteAddress` and `dialledAddress` have to be those of the connection. A copy made by
  * spreading keeps the `remoteAddress` of the moment.
  *
  * `add`, `remove` and `readdress` get the endpoint's own connection, so wrap it in each of them, with one wrapper for each
@@ -53,14 +65,14 @@ export interface Pool {
   /** The number of connections. */
   readonly size: () => number
   /** The connection to use with `peer`: the oldest. Undefined when there is none. */
-  readonly current: (peer: NetAddress.InetAddress) => Connection | undefined
+  readonly current: (peer: PeerKey) => Connection | undefined
   /** Every connection with `peer`, oldest first. */
-  readonly all: (peer: NetAddress.InetAddress) => ReadonlyArray<Connection>
-  /** The connection to use with the peer of this id: the oldest. */
+  readonly all: (peer: PeerKey) => ReadonlyArray<Connection>
+  /** The oldest connection with this id. */
   readonly byId: (id: ConnectionId) => Option.Option<Connection>
   /**
-   * Adds a connection. `seniority` is that of `Transport`: the connection with the least comes first. Without it, the order
-   * is that of adding.
+   * Adds a connection. `seniority` is that of `Transport`: of the connections with one peer, that with the least comes first.
+   * Without it, the order is that of adding.
    */
   readonly add: (connection: Connection, seniority?: string) => void
   /** Removes a connection. */
@@ -68,16 +80,17 @@ export interface Pool {
   /** Moves a connection to its `remoteAddress`, after that has changed. */
   readonly readdress: (connection: Connection) => void
   /**
-   * Returns the connection to use with `peer`, or else the result of `dial`. Concurrent callers share one dial and all get
-   * its result. The dial is interrupted when its last caller is. `dial` itself adds the connection to the pool.
+   * Returns the connection to use with `peer`, or else the result of `dial`. Concurrent callers for the same key or address
+   * share one dial and all get its result. The dial is interrupted when its last caller is. `dial` itself adds the connection
+   * to the pool.
    */
   readonly connect: (
-    peer: NetAddress.InetAddress,
+    peer: PeerKey,
     dial: Effect.Effect<Connection, ConnectionError>
   ) => Effect.Effect<Connection, ConnectionError>
   /** Returns the result of `dial`, shared in the same way, even when there is a connection: that one may be dead. */
   readonly dial: (
-    peer: NetAddress.InetAddress,
+    peer: PeerKey,
     dial: Effect.Effect<Connection, ConnectionError>
   ) => Effect.Effect<Connection, ConnectionError>
 }
@@ -100,8 +113,8 @@ export class ConnectionPool extends Context.Service<
 interface Member {
   readonly connection: Connection
   readonly seniority: string | undefined
-  /** The key of the address under which the connection is found. */
-  key: string
+  /** The keys of the addresses that are aliases of the peer by this connection: where it is, and where it was dialled. */
+  aliases: ReadonlyArray<string>
 }
 
 interface SharedDial {
@@ -119,27 +132,55 @@ interface SharedDial {
 export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function* () {
   const scope = yield* Effect.scope
   const members = new Map<Connection, Member>()
+  const byPeer = new Map<PeerId, Array<Member>>()
+  /** The connections by which an address is an alias: first those whose peers are there, and in each group the latest first. */
   const byAddress = new Map<string, Array<Member>>()
   const byId = new Map<ConnectionId, Array<Member>>()
   const dials = new Map<string, SharedDial>()
 
+  const addAliases = (member: Member) => {
+    member.aliases = aliasesOf(member.connection)
+    for (const alias of member.aliases) {
+      const there = byAddress.get(alias)
+      if (there === undefined) byAddress.set(alias, [member])
+      else there.splice(isAt(member, alias) ? 0 : countWhile(there, (other) => isAt(other, alias)), 0, member)
+    }
+  }
+
+  const removeAliases = (member: Member) => {
+    for (const alias of member.aliases) removeFrom(byAddress, alias, member)
+  }
+
   const add = (connection: Connection, seniority?: string) => {
     if (!isConnectionLike(connection)) return
-    const member: Member = { connection, seniority, key: keyOf(connection.remoteAddress) }
+    const member: Member = { connection, seniority, aliases: [] }
     members.set(connection, member)
-    insert(byAddress, member.key, member)
+    insert(byPeer, connection.peerId, member)
     insert(byId, connection.id, member)
+    addAliases(member)
   }
 
   const remove = (connection: Connection) => {
     const member = members.get(connection)
     if (member === undefined) return
     members.delete(connection)
-    removeFrom(byAddress, member.key, member)
+    removeFrom(byPeer, connection.peerId, member)
     removeFrom(byId, connection.id, member)
+    removeAliases(member)
   }
 
-  const current = (peer: NetAddress.InetAddress) => byAddress.get(keyOf(peer))?.[0]?.connection
+  const peerIdOf = (peer: PeerKey): PeerId | undefined =>
+    typeof peer === "string" ? peer : byAddress.get(addressKey(peer))?.[0]?.connection.peerId
+
+  const current = (peer: PeerKey): Connection | undefined => {
+    const peerId = peerIdOf(peer)
+    return peerId === undefined ? undefined : byPeer.get(peerId)?.[0]?.connection
+  }
+
+  const all = (peer: PeerKey): ReadonlyArray<Connection> => {
+    const peers = typeof peer === "string" ? [peer] : (byAddress.get(addressKey(peer)) ?? []).map(peerOf)
+    return [...new Set(peers)].flatMap((peerId) => (byPeer.get(peerId) ?? []).map(({ connection }) => connection))
+  }
 
   const startDial = (key: string, dial: Effect.Effect<Connection, ConnectionError>) =>
     Effect.map(Effect.forkIn(dial, scope, { startImmediately: true }), (fiber) => {
@@ -177,27 +218,26 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   return {
     size: () => members.size,
     current,
-    all: (peer) => (byAddress.get(keyOf(peer)) ?? []).map(({ connection }) => connection),
+    all,
     byId: (id) => Option.fromUndefinedOr(byId.get(id)?.[0]?.connection),
     add,
     remove,
     readdress: (connection) => {
       const member = members.get(connection)
       if (member === undefined) return
-      removeFrom(byAddress, member.key, member)
-      member.key = keyOf(connection.remoteAddress)
-      insert(byAddress, member.key, member)
+      removeAliases(member)
+      addAliases(member)
     },
     connect: (peer, dial) =>
       Effect.suspend(() => {
-        const wrong = ofValue("peer", peer, inetAddress) ?? ofValue("dial", dial, effect)
+        const wrong = ofValue("peer", peer, peerKey) ?? ofValue("dial", dial, effect)
         if (wrong !== undefined) return Effect.fail(wrong)
         const connection = current(peer)
         return connection === undefined ? join(keyOf(peer), dial) : Effect.succeed(connection)
       }),
     dial: (peer, dial) =>
       Effect.suspend(() => {
-        const wrong = ofValue("peer", peer, inetAddress) ?? ofValue("dial", dial, effect)
+        const wrong = ofValue("peer", peer, peerKey) ?? ofValue("dial", dial, effect)
         return wrong === undefined ? join(keyOf(peer), dial) : Effect.fail(wrong)
       })
   }
@@ -212,9 +252,27 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
  */
 export const layer: Layer.Layer<ConnectionPool> = Layer.succeed(ConnectionPool, { open: make })
 
+const peerKey = check(
+  "must be a PeerId or an InetAddress",
+  (value) => typeof value === "string" || NetAddress.isInetAddress(value)
+)
+
+/** The key under which a dial is shared. An id has no colon, and an address has one. */
+const keyOf = (peer: PeerKey): string => (typeof peer === "string" ? peer : addressKey(peer))
+
+/** Whether the peer of a connection is at an address, and was not only dialled there. */
+const isAt = ({ aliases }: Member, alias: string): boolean => aliases[0] === alias
+
+const countWhile = <A>(items: ReadonlyArray<A>, matches: (item: A) => boolean): number => {
+  const end = items.findIndex((item) => !matches(item))
+  return end === -1 ? items.length : end
+}
+
+const peerOf = ({ connection }: Member): PeerId => connection.peerId
+
 /** Tells whether a value can be kept as a connection. Users' own connections may be of any class. */
 const isConnectionLike = (connection: unknown): boolean =>
-  typeof connection === "object" && connection !== null && "remoteAddress" in connection
+  typeof connection === "object" && connection !== null && "remoteAddress" in connection && "peerId" in connection
 
 /** Only closing the pool's scope interrupts a dial that has callers, so an interruption means that the endpoint stopped. */
 const outcome = (exit: Exit.Exit<Connection, ConnectionError>): Effect.Effect<Connection, ConnectionError> =>

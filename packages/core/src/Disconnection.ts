@@ -8,6 +8,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
 import type { Close } from "./Close.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import type { PeerId } from "./PeerId.ts"
 
 /**
  * The end of one connection: with which peer, and why.
@@ -21,13 +22,12 @@ export interface Disconnection {
   readonly peer: NetAddress.InetAddress
   /** The address that this side dialled, to dial the peer again; none when the peer dialled. */
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
-  /** The id of the peer. */
+  /** The peer: the key that it has proven. */
+  readonly peerId: PeerId
+  /** The id of the connection. */
   readonly connectionId: ConnectionId
   /** How the connection ended. */
   readonly reason: Close
-  /**
-   * Whether this was the last connection with the peer: no other connection that the application knows has its peer at
-   * `peer` or `dialledAddress`, or was dialled there.
-   */
+  /** Whether this was the last connection with the peer: the application knows no other one with `peerId`. */
   readonly last: boolean
 }

@@ -28,10 +28,13 @@ import { EndpointConfigError, type EndpointError } from "./EndpointError.ts"
 import * as args from "./internal/arguments.ts"
 import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
+import type { Identity, IdentityError } from "./Identity.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
 import * as internal from "./internal/endpoint/start.ts"
+import type * as PeerAddress from "./PeerAddress.ts"
+import type { PeerId } from "./PeerId.ts"
 import type * as PortMapper from "./PortMapper.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
@@ -73,7 +76,7 @@ export interface Options {
   /** The address to bind. Default `"0.0.0.0:0"`: every IPv4 address, and a port that the system chooses. */
   readonly localAddress?: Address | undefined
   /** The peers to bootstrap from. Default none. */
-  readonly contacts?: ReadonlyArray<Address> | undefined
+  readonly contacts?: ReadonlyArray<PeerAddress.Input> | undefined
   /**
    * How the streams that peers open are read. With "Messages", the default, the endpoint reads all of them as messages, for
    * `incomingMessages`. With "Manual", the application reads each stream itself, from `incomingStreams`; `incomingMessages`
@@ -81,6 +84,11 @@ export interface Options {
    * their connection ends. A peer's `sendMessage` still succeeds.
    */
   readonly streams?: "Messages" | "Manual" | undefined
+  /**
+   * The key of the endpoint, by which its peers know it, or the effect that reads it, such as `NodeIdentity.fromFile`. Default a
+   * new one for each endpoint.
+   */
+  readonly identity?: Identity | Effect.Effect<Identity, IdentityError> | undefined
   /** The settings of the endpoint. An unknown name and an invalid value are an `EndpointConfigError`. */
   readonly config?: EndpointConfig.Input | undefined
 }
@@ -127,6 +135,15 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 export class Endpoint extends Context.Service<
   Endpoint,
   {
+    /** The endpoint's own id: its public key. */
+    readonly peerId: PeerId
+    /**
+     * The endpoint as others find it: its id and every address known by now, the public one first. Hand its text to other
+     * programs, which dial it. A client has no addresses.
+     */
+    readonly peerAddress: PeerAddress.PeerAddress
+    /** The current `peerAddress`, and each one that follows it. A slow reader gets the latest. It ends when the endpoint stops. */
+    readonly peerAddressChanges: Stream.Stream<PeerAddress.PeerAddress>
     /** The address that the UDP socket is bound to. A wildcard cannot be dialled: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress
     /**
@@ -140,8 +157,8 @@ export class Endpoint extends Context.Service<
      * one, the mapped one, the one that the contact sees, or the first of `localAddresses`. It is never a wildcard.
      */
     readonly publicAddress: NetAddress.InetAddress
-    /** The listed address of the contact that answered first in the latest bootstrap; none when no contact answered. */
-    readonly bootstrapContact: Option.Option<NetAddress.InetAddress>
+    /** The contact that answered first in the latest bootstrap, as it was listed; none when no contact answered. */
+    readonly bootstrapContact: Option.Option<PeerAddress.PeerAddress>
     /**
      * The port mapping on the gateway; none without `forwardPort`, or when the gateway granted none. Its `status` reports
      * changes. A lost mapping does not stop the endpoint, and `publicAddress` follows a new external address.
@@ -192,11 +209,11 @@ export class Endpoint extends Context.Service<
      * Returns the connection with `peer`, or dials one. A dial that fails with a transient error is retried for
      * `retryDuration`.
      */
-    readonly connectTo: (peer: Address) => Effect.Effect<Connection, ConnectionError>
+    readonly connectTo: (peer: PeerAddress.Input) => Effect.Effect<Connection, ConnectionError>
     /** Dials all peers at once, each once. Returns the first connection and cancels the other dials. */
-    readonly connectToAny: (peers: ReadonlyArray<Address>) => Effect.Effect<Connection, NoneReachable>
+    readonly connectToAny: (peers: ReadonlyArray<PeerAddress.Input>) => Effect.Effect<Connection, NoneReachable>
     /** Checks that `peer` can be dialled and answers, over a new connection that it closes again. */
-    readonly isReachable: (peer: Address) => Effect.Effect<void, RpcError>
+    readonly isReachable: (peer: PeerAddress.Input) => Effect.Effect<void, RpcError>
     /**
      * Bootstraps again, as at the start: reaches a contact, learns the public address, and has the contact verify it. A client
      * only reaches a contact. Use it after a change of networks, or when no contact answered at the start.
@@ -206,26 +223,26 @@ export class Endpoint extends Context.Service<
      * may use an existing connection with the contact; the contact verifies over a new one.
      */
     readonly bootstrap: (
-      contacts?: ReadonlyArray<Address>
+      contacts?: ReadonlyArray<PeerAddress.Input>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     /**
      * Closes every connection whose peer has this address, and every connection that was dialled there. Callers without types
      * get an `InvalidArgument` for a value that is neither an address nor text.
      */
-    readonly disconnectFrom: (peer: Address) => Effect.Effect<void>
+    readonly disconnectFrom: (peer: PeerAddress.Input) => Effect.Effect<void>
     /** Returns the id of the connection whose peer has this address, or that was dialled there. */
-    readonly connectionId: (peer: Address) => Effect.Effect<Option.Option<ConnectionId>>
+    readonly connectionId: (peer: PeerAddress.Input) => Effect.Effect<Option.Option<ConnectionId>>
     /** Returns the current address of the peer with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
     /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
     readonly openBidirectionalStream: (
-      peer: Address,
+      peer: PeerAddress.Input,
       options?: PriorityOptions
     ) => Effect.Effect<BidirectionalStream, ConnectionError>
     /** Sends a message over an existing connection, once. Fails with `NotConnected` when there is none. */
     readonly trySendMessage: (
       payload: Uint8Array,
-      peer: Address,
+      peer: PeerAddress.Input,
       options?: PriorityOptions
     ) => Effect.Effect<void, NotConnected | SendError>
     /**
@@ -237,7 +254,11 @@ export class Endpoint extends Context.Service<
      * dial. A peer with a smaller `maxMessageSize` stops the stream, and the send fails with `StreamLost`, unless the message
      * is so short that QUIC has already acknowledged it.
      */
-    readonly sendMessage: (payload: Uint8Array, peer: Address, options?: SendOptions) => Effect.Effect<void, SendError>
+    readonly sendMessage: (
+      payload: Uint8Array,
+      peer: PeerAddress.Input,
+      options?: SendOptions
+    ) => Effect.Effect<void, SendError>
     /** Closes all connections and frees the port. It is idempotent. Closing the scope does the same. */
     readonly close: Effect.Effect<void>
   }

@@ -5,8 +5,11 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { IdentityError } from "./Identity.ts"
 import { PortMapperError } from "./PortMapperError.ts"
 import { RpcError } from "./RpcError.ts"
+
+export { IdentityError } from "./Identity.ts"
 
 /**
  * An option or a setting is invalid. `path` names it, such as `idleTimeout` or `contacts.1`; `detail` says what is wrong.
@@ -95,6 +98,7 @@ export class Unreachable extends Schema.TaggedError<Unreachable>("@qp2p/core/End
  */
 export const EndpointError = Schema.Union([
   EndpointConfigError,
+  IdentityError,
   BindError,
   EndpointEchoError,
   EndpointVerificationError,

@@ -60,3 +60,12 @@ export const reassemblyOverflow = 2
  * @since 0.1.0
  */
 export const overloaded = 3
+
+/**
+ * Code 4: the `PeerPolicy` of this side refuses the peer. Closes the connection before anything on it is read.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const refused = 4

@@ -13,6 +13,8 @@ import type * as CryptoError from "effect/crypto/CryptoError"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Signature from "effect/crypto/Signature"
 import { bytes, ofValue, unless } from "./InvalidArgument.ts"
+import { isBytes } from "./internal/arguments.ts"
+import { invalidName } from "./internal/configPath.ts"
 import { peerIdOf } from "./internal/identity/peerKey.ts"
 import { keyFromText } from "./internal/identity/secretText.ts"
 import * as signing from "./internal/identity/signing.ts"
@@ -71,7 +73,7 @@ export const fromSecretKey = (
   Effect.suspend(() => {
     const seed: unknown = Redacted.isRedacted(secretKey) ? Redacted.value(secretKey) : secretKey
     // The text of a wrong value may hold a key, so it is not shown.
-    if (!(seed instanceof Uint8Array)) return failed(`a secret key must be a Uint8Array, not ${typeof seed}`)
+    if (!isBytes(seed)) return failed(`a secret key must be a Uint8Array, not ${typeof seed}`)
     if (seed.length !== secretKeyLength) return failed(`a secret key has ${secretKeyLength} bytes, not ${seed.length}`)
     return fromSeed(Uint8Array.from(seed))
   })
@@ -85,7 +87,7 @@ const fromSeed = (seed: Uint8Array): Effect.Effect<Identity, IdentityError> =>
     const publicKey = yield* Effect.flatMap(signatures.publicKeyOf(key), Signature.toBytes)
     const peerId = peerIdOf(publicKey)
     if (peerId === undefined) return yield* failed("the secret key has no usable public key")
-    return new IdentityImpl(peerId, Redacted.make(seed, { label: "secret key" }), (message) =>
+    return new IdentityImpl(peerId as PeerId, Redacted.make(seed, { label: "secret key" }), (message) =>
       Effect.orDie(signing.sign(signatures, key, message))
     )
   }).pipe(Effect.catchTag("CryptoError", unsupported))
@@ -138,6 +140,7 @@ export const generate: Effect.Effect<Identity, IdentityError> = Effect.suspend((
  * @since 0.1.0
  */
 export const config = (name?: string): Config.Config<Identity> =>
+  invalidName(name) ??
   Config.mapEffect(Config.Redacted(name), (secret) => {
     const key = keyFromText(Redacted.value(secret))
     return key === undefined

@@ -7,6 +7,7 @@
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
 import type { ConnectionId } from "./ConnectionId.ts"
+import type { PeerId } from "./PeerId.ts"
 import type { SendStream } from "./SendStream.ts"
 
 /**
@@ -20,7 +21,9 @@ import type { SendStream } from "./SendStream.ts"
 export interface IncomingMessage {
   /** The peer's address when the message arrived. */
   readonly peer: NetAddress.InetAddress
-  /** The id of the peer that sent the message. */
+  /** The peer that sent the message: the key that it has proven. */
+  readonly peerId: PeerId
+  /** The id of the connection that the message arrived on. */
   readonly connectionId: ConnectionId
   /** The bytes of the message. */
   readonly payload: Uint8Array

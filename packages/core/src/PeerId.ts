@@ -63,7 +63,7 @@ const publicKey = check("must be a public key of Ed25519: 32 bytes", (value) => 
  */
 export const fromPublicKey = (key: Uint8Array): PeerId => {
   const wrong = ofValue("key", key, bytes) ?? ofValue("key", key, publicKey)
-  return wrong === undefined ? peerIdOf(key)! : (wrong as never)
+  return wrong === undefined ? (peerIdOf(key) as PeerId) : (wrong as never)
 }
 
 /**

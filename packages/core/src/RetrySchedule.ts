@@ -81,6 +81,9 @@ export const isTransient = (error: ConnectionError): boolean => {
     case "InvalidArgument":
     case "VersionMismatch":
     case "TooManyConnections":
+    case "PeerMismatch":
+    case "PeerRefused":
+    case "PeerNotFound":
       return false
     case "TransportError":
       return !isFinal(error.code)

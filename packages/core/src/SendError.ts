@@ -86,7 +86,7 @@ export type SendError = typeof SendError.Type
 export class NotConnected extends Schema.TaggedError<NotConnected>("@qp2p/core/SendError/NotConnected")(
   "NotConnected",
   {
-    peer: Schema.InetAddressFromString
+    peer: Schema.Union([Schema.InetAddressFromString, Schema.String])
   }
 ) {
   override get message() {

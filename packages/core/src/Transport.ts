@@ -26,7 +26,11 @@ import type * as Scope from "effect/Scope"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { BindError } from "./EndpointError.ts"
+import type { Identity } from "./Identity.ts"
 import * as args from "./InvalidArgument.ts"
+import { isIdentity } from "./internal/identity/isIdentity.ts"
+import type { PeerId } from "./PeerId.ts"
+import type { Peer } from "./PeerPolicy.ts"
 import type { StreamError, StreamStopped } from "./StreamError.ts"
 
 /**
@@ -39,6 +43,8 @@ import type { StreamError, StreamStopped } from "./StreamError.ts"
 export interface BindOptions {
   /** The address to bind. With port 0, the system chooses a port. */
   readonly localAddress: NetAddress.InetAddress
+  /** The key of this side. Every connection proves it to the peer, and the peer's key to this side. */
+  readonly identity: Identity
   /** Whether peers may dial this socket. The socket of a client ignores dials. */
   readonly accept: boolean
   /** The idle timeout (RFC 9000, section 10.1). */
@@ -70,7 +76,15 @@ export interface BindOptions {
  * @since 0.1.0
  */
 export interface SocketEvents {
-  /** The handshake of an inbound connection is complete. Returns the handlers of the connection's events. */
+  /**
+   * A peer has proven its key, on a dialled or an inbound connection. `decide` is called once, at once or later, with whether
+   * the connection may go on. Before that, the transport sends nothing that the handshake does not need, acknowledges no stream
+   * data, and calls neither `onConnection` nor `onConnected`. If the connection is refused, the transport closes it with code 4
+   * (`ErrorCode.refused`). The handshake timeout includes this time. `decide` does nothing once the connection has ended.
+   * Without this property, every peer is admitted.
+   */
+  readonly onHandshake?: ((peer: Peer, decide: (isAdmitted: boolean) => void) => void) | undefined
+  /** An inbound connection is established, and admitted. Returns the handlers of the connection's events. */
   readonly onConnection: (connection: BackingConnection) => ConnectionEvents
 }
 
@@ -82,7 +96,10 @@ export interface SocketEvents {
  * @since 0.1.0
  */
 export interface DialEvents {
-  /** The handshake is complete. Returns the handlers of the connection's events. */
+  /**
+   * The peer has proven its key, which is the expected one, and is admitted. The connection is usable: what is sent leaves with
+   * the end of the handshake. The peer may still refuse it: see `onAccepted`. Returns the handlers of the connection's events.
+   */
   readonly onConnected: (connection: BackingConnection) => ConnectionEvents
   /** The dial failed. */
   readonly onFailed: (error: ConnectionError) => void
@@ -116,8 +133,12 @@ export interface NetworkInterface {
 export interface BackingSocket {
   /** The address that the socket is bound to. */
   readonly address: NetAddress.InetAddress
-  /** Dials `peer`. The returned function cancels the dial: it closes the half-open connection, and no event follows. */
-  readonly dial: (peer: NetAddress.InetAddress, events: DialEvents) => () => void
+  /**
+   * Dials `peer`. The returned function cancels the dial: it closes the half-open connection, and no event follows. If the
+   * peer shows another key than that of `expected`, the dial fails with `PeerMismatch`, and the peer learns nothing of this
+   * side's key.
+   */
+  readonly dial: (peer: NetAddress.InetAddress, events: DialEvents, expected?: PeerId) => () => void
 }
 
 /**
@@ -154,6 +175,10 @@ export interface ConnectionStats {
  * @since 0.1.0
  */
 export interface BackingConnection {
+  /** The id of the peer: the key that it has proven. */
+  readonly peerId: PeerId
+  /** Whether the peer has accepted the connection. It is true from the beginning on an inbound one. */
+  readonly isAccepted: boolean
   /** The peer's current address. It changes when a NAT on the path rebinds. */
   readonly remoteAddress: NetAddress.InetAddress
   /** Opens a unidirectional stream at once. Beyond the peer's stream limit, the stream waits with its data. */
@@ -225,6 +250,8 @@ export interface HeldStreams {
 export interface ConnectionEvents {
   /** The peer opened a stream. `send` is the sending half of a bidirectional one. Returns the handlers of its events. */
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
+  /** The peer has accepted this dialled connection: `isAccepted` has become true. It occurs once. */
+  readonly onAccepted?: (() => void) | undefined
   /** The connection's `remoteAddress` has changed. */
   readonly onMoved?: (() => void) | undefined
   /** New streams wait for unfinished ones. The event occurs once until that changes. */
@@ -357,6 +384,7 @@ export class Transport extends Context.Service<
 
 const bindFields: Readonly<Record<keyof BindOptions, args.Check>> = {
   localAddress: args.inetAddress,
+  identity: args.check("must be an Identity", isIdentity),
   accept: args.flag,
   idleTimeout: args.positiveDuration,
   keepAliveInterval: args.positiveDuration,
@@ -377,4 +405,5 @@ const bindFields: Readonly<Record<keyof BindOptions, args.Check>> = {
  * @since 0.1.0
  */
 export const problemOfBind = (options: unknown, events: unknown): args.InvalidArgument | undefined =>
-  args.ofFields("options", options, bindFields) ?? args.ofFields("events", events, { onConnection: args.func })
+  args.ofFields("options", options, bindFields) ??
+  args.ofFields("events", events, { onConnection: args.func, onHandshake: args.optional(args.func) })

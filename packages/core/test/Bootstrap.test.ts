@@ -1,20 +1,32 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
 import * as Schema from "effect/Schema"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
+import * as Result from "effect/Result"
 import * as Bootstrap from "../src/Bootstrap.ts"
+import * as PeerAddress from "../src/PeerAddress.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
 import { EndpointEchoError, EndpointVerificationError, Unreachable } from "../src/EndpointError.ts"
 import { RpcTimedOut } from "../src/RpcError.ts"
+import { StreamLost } from "../src/SendError.ts"
+import { StreamClosed } from "../src/StreamError.ts"
 import type { ControlMessage, WireMessage } from "../src/WireMessage.ts"
 import { address } from "./support/values.ts"
 import { logged } from "./support/logs.ts"
 
 const contact = address("192.0.2.9:9")
 const seen = address("198.51.100.1:1001")
+
+const own = TestIdentity.make("own").peerId
+const other = TestIdentity.make("other").peerId
+
+const listed = (peer: PeerAddress.Input) => Result.getOrThrow(PeerAddress.fromInput(peer))
 
 /** A node at 10.0.0.1:1 whose contact sees it at `seen` and can reach it; it writes down what it was asked. */
 const nodeWith = (
@@ -26,21 +38,22 @@ const nodeWith = (
     readonly unreached?: boolean
     readonly localAddress?: string
     /** Who wins the race; `contact` otherwise. */
-    readonly winner?: (contacts: ReadonlyArray<NetAddress.InetAddress>) => NetAddress.InetAddress
+    readonly winner?: (contacts: ReadonlyArray<PeerAddress.PeerAddress>) => PeerAddress.PeerAddress
+    /** The contacts that are the node itself. */
+    readonly self?: ReadonlyArray<NetAddress.InetAddress>
     readonly interfaces?: ReadonlyArray<string>
-    /** Where the winner is, if not where it was dialled. */
-    readonly answersFrom?: NetAddress.InetAddress
   } = {}
 ) =>
   Effect.gen(function* () {
     const config = yield* EndpointConfig.decode(options.config ?? {})
     const asked: Array<ControlMessage> = []
-    const reached: Array<ReadonlyArray<NetAddress.InetAddress>> = []
+    const reached: Array<ReadonlyArray<string>> = []
     const answer = (question: ControlMessage): WireMessage =>
       question._tag === "EndpointEchoReq"
         ? { _tag: "EndpointEchoResp", address: seen }
         : { _tag: "EndpointVerificationResp", reachable: true }
     const node: Bootstrap.Node = {
+      peerId: own,
       config,
       localAddress: address(options.localAddress ?? "10.0.0.1:1"),
       localAddresses: [address(options.localAddress ?? "10.0.0.1:1"), ...(options.interfaces ?? []).map(address)],
@@ -48,12 +61,14 @@ const nodeWith = (
       known: Option.fromUndefinedOr(options.known),
       reachAny: (contacts) =>
         Effect.sync(() => {
-          reached.push(contacts)
+          reached.push(contacts.map(String))
           if (options.unreached === true) return Option.none()
-          const winner = options.winner?.(contacts) ?? contact
+          const winner = options.winner?.(contacts) ?? listed(contact)
+          const isSelf = options.self?.some((each) => String(each) === String(winner)) ?? false
           return Option.some({
-            address: winner,
-            remoteAddress: options.answersFrom ?? winner,
+            listed: winner,
+            peerId: isSelf ? own : other,
+            remoteAddress: address(String(winner)),
             ask: (question: ControlMessage) =>
               Effect.sync(() => {
                 asked.push(question)
@@ -65,8 +80,8 @@ const nodeWith = (
     return { node, asked, reached }
   })
 
-const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: ReadonlyArray<NetAddress.InetAddress>) {
-  return yield* (yield* Bootstrap.make).run(node, contacts)
+const run = Effect.fnUntraced(function* (node: Bootstrap.Node, contacts: ReadonlyArray<PeerAddress.Input>) {
+  return yield* (yield* Bootstrap.make).run(node, contacts.map(listed))
 })
 
 describe("the public address", () => {
@@ -136,8 +151,11 @@ describe("the public address", () => {
         const contacts = [address("192.0.2.8:8"), contact]
         const { lines, outcome } = yield* logged(run(node, contacts))
         assert.strictEqual(String(outcome.publicAddress), expected)
-        assert.deepStrictEqual(outcome.contact, has.seen ? Option.some(contact) : Option.none())
-        assert.deepStrictEqual(reached, [contacts])
+        assert.deepStrictEqual(
+          Option.map(outcome.contact, String),
+          has.seen ? Option.some(String(contact)) : Option.none()
+        )
+        assert.deepStrictEqual(reached, [contacts.map(String)])
         assert.deepStrictEqual(
           asked.map((question) => ("address" in question ? `${question._tag} ${question.address}` : question._tag)),
           has.seen ? ["EndpointEchoReq", `EndpointVerificationReq ${expected}`] : []
@@ -176,8 +194,8 @@ describe("the endpoint's own address among the contacts", () => {
     Effect.gen(function* () {
       const { node, reached } = yield* nodeWith({ mapped, known })
       const outcome = yield* run(node, [node.localAddress, mapped, contact, known])
-      assert.deepStrictEqual(reached, [[contact]])
-      assert.deepStrictEqual(outcome.contact, Option.some(contact))
+      assert.deepStrictEqual(reached, [[String(contact)]])
+      assert.deepStrictEqual(Option.map(outcome.contact, String), Option.some(String(contact)))
     })
   )
 
@@ -194,38 +212,35 @@ describe("the endpoint's own address among the contacts", () => {
     Effect.gen(function* () {
       const { node, reached } = yield* nodeWith({ interfaces: ["10.0.0.3:1", "127.0.0.1:1"] })
       yield* run(node, [address("127.0.0.1:1"), contact, address("10.0.0.3:1")])
-      assert.deepStrictEqual(reached, [[contact]])
+      assert.deepStrictEqual(reached, [[String(contact)]])
     })
   )
 
-  it.effect("is recognised by an echo of the address that the contact answers from, too", () =>
+  it.effect("is not dialled by its id at any address, and another peer's is, though at an address of its own", () =>
     Effect.gen(function* () {
-      const { asked, node } = yield* nodeWith({ answersFrom: seen })
-      const outcome = yield* run(node, [contact])
-      assert.isTrue(Option.isNone(outcome.contact))
-      assert.deepStrictEqual(
-        asked.map(({ _tag }) => _tag),
-        ["EndpointEchoReq"]
-      )
+      const { node, reached } = yield* nodeWith()
+      yield* run(node, [own, `${own}@${contact}`, `${other}@${node.localAddress}`])
+      assert.deepStrictEqual(reached, [[`${other}@${node.localAddress}`]])
     })
   )
 
   it.effect(
-    "is recognised by an echo that comes from the address that it names, and the other contacts are asked",
+    "is recognised by its key when it answers at an address that it does not know, and the other contacts are asked",
     () =>
       Effect.gen(function* () {
         // Bound to every address, it does not know which ones are its own.
         const { asked, node, reached } = yield* nodeWith({
           localAddress: "0.0.0.0:1001",
-          winner: (contacts) => contacts[0]!
+          winner: (contacts) => contacts[0]!,
+          self: [seen]
         })
         const outcome = yield* run(node, [seen, contact, seen])
-        assert.deepStrictEqual(reached, [[seen, contact, seen], [contact]])
+        assert.deepStrictEqual(reached, [[String(seen), String(contact), String(seen)], [String(contact)]])
         assert.deepStrictEqual(
           asked.map(({ _tag }) => _tag),
-          ["EndpointEchoReq", "EndpointEchoReq", "EndpointVerificationReq"]
+          ["EndpointEchoReq", "EndpointVerificationReq"]
         )
-        assert.deepStrictEqual(outcome.contact, Option.some(contact))
+        assert.deepStrictEqual(Option.map(outcome.contact, String), Option.some(String(contact)))
         const alone = yield* run(node, [seen])
         assert.isTrue(Option.isNone(alone.contact))
         assert.strictEqual(String(alone.publicAddress), "0.0.0.0:1001")
@@ -298,6 +313,43 @@ describe("a start fails", () => {
     })
   )
 
+  for (const busy of [4, 5]) {
+    it.effect(
+      `${busy === 5 ? "with EndpointVerificationError" : "not"} when a contact gives no answer ${busy} times, at growing intervals`,
+      () =>
+        Effect.gen(function* () {
+          const { node } = yield* nodeWith()
+          const lost = new StreamLost({ reason: new StreamClosed() })
+          let asked = 0
+          const ask = (question: ControlMessage): Effect.Effect<WireMessage, StreamLost> => {
+            if (question._tag === "EndpointEchoReq") return Effect.succeed(echo)
+            return Effect.suspend(() => {
+              asked += 1
+              const answer: WireMessage = { _tag: "EndpointVerificationResp", reachable: true }
+              return asked <= busy ? Effect.fail(lost) : Effect.succeed(answer)
+            })
+          }
+          const busyContact: Bootstrap.Node = {
+            ...node,
+            reachAny: () => Effect.succeedSome({ listed: listed(contact), peerId: other, remoteAddress: contact, ask })
+          }
+          const running = yield* Effect.forkChild(Effect.exit(run(busyContact, [contact])))
+          for (const [i, pause] of [0, 500, 1_000, 2_000, 4_000].entries()) {
+            if (pause > 0) {
+              yield* TestClock.adjust(pause - 1)
+              assert.strictEqual(asked, i)
+            }
+            yield* TestClock.adjust(pause > 0 ? 1 : 0)
+            assert.strictEqual(asked, i + 1)
+          }
+          const outcome = yield* Fiber.join(running)
+          if (busy === 4) return assert.isTrue(Exit.isSuccess(outcome))
+          const error = new EndpointVerificationError({ peer: contact, reason: lost })
+          assert.deepStrictEqual(outcome, Exit.fail(error))
+        })
+    )
+  }
+
   it.effect("with what became of the question", () =>
     Effect.gen(function* () {
       const { node } = yield* nodeWith()
@@ -305,7 +357,12 @@ describe("a start fails", () => {
       const mute: Bootstrap.Node = {
         ...node,
         reachAny: () =>
-          Effect.succeedSome({ address: contact, remoteAddress: contact, ask: () => Effect.fail(timedOut) })
+          Effect.succeedSome({
+            listed: listed(contact),
+            peerId: other,
+            remoteAddress: contact,
+            ask: () => Effect.fail(timedOut)
+          })
       }
       const error = yield* Effect.flip(run(mute, [contact]))
       assert.deepInclude(error, { _tag: "EndpointEchoError", reason: timedOut })
@@ -403,36 +460,99 @@ describe("a peer's questions", () => {
     })
   )
 
-  it.effect(
-    "no more than 32 verifications run at once; further ones are answered with no, and later ones run again",
-    () =>
-      Effect.gen(function* () {
+  /** A peer at `from` whose verifications run until `done`. */
+  const slowAsker = (from: string, done: Deferred.Deferred<void>, dialled: Array<string>): Bootstrap.Asker => ({
+    remoteAddress: address(from),
+    isReachable: (claimed) =>
+      Effect.suspend(() => {
+        dialled.push(String(claimed))
+        return Effect.as(Deferred.await(done), true)
+      })
+  })
+
+  const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
+
+  it.effect("no more than 32 verifications run at once; further ones get no answer, and later ones run again", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const done = yield* Deferred.make<void>()
+      const dialled: Array<string> = []
+      const verify = (i: number) => respond(slowAsker(`192.0.2.${i}:1`, done, dialled), verification(`192.0.2.${i}:1`))
+      const first = yield* Effect.forkChild(
+        Effect.all(
+          Array.from({ length: 32 }, (_, i) => verify(i)),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* Effect.yieldNow
+      for (let i = 100; i < 105; i++) assert.deepStrictEqual(yield* verify(i), Option.none())
+      assert.lengthOf(dialled, 32)
+      yield* Deferred.succeed(done, undefined)
+      for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
+      assert.deepStrictEqual(yield* verify(100), yes)
+    })
+  )
+
+  it.effect("one IP address, or one /64 of IPv6, runs no more than 4 of them, and others run beside it", () =>
+    Effect.gen(function* () {
+      const hosts = [
+        (i: number) => `192.0.2.1:${i + 1}`,
+        (i: number) => `[2001:db8::${i + 1}]:1`,
+        (i: number) => `[::ffff:192.0.2.3]:${i + 1}`
+      ]
+      const others = ["192.0.2.2:1", "[2001:db8:0:1::1]:1", "192.0.2.4:1"]
+      for (const [n, host] of hosts.entries()) {
         const { respond } = yield* Bootstrap.make
         const done = yield* Deferred.make<void>()
-        let dialled = 0
-        const peer: Bootstrap.Asker = {
-          remoteAddress: address("192.0.2.1:1"),
-          isReachable: () =>
-            Effect.suspend(() => {
-              dialled += 1
-              return Effect.as(Deferred.await(done), true)
-            })
-        }
-        const question = verification("192.0.2.1:1")
-        const no = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: false })
-        const yes = Option.some<ControlMessage>({ _tag: "EndpointVerificationResp", reachable: true })
-        const first = yield* Effect.forkChild(
+        const dialled: Array<string> = []
+        const verify = (from: string) => respond(slowAsker(from, done, dialled), verification(from))
+        const running = yield* Effect.forkChild(
           Effect.all(
-            Array.from({ length: 32 }, () => respond(peer, question)),
+            Array.from({ length: 6 }, (_, i) => verify(host(i))),
             { concurrency: "unbounded" }
           )
         )
         yield* Effect.yieldNow
-        for (let i = 0; i < 5; i++) assert.deepStrictEqual(yield* respond(peer, question), no)
-        assert.strictEqual(dialled, 32)
+        assert.lengthOf(dialled, 4)
+        const other = yield* Effect.forkChild(verify(others[n]!), { startImmediately: true })
+        assert.lengthOf(dialled, 5)
         yield* Deferred.succeed(done, undefined)
-        for (const answer of yield* Fiber.join(first)) assert.deepStrictEqual(answer, yes)
-        assert.deepStrictEqual(yield* respond(peer, question), yes)
-      })
+        const answers = yield* Fiber.join(running)
+        assert.strictEqual(answers.filter(Option.isSome).length, 4)
+        assert.deepStrictEqual(yield* Fiber.join(other), yes)
+      }
+    })
+  )
+
+  it.effect("one IP address begins 8 of them at once, and then one in a second", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const peer = asker("192.0.2.1:1")
+      const verify = respond(peer, verification("192.0.2.1:1"))
+      for (let i = 0; i < 8; i++) assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+      assert.deepStrictEqual(yield* respond(asker("192.0.2.2:1"), verification("192.0.2.2:1")), yes)
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(yield* verify, Option.none())
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+      yield* TestClock.adjust("1 hour")
+      for (let i = 0; i < 8; i++) assert.deepStrictEqual(yield* verify, yes)
+      assert.deepStrictEqual(yield* verify, Option.none())
+    })
+  )
+
+  it.effect("a verification that is interrupted gives its place back", () =>
+    Effect.gen(function* () {
+      const { respond } = yield* Bootstrap.make
+      const done = yield* Deferred.make<void>()
+      const dialled: Array<string> = []
+      const verify = respond(slowAsker("192.0.2.1:1", done, dialled), verification("192.0.2.1:1"))
+      for (let i = 0; i < 6; i++) {
+        yield* Fiber.interrupt(yield* Effect.forkChild(verify, { startImmediately: true }))
+      }
+      assert.lengthOf(dialled, 6)
+    })
   )
 })

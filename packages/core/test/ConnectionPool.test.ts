@@ -9,15 +9,19 @@ import * as Scope from "effect/Scope"
 import type { Connection } from "../src/Connection.ts"
 import { type ConnectionError, ConnectionTimedOut } from "../src/ConnectionError.ts"
 import { type ConnectionId, fromAddress } from "../src/ConnectionId.ts"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as ConnectionPool from "../src/ConnectionPool.ts"
+import type { PeerId } from "../src/PeerId.ts"
 import { address } from "./support/values.ts"
 import { settle } from "./support/memoryEndpoints.ts"
 
 class Fake implements Connection {
   readonly id: ConnectionId
+  readonly peerId: PeerId
+  readonly accepted = Effect.void
   readonly direction = "Inbound"
   remoteAddress: NetAddress.InetAddress
-  readonly dialledAddress = Option.none<NetAddress.InetAddress>()
+  readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   readonly send = () => Effect.never
   readonly openUni = () => Effect.never
   readonly openBi = () => Effect.never
@@ -25,7 +29,10 @@ class Fake implements Connection {
   readonly closed = Effect.never
   readonly stats = Effect.never
 
-  constructor(peer: string) {
+  /** A connection with the peer at `peer`, whose key is that of the address unless it is named. */
+  constructor(peer: string, name = peer, dialled?: string) {
+    this.peerId = TestIdentity.make(name).peerId
+    this.dialledAddress = Option.map(Option.fromUndefinedOr(dialled), address)
     this.remoteAddress = address(peer)
     this.id = fromAddress(this.remoteAddress)
   }
@@ -50,6 +57,59 @@ describe("the indexes", () => {
       assert.isUndefined(pool.current(connection.remoteAddress))
       assert.isTrue(Option.isNone(pool.byId(connection.id)))
       assert.strictEqual(pool.size(), 0)
+    })
+  )
+
+  it.effect(
+    "find a peer by its key, by every address where it is or was dialled, and through any of its connections",
+    () =>
+      Effect.gen(function* () {
+        const pool = yield* ConnectionPool.make
+        const old = new Fake(here, "ann", there)
+        const young = new Fake("192.0.2.3:3", "ann")
+        pool.add(young, "b")
+        pool.add(old, "a")
+        for (const peer of [old.peerId, address(here), address(there), address("192.0.2.3:3")]) {
+          assert.isTrue(pool.current(peer) === old)
+          assert.deepStrictEqual(pool.all(peer), [old, young])
+        }
+        pool.remove(old)
+        assert.isTrue(pool.current(old.peerId) === young)
+        for (const alias of [here, there]) assert.isUndefined(pool.current(address(alias)))
+        pool.remove(young)
+        assert.isUndefined(pool.current(young.peerId))
+        assert.deepStrictEqual(pool.all(young.peerId), [])
+      })
+  )
+
+  it.effect("take an address for the peer that is there, before one that was only dialled there", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [at, dialled, later] = [
+        new Fake(there, "at"),
+        new Fake(here, "dialled", there),
+        new Fake("192.0.2.3:3", "later", there)
+      ]
+      for (const connection of [dialled, at, later]) pool.add(connection)
+      assert.deepStrictEqual(pool.all(address(there)), [at, later, dialled])
+      pool.remove(at)
+      assert.isTrue(pool.current(address(there)) === later)
+      pool.add(at)
+      assert.isTrue(pool.current(address(there)) === at)
+    })
+  )
+
+  it.effect("take an address of several peers for the one that came last, and know all of them", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const [before, after] = [new Fake(here, "before"), new Fake(here, "after")]
+      pool.add(before, "a")
+      pool.add(after, "b")
+      assert.isTrue(pool.current(address(here)) === after)
+      assert.deepStrictEqual(pool.all(address(here)), [after, before])
+      assert.isTrue(pool.current(before.peerId) === before)
+      pool.remove(after)
+      assert.isTrue(pool.current(address(here)) === before)
     })
   )
 

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as TestClock from "effect/testing/TestClock"
 import type { ConnectionError } from "../src/ConnectionError.ts"
 import { RetrySchedule } from "../src/RetrySchedule.ts"
@@ -99,7 +100,8 @@ describe("connectTo", () => {
         yield* Fiber.interrupt(first)
         yield* Fiber.interrupt(third)
         assert.strictEqual(dials.givenUp, 0)
-        yield* TestClock.adjust("50 millis")
+        // The handshake takes a round trip, and the acceptance another one.
+        yield* TestClock.adjust("150 millis")
         yield* Fiber.join(second)
         assert.strictEqual(dials.peers.length, 1)
       })
@@ -123,7 +125,7 @@ describe("connectTo", () => {
         assert.isTrue(Option.isNone(yield* two.connectionId("10.0.0.1:1")))
 
         const next = yield* Effect.forkChild(one.connectTo("10.0.0.2:2"))
-        yield* TestClock.adjust("100 millis")
+        yield* TestClock.adjust("200 millis")
         yield* Fiber.join(next)
         assert.strictEqual(dials.peers.length, 2)
       })
@@ -400,7 +402,10 @@ describe("a connection that ends before its dialler had a turn", () => {
             address: localAddress,
             dial: (remoteAddress, events) => {
               queueMicrotask(() => {
-                events.onConnected({ remoteAddress } as BackingConnection).onClosed(new IdleTimedOut())
+                const { peerId } = TestIdentity.make("there")
+                events
+                  .onConnected({ remoteAddress, peerId, isAccepted: true } as BackingConnection)
+                  .onClosed(new IdleTimedOut())
               })
               return () => {}
             }

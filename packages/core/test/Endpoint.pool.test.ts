@@ -33,6 +33,12 @@ class Delegate implements Connection {
   get id() {
     return this.inner.id
   }
+  get peerId() {
+    return this.inner.peerId
+  }
+  get accepted() {
+    return this.inner.accepted
+  }
   get direction() {
     return this.inner.direction
   }

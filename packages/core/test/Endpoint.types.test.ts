@@ -7,6 +7,7 @@ import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -29,6 +30,7 @@ import type * as ConnectionPool from "../src/ConnectionPool.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type { EndpointConfig } from "../src/EndpointConfig.ts"
 import { EndpointError } from "../src/EndpointError.ts"
+import type * as PeerAddress from "../src/PeerAddress.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import { PortMapperError, PortMapperTimedOut } from "../src/PortMapperError.ts"
 import { RecvError } from "../src/RecvError.ts"
@@ -47,7 +49,7 @@ describe("an endpoint's members", () => {
   it("have the documented results and errors", () => {
     expectTypeOf<Service["localAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
     expectTypeOf<Service["publicAddress"]>().toEqualTypeOf<NetAddress.InetAddress>()
-    expectTypeOf<Service["bootstrapContact"]>().toEqualTypeOf<Option.Option<NetAddress.InetAddress>>()
+    expectTypeOf<Service["bootstrapContact"]>().toEqualTypeOf<Option.Option<PeerAddress.PeerAddress>>()
     expectTypeOf<Service["incomingConnections"]>().toEqualTypeOf<Stream.Stream<Connection>>()
     expectTypeOf<Service["incomingMessages"]>().toEqualTypeOf<Stream.Stream<Endpoint.IncomingMessage>>()
     expectTypeOf<Service["disconnections"]>().toEqualTypeOf<Stream.Stream<Endpoint.Disconnection>>()
@@ -70,8 +72,8 @@ describe("an endpoint's members", () => {
     expectTypeOf<Service["close"]>().toEqualTypeOf<Effect.Effect<void>>()
   })
 
-  it("take addresses as values or as text, and durations in every form", () => {
-    expectTypeOf<Parameters<Service["connectTo"]>[0]>().toEqualTypeOf<NetAddress.InetAddress | string>()
+  it("take peers as values or as text, and durations in every form", () => {
+    expectTypeOf<Parameters<Service["connectTo"]>[0]>().toEqualTypeOf<PeerAddress.Input>()
     expectTypeOf<Parameters<Service["addressOf"]>[0]>().toEqualTypeOf<ConnectionId>()
     expectTypeOf<{ readonly retryDuration: "5 seconds"; readonly priority: -3 }>().toExtend<
       NonNullable<Parameters<Service["sendMessage"]>[2]>
@@ -158,13 +160,22 @@ describe("every union of errors", () => {
     | "ConnectionReset"
     | "ConnectionTimedOut"
     | "ConnectionClosed"
+    | "PeerMismatch"
+    | "PeerRefused"
+    | "PeerNotFound"
   type Sends = "SerializationError" | "ConnectionLost" | "StreamLost"
 
   it("has the documented variants", () => {
     expectTypeOf<Tag<EndpointError>>().toEqualTypeOf<
-      "EndpointConfigError" | "BindError" | "EndpointEchoError" | "EndpointVerificationError" | "Unreachable" | Ports
+      | "EndpointConfigError"
+      | "IdentityError"
+      | "BindError"
+      | "EndpointEchoError"
+      | "EndpointVerificationError"
+      | "Unreachable"
+      | Ports
     >()
-    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"EndpointConfigError" | "BindError">()
+    expectTypeOf<Tag<ClientEndpointError>>().toEqualTypeOf<"EndpointConfigError" | "IdentityError" | "BindError">()
     expectTypeOf<Tag<ConnectionError>>().toEqualTypeOf<Connections>()
     expectTypeOf<Tag<SendError>>().toEqualTypeOf<Sends>()
     expectTypeOf<Tag<RecvError>>().toEqualTypeOf<Sends>()
@@ -201,7 +212,10 @@ describe("every union of errors", () => {
       Effect.catchTag("TransportError", ({ code, detail }) => Effect.succeed([code, detail])),
       Effect.catchTag("DatagramRefused", ({ peer, detail, systemCode }) => Effect.succeed([peer, systemCode, detail])),
       Effect.catchTag("ConnectionReset", ({ peer }) => Effect.succeed(peer)),
-      Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer))
+      Effect.catchTag("ConnectionTimedOut", ({ peer }) => Effect.succeed(peer)),
+      Effect.catchTag("PeerMismatch", ({ actual, address, expected }) => Effect.succeed([expected, actual, address])),
+      Effect.catchTag("PeerRefused", ({ by, peerId }) => Effect.succeed([peerId, by])),
+      Effect.catchTag("PeerNotFound", ({ peerId }) => Effect.succeed(peerId))
     )
     expectTypeOf<Tag<Effect.Error<typeof none>>>().toEqualTypeOf<"ConnectionClosed">()
     const handled = Effect.catchTag(none, "ConnectionClosed", ({ close }) => Effect.succeed(close._tag))
@@ -212,6 +226,10 @@ describe("every union of errors", () => {
   const peer = address("192.0.2.1:1")
   const facts: Record<string, unknown> = {
     limit: 5,
+    expected: TestIdentity.make(1).peerId,
+    actual: TestIdentity.make(2).peerId,
+    peerId: TestIdentity.make(3).peerId,
+    by: "Remote",
     input: "nowhere",
     argument: "options.priority",
     detail: "because",
@@ -289,7 +307,7 @@ describe("every union of errors", () => {
           assert.strictEqual(back.message, error.message)
         }
       }
-      assert.strictEqual(made.size, 35)
+      assert.strictEqual(made.size, 39)
     })
   )
 
@@ -319,7 +337,7 @@ describe("bootstrapping again, and options from Config", () => {
   it("have the documented results and errors", () => {
     expectTypeOf<Service["bootstrap"]>().toEqualTypeOf<
       (
-        contacts?: ReadonlyArray<Endpoint.Address>
+        contacts?: ReadonlyArray<PeerAddress.Input>
       ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     >()
     expectTypeOf<Tag<Bootstrap.BootstrapError>>().toEqualTypeOf<

@@ -8,19 +8,24 @@ import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import type * as Host from "effect/net/Host"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
+import type * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Bootstrap from "../src/Bootstrap.ts"
 import type { Close } from "../src/Close.ts"
 import type { Connection } from "../src/Connection.ts"
-import type { ConnectionError } from "../src/ConnectionError.ts"
+import type { ConnectionError, InvalidAddress } from "../src/ConnectionError.ts"
 import type * as ConnectionId from "../src/ConnectionId.ts"
 import type * as ConnectionPool from "../src/ConnectionPool.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import type { EndpointConfigError, BindError } from "../src/EndpointError.ts"
+import type * as Identity from "../src/Identity.ts"
+import type * as PeerAddress from "../src/PeerAddress.ts"
+import type * as PeerId from "../src/PeerId.ts"
 import type * as PortMapper from "../src/PortMapper.ts"
 import type { PortMapperError } from "../src/PortMapperError.ts"
 import type * as RetrySchedule from "../src/RetrySchedule.ts"
@@ -51,6 +56,22 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<keyof typeof EndpointConfig>().toEqualTypeOf<
       "EndpointConfig" | "decode" | "defaults" | "config" | "durationFromString"
     >()
+    expectTypeOf<keyof typeof Identity>().toEqualTypeOf<"IdentityError" | "fromSecretKey" | "generate" | "config">()
+    expectTypeOf<keyof typeof PeerId>().toEqualTypeOf<"PeerId" | "fromPublicKey" | "toPublicKey" | "short" | "verify">()
+    expectTypeOf<keyof typeof PeerAddress>().toEqualTypeOf<
+      | "PeerAddress"
+      | "PeerAddressFromString"
+      | "expected"
+      | "maxAddresses"
+      | "maxLength"
+      | "maxPeers"
+      | "isPeerAddress"
+      | "fromString"
+      | "listFromString"
+      | "fromInput"
+      | "make"
+      | "toInetAddress"
+    >()
     expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "granted" | "layerFirstOf" | "layerNone">()
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
@@ -71,7 +92,7 @@ describe("the parts that can be swapped, and what else is public", () => {
   it("Bootstrap", () => {
     type Run = Bootstrap.Bootstrap["Service"]["run"]
     expectTypeOf<ReturnType<Run>>().toEqualTypeOf<Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError>>()
-    expectTypeOf<Parameters<Run>>().toEqualTypeOf<[Bootstrap.Node, ReadonlyArray<NetAddress.InetAddress>]>()
+    expectTypeOf<Parameters<Run>>().toEqualTypeOf<[Bootstrap.Node, ReadonlyArray<PeerAddress.PeerAddress>]>()
     expectTypeOf<ReturnType<Bootstrap.Bootstrap["Service"]["respond"]>>().toEqualTypeOf<
       Effect.Effect<Option.Option<WireMessage.ControlMessage>>
     >()
@@ -94,7 +115,7 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<typeof ConnectionPool.layer>().toEqualTypeOf<Layer.Layer<ConnectionPool.ConnectionPool>>()
     expectTypeOf<Pool["connect"]>().toEqualTypeOf<
       (
-        peer: NetAddress.InetAddress,
+        peer: ConnectionPool.PeerKey,
         dial: Effect.Effect<Connection, ConnectionError>
       ) => Effect.Effect<Connection, ConnectionError>
     >()
@@ -120,6 +141,26 @@ describe("the parts that can be swapped, and what else is public", () => {
     >()
     expectTypeOf<typeof EndpointConfig.defaults>().toEqualTypeOf<EndpointConfig.EndpointConfig>()
     expectTypeOf<typeof EndpointConfig.EndpointConfig.Type>().toEqualTypeOf<EndpointConfig.EndpointConfig>()
+  })
+
+  it("PeerAddress", () => {
+    type Interfaces = () => ReadonlyArray<Transport.NetworkInterface>
+    type Read<A> = Result.Result<A, InvalidAddress>
+    expectTypeOf<PeerAddress.Input>().toEqualTypeOf<string | PeerAddress.PeerAddress | NetAddress.InetAddress>()
+    expectTypeOf<PeerId.PeerId>().toExtend<PeerAddress.Input>()
+    expectTypeOf<PeerAddress.PeerAddress["peerId"]>().toEqualTypeOf<Option.Option<PeerId.PeerId>>()
+    expectTypeOf<PeerAddress.PeerAddress["addresses"]>().toEqualTypeOf<ReadonlyArray<Host.HostPort>>()
+    expectTypeOf<typeof PeerAddress.fromString>().toEqualTypeOf<
+      (input: string, interfaces?: Interfaces) => Read<PeerAddress.PeerAddress>
+    >()
+    expectTypeOf<typeof PeerAddress.listFromString>().toEqualTypeOf<
+      (input: string, interfaces?: Interfaces) => Read<ReadonlyArray<PeerAddress.PeerAddress>>
+    >()
+    expectTypeOf<typeof PeerAddress.fromInput>().toEqualTypeOf<
+      (input: PeerAddress.Input, interfaces?: Interfaces) => Read<PeerAddress.PeerAddress>
+    >()
+    expectTypeOf<typeof PeerAddress.PeerAddressFromString.Type>().toEqualTypeOf<PeerAddress.PeerAddress>()
+    expectTypeOf<typeof PeerAddress.PeerAddressFromString.Encoded>().toEqualTypeOf<string>()
   })
 
   it("PortMapper", () => {

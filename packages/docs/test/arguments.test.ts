@@ -122,6 +122,14 @@ const ip = param(
 )
 const direction = param({ from: "10.0.0.3" }, or(isUndefined, isEmpty))
 
+const isBytes = (value: unknown): boolean => value instanceof Uint8Array && ArrayBuffer.isView(value)
+const bytes = param(new Uint8Array(32), isBytes)
+const peerId = param("25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkena")
+
+/** Text that can be read with these interfaces only. */
+const zoned = param("[fe80::1%eth0]:9", isAddressText)
+const interfaces = param(() => [{ address: nobody.address, name: "eth0", prefixLength: 64, scopeId: 2 }])
+
 const call = <const P extends ReadonlyArray<Param>>(...params: P) => ({ params })
 const silent = <const P extends ReadonlyArray<Param>>(...params: P) => ({ params, silent: true })
 
@@ -139,6 +147,10 @@ const nodePackage: Modules<typeof Node> = {
     layerConfig: { ...call(path, options), refusalsOnly: true },
     layerClientConfig: { ...call(path, options), refusalsOnly: true }
   },
+  // It would make files with these names.
+  NodeIdentity: {
+    fromFile: { ...call(param("path", (value) => isText(value) && value !== "")), refusalsOnly: true }
+  },
   QuicheTransport: {
     // What it makes says what is wrong when it binds: see below.
     make: silent(options),
@@ -149,7 +161,7 @@ const nodePackage: Modules<typeof Node> = {
 const core: Omit<Modules<typeof Core>, Records> = {
   // What they answer with is what is wrong with the address.
   Address: {
-    fromString: silent(text, func),
+    fromString: call(zoned, interfaces),
     notOneHost: silent(param(nobody.address), func),
     unbindable: silent(inet),
     undiallable: silent(inet, func)
@@ -178,6 +190,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   },
   EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
+  Identity: { config: call(path), fromSecretKey: call(param(new Uint8Array(32))) },
   IncomingMessage: {},
   IncomingStream: {},
   // These are what looks at arguments: they take anything.
@@ -207,6 +220,28 @@ const core: Omit<Modules<typeof Core>, Records> = {
     unless: { ...silent(func, func), except: ["a class"] },
     untyped: silent(any)
   },
+  PeerAddress: {
+    fromInput: call(param(zoned.valid, peer.accepts), interfaces),
+    fromString: call(zoned, interfaces),
+    isPeerAddress: silent(any),
+    // No text is no peers.
+    listFromString: call(
+      param(
+        zoned.valid,
+        or(isAddressText, (value) => value === "")
+      ),
+      interfaces
+    ),
+    make: call(param({ addresses: [zoned.valid] }), interfaces),
+    // What is no address has none to dial.
+    toInetAddress: silent(any)
+  },
+  PeerId: {
+    fromPublicKey: call(param(Uint8Array.of(2, ...new Uint8Array(31)))),
+    short: call(param(peerId.valid, isText)),
+    toPublicKey: call(peerId),
+    verify: call(peerId, bytes, bytes)
+  },
   PortMapper: {
     granted: call(inet, inet),
     layerFirstOf: call(param({}, isEmpty))
@@ -214,6 +249,8 @@ const core: Omit<Modules<typeof Core>, Records> = {
   PortMapperError: errors,
   RecvError: errors,
   RecvStream: {},
+  // Every peer is accepted, whatever it is.
+  PeerPolicy: { acceptAll: call(any) },
   RetrySchedule: {
     exponential: call(param(Duration.seconds(1), isTime)),
     isTransient: silent(any),
@@ -281,6 +318,7 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   MemoryTransport: { makeHost: call(host), layerHost: call(host), layerNetwork: call(options) },
   NetworkControl: {},
   SimulatedNetwork: { make: call(options), layer: call(options), layerHost: call(host) },
+  TestIdentity: { make: call(param("ann", or(isText, isNumber))) },
   TestPortMapper: { layer: call(options), layerHost: call(param(undefined)) },
   Topology: { layerMesh: call(sized), layerPair: call(options), layerStar: call(sized) },
   TrafficTrace: {
@@ -360,10 +398,12 @@ const portMapper: Calls<Core.PortMapper.PortMapper["Service"]> = { map: call(par
 const bindOptions = {
   ...Core.EndpointConfig.defaults,
   localAddress: NetAddress.inetAddressFromStringUnsafe("127.0.0.1:0"),
+  identity: Testkit.TestIdentity.make("arguments"),
   accept: false
 }
 const bindNames: Readonly<Record<keyof Core.Transport.BindOptions, true>> = {
   localAddress: true,
+  identity: true,
   accept: true,
   idleTimeout: true,
   keepAliveInterval: true,
@@ -696,6 +736,7 @@ describe("the arguments of public functions", () => {
         "MemoryNetwork",
         "MemoryTransport",
         "SimulatedNetwork",
+        "TestIdentity",
         "TestPortMapper",
         "Topology",
         "TrafficTrace"

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 
 // What is called against its types has types of its own here.
 // @effect-diagnostics unsafeEffectTypeAssertion:off
@@ -98,6 +99,9 @@ export const outcomeOf = (call: () => unknown, patiently = false): Effect.Effect
       return { is: "threw", error }
     }
     if (isError(made)) return { is: "failed", error: made }
+    if (Result.isResult(made)) {
+      return Result.isFailure(made) && isError(made.failure) ? { is: "failed", error: made.failure } : { is: "done" }
+    }
     const effect = asEffect(made)
     if (effect === undefined) return { is: "done" }
     const fiber = yield* Effect.forkChild(Effect.exit(effect), { startImmediately: true })

@@ -137,8 +137,13 @@ const checkCommand = (command: string): ReadonlyArray<string> => {
 }
 
 const flagsOf = (command: string): ReadonlyArray<string> => {
-  const source = read(`packages/cli/src/commands/${command}.ts`) + read("packages/cli/src/Flags.ts")
-  return [...source.matchAll(/(?:Flag\.\w+|duration|wholeNumber)\("([\w-]+)"/gu)].map((match) => `--${match[1]}`)
+  const source =
+    read(`packages/cli/src/commands/${command}.ts`) +
+    read("packages/cli/src/Flags.ts") +
+    read("packages/cli/src/LimitFlags.ts")
+  return [...source.matchAll(/(?:Flag\.\w+|duration|size|wholeNumber)\(\s*"([\w-]+)"/gu)].map(
+    (match) => `--${match[1]}`
+  )
 }
 
 const checkQp2p = (command: string, rest: string): string | undefined => {

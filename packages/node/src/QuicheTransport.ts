@@ -98,7 +98,10 @@ const open = Effect.fnUntraced(function* (
   const detail = unbindable(address)
   if (detail !== undefined) return yield* new BindError({ address, detail, cause: new Error(detail) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, detail }) => new BindError({ address, detail, cause }))
-  const credentials = yield* certificate.selfSigned
+  const credentials = yield* Effect.mapError(
+    certificate.selfSigned(bind.identity),
+    (cause) => new BindError({ address, detail: `the identity is not usable: ${cause.message}`, cause })
+  )
   const udp = yield* openUdp(address, options.openSocket)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
   const { maxUdpPayload } = options

@@ -5,4 +5,5 @@
  * @since 0.1.0
  */
 export * as NodeEndpoint from "./NodeEndpoint.ts"
+export * as NodeIdentity from "./NodeIdentity.ts"
 export * as QuicheTransport from "./QuicheTransport.ts"

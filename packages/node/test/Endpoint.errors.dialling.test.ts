@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as NetAddress from "effect/net/NetAddress"
+import * as NetAddress from "effect/net/NetAddress"
 import { randomBytes } from "node:crypto"
 import { ApplicationClosed } from "@qp2p/core/Close"
 import {
@@ -15,12 +15,17 @@ import {
   EndpointStopped,
   InvalidAddress,
   NoneReachable,
+  PeerMismatch,
+  PeerNotFound,
+  PeerRefused,
   TooManyConnections,
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
+import * as Identity from "@qp2p/core/Identity"
+import { PeerPolicy } from "@qp2p/core/PeerPolicy"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
 import { refusal } from "../src/internal/packets/initialClose.ts"
 import { NotConnected } from "@qp2p/core/SendError"
@@ -155,6 +160,37 @@ const dials: Table<{
     ["unspecified IPv4", invalid("0.0.0.0:4433", "the unspecified address belongs to no host")],
     ["unspecified IPv6", invalid("[::]:4433", "the unspecified address belongs to no host", "[::1]:0")]
   ],
+  PeerMismatch: [
+    [
+      "another peer is there",
+      Effect.gen(function* () {
+        const one = yield* dialling()
+        const { localAddress, peerId: actual } = yield* endpoint()
+        const { peerId: expected } = yield* Identity.generate
+        const error = new PeerMismatch({ expected, actual, address: localAddress })
+        return { one, peer: `${expected}@${NetAddress.formatInet(localAddress)}`, error }
+      })
+    ]
+  ],
+  PeerRefused: [
+    [
+      "this endpoint's own policy refuses",
+      Effect.gen(function* () {
+        const one = yield* Effect.provideService(dialling(), PeerPolicy, () => Effect.succeed(false))
+        const { localAddress: peer, peerId } = yield* endpoint()
+        return { one, peer, error: new PeerRefused({ peerId, address: peer, by: "Local" }) }
+      })
+    ]
+  ],
+  PeerNotFound: [
+    [
+      "nothing but its id is known",
+      Effect.gen(function* () {
+        const { peerId } = yield* Identity.generate
+        return { one: yield* dialling(), peer: peerId, error: new PeerNotFound({ peerId }) }
+      })
+    ]
+  ],
   VersionMismatch: [
     [
       "version negotiation without version 1",
@@ -244,6 +280,19 @@ describe("a dial fails with", () => {
       ).pipe(onLoopback)
     )
   }
+
+  it.live("PeerRefused: the peer's policy refuses, as each learns that waits for its acceptance", () =>
+    Effect.gen(function* () {
+      const one = yield* dialling()
+      const two = yield* Effect.provideService(endpoint(), PeerPolicy, () => Effect.succeed(false))
+      const peer = two.localAddress
+      const error = new PeerRefused({ peerId: two.peerId, address: peer, by: "Remote" })
+      yield* assertFails("connectTo", one.connectTo(peer), error)
+      yield* assertFails("sendMessage", one.sendMessage(bytes("x"), peer), lost(error))
+      yield* assertFails("connectToAny", one.connectToAny([peer]), new NoneReachable({ attempts: [{ peer, error }] }))
+      assert.deepStrictEqual(yield* two.connections, [])
+    }).pipe(onLoopback)
+  )
 
   it.live("TooManyConnections: the application has too many disconnections to take", () =>
     Effect.gen(function* () {

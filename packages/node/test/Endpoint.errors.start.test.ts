@@ -21,6 +21,7 @@ import {
   BindError,
   Unreachable
 } from "@qp2p/core/EndpointError"
+import { IdentityError } from "@qp2p/core/Identity"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import {
   GatewayNotFound,
@@ -107,6 +108,15 @@ const anyStart = (make: Make): Starts<ClientEndpointError> => ({
     ["a local address that is none", badAddress(make)],
     ["a contact that is none", badContact(make)],
     ["a setting out of range", badSetting(make)]
+  ],
+  IdentityError: [
+    [
+      "no identity",
+      Effect.sync(() => {
+        const error = new IdentityError({ detail: "there is no key today" })
+        return { start: make({ localAddress: loopback, identity: Effect.fail(error) }), error }
+      })
+    ]
   ],
   BindError: [
     [

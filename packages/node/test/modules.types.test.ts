@@ -4,10 +4,13 @@ import type { ClientEndpointError } from "@qp2p/core/ClientEndpointError"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import type { EndpointError } from "@qp2p/core/EndpointError"
+import type * as Identity from "@qp2p/core/Identity"
 import type * as Transport from "@qp2p/core/Transport"
 import type * as Config from "effect/Config"
+import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as NodeEndpoint from "../src/NodeEndpoint.ts"
+import type * as NodeIdentity from "../src/NodeIdentity.ts"
 import type * as QuicheTransport from "../src/QuicheTransport.ts"
 
 describe("the modules of Node", () => {
@@ -16,6 +19,7 @@ describe("the modules of Node", () => {
       "layer" | "layerClient" | "layerConfig" | "layerClientConfig"
     >()
     expectTypeOf<keyof typeof QuicheTransport>().toEqualTypeOf<"make" | "layer">()
+    expectTypeOf<keyof typeof NodeIdentity>().toEqualTypeOf<"fromFile">()
   })
 
   it("QuicheTransport", () => {
@@ -24,6 +28,12 @@ describe("the modules of Node", () => {
     >()
     expectTypeOf<typeof QuicheTransport.layer>().toEqualTypeOf<
       (options?: QuicheTransport.Options) => Layer.Layer<Transport.Transport>
+    >()
+  })
+
+  it("NodeIdentity needs nothing", () => {
+    expectTypeOf<typeof NodeIdentity.fromFile>().toEqualTypeOf<
+      (path: string) => Effect.Effect<Identity.Identity, Identity.IdentityError>
     >()
   })
 

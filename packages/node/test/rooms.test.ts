@@ -14,8 +14,9 @@ const below: Record<string, ReadonlyArray<string>> = {
   streams: ["packets", "binding"],
   path: ["packets", "binding", "udp"],
   packets: ["binding"],
-  binding: [],
-  udp: []
+  binding: ["identity"],
+  udp: [],
+  identity: []
 }
 
 /** The files of a program, and what they import of each other. */

@@ -2,8 +2,8 @@
  * A `Transport` without sockets, for tests.
  *
  * It keeps the contract of `Transport`: handshakes that take a round trip, ordered streams with flow control, stream
- * credit and priorities, acknowledgements, keep-alive and idle timeouts. The idle timeout counts from the last packet
- * received. The windows are fixed: 256 KiB for a stream, 256 KiB in flight on a connection, 1,024 streams.
+ * credit and priorities, acknowledgements, keep-alive and idle timeouts. Nothing is encrypted: a socket takes a peer's key
+ * to be that of the identity that the peer has bound with. The idle timeout counts from the last packet received. The windows are fixed: 256 KiB for a stream, 256 KiB in flight on a connection, 1,024 streams.
  * `maxSendRate` and `stallTimeout` are not modelled.
  *
  * @stability unstable
@@ -52,6 +52,7 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
         home: place,
         realm: host.realm,
         options,
+        onHandshake: events.onHandshake && ((peer, decide) => events.onHandshake!(peer, decide)),
         onConnection: (connection) => events.onConnection(connection),
         connections: new Set(),
         unread: 0
@@ -59,10 +60,10 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
       host.realm.add(port)
       let bound = true
 
-      const dial: BackingSocket["dial"] = (peer, dialEvents) => {
+      const dial: BackingSocket["dial"] = (peer, dialEvents, expected) => {
         const error = bound ? dialling.refusal(port, peer) : new EndpointStopped()
         if (error !== undefined) return wire.timeline.schedule(0, () => dialEvents.onFailed(error))
-        return dialling.dial(wire, port, peer, dialEvents)
+        return dialling.dial(wire, port, peer, dialEvents, expected)
       }
 
       yield* Effect.addFinalizer(() =>

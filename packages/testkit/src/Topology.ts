@@ -10,21 +10,21 @@
  * @since 0.1.0
  */
 import type { BootstrapError } from "@qp2p/core/Bootstrap"
-import type { Connection } from "@qp2p/core/Connection"
-import { ConnectionClosed, type ConnectionError } from "@qp2p/core/ConnectionError"
+import type { ConnectionError } from "@qp2p/core/ConnectionError"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import { EndpointConfigError, type EndpointError } from "@qp2p/core/EndpointError"
+import type { Identity } from "@qp2p/core/Identity"
 import { type Fields, func, integer, ofRecord, optional, show } from "@qp2p/core/InvalidArgument"
 import type { PortMapper } from "@qp2p/core/PortMapper"
 import { Transport } from "@qp2p/core/Transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as TestIdentity from "./TestIdentity.ts"
 
 type Service = Endpoint.Endpoint["Service"]
 
@@ -46,6 +46,11 @@ export interface Options {
   readonly address?: ((index: number) => NetAddress.InetAddressInput) | undefined
   /** The configuration of each endpoint. */
   readonly config?: EndpointConfig.Input | undefined
+  /**
+   * The identity of the endpoint with this index (from 0). By default, each endpoint on a transport has a `TestIdentity` of
+   * its own, which is not secret.
+   */
+  readonly identity?: ((index: number) => Endpoint.Options["identity"]) | undefined
 }
 
 /**
@@ -133,7 +138,29 @@ const place = (options: Options, index: number): Effect.Effect<NetAddress.InetAd
     }
   })
 
-const optionFields: Fields = { address: optional(func), config: () => undefined }
+const optionFields: Fields = { address: optional(func), config: () => undefined, identity: optional(func) }
+
+/** The number of endpoints on each transport so far, which numbers their identities. */
+const counts = new WeakMap<Transport["Service"], number>()
+
+/** An identity that no other endpoint on the transport has. */
+const nextIdentity = (transport: Transport["Service"]): Identity => {
+  const count = (counts.get(transport) ?? 0) + 1
+  counts.set(transport, count)
+  return TestIdentity.make(`topology ${count}`)
+}
+
+/** What the option `identity` gives for an index. */
+const identityAt = (
+  { identity }: Options,
+  index: number
+): Effect.Effect<Endpoint.Options["identity"], EndpointConfigError, Transport> =>
+  Effect.flatMap(Transport, (transport) =>
+    Effect.try({
+      try: () => identity?.(index) ?? nextIdentity(transport),
+      catch: (error) => new EndpointConfigError({ path: `identity(${index})`, detail: `threw ${show(error)}` })
+    })
+  )
 
 const size = integer(0, 100_000)
 
@@ -149,8 +176,8 @@ const endpoint = (
   index: number,
   contacts: ReadonlyArray<NetAddress.InetAddress> = []
 ): Effect.Effect<Service, EndpointError, Scope.Scope | Requirements> =>
-  Effect.flatMap(place(options, index), (localAddress) =>
-    Endpoint.make({ localAddress, contacts, config: options.config })
+  Effect.flatMap(Effect.all([place(options, index), identityAt(options, index)]), ([localAddress, identity]) =>
+    Endpoint.make({ localAddress, identity, contacts, config: options.config })
   )
 
 /**
@@ -199,30 +226,6 @@ export const layerStar = (
     })
   )
 
-/** An endpoint, and an effect that waits until it has accepted `expected` connections. */
-const accepting = Effect.fnUntraced(function* (options: Options, index: number, expected: number) {
-  const transport = yield* Transport
-  const everyone = Latch.makeUnsafe(expected === 0)
-  let accepted = 0
-  const bind: Transport["Service"]["bind"] = (bindOptions, events) =>
-    transport.bind(bindOptions, {
-      onConnection: (connection) => {
-        const owner = events.onConnection(connection)
-        accepted += 1
-        // The endpoint announces the connection in a microtask that it has just queued: this one runs after it.
-        if (accepted === expected) queueMicrotask(() => Latch.openUnsafe(everyone))
-        return owner
-      }
-    })
-  const made = yield* Effect.provideService(endpoint(options, index), Transport, Transport.of({ ...transport, bind }))
-  return { endpoint: made, everyone: everyone.await }
-})
-
-const failsWhenLost = (connection: Connection) =>
-  Effect.flatMap(connection.closed, (close) =>
-    Effect.fail(new ConnectionClosed({ peer: connection.remoteAddress, close }))
-  )
-
 /**
  * A mesh of `size` endpoints. It is built when both ends of every connection have it. Fails when a dial fails, or when
  * a connection is lost before that.
@@ -238,15 +241,10 @@ export const layerMesh = (options: SizedOptions): Layer.Layer<Mesh, EndpointErro
       yield* checked(options, { ...optionFields, size })
       const { size: count } = options
       const indices = Array.from({ length: count }, (_, index) => index)
-      const members = yield* Effect.forEach(indices, (index) => accepting(options, index, count - 1 - index))
-      const endpoints = members.map((member) => member.endpoint)
+      const endpoints = yield* Effect.forEach(indices, (index) => endpoint(options, index))
       const dials = endpoints.flatMap((from, index) => endpoints.slice(0, index).map((to) => ({ from, to })))
-      const connections = yield* Effect.forEach(dials, ({ from, to }) => from.connectTo(to.localAddress), {
-        concurrency: concurrentDials
-      })
-      // The acceptors' queues are not read: what they hold is for the test to take.
-      const complete = Effect.forEach(members, (member) => member.everyone, { discard: true })
-      yield* Effect.raceAllFirst([complete, ...connections.map(failsWhenLost)])
+      // A dial is over when the other end has accepted the connection, and has it.
+      yield* Effect.forEach(dials, ({ from, to }) => from.connectTo(to.localAddress), { concurrency: concurrentDials })
       return { endpoints }
     })
   )

@@ -10,6 +10,7 @@
  * 00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 opened
  * 00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 message of 5 bytes "hello"
  * 00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 fin
+ * 00:00:00.080  10.0.0.1:1 ← 10.0.0.2:2  #1 accepted by the peer
  * 00:00:00.080  10.0.0.1:1 ← 10.0.0.2:2  #1 out1 acknowledged
  * ```
  *
@@ -19,7 +20,10 @@
  * numbered at each end in the order in which that end sees them, `out` for those it opens and `in` for those it
  * receives: `out3` here may be another number there.
  *
- * On `MemoryTransport` under `TestClock` the same program writes the same lines.
+ * The key that a dial expects is shown by its first characters, and so is a peer that is refused or has to wait for its
+ * admission.
+ *
+ * On `MemoryTransport` under `TestClock` the same program writes the same lines, if it gives its endpoints identities.
  *
  * @stability unstable
  * @since 0.1.0

@@ -4,6 +4,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { ApplicationClosed } from "@qp2p/core/Close"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import * as PeerId from "@qp2p/core/PeerId"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import {
@@ -24,6 +25,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as TestConsole from "effect/testing/TestConsole"
 import * as MemoryNetwork from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
+import * as TestIdentity from "../src/TestIdentity.ts"
 import * as TrafficTrace from "../src/TrafficTrace.ts"
 import { address, bind, connect, Received, settle, text, until } from "./support/recordingSockets.ts"
 
@@ -48,8 +50,12 @@ describe("a trace", () => {
     Effect.gen(function* () {
       const network = yield* MemoryNetwork.MemoryNetwork
       yield* network.setLatency("20 millis")
-      const one = yield* Endpoint.make({ localAddress: "10.0.0.1:1", config: { retryDuration: 0 } })
-      yield* Endpoint.make({ localAddress: "10.0.0.2:2" })
+      const one = yield* Endpoint.make({
+        identity: TestIdentity.make(1),
+        localAddress: "10.0.0.1:1",
+        config: { retryDuration: 0 }
+      })
+      yield* Endpoint.make({ identity: TestIdentity.make(2), localAddress: "10.0.0.2:2" })
       const send = (message: string) => Effect.forkChild(one.sendMessage(text(message), "10.0.0.2:2"))
       yield* send("hello")
       yield* TestClock.adjust("90 seconds")
@@ -64,7 +70,7 @@ describe("a trace", () => {
   it.effect("tells when what happened where, to its end", () =>
     Effect.gen(function* () {
       const trace = yield* program
-      assert.deepStrictEqual(trace.slice(0, 16), [
+      assert.deepStrictEqual(trace.slice(0, 17), [
         `00:00:00.000  * network: setLatency("20 millis")`,
         `00:00:00.000  10.0.0.1:1  bound`,
         `00:00:00.000  10.0.0.2:2  bound`,
@@ -76,6 +82,7 @@ describe("a trace", () => {
         `00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 opened`,
         `00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 message of 5 bytes "hello"`,
         `00:00:00.060  10.0.0.2:2 ← 10.0.0.1:1  #1 in1 fin`,
+        `00:00:00.080  10.0.0.1:1 ← 10.0.0.2:2  #1 accepted by the peer`,
         `00:00:00.080  10.0.0.1:1 ← 10.0.0.2:2  #1 out1 acknowledged`,
         `00:01:30.000  * the cable is cut`,
         `00:01:30.000  * network: partition("10.0.0.1:1", "10.0.0.2:2")`,
@@ -97,8 +104,8 @@ describe("a trace", () => {
   it.effect("names what endpoints say to each other, both ways on a stream", () =>
     onNetwork(
       Effect.gen(function* () {
-        yield* Endpoint.make({ localAddress: "10.0.0.1:1" })
-        yield* Endpoint.make({ localAddress: "10.0.0.2:2", contacts: ["10.0.0.1:1"] })
+        yield* Endpoint.make({ identity: TestIdentity.make(1), localAddress: "10.0.0.1:1" })
+        yield* Endpoint.make({ identity: TestIdentity.make(2), localAddress: "10.0.0.2:2", contacts: ["10.0.0.1:1"] })
         yield* settle
         const trace = yield* sinceNote
         for (const line of [
@@ -109,7 +116,7 @@ describe("a trace", () => {
           "10.0.0.1:1 → 10.0.0.2:2  #1 in1 EndpointEchoResp 10.0.0.2:2, fin",
           "10.0.0.2:2 ← 10.0.0.1:1  #1 out1 EndpointEchoResp 10.0.0.2:2",
           "10.0.0.2:2 → 10.0.0.1:1  #1 out2 EndpointVerificationReq 10.0.0.2:2, fin",
-          "10.0.0.1:1 → 10.0.0.2:2  dial 2",
+          `10.0.0.1:1 → 10.0.0.2:2  dial 2, expecting ${PeerId.short(TestIdentity.make(2).peerId)}`,
           "10.0.0.2:2 ← 10.0.0.1:1  #2 accepted",
           "10.0.0.2:2 → 10.0.0.1:1  #1 asked for a sign of life",
           "10.0.0.1:1 → 10.0.0.2:2  #2 close with code 0",
@@ -148,6 +155,43 @@ describe("a trace", () => {
           "10.0.0.1:1 → 10.0.0.9:9  dial 3 given up",
           "10.0.0.1:1 ← 10.0.0.9:9  dial 2 failed: 10.0.0.9:9 did not answer",
           "10.0.0.1:1  freed"
+        ])
+      })
+    )
+  )
+
+  it.effect("tells of the key that a dial expects, and of peers that are refused or wait", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const id = (n: number) => PeerId.short(TestIdentity.make(n).peerId)
+        const one = yield* bind("10.0.0.1:1", { identity: TestIdentity.make(1) })
+        const two = yield* bind("10.0.0.2:2", { identity: TestIdentity.make(2) }, () => {})
+        yield* note("bound")
+        one.dial(two.socket.address, TestIdentity.make(3).peerId)
+        yield* settle
+        const { connected } = one.dial(two.socket.address, TestIdentity.make(2).peerId)
+        yield* settle
+        two.handshakes[0]!.decide(true)
+        yield* settle
+        one.dial(two.socket.address)
+        yield* settle
+        two.handshakes[1]!.decide(false)
+        yield* settle
+        assert.strictEqual(connected[0]!.acceptances, 1)
+        assert.deepStrictEqual(yield* sinceNote, [
+          `10.0.0.1:1 → 10.0.0.2:2  dial 1, expecting ${id(3)}`,
+          `10.0.0.1:1 ← 10.0.0.2:2  dial 1 failed: 10.0.0.2:2 is the peer ${id(2)}, not ${id(3)}`,
+          `10.0.0.1:1 → 10.0.0.2:2  dial 2, expecting ${id(2)}`,
+          "10.0.0.1:1 ← 10.0.0.2:2  #1 connected by dial 2",
+          `10.0.0.2:2 ← 10.0.0.1:1  ${id(1)} waits for admission`,
+          `10.0.0.2:2 → 10.0.0.1:1  admits ${id(1)}`,
+          "10.0.0.2:2 ← 10.0.0.1:1  #1 accepted",
+          "10.0.0.1:1 ← 10.0.0.2:2  #1 accepted by the peer",
+          "10.0.0.1:1 → 10.0.0.2:2  dial 3",
+          "10.0.0.1:1 ← 10.0.0.2:2  #2 connected by dial 3",
+          `10.0.0.2:2 ← 10.0.0.1:1  ${id(1)} waits for admission`,
+          `10.0.0.2:2 → 10.0.0.1:1  refuses ${id(1)}`,
+          "10.0.0.1:1 ← 10.0.0.2:2  #2 ended: closed by the peer with code 4: refused"
         ])
       })
     )
@@ -254,8 +298,8 @@ describe("a trace", () => {
     onNetwork(
       Effect.gen(function* () {
         const network = yield* MemoryNetwork.MemoryNetwork
-        yield* Endpoint.make({ localAddress: "10.0.0.2:2" })
-        const one = yield* Endpoint.make({ localAddress: "10.0.0.1:1" })
+        yield* Endpoint.make({ identity: TestIdentity.make(2), localAddress: "10.0.0.2:2" })
+        const one = yield* Endpoint.make({ identity: TestIdentity.make(1), localAddress: "10.0.0.1:1" })
         const connection = yield* one.connectTo("10.0.0.2:2")
         yield* network.setLatency("20 millis")
         yield* note("connected")
@@ -430,6 +474,7 @@ describe("a trace", () => {
       ])
       assert.deepStrictEqual(of(back), [
         "#1 connected by dial 1",
+        "#1 accepted by the peer",
         "#1 out1 acknowledged",
         "#1 ended: closed by this side"
       ])
@@ -452,6 +497,8 @@ describe("tracing", () => {
   const backing = (connection: Partial<BackingConnection>) => {
     const given: { socket?: SocketEvents; back?: RecvEvents; writes: Array<Uint8Array> } = { writes: [] }
     const whole: BackingConnection = {
+      peerId: TestIdentity.make(2).peerId,
+      isAccepted: true,
       remoteAddress: address("10.0.0.2:2"),
       openUni: () => ({
         write: (bytes, _fin, done) => {
@@ -496,6 +543,7 @@ describe("tracing", () => {
 
   const bindOptions = {
     localAddress: address("10.0.0.1:1"),
+    identity: TestIdentity.make(1),
     accept: true,
     idleTimeout: Duration.infinity,
     keepAliveInterval: Duration.infinity,

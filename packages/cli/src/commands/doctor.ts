@@ -22,6 +22,7 @@ import { verdictOf } from "../doctor/Verdict.ts"
 import { type CommandFailed, Ended, exitCodes, fromError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
 import * as PortForwarding from "../PortForwarding.ts"
+import { printableJson } from "../Printable.ts"
 import { version } from "../version.ts"
 
 /**
@@ -57,7 +58,7 @@ export const run = Effect.fnUntraced(function* (
   const findings = yield* Effect.mapError(Gather.gather(options), fromError)
   const report: Report = { version, verdict: verdictOf(findings), ...findings }
   yield* options.json
-    ? Effect.flatMap(Effect.orDie(toJson(report)), (line) => Console.log(line))
+    ? Effect.flatMap(Effect.orDie(toJson(report)), (line) => Console.log(printableJson(line)))
     : Effect.forEach(Print.lines(report), (line) => Console.log(line), { discard: true })
   const { exitCode } = report.verdict
   if (exitCode !== exitCodes.ok) return yield* new Ended({ exitCode })

@@ -17,6 +17,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as PeerAddress from "@qp2p/core/PeerAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Schedule from "effect/Schedule"
@@ -24,14 +25,18 @@ import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { describeFileError, exitCodesHelp, fromError, oneLine, type CommandFailed } from "../Failure.ts"
+import type * as FileLimits from "../FileLimits.ts"
 import * as FileLog from "../FileLog.ts"
 import * as FileReceiver from "../FileReceiver.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
+import * as LimitFlags from "../LimitFlags.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as OutDirectory from "../OutDirectory.ts"
 import * as PartialFiles from "../PartialFiles.ts"
 import * as Peers from "../Peers.ts"
 import * as PortForwarding from "../PortForwarding.ts"
+import { longestReason } from "../Printable.ts"
 
 /**
  * The arguments of `run`.
@@ -47,6 +52,8 @@ export interface NodeOptions {
   readonly external: boolean
   /** The directory for received files; without it they are refused. */
   readonly out: Option.Option<string>
+  /** What is taken from peers; by default `FileLimits.defaults`. */
+  readonly limits?: FileLimits.Input | undefined
 }
 
 /**
@@ -88,9 +95,9 @@ export const run = Effect.fnUntraced(function* (
       log.warn(`removed ${name} (${Format.bytes(size)}), which a receiver left behind in ${directory}`)
     )
   }
-  const files = yield* FileReceiver.make({ directory: options.out, onEvent: log.onEvent })
+  const files = yield* FileReceiver.make({ ...options.limits, directory: options.out, onEvent: log.onEvent })
   const peers = yield* Peers.make(endpoint, (peer, reason) =>
-    log.warn(`${peer} did not get a message: ${oneLine(reason)}`)
+    log.warnOf(peer, `${peer} did not get a message: ${oneLine(reason, longestReason)}`)
   )
   const redials = yield* FiberMap.make<string>()
   const isContact = (peer: NetAddress.InetAddress) => options.contacts.some((contact) => `${contact}` === `${peer}`)
@@ -142,7 +149,7 @@ export const run = Effect.fnUntraced(function* (
     if (peers.has(peer.value)) yield* Effect.logDebug(`${address} connected (another connection with it is open)`)
     else {
       yield* peers.add(peer.value)
-      yield* log.say(`${address} connected${suffix}`)
+      yield* log.note(address, `${address} connected${suffix}`)
     }
     yield* FiberMap.remove(redials, `${address}`)
     return peer
@@ -160,13 +167,13 @@ export const run = Effect.fnUntraced(function* (
       if ((yield* isConnected(peer)) || (yield* isConnected(place))) {
         yield* peerAt(place)
         const orderly = reason._tag === "LocallyClosed" || reason._tag === "ApplicationClosed"
-        const line = `${peer} disconnected: ${oneLine(reason.message)} (another connection with it is open)`
-        return yield* orderly ? Effect.logDebug(line) : log.say(line)
+        const line = `${peer} disconnected: ${oneLine(reason.message, longestReason)} (another connection with it is open)`
+        return yield* orderly ? Effect.logDebug(line) : log.note(place, line)
       }
       // A peer that is not there has come and gone unnoticed, or this was the second to last of its connections and
       // both have ended.
-      const line = `${peer} disconnected: ${oneLine(reason.message)}`
-      yield* wasIn ? log.say(line) : Effect.logDebug(line)
+      const line = `${peer} disconnected: ${oneLine(reason.message, longestReason)}`
+      yield* wasIn ? log.note(place, line) : Effect.logDebug(line)
       yield* files.forget(place)
       if (isContact(peer)) yield* redial(peer)
     })
@@ -201,9 +208,9 @@ export const run = Effect.fnUntraced(function* (
   yield* Effect.forEach(Format.localAddresses(endpoint), log.say, { discard: true })
   yield* PortForwarding.tell(endpoint.portMapping, log.say)
   yield* log.say(Format.publicAddress(endpoint, options))
-  if (Option.isSome(endpoint.bootstrapContact)) {
-    const contact = endpoint.bootstrapContact.value
-    yield* connected(contact, " (contact)")
+  const contact = Option.flatMap(endpoint.bootstrapContact, ({ addresses }) => PeerAddress.toInetAddress(addresses[0]!))
+  if (Option.isSome(contact)) {
+    yield* connected(contact.value, " (contact)")
   } else {
     yield* Effect.forEach(options.contacts, redial, { discard: true })
   }
@@ -246,11 +253,12 @@ export const command = Command.make(
     out: Flags.outDirectory.pipe(
       Flag.withDescription("Accept files from peers into this directory (default: none, they are refused)"),
       Flag.optional
-    )
+    ),
+    ...LimitFlags.flags
   },
   Effect.fnUntraced(function* (input) {
     yield* OnSignal.endsWell
-    if (Option.isSome(input.out)) yield* FileReceiver.ensureDirectory(input.out.value)
+    if (Option.isSome(input.out)) yield* OutDirectory.ensure(input.out.value)
     const layer = Endpoint.layer({
       localAddress: Option.getOrElse(input.listen, () => Flags.anyAddressFor(input.contacts[0])),
       contacts: input.contacts,
@@ -266,7 +274,8 @@ export const command = Command.make(
     // Giving up on a dead contact takes a while.
     if (input.contacts.length > 0) yield* Console.log(`joining through ${input.contacts.join(", ")}`)
     const external = Option.isSome(input.externalIp) || Option.isSome(input.externalPort)
-    return yield* run({ contacts: input.contacts, external, out: input.out }).pipe(
+    const limits = LimitFlags.limits(input)
+    return yield* run({ contacts: input.contacts, external, out: input.out, limits }).pipe(
       Effect.scoped,
       Effect.provide(layer),
       Effect.mapError(PortForwarding.explain)
@@ -276,7 +285,10 @@ export const command = Command.make(
   Command.validate((input) =>
     Option.contains(input.out, "-")
       ? Effect.fail(new CliError.ValidationError({ message: "--out - is for qp2p receive: a node has more to print" }))
-      : PortForwarding.validate(input)
+      : Effect.andThen(
+          PortForwarding.validate(input),
+          LimitFlags.validate(input, Option.isSome(input.out) ? "Directory" : "Nowhere")
+        )
   ),
   Command.withShortDescription("Run a peer that talks to others until Ctrl-C"),
   Command.withDescription(

@@ -18,12 +18,15 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import type * as Stdio from "effect/Stdio"
 import { CommandFailed, exitCodes, exitCodesHelp, fromError } from "../Failure.ts"
+import type * as FileLimits from "../FileLimits.ts"
 import * as FileLog from "../FileLog.ts"
 import * as FileReceiver from "../FileReceiver.ts"
 import * as FileStore from "../FileStore.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
+import * as LimitFlags from "../LimitFlags.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as OutDirectory from "../OutDirectory.ts"
 import * as PartialFiles from "../PartialFiles.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 
@@ -41,6 +44,8 @@ export interface ReceiveOptions {
   readonly out: string
   /** Whether to end after the first file or message. Standard output takes one file, so it always ends after that. */
   readonly once: boolean
+  /** What is taken from peers; by default `FileLimits.defaults`. */
+  readonly limits?: FileLimits.Input | undefined
 }
 
 /** The value of `--out` for standard output: one file goes there, and all messages go to standard error. */
@@ -73,6 +78,7 @@ export const run = Effect.fnUntraced(function* (
   }
 
   const files = yield* FileReceiver.make({
+    ...options.limits,
     directory: Option.some(options.out),
     ...(piped ? { store: FileStore.standardOutput, maxTransfers: 1 } : {}),
     onEvent: (event) =>
@@ -153,13 +159,14 @@ export const command = Command.make(
     contacts: Flags.contacts,
     ...PortForwarding.flags,
     idleTimeout: Flags.idleTimeout,
-    keepAlive: Flags.keepAlive
+    keepAlive: Flags.keepAlive,
+    ...LimitFlags.flags
   },
   Effect.fnUntraced(function* (input) {
     const piped = input.out === toOutput
     if (!input.once && !piped) yield* OnSignal.endsWell
     else yield* OnSignal.outputIs(piped ? "Content" : "OutlivesReader")
-    if (!piped) yield* FileReceiver.ensureDirectory(input.out)
+    if (!piped) yield* OutDirectory.ensure(input.out)
     const layer = Endpoint.layer({
       localAddress: input.listen,
       contacts: input.contacts,
@@ -171,16 +178,26 @@ export const command = Command.make(
         maxMessageSize: 1024 * 1024
       }
     }).pipe(Layer.provide([QuicheTransport.layer(), PortForwarding.layer(input)]))
-    yield* run(input).pipe(Effect.scoped, Effect.provide(layer), Effect.mapError(PortForwarding.explain))
+    yield* run({ ...input, limits: LimitFlags.limits(input) }).pipe(
+      Effect.scoped,
+      Effect.provide(layer),
+      Effect.mapError(PortForwarding.explain)
+    )
   })
 ).pipe(
-  Command.validate((input) => PortForwarding.validate(input)),
+  Command.validate((input) =>
+    Effect.andThen(
+      PortForwarding.validate(input),
+      LimitFlags.validate(input, input.out === toOutput ? "StandardOutput" : "Directory")
+    )
+  ),
   Command.withShortDescription("Receive files and messages"),
   Command.withDescription(
     "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
       "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. With --out - the content goes to " +
       "standard output as it comes, and only the exit code says whether the SHA-256 was right. Partial files that killed " +
-      "receivers left behind in the directory are removed. Runs until Ctrl-C, SIGTERM or SIGHUP, or until the first file " +
+      "receivers left behind in the directory are removed. One peer has 4 files on the way at most, one network 8, all " +
+      "together 16; --max-size, --max-files, --keep-free and --min-rate bound what they bring. Runs until Ctrl-C, SIGTERM or SIGHUP, or until the first file " +
       `or message with --once.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([

@@ -254,7 +254,7 @@ const reach = Effect.fnUntraced(function* (
         run: ({ localAddress: publicAddress, reachAny }, contacts) =>
           reachAny(contacts).pipe(
             Effect.tap((found) => (Option.isSome(found) ? Deferred.succeed(reached, found.value) : Effect.void)),
-            Effect.map((found) => ({ publicAddress, contact: Option.map(found, ({ address }) => address) }))
+            Effect.map((found) => ({ publicAddress, contact: Option.map(found, ({ listed }) => listed) }))
           )
       })
     ])

@@ -6,7 +6,7 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import { visible } from "../Format.ts"
+import { printable } from "../Printable.ts"
 import type { AddressKind, Contact, DialBack, Findings, Mapping, Report } from "./Report.ts"
 
 const kinds: Record<AddressKind, string> = {
@@ -88,7 +88,7 @@ const contact = ({ address, outcome }: Contact): ReadonlyArray<string> =>
       ]
 
 /**
- * The lines of a report, the verdict last. Control characters in texts of routers and peers are made visible.
+ * The lines of a report, the verdict last. Texts of routers and peers pass through `printable`.
  *
  * @stability unstable
  * @category formatting
@@ -102,4 +102,4 @@ export const lines = (report: Report): ReadonlyArray<string> =>
     ...report.contacts.flatMap(contact),
     `verdict: ${report.verdict.summary}`,
     `  ${report.verdict.advice}`
-  ].map(visible)
+  ].map((line) => printable(line))

@@ -1,6 +1,7 @@
 /**
  * An endpoint without a network, for tests of commands.
  */
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type { Connection } from "@qp2p/core/Connection"
 import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import { type ConnectionId, fromAddress } from "@qp2p/core/ConnectionId"
@@ -106,6 +107,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       return Queue.offer(disconnections, {
         peer: place ?? peer,
         dialledAddress: place === undefined ? Option.none() : Option.some(peer),
+        peerId: TestIdentity.make(`${peer}`).peerId,
         connectionId: fromAddress(peer),
         reason,
         last: how.last !== false
@@ -114,6 +116,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     writes: (peer: NetAddress.InetAddress, text: string, reply?: SendStream) =>
       Queue.offer(messages, {
         peer: places.get(`${peer}`) ?? peer,
+        peerId: TestIdentity.make(`${peer}`).peerId,
         connectionId: fromAddress(peer),
         payload: new TextEncoder().encode(text),
         reply: Option.fromUndefinedOr(reply)

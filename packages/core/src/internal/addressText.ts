@@ -1,10 +1,42 @@
 /**
- * Explains what is wrong with a malformed address.
+ * Reads an address from text, and explains what is wrong with a malformed one.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
+import type { NetworkInterface } from "../Transport.ts"
 
-const scheme = /^[a-z][a-z0-9+.-]*:\/\//iu
+/** Matches an IPv6 address whose zone is a name (RFC 4007): host, zone, and the text after the bracket. */
+const namedZone = /^\[([^\]%]*)%(?!\d+\])([^\]%\s]+)\](.*)$/su
+
+/**
+ * Reads an IP address and a port in the canonical form, or returns what is wrong with the text. The name of an interface
+ * becomes its scope id.
+ */
+export const parseInetAddress = (
+  input: string,
+  interfaces: () => ReadonlyArray<NetworkInterface>
+): Result.Result<NetAddress.InetAddress, string> => {
+  const [, host, zone, rest] = namedZone.exec(input) ?? []
+  // A scope id of 0 stands in for an unknown interface, so that other mistakes in the text are reported first.
+  const scopeId = zone === undefined ? undefined : (scopeIdOf(interfaces, zone) ?? 0)
+  const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
+  const address = NetAddress.inetAddressFromString(text)
+  if (Result.isFailure(address)) return Result.fail(explainMalformed(text))
+  if (scopeId === 0) return Result.fail(`this machine has no interface ${zone} with IPv6`)
+  return Result.succeed(NetAddress.toCanonical(address.success))
+}
+
+/** Callers without types may pass anything in place of `interfaces`: then there are none. */
+const scopeIdOf = (interfaces: () => ReadonlyArray<NetworkInterface>, zone: string): number | undefined => {
+  try {
+    return interfaces().find(({ name, scopeId }) => name === zone && scopeId > 0)?.scopeId
+  } catch {
+    return undefined
+  }
+}
+
+/** Matches the scheme of a URL. */
+export const scheme = /^[a-z][a-z0-9+.-]*:\/\//iu
 
 /** Explains why `NetAddress.inetAddressFromString` rejects a text. */
 export const explainMalformed = (text: string): string => {
@@ -45,7 +77,8 @@ const explainPlain = (text: string): string => {
   return explainPort(last === -1 ? "" : text.slice(last + 1)) ?? "it is none"
 }
 
-const explainPort = (port: string): string | undefined => {
+/** Explains why a text is no port. Returns undefined when it is one, 0 included. */
+export const explainPort = (port: string): string | undefined => {
   if (port === "") return "the port is missing"
   if (!/^\d+$/u.test(port)) return `the port ${port} is no number`
   if (Number(port) > 65_535) return `the port ${port} is more than 65535`

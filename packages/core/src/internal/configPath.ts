@@ -17,4 +17,10 @@ export const invalidPath = (value: unknown, given: unknown): Config.Config<never
   return wrongOptions === undefined ? undefined : refused(args.formatProblem("options", wrongOptions))
 }
 
+/** Returns a failing `Config` when the name of a setting is invalid; undefined when it is valid. */
+export const invalidName = (value: unknown): Config.Config<never> | undefined => {
+  const wrong = args.problemWith(path, value)
+  return wrong === undefined ? undefined : refused(`name ${wrong}`)
+}
+
 const refused = (message: string) => Config.fail(new ConfigProvider.SourceError({ message }))

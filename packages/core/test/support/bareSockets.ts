@@ -1,6 +1,7 @@
 /**
  * Peers that are no endpoints: sockets of the transport, without an endpoint above them.
  */
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Close } from "../../src/Close.ts"
@@ -32,6 +33,7 @@ export const raw = Effect.fnUntraced(function* (
   const socket = yield* transport.bind(
     {
       localAddress: address(local),
+      identity: TestIdentity.make(local),
       accept: true,
       idleTimeout: Duration.seconds(60),
       keepAliveInterval: Duration.seconds(20),

@@ -11,12 +11,14 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
 import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import { createHash } from "node:crypto"
 import * as Endpoint from "../../src/Endpoint.ts"
 import type * as EndpointConfig from "../../src/EndpointConfig.ts"
 import * as PortMapper from "../../src/PortMapper.ts"
+import type * as PeerAddress from "../../src/PeerAddress.ts"
 import type { SendError } from "../../src/SendError.ts"
-import { Transport } from "../../src/Transport.ts"
+import { type DialEvents, Transport } from "../../src/Transport.ts"
 import { textOf } from "./values.ts"
 
 export const layer = Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone)
@@ -27,17 +29,22 @@ type Services = Layer.Success<typeof layer>
 export const onNetwork = <A, E>(effect: Effect.Effect<A, E, Services | Scope.Scope>): Effect.Effect<A, E> =>
   effect.pipe(Effect.scoped, Effect.provide(layer))
 
+let identities = 0
+
+/** A new identity, at once: a key of the platform takes a turn of the event loop, which `TestClock` does not wait for. */
+const fresh = Effect.sync(() => TestIdentity.make((identities += 1)))
+
 export const endpoint = (
   localAddress: string,
   config: EndpointConfig.Input = {},
-  contacts: ReadonlyArray<Endpoint.Address> = []
-) => Endpoint.make({ localAddress, config, contacts })
+  contacts: ReadonlyArray<PeerAddress.Input> = []
+) => Endpoint.make({ localAddress, identity: fresh, config, contacts })
 
 export const client = (
   localAddress: string,
   config: EndpointConfig.Input = {},
-  contacts: ReadonlyArray<Endpoint.Address> = []
-) => Endpoint.makeClient({ localAddress, config, contacts })
+  contacts: ReadonlyArray<PeerAddress.Input> = []
+) => Endpoint.makeClient({ localAddress, identity: fresh, config, contacts })
 
 /** Endpoints at 10.0.0.1:1 and 10.0.0.2:2. */
 export const pair = (one: EndpointConfig.Input = {}, two: EndpointConfig.Input = {}) =>
@@ -60,11 +67,11 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
     const bind: Transport["Service"]["bind"] = (options, events) =>
       Effect.map(transport.bind(options, events), (socket) => ({
         address: socket.address,
-        dial: (peer, outcome) => {
+        dial: (peer, outcome, expected) => {
           dials.peers.push(String(peer))
           dials.times.push(clock.currentTimeMillisUnsafe())
           let pending = true
-          const giveUp = socket.dial(peer, {
+          const counted: DialEvents = {
             onConnected: (connection) => {
               pending = false
               return outcome.onConnected(connection)
@@ -73,7 +80,8 @@ export const countingDials = <A, E, R>(body: (dials: Dials) => Effect.Effect<A, 
               pending = false
               outcome.onFailed(error)
             }
-          })
+          }
+          const giveUp = socket.dial(peer, counted, expected)
           return () => {
             if (pending) dials.givenUp += 1
             giveUp()

@@ -7,8 +7,7 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -67,7 +66,7 @@ type peer struct {
 
 func main() {
 	protocol := flag.String("protocol", "qp2p/1", "ALPN identifier")
-	mistrustful := flag.Bool("mistrustful", false, "ask diallers for a certificate, and refuse each")
+	mistrustful := flag.Bool("mistrustful", false, "refuse the certificates of all peers")
 	flag.Parse()
 	if err := run(*protocol, *mistrustful); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -90,8 +89,9 @@ func run(protocol string, mistrustful bool) error {
 			Certificates: []tls.Certificate{certificate},
 			NextProtos:   []string{protocol},
 			ServerName:   "qp2p",
-			// Peers have no identity: certificates are self-signed.
+			// A peer is the key of its certificate, which is self-signed.
 			InsecureSkipVerify: true,
+			ClientAuth:         tls.RequireAnyClientCert,
 		},
 		quic: &quic.Config{
 			HandshakeIdleTimeout:  5 * time.Second,
@@ -102,7 +102,6 @@ func run(protocol string, mistrustful bool) error {
 		connections: map[string]*quic.Conn{},
 	}
 	if mistrustful {
-		self.tls.ClientAuth = tls.RequireAnyClientCert
 		self.tls.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error {
 			return errors.New("no certificate is good enough")
 		}
@@ -308,11 +307,11 @@ func short(payload []byte) string {
 }
 
 func selfSigned() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	public, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }

@@ -206,6 +206,12 @@ export const maxCountedIps = 4_096
  */
 export const maxHandshakeBytes = 64 << 10
 
+/**
+ * How many bytes a connection takes until its peer is admitted, after a handshake that is complete: somewhat more than a peer
+ * sends before the first acknowledgement (RFC 9002, section 7.2).
+ */
+export const maxBytesBeforeAdmission = 32 << 10
+
 /** How long a Retry token is valid, in milliseconds. */
 export const retryTokenLifetime = 10_000
 

@@ -45,6 +45,10 @@ export const coalescing = (
   }
 
   const connection = (backing: BackingConnection): BackingConnection => ({
+    peerId: backing.peerId,
+    get isAccepted() {
+      return backing.isAccepted
+    },
     get remoteAddress() {
       return backing.remoteAddress
     },
@@ -65,6 +69,7 @@ export const coalescing = (
 
   const events = (inner: ConnectionEvents): ConnectionEvents => ({
     onStream: (receive, send) => inner.onStream(receive, send && sender(send)),
+    onAccepted: () => inner.onAccepted?.(),
     onMoved: () => inner.onMoved?.(),
     onUnresponsive: () => inner.onUnresponsive?.(),
     onStreamsHeld: (held) => inner.onStreamsHeld?.(held),
@@ -72,13 +77,13 @@ export const coalescing = (
   })
 
   return {
-    bind: (options, { onConnection }) =>
+    bind: (options, { onConnection, onHandshake }) =>
       Effect.map(
-        transport.bind(options, { onConnection: (backing) => events(onConnection(connection(backing))) }),
+        transport.bind(options, { onHandshake, onConnection: (backing) => events(onConnection(connection(backing))) }),
         ({ address, dial }) => ({
           address,
-          dial: (peer, { onConnected, onFailed }) =>
-            dial(peer, { onConnected: (backing) => events(onConnected(connection(backing))), onFailed })
+          dial: (peer, { onConnected, onFailed }, expected) =>
+            dial(peer, { onConnected: (backing) => events(onConnected(connection(backing))), onFailed }, expected)
         })
       )
   }

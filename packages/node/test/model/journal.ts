@@ -20,6 +20,8 @@ export interface End {
   readonly openedAt: number
   /** The endpoint had no room for it, and nobody is told of it. */
   refused: boolean
+  /** The peer has accepted it; before that, nobody is told of it. */
+  accepted: boolean
   closed: Close | undefined
   closedAt: number
 }

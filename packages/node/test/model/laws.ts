@@ -243,16 +243,16 @@ const mayBeOnTrial = (life: Life, end: End): boolean =>
       other.closedAt >= end.openedAt
   )
 
-/** Every end is reported once, with its reason, and nothing else is. */
+/** Every end of a connection that both sides have accepted is reported once, with its reason, and nothing else is. */
 const eachEndIsReportedOnce = ({ journal }: World, say: Say): void => {
   for (const life of journal.lives) {
     if (life.end === "crashed") continue
-    const expected = life.ends.filter((end) => !end.refused && end.closed !== undefined)
+    const expected = life.ends.filter((end) => !end.refused && end.accepted && end.closed !== undefined)
     const reported = new Map<ConnectionId, number>()
     for (const { id, peer, reason } of life.disconnections) {
       reported.set(id, (reported.get(id) ?? 0) + 1)
       const end = life.ends.find((each) => each.id === id)
-      if (end === undefined || end.refused || end.closed === undefined)
+      if (end === undefined || end.refused || !end.accepted || end.closed === undefined)
         say(`${life.name} reports the end of ${id}, which has none`)
       else if (end.closed._tag !== reason._tag)
         say(`${life.name} reports ${id} as ${reason._tag}, and it is ${end.closed._tag}`)

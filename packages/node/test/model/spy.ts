@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
-import type { BackingConnection, ConnectionEvents, Transport } from "@qp2p/core/Transport"
+import type { BackingConnection, ConnectionEvents, DialEvents, Transport } from "@qp2p/core/Transport"
 import type { Dial, End } from "./journal.ts"
 
 export interface Spied {
@@ -28,6 +28,10 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
     let begun = false
     let refused = false
     const events = begin({
+      peerId: backing.peerId,
+      get isAccepted() {
+        return backing.isAccepted
+      },
       get remoteAddress() {
         return backing.remoteAddress
       },
@@ -54,12 +58,17 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
       dialled,
       openedAt: step(),
       refused,
+      accepted: backing.isAccepted,
       closed: undefined,
       closedAt: Infinity
     }
     ends.push(end)
     return {
       onStream: (receive, send) => events.onStream(receive, send),
+      onAccepted: () => {
+        end.accepted = true
+        events.onAccepted?.()
+      },
       onMoved: () => events.onMoved?.(),
       onUnresponsive: () => events.onUnresponsive?.(),
       onStreamsHeld: (held) => events.onStreamsHeld?.(held),
@@ -76,16 +85,17 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
       bind: (options, events) =>
         Effect.map(
           transport.bind(options, {
+            onHandshake: events.onHandshake && ((peer, decide) => events.onHandshake!(peer, decide)),
             onConnection: (backing) => watch(backing, false, (each) => events.onConnection(each))
           }),
           (socket) => ({
             address: socket.address,
-            dial: (peer, outcome) => {
+            dial: (peer, outcome, expected) => {
               const name = NetAddress.formatInet(peer)
               const alongside = dials.filter((other) => other.peer === name && other.endedAt === Infinity).length
               const dial: Dial = { peer: name, startedAt: step(), endedAt: Infinity, alongside }
               dials.push(dial)
-              const giveUp = socket.dial(peer, {
+              const watched: DialEvents = {
                 onConnected: (backing) => {
                   dial.endedAt = step()
                   return watch(backing, true, (each) => outcome.onConnected(each))
@@ -94,7 +104,8 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
                   dial.endedAt = step()
                   outcome.onFailed(error)
                 }
-              })
+              }
+              const giveUp = socket.dial(peer, watched, expected)
               return () => {
                 dial.endedAt = Math.min(dial.endedAt, step())
                 giveUp()

@@ -16,6 +16,7 @@ import * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import { Transport } from "@qp2p/core/Transport"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import { Journal, type Life, type Operation, pairOf } from "./journal.ts"
 import type { Rig } from "./rig.ts"
 import { spied } from "./spy.ts"
@@ -82,7 +83,11 @@ export class World {
     const spy = spied(rig.transport(slot), name, () => journal.step)
     const scope = Scope.makeUnsafe()
     let pool: ConnectionPool.Pool | undefined
-    const layer = Endpoint.layerWithoutDependencies({ localAddress: rig.addressOf(slot), config: this.config }).pipe(
+    const layer = Endpoint.layerWithoutDependencies({
+      identity: TestIdentity.make(rig.addressOf(slot)),
+      localAddress: rig.addressOf(slot),
+      config: this.config
+    }).pipe(
       Layer.provide([
         Layer.succeed(Transport, spy.transport),
         Layer.succeed(ConnectionPool.ConnectionPool, {

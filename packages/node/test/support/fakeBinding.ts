@@ -8,7 +8,11 @@ import type { NativeConfig, Quiche } from "../../src/internal/binding/native.ts"
 import { Outbox } from "../../src/internal/path/outbox.ts"
 import { Socket } from "../../src/internal/socket/socket.ts"
 import type { QueuedDatagram } from "../../src/internal/udp/udpSocket.ts"
-import type { BindOptions } from "@qp2p/core/Transport"
+import type { Identity } from "@qp2p/core/Identity"
+import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
+import type { BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
+import * as Redacted from "effect/Redacted"
+import { certificateOf, publicKeyOf } from "./certificates.ts"
 import { address, type Dial, Peer } from "./quicSockets.ts"
 import { connectionIdLength } from "../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
@@ -47,6 +51,8 @@ export class Native {
   readonly retired: Array<Uint8Array> = []
   /** Thrown by `newSourceCid`, as long as it is there. */
   issueError: Error | undefined = undefined
+  /** What the peer shows. */
+  certificates: Array<Uint8Array> | null = [certificateOf(publicKeyOf(1))]
   /** Streams that were written to their ends. */
   readonly finished: Array<number> = []
 
@@ -157,6 +163,10 @@ export class Native {
     return this.established
   }
 
+  peerCertChain(): Array<Uint8Array> | null {
+    return this.certificates
+  }
+
   isClosed(): boolean {
     return false
   }
@@ -186,7 +196,17 @@ export class Native {
   }
 }
 
+/** The peer behind every native connection, unless a test says otherwise. */
+export const peerId = fromPublicKey(publicKeyOf(1))
+
+const identity: Identity = {
+  peerId: fromPublicKey(publicKeyOf(2)),
+  secretKey: Redacted.make(new Uint8Array(32)),
+  sign: () => Effect.die("the sockets of these tests sign nothing")
+}
+
 export interface Setup extends Partial<BindOptions> {
+  readonly onHandshake?: SocketEvents["onHandshake"]
   /** Told of each peer that has dialled. */
   readonly onPeer?: (peer: Peer) => void
   /** Bytes of the largest packets; the smallest are all there are by default. */
@@ -196,7 +216,7 @@ export interface Setup extends Partial<BindOptions> {
 /** A socket at 127.0.0.1:1, or another address. */
 export const bind = (setup: Setup = {}) => {
   const local = setup.localAddress ?? address("127.0.0.1:1")
-  const { maxPayload = minDatagramSize, onPeer, ...overrides } = setup
+  const { maxPayload = minDatagramSize, onHandshake, onPeer, ...overrides } = setup
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
@@ -237,6 +257,7 @@ export const bind = (setup: Setup = {}) => {
     address: local,
     bind: {
       localAddress: local,
+      identity,
       accept: true,
       idleTimeout: Duration.seconds(60),
       keepAliveInterval: Duration.seconds(20),
@@ -250,6 +271,7 @@ export const bind = (setup: Setup = {}) => {
     },
     idleTimeout: 60_000,
     events: {
+      onHandshake,
       onConnection: (connection) => {
         const peer = new Peer(connection)
         accepted.push(peer)
@@ -274,17 +296,18 @@ export const bind = (setup: Setup = {}) => {
         return NetAddress.inetAddressFromNativeUnsafe(host, port, new Map([["eth0", 2]]))
       }
     })
-  const dial = (to = "127.0.0.1:2"): Dial => {
+  const dial = (to = "127.0.0.1:2", expected?: PeerId): Dial => {
     const connected: Array<Peer> = []
     const failed: Dial["failed"] = []
-    const cancel = socket.dial(address(to), {
+    const events: DialEvents = {
       onConnected: (connection) => {
         const peer = new Peer(connection)
         connected.push(peer)
         return peer
       },
       onFailed: (error) => failed.push(error)
-    })
+    }
+    const cancel = socket.dial(address(to), events, expected)
     return { connected, failed, cancel }
   }
   return {

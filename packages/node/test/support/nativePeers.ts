@@ -7,6 +7,7 @@ import * as certificate from "../../src/internal/binding/certificate.ts"
 import * as native from "../../src/internal/binding/native.ts"
 import * as nativeConfig from "../../src/internal/binding/nativeConfig.ts"
 import * as packetHeader from "../../src/internal/packets/packetHeader.ts"
+import * as Identity from "@qp2p/core/Identity"
 import { type Udp, udp } from "./udpPeers.ts"
 
 /** The binding's config with what only peers of tests set. */
@@ -29,10 +30,30 @@ export interface RawConnection extends native.NativeConnection {
 
 export type Configure = (config: RawConfig) => void
 
-export const config = Effect.fnUntraced(function* (configure?: Configure) {
+export interface ConfigOptions {
+  readonly configure?: Configure | undefined
+  readonly credentials?: certificate.Credentials | undefined
+  /** What the peer does instead of what the driver does: with any signature algorithm, or without a certificate. */
+  readonly tls?: "any algorithm" | "no certificate" | undefined
+}
+
+/** The binding, whose configs are made with other settings of TLS. */
+const withTls = (quiche: native.Quiche, tls: ConfigOptions["tls"]): native.Quiche => {
+  if (tls === undefined) return quiche
+  const { Config } = quiche
+  const withBoringSslCtx: typeof Config.withBoringSslCtx = (verify, allowFail, ca, key, cert) =>
+    tls === "any algorithm"
+      ? Config.withBoringSslCtx(verify, allowFail, ca, key, cert, null)
+      : Config.withBoringSslCtx(verify, allowFail, ca, null, null, "ed25519")
+  return { ...quiche, Config: { withBoringSslCtx } }
+}
+
+export const config = Effect.fnUntraced(function* (options: ConfigOptions = {}) {
+  const { configure } = options
   const quiche = yield* Effect.orDie(native.load)
-  const credentials = yield* certificate.selfSigned
-  const made = nativeConfig.configs(quiche, { credentials, idleTimeout: 60_000 })(1_350)
+  const identity = yield* Effect.orDie(Identity.generate)
+  const credentials = options.credentials ?? (yield* Effect.orDie(certificate.selfSigned(identity)))
+  const made = nativeConfig.configs(withTls(quiche, options.tls), { credentials, idleTimeout: 60_000 })(1_350)
   configure?.(made as RawConfig)
   return { quiche, config: made }
 })
@@ -98,9 +119,9 @@ export class RawPeer {
 /** A native client with a socket of its own, before its first flight. */
 export const rawClient = Effect.fnUntraced(function* (
   peerPort: number,
-  options: { readonly configure?: Configure; readonly socket?: Udp } = {}
+  options: ConfigOptions & { readonly socket?: Udp } = {}
 ) {
-  const { config: made, quiche } = yield* config(options.configure)
+  const { config: made, quiche } = yield* config(options)
   const socket = options.socket ?? (yield* udp())
   const connection = quiche.Connection.connect(
     "qp2p",
@@ -115,18 +136,32 @@ export const rawClient = Effect.fnUntraced(function* (
   return peer
 })
 
+export interface ServerOptions extends Omit<ConfigOptions, "configure"> {
+  /** Whether the client first gets a Retry packet. */
+  readonly retry?: boolean
+}
+
 /** A native server for one client. */
-export const rawServer = Effect.fnUntraced(function* (configure?: Configure) {
-  const { config: made, quiche } = yield* config(configure)
+export const rawServer = Effect.fnUntraced(function* (configure?: Configure, options: ServerOptions = {}) {
+  const { config: made, quiche } = yield* config({ configure, ...options })
   const socket = yield* udp()
   const peers: Array<RawPeer> = []
+  let originalId: Uint8Array | null = null
   socket.onHeard = ({ bytes, port }) => {
     if (peers.length === 0) {
       const header = packetHeader.parseLongHeader(bytes)
       if (header === undefined || !header.initial) return
+      if (options.retry === true && header.token.length === 0) {
+        originalId = header.dcid.slice()
+        const buffer = new Uint8Array(1_200)
+        const token = new Uint8Array(8)
+        const length = quiche.retry(header.scid, header.dcid, randomBytes(20), token, packetHeader.version1, buffer)
+        return socket.send(buffer.slice(0, length), port)
+      }
+      // With a Retry, the id that it gave stays in use; the connection's first packets then bring another.
       const connection = quiche.Connection.accept(
-        randomBytes(20),
-        null,
+        originalId === null ? randomBytes(20) : header.dcid.slice(),
+        originalId,
         { host: "127.0.0.1", port: socket.port },
         { host: "127.0.0.1", port },
         made

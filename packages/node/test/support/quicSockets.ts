@@ -7,6 +7,8 @@ import type * as NetAddress from "effect/net/NetAddress"
 import { address } from "../../../core/test/support/values.ts"
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionError } from "@qp2p/core/ConnectionError"
+import * as Identity from "@qp2p/core/Identity"
+import type { PeerId } from "@qp2p/core/PeerId"
 import * as QuicheTransport from "../../src/QuicheTransport.ts"
 import type {
   BackingConnection,
@@ -16,6 +18,7 @@ import type {
   BindOptions,
   ConnectionEvents,
   RecvEvents,
+  SocketEvents,
   StreamFailure
 } from "@qp2p/core/Transport"
 
@@ -68,6 +71,8 @@ export class Peer implements ConnectionEvents {
   readonly streams: Array<Received> = []
   readonly closes: Array<Close> = []
   moves = 0
+  /** For each acceptance, what the connection said of it at the time. */
+  readonly acceptances: Array<boolean> = []
   heed: ((stream: Received) => void) | undefined
 
   constructor(connection: BackingConnection) {
@@ -81,6 +86,10 @@ export class Peer implements ConnectionEvents {
     this.streams.push(received)
     this.heed?.(received)
     return received
+  }
+
+  readonly onAccepted = () => {
+    this.acceptances.push(this.connection.isAccepted)
   }
 
   readonly onMoved = () => {
@@ -118,8 +127,9 @@ export interface Dial {
 
 export interface Bound {
   readonly socket: BackingSocket
+  readonly identity: Identity.Identity
   readonly accepted: Array<Peer>
-  readonly dial: (peer: NetAddress.InetAddress) => Dial
+  readonly dial: (peer: NetAddress.InetAddress, expected?: PeerId) => Dial
 }
 
 export interface Setup extends Partial<BindOptions> {
@@ -128,10 +138,12 @@ export interface Setup extends Partial<BindOptions> {
   readonly maxUdpPayload?: number
   /** Told of each new peer before anything of it arrives. */
   readonly onPeer?: (peer: Peer) => void
+  readonly onHandshake?: SocketEvents["onHandshake"]
 }
 
 export const bind = Effect.fnUntraced(function* (setup: Setup = {}) {
-  const { local = "127.0.0.1:0", onPeer, openSocket, ...overrides } = setup
+  const { local = "127.0.0.1:0", onHandshake, onPeer, openSocket, ...overrides } = setup
+  const identity = setup.identity ?? (yield* Effect.orDie(Identity.generate))
   // On a network that is bad on purpose, packets as they are on one: more of them for what is sent.
   const { maxUdpPayload = openSocket === undefined ? undefined : 1_350 } = setup
   const transport = QuicheTransport.make({ maxUdpPayload, openSocket })
@@ -145,6 +157,7 @@ export const bind = Effect.fnUntraced(function* (setup: Setup = {}) {
   const socket = yield* transport.bind(
     {
       localAddress: address(local),
+      identity,
       accept: true,
       idleTimeout: Duration.seconds(60),
       keepAliveInterval: Duration.seconds(20),
@@ -156,15 +169,16 @@ export const bind = Effect.fnUntraced(function* (setup: Setup = {}) {
       unreadBuffer: 2 ** 30,
       ...overrides
     },
-    { onConnection: note(accepted) }
+    { onConnection: note(accepted), onHandshake }
   )
-  const dial = (peer: NetAddress.InetAddress): Dial => {
+  const dial = (peer: NetAddress.InetAddress, expected?: PeerId): Dial => {
     const connected: Array<Peer> = []
     const failed: Array<ConnectionError> = []
-    const cancel = socket.dial(peer, { onConnected: note(connected), onFailed: (error) => failed.push(error) })
+    const events = { onConnected: note(connected), onFailed: (error: ConnectionError) => void failed.push(error) }
+    const cancel = socket.dial(peer, events, expected)
     return { connected, failed, cancel }
   }
-  const bound: Bound = { socket, accepted, dial }
+  const bound: Bound = { socket, identity, accepted, dial }
   return bound
 })
 

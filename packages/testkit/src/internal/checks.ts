@@ -8,10 +8,14 @@ const { check, isRecord, optional } = InvalidArgument
 /** Accepts every value: it is checked where it is used. */
 export const anything = () => undefined
 
-/** Checks for the seed of a random generator: a string or a number. */
-export const seed = optional(
-  check("must be a string or a number", (value) => typeof value === "string" || typeof value === "number")
+/** Checks for a name: a string or a number. */
+export const named = check(
+  "must be a string or a number",
+  (value) => typeof value === "string" || typeof value === "number"
 )
+
+/** Checks for the seed of a random generator: a string or a number. */
+export const seed = optional(named)
 
 /** Makes a check for a number of at least `least`; infinity passes and NaN does not. */
 export const atLeast = (least: number) =>

@@ -9,6 +9,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import type { Gateway, Host, Options } from "../../src/Gateway.ts"
 import { MemoryNetwork } from "../../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../../src/MemoryTransport.ts"
+import * as TestIdentity from "../../src/TestIdentity.ts"
 import { address, bind, type Peer, settle, type Socket } from "./recordingSockets.ts"
 
 export const open = (ip: string): Host => ({ address: ip })
@@ -45,7 +46,9 @@ export const movesOf = (peer: Peer) => {
 /** An endpoint on a host, at port 4433 unless another is given; it maps ports by what the program has for that. */
 export const mappedEndpointOn = Effect.fnUntraced(function* (host: Host, options: Endpoint.Options = {}) {
   const transport = yield* MemoryTransport.makeHost(host)
-  return yield* Effect.provideService(Endpoint.make({ localAddress: "0.0.0.0:4433", ...options }), Transport, transport)
+  const identity = TestIdentity.make(`${host.gateway === undefined ? "" : "private "}${host.address}`)
+  const made = Endpoint.make({ localAddress: "0.0.0.0:4433", identity, ...options })
+  return yield* Effect.provideService(made, Transport, transport)
 })
 
 export const endpointOn = (host: Host, options?: Endpoint.Options) =>

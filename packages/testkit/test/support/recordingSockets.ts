@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Conformance from "../../src/internal/conformance/peers.ts"
 import { MemoryNetwork } from "../../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../../src/MemoryTransport.ts"
+import * as TestIdentity from "../../src/TestIdentity.ts"
 
 export { address, text } from "../../src/internal/conformance/peers.ts"
 
@@ -56,10 +57,16 @@ const bindPeers = Conformance.bindWith<Peer>((connection, record) => new Peer(co
 
 export type Socket = Conformance.Bound<Peer>
 
-/** A socket; without keep-alive, so that nothing happens by itself. */
-export const bind = (local: string, overrides: Partial<BindOptions> = {}) =>
+/** A socket; without keep-alive, so that nothing happens by itself. It admits every peer unless `admission` is given. */
+export const bind = (
+  local: string,
+  overrides: Partial<BindOptions> = {},
+  admission?: (handshake: Conformance.Handshake) => void
+) =>
   bindPeers({
     local,
+    ...(admission && { admission }),
+    identity: TestIdentity.make(local),
     keepAliveInterval: Duration.infinity,
     handshakeTimeout: Duration.seconds(10),
     maxConnections: 100,
@@ -83,7 +90,7 @@ export const connect = Effect.fnUntraced(function* (
   const client = yield* bind("10.0.0.1:1", options.client)
   const server = yield* bind("10.0.0.2:2", options.server)
   const { connected } = client.dial(server.socket.address)
-  yield* until(() => connected.length > 0 && server.accepted.length > 0)
+  yield* until(() => connected.length > 0 && connected[0]!.acceptances > 0)
   return { client, server, near: connected[0]!, far: server.accepted[0]! }
 })
 

@@ -8,8 +8,9 @@ import * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
-import { type ConnectionError, EndpointStopped } from "../../ConnectionError.ts"
+import { type ConnectionError, EndpointStopped, PeerRefused } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
+import type { PeerId } from "../../PeerId.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
@@ -63,6 +64,8 @@ export interface ConnectionOwner extends TimerOwner {
   ) => void
   /** The peer has sent something other than an echo question for the first time. */
   readonly onUsed: (connection: ConnectionImpl) => void
+  /** The peer has accepted a dialled connection. */
+  readonly onAccepted: (connection: ConnectionImpl) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
   readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
@@ -77,6 +80,7 @@ export interface ConnectionOwner extends TimerOwner {
 /** This library's `Connection`. */
 export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameOwner, SendOwner {
   readonly id: ConnectionId
+  readonly peerId: PeerId
   readonly direction: Direction
   /** A field, like every public member, so that copies made by spreading have it. */
   remoteAddress: NetAddress.InetAddress
@@ -87,6 +91,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   isUsed = false
   /** Whether the peer has asked for an echo. */
   hasEchoed = false
+  /** The key that the dial asked for; undefined when it was for the peer that answers at its address. */
+  readonly expected: PeerId | undefined
   /** Whether the connection can no longer send. */
   isLost = false
   private readonly backing: BackingConnection
@@ -94,6 +100,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
+  /** Made when a caller waits for the peer's acceptance. */
+  private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
   private reassembling = 0
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
@@ -103,9 +111,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     id: ConnectionId,
     backing: BackingConnection,
     owner: ConnectionOwner,
-    dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none()
+    dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none(),
+    expected?: PeerId
   ) {
+    this.expected = expected
     this.id = id
+    this.peerId = backing.peerId
     this.direction = Option.isSome(dialledAddress) ? "Outbound" : "Inbound"
     this.remoteAddress = backing.remoteAddress
     this.dialledAddress = dialledAddress
@@ -201,6 +212,17 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   readonly closed: Effect.Effect<Close> = Deferred.await(this.end)
 
+  readonly accepted: Effect.Effect<void, ConnectionError> = Effect.suspend(() => {
+    if (this.backing.isAccepted) return Effect.void
+    if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+    return Deferred.await((this.acceptance ??= Deferred.makeUnsafe()))
+  })
+
+  /** Whether the peer has accepted the connection. */
+  get isAccepted(): boolean {
+    return this.backing.isAccepted
+  }
+
   readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
 
   // --- events of the transport -------------------------------------------------------------------------------------
@@ -209,6 +231,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.streams === undefined
       ? new InboundStream(this, receive, send)
       : new FirstFrame(this, receive, send)
+  }
+
+  onAccepted(): void {
+    this.owner.onAccepted(this)
+    if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.void)
   }
 
   onMoved(): void {
@@ -235,6 +262,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     } finally {
       // A defect of the program's pool must not keep those waiting who wait for the end.
       Deferred.doneUnsafe(this.end, Effect.succeed(close))
+      if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.fail(this.errorOf(close)))
     }
   }
 
@@ -268,7 +296,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
     if (!this.isUsed) this.use()
-    this.owner.messages.offer({ peer: this.remoteAddress, connectionId: this.id, payload, reply })
+    this.owner.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
   }
 
   control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
@@ -327,10 +355,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return handle
   }
 
-  private readonly errorOf = (close: Close): ConnectionError =>
-    close._tag === "LocallyClosed" && this.owner.stopped()
-      ? new EndpointStopped()
-      : connectionErrorOf(this.remoteAddress, close)
+  private readonly errorOf = (close: Close): ConnectionError => {
+    if (close._tag === "LocallyClosed" && this.owner.stopped()) return new EndpointStopped()
+    if (!this.backing.isAccepted && close._tag === "ApplicationClosed" && close.code === ErrorCode.refused) {
+      return new PeerRefused({ peerId: this.peerId, address: this.remoteAddress, by: "Remote" })
+    }
+    return connectionErrorOf(this.remoteAddress, close)
+  }
 
   readonly streamErrorOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
     const loss = streamErrorOf(failure, this.errorOf)

@@ -10,9 +10,11 @@ import * as Semaphore from "effect/Semaphore"
 import { undiallable } from "../../Address.ts"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import { EndpointStopped } from "../../ConnectionError.ts"
-import type { Address, Endpoint } from "../../Endpoint.ts"
+import type { Endpoint } from "../../Endpoint.ts"
 import type { Mapping } from "../../PortMapper.ts"
 import { publicAddress } from "../publicAddress.ts"
+import type * as PeerAddress from "../../PeerAddress.ts"
+import { Outcomes } from "./outcomes.ts"
 import { firstToAnswer, notList } from "./dialling.ts"
 import type { EndpointState } from "./state.ts"
 import { resolvePeer } from "./options.ts"
@@ -20,14 +22,14 @@ import * as portMapping from "./portMapping.ts"
 
 /** Bootstraps once. `known` is the public address of an earlier run. */
 type Run<E> = (
-  contacts: ReadonlyArray<NetAddress.InetAddress>,
+  contacts: ReadonlyArray<PeerAddress.PeerAddress>,
   known: Option.Option<NetAddress.InetAddress>,
   reachAny: Bootstrap.Node["reachAny"]
 ) => Effect.Effect<Bootstrap.Outcome, E>
 
 /** The latest outcome of bootstrapping, and the operation that repeats it. */
 export interface Bootstrapping {
-  readonly outcomes: { readonly latest: Bootstrap.Outcome }
+  readonly outcomes: Outcomes
   readonly again: Endpoint["Service"]["bootstrap"]
 }
 
@@ -39,10 +41,11 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
 ): Effect.fn.Return<Bootstrapping, E, Scope.Scope> {
   const { connections } = state
 
-  const reach = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
+  const reach = (contacts: ReadonlyArray<PeerAddress.PeerAddress>) =>
     Effect.map(firstToAnswer(connections, contacts), ({ connection, peer }) =>
       Option.some<Bootstrap.Contact>({
-        address: peer,
+        listed: peer,
+        peerId: connection.peerId,
         get remoteAddress() {
           return connection.remoteAddress
         },
@@ -57,13 +60,11 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
     )
 
   const turns = yield* Semaphore.make(1)
-  const outcomes: { latest: Bootstrap.Outcome } = {
-    latest: yield* run(state.contacts, Option.none(), (contacts) =>
-      Effect.catch(reach(contacts), () => Effect.succeedNone)
-    )
-  }
+  const outcomes = new Outcomes(
+    yield* run(state.contacts, Option.none(), (contacts) => Effect.catch(reach(contacts), () => Effect.succeedNone))
+  )
 
-  const rerun = (contacts: ReadonlyArray<NetAddress.InetAddress>) =>
+  const rerun = (contacts: ReadonlyArray<PeerAddress.PeerAddress>) =>
     Effect.suspend(() =>
       Effect.map(run(contacts, Option.some(outcomes.latest.publicAddress), reachUntilStopped), (outcome) => {
         outcomes.latest = outcome
@@ -71,7 +72,7 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
       })
     )
 
-  const again = Effect.fnUntraced(function* (contacts?: ReadonlyArray<Address>) {
+  const again = Effect.fnUntraced(function* (contacts?: ReadonlyArray<PeerAddress.Input>) {
     if (connections.stopped()) return yield* new EndpointStopped()
     if (contacts !== undefined && !Array.isArray(contacts)) return yield* notList(contacts)
     const resolved =

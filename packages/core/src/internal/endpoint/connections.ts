@@ -7,40 +7,59 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as NetAddress from "effect/net/NetAddress"
+import type * as Host from "effect/net/Host"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import { undiallable } from "../../Address.ts"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import type { Close } from "../../Close.ts"
 import type { Connection } from "../../Connection.ts"
-import { type ConnectionError, EndpointStopped, InvalidAddress, TooManyConnections } from "../../ConnectionError.ts"
+import {
+  type ConnectionError,
+  EndpointStopped,
+  InvalidAddress,
+  PeerNotFound,
+  TooManyConnections
+} from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { Pool } from "../../ConnectionPool.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
 import type { IncomingStream } from "../../IncomingStream.ts"
+import type * as PeerAddress from "../../PeerAddress.ts"
+import type { PeerId } from "../../PeerId.ts"
+import type { Peer } from "../../PeerPolicy.ts"
 import { type RpcError, RpcTimedOut } from "../../RpcError.ts"
+import { isTransient } from "../../RetrySchedule.ts"
 import { ConnectionLost } from "../../SendError.ts"
 import type {
   BackingConnection,
   BackingSocket,
   ConnectionEvents,
+  DialEvents,
   HeldStreams,
   NetworkInterface
 } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
-import * as address from "../address.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { addressKey } from "../addressKey.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
 import * as header from "../wire/header.ts"
+import { LogLimit } from "../logLimit.ts"
+import { Admission } from "./admission.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { ask } from "./asking.ts"
 import { Disconnections } from "./disconnections.ts"
 import { Inbox } from "../inbox.ts"
 import { Peers } from "./peers.ts"
 import { Replacements } from "./replacements.ts"
+import * as target from "./target.ts"
+import type { Target, TargetAddress } from "./target.ts"
+
+/** Resolves a host name and a port. */
+export type LookUp = (
+  name: Host.HostPort
+) => Effect.Effect<readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>], InvalidAddress>
 
 /** The connections and the queues of one endpoint. */
 export class Connections implements ConnectionOwner {
@@ -67,6 +86,9 @@ export class Connections implements ConnectionOwner {
   readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
   private readonly replacements: Replacements
+  private readonly admission: Admission
+  private readonly lookUpName: LookUp
+  private readonly logLimit: LogLimit
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -75,10 +97,13 @@ export class Connections implements ConnectionOwner {
     readonly pool: Pool
     readonly idOf: (peer: NetAddress.InetAddress) => ConnectionId
     readonly respond: Bootstrap.Bootstrap["Service"]["respond"]
+    readonly policy: (peer: Peer) => Effect.Effect<boolean>
     /** Returns the time of a monotonic clock, in milliseconds. */
     readonly now: () => number
     /** Runs an effect in the endpoint's scope. */
     readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+    /** Resolves a host name and a port. */
+    readonly lookUpName: LookUp
     /** Whether the application reads the streams that peers open. If false, the endpoint reads them as messages. */
     readonly readsStreams: boolean
   }) {
@@ -88,15 +113,25 @@ export class Connections implements ConnectionOwner {
     this.pool = options.pool
     this.idOf = options.idOf
     this.respond = options.respond
+    this.lookUpName = options.lookUpName
     this.now = options.now
     this.background = options.background
+    const logLimit = new LogLimit({ background: this.background })
+    this.logLimit = logLimit
+    this.admission = new Admission({
+      policy: options.policy,
+      limit: config.handshakeTimeout,
+      background: this.background,
+      onDefect: ({ address }, cause) =>
+        logLimit.log(address.address, Effect.logWarning("the PeerPolicy failed: a peer is refused", cause))
+    })
     this.messages = new Inbox({
       capacity: config.messageBuffer,
       byteCapacity: config.messageBufferBytes,
       sizeOf: (message) => message.payload.length
     })
     this.replacements = new Replacements({
-      dial: (peer, made) => this.pool.dial(peer, this.dialFor(peer, made)),
+      dial: (peer, expected, made) => this.pool.dial(expected ?? peer, this.dialFor(peer, expected, made)),
       add: (connection) => this.register(connection),
       all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
       remove: (connection) => {
@@ -142,68 +177,75 @@ export class Connections implements ConnectionOwner {
     this.disconnections.inbox.end()
   }
 
-  /** Resolves an address argument. */
-  readonly resolve = (input: NetAddress.InetAddress | string) => address.resolve(input, this.interfaces)
+  /** Resolves the peer of an operation. */
+  readonly resolve = (input: PeerAddress.Input) => target.resolve(input, this.interfaces)
 
   // --- finding connections -----------------------------------------------------------------------------------------
 
-  /** The connections of the pool, each once. */
+  /** The connections of the pool whose peers have accepted them, each once. */
   get list(): ReadonlyArray<Connection> {
-    const addresses = new Map<string, NetAddress.InetAddress>()
-    for (const { remoteAddress } of this.peers.connections) addresses.set(addressKey(remoteAddress), remoteAddress)
-    return [...addresses.values()].flatMap((address) => this.pool.all(address))
+    return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
   }
 
-  /**
-   * Returns the connection to use with `peer`: one whose peer has this address, or else one that was dialled there and whose
-   * peer has another address.
-   */
-  current(peer: NetAddress.InetAddress): Connection | undefined {
-    return this.pool.current(peer) ?? this.currentDialledAt(peer)
+  /** Closes a connection that its dialler no longer waits for, unless its peer has accepted it or something was sent on it. */
+  giveUp({ id, peerId }: Connection): void {
+    for (const each of this.peers.of(peerId)) {
+      if (each.id === id && !each.isAccepted && !each.isUsed) void this.background(each.close())
+    }
   }
 
-  /** Finds a connection by its dialled address. It runs for messages, so it tries the most likely connection first. */
-  private currentDialledAt(peer: NetAddress.InetAddress): Connection | undefined {
-    const dialled = this.peers.dialled.all(peer)
-    if (dialled.length === 0) return undefined
-    const likely = this.pool.current(dialled[0]!.remoteAddress)
-    return likely !== undefined && wasDialledAt(likely, addressKey(peer)) ? likely : this.dialledAt(peer)[0]
+  /** Whether the peer has not accepted the connection yet. */
+  private isUndecided({ id, peerId }: Connection): boolean {
+    return this.peers.of(peerId).some((each) => each.id === id && !each.isAccepted)
   }
 
-  /** Returns every connection with `peer`, with the one to use first. */
-  all(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    return [...this.pool.all(peer), ...this.dialledAt(peer)]
+  /** Returns the connection to use with `peer`. */
+  current({ key }: Target): Connection | undefined {
+    return key === undefined ? undefined : this.pool.current(key)
   }
 
   /** Returns every connection with `peer`, also those that are not announced to the application yet. */
-  allToClose(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    return [...this.all(peer), ...this.pendingInbound.with(peer)]
+  allToClose({ key }: Target): ReadonlyArray<Connection> {
+    return key === undefined ? [] : [...this.pool.all(key), ...this.pendingInbound.with(key)]
   }
 
-  /**
-   * Returns the connections that were dialled at `peer` and whose peers have another address. It asks the pool, since a
-   * connection that the pool has removed must not be found, and the pool may keep a wrapper, which has the dialled address
-   * as well.
-   */
-  private dialledAt(peer: NetAddress.InetAddress): ReadonlyArray<Connection> {
-    const key = addressKey(peer)
-    const seen = new Set([key])
-    return this.peers.dialled.all(peer).flatMap(({ remoteAddress }) => {
-      const place = addressKey(remoteAddress)
-      if (seen.has(place)) return []
-      seen.add(place)
-      return this.pool.all(remoteAddress).filter((connection) => wasDialledAt(connection, key))
+  /** Returns the connection to use with a peer, or dials one. */
+  readonly connect = (peer: Target): Effect.Effect<Connection, ConnectionError> => {
+    const { addresses, key, peerId } = peer
+    if (key !== undefined) return this.pool.connect(key, this.dial(addresses, peerId))
+    return Effect.flatMap(this.lookUp(addresses[0]!), (found) => {
+      const known = found.find((each) => this.pool.current(each) !== undefined) ?? found[0]
+      return this.pool.connect(known, this.dial(found, undefined))
     })
   }
 
-  /** Returns the connection to use with `peer`, or dials one. */
-  readonly connect = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    Effect.suspend(() => {
-      const existing = this.pool.current(peer) === undefined ? this.current(peer) : undefined
-      return existing === undefined ? this.pool.connect(peer, this.dial(peer)) : Effect.succeed(existing)
-    })
+  /** Tries one effect for each address of a peer, in order, until one succeeds. Names are resolved when it is their turn. */
+  firstOf<A, E>(
+    addresses: ReadonlyArray<TargetAddress>,
+    attempt: (address: NetAddress.InetAddress) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | InvalidAddress> {
+    const [first, ...others] = addresses
+    if (first === undefined) return Effect.never
+    const tried = NetAddress.isInetAddress(first)
+      ? attempt(first)
+      : Effect.flatMap(this.lookUp(first), (found) => this.firstOf(found, attempt))
+    return others.length === 0
+      ? tried
+      : Effect.catch(tried, (error) =>
+          Effect.mapError(this.firstOf(others, attempt), (later) => moreTelling(error, later))
+        )
+  }
+
+  private lookUp(
+    name: TargetAddress
+  ): Effect.Effect<readonly [NetAddress.InetAddress, ...Array<NetAddress.InetAddress>], InvalidAddress> {
+    return NetAddress.isInetAddress(name) ? Effect.succeed([name]) : this.lookUpName(name)
+  }
 
   // --- making connections ------------------------------------------------------------------------------------------
+
+  /** Asks the program's policy about a peer. */
+  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void): void => this.admission.ask(peer, decide)
 
   /** Takes an inbound connection from the transport. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
@@ -251,18 +293,24 @@ export class Connections implements ConnectionOwner {
     this.incoming.offer(connection)
   }
 
-  /** Dials once, for the pool. */
-  readonly dial = (peer: NetAddress.InetAddress): Effect.Effect<Connection, ConnectionError> =>
-    this.dialFor(peer, (connection) => this.register(connection))
+  /** Dials a peer once at each address, for the pool. */
+  readonly dial = (
+    addresses: ReadonlyArray<TargetAddress>,
+    expected: PeerId | undefined
+  ): Effect.Effect<Connection, ConnectionError> =>
+    addresses.length === 0
+      ? Effect.fail(new PeerNotFound({ peerId: expected! }))
+      : this.firstOf(addresses, (peer) => this.dialFor(peer, expected, (connection) => this.register(connection)))
 
   /** Dials once. `made` gets the connection at once. */
   private dialFor(
     peer: NetAddress.InetAddress,
+    expected: PeerId | undefined,
     made: (connection: ConnectionImpl) => void
   ): Effect.Effect<Connection, ConnectionError> {
     return Effect.suspend(() =>
       this.disconnections.hasRoom
-        ? Effect.map(this.dialOutsidePool(peer), (connection) => {
+        ? Effect.map(this.dialOutsidePool(peer, constVoid, expected), (connection) => {
             made(connection)
             return connection.surfaced
           })
@@ -273,21 +321,23 @@ export class Connections implements ConnectionOwner {
   /** Dials once, for a connection outside the pool. `made` gets the connection before anything is sent on it. */
   private readonly dialOutsidePool = (
     peer: NetAddress.InetAddress,
-    made: (connection: ConnectionImpl) => void = constVoid
+    made: (connection: ConnectionImpl) => void = constVoid,
+    expected?: PeerId
   ): Effect.Effect<ConnectionImpl, ConnectionError> =>
     Effect.callback<ConnectionImpl, ConnectionError>((resume) => {
       if (this.isStopped || this.socket === undefined) return resume(Effect.fail(new EndpointStopped()))
       const detail = undiallable(peer, this.interfaces)
       if (detail !== undefined) return resume(Effect.fail(new InvalidAddress({ input: String(peer), detail })))
-      const giveUp = this.socket.dial(peer, {
+      const events: DialEvents = {
         onConnected: (backing) => {
-          const connection = this.makeConnection(backing, Option.some(peer))
+          const connection = this.makeConnection(backing, Option.some(peer), expected)
           made(connection)
           resume(Effect.succeed(connection))
           return connection
         },
         onFailed: (error) => resume(Effect.fail(this.isStopped ? new EndpointStopped() : error))
-      })
+      }
+      const giveUp = this.socket.dial(peer, events, expected)
       return Effect.sync(giveUp)
     })
 
@@ -297,7 +347,8 @@ export class Connections implements ConnectionOwner {
    */
   readonly probe = (
     peer: NetAddress.InetAddress,
-    limit: Duration.Duration = this.config.rpcTimeout
+    limit: Duration.Duration = this.config.rpcTimeout,
+    expected?: PeerId
   ): Effect.Effect<void, RpcError> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
@@ -305,7 +356,7 @@ export class Connections implements ConnectionOwner {
         const askAtOnce = (connection: ConnectionImpl) => {
           answer = Fiber.join(this.background(this.ask(connection, { _tag: "EndpointEchoReq" })))
         }
-        return restore(this.dialOutsidePool(peer, askAtOnce)).pipe(
+        return restore(this.dialOutsidePool(peer, askAtOnce, expected)).pipe(
           Effect.mapError((error) => new ConnectionLost({ reason: error })),
           Effect.flatMap((connection) => Effect.ensuring(restore(answer), connection.close()))
         )
@@ -318,6 +369,16 @@ export class Connections implements ConnectionOwner {
       Effect.asVoid
     )
 
+  /** Checks that a peer can be dialled at one of its addresses, as `probe` does. */
+  probeTarget({ addresses, peerId }: Target): Effect.Effect<void, RpcError> {
+    if (addresses.length === 0) return lost(new PeerNotFound({ peerId: peerId! }))
+    return Effect.catchTag(
+      this.firstOf(addresses, (address) => this.probe(address, this.config.rpcTimeout, peerId)),
+      "InvalidAddress",
+      lost
+    )
+  }
+
   /** Asks a peer over an existing connection. */
   readonly ask = (
     connection: Connection,
@@ -325,20 +386,24 @@ export class Connections implements ConnectionOwner {
   ): Effect.Effect<WireMessage.WireMessage, RpcError> =>
     ask(connection, question, { limit: this.config.rpcTimeout, maxMessageSize: this.config.maxMessageSize })
 
-  private makeConnection(backing: BackingConnection, dialled: Option.Option<NetAddress.InetAddress>): ConnectionImpl {
+  private makeConnection(
+    backing: BackingConnection,
+    dialled: Option.Option<NetAddress.InetAddress>,
+    expected?: PeerId
+  ): ConnectionImpl {
     const id = this.idOf(Option.getOrElse(dialled, () => backing.remoteAddress))
-    return new ConnectionImpl(id, backing, this, dialled)
+    return new ConnectionImpl(id, backing, this, dialled, expected)
   }
 
   private register(connection: ConnectionImpl): void {
     if (!connection.isOpen || this.peers.has(connection)) return
     this.replacements.onNewConnection(connection)
     this.peers.add(connection)
-    const { remoteAddress } = connection
-    const before = this.pool.all(remoteAddress)
+    const { peerId } = connection
+    const before = this.pool.all(peerId)
     this.pool.add(connection, connection.seniority)
     // The pool may keep a wrapper in place of the connection: the endpoint then uses the wrapper.
-    const added = this.pool.all(remoteAddress).filter((other) => !before.includes(other))
+    const added = this.pool.all(peerId).filter((other) => !before.includes(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
 
@@ -354,7 +419,9 @@ export class Connections implements ConnectionOwner {
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
       // Half of the time of a question, so that the answer arrives in time even when the peer is not reachable.
-      isReachable: (address) => Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5)))
+      // Another peer at that address would say nothing about the asker.
+      isReachable: (address) =>
+        Effect.isSuccess(this.probe(address, Duration.times(this.config.rpcTimeout, 0.5), connection.peerId))
     }
     const answer = Effect.onExit(this.respond(asker, message), (exit) =>
       Effect.sync(() => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined))
@@ -363,6 +430,8 @@ export class Connections implements ConnectionOwner {
   }
 
   readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)
+
+  readonly onAccepted: (connection: ConnectionImpl) => void = constVoid
 
   readonly onMoved = (connection: ConnectionImpl): void => {
     this.peers.readdress(connection)
@@ -380,11 +449,14 @@ export class Connections implements ConnectionOwner {
       UnfinishedReplies: `${remoteAddress} can open no more streams: ${count} replies to it are not finished`,
       UnreadAnswers: `streams to ${remoteAddress} wait: ${count} answers are not finished there, or not read here`
     }
-    this.background(Effect.logWarning(why[kind]))
+    this.logLimit.log(remoteAddress.address, Effect.logWarning(why[kind]))
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
-    void this.background(Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`))
+    this.logLimit.log(
+      connection.remoteAddress.address,
+      Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`)
+    )
 
   readonly onKept = (bytes: number): void => void (this.keptBytes += bytes)
 
@@ -407,11 +479,19 @@ export class Connections implements ConnectionOwner {
     // An application that does not take connections must not accumulate ended ones.
     if (isUntold && (wasVerification || !this.incoming.everTaken)) this.incoming.remove(connection)
     if (wasVerification) return
-    const { dialledAddress, id, remoteAddress } = connection
-    const last = this.peers.with(connection).length === 0
-    this.disconnections.report({ peer: remoteAddress, dialledAddress, connectionId: id, reason, last })
+    // The peer has refused it, so that `connectTo` has failed.
+    if (!connection.isAccepted) return
+    const { dialledAddress, id, peerId, remoteAddress } = connection
+    const last = this.peers.of(peerId).length === 0
+    this.disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }
 
-const wasDialledAt = ({ dialledAddress }: Connection, key: string): boolean =>
-  Option.isSome(dialledAddress) && addressKey(dialledAddress.value) === key
+/** Picks the error of a peer that could be dialled at none of its addresses: one after which to try again, if there is one. */
+const moreTelling = <E, L>(first: E, later: L): E | L => {
+  const isTransientError = (error: unknown) => isTransient(error as ConnectionError)
+  return isTransientError(later) && !isTransientError(first) ? later : first
+}
+
+const lost = (reason: ConnectionError): Effect.Effect<never, ConnectionLost> =>
+  Effect.fail(new ConnectionLost({ reason }))

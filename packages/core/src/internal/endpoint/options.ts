@@ -2,22 +2,28 @@
  * Decodes the options of an endpoint and fills in the defaults.
  */
 import * as Effect from "effect/Effect"
-import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import { undiallable } from "../../Address.ts"
 import { InvalidAddress } from "../../ConnectionError.ts"
 import type { Address, Options } from "../../Endpoint.ts"
 import * as EndpointConfig from "../../EndpointConfig.ts"
 import { EndpointConfigError } from "../../EndpointError.ts"
+import { isIdentity } from "../identity/isIdentity.ts"
+import * as Identity from "../../Identity.ts"
+import * as PeerAddress from "../../PeerAddress.ts"
 import type { NetworkInterface } from "../../Transport.ts"
 import * as address from "../address.ts"
 import * as args from "../arguments.ts"
 
 const defaultLocalAddress = "0.0.0.0:0"
 
+const isIdentityOption = (value: unknown): boolean => Effect.isEffect(value) || isIdentity(value)
+
 const optionNames: args.Fields = {
   localAddress: () => undefined,
   contacts: args.optional(args.list),
   streams: args.optional(args.oneOf("Messages", "Manual")),
+  identity: args.optional(args.check("must be an Identity, or an Effect of one", isIdentityOption)),
   config: () => undefined
 }
 
@@ -36,6 +42,16 @@ export const read = Effect.fnUntraced(function* (options: Options, interfaces: (
   }
 })
 
+/** Reads the option `identity`, or makes a new one. */
+export const readIdentity = ({ identity = Identity.generate }: Options) =>
+  Effect.isEffect(identity)
+    ? Effect.filterOrFail(
+        identity,
+        isIdentity,
+        () => new Identity.IdentityError({ detail: "the effect of the option identity must make an Identity" })
+      )
+    : Effect.succeed(identity)
+
 /** Checks that a policy, which the program provides, is a function. */
 export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointConfigError> => {
   const detail = args.problemWith(args.func, value)
@@ -45,17 +61,16 @@ export const callback = <F>(path: string, value: F): Effect.Effect<F, EndpointCo
 const resolve = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
   Effect.fromResult(address.resolve(input, interfaces))
 
-/** Resolves an address argument that must be dialable. */
-export const resolvePeer = (input: Address, interfaces: () => ReadonlyArray<NetworkInterface>) =>
-  Effect.flatMap(resolve(input, interfaces), (peer) => {
-    const detail = undiallable(peer, interfaces)
-    return detail === undefined
-      ? Effect.succeed(peer)
-      : Effect.fail(new InvalidAddress({ input: String(input), detail }))
+/** Resolves a peer whose addresses must be dialable. */
+export const resolvePeer = (input: PeerAddress.Input, interfaces: () => ReadonlyArray<NetworkInterface>) =>
+  Effect.flatMap(Effect.fromResult(PeerAddress.fromInput(input, interfaces)), (peer) => {
+    for (const each of peer.addresses) {
+      const address = PeerAddress.toInetAddress(each)
+      const detail = Option.isSome(address) ? undiallable(address.value, interfaces) : undefined
+      if (detail !== undefined) return Effect.fail(new InvalidAddress({ input: String(input), detail }))
+    }
+    return Effect.succeed(peer)
   })
 
-const option = (
-  path: string,
-  resolved: Effect.Effect<NetAddress.InetAddress, InvalidAddress>
-): Effect.Effect<NetAddress.InetAddress, EndpointConfigError> =>
+const option = <A>(path: string, resolved: Effect.Effect<A, InvalidAddress>): Effect.Effect<A, EndpointConfigError> =>
   Effect.mapError(resolved, ({ input, detail }) => new EndpointConfigError({ path, detail: `${input}: ${detail}` }))

@@ -1,72 +1,81 @@
 /**
- * Finds the connections that the application knows by the current and the dialled addresses of their peers. It keeps the
- * connections themselves, unlike a pool of the program's own, which may keep wrappers.
+ * Finds the connections that the application knows by the keys and the addresses of their peers. It keeps the connections
+ * themselves, unlike a pool of the program's own, which may keep wrappers.
  */
-import type * as NetAddress from "effect/net/NetAddress"
-import * as Option from "effect/Option"
 import type { Connection } from "../../Connection.ts"
-import { addressKey } from "../addressKey.ts"
-import { DialledConnections } from "./dialledConnections.ts"
+import type { PeerId } from "../../PeerId.ts"
+import { aliasesOf } from "../aliases.ts"
 
-/** The connections that the application knows, by address. */
+/** The connections that the application knows, by peer. */
 export class Peers<C extends Connection> {
-  readonly dialled = new DialledConnections<C>()
-  private readonly byAddress = new Map<string, Array<C>>()
-  /** The key of each connection in `byAddress`. */
-  private readonly keys = new Map<C, string>()
+  private readonly byPeer = new Map<PeerId, Set<C>>()
+  private readonly byAddress = new Map<string, Set<C>>()
+  /** The keys of each connection in `byAddress`. */
+  private readonly aliases = new Map<C, ReadonlyArray<string>>()
 
-  /** All connections. */
-  get connections(): Iterable<C> {
-    return this.keys.keys()
+  /** The ids of the peers. */
+  get ids(): Iterable<PeerId> {
+    return this.byPeer.keys()
   }
 
   has(connection: C): boolean {
-    return this.keys.has(connection)
+    return this.aliases.has(connection)
   }
 
   add(connection: C): void {
-    this.insert(connection)
-    this.dialled.add(connection)
+    insert(this.byPeer, connection.peerId, connection)
+    this.addAliases(connection)
   }
 
   /** Removes a connection. Returns false when it is unknown. */
   delete(connection: C): boolean {
-    if (!this.removeKey(connection)) return false
-    this.dialled.remove(connection)
+    if (!this.removeAliases(connection)) return false
+    remove(this.byPeer, connection.peerId, connection)
     return true
   }
 
   /** Moves a connection to its `remoteAddress`, after that has changed. */
   readdress(connection: C): void {
-    if (this.removeKey(connection)) this.insert(connection)
+    if (this.removeAliases(connection)) this.addAliases(connection)
   }
 
-  /** Returns every connection with the peer of a connection, by its current and its dialled address. */
-  with({ dialledAddress, remoteAddress }: Connection): ReadonlyArray<C> {
-    const found = new Set(this.at(remoteAddress))
-    if (Option.isSome(dialledAddress)) for (const connection of this.at(dialledAddress.value)) found.add(connection)
+  /** Returns every connection with a peer. */
+  of(peerId: PeerId): ReadonlyArray<C> {
+    return [...(this.byPeer.get(peerId) ?? [])]
+  }
+
+  /**
+   * Returns every connection with the peer of a connection, and those with peers of other keys that are or were dialled at one
+   * of its addresses: a peer that restarts without its key has another one.
+   */
+  with(connection: Connection): ReadonlyArray<C> {
+    const found = new Set(this.byPeer.get(connection.peerId))
+    for (const alias of aliasesOf(connection)) for (const other of this.byAddress.get(alias) ?? []) found.add(other)
     return [...found]
   }
 
-  private at(address: NetAddress.InetAddress): ReadonlyArray<C> {
-    return [...(this.byAddress.get(addressKey(address)) ?? []), ...this.dialled.all(address)]
+  private addAliases(connection: C): void {
+    const aliases = aliasesOf(connection)
+    this.aliases.set(connection, aliases)
+    for (const alias of aliases) insert(this.byAddress, alias, connection)
   }
 
-  private insert(connection: C): void {
-    const key = addressKey(connection.remoteAddress)
-    this.keys.set(connection, key)
-    const there = this.byAddress.get(key)
-    if (there === undefined) this.byAddress.set(key, [connection])
-    else there.push(connection)
-  }
-
-  private removeKey(connection: C): boolean {
-    const key = this.keys.get(connection)
-    if (key === undefined) return false
-    this.keys.delete(connection)
-    const left = this.byAddress.get(key)!.filter((other) => other !== connection)
-    if (left.length === 0) this.byAddress.delete(key)
-    else this.byAddress.set(key, left)
+  private removeAliases(connection: C): boolean {
+    const aliases = this.aliases.get(connection)
+    if (aliases === undefined) return false
+    this.aliases.delete(connection)
+    for (const alias of aliases) remove(this.byAddress, alias, connection)
     return true
   }
+}
+
+const insert = <K, C>(map: Map<K, Set<C>>, key: K, connection: C): void => {
+  const there = map.get(key)
+  if (there === undefined) map.set(key, new Set([connection]))
+  else there.add(connection)
+}
+
+const remove = <K, C>(map: Map<K, Set<C>>, key: K, connection: C): void => {
+  const there = map.get(key)
+  if (there?.delete(connection) === true && there.size === 0) map.delete(key)
 }

@@ -10,7 +10,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type * as NetAddress from "effect/net/NetAddress"
+import type { PeerKey } from "../../ConnectionPool.ts"
 import { addressKey } from "../addressKey.ts"
 import type { ConnectionImpl } from "../connection/connection.ts"
 import { microtask } from "../microtask.ts"
@@ -41,10 +41,12 @@ export class PendingInbound {
     return this.pending.size + this.verifying.size
   }
 
-  /** Returns the connections with the peer at `address`. */
-  with(address: NetAddress.InetAddress): ReadonlyArray<ConnectionImpl> {
-    const key = addressKey(address)
-    return [...this.pending, ...this.verifying.keys()].filter(({ remoteAddress }) => addressKey(remoteAddress) === key)
+  /** Returns the connections with `peer`. */
+  with(peer: PeerKey): ReadonlyArray<ConnectionImpl> {
+    const connections = [...this.pending, ...this.verifying.keys()]
+    if (typeof peer === "string") return connections.filter(({ peerId }) => peerId === peer)
+    const key = addressKey(peer)
+    return connections.filter(({ remoteAddress }) => addressKey(remoteAddress) === key)
   }
 
   add(connection: ConnectionImpl): void {

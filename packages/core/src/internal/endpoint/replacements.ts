@@ -14,6 +14,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionError } from "../../ConnectionError.ts"
+import type { PeerId } from "../../PeerId.ts"
 import type { ConnectionImpl } from "../connection/connection.ts"
 
 /** The most such dials at once: an outage may have cost an endpoint thousands of peers. */
@@ -54,9 +55,10 @@ const checkInterval = 50
 
 /** The view of an endpoint that replacements need. */
 export interface ReplacementsHost {
-  /** Dials, or joins a dial of the same address. `made` gets a connection that this dial made, at once. */
+  /** Dials, or joins a dial of the same peer. `made` gets a connection that this dial made, at once. */
   readonly dial: (
     peer: NetAddress.InetAddress,
+    expected: PeerId | undefined,
     made: (connection: ConnectionImpl) => void
   ) => Effect.Effect<unknown, ConnectionError>
   /** Returns the usable connections with the peer of a connection. */
@@ -194,7 +196,7 @@ class Replacement {
   private readonly dial: Effect.Effect<void> = Effect.suspend(() => {
     const { connection, host, peer } = this
     if (!connection.isUnresponsive || this.successor() !== undefined) return Effect.void
-    const dial = host.dial(peer, (made) => {
+    const dial = host.dial(peer, connection.expected, (made) => {
       // If the old connection has left the pool meanwhile, other callers share this dial.
       if (host.all(connection).includes(connection)) this.made = made
       else host.add(made)

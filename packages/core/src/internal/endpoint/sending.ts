@@ -3,7 +3,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { Connection, PriorityOptions } from "../../Connection.ts"
 import type { ConnectionError } from "../../ConnectionError.ts"
@@ -14,15 +13,16 @@ import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
 import { isSharedRefusal } from "../connection/sharedRefusal.ts"
 import type { Connections } from "./connections.ts"
-import { connectOnce } from "./dialling.ts"
+import { connectTarget } from "./dialling.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
+import { ofAddress, type Target } from "./target.ts"
 
 /** Sends a message. The options have been checked. */
 export const send = (
   state: EndpointState,
   payload: Uint8Array,
-  peer: NetAddress.InetAddress,
+  peer: Target,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
   const { connections } = state
@@ -40,7 +40,7 @@ const recover = (
   connection: Connection,
   error: SendError,
   payload: Uint8Array,
-  peer: NetAddress.InetAddress,
+  peer: Target,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> => {
   if (isSharedRefusal(error)) {
@@ -56,7 +56,7 @@ const afterLoss = (
   connection: Connection,
   error: SendError,
   payload: Uint8Array,
-  peer: NetAddress.InetAddress,
+  peer: Target,
   options: SendOptions | undefined
 ): Effect.Effect<void, SendError> =>
   isTransientLoss(error)
@@ -107,13 +107,17 @@ const notConnected = (error: ConnectionError) => new ConnectionLost({ reason: er
  */
 const redial = (
   connections: Connections,
-  peer: NetAddress.InetAddress,
+  peer: Target,
   lost?: Connection
 ): Effect.Effect<Connection, ConnectionError> => {
-  const dialled = Option.getOrElse(lost?.dialledAddress ?? Option.none(), () => peer)
-  return Equal.equals(dialled, peer)
-    ? connectOnce(connections, peer)
-    : Effect.catch(connectOnce(connections, dialled), (error) =>
-        isTransient(error) ? connectOnce(connections, peer) : Effect.fail(error)
-      )
+  const { addresses, peerId } = peer
+  const dialled = Option.toArray(lost?.dialledAddress ?? Option.none())
+  // Of a peer without an id, only the dialled address is tried first: another peer may be where this one was.
+  const first = lost === undefined || peerId === undefined ? dialled : [...dialled, lost.remoteAddress]
+  const others = first.filter((each) => !addresses.some((known) => Equal.equals(known, each)))
+  if (others.length === 0) return connectTarget(connections, peer)
+  if (peerId !== undefined) return connectTarget(connections, { ...peer, addresses: [...others, ...addresses] })
+  return Effect.catch(connectTarget(connections, ofAddress(others[0]!)), (error) =>
+    isTransient(error) ? connectTarget(connections, peer) : Effect.fail(error)
+  )
 }

@@ -3,54 +3,58 @@
  */
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
-import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type * as Bootstrap from "../../Bootstrap.ts"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../../ConnectionError.ts"
-import type { Address, Endpoint } from "../../Endpoint.ts"
+import type { Endpoint } from "../../Endpoint.ts"
 import { InvalidArgument, ofValue, unless, untyped } from "../../InvalidArgument.ts"
 import type { Mapping } from "../../PortMapper.ts"
 import { isTransient } from "../../RetrySchedule.ts"
+import type * as PeerAddress from "../../PeerAddress.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../../SendError.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
 import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
 import { localAddresses } from "../localAddresses.ts"
-import { connectOnce, firstToAnswer } from "./dialling.ts"
+import { accepted, connectTarget, firstToAnswer } from "./dialling.ts"
+import type { Outcomes } from "./outcomes.ts"
+import { changesOf, ownPeerAddress } from "./ownAddress.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
 import { send } from "./sending.ts"
+import type { Target } from "./target.ts"
 
 type Service = Endpoint["Service"]
 
 /** Handles an invalid peer: malformed text is treated as an address without a connection, any other value is an error. */
 const unreadable =
-  <A>(peer: Address, nothing: Effect.Effect<A>) =>
+  <A>(peer: PeerAddress.Input, nothing: Effect.Effect<A>) =>
   ({ input, detail }: InvalidAddress): Effect.Effect<A> =>
     typeof peer === "string"
       ? nothing
-      : untyped(new InvalidArgument({ argument: "peer", detail: `must be an address, got ${input}: ${detail}` }))
+      : untyped(new InvalidArgument({ argument: "peer", detail: `must be a peer, got ${input}: ${detail}` }))
 
 /** The parts of the service that `start.ts` makes. */
 interface Rest {
   readonly close: Effect.Effect<void>
   readonly mapping: Option.Option<Mapping>
-  readonly outcomes: { readonly latest: Bootstrap.Outcome }
+  readonly outcomes: Outcomes
+  /** Whether peers can dial the endpoint. */
+  readonly isDialable: boolean
   readonly bootstrap: Service["bootstrap"]
 }
 
 /** Makes the service. */
-export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, outcomes }: Rest): Service => {
+export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, mapping, outcomes }: Rest): Service => {
   const { config, connections } = state
   const { pool } = connections
 
   /** Resolves `peer` and runs `body` with the address, or `otherwise` when `peer` is invalid. */
-  const withAddress = <A, E>(
-    peer: Address,
-    body: (resolved: NetAddress.InetAddress) => Effect.Effect<A, E>,
+  const withPeer = <A, E>(
+    peer: PeerAddress.Input,
+    body: (resolved: Target) => Effect.Effect<A, E>,
     otherwise: (error: InvalidAddress) => Effect.Effect<A, E>
   ): Effect.Effect<A, E> =>
     Effect.suspend(() => {
@@ -59,22 +63,32 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
     })
 
   const connectTo: Service["connectTo"] = (peer) =>
-    withAddress<Connection, ConnectionError>(
+    withPeer<Connection, ConnectionError>(
       peer,
       (resolved) => {
         const connection = connections.current(resolved)
-        return connection === undefined
-          ? retrying<Connection, ConnectionError>(state, connectOnce(connections, resolved), {
-              duration: config.retryDuration,
-              isTransient,
-              failure: identity
-            })
-          : Effect.succeed(connection)
+        const once = connection === undefined ? connectTarget(connections, resolved) : Effect.succeed(connection)
+        return retrying<Connection, ConnectionError>(state, accepted(connections, once), {
+          duration: config.retryDuration,
+          isTransient,
+          failure: identity
+        })
       },
       Effect.fail
     )
 
+  const ownAddress = () =>
+    ownPeerAddress(
+      state.identity.peerId,
+      isDialable ? [outcomes.latest.publicAddress, ...localAddresses(state.localAddress, connections.interfaces)] : []
+    )
+
   return {
+    peerId: state.identity.peerId,
+    get peerAddress() {
+      return ownAddress()
+    },
+    peerAddressChanges: changesOf(ownAddress, outcomes, connections.untilStopped),
     localAddress: state.localAddress,
     get localAddresses() {
       return localAddresses(state.localAddress, connections.interfaces)
@@ -98,14 +112,14 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
     connectTo,
     connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection),
     isReachable: (peer) =>
-      withAddress(
+      withPeer(
         peer,
-        (resolved) => connections.probe(resolved),
+        (resolved) => connections.probeTarget(resolved),
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     bootstrap,
     disconnectFrom: (peer) =>
-      withAddress(
+      withPeer(
         peer,
         (resolved) =>
           Effect.forEach(connections.allToClose(resolved), (connection) => connection.close(), {
@@ -115,7 +129,7 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
         unreadable(peer, Effect.void)
       ),
     connectionId: (peer) =>
-      withAddress(
+      withPeer(
         peer,
         (resolved) => Effect.sync(() => Option.fromUndefinedOr(connections.current(resolved)?.id)),
         unreadable(peer, Effect.succeedNone)
@@ -132,19 +146,19 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, mapping, out
         : Effect.fail(wrong)
     },
     trySendMessage: (payload, peer, options) =>
-      withAddress<void, NotConnected | SendError>(
+      withPeer<void, NotConnected | SendError>(
         peer,
         (resolved) => {
           const connection = connections.current(resolved)
           if (connection !== undefined) return connection.send(payload, options)
           const invalid =
             invalidOptions(options, args.priorityOptions) ?? WireMessage.checkPayload(payload, config.maxMessageSize)
-          return Effect.fail(invalid ?? new NotConnected({ peer: resolved }))
+          return Effect.fail(invalid ?? new NotConnected({ peer: resolved.key ?? String(peer) }))
         },
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     sendMessage: (payload, peer, options) =>
-      withAddress<void, SendError>(
+      withPeer<void, SendError>(
         peer,
         (resolved) => {
           const refused = invalidOptions(options, args.sendOptions)

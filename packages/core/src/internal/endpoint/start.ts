@@ -44,10 +44,10 @@ export const makeClient = (
         const { again, outcomes } = yield* bootstrapping(state, Option.none(), (contacts, _, reachAny) =>
           Effect.map(contacts.length === 0 ? Effect.succeedNone : reachAny(contacts), (contact) => ({
             publicAddress: localAddresses(state.localAddress, state.connections.interfaces)[0],
-            contact: Option.map(contact, ({ address }) => address)
+            contact: Option.map(contact, ({ listed }) => listed)
           }))
         )
-        return serviceOf(state, { close, mapping: Option.none(), outcomes, bootstrap: again })
+        return serviceOf(state, { close, mapping: Option.none(), outcomes, bootstrap: again, isDialable: false })
       })
     )
   )
@@ -65,6 +65,7 @@ const start = (
       const { again, outcomes } = yield* bootstrapping(state, mapping, (contacts, known, reachAny) =>
         bootstrap.run(
           {
+            peerId: state.identity.peerId,
             config,
             localAddress,
             localAddresses: localAddresses(localAddress, connections.interfaces),
@@ -75,6 +76,6 @@ const start = (
           contacts
         )
       )
-      return serviceOf(state, { close, mapping, outcomes, bootstrap: again })
+      return serviceOf(state, { close, mapping, outcomes, bootstrap: again, isDialable: true })
     })
   )

@@ -4,7 +4,7 @@
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
-const values = new Map([...alphabet].map((character, value) => [character, value]))
+const values = new Map(Array.from(alphabet, (character, value) => [character, value]))
 
 /** Encodes bytes, 5 bits to a character. The unused bits of the last character are zero. */
 export const encode = (bytes: Uint8Array): string => {

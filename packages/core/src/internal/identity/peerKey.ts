@@ -1,7 +1,6 @@
 /**
  * Converts public keys to the ids of peers, and explains texts and keys that are none.
  */
-import type { PeerId } from "../../PeerId.ts"
 import * as base32 from "./base32.ts"
 import { problemOfPublicKey } from "./publicKey.ts"
 
@@ -11,8 +10,8 @@ export { problemOfPublicKey } from "./publicKey.ts"
 const idLength = 52
 
 /** Returns the id of a public key, or undefined for bytes that are no acceptable key. */
-export const peerIdOf = (key: Uint8Array): PeerId | undefined =>
-  problemOfPublicKey(key) === undefined ? (base32.encode(key) as PeerId) : undefined
+export const peerIdOf = (key: Uint8Array): string | undefined =>
+  problemOfPublicKey(key) === undefined ? base32.encode(key) : undefined
 
 /** Explains why a text is not the id of a peer. Returns undefined when it is one. */
 export const problemOfPeerId = (id: string): string | undefined => {

@@ -19,6 +19,10 @@ export const PROTOCOL_VIOLATION = 0xa
  * APPLICATION_ERROR (RFC 9000, section 20.1): an application close before the handshake is complete (section 10.2.3).
  */
 export const APPLICATION_ERROR = 0xc
+/** CRYPTO_ERROR + the TLS alert bad_certificate (RFC 8446, section 6.2). */
+export const BAD_CERTIFICATE = 0x12a
+/** CRYPTO_ERROR + the TLS alert unsupported_certificate (RFC 8446, section 6.2). */
+export const UNSUPPORTED_CERTIFICATE = 0x12b
 /** CRYPTO_ERROR + the TLS alert no_application_protocol (RFC 7301, section 3.2). */
 export const NO_APPLICATION_PROTOCOL = 0x178
 

@@ -2,6 +2,7 @@
  * QUIC transport parameters (RFC 9000, section 18.2) and TLS settings, as the binding takes them. Making a config costs more
  * than a packet, so the connections of a socket share one for each maximum payload.
  */
+import * as Redacted from "effect/Redacted"
 import type { Credentials } from "./certificate.ts"
 import type { NativeConfig, Quiche } from "./native.ts"
 import * as tunables from "../tunables.ts"
@@ -45,7 +46,9 @@ const congestionControl = 2
 
 const make = (quiche: Quiche, options: Options, maxPayload: number): NativeConfig => {
   const { certificate, key } = options.credentials
-  const config = quiche.Config.withBoringSslCtx(false, false, null, [key], [certificate], null)
+  // Both sides must show a certificate, and any self-signed one will do: the driver checks its key. Without named signature
+  // algorithms the binding offers none that an Ed25519 key can make.
+  const config = quiche.Config.withBoringSslCtx(true, true, null, [Redacted.value(key)], [certificate], "ed25519")
   config.setApplicationProtos([alpn])
   // 0 stands for no timeout (RFC 9000, section 10.1). The binding aborts the process on a negative number, and during a
   // handshake on one that does not fit a variable-length integer (section 16).

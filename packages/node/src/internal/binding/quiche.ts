@@ -106,6 +106,8 @@ export interface Connection {
   close(application: boolean, code: number, reason: Uint8Array): void | null
 
   isEstablished(): boolean
+  /** The certificates that the peer has shown, its own first, in DER. Only certain once `isEstablished`. */
+  peerCertChain(): Array<Uint8Array> | null
   isDraining(): boolean
   isClosed(): boolean
   isTimedOut(): boolean

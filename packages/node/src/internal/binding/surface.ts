@@ -38,6 +38,7 @@ const connection: Names<Connection> = {
   sendAckEliciting: true,
   close: true,
   isEstablished: true,
+  peerCertChain: true,
   isDraining: true,
   isClosed: true,
   isTimedOut: true,

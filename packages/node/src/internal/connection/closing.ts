@@ -3,7 +3,6 @@
  */
 import { encodeReason } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { withdrawal } from "../packets/initialClose.ts"
 
 /** How long the frame waits for room in the congestion window, in milliseconds. */
 const patience = 100
@@ -14,7 +13,7 @@ const timeout = 1_000
 /** Writes one CONNECTION_CLOSE frame once the congestion window has room, and repeats its packet for late packets. */
 export class Closing {
   private readonly native: NativeConnection
-  private readonly dialled: boolean
+  private readonly withdrawal: () => Uint8Array | undefined
   private readonly application: boolean
   private readonly code: number
   private readonly reason: string
@@ -23,14 +22,29 @@ export class Closing {
   /** The packet with the frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
   private packet: Uint8Array | undefined = undefined
   private latePackets = 0
+  private withdrawn = false
 
-  /** `application` for a code of the application, else `code` is a transport error code (RFC 9000, section 20). */
-  constructor(native: NativeConnection, dialled: boolean, application: boolean, code: number, reason: string) {
+  /**
+   * `application` for a code of the application, else `code` is a transport error code (RFC 9000, section 20). `withdrawal`
+   * makes the packet that takes the place of the binding's, if it must not or cannot send one.
+   */
+  constructor(
+    native: NativeConnection,
+    withdrawal: () => Uint8Array | undefined,
+    application: boolean,
+    code: number,
+    reason: string
+  ) {
     this.native = native
-    this.dialled = dialled
+    this.withdrawal = withdrawal
     this.application = application
     this.code = code
     this.reason = reason
+  }
+
+  /** Whether a dial was withdrawn: the binding has sent no close frame, and is to send nothing any more. */
+  get isWithdrawn(): boolean {
+    return this.withdrawn
   }
 
   /** Whether the binding has been told to close. */
@@ -51,16 +65,16 @@ export class Closing {
     try {
       if (!this.begun) {
         this.begun = true
-        // The peer has a dial half open before its first answer arrives, and the binding would send nothing.
-        if (this.dialled && !this.native.isEstablished() && this.native.stats().recv === 0) {
-          this.packet = withdrawal(this.native.destinationId(), this.native.sourceId())
+        const withdrawal = this.withdrawal()
+        if (withdrawal !== undefined) {
+          this.withdrawn = true
+          this.packet = withdrawal
+          buffer.set(withdrawal)
+          return withdrawal.length
         }
         this.native.close(this.application, this.code, encodeReason(this.reason))
-        if (this.packet !== undefined) {
-          buffer.set(this.packet)
-          return this.packet.length
-        }
       }
+      if (this.withdrawn) return 0
       const sent = this.native.send(buffer)
       if (sent === null) return 0
       this.packet = buffer.slice(0, sent[0])

@@ -4,6 +4,7 @@
 import type * as NetAddress from "effect/net/NetAddress"
 import { type Close, IdleTimedOut, TransportClosed } from "@qp2p/core/Close"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { PeerId } from "@qp2p/core/PeerId"
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -14,8 +15,10 @@ import type {
 } from "@qp2p/core/Transport"
 import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
+import { isPeerId, peerOf } from "../binding/peerCertificate.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
-import { isLongHeader } from "../packets/packetHeader.ts"
+import { confirmsHandshake } from "../packets/confirmation.ts"
+import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
 import { heldBackInterval, heldBackRate, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
@@ -49,6 +52,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private readonly lifecycle: Lifecycle
   private owner: ConnectionOwner<Connection<T>> | undefined
   private handlers: ConnectionEvents | undefined = undefined
+  private peer: PeerId | undefined = undefined
+  /** Whether the peer is admitted, once that is decided. */
+  private decision: boolean | undefined = undefined
+  private accepted = false
   private probedAt = -Infinity
   private packetsRefused = 0
   private heldBackUntil = 0
@@ -78,6 +85,14 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   // --- for the endpoint --------------------------------------------------------------------------------------------
+
+  get peerId(): PeerId {
+    return this.peer!
+  }
+
+  get isAccepted(): boolean {
+    return this.accepted || !this.dialled
+  }
 
   get remoteAddress(): NetAddress.InetAddress {
     return this.parts.peer.current
@@ -133,7 +148,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.lifecycle.hasEnded
   }
 
-  /** Whether its handshake was completed. */
+  /** Whether its handshake was completed, and its peer admitted. */
   get wasEstablished(): boolean {
     return this.lifecycle.wasEstablished
   }
@@ -181,11 +196,17 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
+    const { handshake } = this
     const established = this.lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
+    if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
+    const heard = established && this.dialled && !handshake.isConfirmed ? this.parts.activity.heard() : Infinity
     const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
+    // What the binding has not taken may be anybody's.
+    if (heard < Infinity && confirmsHandshake(datagram) && this.parts.activity.heard() > heard) handshake.confirm()
+    if (isRetry(datagram)) handshake.receivedRetry()
     if (!isLongHeader(datagram)) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
@@ -261,9 +282,41 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.handlers!
   }
 
-  /** The binding's handshake is complete. */
-  establish(): void {
+  /** The binding's handshake is complete. Nothing leaves any more until the peer is admitted. */
+  onHandshakeComplete(): void {
+    const peer = peerOf(this.native.peerCertChain())
+    if (!isPeerId(peer)) return this.fail(peer.code, peer.detail)
+    this.peer = peer
+    this.lifecycle.beginAdmission()
+    this.owner!.admit(this, (isAdmitted) => {
+      if (this.decision !== undefined) return
+      this.decision = isAdmitted
+      this.host.schedule(this)
+    })
+    this.applyDecision()
+  }
+
+  /** Acts on the decision about the peer, if there is one. */
+  applyDecision(): void {
+    if (this.lifecycle.state !== "admitting" || this.decision === undefined) return
+    if (this.decision) this.establish()
+    else this.refuse()
+  }
+
+  private refuse(): void {
+    this.handshake.refusePeer(this.peerId)
+    this.close(ErrorCode.refused, "")
+  }
+
+  /** The peer has accepted this dial. */
+  onAccepted(): void {
+    this.accepted = true
+    this.handlers?.onAccepted?.()
+  }
+
+  private establish(): void {
     this.lifecycle.establish()
+    this.handshake.admitPeer()
     // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those are
     // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
@@ -280,6 +333,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   onHandshakeTimeout(): void {
+    // A peer that is not admitted in time is refused.
+    if (this.lifecycle.state === "admitting") return this.refuse()
     // The handshake is complete, and the turn that finds out is due. To close now would acknowledge what will not be read.
     if (this.native.isEstablished()) return this.host.schedule(this)
     this.handshake.timeOut()

@@ -38,8 +38,10 @@ export interface ConnectionHost<C> {
 
 /** The view of the dial or the acceptance. */
 export interface ConnectionOwner<C> {
-  /** The handshake is complete. */
+  /** The peer has proven its key. `decide` is told, at once or later, whether the connection may go on. */
+  readonly admit: (connection: C, decide: (isAdmitted: boolean) => void) => void
+  /** The handshake is complete, and the peer is admitted. */
   readonly onEstablished: (connection: C) => ConnectionEvents
-  /** The handshake has failed, or else the connection has ended, and was `established` before. */
+  /** The handshake has failed or the peer was refused, or else the connection has ended, and was `established` before. */
   readonly onEnded: (connection: C, close: Close, established: boolean) => void
 }

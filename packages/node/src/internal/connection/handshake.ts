@@ -1,7 +1,11 @@
 /**
- * The handshake of a connection: its failures, and the packets that are left to be sent once it is complete.
+ * The handshake of a connection: its failures, the packets that are left to be sent once it is complete, and its confirmation
+ * by the peer.
  */
+import type { PeerId } from "@qp2p/core/PeerId"
 import type { NativeConnection } from "../binding/native.ts"
+import type { ClientIds } from "../packets/initialClose.ts"
+import { maxBytesBeforeAdmission } from "../tunables.ts"
 
 /** Holds what went wrong during the handshake, and tells whether its last packets have left and have arrived. */
 export class Handshake {
@@ -14,10 +18,17 @@ export class Handshake {
   private code: string | undefined = undefined
   private late = false
   private otherVersions = false
+  private rejectedPeer: PeerId | undefined = undefined
+  private confirmed = false
+  private confirmationReported = false
+  private bytesBeforeAdmission = 0
+  /** The id that the keys of Initial packets follow from (RFC 9001, section 5.2). */
+  private keyId: Uint8Array | undefined
 
   constructor(native: NativeConnection, dialled: boolean) {
     this.native = native
     this.dialled = dialled
+    this.keyId = dialled ? native.destinationId() : undefined
   }
 
   /** The code of the system's error, if it has refused to send a packet of the handshake. */
@@ -33,6 +44,59 @@ export class Handshake {
   /** Whether the server speaks no version of this side's. */
   get versionMismatch(): boolean {
     return this.otherVersions
+  }
+
+  /** The peer that this side has refused, if it has. */
+  get refusedPeer(): PeerId | undefined {
+    return this.rejectedPeer
+  }
+
+  /** Records that this side refuses the peer. */
+  refusePeer(peer: PeerId): void {
+    this.rejectedPeer = peer
+  }
+
+  /** Records a Retry packet: the next Initial packets have other keys, unless the server has answered before. */
+  receivedRetry(): void {
+    if (this.dialled && this.native.stats().recv === 0) this.keyId = this.native.destinationId()
+  }
+
+  /** The ids of a packet that withdraws this dial, if there is no other way to tell the server. */
+  get withdrawalIds(): ClientIds | undefined {
+    const { keyId, native } = this
+    if (keyId === undefined) return undefined
+    // The server has the dial half open before its first answer arrives, and the binding would send nothing. When the
+    // handshake is complete on this side only, the binding would send the certificate first.
+    if (!native.isEstablished() && native.stats().recv > 0) return undefined
+    return { keyId, dcid: native.destinationId(), scid: native.sourceId() }
+  }
+
+  /** Records that the peer is admitted: the dial cannot be withdrawn any more. */
+  admitPeer(): void {
+    this.keyId = undefined
+  }
+
+  /** Whether a datagram of `bytes` is taken before the peer is admitted: the binding keeps what it brings. */
+  takesBeforeAdmission(bytes: number): boolean {
+    this.bytesBeforeAdmission += bytes
+    return this.bytesBeforeAdmission <= maxBytesBeforeAdmission
+  }
+
+  /** Whether the peer of a dial has confirmed the handshake (RFC 9001, section 4.1.2). */
+  get isConfirmed(): boolean {
+    return this.confirmed
+  }
+
+  /** Records that the peer has confirmed the handshake. */
+  confirm(): void {
+    this.confirmed = true
+  }
+
+  /** Whether the peer has confirmed the handshake since the last call. */
+  isNewlyConfirmed(): boolean {
+    if (!this.confirmed || this.confirmationReported) return false
+    this.confirmationReported = true
+    return true
   }
 
   /** Records that the system has refused to send a packet. */

@@ -1,9 +1,10 @@
 /**
  * The states of a connection, and its end (RFC 9000, section 10).
  *
- * - `handshaking` → `established`: the handshake is complete
- * - either → `closing`: this side closes
- * - either → `draining`: the peer has closed, the idle timeout is over, or a stateless reset has come
+ * - `handshaking` → `admitting`: the handshake is complete, and the peer has proven its key
+ * - `admitting` → `established`: the owner admits the peer
+ * - any of these → `closing`: this side closes
+ * - any of these → `draining`: the peer has closed, the idle timeout is over, or a stateless reset has come
  * - `closing` or `draining` → `closed`: no late packets are expected any more
  *
  * A closing connection sends its CONNECTION_CLOSE frame in one of its next turns. With the frame sent, or with the beginning
@@ -20,6 +21,8 @@ import { Closing } from "./closing.ts"
 /** The state of a connection, as in the list at the top of this file. */
 export type State =
   | "handshaking"
+  /** The owner decides whether to go on with the peer: nothing is sent, and nothing that arrives is handed on. */
+  | "admitting"
   | "established"
   /** This side closes, and sends nothing but the close frame (RFC 9000, section 10.2.1). */
   | "closing"
@@ -31,7 +34,8 @@ export type State =
 /** The view of the connection. */
 export interface LifecycleHost {
   readonly native: NativeConnection
-  readonly dialled: boolean
+  /** Makes the packet that withdraws this dial, if a close frame of the binding would not do. */
+  readonly withdrawal: () => Uint8Array | undefined
   /** Asks for a turn soon. */
   readonly schedule: () => void
   /** Whether the congestion window is full. */
@@ -46,7 +50,7 @@ export interface LifecycleHost {
   readonly deliverAll: () => void
   /** The connection begins to close. */
   readonly onClosing: () => void
-  /** The connection has ended. `established` tells whether its handshake was complete. */
+  /** The connection has ended. `established` tells whether its handshake was complete and its peer admitted. */
   readonly onEnded: (close: Close, established: boolean) => void
 }
 
@@ -73,7 +77,7 @@ export class Lifecycle {
     return this.current === "established"
   }
 
-  /** Whether the handshake was completed before this side closed, in every later state as well. */
+  /** Whether the peer was admitted before this side closed, in every later state as well. */
   get wasEstablished(): boolean {
     return this.established
   }
@@ -94,6 +98,11 @@ export class Lifecycle {
   }
 
   /** The handshake is complete. */
+  beginAdmission(): void {
+    this.current = "admitting"
+  }
+
+  /** The peer is admitted. */
   establish(): void {
     this.current = "established"
     this.established = true
@@ -102,10 +111,10 @@ export class Lifecycle {
   /** Begins to close with a code of the application, or else a transport error code, for the reason `close`. */
   beginClose(application: boolean, code: number, text: string, close: Close): void {
     if (this.cause !== undefined || this.ended) return
-    const { dialled, native } = this.host
+    const { host } = this
     this.cause = close
     this.current = "closing"
-    this.closing = new Closing(native, dialled, application, code, text)
+    this.closing = new Closing(host.native, () => host.withdrawal(), application, code, text)
     this.host.onClosing()
     this.host.schedule()
   }
@@ -117,7 +126,9 @@ export class Lifecycle {
     // What is left of the handshake goes first. As long as some of it is to be sent again, the binding would send that in place
     // of the frame. Nothing else goes first: it would carry acknowledgements of what will not be read.
     if (!closing.hasBegun) host.flushHandshake(now)
-    if (!host.sendPacket((buffer) => closing.write(buffer)) && closing.hasTimedOut(now)) this.end(now)
+    const hasSent = host.sendPacket((buffer) => closing.write(buffer))
+    // The binding does not drain after a packet that it has not made.
+    if (closing.isWithdrawn || (!hasSent && closing.hasTimedOut(now))) this.end(now)
   }
 
   /** Answers a late packet with the close frame, if this side has sent one. */

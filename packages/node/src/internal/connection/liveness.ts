@@ -84,7 +84,7 @@ export class Liveness {
   tick(elapsed: number, limits: Limits): void {
     const { host } = this
     const state = host.state()
-    if (state === "handshaking") {
+    if (state === "handshaking" || state === "admitting") {
       const before = this.handshakingFor
       this.handshakingFor = longer(before, elapsed)
       if ((before ?? 0) < limits.handshake && this.handshakingFor >= limits.handshake) host.onHandshakeTimeout()

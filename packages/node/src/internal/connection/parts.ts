@@ -7,6 +7,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import { INTERNAL_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { ConnectionIds, type ConnectionIdsHost } from "../packets/connectionIds.ts"
+import { withdrawal } from "../packets/initialClose.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
@@ -47,7 +48,11 @@ export interface ConnectionOptions {
 export interface PartsOwner extends PacketOwner {
   readonly events: () => ConnectionEvents
   /** The binding's handshake is complete. */
-  readonly establish: () => void
+  readonly onHandshakeComplete: () => void
+  /** Acts on the decision about the peer, if there is one. */
+  readonly applyDecision: () => void
+  /** The peer has accepted this dial. */
+  readonly onAccepted: () => void
   /** Puts a PING on the wire. */
   readonly ping: () => void
   /** Closes because of what the transport found. */
@@ -159,8 +164,16 @@ export class Parts<C extends PartsOwner>
     return this.connection.events()
   }
 
-  establish(): void {
-    this.connection.establish()
+  onHandshakeComplete(): void {
+    this.connection.onHandshakeComplete()
+  }
+
+  applyDecision(): void {
+    this.connection.applyDecision()
+  }
+
+  onAccepted(): void {
+    this.connection.onAccepted()
   }
 
   ping(): void {
@@ -208,6 +221,11 @@ export class Parts<C extends PartsOwner>
   onClosing(): void {
     this.budget.clearUnread()
     this.frames.discard()
+  }
+
+  withdrawal(): Uint8Array | undefined {
+    const ids = this.handshake.withdrawalIds
+    return ids === undefined ? undefined : withdrawal(ids)
   }
 
   // --- the peer ----------------------------------------------------------------------------------------------------

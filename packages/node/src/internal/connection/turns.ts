@@ -40,7 +40,11 @@ export interface TurnsHost {
   /** `deadline` may have come closer. */
   readonly updateDeadline: () => void
   /** The binding's handshake is complete. */
-  readonly establish: () => void
+  readonly onHandshakeComplete: () => void
+  /** Acts on the decision about the peer, if there is one. */
+  readonly applyDecision: () => void
+  /** The peer has accepted this dial. */
+  readonly onAccepted: () => void
   /** Puts a PING on the wire. */
   readonly ping: () => void
   /** Closes because of what the transport found. */
@@ -129,15 +133,17 @@ export class Turns {
 
   /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
-    const { activity, ids, lifecycle, native, streams } = this.host
+    const { activity, handshake, ids, lifecycle, native, streams } = this.host
     const { incoming, outgoing } = streams
-    // Without news there is nothing to read but what the owner does not want yet.
-    const news = this.arrived || incoming.isUnread
+    // Without news there is nothing to read but what the owner does not want yet, and what came before the peer was admitted.
+    const news = this.arrived || incoming.isUnread || !lifecycle.isEstablished
     this.arrived = false
     if (this.packetsThisTurn > 0) ids.readRetired()
     if (this.receivedThisTurn) activity.received(now)
-    if (lifecycle.state === "handshaking" && native.isEstablished()) this.host.establish()
+    if (lifecycle.state === "admitting") this.host.applyDecision()
+    else if (lifecycle.state === "handshaking" && native.isEstablished()) this.host.onHandshakeComplete()
     if (!news || !lifecycle.isEstablished) return
+    if (handshake.isNewlyConfirmed()) this.host.onAccepted()
     outgoing.allowReading()
     this.bytesThisTurn += incoming.read(false)
   }
@@ -168,6 +174,8 @@ export class Turns {
     this.flushed = "all"
     if (lifecycle.hasEnded) return
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
+    // The packets that complete the handshake may come between the two parts of a turn.
+    if (lifecycle.state === "handshaking" && this.isWithheld) this.host.schedule()
     this.flushed = this.flush(now)
     if (this.flushed === "held") this.occasions += 1
     if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) this.host.ping()
@@ -186,8 +194,18 @@ export class Turns {
     this.updateDeadline(now)
   }
 
+  /**
+   * Whether nothing may leave. The binding's handshake is complete, and the peer is not admitted: its key may be the wrong one,
+   * and what would leave shows this side's certificate, or acknowledges messages that may yet be refused.
+   */
+  private get isWithheld(): boolean {
+    const { lifecycle, native } = this.host
+    return !lifecycle.wasEstablished && native.isEstablished()
+  }
+
   /** Sends what is ready: up to `most` bytes, or what one turn may send. */
   flush(now: number, most?: number): Flushed {
+    if (this.isWithheld) return "all"
     const { handshake, sender } = this.host
     const flushed = sender.flush(now, handshake.isUnderWay, most)
     // The rest is sent in the next turn.

@@ -1,6 +1,7 @@
 /**
  * Initial packets with a CONNECTION_CLOSE frame, for connections that the binding cannot close (RFC 9000, sections 10.2.3 and
- * 17.2.2): it refuses only after a whole TLS handshake, and sends no close frame before the first reply of the peer.
+ * 17.2.2): it refuses only after a whole TLS handshake, sends no close frame before the first reply of the peer, and would send the
+ * client's certificate before a close frame that the server can read.
  *
  * The keys of Initial packets follow from the client's destination id (RFC 9001, section 5.2). So each host on the path that
  * sees the packet can reply to it, and the client can add further packets.
@@ -33,11 +34,23 @@ export const refusal = (
 /** A packet number that is larger than those of all packets that the binding sends before the first reply of the server. */
 const unusedNumber = 10_000
 
-/** Makes the packet that withdraws a client's dial: `dcid` and `scid` are the ids of its packets. */
-export const withdrawal = (dcid: Uint8Array, scid: Uint8Array): Uint8Array =>
+/** The ids that the packet of a client needs. */
+export interface ClientIds {
+  /** The destination id of the client's first packet, or of its first after a Retry: the keys follow from it. */
+  readonly keyId: Uint8Array
+  /** The ids of its packets now. */
+  readonly dcid: Uint8Array
+  readonly scid: Uint8Array
+}
+
+/**
+ * Makes the packet that withdraws a client's dial. A server reads it as long as it has not received a Handshake packet of the
+ * client.
+ */
+export const withdrawal = ({ dcid, keyId, scid }: ClientIds): Uint8Array =>
   seal({
     from: "client in",
-    keyId: dcid,
+    keyId,
     dcid,
     scid,
     number: unusedNumber,

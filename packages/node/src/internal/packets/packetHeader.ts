@@ -24,6 +24,9 @@ const empty = new Uint8Array(0)
 /** Whether a packet has a long header. */
 export const isLongHeader = (packet: Uint8Array): boolean => packet.length > 0 && (packet[0]! & 0x80) !== 0
 
+/** Whether a packet of version 1 is a Retry packet (RFC 9000, section 17.2.5). */
+export const isRetry = (packet: Uint8Array): boolean => packet.length > 0 && (packet[0]! & 0xf0) === 0xf0
+
 /** A map key for a connection id that stands in a packet. */
 export const idKey = (packet: Uint8Array, start: number, end: number): string =>
   Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength).toString("latin1", start, end)

@@ -9,6 +9,7 @@ import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts
 import type { ConnectionTable } from "./connectionTable.ts"
 import { ipGroup } from "./ipGroup.ts"
 import type { MemoryBudget } from "./memoryBudget.ts"
+import type { PeerAdmission } from "./peerAdmission.ts"
 import { UnprovenAccepts } from "./unprovenAccepts.ts"
 
 /** Makes connections for admitted Initial packets, sends the replies of admission, and counts incoming handshakes. */
@@ -25,7 +26,7 @@ export class Acceptor {
   /** The owners of those that came through a Retry, and of the others. */
   private readonly retried: ConnectionOwner<SocketConnection>
   private readonly direct: ConnectionOwner<SocketConnection>
-  /** How many handshakes are under way. */
+  /** How many handshakes are under way, those included whose peers wait to be admitted. */
   private handshakes = 0
 
   constructor(options: {
@@ -35,6 +36,7 @@ export class Acceptor {
     readonly memoryBudget: MemoryBudget<SocketConnection>
     readonly maxConnections: number
     readonly maxConnectionsPerIp: number
+    readonly peers: PeerAdmission
     readonly events: SocketEvents
     /** Milliseconds of Effect's clock. */
     readonly now: () => number
@@ -50,6 +52,7 @@ export class Acceptor {
     this.now = options.now
     this.sendImmediate = options.sendImmediate
     const owner = (isRetried: boolean): ConnectionOwner<SocketConnection> => ({
+      admit: (connection, decide) => options.peers.ask(connection, decide),
       onEstablished: (connection) => {
         this.handshakes -= 1
         this.unproven.proven(isRetried ? connection.ipGroup : undefined)

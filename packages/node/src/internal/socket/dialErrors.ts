@@ -11,10 +11,13 @@ import {
   ConnectionTimedOut,
   DatagramRefused,
   InvalidAddress,
+  PeerMismatch,
+  PeerRefused,
   TooManyConnections,
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
+import type { PeerId } from "@qp2p/core/PeerId"
 import { NO_APPLICATION_PROTOCOL } from "../binding/errorCodes.ts"
 import { refusalReason } from "../udp/socketErrors.ts"
 
@@ -26,6 +29,8 @@ interface FailedHandshake {
   readonly versionMismatch: boolean
   /** The code of the system's error, if it has refused to send a packet. */
   readonly refusal: string | undefined
+  /** The peer that this side has refused, if it has. */
+  readonly refusedPeer: PeerId | undefined
 }
 
 /** Why `peer` cannot be dialled from a socket at `local` that has `open` connections, if it cannot. */
@@ -45,17 +50,26 @@ export const refuseDial = (
   return open >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
 }
 
-/** The error of a dial from `local` whose handshake has failed with `close`; `heard` tells whether the peer sent anything. */
+/**
+ * The error of a dial from `local`, for the peer `expected` or any, whose handshake has failed with `close`; `heard` tells
+ * whether the peer sent anything.
+ */
 export const dialError = (
   local: NetAddress.InetAddress,
   peer: NetAddress.InetAddress,
+  expected: PeerId | undefined,
   handshake: FailedHandshake,
   heard: boolean,
   close: Close
 ): ConnectionError => {
+  const { refusal, refusedPeer } = handshake
+  if (refusedPeer !== undefined) {
+    return expected === undefined || expected === refusedPeer
+      ? new PeerRefused({ peerId: refusedPeer, address: peer, by: "Local" })
+      : new PeerMismatch({ expected, actual: refusedPeer, address: peer })
+  }
   if (handshake.versionMismatch) return new VersionMismatch({ peer })
   if (close._tag === "StatelessReset") return new ConnectionReset({ peer })
-  const { refusal } = handshake
   if (refusal !== undefined && !heard) {
     return new DatagramRefused({ peer, systemCode: refusal, detail: refusalReason(refusal, local, peer) })
   }

@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
 import { EndpointStopped } from "@qp2p/core/ConnectionError"
+import type { PeerId } from "@qp2p/core/PeerId"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
 import type { NativeConfig, Quiche } from "../binding/native.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
@@ -18,6 +19,7 @@ import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { Loop } from "./loop.ts"
 import { MemoryBudget } from "./memoryBudget.ts"
+import { PeerAdmission } from "./peerAdmission.ts"
 import { PacketRouter } from "./packetRouter.ts"
 import { RefusalLog } from "./refusalLog.ts"
 import * as seniority from "./seniority.ts"
@@ -42,6 +44,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
+  private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private closing = false
   private closed = false
@@ -94,6 +97,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.memoryBudget = memoryBudget
     const factory = new ConnectionFactory({ quiche, configOf, maxPayload, local: address, table, host: this })
     this.factory = factory
+    this.peers = new PeerAdmission(events.onHandshake, onDefect)
     this.acceptor = bind.accept
       ? new Acceptor({
           admission: new Admission(quiche),
@@ -102,6 +106,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           memoryBudget,
           maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
+          peers: this.peers,
           events,
           now,
           sendImmediate: this.sendImmediate
@@ -114,7 +119,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
 
   // --- dials -------------------------------------------------------------------------------------------------------
 
-  readonly dial = (peer: NetAddress.InetAddress, events: DialEvents): (() => void) => {
+  readonly dial = (peer: NetAddress.InetAddress, events: DialEvents, expected?: PeerId): (() => void) => {
     const refusal = this.closing
       ? new EndpointStopped()
       : refuseDial(peer, this.address, this.table.open, this.maxConnections)
@@ -129,6 +134,10 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     }
     const scid = seniority.connectionId(this.senioritiesAt(peer))
     const dialled = this.factory.connect(peer, scid, {
+      admit: (connection, decide) => {
+        if (expected !== undefined && connection.peerId !== expected) decide(false)
+        else this.peers.ask(connection, decide)
+      },
       onEstablished: (connection) => {
         isOver = true
         return events.onConnected(connection)
@@ -138,7 +147,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
         isOver = true
         const { handshake, wasHeard } = connection
         events.onFailed(
-          this.closing ? new EndpointStopped() : dialError(this.address, peer, handshake, wasHeard, close)
+          this.closing ? new EndpointStopped() : dialError(this.address, peer, expected, handshake, wasHeard, close)
         )
       }
     })

@@ -1,5 +1,6 @@
 // @module-tag platform
 import { assert, it } from "@effect/vitest"
+import * as Redacted from "effect/Redacted"
 import type { Quiche } from "../../../src/internal/binding/native.ts"
 import * as nativeConfig from "../../../src/internal/binding/nativeConfig.ts"
 
@@ -8,7 +9,7 @@ const idleTimeout = (millis: number): unknown => {
   const told = new Map<string, unknown>()
   const config = new Proxy({}, { get: (_target, name: string) => (value: unknown) => told.set(name, value) })
   const configOf = nativeConfig.configs({ Config: { withBoringSslCtx: () => config } } as unknown as Quiche, {
-    credentials: { key: new Uint8Array(1), certificate: new Uint8Array(1) },
+    credentials: { key: Redacted.make(new Uint8Array(1)), certificate: new Uint8Array(1) },
     idleTimeout: millis
   })
   configOf(1_200)

@@ -39,7 +39,7 @@ const setup = () => {
         return [frame.length]
       }
     } as unknown as NativeConnection,
-    dialled: true,
+    withdrawal: () => undefined,
     schedule: () => log.push("schedule"),
     isCongested: () => congested,
     flushHandshake: () => log.push("handshake"),

@@ -34,7 +34,7 @@ const setup = (draining: number) => {
   } as unknown as NativeConnection
   const lifecycle = new Lifecycle({
     native,
-    dialled: true,
+    withdrawal: () => undefined,
     schedule: () => {},
     isCongested: () => false,
     flushHandshake: () => {},

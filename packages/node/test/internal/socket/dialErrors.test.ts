@@ -14,10 +14,14 @@ import {
   ConnectionTimedOut,
   DatagramRefused,
   InvalidAddress,
+  PeerMismatch,
+  PeerRefused,
   TooManyConnections,
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
+import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
+import { publicKeyOf } from "../../support/certificates.ts"
 import { dialError, refuseDial } from "../../../src/internal/socket/dialErrors.ts"
 
 const address = NetAddress.inetAddressFromStringUnsafe
@@ -30,12 +34,20 @@ describe("the error of a dial that failed", () => {
       readonly otherVersion?: boolean
       readonly refusal?: string
       readonly heard?: boolean
+      readonly expected?: PeerId
+      readonly refusedPeer?: PeerId
     }
     const dialled = (close: Close, of: Of = {}) =>
       dialError(
         address("192.0.2.8:1"),
         peer,
-        { timedOut: of.timedOut ?? false, versionMismatch: of.otherVersion ?? false, refusal: of.refusal },
+        of.expected,
+        {
+          timedOut: of.timedOut ?? false,
+          versionMismatch: of.otherVersion ?? false,
+          refusal: of.refusal,
+          refusedPeer: of.refusedPeer
+        },
         of.heard ?? false,
         close
       )
@@ -72,6 +84,18 @@ describe("the error of a dial that failed", () => {
       new ConnectionTimedOut({ peer })
     )
     assert.deepStrictEqual(dialled(new LocallyClosed(), { otherVersion: true, refusal }), new VersionMismatch({ peer }))
+    // This side refused another peer than the expected one, or a peer that its policy refuses.
+    const [expected, actual] = [fromPublicKey(publicKeyOf(1)), fromPublicKey(publicKeyOf(2))]
+    assert.deepStrictEqual(
+      dialled(new LocallyClosed(), { expected, refusedPeer: actual, timedOut: true }),
+      new PeerMismatch({ expected, actual, address: peer })
+    )
+    for (const of of [{ refusedPeer: actual }, { refusedPeer: actual, expected: actual }]) {
+      assert.deepStrictEqual(
+        dialled(new LocallyClosed(), of),
+        new PeerRefused({ peerId: actual, address: peer, by: "Local" })
+      )
+    }
   })
 })
 

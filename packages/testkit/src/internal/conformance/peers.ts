@@ -1,6 +1,9 @@
 /** Sockets and peers that record their events. */
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionError } from "@qp2p/core/ConnectionError"
+import type { Identity } from "@qp2p/core/Identity"
+import type { PeerId } from "@qp2p/core/PeerId"
+import type { Peer as HandshakePeer } from "@qp2p/core/PeerPolicy"
 import {
   type BackingConnection,
   type BackingRecvStream,
@@ -8,6 +11,7 @@ import {
   type BackingSocket,
   type BindOptions,
   type ConnectionEvents,
+  type DialEvents,
   type RecvEvents,
   type StreamFailure,
   Transport
@@ -15,7 +19,11 @@ import {
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
+import * as TestIdentity from "../../TestIdentity.ts"
 import { Faults, NeverHappened, Environment } from "./rule.ts"
+
+/** The number of sockets so far: each has an identity of its own. */
+let sockets = 0
 
 /** The result of a write. */
 export type Outcome = StreamFailure | "done"
@@ -83,6 +91,8 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   readonly closes: Array<Close> = []
   /** How often `onMoved` was called. */
   moves = 0
+  /** How often `onAccepted` was called. */
+  acceptances = 0
   /** How often the connection reported that the peer does not respond. */
   silences = 0
   readonly record: Log
@@ -106,6 +116,14 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
     this.streams.push(received)
     this.afterStream?.(received)
     return received
+  }
+
+  readonly onAccepted = (): void => {
+    this.record.events.push("accepted")
+    this.acceptances += 1
+    if (this.acceptances > 1) this.record.faults.push("onAccepted twice")
+    if (!this.connection.isAccepted) this.record.faults.push("onAccepted of a connection that is not accepted")
+    if (this.closes.length > 0) this.record.faults.push("onAccepted after onClosed")
   }
 
   readonly onMoved = (): void => {
@@ -221,14 +239,25 @@ export interface Bound<P = Peer> {
   readonly accepted: Array<P>
   /** The connections that this socket dialled. */
   readonly dialled: Array<P>
-  readonly dial: (peer: NetAddress.InetAddress) => Dial<P>
+  readonly dial: (peer: NetAddress.InetAddress, expected?: PeerId) => Dial<P>
+  readonly identity: Identity
+  /** The handshakes that the socket was asked about, in order. Those of a socket without `admission` are decided at once. */
+  readonly handshakes: Array<Handshake>
   /** The events of the socket, in order. */
   readonly log: Log
+}
+
+/** A peer that has proven its key, and the answer to whether it is admitted. */
+export interface Handshake {
+  readonly peer: HandshakePeer
+  readonly decide: (isAdmitted: boolean) => void
 }
 
 /** Options of a bound socket in a rule; the environment supplies the missing ones. */
 export interface Setup<P = Peer> extends Partial<BindOptions> {
   readonly local?: string
+  /** Decides about each peer from within the callback, or leaves it to the rule. Without it, the socket is not asked. */
+  readonly admission?: (handshake: Handshake) => void
   /** Called with each new peer before any stream of it arrives, from within the callback. */
   readonly onPeer?: (peer: P) => void
 }
@@ -242,9 +271,11 @@ export const bindWith =
   (setup: Setup<P> = {}) =>
     Effect.gen(function* () {
       const environment = yield* Environment
-      const { local = environment.address, onPeer, ...overrides } = setup
+      const { admission, local = environment.address, onPeer, ...overrides } = setup
       const transport = yield* Transport
       const log: Log = { events: [], faults: yield* Faults }
+      const identity = setup.identity ?? TestIdentity.make(`socket ${(sockets += 1)}`)
+      const handshakes: Array<Handshake> = []
       const accepted: Array<P> = []
       const dialled: Array<P> = []
       const note = (connection: BackingConnection, peers: Array<P>) => {
@@ -257,6 +288,7 @@ export const bindWith =
       const socket = yield* transport.bind(
         {
           localAddress: address(local),
+          identity,
           accept: true,
           // Where STOP_SENDING frames may be lost, one side finds out by the stall timeout, and the other by the idle
           // timeout when its notice is lost too.
@@ -270,15 +302,25 @@ export const bindWith =
           unreadBuffer: 2 ** 30,
           ...overrides
         },
-        { onConnection: (connection) => note(connection, accepted) }
+        {
+          onConnection: (connection) => note(connection, accepted),
+          ...(admission && {
+            onHandshake: (peer, decide) => {
+              log.events.push("handshake")
+              const handshake = { peer, decide }
+              handshakes.push(handshake)
+              admission(handshake)
+            }
+          })
+        }
       )
-      const dial = (peer: NetAddress.InetAddress): Dial<P> => {
+      const dial = (peer: NetAddress.InetAddress, expected?: PeerId): Dial<P> => {
         const connected: Array<P> = []
         const failed: Array<ConnectionError> = []
         const once = () => {
           if (connected.length + failed.length > 0) log.faults.push("a dial was reported twice")
         }
-        const cancel = socket.dial(peer, {
+        const events: DialEvents = {
           onConnected: (connection) => {
             once()
             const peer = note(connection, dialled)
@@ -290,10 +332,11 @@ export const bindWith =
             log.events.push("failed")
             failed.push(error)
           }
-        })
+        }
+        const cancel = socket.dial(peer, events, expected)
         return { connected, failed, cancel }
       }
-      const bound: Bound<P> = { socket, accepted, dialled, dial, log }
+      const bound: Bound<P> = { socket, accepted, dialled, dial, identity, handshakes, log }
       return bound
     })
 

@@ -1,6 +1,9 @@
 /** Connections of the memory transport: handshake, packets and the ways to close. */
 import { ApplicationClosed, type Close, IdleTimedOut, LocallyClosed, TransportClosed } from "@qp2p/core/Close"
-import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
+import { ConnectionClosed, type ConnectionError, ConnectionTimedOut, PeerRefused } from "@qp2p/core/ConnectionError"
+import type { Direction } from "@qp2p/core/Direction"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { PeerId } from "@qp2p/core/PeerId"
 import type {
   BackingConnection,
   BackingRecvStream,
@@ -12,6 +15,7 @@ import type {
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
 import type { Place } from "../network/place.ts"
+import * as admission from "./admission.ts"
 import { Channel, window } from "./channel.ts"
 import { Link } from "./link.ts"
 import { Liveness } from "./liveness.ts"
@@ -19,6 +23,9 @@ import type { MemoryPort, PortConnection } from "./port.ts"
 import { Receiving } from "./receiving.ts"
 import { Sending } from "./sending.ts"
 import type { MemoryWire } from "./wire.ts"
+
+/** A packet that has arrived. */
+type Packet = (peer: MemoryConnection) => void
 
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection, PortConnection {
@@ -30,11 +37,14 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   peer: MemoryConnection | undefined
   /** How the connection ended, if it has. */
   closed: Close | undefined
+  isAccepted: boolean
   private readonly wire: MemoryWire
   private readonly liveness: Liveness
   private readonly onFailed: ((error: ConnectionError) => void) | undefined
   private events: ConnectionEvents | undefined
   private finished = false
+  /** The packets that wait until the owner of the socket has decided about the peer; undefined when none has to wait. */
+  private held: Array<Packet> | undefined
   private bytesReceived = 0
 
   constructor(
@@ -49,6 +59,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.port = port
     this.seniority = seniority
     this.onFailed = onFailed
+    this.isAccepted = onFailed === undefined
     this.sending = new Sending(this)
     this.receiving = new Receiving(this)
     this.liveness = this.makeLiveness()
@@ -65,6 +76,10 @@ export class MemoryConnection implements BackingConnection, PortConnection {
 
   get timeline() {
     return this.wire.timeline
+  }
+
+  get peerId(): PeerId {
+    return this.peer!.port.options.identity.peerId
   }
 
   get remoteAddress(): NetAddress.InetAddress {
@@ -87,8 +102,36 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.liveness.establish(Duration.toMillis(Duration.min(idleTimeout, theirs)), Duration.toMillis(keepAliveInterval))
   }
 
+  /**
+   * The peer has proven its key: asks the owner of the socket about it, and calls `onAdmitted` unless the peer is refused.
+   * What arrives before the decision is neither delivered nor acknowledged.
+   */
+  admit(direction: Direction, onAdmitted: () => void) {
+    this.held = []
+    const { peerId, remoteAddress: address } = this
+    admission.ask(this.timeline, this.port.onHandshake, { peerId, address, direction }, (isAdmitted) => {
+      if (this.closed !== undefined) return
+      if (!isAdmitted) return this.refuse()
+      const held = this.held!
+      this.held = undefined
+      onAdmitted()
+      for (const packet of held) if (this.closed === undefined) packet(this)
+    })
+  }
+
+  /** The peer has admitted this side. */
+  accepted() {
+    this.isAccepted = true
+    this.events?.onAccepted?.()
+  }
+
+  /** Closes a half-open connection, whose dial fails with `error`. The peer is told nothing but that. */
+  abandon(error: ConnectionError) {
+    this.closeWith(new LocallyClosed(), new ApplicationClosed({ code: ErrorCode.noError, detail: "" }), error)
+  }
+
   /** Sends a packet. It is dropped if the peer's end is closed when it arrives. */
-  send(size: number, deliver: (peer: MemoryConnection) => void) {
+  send(size: number, deliver: Packet) {
     this.link.send(size, (_, source) => this.peer?.receive(source, size, deliver))
   }
 
@@ -106,7 +149,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.link.close()
     this.port.connections.delete(this)
     if (this.events === undefined) {
-      return this.onFailed?.(error ?? new ConnectionTimedOut({ peer: this.remoteAddress }))
+      return this.onFailed?.(error ?? this.failure(reason))
     }
     this.receiving.endAll(reason)
     this.sending.failAll(reason)
@@ -153,10 +196,12 @@ export class MemoryConnection implements BackingConnection, PortConnection {
         timeline: this.timeline,
         isEstablished: () => this.events !== undefined,
         isClosed: () => this.closed !== undefined,
-        isAwaited: () => this.sending.isAwaited || this.receiving.isAwaited,
+        // A peer that has not accepted yet owes no answer.
+        isAwaited: () => this.isAccepted && (this.sending.isAwaited || this.receiving.isAwaited),
         roundTrip: () => this.roundTrip,
         ping: () => this.send(0, (peer) => peer.send(0, () => {})),
         onUnresponsive: () => this.events?.onUnresponsive?.(),
+        onHandshakeTimedOut: () => (this.held === undefined ? this.finish(new IdleTimedOut()) : this.refuse()),
         finish: (close) => this.finish(close)
       },
       this.onFailed !== undefined,
@@ -184,13 +229,29 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     return { send: this.sending.stream(out), back }
   }
 
-  /** Closes this end as `local`, and tells the peer with `notice` as the last packet. */
-  private closeWith(local: Close, notice: Close) {
+  /** Why a dial failed, whose connection ended before it was established. */
+  private failure(close: Close): ConnectionError {
+    const { remoteAddress: peer } = this
+    return close._tag === "ApplicationClosed" ? new ConnectionClosed({ peer, close }) : new ConnectionTimedOut({ peer })
+  }
+
+  /** The owner of the socket does not admit the peer. */
+  private refuse() {
+    const { peerId, remoteAddress: address } = this
+    this.closeWith(
+      new LocallyClosed(),
+      new ApplicationClosed({ code: ErrorCode.refused, detail: "refused" }),
+      new PeerRefused({ peerId, address, by: "Local" })
+    )
+  }
+
+  /** Closes this end as `local`, and tells the peer with `notice` as the last packet. A half-open one reports `error`. */
+  private closeWith(local: Close, notice: Close, error?: ConnectionError) {
     if (this.closed !== undefined) return
     this.closed = local
     this.receiving.release()
-    this.link.close((_, source) => this.peer?.receive(source, 0, (peer) => peer.finish(notice)))
-    this.timeline.schedule(0, () => this.finish(local))
+    this.link.close((_, source) => this.peer?.receiveClose(source, notice))
+    this.timeline.schedule(0, () => this.finish(local, error))
   }
 
   /** Whether a dial has arrived where a socket accepts or refuses it. */
@@ -198,14 +259,27 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     return port !== undefined || this.wire.conditions.isRefused(this.link.to)
   }
 
-  private receive(source: Place, size: number, deliver: (peer: MemoryConnection) => void) {
-    if (this.closed !== undefined) return
+  /** Notes that a packet has arrived. Returns false if this end is closed. */
+  private arrive(source: Place, size: number): boolean {
+    if (this.closed !== undefined) return false
     this.liveness.heard()
     this.bytesReceived += size
     if (source.key !== this.link.to.key) {
       this.link.to = source
       this.events?.onMoved?.()
     }
-    deliver(this)
+    return true
+  }
+
+  private receive(source: Place, size: number, deliver: Packet) {
+    if (!this.arrive(source, size)) return
+    if (this.held === undefined) deliver(this)
+    else this.held.push(deliver)
+  }
+
+  /** The peer has closed the connection. */
+  private receiveClose(source: Place, notice: Close) {
+    // It does not wait for the decision about the peer.
+    if (this.arrive(source, 0)) this.finish(notice)
   }
 }

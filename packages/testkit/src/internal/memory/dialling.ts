@@ -1,7 +1,14 @@
 /** How sockets of `MemoryTransport` dial each other: one round trip, and refusals. */
 import { undiallable } from "@qp2p/core/Address"
 import { TransportClosed } from "@qp2p/core/Close"
-import { type ConnectionError, InvalidAddress, TooManyConnections, TransportError } from "@qp2p/core/ConnectionError"
+import {
+  type ConnectionError,
+  InvalidAddress,
+  PeerMismatch,
+  TooManyConnections,
+  TransportError
+} from "@qp2p/core/ConnectionError"
+import type { PeerId } from "@qp2p/core/PeerId"
 import type { DialEvents } from "@qp2p/core/Transport"
 import * as Equal from "effect/Equal"
 import * as NetAddress from "effect/net/NetAddress"
@@ -34,7 +41,8 @@ export const dial = (
   wire: MemoryWire,
   port: MemoryPort,
   peer: NetAddress.InetAddress,
-  { onConnected, onFailed }: DialEvents
+  { onConnected, onFailed }: DialEvents,
+  expected: PeerId | undefined
 ): (() => void) => {
   let pending = true
   const connection = new MemoryConnection(wire, port, placeOf(peer), wire.nextSeniority(), (failure) => {
@@ -47,8 +55,15 @@ export const dial = (
     }
     if (target === undefined) return
     accept(wire, target, connection, source, () => {
-      pending = false
-      connection.establish(onConnected(connection))
+      const { peerId: actual } = connection
+      if (expected !== undefined && actual !== expected) {
+        return connection.abandon(new PeerMismatch({ expected, actual, address: peer }))
+      }
+      connection.admit("Outbound", () => {
+        pending = false
+        connection.send(0, proven)
+        connection.establish(onConnected(connection))
+      })
     })
   })
   return () => {
@@ -58,9 +73,16 @@ export const dial = (
   }
 }
 
+/** The end of the handshake has arrived at the acceptor: the dialler has proven its key. */
+const proven = (acceptor: MemoryConnection): void =>
+  acceptor.admit("Inbound", () => {
+    acceptor.send(0, (dialler) => dialler.accepted())
+    acceptor.establish(acceptor.port.onConnection(acceptor))
+  })
+
 /**
  * Accepts a dial that has arrived at `port` and seems to come from `source`, or refuses it. Calls `answered` when the
- * answer has reached the dialler.
+ * answer, with the acceptor's key, has reached the dialler.
  */
 const accept = (
   wire: MemoryWire,
@@ -74,10 +96,7 @@ const accept = (
   const connection = new MemoryConnection(wire, port, source, dialler.seniority, undefined)
   connection.peer = dialler
   dialler.peer = connection
-  connection.send(0, () => {
-    dialler.send(0, () => connection.establish(port.onConnection(connection)))
-    answered()
-  })
+  connection.send(0, answered)
 }
 
 /** Tells `dialler`, whose dial arrived in `realm`, that it is refused. */

@@ -18,9 +18,6 @@ const keepAliveShare = 1 / 3
 const leastSilence = 750
 const silentRoundTrips = 3
 
-/** The close of a half-open connection. It is not reported: the owner gets the error of the dial. */
-const unanswered = new IdleTimedOut()
-
 /** What liveness needs of its connection. */
 export interface LivenessHost {
   readonly timeline: Timeline
@@ -33,6 +30,8 @@ export interface LivenessHost {
   /** Sends a packet that the peer answers at once. */
   readonly ping: () => void
   readonly onUnresponsive: () => void
+  /** The handshake has taken too long. */
+  readonly onHandshakeTimedOut: () => void
   readonly finish: (close: Close) => void
 }
 
@@ -47,6 +46,7 @@ export class Liveness {
   private timeout: number
   private keepAlive = Infinity
   private step = longestStep
+  /** When the handshake began, and from its end on, when the peer was last heard. */
   private heardAt: number
   private cancelTimer = () => {}
   private stopped = false
@@ -75,6 +75,7 @@ export class Liveness {
     this.keepAlive =
       keepAliveInterval === Infinity ? Infinity : Math.min(keepAliveInterval, idleTimeout * keepAliveShare)
     this.step = Math.min(Math.max(this.keepAlive / 4, 1), longestStep)
+    this.heardAt = this.host.timeline.now()
     this.cancelTimer()
     this.tick()
   }
@@ -86,7 +87,8 @@ export class Liveness {
 
   /** A packet of the peer has arrived. */
   heard() {
-    this.heardAt = this.host.timeline.now()
+    // Packets do not prolong the handshake.
+    if (this.host.isEstablished()) this.heardAt = this.host.timeline.now()
     this.packetsReceived++
     this.unansweredSince = undefined
     this.reported = false
@@ -157,7 +159,7 @@ export class Liveness {
     const { host } = this
     const now = host.timeline.now()
     const deadline = this.heardAt + this.timeout
-    if (now >= deadline) return host.finish(host.isEstablished() ? new IdleTimedOut() : unanswered)
+    if (now >= deadline) return host.isEstablished() ? host.finish(new IdleTimedOut()) : host.onHandshakeTimedOut()
     let ping = this.pingAfter(this.heardAt)
     if (!host.isEstablished()) ping = deadline
     else if (now >= ping) {

@@ -18,6 +18,8 @@ export interface PortConnection {
 /** A bound socket. */
 export interface MemoryPort extends Port {
   readonly options: BindOptions
+  /** Asks about each peer that has proven its key. */
+  readonly onHandshake: SocketEvents["onHandshake"]
   /** Called with each connection that the socket has accepted. */
   readonly onConnection: SocketEvents["onConnection"]
   readonly connections: Set<PortConnection>

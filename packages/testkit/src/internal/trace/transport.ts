@@ -5,10 +5,13 @@ import type {
   BackingSendStream,
   BackingSocket,
   ConnectionEvents,
+  DialEvents,
   RecvEvents,
+  SocketEvents,
   StreamFailure,
   Transport
 } from "@qp2p/core/Transport"
+import * as PeerId from "@qp2p/core/PeerId"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import type { Recorder } from "./recorder.ts"
@@ -192,8 +195,17 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
   }
   const { seniority } = connection
   return {
+    get peerId() {
+      return connection.peerId
+    },
+    get isAccepted() {
+      return connection.isAccepted
+    },
     get remoteAddress() {
       return connection.remoteAddress
+    },
+    get preferredBatchBytes() {
+      return connection.preferredBatchBytes
     },
     get isUnresponsive() {
       return connection.isUnresponsive
@@ -243,6 +255,10 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     end.hears(`moved, from ${before}`)
     events.onMoved?.()
   }
+  const onAccepted = () => {
+    end.hears("accepted by the peer")
+    events.onAccepted?.()
+  }
   const onUnresponsive = () => {
     end.hears("does not answer")
     events.onUnresponsive?.()
@@ -250,6 +266,9 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
   return {
     get onStreamsHeld() {
       return events.onStreamsHeld?.bind(events)
+    },
+    get onAccepted() {
+      return events.onAccepted === undefined ? undefined : onAccepted
     },
     get onMoved() {
       return events.onMoved === undefined ? undefined : onMoved
@@ -288,13 +307,13 @@ const established = (
 
 const dialler =
   (local: Local, socket: BackingSocket): BackingSocket["dial"] =>
-  (peer, events) => {
+  (peer, events, expected) => {
     const { recorder } = local
     const dial = `dial ${recorder.nextDial()}`
     const way = (arrow: string) => `${local.address} ${arrow} ${NetAddress.formatInet(peer)}`
     let pending = true
-    recorder.add(`${way("→")}  ${dial}`)
-    const giveUp = socket.dial(peer, {
+    recorder.add(`${way("→")}  ${dial}${expected === undefined ? "" : `, expecting ${PeerId.short(expected)}`}`)
+    const traced: DialEvents = {
       onConnected: (connection) => {
         pending = false
         return established(
@@ -309,12 +328,31 @@ const dialler =
         recorder.add(`${way("←")}  ${dial} failed: ${error.message}`)
         events.onFailed(error)
       }
-    })
+    }
+    const giveUp = socket.dial(peer, traced, expected)
     return () => {
       if (pending) recorder.add(`${way("→")}  ${dial} given up`)
       pending = false
       giveUp()
     }
+  }
+
+/** Records the decisions about peers, except those to admit a peer at once. */
+const asking =
+  (local: Local, onHandshake: NonNullable<SocketEvents["onHandshake"]>): SocketEvents["onHandshake"] =>
+  (peer, decide) => {
+    const note = (arrow: string, text: string) =>
+      local.recorder.add(`${local.address} ${arrow} ${NetAddress.formatInet(peer.address)}  ${text}`)
+    const id = PeerId.short(peer.peerId)
+    let isAsking = true
+    let isDecided = false
+    onHandshake(peer, (isAdmitted) => {
+      if (!isDecided && !(isAsking && isAdmitted)) note("→", `${isAdmitted ? "admits" : "refuses"} ${id}`)
+      isDecided = true
+      decide(isAdmitted)
+    })
+    isAsking = false
+    if (!isDecided) note("←", `${id} waits for admission`)
   }
 
 /** Wraps a transport so that `recorder` gets a line for each call and each event; the behaviour is unchanged. */
@@ -325,7 +363,9 @@ export const traced = (transport: Transport["Service"], recorder: Recorder): Tra
     let bound = false
     // Added before `bind`: it runs when everything of the socket is released.
     yield* Effect.addFinalizer(() => Effect.sync(() => bound && recorder.add(`${local.address}  freed`)))
+    const { onHandshake } = events
     const binding = transport.bind(options, {
+      onHandshake: onHandshake && asking(local, onHandshake.bind(events)),
       onConnection: (connection) =>
         established(
           local,

@@ -4,7 +4,8 @@
 import type { Breaks } from "./break.ts"
 import { closes } from "./closes.ts"
 import { dialling } from "./dialling.ts"
+import { identity } from "./identity.ts"
 import { streams } from "./streams.ts"
 
 /** What breaks each rule, by its title. */
-export const breaks: Breaks = { ...dialling, ...streams, ...closes }
+export const breaks: Breaks = { ...dialling, ...identity, ...streams, ...closes }

@@ -10,6 +10,7 @@ import {
   type ConnectionEvents,
   type DialEvents,
   type RecvEvents,
+  type SocketEvents,
   Transport
 } from "@qp2p/core/Transport"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,8 @@ import * as Layer from "effect/Layer"
 import { layerNetwork } from "../multihomedNetwork.ts"
 
 type Bind = Transport["Service"]["bind"]
+
+type OnHandshake = NonNullable<SocketEvents["onHandshake"]>
 
 /** What a break may look at. */
 export interface World {
@@ -44,6 +47,7 @@ export interface Changes {
   readonly options?: (options: BindOptions) => Partial<BindOptions>
   readonly bind?: (real: Bind) => Bind
   readonly socket?: (real: BackingSocket, world: World, options: BindOptions) => Partial<BackingSocket>
+  readonly onHandshake?: (real: OnHandshake) => OnHandshake
   readonly connection?: (real: BackingConnection, end: End) => Partial<BackingConnection>
   readonly connectionEvents?: (real: ConnectionEvents, end: End) => Partial<ConnectionEvents>
   readonly send?: (real: BackingSendStream, end: End) => Partial<BackingSendStream>
@@ -101,6 +105,8 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
   const connection = (end: End): BackingConnection => {
     const { real } = end
     const members: BackingConnection = {
+      peerId: real.peerId,
+      isAccepted: real.isAccepted,
       get remoteAddress() {
         return real.remoteAddress
       },
@@ -120,12 +126,20 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
       checkAlive: () => real.checkAlive?.(),
       timeOut: () => real.timeOut?.()
     }
-    return { ...members, ...changes.connection?.(members, end) }
+    const changed = changes.connection?.(members, end)
+    return {
+      ...members,
+      ...changed,
+      get isAccepted() {
+        return changed?.isAccepted ?? real.isAccepted
+      }
+    }
   }
 
   const connectionEvents = (given: ConnectionEvents, end: End): ConnectionEvents => {
     const real: ConnectionEvents = {
       onStream: within(world, "onStream", given.onStream),
+      onAccepted: within(world, "onAccepted", () => given.onAccepted?.()),
       onMoved: () => given.onMoved?.(),
       onUnresponsive: () => given.onUnresponsive?.(),
       onClosed: within(world, "onClosed", given.onClosed)
@@ -155,16 +169,23 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
     }
 
   const change = (bind: Bind): Bind =>
-    Effect.fnUntraced(function* (given, { onConnection }) {
+    Effect.fnUntraced(function* (given, { onConnection, onHandshake }) {
       const options = { ...given, ...changes.options?.(given) }
-      const socket = yield* bind(options, { onConnection: established(false, "onConnection", onConnection) })
+      const socket = yield* bind(options, {
+        onConnection: established(false, "onConnection", onConnection),
+        onHandshake: onHandshake && (changes.onHandshake?.(onHandshake) ?? onHandshake)
+      })
       const members: BackingSocket = {
         address: socket.address,
-        dial: (peer, events) =>
-          socket.dial(peer, {
-            onConnected: established(true, "onConnected", events.onConnected),
-            onFailed: within(world, "onFailed", events.onFailed)
-          })
+        dial: (peer, events, expected) =>
+          socket.dial(
+            peer,
+            {
+              onConnected: established(true, "onConnected", events.onConnected),
+              onFailed: within(world, "onFailed", events.onFailed)
+            },
+            expected
+          )
       }
       return { ...members, ...changes.socket?.(members, world, options) }
     })

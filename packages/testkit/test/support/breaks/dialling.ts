@@ -15,7 +15,7 @@ const withPort = ({ address }: NetAddress.InetAddress, port: number) => NetAddre
 const quiet = { onData: () => true, onEnd: ignore }
 
 /** A dial that is cancelled goes on, and is only not reported. */
-const goesOn = (): Changes => ({
+export const goesOn = (): Changes => ({
   socket: ({ dial }) => ({
     dial: (peer, { onConnected, onFailed }) => {
       let cancelled = false
