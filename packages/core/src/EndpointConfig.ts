@@ -103,8 +103,9 @@ export const EndpointConfig = Schema.Struct({
    */
   reassemblyBuffer: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 128 * 2 ** 20),
   /**
-   * The most received bytes that the application has not read, over all connections; at least 1 MiB. Above half of it,
-   * inbound dials are refused. Above all of it, the connection with the most is closed with code 3. Default 512 MiB.
+   * The most memory for received bytes that the application has not read, over all connections; at least 1 MiB. One IP address, or
+   * one /64 of IPv6, may take half of it. Above half of it, inbound dials are refused. Above three quarters, the connection
+   * with the most is held back; above all of it, it is closed with code 3. Default 512 MiB.
    */
   unreadBuffer: setting.withDefault(setting.integer(2 ** 20, Number.MAX_SAFE_INTEGER), 512 * 2 ** 20),
   /** The most connections at once, inbound and outbound: 1 to 1,000,000. Default 10,000. */

@@ -176,7 +176,7 @@ describe("messages that are not taken", () => {
   )
 
   it.live(
-    "are bounded on all connections together: one of three peers is closed, and gets the rest through later",
+    "are bounded on all connections together: of three peers some are held back, none is closed, and all get through later",
     () =>
       Effect.gen(function* () {
         const two = yield* endpoint({ ...buffered, unreadBuffer: 20 * MiB })
@@ -191,9 +191,14 @@ describe("messages that are not taken", () => {
           )
         )
         // All three of them would have 24 MiB confirmed and unread.
-        const { reason } = yield* two.nextDisconnection
-        assert.strictEqual(reason._tag, "LocallyClosed")
-        assert.isBelow(confirmed * payload.length, 22 * MiB)
+        let before = -1
+        while (confirmed > before || confirmed === 0) {
+          before = confirmed
+          yield* Effect.sleep("700 millis")
+        }
+        assert.isAbove(confirmed * payload.length, 5 * MiB)
+        assert.isBelow(confirmed * payload.length, 20 * MiB)
+        assert.isTrue(yield* nothing(two.nextDisconnection))
         // What is sent again may have arrived before.
         const taking = yield* Effect.forkChild(Effect.forever(two.nextMessage))
         yield* Effect.forEach(sending.flat(), Fiber.join)

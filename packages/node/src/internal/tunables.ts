@@ -96,6 +96,18 @@ export const minCompletedBytes = 12 << 10
 /** The share of `unreadBuffer` over which no further connections are accepted. */
 export const admitBelow = 0.5
 
+/** The share of `unreadBuffer` that the connections of one IP address may take, or those of one /64 of IPv6. */
+export const ipShare = 0.5
+
+/** The share of such a limit above which the connection with the most is held back. */
+export const holdBackAbove = 0.75
+
+/** The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. */
+export const heldBackInterval = 5
+
+/** At most so much is taken of such a connection, in bytes per millisecond. */
+export const heldBackRate = 64
+
 /**
  * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each
  * end busy. Each connection then completes all acknowledged streams at once, and prefers batches of `saturatedBatchBytes`.
@@ -171,6 +183,30 @@ export const maxStopCodes = 2_048
 export const retryThreshold = 64
 
 /**
+ * How many connections may be accepted at once without a Retry that have not completed their handshake yet, or have failed to; and how
+ * many more in each second. A connection that completes it does not count.
+ */
+export const maxUnprovenAccepts = 256
+
+/** See `maxUnprovenAccepts`. */
+export const unprovenAcceptsPerSecond = 64
+
+/** The same for those that come with a token of a Retry, of one IP address. Over it their packets are dropped. */
+export const maxUnprovenAcceptsPerIp = 64
+
+/** See `maxUnprovenAcceptsPerIp`. */
+export const unprovenAcceptsPerIpAndSecond = 8
+
+/** For how many IP addresses such accepts are counted. */
+export const maxCountedIps = 4_096
+
+/**
+ * How many bytes of a peer the binding takes before the handshake is complete: pieces of CRYPTO frames cost 40 times their
+ * bytes on the wire, and anybody can make them.
+ */
+export const maxHandshakeBytes = 64 << 10
+
+/**
  * How many bytes a connection takes until its peer is admitted, after a handshake that is complete: somewhat more than a peer
  * sends before the first acknowledgement (RFC 9002, section 7.2).
  */
@@ -242,3 +278,33 @@ export const shutdownCheckInterval = 2
 
 /** How many times a socket that shuts down checks whether the close frames have left. */
 export const shutdownChecks = 125
+
+/**
+ * What the binding keeps of a STREAM or CRYPTO frame beside its bytes until they are read, in bytes: 184 were measured with
+ * frames of one byte.
+ */
+export const fragmentCost = 192
+
+/**
+ * How many frames with stream data the binding may keep of one connection. It frees them in one go when the connection ends, which
+ * takes about 0.2 us for each, and nobody else has a turn meanwhile.
+ */
+export const maxFragments = 131_072
+
+/** How many such frames of a connection that closes are worth the calls that have the binding free them. */
+export const minDiscarded = 1_024
+
+/** How many frames about connection ids, paths and tokens a peer may send at once, and one more in each `controlInterval`. */
+export const maxControlFrames = 512
+
+/** The interval between further such frames, in milliseconds. */
+export const controlInterval = 31.25
+
+/**
+ * How many frames a packet may have: so many, and one more for each `bytesPerFrame` bytes. The smallest frames that a peer has
+ * reason to send in large numbers are stops of 4 bytes.
+ */
+export const maxSmallFrames = 64
+
+/** See `maxSmallFrames`. */
+export const bytesPerFrame = 4

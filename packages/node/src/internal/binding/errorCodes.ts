@@ -12,6 +12,9 @@ export const INTERNAL_ERROR = 0x1
 /** CONNECTION_REFUSED (RFC 9000, section 20.1): the server does not accept the connection. */
 export const CONNECTION_REFUSED = 0x2
 
+/** PROTOCOL_VIOLATION (RFC 9000, section 20.1): the peer does what QUIC does not allow. */
+export const PROTOCOL_VIOLATION = 0xa
+
 /**
  * APPLICATION_ERROR (RFC 9000, section 20.1): an application close before the handshake is complete (section 10.2.3).
  */

@@ -19,7 +19,7 @@ import { isPeerId, peerOf } from "../binding/peerCertificate.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { confirmsHandshake } from "../packets/confirmation.ts"
 import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
-import { livenessProbeInterval } from "../tunables.ts"
+import { heldBackInterval, heldBackRate, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
@@ -41,6 +41,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   /** The socket's: the connection only carries it. */
   readonly turnState: T
   readonly turns: Turns
+  /** The name under which the peer's IP address counts. */
+  readonly ipGroup: string
+  /** Whether only some of the packets of the peer are taken: too much of what it has sent is unread. */
+  isHeldBack = false
 
   private readonly native: NativeConnection
   private readonly host: ConnectionHost<Connection<T>>
@@ -54,6 +58,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private accepted = false
   private probedAt = -Infinity
   private packetsRefused = 0
+  private heldBackUntil = 0
+  private handshakeBytes = 0
 
   constructor(
     options: ConnectionOptions & {
@@ -70,6 +76,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.native = options.native
     this.dialled = options.dialled
     this.seniority = options.seniority
+    this.ipGroup = options.ipGroup
     this.turnState = options.turnState
     this.parts = parts
     this.handshake = parts.handshake
@@ -178,6 +185,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
+    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.isNext(datagram.length)) return
     this.takeIn(datagram, elsewhere, true)
   }
 
@@ -190,18 +198,18 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
     const { handshake } = this
     const established = this.lifecycle.wasEstablished
+    if (!established && !this.isWithinHandshake(datagram.length)) return
     if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
     const heard = established && this.dialled && !handshake.isConfirmed ? this.parts.activity.heard() : Infinity
-    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established)
+    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
     // What the binding has not taken may be anybody's.
     if (heard < Infinity && confirmsHandshake(datagram) && this.parts.activity.heard() > heard) handshake.confirm()
     if (isRetry(datagram)) handshake.receivedRetry()
     if (!isLongHeader(datagram)) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
-      if (established) this.parts.streams.readStops(datagram, this.parts.acknowledged.received(datagram))
     }
     if (hasMoved) {
       this.parts.sender.pathChanged()
@@ -209,6 +217,21 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
       this.handlers?.onMoved?.()
     }
     this.host.schedule(this)
+  }
+
+  /** Whether a datagram of `bytes` is taken although the peer is held back. */
+  private isNext(bytes: number): boolean {
+    const now = performance.now()
+    if (now < this.heldBackUntil) return false
+    this.heldBackUntil = now + Math.max(heldBackInterval, bytes / heldBackRate)
+    return true
+  }
+
+  /** Counts the bytes of the handshake. Nothing shows what the binding keeps of them. */
+  private isWithinHandshake(bytes: number): boolean {
+    if (this.handshakeBytes > maxHandshakeBytes) return this.native.isEstablished()
+    this.handshakeBytes += bytes
+    return true
   }
 
   packetSent(datagram: Uint8Array, length: number): void {
@@ -240,6 +263,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   tick(elapsed: number, limits: Limits): void {
     this.parts.liveness.tick(elapsed, limits)
     if (!this.lifecycle.isEstablished) return
+    this.parts.frames.tick(elapsed)
     this.parts.responsiveness.tick()
     if (this.parts.ids.tick(elapsed)) this.host.schedule(this)
     const held = this.parts.streams.tick()
@@ -338,7 +362,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   onEnded(close: Close, established: boolean): void {
     const { handlers, owner } = this
-    this.parts.budget.clearUnread()
+    this.parts.onClosing()
     this.host.onEnded(this)
     this.parts.streams.fail(close)
     this.owner = undefined

@@ -23,7 +23,7 @@ export interface ConnectionHost<C> {
   /** The connection has ended; late packets may still come. */
   readonly onEnded: (connection: C) => void
   /** This many bytes more, or fewer, wait on the connection until they are read. */
-  readonly onUnread: (change: number) => void
+  readonly onUnread: (connection: C, change: number) => void
   /** The system has refused to send a packet of an established connection. */
   readonly onRefused: (connection: C, code: string) => void
   /** Sends a packet outside of any turn. */

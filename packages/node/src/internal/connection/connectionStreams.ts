@@ -32,11 +32,6 @@ export class ConnectionStreams {
     return { send, receive: new LocalRecvStream(this.incoming, send, events) }
   }
 
-  /** Reads the stops in a decrypted packet, whose frames begin `at` that byte. */
-  readStops(packet: Uint8Array, at: number): void {
-    this.outgoing.stopCodes.read(packet, at)
-  }
-
   /** Counts the work of both sides, to notice turns that do nothing. */
   get work(): number {
     return this.incoming.work + this.outgoing.work

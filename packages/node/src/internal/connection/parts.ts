@@ -23,6 +23,7 @@ import { Handshake } from "./handshake.ts"
 import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PeerActivity } from "./peerActivity.ts"
+import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -34,6 +35,8 @@ export interface ConnectionOptions {
   readonly remote: NetAddress.InetAddress
   readonly from: HostPort
   readonly to: HostPort
+  /** The name under which the peer's IP address counts. */
+  readonly ipGroup: string
   /** The key of the id that the peer knows from the handshake. */
   readonly id: string
   readonly mtu: MtuDiscovery
@@ -66,7 +69,15 @@ export interface PartsOwner extends PacketOwner {
  * connection, as functions would.
  */
 export class Parts<C extends PartsOwner>
-  implements ConnectionIdsHost, IncomingHost, LifecycleHost, LivenessHost, OutgoingHost, ResponsivenessHost, TurnsHost
+  implements
+    ConnectionIdsHost,
+    IncomingHost,
+    LifecycleHost,
+    LivenessHost,
+    OutgoingHost,
+    PeerFramesHost,
+    ResponsivenessHost,
+    TurnsHost
 {
   readonly native: NativeConnection
   readonly dialled: boolean
@@ -75,6 +86,7 @@ export class Parts<C extends PartsOwner>
   readonly peer: PeerAddress
   readonly activity: PeerActivity
   readonly handshake: Handshake
+  readonly frames: PeerFrames
   readonly receiver: PacketReceiver
   readonly sender: PacketSender
   readonly ids: ConnectionIds
@@ -100,7 +112,8 @@ export class Parts<C extends PartsOwner>
     this.peer = peer
     this.activity = new PeerActivity(native, socket.idleTimeout)
     this.handshake = new Handshake(native, dialled)
-    this.receiver = new PacketReceiver({ native, peer, from, to })
+    this.frames = new PeerFrames(this)
+    this.receiver = new PacketReceiver({ native, peer, from, to, frames: this.frames })
     this.sender = new PacketSender({
       native,
       outbox: socket.outbox,
@@ -110,7 +123,7 @@ export class Parts<C extends PartsOwner>
       mtu
     })
     this.ids = new ConnectionIds(this, options.id)
-    this.budget = new ReceiveBudget(native, socket.onUnread)
+    this.budget = new ReceiveBudget(native, this)
     this.acknowledged = new AcknowledgedPackets()
     this.lifecycle = new Lifecycle(this)
     this.streams = new ConnectionStreams(this)
@@ -135,6 +148,10 @@ export class Parts<C extends PartsOwner>
 
   removeId(key: string): void {
     this.socket.removeId(this.connection, key)
+  }
+
+  onUnread(change: number): void {
+    this.socket.onUnread(this.connection, change)
   }
 
   sendImmediate(packet: Uint8Array): void {
@@ -203,6 +220,7 @@ export class Parts<C extends PartsOwner>
 
   onClosing(): void {
     this.budget.clearUnread()
+    this.frames.discard()
   }
 
   withdrawal(): Uint8Array | undefined {

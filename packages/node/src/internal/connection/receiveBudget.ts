@@ -20,7 +20,7 @@ const perByteRead = 1.5
  */
 export class ReceiveBudget {
   private readonly native: NativeConnection
-  private readonly onUnread: (change: number) => void
+  private readonly host: { readonly onUnread: (change: number) => void }
   private bytesIn = 0
   private bytesRead = 0
   private explained = 0
@@ -30,19 +30,24 @@ export class ReceiveBudget {
   private dropped = 0
   private reported = 0
 
-  /** `onUnread` learns by how many bytes `unread` changes. */
-  constructor(native: NativeConnection, onUnread: (change: number) => void) {
+  /** `host.onUnread` learns by how many bytes `unread` changes. */
+  constructor(native: NativeConnection, host: { readonly onUnread: (change: number) => void }) {
     this.native = native
-    this.onUnread = onUnread
+    this.host = host
   }
 
-  /** About how many bytes have arrived and wait until streams are read, as of the last audit. */
+  /** About how many bytes of memory hold what has arrived and waits until streams are read, as of the last audit. */
   get unread(): number {
     return this.reported
   }
 
   received(bytes: number): void {
     this.bytesIn += bytes
+  }
+
+  /** Of the bytes received, so many came in packets without stream data. */
+  withoutData(bytes: number): void {
+    this.overhead += bytes
   }
 
   sent(): void {
@@ -69,14 +74,14 @@ export class ReceiveBudget {
   }
 
   /**
-   * Checks the balance at the end of a turn that took `packets` and read `bytes`. Returns the reason when the connection cannot
-   * go on.
+   * Checks the balance at the end of a turn that took `packets` and read `bytes`, when `memory` bytes hold what was not read.
+   * Returns the reason when the connection cannot go on.
    */
-  audit(packets: number, bytes: number): string | undefined {
+  audit(packets: number, bytes: number, memory = 0): string | undefined {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
-    this.report(this.bytesIn - this.bytesRead - this.overhead)
+    this.report(Math.max(this.bytesIn - this.bytesRead - this.overhead, memory))
     // With nothing to read, what has come and was not read waits for something lost before it, or is no data.
     const waiting = readable ? tunables.maxUnread : tunables.maxOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting
@@ -95,6 +100,6 @@ export class ReceiveBudget {
     const change = unread - this.reported
     if (change === 0) return
     this.reported = unread
-    this.onUnread(change)
+    this.host.onUnread(change)
   }
 }

@@ -14,6 +14,7 @@ import type { ConnectionStreams } from "./connectionStreams.ts"
 import type { Handshake } from "./handshake.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import type { PeerActivity } from "./peerActivity.ts"
+import type { PeerFrames } from "./peerFrames.ts"
 import type { ReceiveBudget } from "./receiveBudget.ts"
 import type { Responsiveness } from "./responsiveness.ts"
 import * as tunables from "../tunables.ts"
@@ -26,6 +27,7 @@ export interface TurnsHost {
   readonly activity: PeerActivity
   readonly responsiveness: Responsiveness
   readonly budget: ReceiveBudget
+  readonly frames: PeerFrames
   readonly streams: ConnectionStreams
   readonly acknowledged: AcknowledgedPackets
   readonly ids: ConnectionIds
@@ -151,7 +153,7 @@ export class Turns {
    * that both ends are busy.
    */
   write(now: number, isSaturated: boolean): void {
-    const { budget, handshake, lifecycle, mtu, sender, streams } = this.host
+    const { budget, frames, handshake, lifecycle, mtu, sender, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
     this.isSaturated = isSaturated
@@ -165,8 +167,9 @@ export class Turns {
       }
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
-      const trouble = budget.audit(packets, bytes)
-      if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
+      const trouble = budget.audit(packets, bytes, frames.held.memory)
+      if (frames.violation !== undefined) this.host.fail(frames.violation.code, frames.violation.detail)
+      else if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
     }
     this.flushed = "all"
     if (lifecycle.hasEnded) return

@@ -1,7 +1,6 @@
 /**
  * Whether a packet confirms the handshake to the side that dialled: the other side has completed it, and has not refused.
  */
-import { cursor, readVarint, tagLength } from "./frames.ts"
 import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 import { connectionIdLength } from "./connectionId.ts"
 
@@ -20,6 +19,21 @@ const handshakeDone = 0x1e
 /** In bytes (RFC 9000, sections 19.15 and 19.17). */
 const resetTokenLength = 16
 const pathDataLength = 8
+
+/** The length of a packet's authentication tag, in bytes (RFC 9001, section 5.3). */
+const tagLength = 16
+
+/** Where frames are being read. */
+const cursor = { at: 0 }
+
+/** Reads the variable-length integer at the cursor (RFC 9000, section 16). Beyond the packet's end it is NaN. */
+const readVarint = (packet: Uint8Array): number => {
+  const first = packet[cursor.at]!
+  const end = cursor.at + (1 << (first >>> 6))
+  let value = first & 0x3f
+  for (cursor.at += 1; cursor.at < end; cursor.at++) value = value * 256 + packet[cursor.at]!
+  return value
+}
 
 /** How many numbers follow the type of a frame that has nothing else. */
 const numbersOf: Partial<Record<number, number>> = {

@@ -14,6 +14,16 @@ export interface HostPort {
   readonly port: number
 }
 
+/** Reads the packets that the binding has decrypted. */
+export interface DecryptedPackets {
+  /** Set when the binding must not get any further packet. */
+  readonly violation: object | undefined
+  readonly take: (packet: Uint8Array) => void
+}
+
+/** A datagram of several packets that is longer is never handed over whole: what is in its last packet has to be read. */
+const maxWhole = 2_048
+
 /**
  * Gives datagrams to the binding of one connection, from a fixed address, and passes changes of address to `PathValidation`.
  */
@@ -27,6 +37,7 @@ export class PacketReceiver {
    */
   private readonly pinned: { readonly from: HostPort; readonly to: HostPort }
   private readonly validation: PathValidation
+  private readonly frames: DecryptedPackets
   private readonly coalesced = new Coalesced()
 
   constructor(options: {
@@ -34,34 +45,53 @@ export class PacketReceiver {
     readonly peer: PeerAddress
     readonly from: HostPort
     readonly to: HostPort
+    readonly frames: DecryptedPackets
   }) {
     this.native = options.native
     this.peer = options.peer
     this.pinned = { from: options.from, to: options.to }
+    this.frames = options.frames
     this.validation = new PathValidation(options.native, options.peer)
   }
 
   /**
    * Takes a datagram, which comes from `elsewhere` if not from the peer's current address. The binding decrypts in place, so
    * the datagram is not usable afterwards. Returns whether the peer has moved; it only may once the handshake is complete,
-   * which `mayMove` tells.
+   * which `mayMove` tells. `own` tells whether its destination id belongs to this connection.
    */
-  receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, mayMove: boolean): boolean {
+  receive(
+    datagram: Uint8Array,
+    elsewhere: NetAddress.InetAddress | undefined,
+    mayMove: boolean,
+    own: boolean
+  ): boolean {
+    if (this.frames.violation !== undefined || !isPacket(datagram)) return false
     this.peer.packetArrived()
     const apart = this.validation.begin(elsewhere)
     let last = datagram
     if (isLongHeader(datagram)) {
-      for (const packet of this.coalesced.parts(datagram, apart)) {
+      for (const packet of this.coalesced.parts(datagram, apart || datagram.length > maxWhole)) {
+        // What is left of a datagram behind an Initial packet may be zeros.
+        if (!isPacket(packet)) continue
         this.handOver(packet)
         last = packet
+        if (!isLongHeader(packet)) this.readFrames(packet, mayMove)
       }
-    } else this.handOver(datagram)
+    } else {
+      this.handOver(datagram)
+      if (own) this.readFrames(datagram, mayMove)
+    }
     return mayMove && this.validation.end(datagram, last, elsewhere)
   }
 
   /** A timer of the binding has expired. */
   timedOut(): void {
     this.coalesced.timedOut()
+  }
+
+  /** Before the handshake is complete the binding decrypts no packet with a short header. */
+  private readFrames(packet: Uint8Array, established: boolean): void {
+    if (established || this.native.isEstablished()) this.frames.take(packet)
   }
 
   private handOver(packet: Uint8Array): void {
@@ -72,3 +102,9 @@ export class PacketReceiver {
     }
   }
 }
+
+/**
+ * Whether the fixed bit is set, or the bit of a long header. A packet without it is to be discarded (RFC 9000, section 17.3.1), and the
+ * binding would take it.
+ */
+const isPacket = (packet: Uint8Array): boolean => (packet[0]! & 0xc0) !== 0

@@ -7,20 +7,25 @@ import type { ConnectionOwner } from "../connection/connectionHost.ts"
 import type { Admission } from "./admission.ts"
 import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
+import { ipGroup } from "./ipGroup.ts"
+import type { MemoryBudget } from "./memoryBudget.ts"
 import type { PeerAdmission } from "./peerAdmission.ts"
-import type { UnreadLimit } from "./unreadLimit.ts"
+import { UnprovenAccepts } from "./unprovenAccepts.ts"
 
 /** Makes connections for admitted Initial packets, sends the replies of admission, and counts incoming handshakes. */
 export class Acceptor {
   private readonly admission: Admission
   private readonly factory: ConnectionFactory
   private readonly table: ConnectionTable<SocketConnection>
-  private readonly unreadLimit: UnreadLimit
+  private readonly memoryBudget: MemoryBudget<SocketConnection>
   private readonly maxConnections: number
   private readonly maxConnectionsPerIp: number
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  private readonly owner: ConnectionOwner<SocketConnection>
+  private readonly unproven = new UnprovenAccepts()
+  /** The owners of those that came through a Retry, and of the others. */
+  private readonly retried: ConnectionOwner<SocketConnection>
+  private readonly direct: ConnectionOwner<SocketConnection>
   /** How many handshakes are under way, those included whose peers wait to be admitted. */
   private handshakes = 0
 
@@ -28,7 +33,7 @@ export class Acceptor {
     readonly admission: Admission
     readonly factory: ConnectionFactory
     readonly table: ConnectionTable<SocketConnection>
-    readonly unreadLimit: UnreadLimit
+    readonly memoryBudget: MemoryBudget<SocketConnection>
     readonly maxConnections: number
     readonly maxConnectionsPerIp: number
     readonly peers: PeerAdmission
@@ -41,21 +46,24 @@ export class Acceptor {
     this.admission = options.admission
     this.factory = options.factory
     this.table = options.table
-    this.unreadLimit = options.unreadLimit
+    this.memoryBudget = options.memoryBudget
     this.maxConnections = options.maxConnections
     this.maxConnectionsPerIp = options.maxConnectionsPerIp
     this.now = options.now
     this.sendImmediate = options.sendImmediate
-    this.owner = {
+    const owner = (isRetried: boolean): ConnectionOwner<SocketConnection> => ({
       admit: (connection, decide) => options.peers.ask(connection, decide),
       onEstablished: (connection) => {
         this.handshakes -= 1
+        this.unproven.proven(isRetried ? connection.ipGroup : undefined)
         return options.events.onConnection(connection)
       },
       onEnded: (_connection, _close, established) => {
         if (!established) this.handshakes -= 1
       }
-    }
+    })
+    this.retried = owner(true)
+    this.direct = owner(false)
   }
 
   /** Makes a connection for a packet that belongs to none; or replies to the packet, or drops it. */
@@ -65,22 +73,29 @@ export class Acceptor {
     port: number,
     address: () => NetAddress.InetAddress
   ): SocketConnection | undefined {
-    const verdict = this.admission.judge(packet, `${host} ${port}`, this.now(), {
+    const now = this.now()
+    const verdict = this.admission.judge(packet, `${host} ${port}`, now, {
       ended: this.table.size - this.table.open,
       connections: this.table.open,
       maxConnections: this.maxConnections,
       fromIp: this.table.countOfIp(host),
       maxFromIp: this.maxConnectionsPerIp,
       handshakes: this.handshakes,
-      isBehind: this.unreadLimit.isBehind
+      needsRetry: this.unproven.needRetry(now),
+      isExhausted: this.unproven.isExhausted(ipGroup(address().address), now),
+      isBehind: this.memoryBudget.isBehind
     })
     if (verdict._tag === "Drop") return undefined
     if (verdict._tag === "Reply") {
       this.sendImmediate(verdict.packet, address())
       return undefined
     }
-    const connection = this.factory.accept(verdict, address(), this.owner)
-    if (connection !== undefined) this.handshakes += 1
+    const isRetried = verdict.originalDcid !== undefined
+    const connection = this.factory.accept(verdict, address(), isRetried ? this.retried : this.direct)
+    if (connection !== undefined) {
+      this.handshakes += 1
+      this.unproven.accepted(isRetried ? connection.ipGroup : undefined, now)
+    }
     return connection
   }
 }

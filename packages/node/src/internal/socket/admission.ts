@@ -39,6 +39,10 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
+  /** Whether so many clients have only pretended to dial that each has to prove its address first. */
+  readonly needsRetry: boolean
+  /** Whether the client's IP address has proven itself and pretended to dial too often. */
+  readonly isExhausted: boolean
   /** Whether the unread bytes of the open connections leave no room for a further peer. */
   readonly isBehind: boolean
 }
@@ -78,13 +82,13 @@ export class Admission {
     if (header.token.length > 0) {
       const originalDcid = this.tokens.verify(client, header.token, header.dcid, now)
       // The token is not from this socket, or too old: the client will try again without it.
-      if (originalDcid === undefined) return drop
+      if (originalDcid === undefined || load.isExhausted) return drop
       // The id of the Retry packet stays in use: the client addresses it, and the transport parameters name it.
       const scid = header.dcid.slice()
       return { _tag: "Accept", scid, originalDcid, clientDcid: scid, clientScid: header.scid.slice() }
     }
     // Under load a client first proves that it receives packets at its address.
-    if (load.handshakes >= tunables.retryThreshold) {
+    if (load.needsRetry || load.handshakes >= tunables.retryThreshold) {
       const newScid = randomId()
       const token = this.tokens.issue(client, header.dcid, newScid, now)
       const buffer = new Uint8Array(minDatagramSize)

@@ -11,6 +11,7 @@ import { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import type { HostPort } from "../path/packetReceiver.ts"
 import type { Accepted } from "./admission.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
+import { ipGroup } from "./ipGroup.ts"
 import { TurnState } from "./turnState.ts"
 
 /** The golden section: its multiples, modulo 1, spread any number of connections evenly. */
@@ -97,6 +98,7 @@ export class ConnectionFactory {
       remote,
       from,
       to: this.to,
+      ipGroup: ipGroup(remote.address),
       seniority: keyOf(ids.clientScid),
       turnState: new TurnState(),
       id: ids.keys[0],

@@ -18,12 +18,12 @@ import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { Loop } from "./loop.ts"
+import { MemoryBudget } from "./memoryBudget.ts"
 import { PeerAdmission } from "./peerAdmission.ts"
 import { PacketRouter } from "./packetRouter.ts"
 import { RefusalLog } from "./refusalLog.ts"
 import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
-import { UnreadLimit } from "./unreadLimit.ts"
 
 /**
  * Implements `BackingSocket` for the endpoint: it owns the table, the loop, the outbox and the sweeps of one UDP socket.
@@ -43,8 +43,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly factory: ConnectionFactory
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
+  private readonly memoryBudget: MemoryBudget<SocketConnection>
   private readonly peers: PeerAdmission
-  private readonly unreadLimit: UnreadLimit
   private readonly refusalLog: RefusalLog
   private closing = false
   private closed = false
@@ -89,12 +89,12 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
       tick: (connection, elapsed, limits) => this.loop.guarded(connection, () => connection.tick(elapsed, limits)),
       onSooner: options.onSweepSooner ?? (() => {})
     })
-    const unreadLimit = new UnreadLimit({
+    const memoryBudget = new MemoryBudget<SocketConnection>({
       limit: bind.unreadBuffer,
       connections: () => table.all(),
       onOverload: options.onOverload
     })
-    this.unreadLimit = unreadLimit
+    this.memoryBudget = memoryBudget
     const factory = new ConnectionFactory({ quiche, configOf, maxPayload, local: address, table, host: this })
     this.factory = factory
     this.peers = new PeerAdmission(events.onHandshake, onDefect)
@@ -103,7 +103,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           admission: new Admission(quiche),
           factory,
           table,
-          unreadLimit,
+          memoryBudget,
           maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
           peers: this.peers,
@@ -213,7 +213,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.table.end(connection)
   }
 
-  readonly onUnread = (change: number): void => this.unreadLimit.change(change)
+  readonly onUnread = (connection: SocketConnection, change: number): void =>
+    this.memoryBudget.change(connection, change)
 
   readonly onRefused = (connection: SocketConnection, code: string): void => this.refusalLog.add(connection, code)
 

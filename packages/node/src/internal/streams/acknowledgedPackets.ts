@@ -7,17 +7,10 @@
  * `AckInference` has to find out.
  */
 import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
-import { connectionIdLength } from "../packets/connectionId.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
-import { cursor, readVarint, tagLength } from "../packets/frames.ts"
 
 /** Packets that the binding sends without regard to the congestion window when a timer has expired (RFC 9002, section 6.2.4). */
 const maxTimerProbes = 2
-
-/** Frame types (RFC 9000, section 19). */
-const ping = 0x01
-const ack = 0x02
-const ackWithEcn = 0x03
 
 /**
  * Records the range of 1-RTT packet numbers that the peer has acknowledged without a gap, and since when no retransmission
@@ -51,33 +44,8 @@ export class AcknowledgedPackets {
     if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.nextNumber += 1
   }
 
-  /**
-   * The binding, which has the keys, has taken a packet and decrypted it in place. What failed authentication has become
-   * zeros, and what is too short to be decrypted (RFC 9001, section 5.4.2) is too short for an acknowledgement before the tag.
-   *
-   * Returns where the frames after an acknowledgement at the packet's beginning are, or those of a packet without one.
-   */
-  received(packet: Uint8Array): number {
-    if (isLongHeader(packet)) return packet.length
-    cursor.at = 1 + connectionIdLength + (packet[0]! & 0x03) + 1
-    while (packet[cursor.at] === ping) cursor.at += 1
-    const type = packet[cursor.at]
-    if (type !== ack && type !== ackWithEcn) return cursor.at
-    cursor.at += 1
-    const largest = readVarint(packet)
-    // The delay.
-    readVarint(packet)
-    const moreRanges = readVarint(packet)
-    const smallest = largest - readVarint(packet)
-    const end = packet.length - tagLength
-    if (cursor.at <= end) this.onAck(smallest, largest)
-    // A gap and a length for each of the other ranges, then three counts of ECN marks.
-    const numbers = 2 * moreRanges + (type === ackWithEcn ? 3 : 0)
-    for (let i = 0; i < numbers && cursor.at < end; i++) readVarint(packet)
-    return cursor.at
-  }
-
-  private onAck(smallest: number, largest: number): void {
+  /** An ACK frame has come, whose newest range is from `smallest` to `largest`. */
+  acknowledged(smallest: number, largest: number): void {
     if (largest <= this.largest) return
     // Numbers that were never sent: either side has lost count.
     if (largest >= this.nextNumber) this.gaplessFrom = Infinity

@@ -24,6 +24,15 @@ export interface StreamReads {
   readonly wasReset: () => void
 }
 
+/** Watches what the binding keeps of streams. */
+export interface HeldStreamData {
+  /** The stream was read up to `offset`. */
+  readonly read: (id: number, offset: number) => void
+  /** The peer was asked to stop the stream. */
+  readonly stopped: (id: number) => void
+  readonly ended: (id: number) => void
+}
+
 /** What the receiving side needs of its connection. */
 export interface IncomingHost {
   readonly native: NativeConnection
@@ -38,6 +47,7 @@ export interface IncomingHost {
   /** Makes the sending half of a bidirectional stream that the peer opened. */
   readonly acceptSend: (id: number) => AcceptedSend
   readonly budget: StreamReads
+  readonly frames: { readonly held: HeldStreamData }
   /** Lent for the time of a read. */
   readonly scratch: Uint8Array
 }
@@ -134,9 +144,14 @@ export class Incoming implements RecvOwner {
       if (stream.isDeferred || stream.paused || !this.native.streamFinished(stream.id)) continue
       if (this.native.streamReadable(stream.id)) continue
       this.workDone += 1
-      this.streams.delete(stream.id)
+      this.forget(stream.id)
       stream.end(undefined)
     }
+  }
+
+  private forget(id: number): void {
+    this.streams.delete(id)
+    this.host.frames.held.ended(id)
   }
 
   /** Reads the streams that have not had their share of this pass. Paused ones take none of what the turn reads. */
@@ -167,7 +182,7 @@ export class Incoming implements RecvOwner {
     if (stream.ended) {
       if (stream.isDeferred && !regardless) return false
       this.workDone += 1
-      if (stream.discard(this.host.scratch)) this.streams.delete(id)
+      if (stream.discard(this.host.scratch)) this.forget(id)
       return true
     }
     if ((stream.paused || stream.isDeferred) && !regardless) return false
@@ -177,7 +192,7 @@ export class Incoming implements RecvOwner {
     // One that its owner has stopped meanwhile stays, so that its last bytes do not make it look like a new one.
     if (stream.isRead) {
       this.workDone += 1
-      this.streams.delete(id)
+      this.forget(id)
     }
     return true
   }
@@ -218,9 +233,10 @@ export class Incoming implements RecvOwner {
   onStop(stream: RecvStream, code: number): void {
     if (this.host.failure() !== undefined) return
     if (stream.discard(this.host.scratch)) {
-      this.streams.delete(stream.id)
+      this.forget(stream.id)
       return
     }
+    this.host.frames.held.stopped(stream.id)
     this.host.budget.willDrop(initialStreamWindow)
     try {
       this.native.streamShutdown(stream.id, shutdownRead, code)
@@ -236,10 +252,11 @@ export class Incoming implements RecvOwner {
     this.host.budget.wasReset()
   }
 
-  onRead(bytes: number): void {
+  onRead(stream: RecvStream, bytes: number, offset: number): void {
     this.workDone += 1
     this.bytesRead += bytes
     this.host.budget.read(bytes)
+    this.host.frames.held.read(stream.id, offset)
   }
 
   // --- what the connection checks now and then ---------------------------------------------------------------------
@@ -257,7 +274,7 @@ export class Incoming implements RecvOwner {
     for (const [id, age] of stopping) {
       if (this.native.streamFinished(id)) {
         stopping.delete(id)
-        this.streams.delete(id)
+        this.forget(id)
       } else {
         stopping.set(id, age + elapsed)
         oldest = Math.max(oldest, age)

@@ -21,8 +21,8 @@ export interface RecvOwner {
   readonly onStop: (half: RecvStream, code: number) => void
   /** The peer has reset the stream: what was not read of it never will be. */
   readonly onReset: () => void
-  /** `bytes` of the stream were read. */
-  readonly onRead: (bytes: number) => void
+  /** `bytes` of the half were read, which has been read up to `offset` now. */
+  readonly onRead: (half: RecvStream, bytes: number, offset: number) => void
 }
 
 /**
@@ -43,6 +43,8 @@ export class RecvStream implements BackingRecvStream {
   private stopCode: number | undefined = undefined
   /** The connection's last pass of reading in which the half had its share. */
   private lastPass = 0
+  /** How many bytes have been read. */
+  private offset = 0
   private events: RecvEvents | undefined = undefined
   private readonly owner: RecvOwner
 
@@ -124,7 +126,8 @@ export class RecvStream implements BackingRecvStream {
       }
       if (result === null) return
       const [length, fin] = result
-      this.owner.onRead(length)
+      this.offset += length
+      this.owner.onRead(this, length, this.offset)
       left -= length
       if (length > 0 && !events.onData(room.subarray(0, length))) this.paused = true
       if (this.owner.isClosing) return
@@ -138,7 +141,8 @@ export class RecvStream implements BackingRecvStream {
       for (;;) {
         const result = this.owner.native.streamRecv(this.id, scratch)
         if (result === null) return false
-        this.owner.onRead(result[0])
+        this.offset += result[0]
+        this.owner.onRead(this, result[0], this.offset)
         if (result[1]) return true
       }
     } catch {

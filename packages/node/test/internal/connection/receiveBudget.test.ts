@@ -15,7 +15,7 @@ const setup = (options: { readonly recvBytes?: number; readonly readable?: () =>
       isReadable: options.readable ?? (() => false),
       stats: () => ({ recvBytes: options.recvBytes ?? Infinity })
     } as unknown as NativeConnection,
-    () => {}
+    { onUnread: () => {} }
   )
 
 /** A turn that takes one packet of `bytes`, of which `read` are stream data. */

@@ -37,6 +37,7 @@ const setup = () => {
       if (!binding.authenticates) throw new Error("CryptoFail")
       binding.received += 1
     },
+    isEstablished: () => false,
     stats: () => {
       binding.asked += 1
       return { recv: binding.received }
@@ -47,7 +48,8 @@ const setup = () => {
     native,
     peer,
     from: { host: "192.0.2.1", port: 1 },
-    to: { host: "192.0.2.9", port: 9 }
+    to: { host: "192.0.2.9", port: 9 },
+    frames: { violation: undefined, take: () => {} }
   })
   return { binding, peer, receiver }
 }
@@ -55,11 +57,11 @@ const setup = () => {
 describe("a peer whose packets come from another address", () => {
   it("is there after one that the binding has authenticated, which never learns of it", () => {
     const { binding, peer, receiver } = setup()
-    assert.isFalse(receiver.receive(oneRtt(1), undefined, true))
-    assert.isTrue(receiver.receive(oneRtt(2), away, true))
+    assert.isFalse(receiver.receive(oneRtt(1), undefined, true, true))
+    assert.isTrue(receiver.receive(oneRtt(2), away, true, true))
     assert.strictEqual(peer.current, away)
     assert.isTrue(peer.needsValidation)
-    assert.isFalse(receiver.receive(oneRtt(3), undefined, true))
+    assert.isFalse(receiver.receive(oneRtt(3), undefined, true, true))
     assert.isFalse(peer.needsValidation)
     assert.deepStrictEqual([...binding.from], ["192.0.2.1:1"])
   })
@@ -67,28 +69,28 @@ describe("a peer whose packets come from another address", () => {
   it("has not moved by one that is forged, replayed or damaged", () => {
     const { binding, peer, receiver } = setup()
     binding.authenticates = false
-    assert.isFalse(receiver.receive(oneRtt(2), away, true))
+    assert.isFalse(receiver.receive(oneRtt(2), away, true, true))
     assert.strictEqual(peer.current, home)
     assert.isFalse(peer.needsValidation)
   })
 
   it("has not moved by one that was overtaken by the one that told of the new address", () => {
     const { peer, receiver } = setup()
-    assert.isTrue(receiver.receive(oneRtt(9), away, true))
-    assert.isFalse(receiver.receive(oneRtt(8), home, true))
+    assert.isTrue(receiver.receive(oneRtt(9), away, true, true))
+    assert.isFalse(receiver.receive(oneRtt(8), home, true, true))
     assert.strictEqual(peer.current, away)
   })
 
   it("is not followed before the handshake is complete", () => {
     const { peer, receiver } = setup()
-    assert.isFalse(receiver.receive(handshake(1_200), away, false))
+    assert.isFalse(receiver.receive(handshake(1_200), away, false, true))
     assert.strictEqual(peer.current, home)
   })
 
   it("may be there when only handshake packets come, which the binding cannot read any more", () => {
     const { binding, peer, receiver } = setup()
     binding.authenticates = false
-    assert.isFalse(receiver.receive(handshake(1_200), away, true))
+    assert.isFalse(receiver.receive(handshake(1_200), away, true, true))
     assert.strictEqual(peer.current, home)
     assert.isTrue(peer.needsValidation)
     peer.retry()
@@ -99,7 +101,7 @@ describe("a peer whose packets come from another address", () => {
 describe("a peer that stays where it is", () => {
   it("costs no look at the binding's counters", () => {
     const { binding, receiver } = setup()
-    for (let number = 0; number < 10; number++) receiver.receive(oneRtt(number), undefined, true)
+    for (let number = 0; number < 10; number++) receiver.receive(oneRtt(number), undefined, true, true)
     assert.strictEqual(binding.received, 10)
     assert.strictEqual(binding.asked, 0)
   })

@@ -36,6 +36,8 @@ const idle: Load = {
   fromIp: 0,
   maxFromIp: 5,
   handshakes: 0,
+  needsRetry: false,
+  isExhausted: false,
   isBehind: false
 }
 
@@ -116,6 +118,17 @@ describe("under a load of handshakes, a stranger", () => {
     assert.deepStrictEqual([...verdict.scid], [...newScid])
     assert.deepStrictEqual(judge(second, load, 0, "192.0.2.8 443"), { _tag: "Drop" })
     assert.deepStrictEqual(judge(second, load, retryTokenLifetime + 1), { _tag: "Drop" })
+  })
+
+  it("gets a Retry when many have only pretended to dial, and nothing once its own IP address has, with a token", () => {
+    const { judge, retries } = setup()
+    assert.strictEqual(judge(initial(), { needsRetry: true })._tag, "Reply")
+    const { newScid, token } = retries[0]!
+    const second = initial({ token, dcid: newScid })
+    assert.deepStrictEqual(judge(second, { needsRetry: true, isExhausted: true }), { _tag: "Drop" })
+    assert.strictEqual(judge(second, { needsRetry: true })._tag, "Accept")
+    // Without a token the address is not proven: what is counted against it may be another's doing.
+    assert.strictEqual(judge(initial(), { isExhausted: true })._tag, "Accept")
   })
 
   it("is dropped when the binding makes no Retry for it", () => {

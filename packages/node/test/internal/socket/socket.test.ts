@@ -46,7 +46,7 @@ describe("unread bytes", () => {
       // What it had counts no more.
       yield* arrive(0, 3)
       assert.strictEqual(overloads.length, 1)
-      yield* arrive(0, 2)
+      yield* arrive(2, 2)
       assert.strictEqual(overloads.length, 2)
       socket.close()
     })

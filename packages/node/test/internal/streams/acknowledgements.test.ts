@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { StreamClosed } from "@qp2p/core/StreamError"
 import { byte, nothing, setup } from "./sendingSide.ts"
+import { acknowledge as acknowledgeIn } from "../../support/frames.ts"
 
 describe("unidirectional streams that are acknowledged at once", () => {
   const rows: ReadonlyArray<readonly [count: number, bytes: number, completed: ReadonlyArray<number>]> = [
@@ -95,7 +96,7 @@ describe("a fin that is written after its data", () => {
       const packet = new Uint8Array(50)
       packet.set([0x02, largest, 0, 0, largest - smallest], 22)
       packet[0] = 0x40
-      it.acknowledged.received(packet)
+      acknowledgeIn(it.acknowledged, packet)
     }
     it.write(stream, byte, false)
     turn(0, 1)

@@ -7,6 +7,7 @@ import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { Peer } from "../../support/quicSockets.ts"
+import { HeldData } from "../../../src/internal/streams/heldData.ts"
 
 /** The receiving side of a connection whose binding has `arrived`: bytes by stream id, and whether that is all. */
 export const setup = () => {
@@ -55,6 +56,7 @@ export const setup = () => {
     willDrop: (bytes: number) => void (told.willDrop += bytes),
     wasReset: () => void (told.resets += 1)
   }
+  const held = new HeldData()
   const incoming = new Incoming({
     native,
     dialled: false,
@@ -68,10 +70,12 @@ export const setup = () => {
       return half
     },
     budget,
+    frames: { held },
     scratch: new Uint8Array(1_000)
   })
   return {
     arrived,
+    held,
     finished,
     incoming,
     lists: () => lists,

@@ -36,7 +36,7 @@ const setup = (chunks: Array<number>, last: "more" | "fin" | Error = "more") => 
       onReadable: () => asked.push("turn"),
       onStop: (_half, code) => asked.push(`stop ${code}`),
       onReset: () => asked.push("reset"),
-      onRead: (bytes) => (delivered += bytes)
+      onRead: (_half, bytes) => (delivered += bytes)
     },
     3
   )

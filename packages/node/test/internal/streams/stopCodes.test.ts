@@ -1,21 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
-import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
+import { decrypted as packet, stop as readStops } from "../../support/frames.ts"
 import { maxStopCodes } from "../../../src/internal/tunables.ts"
-
-/** As it lies in its buffer when the binding has taken it: header, packet number, frames, and the tag. */
-const packet = (frames: ReadonlyArray<number>): Uint8Array =>
-  Uint8Array.from([0x40, ...Array.from({ length: connectionIdLength }, () => 7), 0xff, ...frames, ...tag])
-
-const tag = Array.from({ length: 16 }, () => 0x05)
 
 /** RFC 9000, section 19.5: the stream, and the code. */
 const stop = (id: number, code: number): ReadonlyArray<number> => [0x05, id, code]
 
 const read = (it: Uint8Array): StopCodes => {
   const codes = new StopCodes()
-  codes.read(it, new AcknowledgedPackets().received(it))
+  readStops(codes, it)
   return codes
 }
 
@@ -50,7 +43,7 @@ describe("the code of a stop", () => {
     assert.strictEqual(codes.of(6), Number.MAX_SAFE_INTEGER)
   })
 
-  it("is not read from what was not decrypted or failed authentication, behind data, or from a frame in the tag", () => {
+  it("is not read from what was not decrypted or failed authentication, as data, or from a frame in the tag", () => {
     const whole = packet(stop(6, 42))
     const zeros = whole.slice()
     zeros.fill(0, 22, zeros.length - 16)
@@ -61,7 +54,7 @@ describe("the code of a stop", () => {
       packet([...ack, 5]),
       packet([0x02, 9, 0, 0x80])
     ]
-    const others = [zeros, Uint8Array.of(0xc0, ...whole.subarray(1)), packet([0x0a, 2, 3, ...stop(6, 42)])]
+    const others = [zeros, packet([0x0a, 2, 3, ...stop(6, 42)])]
     for (const it of [...truncated, ...others, packet([]), packet(ack)]) {
       const codes = read(it)
       for (let id = 0; id < 64; id++) assert.isUndefined(codes.of(id))
@@ -72,7 +65,7 @@ describe("the code of a stop", () => {
     const codes = new StopCodes()
     for (let i = 0; i < 2 * maxStopCodes; i++) {
       const it = packet([0x05, 0x80, 0, i >> 8, i & 0xff, 7])
-      codes.read(it, new AcknowledgedPackets().received(it))
+      readStops(codes, it)
     }
     assert.strictEqual(codes.of(maxStopCodes - 1), 7)
     assert.isUndefined(codes.of(maxStopCodes))

@@ -1,0 +1,143 @@
+/**
+ * The frames of a peer's 1-RTT packets, as the driver reads them beside the binding: acknowledgements and stops for those who
+ * wait for them, and the rules for frames that cost this side more than they cost the peer.
+ */
+import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../binding/errorCodes.ts"
+import type { NativeConnection } from "../binding/native.ts"
+import { type FrameVisitor, isPadding, walk } from "../packets/frames.ts"
+import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
+import { HeldData } from "../streams/heldData.ts"
+import * as tunables from "../tunables.ts"
+
+const shutdownRead = 0
+
+/** The view of the connection. */
+export interface PeerFramesHost {
+  readonly native: NativeConnection
+  readonly dialled: boolean
+  readonly acknowledged: { readonly acknowledged: (smallest: number, largest: number) => void }
+  readonly streams: {
+    readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
+  }
+  readonly budget: { readonly withoutData: (bytes: number) => void }
+}
+
+/** Why a connection cannot go on: a transport error code, and what the peer is told. */
+export interface Violation {
+  readonly code: number
+  readonly detail: string
+}
+
+/** Reads the packets of one connection that the binding has decrypted, and finds what no honest peer sends. */
+export class PeerFrames implements FrameVisitor {
+  /** What the binding keeps of the streams. */
+  readonly held = new HeldData()
+  private readonly host: PeerFramesHost
+  private readonly numbers = new PacketNumberWindow()
+  /** How many frames about connection ids, paths and tokens may come now. */
+  private controlLeft: number = tunables.maxControlFrames
+  private hasData = false
+  private found: Violation | undefined = undefined
+
+  constructor(host: PeerFramesHost) {
+    this.host = host
+  }
+
+  /** What no honest peer does, if the peer has done it. The binding must get no more of its packets. */
+  get violation(): Violation | undefined {
+    return this.found
+  }
+
+  /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
+  get isNearLimit(): boolean {
+    return this.held.fragments > tunables.maxFragments * tunables.holdBackAbove
+  }
+
+  /** Reads a packet with a short header that the binding has decrypted in place. Each packet counts once. */
+  take(packet: Uint8Array): void {
+    if (isPadding(packet)) {
+      // It may have failed authentication. If it has not, the binding knows a number that is not known here.
+      this.numbers.goBlind()
+      return
+    }
+    if (!this.numbers.add(packet)) return
+    this.hasData = false
+    const frames = walk(packet, this)
+    if (!this.hasData) this.host.budget.withoutData(packet.length)
+    if (frames > tunables.maxSmallFrames + packet.length / tunables.bytesPerFrame) {
+      this.violate(INTERNAL_ERROR, "too many frames in a packet")
+    }
+    if (this.held.fragments > tunables.maxFragments) this.checkFragments()
+  }
+
+  onAck(smallest: number, largest: number): void {
+    this.host.acknowledged.acknowledged(smallest, largest)
+  }
+
+  onStop(id: number, code: number): void {
+    this.host.streams.outgoing.stopCodes.add(id, code)
+  }
+
+  onStream(id: number, offset: number, length: number): void {
+    this.hasData = true
+    // The binding keeps nothing of a frame without data but the end of the stream.
+    if (length > 0) this.held.add(id, offset, length)
+  }
+
+  /** TLS in QUIC has no message for a client to send after the handshake (RFC 9001, sections 4.4 and 6). */
+  onCrypto(): void {
+    if (this.host.dialled) this.onControl()
+    else this.violate(PROTOCOL_VIOLATION, "CRYPTO after the handshake")
+  }
+
+  onNewConnectionId(): void {
+    this.onControl()
+  }
+
+  onControl(): void {
+    this.controlLeft -= 1
+    if (this.controlLeft < 0) this.violate(INTERNAL_ERROR, "too many frames about connection ids and paths")
+  }
+
+  /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  tick(elapsed: number): void {
+    this.controlLeft = Math.min(this.controlLeft + elapsed / tunables.controlInterval, tunables.maxControlFrames)
+    this.forgetEnded()
+  }
+
+  /**
+   * Has the binding drop what it keeps of streams, if that is much: the connection closes, and nothing of it will be read. The
+   * binding would keep it until the garbage collector finds the connection, and would then free that of several at once.
+   */
+  discard(): void {
+    const { held } = this
+    if (held.fragments > tunables.minDiscarded) {
+      for (const id of held.ids()) {
+        try {
+          this.host.native.streamShutdown(id, shutdownRead, 0)
+        } catch {
+          // The stream has ended.
+        }
+      }
+    }
+    held.clear()
+  }
+
+  private forgetEnded(): void {
+    const { native } = this.host
+    this.held.forgetEnded((id) => native.streamFinished(id))
+  }
+
+  private checkFragments(): void {
+    this.forgetEnded()
+    if (this.held.fragments > tunables.maxFragments) this.violate(INTERNAL_ERROR, "too many pieces of streams")
+  }
+
+  private violate(code: number, detail: string): void {
+    if (this.found !== undefined) return
+    const { native } = this.host
+    // A connection that is over does not decrypt what still comes.
+    if (native.isDraining() || native.isClosed() || native.localError() !== null) return
+    this.found = { code, detail }
+  }
+}

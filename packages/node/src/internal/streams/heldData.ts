@@ -1,0 +1,125 @@
+/**
+ * What the binding keeps of a peer's STREAM frames until they are read: each frame as a piece of its own, whose size
+ * has little to do with the number of bytes in it.
+ *
+ * A stream is read in order, so a frame is gone when everything up to its end has been read. To know that of each frame, all
+ * of them would have to be kept. So the frames of a stream are divided: those that had come when the largest offset was last
+ * looked at, and those that came since. When that offset has been read, the former are gone.
+ */
+import { fragmentCost } from "../tunables.ts"
+
+/** The frames of one stream. */
+class Held {
+  id = 0
+  /** The largest offset that has come. */
+  end = 0
+  /** The largest offset of the older frames. */
+  olderEnd = 0
+  older = 0
+  olderBytes = 0
+  newer = 0
+  newerBytes = 0
+  /** The peer was told to stop: the binding keeps nothing of what comes. */
+  isStopped = false
+}
+
+/** Records that are not in use, so that most streams make no object. */
+const spare: Array<Held> = []
+const maxSpare = 1_024
+
+/** Estimates from above what the binding keeps of the streams of one connection: in pieces, and in bytes of memory. */
+export class HeldData {
+  private readonly streams = new Map<number, Held>()
+  private last: Held | undefined = undefined
+  private pieces = 0
+  private bytes = 0
+
+  /** How many pieces the binding keeps at most. */
+  get fragments(): number {
+    return this.pieces
+  }
+
+  /** How much memory they take, in bytes. */
+  get memory(): number {
+    return this.bytes + this.pieces * fragmentCost
+  }
+
+  /** The streams that are watched. */
+  ids(): Iterable<number> {
+    return this.streams.keys()
+  }
+
+  /** A STREAM frame has come. */
+  add(id: number, offset: number, length: number): void {
+    const held = this.last !== undefined && this.last.id === id ? this.last : this.of(id)
+    if (held.isStopped) return
+    held.newer += 1
+    held.newerBytes += length
+    this.pieces += 1
+    this.bytes += length
+    if (offset + length > held.end) held.end = offset + length
+  }
+
+  private of(id: number): Held {
+    let held = this.streams.get(id)
+    if (held === undefined) {
+      held = spare.pop() ?? new Held()
+      held.id = id
+      this.streams.set(id, held)
+    }
+    this.last = held
+    return held
+  }
+
+  /** The stream was read up to `offset`. */
+  read(id: number, offset: number): void {
+    const held = this.last !== undefined && this.last.id === id ? this.last : this.streams.get(id)
+    if (held === undefined || offset < held.olderEnd) return
+    this.release(held.older, held.olderBytes)
+    if (offset >= held.end) {
+      this.release(held.newer, held.newerBytes)
+      held.newer = held.newerBytes = 0
+    }
+    held.older = held.newer
+    held.olderBytes = held.newerBytes
+    held.newer = held.newerBytes = 0
+    held.olderEnd = held.end
+  }
+
+  /** The peer was asked to stop the stream: the binding has dropped what it had, and keeps nothing that comes. */
+  stopped(id: number): void {
+    const held = this.of(id)
+    this.release(held.older + held.newer, held.olderBytes + held.newerBytes)
+    held.older = held.newer = held.olderBytes = held.newerBytes = 0
+    held.isStopped = true
+  }
+
+  /** The stream has ended. */
+  ended(id: number): void {
+    const held = this.streams.get(id)
+    if (held === undefined) return
+    this.streams.delete(id)
+    if (this.last === held) this.last = undefined
+    this.release(held.older + held.newer, held.olderBytes + held.newerBytes)
+    held.end = held.olderEnd = held.older = held.olderBytes = held.newer = held.newerBytes = 0
+    held.isStopped = false
+    if (spare.length < maxSpare) spare.push(held)
+  }
+
+  /** Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. */
+  forgetEnded(hasEnded: (id: number) => boolean): void {
+    for (const id of this.streams.keys()) if (hasEnded(id)) this.ended(id)
+  }
+
+  /** Forgets all: the connection closes. */
+  clear(): void {
+    this.streams.clear()
+    this.last = undefined
+    this.pieces = this.bytes = 0
+  }
+
+  private release(pieces: number, bytes: number): void {
+    this.pieces -= pieces
+    this.bytes -= bytes
+  }
+}

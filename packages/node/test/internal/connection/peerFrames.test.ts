@@ -1,0 +1,171 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { NativeConnection } from "../../../src/internal/binding/native.ts"
+import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../../../src/internal/binding/errorCodes.ts"
+import { PeerFrames } from "../../../src/internal/connection/peerFrames.ts"
+import * as tunables from "../../../src/internal/tunables.ts"
+import { decrypted } from "../../support/frames.ts"
+
+const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean } = {}) => {
+  const acks: Array<readonly [number, number]> = []
+  const stops: Array<readonly [number, number]> = []
+  const finished = new Set<number>()
+  const shutDown: Array<number> = []
+  let withoutData = 0
+  const frames = new PeerFrames({
+    native: {
+      isDraining: () => options.isOver === true,
+      isClosed: () => false,
+      localError: () => null,
+      streamFinished: (id: number) => finished.has(id),
+      streamShutdown: (id: number) => {
+        if (finished.has(id)) throw new Error(`InvalidStreamState(${id})`)
+        shutDown.push(id)
+      }
+    } as unknown as NativeConnection,
+    dialled: options.dialled === true,
+    acknowledged: { acknowledged: (smallest, largest) => acks.push([smallest, largest]) },
+    streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
+    budget: { withoutData: (bytes) => (withoutData += bytes) }
+  })
+  let number = 0
+  const take = (bytes: ReadonlyArray<number>, times = 1) => {
+    for (let i = 0; i < times; i++) {
+      frames.take(decrypted(bytes, { number: number % 2 ** 32, numberLength: 4 }))
+      number += 1
+    }
+  }
+  /** The same packet again. */
+  const repeat = (bytes: ReadonlyArray<number>) =>
+    frames.take(decrypted(bytes, { number: number - 1, numberLength: 4 }))
+  const violation = () => frames.violation
+  return { violation, acks, finished, frames, repeat, shutDown, stops, take, withoutData: () => withoutData }
+}
+
+const crypto = [0x06, 5, 1, 9]
+/** One byte at an offset of two bytes. */
+const piece = (id: number, offset: number) => [0x0e, id, 0x40 | (offset >> 8), offset & 0xff, 1, 7]
+
+describe("a peer's packet", () => {
+  it("hands on what it acknowledges and stops, once", () => {
+    const { acks, repeat, stops, take } = setup()
+    take([0x05, 6, 42, 0x02, 9, 0, 0, 2])
+    repeat([0x05, 6, 42, 0x02, 9, 0, 0, 2])
+    assert.deepStrictEqual(acks, [[7, 9]])
+    assert.deepStrictEqual(stops, [[6, 42]])
+  })
+
+  it("counts as data when there is a STREAM frame in it, and else as none", () => {
+    const { take, withoutData } = setup()
+    take([0x02, 9, 0, 0, 2, ...piece(2, 1)])
+    assert.strictEqual(withoutData(), 0)
+    take([0x02, 9, 0, 0, 2])
+    assert.strictEqual(withoutData(), 25 + 5 + 16)
+  })
+
+  it("is a violation with a CRYPTO frame of a client, and none with a server's", () => {
+    const accepted = setup()
+    accepted.take(crypto)
+    assert.deepStrictEqual(accepted.violation(), {
+      code: PROTOCOL_VIOLATION,
+      detail: "CRYPTO after the handshake"
+    })
+    const dialled = setup({ dialled: true })
+    dialled.take(crypto)
+    assert.strictEqual(dialled.violation(), undefined)
+    dialled.take(crypto, tunables.maxControlFrames)
+    assert.strictEqual(dialled.violation()?.code, INTERNAL_ERROR)
+  })
+
+  it("is none once the connection is over: the binding does not decrypt it then", () => {
+    const { take, violation } = setup({ isOver: true })
+    take(crypto)
+    assert.strictEqual(violation(), undefined)
+  })
+
+  it("is a violation with more frames than an honest peer has reason for", () => {
+    const pings = (count: number) => Array.from({ length: count }, () => 1)
+    const honest = setup()
+    // A thousand streams stopped in one packet, of which most have ids of two bytes.
+    honest.take(Array.from({ length: 1_000 }, () => [0x05, 0x41, 2, 7]).flat())
+    honest.take(pings(tunables.maxSmallFrames))
+    honest.take([0, ...Array.from({ length: 1_000 }, () => 0), 1])
+    assert.strictEqual(honest.violation(), undefined)
+    honest.take(pings(1_000))
+    assert.strictEqual(honest.violation()?.detail, "too many frames in a packet")
+  })
+})
+
+describe("frames about connection ids, paths and tokens", () => {
+  const rows: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
+    ["NEW_TOKEN", [0x07, 1, 9]],
+    ["NEW_CONNECTION_ID", [0x18, 1, 0, 1, ...Array.from({ length: 17 }, () => 3)]],
+    ["RETIRE_CONNECTION_ID", [0x19, 1]],
+    ["PATH_CHALLENGE", [0x1a, 1, 2, 3, 4, 5, 6, 7, 8]],
+    ["PATH_RESPONSE", [0x1b, 1, 2, 3, 4, 5, 6, 7, 8]]
+  ]
+  for (const [name, bytes] of rows) {
+    it(`such as ${name} may come in a small number at once, and slowly without end`, () => {
+      const { frames, take, violation } = setup()
+      take(bytes, tunables.maxControlFrames)
+      for (let i = 0; i < 100; i++) {
+        frames.tick(10 * tunables.controlInterval)
+        take(bytes, 10)
+      }
+      assert.strictEqual(violation(), undefined)
+      take(bytes)
+      assert.strictEqual(violation()?.detail, "too many frames about connection ids and paths")
+    })
+  }
+})
+
+describe("pieces of streams", () => {
+  /** Pieces of one byte, `count` of them, in packets of one. */
+  const pieces = (it: ReturnType<typeof setup>, count: number) => {
+    for (let i = 0; i < count; i++) it.take(piece(2, i % 8_000))
+  }
+
+  it("are a violation when there are too many, and not before, and each packet counts once", () => {
+    const it = setup()
+    pieces(it, tunables.maxFragments)
+    assert.strictEqual(it.violation(), undefined)
+    it.repeat(piece(2, 1))
+    assert.strictEqual(it.violation(), undefined)
+    it.take(piece(2, 1))
+    assert.strictEqual(it.violation()?.detail, "too many pieces of streams")
+  })
+
+  it("count twice when they come twice after a packet of which it is not known whether the binding has taken it", () => {
+    const it = setup()
+    it.take(piece(2, 1))
+    it.repeat(piece(2, 1))
+    assert.strictEqual(it.frames.held.fragments, 1)
+    // Zeros, as a packet is that failed authentication.
+    it.take([0, 0, 0, 0])
+    it.repeat(piece(2, 1))
+    assert.strictEqual(it.frames.held.fragments, 2)
+  })
+
+  it("of streams that have ended meanwhile do not count", () => {
+    const it = setup()
+    pieces(it, tunables.maxFragments)
+    it.finished.add(2)
+    it.take(piece(6, 1))
+    assert.strictEqual(it.violation(), undefined)
+    assert.isAtMost(it.frames.held.fragments, 1)
+  })
+
+  it("are dropped by the binding when their connection closes, if they are many", () => {
+    const few = setup()
+    pieces(few, tunables.minDiscarded)
+    few.frames.discard()
+    assert.deepStrictEqual(few.shutDown, [])
+    const many = setup()
+    pieces(many, tunables.minDiscarded)
+    many.take(piece(6, 1))
+    many.take(piece(10, 1))
+    many.finished.add(6)
+    many.frames.discard()
+    assert.deepStrictEqual(many.shutDown, [2, 10])
+    assert.strictEqual(many.frames.held.memory, 0)
+  })
+})

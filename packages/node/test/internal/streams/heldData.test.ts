@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { HeldData } from "../../../src/internal/streams/heldData.ts"
+import { fragmentCost } from "../../../src/internal/tunables.ts"
+
+describe("the data that the binding keeps", () => {
+  it("costs its bytes and something for each piece, until it is read", () => {
+    const held = new HeldData()
+    held.add(2, 0, 1_000)
+    held.add(6, 0, 10)
+    assert.strictEqual(held.fragments, 2)
+    assert.strictEqual(held.memory, 1_010 + 2 * fragmentCost)
+    held.read(2, 1_000)
+    assert.strictEqual(held.memory, 10 + fragmentCost)
+    held.read(6, 5)
+    assert.strictEqual(held.fragments, 1)
+    held.read(6, 10)
+    assert.strictEqual(held.memory, 0)
+  })
+
+  it("counts piece by piece when it comes out of order, until the gap is closed and read", () => {
+    const held = new HeldData()
+    for (let i = 0; i < 1_000; i++) held.add(2, 2 * i + 1, 1)
+    held.read(2, 0)
+    assert.strictEqual(held.fragments, 1_000)
+    held.add(2, 0, 2_000)
+    held.read(2, 2_000)
+    assert.strictEqual(held.fragments, 0)
+  })
+
+  it("is never less than what the binding has, and nothing once all is read, in any order of pieces and reads", () => {
+    const piece = fc.record({ offset: fc.nat({ max: 50 }), length: fc.integer({ min: 1, max: 20 }) })
+    const event = fc.oneof(piece, fc.nat({ max: 70 }))
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+        const held = new HeldData()
+        // The binding has every piece whose end has not been read.
+        let kept: Array<{ readonly end: number; readonly length: number }> = []
+        let end = 0
+        let readTo = 0
+        for (const it of events) {
+          if (typeof it === "number") {
+            readTo = Math.max(readTo, Math.min(it, end))
+            held.read(2, readTo)
+            kept = kept.filter((each) => each.end > readTo)
+          } else {
+            held.add(2, it.offset, it.length)
+            end = Math.max(end, it.offset + it.length)
+            if (it.offset + it.length > readTo) kept.push({ end: it.offset + it.length, length: it.length })
+          }
+          assert.isAtLeast(held.fragments, kept.length)
+          assert.isAtLeast(
+            held.memory,
+            kept.reduce((sum, { length }) => sum + length + fragmentCost, 0)
+          )
+        }
+        held.read(2, end)
+        assert.strictEqual(held.fragments, 0)
+        assert.strictEqual(held.memory, 0)
+      }),
+      { numRuns: 2_000 }
+    )
+  })
+
+  it("stays bounded on a stream that goes on for ever and always lacks something", () => {
+    const held = new HeldData()
+    let most = 0
+    for (let i = 0; i < 100_000; i++) {
+      held.add(2, i * 1_000, 1_000)
+      // What was lost is sent again a hundred packets later.
+      held.read(2, Math.max(0, i - 100) * 1_000)
+      most = Math.max(most, held.fragments)
+    }
+    assert.isBelow(most, 300)
+  })
+
+  it("is gone with the end of its stream, with a stop, and with what had ended before it came", () => {
+    const held = new HeldData()
+    for (const id of [2, 6, 10]) held.add(id, 5, 1)
+    held.ended(2)
+    held.stopped(6)
+    assert.strictEqual(held.fragments, 1)
+    held.add(6, 7, 1)
+    assert.strictEqual(held.fragments, 1)
+    held.forgetEnded((id) => id === 10)
+    assert.deepStrictEqual([...held.ids()], [6])
+    assert.strictEqual(held.memory, 0)
+    held.add(2, 5, 1)
+    held.clear()
+    assert.deepStrictEqual([...held.ids()], [])
+    assert.strictEqual(held.memory, 0)
+  })
+})
