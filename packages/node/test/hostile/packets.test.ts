@@ -5,7 +5,6 @@ describe("the node takes, from a peer whose handshake is complete,", () => {
   it("a flood of PATH_CHALLENGE frames", () => attacked("PATH_CHALLENGE flood"))
   it("NEW_CONNECTION_ID frames that retire the id before", () =>
     attacked("NEW_CONNECTION_ID that retires the one before"))
-  it("a flood of RETIRE_CONNECTION_ID frames", () => attacked("RETIRE_CONNECTION_ID flood"))
   it("a flood of RESET_STREAM frames", () => attacked("RESET_STREAM flood"))
   it("a flood of STOP_SENDING frames", () => attacked("STOP_SENDING flood"))
   it("a flood of STREAM_DATA_BLOCKED frames", () => attacked("STREAM_DATA_BLOCKED flood"))

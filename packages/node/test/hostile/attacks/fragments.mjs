@@ -6,9 +6,10 @@ import * as wire from "../kit/wire.mjs"
 
 /** Every second offset of a stream's first window, stream after stream. */
 const perStream = 32_000
-export const streamFragment = (index) =>
-  frames.stream(2 + 4 * Math.floor(index / perStream), 1 + 2 * (index % perStream))
-export const cryptoFragment = (index) => frames.crypto(1 + 2 * index)
+const place = (index) => [2 + 4 * Math.floor(index / perStream), 1 + 2 * (index % perStream)]
+
+const ofStreams = (first) => frames.streamFragments(room, first, place)
+const ofCrypto = (first) => frames.cryptoFragments(room, first, (index) => 1 + 2 * index)
 
 /** Bytes that one connection sends: below what the driver of qp2p 0.1 allowed. */
 const quota = 31 << 20
@@ -17,7 +18,7 @@ const quota = 31 << 20
 const burst = 40
 
 /** Each of `count` peers sends its quota of fragments, and then asks nothing more. */
-const fragmented = async ({ hosts, node, seconds }, count, fragment, between) => {
+const fragmented = async ({ hosts, node, seconds }, count, fragments, between) => {
   const facts = { fragments: 0, megabytes: 0 }
   const end = performance.now() + seconds * 4_000
   const peers = await Promise.all(Array.from({ length: count }, () => connect(node, { host: hosts(0) })))
@@ -25,10 +26,10 @@ const fragmented = async ({ hosts, node, seconds }, count, fragment, between) =>
   let bytes = 0
   for (let turn = 0; bytes < count * quota && performance.now() < end; turn++) {
     const who = turn % count
-    const packet = frames.fill(room, () => fragment(next[who]++))
-    next[who] -= 1
-    bytes += packet.length
-    peers[who].send(packet)
+    const { next: after, payload } = fragments(next[who])
+    next[who] = after
+    bytes += payload.length
+    peers[who].send(payload)
     between?.(peers[who], turn)
     if (turn % burst === 0) await sleep(2)
   }
@@ -39,7 +40,7 @@ const fragmented = async ({ hosts, node, seconds }, count, fragment, between) =>
 }
 
 /** The stream of the user data, which no fragments are on. */
-const dataStream = 2_002
+const dataStream = 3_002
 
 /** A message that the application reads earns its sender an allowance for other bytes; so does each acknowledgement. */
 const userData = (peer) => {
@@ -51,11 +52,9 @@ const userData = (peer) => {
   }
 }
 
-const withoutUserData = (index) => streamFragment(index % (400 * perStream))
-
 export const attacks = {
-  "stream fragments": { run: (context) => fragmented(context, 1, streamFragment) },
-  "stream fragments, six peers": { run: (context) => fragmented(context, 6, streamFragment) },
-  "CRYPTO fragments": { run: (context) => fragmented(context, 1, cryptoFragment) },
-  "fragments with user data": { run: (context) => fragmented(context, 2, withoutUserData, userData) }
+  "stream fragments": { run: (context) => fragmented(context, 1, ofStreams) },
+  "stream fragments, six peers": { run: (context) => fragmented(context, 6, ofStreams) },
+  "CRYPTO fragments": { run: (context) => fragmented(context, 1, ofCrypto) },
+  "fragments with user data": { run: (context) => fragmented(context, 2, ofStreams, userData) }
 }

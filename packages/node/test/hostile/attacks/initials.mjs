@@ -57,8 +57,8 @@ const fragmentedHello = async (context) => {
   })
   const packets = await paced(context.seconds, 6_000, (i) => {
     const client = clients[i % clients.length]
-    const payload = frames.fill(1_100, () => frames.crypto(1 + 2 * client.next++))
-    client.next -= 1
+    const { next, payload } = frames.cryptoFragments(1_100, client.next, (index) => 1 + 2 * index)
+    client.next = next
     const { dcid, port, scid, sealer } = client
     port.send(sealer.initial({ dcid, scid, number: client.number++, frames: payload }), context.node)
   })

@@ -13,7 +13,7 @@ export const varint = (value) => {
 const frame = (type, ...fields) =>
   Buffer.concat([varint(type), ...fields.map((field) => (typeof field === "number" ? varint(field) : field))])
 
-const byte = Buffer.of(0x61)
+const byte = Buffer.of(0x21)
 
 export const padding = (length) => Buffer.alloc(length)
 export const ping = Buffer.of(0x01)
@@ -35,7 +35,6 @@ export const maxStreamData = (id, bytes) => frame(0x11, id, bytes)
 export const streamDataBlocked = (id, limit) => frame(0x15, id, limit)
 export const newConnectionId = (sequence, retirePriorTo, id, token) =>
   frame(0x18, sequence, retirePriorTo, id.length, id, token)
-export const retireConnectionId = (sequence) => frame(0x19, sequence)
 export const pathChallenge = (data) => frame(0x1a, data)
 export const connectionClose = (code) => frame(0x1d, code, 0)
 
@@ -49,4 +48,48 @@ export const fill = (limit, make) => {
     parts.push(part)
     length += part.length
   }
+}
+
+/** Writes varints of up to 30 bits one behind the other, for packets of very many small frames. */
+class Writer {
+  constructor(limit) {
+    this.bytes = Buffer.allocUnsafe(limit)
+    this.at = 0
+  }
+  put(value) {
+    if (value < 64) this.at = this.bytes.writeUInt8(value, this.at)
+    else if (value < 16_384) this.at = this.bytes.writeUInt16BE(0x4000 | value, this.at)
+    else this.at = this.bytes.writeUInt32BE((0x80000000 | value) >>> 0, this.at)
+  }
+}
+
+/** Bytes of the largest fragment of one byte: its type, its stream, its offset, its length and the byte. */
+const largestFragment = 1 + 4 + 4 + 1 + 1
+
+/** As many STREAM frames of one byte as fit. `place(i)` is the stream and the offset of number `i`, from `first` on. */
+export const streamFragments = (limit, first, place) => {
+  const writer = new Writer(limit)
+  let next = first
+  for (; writer.at + largestFragment <= limit; next++) {
+    const [id, offset] = place(next)
+    writer.put(0x0e)
+    writer.put(id)
+    writer.put(offset)
+    writer.put(1)
+    writer.put(0x21)
+  }
+  return { payload: writer.bytes.subarray(0, writer.at), next }
+}
+
+/** As many CRYPTO frames of one byte as fit. `offset(i)` is the offset of number `i`, from `first` on. */
+export const cryptoFragments = (limit, first, offset) => {
+  const writer = new Writer(limit)
+  let next = first
+  for (; writer.at + largestFragment <= limit; next++) {
+    writer.put(0x06)
+    writer.put(offset(next))
+    writer.put(1)
+    writer.put(0x21)
+  }
+  return { payload: writer.bytes.subarray(0, writer.at), next }
 }
