@@ -7,6 +7,7 @@ const columns = [
   ["p99", ({ honest }) => whole(honest.p99)],
   ["worst", ({ honest }) => whole(honest.worst)],
   ["lost", ({ honest }) => `${honest.lost}/${honest.asked}`],
+  ["messages lost", ({ pushes }) => `${pushes.failed}/${pushes.sent}`],
   ["newcomers", ({ newcomers }) => `${newcomers.tried - newcomers.refused}/${newcomers.tried}`],
   ["MiB idle", ({ memory }) => whole(memory.idle)],
   ["peak", ({ memory }) => whole(memory.peak)],

@@ -10,6 +10,7 @@ describe.skipIf(obstacle !== undefined)("a forged source address", () => {
   it("lets no peer speak in another's name", () => attacked("a peer at another's address"))
   it("lets no peer speak in another's name with the id that counts as the oldest", () =>
     attacked("a peer at another's address, with the oldest id"))
+  it("sends no peer what is for another", () => attacked("to and fro between another's address and the own"))
   it("has no stranger dialled", () => attacked("a stranger to be verified"))
   it("sends a victim no more than three times what it costs", () => attacked("first flights in a victim's name"))
 })

@@ -1,11 +1,14 @@
 /** Packets whose source address is another's. */
 import * as frames from "../kit/frames.mjs"
+import * as keys from "../kit/keys.mjs"
+import { Opener } from "../kit/open.mjs"
 import { paced, sleep } from "../kit/pace.mjs"
 import { connect, dial } from "../kit/peer.mjs"
 import * as ports from "../kit/port.mjs"
 import * as spoofer from "../kit/spoofer.mjs"
 import * as wire from "../kit/wire.mjs"
 
+const overheard = "messages to the honest peer that the attacker heard"
 const perByte = "bytes at the victim for each byte sent"
 
 /** Runs an attack with the helper, a host that takes part in nothing, and what arrives there. */
@@ -61,6 +64,28 @@ const impersonate = (scid) =>
     return { messages }
   })
 
+/** The frame header and the text of what the node pushes to the honest peer. */
+const pushed = /\0\x01\0{3}[\x01-\x04]\0{3}\d/u
+
+/**
+ * Goes to and fro between the honest peer's address and its own, with an id that counts as the oldest: what the node sends to the honest
+ * peer in the meantime is sent again to the attacker.
+ */
+const overhear = at(async ({ as, honest, hosts, node, seconds }) => {
+  const peer = await connect(node, { host: hosts(0), scid: Buffer.alloc(20) })
+  const opener = new Opener(keys.fromKeyLog(peer.keyLog, "SERVER_TRAFFIC_SECRET_0"))
+  const facts = { [overheard]: 0 }
+  peer.onForged = (bytes) => {
+    if (pushed.test(opener.short(bytes)?.toString("latin1") ?? "")) facts[overheard] += 1
+  }
+  await paced(seconds, 4, async () => {
+    as(honest, peer.seal(frames.ping))
+    await sleep(200)
+    peer.send(Buffer.concat([frames.ackAll(everything), frames.ping]))
+  })
+  return facts
+})
+
 /** Moves to a stranger, and has the stranger verified. */
 const verifyStranger = at(async ({ as, hosts, node, seconds, victim }) => {
   const peer = await connect(node, { host: hosts(0) })
@@ -92,6 +117,7 @@ export const attacks = {
   "a peer at another's address, with the oldest id": spoofed(impersonate(Buffer.alloc(20)), {
     "messages in another's name": 0
   }),
+  "to and fro between another's address and the own": spoofed(overhear, { [overheard]: 0 }),
   "a stranger to be verified": spoofed(verifyStranger, { [perByte]: 3 }),
   "first flights in a victim's name": spoofed(reflect, { [perByte]: 3 })
 }

@@ -35,14 +35,20 @@ export class Peer {
     /** While true, the binding answers the node as an honest peer does. */
     this.isHonest = true
     this.bytesHeard = 0
+    /** Called after a packet that the binding has taken. */
     this.onHeard = undefined
+    /** Called with a packet that the binding does not get. */
+    this.onForged = undefined
     this.timer = undefined
   }
 
   /** Takes a packet of the node. */
   hear(bytes) {
     this.bytesHeard += bytes.length
-    if (!this.isHonest) return
+    if (!this.isHonest) {
+      this.onForged?.(bytes)
+      return
+    }
     const info = { from: this.node, to: { host: this.port.host, port: this.port.number } }
     try {
       this.native.recv(Uint8Array.from(bytes), info)

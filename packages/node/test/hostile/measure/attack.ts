@@ -1,7 +1,7 @@
 /** Runs one attack against a node beside an honest peer, each in a process of its own, and measures. */
 import { Child } from "./child.ts"
 import * as meter from "./meter.ts"
-import * as network from "./network.ts"
+import type * as network from "./network.ts"
 import type { Result } from "./result.ts"
 
 /** Milliseconds before the attack: the node's memory and the honest peer's times without it. */
@@ -97,7 +97,7 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
   await sleep(2_000)
   const processor = { idle: idle.processor, during, after: afterShare() }
   const seen = (await honest.ask("stop", 40_000)) as Honest | undefined
-  const told = (await node.ask("report", 5_000)) as Node | undefined
+  const told = (await node.ask("stop", 12_000)) as Node | undefined
   watched.stop()
 
   const inAnother = (told?.claims ?? []).filter(([, who]) => who.length > 1).length

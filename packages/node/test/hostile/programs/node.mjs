@@ -35,22 +35,30 @@ const claim = (peer, who) => {
   claims.set(key, (claims.get(key) ?? new Set()).add(who))
 }
 
+/** Whether the parent has asked for the last report, and whether a message to the subscriber is under way. */
+let isOver = false
+let isPushing = false
+
 /** Sends a message to the subscriber four times a second. */
 const push = Effect.fnUntraced(function* (self, peer) {
-  for (let i = 0; ; i++) {
+  for (let i = 0; !isOver; i++) {
     yield* Effect.sleep("250 millis")
+    isPushing = true
     const sent = self.sendMessage(Buffer.from(`${i}`), peer, { retryDuration: "5 seconds" })
     const result = yield* Effect.exit(Effect.timeout(sent, "8 seconds"))
     seen.pushed += 1
     if (result._tag === "Failure") seen.pushesFailed += 1
+    isPushing = false
   }
 })
 
 const program = Effect.gen(function* () {
   const self = yield* Endpoint.make({ localAddress: `${host}:0`, config })
   let open = 0
-  process.on("message", (what) => {
-    if (what === "report") process.send({ report: report() })
+  process.on("message", async () => {
+    isOver = true
+    while (isPushing) await new Promise((resolve) => void setTimeout(resolve, 50))
+    process.send({ report: report() })
   })
   process.send({ port: self.localAddress.port })
   while (true) {
