@@ -34,7 +34,10 @@ const scratch = new Uint8Array(65_536)
 /**
  * Opens streams as fast as the node lets each of `count` honest peers, sends `bytes(i)` on each with its end, and reads the answers.
  */
-export const openStreams = async ({ hosts, node, seconds }, { count = 4, isBidirectional, bytes }) => {
+export const openStreams = async (
+  { hosts, node, seconds },
+  { count = 4, isBidirectional, bytes, politely = false }
+) => {
   const facts = { streams: 0, connections: 0 }
   const peers = []
   const dial = async (slot) => {
@@ -77,7 +80,10 @@ export const openStreams = async ({ hosts, node, seconds }, { count = 4, isBidir
       peer.flush()
     }
   })
-  for (const peer of peers) peer?.vanish()
+  for (const peer of peers) {
+    if (politely) peer?.leave()
+    peer?.vanish()
+  }
   return facts
 }
 

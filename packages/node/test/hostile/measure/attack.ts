@@ -4,6 +4,8 @@ import * as meter from "./meter.ts"
 import type * as network from "./network.ts"
 import type { Result } from "./result.ts"
 
+/** Seconds of load before that, for a node that has run for a while. */
+const warm = 2
 /** Milliseconds before the attack: the node's memory and the honest peer's times without it. */
 const quiet = 3_000
 /** Milliseconds that an attack may take in all. */
@@ -69,19 +71,22 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
   const at = { host: net.node, port: await port(node) }
   const honest = start("honest", net.honest, net.newcomer, `${at.host}:${at.port}`)
   const honestAt = { host: net.honest, port: await port(honest) }
-  await sleep(1_000)
+  const { attackers, victim } = net
+  const context = { node: at, honest: honestAt, victim, attackers }
+  const warmUp = start("attacker", "warm-up", JSON.stringify({ ...context, seconds: warm }))
+  await warmUp.hear("done", longest)
+  await warmUp.kill()
+  await sleep(quiet / 2)
   await honest.ask("report", 5_000)
   const idleShare = meter.share(node.pid)
-  await sleep(quiet - 1_000)
+  await sleep(quiet / 2)
   const idle = { memory: meter.resident(node.pid), processor: idleShare() }
   const before = (await honest.ask("report", 5_000)) as Honest | undefined
 
   const watched = watch(node.pid)
   const duringShare = meter.share(node.pid)
   const linesBefore = node.lines
-  const { attackers, victim } = net
-  const context = { node: at, honest: honestAt, victim, attackers, seconds }
-  const attacker = start("attacker", attack, JSON.stringify(context))
+  const attacker = start("attacker", attack, JSON.stringify({ ...context, seconds }))
   let done: Done | undefined
   const isOver = attacker.hear("done", longest).then((told) => {
     done = told as Done | undefined

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
 
 export interface Network {
   /** The command that runs another one in this network; empty for the machine's own. */
@@ -36,9 +37,21 @@ const succeeds = (command: string, ...args: ReadonlyArray<string>): string | und
   }
 }
 
-/** Why the kit cannot run here at all; undefined if it can. */
+/** Removes the namespaces of processes that were killed. */
+const sweep = (): void => {
+  try {
+    const names = execFileSync("ip", ["netns", "list"], { encoding: "utf8", stdio: "pipe" })
+    for (const [name, pid] of names.matchAll(/^qp2p-(\d+)-hostile-\w+/gmu)) {
+      if (!existsSync(`/proc/${pid}`)) succeeds("ip", "netns", "delete", name)
+    }
+  } catch {
+    // There are none without the command.
+  }
+}
+
 /** Makes the network. The namespace is gone after `remove`. */
 export const make = (): Network => {
+  sweep()
   const name = `qp2p-${process.pid}-hostile-${randomBytes(3).toString("hex")}`
   const failed =
     process.getuid?.() === 0 ? succeeds("ip", "netns", "add", name) : "only root may make network namespaces"
