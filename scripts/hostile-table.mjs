@@ -3,6 +3,7 @@
 const columns = [
   ["attack", ({ attack }) => attack],
   ["node", ({ death }) => death ?? "alive"],
+  ["p99 before", ({ honest }) => whole(honest.idleP99)],
   ["p50", ({ honest }) => whole(honest.p50)],
   ["p99", ({ honest }) => whole(honest.p99)],
   ["worst", ({ honest }) => whole(honest.worst)],

@@ -32,11 +32,12 @@ const empty = new Uint8Array(0)
 const scratch = new Uint8Array(65_536)
 
 /**
- * Opens streams as fast as the node lets each of `count` honest peers, sends `bytes(i)` on each with its end, and reads the answers.
+ * Opens streams as fast as the node lets each of `count` honest peers, `batch` at a time; sends `bytes(i)` on each with its end, and reads
+ * the answers. At last the peers vanish, or leave `politely`.
  */
 export const openStreams = async (
   { hosts, node, seconds },
-  { count = 4, isBidirectional, bytes, politely = false }
+  { batch = 64, bytes, count = 4, isBidirectional, politely = false }
 ) => {
   const facts = { streams: 0, connections: 0 }
   const peers = []
@@ -57,7 +58,7 @@ export const openStreams = async (
         }
       }
       const left = isBidirectional ? native.peerStreamsLeftBidi() : native.peerStreamsLeftUni()
-      for (let i = 0; i < Math.min(left, 64); i++) {
+      for (let i = 0; i < Math.min(left, batch); i++) {
         try {
           if (native.streamSend(peer.nextId, bytes(facts.streams), true) === null) break
         } catch {

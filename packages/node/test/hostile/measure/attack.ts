@@ -1,4 +1,5 @@
 /** Runs one attack against a node beside an honest peer, each in a process of its own, and measures. */
+import { loadavg } from "node:os"
 import { Child } from "./child.ts"
 import * as meter from "./meter.ts"
 import type * as network from "./network.ts"
@@ -126,6 +127,8 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
     pushes: { sent: told?.pushed ?? 0, failed: told?.pushesFailed ?? 0, received: seen?.pushes.received ?? 0 },
     memory: { idle: idle.memory, peak: watched.peak(), after: after.memory, seconds: after.seconds },
     processor,
+    load: loadavg()[0] ?? 0,
+    claims: told?.claims ?? [],
     logLines: node.lines - linesBefore,
     facts,
     exceeded: Object.entries(done?.bounds ?? {})

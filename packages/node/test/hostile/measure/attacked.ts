@@ -35,13 +35,14 @@ const problems = ({ death, exceeded, honest, memory, pushes }: Result, connectio
 ]
 
 /** Runs the attack of that name and fails with everything that it broke. `connections` is how many the node may admit. */
-export const attacked = async (name: string, connections = 100): Promise<void> => {
+export const attacked = async (name: string, connections = 100): Promise<Result> => {
   const { report, seconds } = inject("hostile")
   const net = network.make()
   try {
     const result = await attack.run(name, seconds, net)
     appendFileSync(report, `${JSON.stringify(result)}\n`)
     assert.deepStrictEqual(problems(result, connections), [], name)
+    return result
   } finally {
     net.remove()
   }

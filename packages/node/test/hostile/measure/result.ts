@@ -20,6 +20,10 @@ export interface Result {
   readonly memory: { readonly idle: number; readonly peak: number; readonly after: number; readonly seconds: number }
   readonly processor: { readonly idle: number; readonly during: number; readonly after: number }
   readonly logLines: number
+  /** The machine's load average: other programs make the times longer. */
+  readonly load: number
+  /** Which addresses said that they are whom, as the node saw them. */
+  readonly claims: ReadonlyArray<readonly [peer: string, who: ReadonlyArray<string>]>
   /** What the attack says about itself. */
   readonly facts: Readonly<Record<string, number>>
   /** Facts that exceed their bound, as sentences. */
