@@ -1,9 +1,9 @@
 /**
- * Attacks on a node, each measured beside an honest peer; at the end, the table. Where that cannot be had, says why in one line and
- * succeeds.
+ * Attacks on a node, each measured beside an honest peer; at the end, the table. Where that cannot be had, says why in
+ * one line and succeeds.
  *
- * `--long` lets each attack go on for 30 s instead of 4. `--json FILE` writes the results to a file. Further arguments go on to
- * vitest: `-t "in fragments"` runs the attacks with these words in their titles.
+ * `--long` lets each attack go on for 30 s instead of 4. `--json FILE` writes the results to a file. Further arguments
+ * go on to vitest: `-t "in fragments"` runs the attacks with these words in their titles.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -20,7 +20,10 @@ const nothing = async ({ seconds }) => {
   return {}
 }
 
-/** Messages in forged packets: the node takes them for an honest peer's. Without that, no other attack would show anything. */
+/**
+ * Messages in forged packets: the node takes them for an honest peer's. Without that, no other attack would show
+ * anything.
+ */
 const forgery = async ({ hosts, node, seconds }) => {
   const peer = await connect(node, { host: hosts(0) })
   const payload = wire.message(Buffer.from("i am forger"))

@@ -6,8 +6,8 @@ import { connect } from "../kit/peer.mjs"
 const renewal = 1
 
 /**
- * Forges `rate` packets a second, all of one peer at a time. `payload` makes the frames of packet `i` of that peer; `undefined`
- * waits for the next peer.
+ * Forges `rate` packets a second, all of one peer at a time. `payload` makes the frames of packet `i` of that peer;
+ * `undefined` waits for the next peer.
  */
 export const forge = async ({ hosts, node, seconds }, rate, payload) => {
   const facts = { packets: 0, connections: 0 }
@@ -32,8 +32,8 @@ const empty = new Uint8Array(0)
 const scratch = new Uint8Array(65_536)
 
 /**
- * Opens streams as fast as the node lets each of `count` honest peers, `batch` at a time; sends `bytes(i)` on each with its end, and reads
- * the answers. At last the peers vanish, or leave `politely`.
+ * Opens streams as fast as the node lets each of `count` honest peers, `batch` at a time; sends `bytes(i)` on each with
+ * its end, and reads the answers. At last the peers vanish, or leave `politely`.
  */
 export const openStreams = async (
   { hosts, node, seconds },

@@ -68,8 +68,8 @@ const impersonate = (scid) =>
 const pushed = /\0\x01\0{3}[\x01-\x04]\0{3}\d/u
 
 /**
- * Goes to and fro between the honest peer's address and its own, with an id that counts as the oldest: what the node sends to the honest
- * peer in the meantime is sent again to the attacker.
+ * Goes to and fro between the honest peer's address and its own, with an id that counts as the oldest: what the node
+ * sends to the honest peer in the meantime is sent again to the attacker.
  */
 const overhear = at(async ({ as, honest, hosts, node, seconds }) => {
   const peer = await connect(node, { host: hosts(0), scid: Buffer.alloc(20) })

@@ -1,6 +1,6 @@
 /**
- * The TLS side of the peers that attack: the one file to change when handshakes need another certificate. It takes what the
- * driver itself takes, so an attacker is a peer like every other until its handshake is complete.
+ * The TLS side of the peers that attack: the one file to change when handshakes need another certificate. It takes what
+ * the driver itself takes, so an attacker is a peer like every other until its handshake is complete.
  */
 import * as Effect from "effect/Effect"
 import * as certificate from "../../../dist/internal/binding/certificate.js"

@@ -1,4 +1,7 @@
-/** The 1-RTT keys of a connection, from the TLS key log of the peer that we play (RFC 9001, section 5; RFC 8446, section 7). */
+/**
+ * The 1-RTT keys of a connection, from the TLS key log of the peer that we play (RFC 9001, section 5; RFC 8446, section
+ * 7).
+ */
 import { createHmac } from "node:crypto"
 import { readFileSync } from "node:fs"
 

@@ -71,7 +71,10 @@ export class Peer {
     }, timeout + 1)
   }
 
-  /** Resolves when the handshake is complete; from then on packets are forged, unless `honest` leaves them to the binding. */
+  /**
+   * Resolves when the handshake is complete; from then on packets are forged, unless `honest` leaves them to the
+   * binding.
+   */
   async established(honest = false) {
     const limit = performance.now() + patience
     while (!this.native.isEstablished()) {
@@ -115,8 +118,8 @@ export class Peer {
 }
 
 /**
- * Dials the node and sends the first flight. `port` is a port to share, else one of `host` is opened; `scid` is the id that the
- * node addresses the peer by.
+ * Dials the node and sends the first flight. `port` is a port to share, else one of `host` is opened; `scid` is the id
+ * that the node addresses the peer by.
  */
 export const dial = async (node, { host, port, scid = randomBytes(20), maxPayload = 1_350, keyLog = true }) => {
   const own = port ?? (await ports.open(host))

@@ -1,7 +1,7 @@
 """Sends UDP packets with forged source addresses (raw sockets: root on Linux).
 
-Reads records from standard input: source (4 bytes), its port (2), destination (4), its port (2), length (2), payload; numbers are
-big-endian.
+Reads records from standard input: source (4 bytes), its port (2), destination (4), its port (2), length (2), payload;
+numbers are big-endian.
 """
 import socket
 import struct

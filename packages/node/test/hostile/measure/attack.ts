@@ -51,7 +51,10 @@ const port = async (child: Child): Promise<number> => {
   return told
 }
 
-/** Waits until memory is back at its idle level and 10 %, or for 30 s. Returns the memory then, and after how many seconds. */
+/**
+ * Waits until memory is back at its idle level and 10 %, or for 30 s. Returns the memory then, and after how many
+ * seconds.
+ */
 const recovered = async (node: Child, idle: number) => {
   const began = performance.now()
   let memory = meter.resident(node.pid)

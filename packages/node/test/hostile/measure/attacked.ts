@@ -1,6 +1,6 @@
 /**
- * What every attack must leave behind: a node that lives, within its bound of memory, and an honest peer without a loss. Times are
- * reported and never asserted: they depend on the machine.
+ * What every attack must leave behind: a node that lives, within its bound of memory, and an honest peer without a
+ * loss. Times are reported and never asserted: they depend on the machine.
  */
 import { appendFileSync } from "node:fs"
 import { assert, inject } from "vitest"
@@ -34,7 +34,9 @@ const problems = ({ death, exceeded, honest, memory, pushes }: Result, connectio
   ...exceeded
 ]
 
-/** Runs the attack of that name and fails with everything that it broke. `connections` is how many the node may admit. */
+/**
+ * Runs the attack of that name and fails with everything that it broke. `connections` is how many the node may admit.
+ */
 export const attacked = async (name: string, connections = 100): Promise<Result> => {
   const { report, seconds } = inject("hostile")
   const net = network.make()

@@ -39,7 +39,9 @@ export class Child {
     return this.process.exitCode === null && this.process.signalCode === null
   }
 
-  /** The next thing that the program tells with this name; undefined when it ends first, or after `limit` milliseconds. */
+  /**
+   * The next thing that the program tells with this name; undefined when it ends first, or after `limit` milliseconds.
+   */
   async hear(name: string, limit: number): Promise<unknown> {
     const end = performance.now() + limit
     while (true) {

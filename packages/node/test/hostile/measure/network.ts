@@ -1,6 +1,6 @@
 /**
- * The network of an attack: a namespace with a loopback interface whose addresses are all local, or, where no namespace can be had,
- * the loopback addresses of this machine.
+ * The network of an attack: a namespace with a loopback interface whose addresses are all local, or, where no namespace
+ * can be had, the loopback addresses of this machine.
  */
 import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"

@@ -1,5 +1,6 @@
-// The honest peer beside an attack: `honest.mjs HOST NEWCOMER-HOST NODE`. It asks every 50 ms over one connection, takes what the node
-// pushes, and every second a newcomer bootstraps from another address. It says what it saw when its parent asks.
+// The honest peer beside an attack: `honest.mjs HOST NEWCOMER-HOST NODE`. It asks every 50 ms over one connection,
+// takes what the node pushes, and every second a newcomer bootstraps from another address. It says what it saw when its
+// parent asks.
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"

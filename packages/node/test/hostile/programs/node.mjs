@@ -1,5 +1,5 @@
-// The program under attack: `node.mjs HOST`. It answers questions and takes messages, as an application does, and says what it
-// saw when its parent asks. Its parent learns the port.
+// The program under attack: `node.mjs HOST`. It answers questions and takes messages, as an application does, and says
+// what it saw when its parent asks. Its parent learns the port.
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
