@@ -76,12 +76,16 @@ const overhear = at(async ({ as, honest, hosts, node, seconds }) => {
   const opener = new Opener(keys.fromKeyLog(peer.keyLog, "SERVER_TRAFFIC_SECRET_0"))
   const facts = { [overheard]: 0 }
   peer.onForged = (bytes) => {
-    if (pushed.test(opener.short(bytes)?.toString("latin1") ?? "")) facts[overheard] += 1
+    if (!pushed.test(opener.short(bytes)?.toString("latin1") ?? "")) return
+    facts[overheard] += 1
+    peer.send(frames.ackAll(everything))
   }
-  await paced(seconds, 4, async () => {
+  await paced(Math.max(seconds, 8), 4, async () => {
     as(honest, peer.seal(frames.ping))
-    await sleep(200)
-    peer.send(Buffer.concat([frames.ackAll(everything), frames.ping]))
+    await sleep(300)
+    // What has left for the other address meanwhile is not acknowledged, and so is sent again.
+    peer.send(frames.ping)
+    await sleep(700)
   })
   return facts
 })

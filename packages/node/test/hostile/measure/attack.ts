@@ -105,8 +105,8 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
   const afterShare = meter.share(node.pid)
   await sleep(2_000)
   const processor = { idle: idle.processor, during, after: afterShare() }
-  const seen = (await honest.ask("stop", 40_000)) as Honest | undefined
   const told = (await node.ask("stop", 12_000)) as Node | undefined
+  const seen = (await honest.ask("stop", 40_000)) as Honest | undefined
   watched.stop()
 
   const inAnother = (told?.claims ?? []).filter(([, who]) => who.length > 1).length
