@@ -126,7 +126,11 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
       idleP99: meter.quantile(before?.latencies ?? [], 0.99),
       reasons: seen?.reasons ?? {}
     },
-    newcomers: { tried: seen?.newcomers ?? 0, refused: seen?.newcomersRefused ?? 0 },
+    newcomers: {
+      tried: seen?.newcomers ?? 0,
+      refused: seen?.newcomersRefused ?? 0,
+      unreachable: seen?.reasons["newcomer: Unreachable"] ?? 0
+    },
     pushes: { sent: told?.pushed ?? 0, failed: told?.pushesFailed ?? 0, received: seen?.pushes.received ?? 0 },
     memory: { idle: idle.memory, peak: watched.peak(), after: after.memory, seconds: after.seconds },
     processor,

@@ -21,7 +21,10 @@ const bound = (connections: number): number => 512 + connections / 16
 /** MiB that V8 may keep for its heap after an attack, beyond the 10 %. */
 const heap = 32
 
-const problems = ({ death, exceeded, honest, memory, pushes }: Result, connections: number): ReadonlyArray<string> => [
+const problems = (
+  { death, exceeded, honest, memory, newcomers, pushes }: Result,
+  connections: number
+): ReadonlyArray<string> => [
   ...(death === undefined ? [] : [`the node ended: ${death}`]),
   ...(memory.peak - memory.idle <= bound(connections)
     ? []
@@ -33,6 +36,7 @@ const problems = ({ death, exceeded, honest, memory, pushes }: Result, connectio
   ...(pushes.received >= pushes.sent
     ? []
     : [`${pushes.sent} messages to the honest peer, ${pushes.failed} failed, ${pushes.received} arrived`]),
+  ...(newcomers.unreachable === 0 ? [] : [`${newcomers.unreachable} newcomers were told that they cannot be reached`]),
   ...exceeded
 ]
 

@@ -15,7 +15,12 @@ export interface Result {
     readonly idleP99: number
     readonly reasons: Readonly<Record<string, number>>
   }
-  readonly newcomers: { readonly tried: number; readonly refused: number }
+  readonly newcomers: {
+    readonly tried: number
+    readonly refused: number
+    /** How many of these were told that they cannot be reached, which is false. */
+    readonly unreachable: number
+  }
   readonly pushes: { readonly sent: number; readonly failed: number; readonly received: number }
   readonly memory: { readonly idle: number; readonly peak: number; readonly after: number; readonly seconds: number }
   readonly processor: { readonly idle: number; readonly during: number; readonly after: number }
