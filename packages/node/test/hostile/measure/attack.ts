@@ -1,5 +1,7 @@
 /** Runs one attack against a node beside an honest peer, each in a process of its own, and measures. */
-import { loadavg } from "node:os"
+import { mkdtempSync, rmSync } from "node:fs"
+import { loadavg, tmpdir } from "node:os"
+import { join } from "node:path"
 import { Child } from "./child.ts"
 import * as meter from "./meter.ts"
 import type * as network from "./network.ts"
@@ -38,6 +40,9 @@ interface Done {
   readonly bounds: Readonly<Record<string, number>>
 }
 
+/** Starts a program of the kit. */
+type Start = (program: string, ...args: ReadonlyArray<string>) => Child
+
 /** Watches the memory of a process until `stop`. */
 const watch = (pid: number) => {
   let peak = 0
@@ -65,12 +70,7 @@ const recovered = async (node: Child, idle: number) => {
   return { memory, seconds: (performance.now() - began) / 1_000 }
 }
 
-const measured = async (attack: string, seconds: number, net: network.Network, children: Array<Child>) => {
-  const start = (program: string, ...args: ReadonlyArray<string>) => {
-    const child = new Child(net, program, args)
-    children.push(child)
-    return child
-  }
+const measured = async (attack: string, seconds: number, net: network.Network, start: Start) => {
   const node = start("node", net.node)
   const at = { host: net.node, port: await port(node) }
   const honest = start("honest", net.honest, net.newcomer, `${at.host}:${at.port}`)
@@ -147,10 +147,16 @@ const measured = async (attack: string, seconds: number, net: network.Network, c
 
 /** Runs an attack by its name. It goes on for `seconds` where it has no end of its own. */
 export const run = async (attack: string, seconds: number, net: network.Network): Promise<Result> => {
+  const directory = mkdtempSync(join(tmpdir(), "qp2p-hostile-"))
   const children: Array<Child> = []
   try {
-    return await measured(attack, seconds, net, children)
+    return await measured(attack, seconds, net, (program, ...args) => {
+      const child = new Child(net, directory, program, args)
+      children.push(child)
+      return child
+    })
   } finally {
     for (const child of children.toReversed()) await child.kill()
+    rmSync(directory, { recursive: true, force: true })
   }
 }

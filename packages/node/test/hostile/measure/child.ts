@@ -17,12 +17,13 @@ export class Child {
   private readonly told: Array<Told> = []
   private wake: (() => void) | undefined
 
-  constructor(network: Network, program: string, args: ReadonlyArray<string>) {
+  /** What the program leaves in its temporary directory, `directory`, is its parent's to remove: it may be killed. */
+  constructor(network: Network, directory: string, program: string, args: ReadonlyArray<string>) {
     const file = fileURLToPath(new URL(`../programs/${program}.mjs`, import.meta.url))
     const [command, ...rest] = [...network.inside, process.execPath, file, ...args] as [string, ...Array<string>]
     this.process = spawn(command, rest, {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...process.env, NODE_OPTIONS: "" }
+      env: { ...process.env, NODE_OPTIONS: "", TMPDIR: directory }
     })
     this.pid = this.process.pid ?? 0
     this.process.on("message", (message: Told) => {
