@@ -17,7 +17,8 @@ const patience = 30_000
 
 const fresh = () => ({ latencies: [], lost: 0, reasons: {}, newcomers: 0, newcomersRefused: 0, newcomerMillis: [] })
 let seen = fresh()
-const pushes = { received: 0, last: -1 }
+/** The numbers of the messages that the node has pushed. One that is sent again counts once. */
+const pushed = new Set()
 
 const blame = (reason) => {
   seen.reasons[reason] = (seen.reasons[reason] ?? 0) + 1
@@ -65,8 +66,7 @@ const program = Effect.gen(function* () {
   yield* Effect.forkScoped(
     Effect.forever(
       Effect.map(self.nextMessage, ({ payload }) => {
-        pushes.received += 1
-        pushes.last = Number(Buffer.from(payload).toString())
+        pushed.add(Buffer.from(payload).toString())
       })
     )
   )
@@ -79,7 +79,7 @@ const program = Effect.gen(function* () {
       stopped = true
       await Promise.all(open)
     }
-    process.send({ report: { ...seen, pushes: { ...pushes } } })
+    process.send({ report: { ...seen, pushes: { received: pushed.size } } })
     seen = fresh()
   })
   process.send({ port: self.localAddress.port })
