@@ -70,7 +70,8 @@ const project = (name: string, root: string) => ({
     name,
     root,
     include: quick === "platform" ? tagged(root, "platform") : [testFiles],
-    exclude: isQuick ? ["test/**/*.{loss,flood}.test.ts", ...tagged(root, "slow")] : [],
+    // Attacks have a command of their own: `vitest.hostile.ts`.
+    exclude: ["test/hostile/**", ...(isQuick ? ["test/**/*.{loss,flood}.test.ts", ...tagged(root, "slow")] : [])],
     ...failingOnIdleTurns,
     tags,
     testTimeout: 30_000,

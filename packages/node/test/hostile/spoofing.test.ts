@@ -1,0 +1,16 @@
+import { describe, it } from "vitest"
+import { attacked, noSpoofing } from "./measure/attacked.ts"
+
+const obstacle = noSpoofing()
+if (obstacle !== undefined) console.log(`attacks with forged source addresses are skipped: ${obstacle}`)
+
+describe.skipIf(obstacle !== undefined)("a forged source address", () => {
+  it("sends no stream to a victim by invented acknowledgements", () =>
+    attacked("a stream for a victim by invented acknowledgements"))
+  it("lets no peer speak in another's name", () => attacked("a peer at another's address"))
+  it("lets no peer speak in another's name with the id that counts as the oldest", () =>
+    attacked("a peer at another's address, with the oldest id"))
+  it("sends no peer what is for another", () => attacked("to and fro between another's address and the own"))
+  it("has no stranger dialled", () => attacked("a stranger to be verified"))
+  it("sends a victim no more than three times what it costs", () => attacked("first flights in a victim's name"))
+})
