@@ -149,8 +149,11 @@ const invalid = (input: string, problem: string): InvalidAddress =>
     detail: `${expected}; ${problem}`
   })
 
+const expectedType =
+  'a peer is text such as "127.0.0.1:4433" or "ID@127.0.0.1:4433", a PeerId, a PeerAddress or an InetAddress'
+
 const wrongType = (input: unknown): Result.Result<never, InvalidAddress> =>
-  Result.fail(new InvalidAddress({ input: show(input), detail: expected }))
+  Result.fail(new InvalidAddress({ input: show(input), detail: expectedType }))
 
 /**
  * Reads one peer from text: `ID@host:port`, further addresses of that peer after commas, `ID` alone, or `host:port` alone.

@@ -161,7 +161,10 @@ describe("a peer that is no address", () => {
             const [found, message] = yield* failureOf(operation)
             assert.strictEqual(found, tag, message)
             assert.isTrue(message.startsWith(invalid), message)
-            assert.include(message, `an address is text such as "127.0.0.1:4433", or an InetAddress`)
+            assert.include(
+              message,
+              `a peer is text such as "127.0.0.1:4433" or "ID@127.0.0.1:4433", a PeerId, a PeerAddress or an InetAddress`
+            )
           }
           const { attempts } = yield* Effect.flip(one.connectToAny([untyped(peer)]))
           assert.isTrue(typeof attempts[0]?.peer === "string" && attempts[0].peer.startsWith(what))
@@ -169,7 +172,7 @@ describe("a peer that is no address", () => {
           for (const operation of [one.disconnectFrom(untyped(peer)), one.connectionId(untyped(peer))]) {
             const [found, message] = yield* failureOf(operation)
             assert.strictEqual(found, "InvalidArgument", message)
-            assert.include(message, `peer must be an address, got ${what}`)
+            assert.include(message, `peer must be a peer, got ${what}`)
           }
         }
         assert.deepStrictEqual(dials.peers, [])
@@ -324,7 +327,7 @@ describe("options", () => {
             return transport.bind(options, events)
           }
         })
-        const names = "the options are localAddress, contacts, streams and config"
+        const names = "the options are localAddress, contacts, streams, identity and config"
         const expected = 'an address is text such as "127.0.0.1:4433", or an InetAddress'
         const wrong: ReadonlyArray<readonly [unknown, string]> = [
           [{ localAdress: "127.0.0.1:0" }, `localAdress: is an unknown option; ${names}`],

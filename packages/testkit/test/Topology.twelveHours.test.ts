@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../src/MemoryTransport.ts"
+import * as TestIdentity from "../src/TestIdentity.ts"
 
 const addresses = Array.makeBy(20, (index) => `10.0.0.${index + 1}:4433`)
 
@@ -31,7 +32,8 @@ const pause = (least: Duration.Duration, most: Duration.Duration) =>
 
 /** What endpoints do while they live: keep the mesh together, talk, and note what comes. */
 const live = Effect.fnUntraced(function* (address: string, note: Note, nextText: () => string) {
-  const endpoint = yield* Endpoint.make({ localAddress: address })
+  // A key of its own choice would be another one in each run, and come when the machine has made it.
+  const endpoint = yield* Endpoint.make({ localAddress: address, identity: TestIdentity.make(address) })
   const watch = <A>(stream: Stream.Stream<A>, show: (value: A) => string) =>
     Effect.forkScoped(Stream.runForEach(stream, (value) => note(show(value))))
   yield* watch(endpoint.incomingConnections, ({ remoteAddress }) => `dialled by ${remoteAddress}`)

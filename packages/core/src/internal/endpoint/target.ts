@@ -42,11 +42,20 @@ export const resolve = (
   if (typeof input === "string") return fromText(input, interfaces)
   const known = typeof input === "object" && input !== null ? converted.get(input) : undefined
   if (known !== undefined) return Result.succeed(known)
-  const target = PeerAddress.isPeerAddress(input)
-    ? Result.succeed(ofPeer(input))
-    : Result.map(address.resolve(input, interfaces), ofAddress)
+  const target = PeerAddress.isPeerAddress(input) ? Result.succeed(ofPeer(input)) : fromOther(input, interfaces)
   if (Result.isSuccess(target)) converted.set(input, target.success)
   return target
+}
+
+const fromOther = (
+  input: NetAddress.InetAddress,
+  interfaces: (() => ReadonlyArray<NetworkInterface>) | undefined
+): Result.Result<Target, InvalidAddress> => {
+  const found = address.resolve(input, interfaces)
+  // Its error says what may stand for a peer.
+  return Result.isFailure(found)
+    ? Result.map(PeerAddress.fromInput(input, interfaces), ofPeer)
+    : Result.map(found, ofAddress)
 }
 
 const fromText = (
