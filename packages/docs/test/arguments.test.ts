@@ -174,6 +174,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   ConnectionError: errors,
   ConnectionId: { fromAddress: call(inet) },
   ConnectionPool: {},
+  Direction: {},
   Disconnection: {},
   ErrorCode: { clamp: silent(any) },
   Fifo: {},

@@ -100,7 +100,7 @@ const open = Effect.fnUntraced(function* (
   const quiche = yield* Effect.mapError(native.load, ({ cause, detail }) => new BindError({ address, detail, cause }))
   const credentials = yield* Effect.mapError(
     certificate.selfSigned(bind.identity),
-    (cause) => new BindError({ address, detail: `the identity is not usable: ${cause.message}`, cause })
+    (cause) => new BindError({ address, detail: `the identity is not usable: ${cause.detail}`, cause })
   )
   const udp = yield* openUdp(address, options.openSocket)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)

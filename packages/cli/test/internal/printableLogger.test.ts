@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { TestConsole } from "effect/testing"
 import { printableLogger } from "../../src/internal/printableLogger.ts"
@@ -17,6 +18,6 @@ describe("printableLogger", () => {
         /^\[\d\d:\d\d:\d\d\.\d{3}\] ERROR \(#\d+\): a\\u202eb\\u001b\[2J\\nc \{ reason: 'a\\u202eb\\x1B\[2J\\nc' \} \{ peer: 'a\\u202eb\\x1B\[2J\\nc' \}$/u
       )
       assert.isAtMost(lines[1]?.length ?? 0, 5_100)
-    }).pipe(Effect.provide(Logger.layer([printableLogger])), Effect.provide(TestConsole.layer))
+    }).pipe(Effect.provide(Layer.merge(Logger.layer([printableLogger]), TestConsole.layer)))
   )
 })

@@ -2,6 +2,7 @@ import { describe, it } from "vitest"
 import { attacked, noSpoofing } from "./measure/attacked.ts"
 
 const obstacle = noSpoofing()
+// @effect-diagnostics-next-line globalConsole:off
 if (obstacle !== undefined) console.log(`attacks with forged source addresses are skipped: ${obstacle}`)
 
 describe.skipIf(obstacle !== undefined)("a forged source address", () => {

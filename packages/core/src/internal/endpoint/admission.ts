@@ -31,9 +31,10 @@ export class Admission {
   ask(peer: Peer, decide: (isAdmitted: boolean) => void): void {
     const { background, limit, onDefect, policy } = this.options
     if (policy === acceptAll) return decide(true)
-    const asked = Effect.suspend(() => {
-      const answer: unknown = policy(peer)
-      return Effect.isEffect(answer) ? (answer as Effect.Effect<unknown>) : Effect.succeed(answer)
+    // A policy without types may return anything.
+    const asked: Effect.Effect<unknown> = Effect.suspend(() => {
+      const answer = policy(peer)
+      return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
     })
     const decided = Effect.onExit(Effect.timeoutOption(asked, limit), (exit) =>
       Effect.sync(() => {

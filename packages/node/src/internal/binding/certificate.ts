@@ -4,6 +4,7 @@
  */
 import type { Identity } from "@qp2p/core/Identity"
 import { fromPublicKey } from "@qp2p/core/PeerId"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createPrivateKey, createPublicKey, sign } from "node:crypto"
@@ -73,13 +74,27 @@ const toBeSigned = (info: Uint8Array): Uint8Array =>
     extensions
   )
 
+/** An identity whose key is not usable. */
+export class UnusableIdentity extends Data.TaggedError("UnusableIdentity")<{
+  readonly detail: string
+  /** The reason that the platform's cryptography gives, if that has refused the key. */
+  readonly cause?: unknown
+}> {}
+
+const unusable = (cause: unknown): UnusableIdentity =>
+  cause instanceof UnusableIdentity
+    ? cause
+    : new UnusableIdentity({ detail: cause instanceof Error ? cause.message : String(cause), cause })
+
 /** Makes the credentials of an identity. Throws for an identity without a usable key. */
 const make = (identity: Identity): Credentials => {
   const pkcs8 = encodePkcs8(Redacted.value(identity.secretKey))
   const key = createPrivateKey({ key: Buffer.from(pkcs8), format: "der", type: "pkcs8" })
   const info = createPublicKey(key).export({ format: "der", type: "spki" })
   // The public key is the end of its info.
-  if (fromPublicKey(info.subarray(-32)) !== identity.peerId) throw new Error("its secret key is not that of its peerId")
+  if (fromPublicKey(info.subarray(-32)) !== identity.peerId) {
+    throw new UnusableIdentity({ detail: "its secret key is not that of its peerId" })
+  }
   const said = toBeSigned(info)
   const certificate = element(SEQUENCE, said, ed25519, element(BIT_STRING, [0], sign(null, said, key)))
   return {
@@ -88,9 +103,6 @@ const make = (identity: Identity): Credentials => {
   }
 }
 
-/** Makes the certificate of an identity. Fails with the cause for an identity whose key is not usable. */
-export const selfSigned = (identity: Identity): Effect.Effect<Credentials, Error> =>
-  Effect.try({
-    try: () => make(identity),
-    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
-  })
+/** Makes the certificate of an identity. */
+export const selfSigned = (identity: Identity): Effect.Effect<Credentials, UnusableIdentity> =>
+  Effect.try({ try: () => make(identity), catch: unusable })

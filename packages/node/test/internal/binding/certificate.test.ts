@@ -29,10 +29,8 @@ describe("the certificate of an identity", () => {
       assert.isTrue(parsed.checkIssued(parsed))
       assert.strictEqual(parsed.subjectAltName, "DNS:qp2p")
       assert.deepStrictEqual([parsed.subject, parsed.issuer], ["CN=qp2p", "CN=qp2p"])
-      assert.deepStrictEqual(
-        [new Date(parsed.validFrom).getUTCFullYear(), new Date(parsed.validTo).getUTCFullYear()],
-        [2000, 9999]
-      )
+      assert.match(parsed.validFrom, / 2000 GMT$/u)
+      assert.match(parsed.validTo, / 9999 GMT$/u)
       const spki = parsed.publicKey.export({ format: "der", type: "spki" })
       assert.strictEqual(fromPublicKey(spki.subarray(-32)), identity.peerId)
       // A handshake whose flight has more than one datagram costs a round trip more.
