@@ -4,7 +4,7 @@ import * as x509 from "@peculiar/x509"
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" }
 
-/** A self-signed certificate as the library makes it, in PEM. */
+/** A self-signed certificate, in PEM, as QUIC servers have: of a P-256 key. */
 export const selfSigned = async (): Promise<{ readonly key: string; readonly cert: string }> => {
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
   const cert = await x509.X509CertificateGenerator.createSelfSigned(

@@ -1,5 +1,6 @@
 /** The library's lower half alone. The distance from here to the whole library is what endpoint, pool and queues cost. */
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
+import * as Identity from "@qp2p/core/Identity"
 import type { BindError } from "@qp2p/core/EndpointError"
 import {
   type BackingConnection,
@@ -19,7 +20,8 @@ import * as Scope from "effect/Scope"
 import type { Contender, Link, MessageLoad, Options } from "../contender.ts"
 import { checkAnswer, Counter, payloadOf, timed } from "./counting.ts"
 
-const bindOptions = (accept: boolean): BindOptions => ({
+const bindOptions = (identity: Identity.Identity, accept: boolean): BindOptions => ({
+  identity,
   localAddress: NetAddress.inetAddressFromStringUnsafe("127.0.0.1:0"),
   accept,
   idleTimeout: Duration.seconds(60),
@@ -64,9 +66,11 @@ const open = async (
   events: () => ConnectionEvents
 ): Promise<{ readonly socket: BackingSocket; readonly close: () => Promise<void> }> => {
   const scope = await Effect.runPromise(Scope.make())
-  const bind: Effect.Effect<BackingSocket, BindError, Transport | Scope.Scope> = Effect.flatMap(
-    Transport,
-    (transport) => transport.bind(bindOptions(accept), { onConnection: events })
+  const bind: Effect.Effect<BackingSocket, BindError | Identity.IdentityError, Transport | Scope.Scope> = Effect.gen(
+    function* () {
+      const transport = yield* Transport
+      return yield* transport.bind(bindOptions(yield* Identity.generate, accept), { onConnection: events })
+    }
   )
   const socket = await bind.pipe(
     Effect.provide(QuicheTransport.layer({ maxUdpPayload: options.maxUdpPayload })),

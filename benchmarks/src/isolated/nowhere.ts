@@ -33,11 +33,14 @@ export class Nowhere {
   private events: ConnectionEvents | undefined = undefined
 
   readonly layer = Layer.succeed(Transport, {
-    bind: ({ localAddress }) =>
+    bind: ({ identity, localAddress }) =>
       Effect.succeed({
         address: localAddress,
         dial: (remoteAddress, events) => {
           const connection: BackingConnection = {
+            // There is nobody else.
+            peerId: identity.peerId,
+            isAccepted: true,
             remoteAddress,
             openUni: stream,
             openBi: () => ({ send: stream(), receive: receiving }),
