@@ -70,16 +70,19 @@ export const fuzz = async (target: Target): Promise<void> => {
   const memory = target.memory ?? ((length: number) => 2 ** 21 + 64 * length)
   const seen = new Set<string>()
   const failures = new Map<string, string>()
+  let slowest = 0
   const endless = isLong ? corpus.fileOf(directory, `endless-${seed >>> 0}`, "hex") : undefined
   const dog = watchdog.start(Math.max(target.maxLength, ...pool.map(({ length }) => length)), endless)
 
   /** Returns what came of an input, or the error of what does not hold. */
   const outcome = (input: Uint8Array, tries = 4): string | Error => {
     dog.begin(input)
+    const began = isLong ? performance.now() : 0
     const before = allocated()
     try {
       const came = target.check(Uint8Array.from(input), new Random(seedOf(input)))
       const grown = allocated() - before
+      if (isLong) slowest = Math.max(slowest, performance.now() - began)
       if (grown <= memory(input.length)) return came
       // The engine allocates as well, now and then.
       return tries > 1 ? outcome(input, tries - 1) : new Error(`${input.length} bytes took ${grown} bytes of memory`)
@@ -128,6 +131,9 @@ export const fuzz = async (target: Target): Promise<void> => {
   } finally {
     await dog.stop()
   }
-  if (isLong) process.stdout.write(`${name}: ${runs} inputs, ${seen.size} outcomes, seed ${seed}\n`)
+  if (isLong)
+    process.stdout.write(
+      `${name}: ${runs} inputs, ${seen.size} outcomes, slowest ${Math.round(slowest)} ms, seed ${seed}\n`
+    )
   if (failures.size > 0) throw new Error([...failures.values()].join("\n\n"))
 }
