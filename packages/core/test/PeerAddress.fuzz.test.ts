@@ -13,12 +13,25 @@ import { fuzz } from "./support/fuzz/fuzz.ts"
 
 const decodeId = Schema.decodeUnknownResult(PeerId.PeerId)
 
+/** The words of reasons: what comes from the input is left out. */
+const words = new Set(
+  (
+    "the port is no number more than begins with missing there white space it empty leave away an id address host name " +
+    "addresses comma characters letters digits lower case last small order brackets zone colons closing bracket root"
+  ).split(" ")
+)
+
 const checkRefusal = (error: InvalidAddress, input: string): string => {
   assert.instanceOf(error, InvalidAddress)
   assert.isBelow(error.detail.length, 1_000, "the reason is short")
   assert.isAtMost(error.input.length, Math.max(PeerAddress.maxLength, 100), "what is repeated is bounded")
   assert.isAtMost(error.input.length, input.length + 1, "and comes from the input")
-  return error.detail.slice(PeerAddress.expected.length)
+  const reason = error.detail.slice(PeerAddress.expected.length)
+  return reason
+    .split(" ")
+    .filter((word) => words.has(word))
+    .slice(0, 8)
+    .join(" ")
 }
 
 const checkPeer = (peer: PeerAddress.PeerAddress): string => {

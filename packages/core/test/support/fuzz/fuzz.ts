@@ -23,7 +23,10 @@ export interface Target {
   readonly maxLength: number
   /** How many mutations a run in the tests tries. */
   readonly runs: number
-  /** How many bytes the check of an input of `length` bytes may add to the heap and to buffers. */
+  /**
+   * How many bytes of buffers the check of an input of `length` bytes may allocate. What it adds to the heap, where the
+   * assertions do, may be more: 16 MiB and 4 KiB for each byte.
+   */
   readonly memory?: ((length: number) => number) | undefined
   /**
    * Throws when something does not hold. Returns what came of the input, in words: inputs of which something new comes are
@@ -41,9 +44,9 @@ const isLong = seconds > 0
 const maxPool = 1_500
 const maxFailures = 5
 
-const allocated = (): number => {
-  const { external_memory: external, used_heap_size: heap } = getHeapStatistics()
-  return external + heap
+const allocated = () => {
+  const { external_memory: buffers, used_heap_size: heap } = getHeapStatistics()
+  return { buffers, heap }
 }
 
 /** What stays the same of a text when its numbers and quoted parts change. */
@@ -81,11 +84,15 @@ export const fuzz = async (target: Target): Promise<void> => {
     const before = allocated()
     try {
       const came = target.check(Uint8Array.from(input), new Random(seedOf(input)))
-      const grown = allocated() - before
+      const after = allocated()
+      const buffers = after.buffers - before.buffers
+      const heap = after.heap - before.heap
       if (isLong) slowest = Math.max(slowest, performance.now() - began)
-      if (grown <= memory(input.length)) return came
+      if (buffers <= memory(input.length) && heap <= 2 ** 24 + 4_096 * input.length) return came
       // The engine allocates as well, now and then.
-      return tries > 1 ? outcome(input, tries - 1) : new Error(`${input.length} bytes took ${grown} bytes of memory`)
+      return tries > 1
+        ? outcome(input, tries - 1)
+        : new Error(`${input.length} bytes took ${buffers} bytes of buffers, ${heap} of heap`)
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }

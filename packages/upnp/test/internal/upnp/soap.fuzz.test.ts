@@ -116,8 +116,6 @@ describe("fuzzing the documents of routers", () => {
         ":"
       ],
       maxLength: 8_000,
-      // Schemas make errors with traces, and the parser makes objects for each character that it does not like.
-      memory: (length) => 2 ** 23 + 2_048 * length,
       runs: 1_500,
       check
     }))
