@@ -17,7 +17,7 @@ export interface Entry {
   readonly bytes: Uint8Array
 }
 
-/** The directory of a test file: `X.corpus` beside `X.fuzz.test.ts`. */
+/** The directory of a test file: it has the name of the file, with `.corpus`. */
 export const beside = (testUrl: string): string => {
   const file = fileURLToPath(testUrl)
   return join(dirname(file), `${basename(file, ".fuzz.test.ts")}.corpus`)
