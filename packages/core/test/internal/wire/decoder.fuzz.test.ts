@@ -79,7 +79,7 @@ describe("fuzzing the decoder of frames", () => {
         Uint8Array.of(0, 1, 0, 0, 0, 1, 0, 0, 0)
       ],
       maxLength: 2_048,
-      runs: 8_000,
+      runs: 4_000,
       check
     }))
 })

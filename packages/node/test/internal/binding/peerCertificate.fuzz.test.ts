@@ -69,7 +69,7 @@ describe("fuzzing certificates", () => {
         Uint8Array.of(0x00, 0x00)
       ],
       maxLength: 8_300,
-      runs: 6_000,
+      runs: 4_000,
       check
     }))
 })

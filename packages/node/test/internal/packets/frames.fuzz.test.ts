@@ -193,7 +193,7 @@ describe("fuzzing the walk over frames", () => {
       format: "hex",
       tokens: Array.from({ length: 0x32 }, (_, type) => Uint8Array.of(type)),
       maxLength: 1_500,
-      runs: 6_000,
+      runs: 4_000,
       check
     }))
 })

@@ -55,7 +55,7 @@ describe("fuzzing HTTP answers", () => {
       maxLength: 8_000,
       // What there is of a head, 16 KiB at most, is copied with each piece that comes.
       memory: (length) => 2 ** 21 + length * (64 + length),
-      runs: 4_000,
+      runs: 2_000,
       check
     }))
 })

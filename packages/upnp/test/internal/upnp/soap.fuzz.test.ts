@@ -116,7 +116,7 @@ describe("fuzzing the documents of routers", () => {
         ":"
       ],
       maxLength: 8_000,
-      runs: 1_500,
+      runs: 500,
       check
     }))
 })
