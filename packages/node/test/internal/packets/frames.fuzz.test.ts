@@ -6,6 +6,7 @@ import { confirmsHandshake } from "../../../src/internal/packets/confirmation.ts
 import { framesEnd, framesStart, isPadding, walk } from "../../../src/internal/packets/frames.ts"
 import { PacketNumberWindow } from "../../../src/internal/packets/packetNumberWindow.ts"
 import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { visitor } from "../../support/frames.ts"
 
 type Heard = ReadonlyArray<string | number | boolean>
 
@@ -143,7 +144,7 @@ const readAll = (packet: Uint8Array) => {
 const walkAll = (packet: Uint8Array) => {
   const heard: Array<Heard> = []
   const end = framesEnd(packet)
-  const frames = walk(packet, {
+  const hears = visitor({
     onAck: (smallest, largest) => heard.push(["ack", smallest, largest]),
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
@@ -154,6 +155,7 @@ const walkAll = (packet: Uint8Array) => {
     },
     onControl: (type) => heard.push(["control", type])
   })
+  const frames = walk(packet, hears)
   return { heard, frames }
 }
 
