@@ -98,7 +98,7 @@ export interface Options {
  * variables are `LOCAL_ADDRESS`, `CONTACTS` and so on, and an endpoint whose `LOCAL_ADDRESS` is misspelt listens on every
  * interface.
  *
- * The options are `localAddress`, `contacts` (a list, or text with commas between addresses), `streams` (`Messages` or
+ * The options are `localAddress`, `contacts` (a list, or text as `PeerAddress.listFromString` reads it), `streams` (`Messages` or
  * `Manual`), and every field of `EndpointConfig`. An absent option has its default. `EndpointConfig.config` describes the
  * names, the formats, and the treatment of unknown names.
  *

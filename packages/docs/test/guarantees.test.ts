@@ -2,8 +2,8 @@
  * Every promise in docs/guarantees.md is a bullet, and below it are the tests that show it, each with its file and title.
  */
 import { assert, describe, it } from "vitest"
-import { basename } from "node:path"
-import { documents, files, read, resolve } from "./markdown.ts"
+import { checkEvidence, testSource } from "./evidence.ts"
+import { documents } from "./markdown.ts"
 
 const path = "docs/guarantees.md"
 
@@ -32,34 +32,6 @@ const parse = (prose: ReadonlyArray<string>) => {
   return { promises, strays }
 }
 
-/**
- * The titles of a file's tests, as patterns: what a template literal or `it.each` fills in may be anything. A title that
- * comes from a variable is not found, and neither is one that is skipped or commented out.
- */
-const titlesOf = (source: string): ReadonlyArray<RegExp> => {
-  const code = source.replaceAll(/^\s*(?:\/\/|\*|\/\*).*$/gmu, "")
-  const call =
-    /\bit(?:\.(?!skip|todo|fails)\w+)*(?:\((?:[^()]|\([^()]*\))*\))?\(\s*("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)/gu
-  return [...code.matchAll(call)].map(([, title]) => patternOf(title!))
-}
-
-const patternOf = (literal: string): RegExp => {
-  const constant = (part: string) => part.replaceAll(/\\(.)/gu, "$1").replaceAll(/[.*+?^${}()|[\]\\]/gu, "\\$&")
-  const parts = literal.slice(1, -1).split(literal.startsWith("`") ? /\$\{[^}]*\}/u : /%[sidj]/u)
-  // Something must be left to tell it by.
-  return parts.join("").length < 8 ? /^(?!)/u : new RegExp(`^${parts.map(constant).join(".+")}$`, "u")
-}
-
-const checkEvidence = (text: string, sourceOf: (file: string) => string | undefined): string | undefined => {
-  const [, label, link, title] = /^\[([^\]]+)\]\(([^)\s]+)\): (.+)$/u.exec(text) ?? []
-  if (label === undefined) return `not of the form [file](path): title: ${text}`
-  const file = resolve(path, link!)
-  const source = sourceOf(file)
-  if (source === undefined) return `${file} is no test file`
-  if (basename(file, ".test.ts") !== label) return `${label} is not the name of ${file}`
-  return titlesOf(source).some((pattern) => pattern.test(title!)) ? undefined : `${file} has no test "${title}"`
-}
-
 /** What is wrong with a document; the sources of test files come from `sourceOf`. */
 const problemsOf = (prose: ReadonlyArray<string>, sourceOf: (file: string) => string | undefined) => {
   const { promises, strays } = parse(prose)
@@ -69,15 +41,12 @@ const problemsOf = (prose: ReadonlyArray<string>, sourceOf: (file: string) => st
       evidence.length === 0
         ? [`${path}:${line}: no test is named for: ${text}`]
         : evidence.flatMap((each) => {
-            const problem = checkEvidence(each.text, sourceOf)
+            const problem = checkEvidence(path, each.text, sourceOf)
             return problem === undefined ? [] : [`${path}:${each.line}: ${problem}`]
           })
     )
   ]
 }
-
-const testSource = (file: string): string | undefined =>
-  /^packages\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file) ? read(file) : undefined
 
 describe("docs/guarantees.md", () => {
   const document = documents.find((each) => each.path === path)

@@ -87,3 +87,18 @@ describe.each([
     })
   )
 })
+
+describe("endpoints that are ready to run", () => {
+  it.live.each([
+    ["layer", NodeEndpoint.layer],
+    ["layerClient", NodeEndpoint.layerClient]
+  ] as const)("resolve the names of hosts, as %s", ([, make]) =>
+    Effect.gen(function* () {
+      const options = { localAddress: "127.0.0.1:0", config: { retryDuration: 0 } }
+      const named = Context.get(yield* Layer.build(NodeEndpoint.layer(options)), Endpoint.Endpoint)
+      const dialler = Context.get(yield* Layer.build(make(options)), Endpoint.Endpoint)
+      const connection = yield* dialler.connectTo(`${named.peerId}@localhost:${named.localAddress.port}`)
+      assert.strictEqual(connection.peerId, named.peerId)
+    }).pipe(Effect.scoped)
+  )
+})

@@ -22,7 +22,7 @@ export const parseInetAddress = (
   const text = zone === undefined ? input : `[${host}%${scopeId}]${rest}`
   const address = NetAddress.inetAddressFromString(text)
   if (Result.isFailure(address)) return Result.fail(explainMalformed(text))
-  if (scopeId === 0) return Result.fail(`this machine has no interface ${zone} with IPv6`)
+  if (scopeId === 0) return Result.fail(`this machine has no interface ${shortened(zone ?? "")} with IPv6`)
   return Result.succeed(NetAddress.toCanonical(address.success))
 }
 
@@ -35,6 +35,9 @@ const scopeIdOf = (interfaces: () => ReadonlyArray<NetworkInterface>, zone: stri
   }
 }
 
+/** Shortens what an error shows of a text. */
+export const shortened = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text)
+
 /** Matches the scheme of a URL. */
 export const scheme = /^[a-z][a-z0-9+.-]*:\/\//iu
 
@@ -43,7 +46,7 @@ export const explainMalformed = (text: string): string => {
   if (text.trim() === "") return "it is empty"
   if (/\s/u.test(text)) return "there is white space in it"
   const prefix = scheme.exec(text)?.[0]
-  if (prefix !== undefined) return `leave ${prefix} away`
+  if (prefix !== undefined) return `leave ${shortened(prefix)} away`
   return text.startsWith("[") ? explainBracketed(text) : explainPlain(text)
 }
 
@@ -57,9 +60,9 @@ const explainBracketed = (text: string): string => {
   const ip = percent === -1 ? host : host.slice(0, percent)
   if (isIpv4(ip)) return "only IPv6 addresses have brackets"
   if (ip === "") return "the IP address is missing"
-  if (!isIpv6(ip)) return `${ip} is no IPv6 address`
+  if (!isIpv6(ip)) return `${shortened(ip)} is no IPv6 address`
   if (percent === host.length - 1) return "the zone after % is missing"
-  return explainPort(rest.slice(1)) ?? `${host.slice(percent + 1)} is no zone`
+  return explainPort(rest.slice(1)) ?? `${shortened(host.slice(percent + 1))} is no zone`
 }
 
 const explainPlain = (text: string): string => {
@@ -73,16 +76,17 @@ const explainPlain = (text: string): string => {
   const host = last === -1 ? text : text.slice(0, last)
   if (host === "") return "the IP address is missing"
   if (host.includes("%")) return "only IPv6 addresses have zones"
-  if (!isIpv4(host)) return /^[\d.]+$/u.test(host) ? `${host} is no IPv4 address` : `${host} is no IP address`
+  if (!isIpv4(host))
+    return /^[\d.]+$/u.test(host) ? `${shortened(host)} is no IPv4 address` : `${shortened(host)} is no IP address`
   return explainPort(last === -1 ? "" : text.slice(last + 1)) ?? "it is none"
 }
 
 /** Explains why a text is no port. Returns undefined when it is one, 0 included. */
 export const explainPort = (port: string): string | undefined => {
   if (port === "") return "the port is missing"
-  if (!/^\d+$/u.test(port)) return `the port ${port} is no number`
-  if (Number(port) > 65_535) return `the port ${port} is more than 65535`
-  return port.length > 1 && port.startsWith("0") ? `the port ${port} begins with 0` : undefined
+  if (!/^\d+$/u.test(port)) return `the port ${shortened(port)} is no number`
+  if (Number(port) > 65_535) return `the port ${shortened(port)} is more than 65535`
+  return port.length > 1 && port.startsWith("0") ? `the port ${shortened(port)} begins with 0` : undefined
 }
 
 const withoutZone = (text: string): string => text.replace(/%.*$/su, "")

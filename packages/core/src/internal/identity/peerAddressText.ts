@@ -6,8 +6,10 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type { PeerId } from "../../PeerId.ts"
 import type { NetworkInterface } from "../../Transport.ts"
-import { explainMalformed, explainPort, parseInetAddress, scheme } from "../addressText.ts"
+import { explainMalformed, explainPort, parseInetAddress, scheme, shortened } from "../addressText.ts"
 import { problemOfPeerId } from "./peerKey.ts"
+
+export { shortened } from "../addressText.ts"
 
 /** The parts of a peer: at least one of them is there, and without an id there is one address. */
 export interface Parts {
@@ -29,9 +31,6 @@ export const maxListLength = maxPeers * (maxLength + 1)
 
 /** Looks up the interfaces of this machine, for zones that are names. */
 export type Interfaces = () => ReadonlyArray<NetworkInterface>
-
-/** Shortens what an error shows of a text. */
-export const shortened = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text)
 
 /** Tells whether a value is the id of a peer. */
 export const isPeerId = (value: unknown): value is PeerId =>

@@ -159,7 +159,8 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
         const offset = (type & 0x04) !== 0 ? varint(packet) : 0
         const length = (type & 0x02) !== 0 ? varint(packet) : end - at
         at += length
-        if (!(at <= end)) return frames
+        // Without a length, the numbers before the data may have ended behind the packet.
+        if (!(at <= end) || length < 0) return frames
         visitor.onStream(id, offset, length, (type & 0x01) !== 0)
         break
       }

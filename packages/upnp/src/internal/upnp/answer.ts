@@ -33,12 +33,11 @@ type Framing =
 
 const untilClosed: Framing = { _tag: "UntilClosed" }
 
-/**
- * How many bytes at the beginning of a document are searched for its root element, and how many at the end for its end
- * tag.
- */
+/** How many bytes at the beginning of a document are searched for its root element. */
 const beginning = 4096
-const ending = 256
+
+/** How many blanks an end tag may have. */
+const maxBlanks = 64
 
 /** Collects the bytes of one HTTP answer, limits their number, and tells when the answer is complete. */
 export class AnswerReader {
@@ -54,7 +53,10 @@ export class AnswerReader {
   #lastChunk = false
   #start = ""
   #end = ""
-  #root: string | undefined
+  /** Matches the end tag of the document's root element, once that has begun. */
+  #endTag: RegExp | undefined
+  /** How many characters may be the beginning of the end tag. */
+  #kept = 0
   #documentEnded = false
   /** Why reading stopped. */
   refused: Refuse | undefined
@@ -156,17 +158,22 @@ export class AnswerReader {
     if (this.#size > maxBodySize) return this.#refuse("a body that is too large")
     this.#body.push(bytes)
     if (this.#documentEnded) return
-    if (this.#root === undefined && this.#start.length < beginning) {
-      this.#start += Buffer.from(bytes.subarray(0, beginning - this.#start.length)).toString("latin1")
-      this.#root = rootOf(this.#start)
+    let behind = 0
+    if (this.#endTag === undefined && this.#start.length < beginning) {
+      const before = this.#start.length
+      this.#start += Buffer.from(bytes.subarray(0, beginning - before)).toString("latin1")
+      const root = /<([A-Za-z_][\w.:-]*)[\s/>]/.exec(this.#start)
+      if (root !== null) {
+        this.#endTag = new RegExp(`</${root[1]!.replaceAll(".", "\\.")}\\s{0,${maxBlanks}}>`)
+        this.#kept = root[1]!.length + maxBlanks + 2
+        behind = root.index + root[0].length - before
+      }
     }
-    if (this.#root === undefined) return
-    const mark = `</${this.#root}`
+    if (this.#endTag === undefined) return
     // The tag may be split over several packets.
-    const text = this.#end + Buffer.from(bytes).toString("latin1")
-    const at = text.lastIndexOf(mark)
-    if (at >= 0 && text.includes(">", at + mark.length)) this.#documentEnded = true
-    this.#end = at >= 0 ? text.slice(at, at + ending) : text.slice(-mark.length)
+    const text = this.#end + Buffer.from(bytes.subarray(behind)).toString("latin1")
+    this.#documentEnded = this.#endTag.test(text)
+    this.#end = text.slice(-this.#kept)
   }
 
   /** The answer, once no more bytes are expected: the connection was closed or reset, or the wait is over. */
@@ -210,9 +217,6 @@ const framingOf = (lines: ReadonlyArray<string>): Framing => {
   const [length, ...others] = lengths
   return length === undefined || others.length > 0 ? untilClosed : { _tag: "Length", length }
 }
-
-/** The name of the first element, if its tag has begun. */
-const rootOf = (text: string): string | undefined => /<([A-Za-z_][\w.:-]*)[\s/>]/.exec(text)?.[1]
 
 /** Decodes by the byte order mark, or as UTF-8: the encoding that routers declare is often wrong. */
 const decode = (bytes: Uint8Array): string => {

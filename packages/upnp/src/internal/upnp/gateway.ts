@@ -1,4 +1,5 @@
 /** A gateway's description, and its services that map ports. */
+import type { GatewayProtocolError } from "@qp2p/core/PortMapperError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -50,8 +51,16 @@ const describeAt = Effect.fnUntraced(function* (
   url: URL,
   timeout: Duration.Input
 ): Effect.fn.Return<ReadonlyArray<WanService>, http.HttpError> {
+  return yield* read(url, yield* http.send({ method: "GET", url }, { gateway: url.host, timeout }), timeout)
+})
+
+/** Reads the description that was sent from a URL, and returns its services that map ports, the preferred ones first. */
+export const read = Effect.fnUntraced(function* (
+  url: URL,
+  answer: http.Answer,
+  timeout: Duration.Input
+): Effect.fn.Return<ReadonlyArray<WanService>, GatewayProtocolError> {
   const gateway = url.host
-  const answer = yield* http.send({ method: "GET", url }, { gateway, timeout })
   const description = Option.flatMap(xml.parse(answer.body), decodeDescription)
   if (answer.status !== 200 || Option.isNone(description)) {
     const reason = answer.shortfall ?? `a description that cannot be read (HTTP ${answer.status})`
@@ -81,11 +90,11 @@ const describeAt = Effect.fnUntraced(function* (
 
 /**
  * The rank of a service type, 0 being the most preferred; undefined when it does not map ports. Case, version and the
- * defining organisation are ignored: old routers name the DSL Forum.
+ * defining organisation are ignored: old routers name the DSL Forum. The type becomes a line of a request, so it has no blanks.
  */
 const rankOf = (type: string): number | undefined => {
   const [, kind = "", version] =
-    /^urn:[^:]{1,64}:service:(WANIPConnection|WANPPPConnection)(?::(\d{1,3}))?$/i.exec(type) ?? []
+    /^urn:[^:\s\p{Cc}]{1,64}:service:(WANIPConnection|WANPPPConnection)(?::(\d{1,3}))?$/iu.exec(type) ?? []
   switch (kind.toLowerCase()) {
     case "wanipconnection":
       return version === "2" ? 0 : 1

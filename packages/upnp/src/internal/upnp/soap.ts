@@ -78,19 +78,24 @@ export const call = Effect.fnUntraced(function* (
     },
     control
   )
+  return yield* read(action, answer)
+})
+
+/** Reads an answer to an action: see `call`. */
+export const read = (action: Action, answer: http.Answer): Effect.Effect<unknown, Fault | Unreadable> => {
   const body = Option.flatMap(xml.parse(answer.body), decodeEnvelope)
-  if (Option.isNone(body)) return yield* codeInPieces(answer.body) ?? unreadable(action, answer)
+  if (Option.isNone(body)) return Effect.fail(codeInPieces(answer.body) ?? unreadable(action, answer))
   const { fault, [`${action.name.toLowerCase()}response`]: response } = body.value.envelope.body
   if (fault !== undefined) {
     const decoded = decodeFault(fault)
-    if (Option.isNone(decoded)) return yield* unreadable(action, answer)
+    if (Option.isNone(decoded)) return Effect.fail(unreadable(action, answer))
     const { errorcode, errordescription } = decoded.value.detail.upnperror
     const description = typeof errordescription === "string" ? errordescription.slice(0, 200) : ""
-    return yield* new Fault({ code: Number(errorcode), description })
+    return Effect.fail(new Fault({ code: Number(errorcode), description }))
   }
-  if (answer.status !== 200 || response === undefined) return yield* unreadable(action, answer)
-  return response
-})
+  if (answer.status !== 200 || response === undefined) return Effect.fail(unreadable(action, answer))
+  return Effect.succeed(response)
+}
 
 const unreadable = (action: Action, { shortfall, status }: http.Answer): Unreadable =>
   new Unreadable({ status, detail: shortfall ?? `no answer to ${action.name} that can be read (HTTP ${status})` })
