@@ -113,6 +113,7 @@ const decodeId = Schema.decodeUnknownResult(PeerId.PeerId)
  */
 export const parseId = (input: string): Result.Result<PeerId.PeerId, string> => {
   const id = input.trim()
+  if (/[\s,]/u.test(id)) return Result.fail("give the flag once for each id")
   const at = id.indexOf("@")
   if (at === -1) return Result.mapError(decodeId(id), ({ message }) => message)
   return Result.isSuccess(decodeId(id.slice(0, at)))

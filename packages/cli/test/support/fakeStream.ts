@@ -2,6 +2,7 @@
  * A bidirectional stream without a network, for tests of commands.
  */
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
+import type { PeerId } from "@qp2p/core/PeerId"
 import { StreamLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
 import { StreamClosed } from "@qp2p/core/StreamError"
@@ -17,8 +18,14 @@ import type * as FileReceiver from "../../src/FileReceiver.ts"
 export const alice = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5001")
 export const bob = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5002")
 
+const ids = new Map<string, PeerId>()
+
 /** The peer at an address, in tests. */
-export const idAt = (address: NetAddress.InetAddress) => TestIdentity.make(`${address}`).peerId
+export const idAt = (address: NetAddress.InetAddress): PeerId => {
+  const known = ids.get(`${address}`) ?? TestIdentity.make(`${address}`).peerId
+  ids.set(`${address}`, known)
+  return known
+}
 
 const gone = () => new StreamLost({ reason: new StreamClosed({}) })
 
