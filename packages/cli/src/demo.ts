@@ -101,7 +101,6 @@ const strangers = Effect.fnUntraced(function* (closed: Peer, friendKey: string, 
 })
 
 const sendFile = Effect.fnUntraced(function* (directory: string) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const original = path.join(directory, "random.bin")
   const inbox = path.join(directory, "inbox")
