@@ -143,10 +143,12 @@ describe("qp2p node", () => {
       yield* writes(alice, "polo")
       yield* writes(alice, "marco\n")
       yield* settle
-      assert.sameMembers(
-        [...(yield* out).slice(3)],
-        [`${full(alice)} connected`, `${short(alice)}: marco\\n`, `${short(alice)}: polo`, `${full(bob)} connected`]
-      )
+      assert.sameMembers((yield* out).slice(3), [
+        `${full(alice)} connected`,
+        `${short(alice)}: marco\\n`,
+        `${short(alice)}: polo`,
+        `${full(bob)} connected`
+      ])
       assert.deepStrictEqual(sent, [`${alice} polo`])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
