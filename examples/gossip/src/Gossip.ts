@@ -4,15 +4,34 @@
  * A node pushes each new rumour to all its peers. That is fast, but misses unreachable peers. Therefore each node also runs an
  * exchange (anti-entropy) with one of its peers at intervals, in which both get the rumours that they lack.
  */
-import { Endpoint, type EndpointError, type PortMapper, type Transport, type PeerAddress } from "@qp2p/core"
-import { Clock, Context, Duration, Effect, Layer, Option, PubSub, Random, Schema, type Scope, Stream } from "effect"
+import {
+  type ConnectionError,
+  Endpoint,
+  type EndpointError,
+  PeerAddress,
+  type PeerId,
+  type PortMapper,
+  type Transport
+} from "@qp2p/core"
+import {
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  Equal,
+  Layer,
+  Option,
+  PubSub,
+  Random,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import { Answer, decode, Digest, encode, maxCapacity, maxRumours, Rumour, Tell } from "./Message.ts"
+import { nameOf, type Peer, Peers } from "./Peers.ts"
 import { Rumours } from "./Rumours.ts"
 
-/** The most peers of one node. */
-const maxPeers = 32
-
-/** The number of consecutive failed exchanges after which an inbound peer is removed. Contacts are never removed. */
+/** The number of consecutive failed exchanges after which a peer that is no contact is removed. */
 const maxFailures = 10
 
 /** The most messages that are handled at once. */
@@ -40,11 +59,11 @@ export class Gossip extends Context.Service<
     readonly rumours: Effect.Effect<ReadonlyArray<Rumour>>
     /** The known rumours, and then new ones as they arrive. A slow reader misses older ones. */
     readonly heard: Stream.Stream<Rumour>
-    /** The addresses of the peers. */
+    /** The ids of the peers, and the addresses of contacts that have not answered yet. */
     readonly peers: Effect.Effect<ReadonlyArray<string>>
   }
 >()("@qp2p-examples/gossip/Gossip") {
-  static readonly layer = (options?: Options): Layer.Layer<Gossip, never, Endpoint.Endpoint> =>
+  static readonly layer = (options?: Options): Layer.Layer<Gossip, ConnectionError.InvalidAddress, Endpoint.Endpoint> =>
     Layer.effect(Gossip, make(options))
 
   /** Provides the service with an endpoint of its own, which has the same contacts. */
@@ -52,56 +71,34 @@ export class Gossip extends Context.Service<
     options: Options & Endpoint.Options = {}
   ): Layer.Layer<
     Gossip | Endpoint.Endpoint,
-    EndpointError.EndpointError,
+    EndpointError.EndpointError | ConnectionError.InvalidAddress,
     Transport.Transport | PortMapper.PortMapper
   > => {
     // An endpoint rejects unknown options.
-    const { config, contacts, localAddress } = options
+    const { config, contacts, identity, localAddress } = options
     return Layer.provideMerge(
       Gossip.layer(options),
-      Endpoint.layer({ localAddress, contacts, config: { maxMessageSize: 1024 * 1024, ...config } })
+      Endpoint.layer({ localAddress, contacts, identity, config: { maxMessageSize: 1024 * 1024, ...config } })
     )
   }
 }
 
-interface Peer {
-  readonly address: PeerAddress.Input
-  readonly isContact: boolean
-  failures: number
-  /** The ids of the rumours that are still to be sent to it. */
-  readonly untold: Set<string>
-  isBeingTold: boolean
-}
-
 const make = Effect.fnUntraced(function* (
   options: Options = {}
-): Effect.fn.Return<Gossip["Service"], never, Endpoint.Endpoint | Scope.Scope> {
+): Effect.fn.Return<Gossip["Service"], ConnectionError.InvalidAddress, Endpoint.Endpoint | Scope.Scope> {
   const endpoint = yield* Endpoint.Endpoint
   const scope = yield* Effect.scope
   const interval = Duration.fromInputUnsafe(options.interval ?? "5 seconds")
   const patience = Duration.fromInputUnsafe(options.patience ?? "10 seconds")
   const rumours = new Rumours(Math.min(options.capacity ?? maxCapacity, maxCapacity))
   const news = yield* PubSub.sliding<Rumour>(256)
-  // In the order of exchanges: the next peer comes first.
-  const peers = new Map<string, Peer>()
+  const peers = new Peers(endpoint)
 
-  const meet = (address: PeerAddress.Input, isContact: boolean) => {
-    const name = String(address)
-    const isMyself = [...endpoint.localAddresses, endpoint.publicAddress].some((mine) => String(mine) === name)
-    if (isMyself || peers.has(name) || peers.size >= maxPeers) return
-    const untold = new Set(rumours.all.map(({ id }) => id))
-    peers.set(name, { address, isContact, failures: 0, untold, isBeingTold: false })
-  }
-
-  /** Finds the name of the peer at an address: a contact may answer from another address than was dialled. */
-  const nameAt = Effect.fnUntraced(function* (place: PeerAddress.Input) {
-    for (const [name, { address }] of peers) {
-      const id = yield* endpoint.connectionId(address)
-      const now = Option.isSome(id) ? yield* endpoint.addressOf(id.value) : Option.none()
-      if (Option.isSome(now) && String(now.value) === String(place)) return name
-    }
-    return String(place)
-  })
+  /** Notes which peer a contact without an id is. The connection is there, so this does not dial. */
+  const identify = (peer: Peer) =>
+    Option.isSome(peer.target.peerId)
+      ? Effect.void
+      : Effect.map(endpoint.connectTo(peer.target), ({ peerId }) => peers.identify(peer, peerId))
 
   /** Sends the pending rumours to a peer. The endpoint retries for a while; later, exchanges deliver them. */
   const tell = Effect.fnUntraced(function* (peer: Peer) {
@@ -109,15 +106,16 @@ const make = Effect.fnUntraced(function* (
       const ids = [...peer.untold].slice(0, maxRumours)
       for (const id of ids) peer.untold.delete(id)
       const payload = yield* encode(Tell.make({ rumours: rumours.pick(ids) }))
-      yield* endpoint.sendMessage(payload, peer.address)
+      yield* endpoint.sendMessage(payload, peer.target)
     }
+    yield* identify(peer)
   })
 
-  const spread = (added: ReadonlyArray<Rumour>, source?: string) =>
+  const spread = (added: ReadonlyArray<Rumour>, source?: PeerId.PeerId) =>
     Effect.forEach(
-      peers,
-      ([name, peer]) => {
-        if (name === source) return Effect.void
+      peers.all,
+      (peer) => {
+        if (source !== undefined && peer.id === source) return Effect.void
         for (const { id } of added) peer.untold.add(id)
         // Rumours that this node has dropped are not sent.
         if (peer.untold.size > maxCapacity) {
@@ -128,7 +126,7 @@ const make = Effect.fnUntraced(function* (
         return tell(peer).pipe(
           Effect.catch((error) => {
             peer.untold.clear()
-            return Effect.logDebug(`${name} was not told: ${error.message}`)
+            return Effect.logDebug(`${nameOf(peer)} was not told: ${error.message}`)
           }),
           Effect.ensuring(Effect.sync(() => void (peer.isBeingTold = false))),
           Effect.forkIn(scope)
@@ -137,7 +135,7 @@ const make = Effect.fnUntraced(function* (
       { discard: true }
     )
 
-  const learn = Effect.fnUntraced(function* (heard: ReadonlyArray<Rumour>, source?: string) {
+  const learn = Effect.fnUntraced(function* (heard: ReadonlyArray<Rumour>, source?: PeerId.PeerId) {
     const added = rumours.add(heard)
     if (added.length === 0) return
     yield* PubSub.publishAll(news, added)
@@ -158,54 +156,60 @@ const make = Effect.fnUntraced(function* (
   const receive = (message: Endpoint.IncomingMessage) =>
     Effect.gen(function* () {
       const received = yield* decode(message.payload)
-      if (received._tag === "Tell") yield* learn(received.rumours, yield* nameAt(message.peer))
+      if (received._tag === "Tell") yield* learn(received.rumours, message.peerId)
       if (received._tag === "Digest") yield* answer(message, received)
-    }).pipe(Effect.catch((error) => Effect.logDebug(`${message.peer}: ${error.message}`)))
+    }).pipe(Effect.catch((error) => Effect.logDebug(`${message.peerId}: ${error.message}`)))
 
   /** Runs an exchange with a peer. */
-  const exchange = Effect.fnUntraced(function* (name: string, peer: Peer) {
-    const { receive, send } = yield* endpoint.openBidirectionalStream(peer.address)
+  const exchange = Effect.fnUntraced(function* (peer: Peer) {
+    const connection = yield* endpoint.connectTo(peer.target)
+    peers.identify(peer, connection.peerId)
+    const { receive, send } = yield* connection.openBi()
     yield* send.sendMessage(yield* encode(Digest.make({ ids: rumours.all.map(({ id }) => id) })), { fin: true })
     yield* Stream.runForEach(receive.messages, (payload) =>
       Effect.gen(function* () {
         const received = yield* decode(payload)
         if (received._tag !== "Answer") return
-        yield* learn(received.rumours, name)
+        yield* learn(received.rumours, connection.peerId)
         const wanted = rumours.pick(received.wanted).slice(0, maxRumours)
         if (wanted.length === 0) return
-        yield* endpoint.sendMessage(yield* encode(Tell.make({ rumours: wanted })), peer.address)
+        yield* endpoint.sendMessage(yield* encode(Tell.make({ rumours: wanted })), peer.target)
       })
     )
   })
 
   /** Runs an exchange with the next peer. */
   const round = Effect.suspend(() => {
-    const [turn] = peers
-    if (turn === undefined) return Effect.void
-    const [name, peer] = turn
-    peers.delete(name)
-    peers.set(name, peer)
-    return exchange(name, peer).pipe(
+    const peer = peers.next()
+    if (peer === undefined) return Effect.void
+    return exchange(peer).pipe(
       Effect.timeout(patience),
       Effect.matchEffect({
         onSuccess: () => Effect.sync(() => void (peer.failures = 0)),
         onFailure: (error) => {
           peer.failures += 1
-          if (peer.failures >= maxFailures && !peer.isContact) peers.delete(name)
-          return Effect.logDebug(`no exchange with ${name}: ${error.message}`)
+          if (peer.failures >= maxFailures && !peer.isContact) peers.remove(peer)
+          return Effect.logDebug(`no exchange with ${nameOf(peer)}: ${error.message}`)
         }
       })
     )
   })
 
-  for (const contact of options.contacts ?? []) meet(contact, true)
+  for (const contact of options.contacts ?? []) {
+    peers.addContact(yield* Effect.fromResult(PeerAddress.fromInput(contact)))
+  }
+  // The contact through which the endpoint joined is connected.
+  const joined = peers.all.find(({ target }) => Option.exists(endpoint.bootstrapContact, Equal.equals(target)))
+  if (joined !== undefined) yield* Effect.ignore(identify(joined))
   yield* endpoint.incomingConnections.pipe(
-    Stream.runForEach(({ remoteAddress }) =>
-      Effect.flatMap(nameAt(remoteAddress), (name) => {
-        if (!peers.has(name)) meet(remoteAddress, false)
-        return spread([])
-      })
-    ),
+    Stream.runForEach(({ peerId, remoteAddress }) => {
+      peers.meet(
+        peerId,
+        remoteAddress,
+        rumours.all.map(({ id }) => id)
+      )
+      return spread([])
+    }),
     Effect.forkScoped
   )
   yield* endpoint.incomingMessages.pipe(
@@ -233,6 +237,6 @@ const make = Effect.fnUntraced(function* (
         return Stream.concat(Stream.fromIterable(known), later)
       })
     ),
-    peers: Effect.sync(() => [...peers.keys()])
+    peers: Effect.sync(() => peers.all.map(nameOf))
   })
 })

@@ -1,5 +1,5 @@
 /**
- * Runs three nodes on this machine, each with its own socket. Ann is Bob's contact, and Bob is Cid's.
+ * Runs three nodes on this machine, each with a key and a socket of its own. Ann is Bob's contact, and Bob is Cid's.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Endpoint, PortMapper, type PeerAddress } from "@qp2p/core"
@@ -9,15 +9,15 @@ import { Gossip } from "./Gossip.ts"
 
 const node = Effect.fnUntraced(function* (contacts: ReadonlyArray<PeerAddress.Input>) {
   const services = yield* Layer.build(Gossip.layerNode({ localAddress: "127.0.0.1:0", contacts }))
-  return { gossip: Context.get(services, Gossip), address: Context.get(services, Endpoint.Endpoint).publicAddress }
+  return { gossip: Context.get(services, Gossip), self: Context.get(services, Endpoint.Endpoint).peerAddress }
 })
 
 const demo = Effect.gen(function* () {
   const ann = yield* node([])
-  const bob = yield* node([ann.address])
-  const cid = yield* node([bob.address])
+  const bob = yield* node([ann.self])
+  const cid = yield* node([bob.self])
   const nodes = { Ann: ann, Bob: bob, Cid: cid }
-  for (const [name, { address }] of Object.entries(nodes)) yield* Console.log(`${name} listens on ${address}`)
+  for (const [name, { self }] of Object.entries(nodes)) yield* Console.log(`${name} is ${self}`)
 
   yield* ann.gossip.publish("the bridge is closed")
   yield* cid.gossip.publish("the ferry goes at noon")

@@ -9,7 +9,7 @@ import { hears, memory, node, onNetwork, texts } from "./support.ts"
 const application = Effect.gen(function* () {
   const localAddress = "127.0.0.1:0"
   const ann = yield* node({ localAddress })
-  const bob = yield* node({ localAddress, contacts: [ann.endpoint.publicAddress] })
+  const bob = yield* node({ localAddress, contacts: [ann.endpoint.peerAddress] })
   const cid = yield* node({ localAddress, contacts: [bob.endpoint.publicAddress] })
 
   yield* ann.publish("the bridge is closed")
@@ -21,8 +21,9 @@ const application = Effect.gen(function* () {
     assert.strictEqual((yield* texts(each)).length, 2)
   }
 
-  assert.deepStrictEqual(yield* ann.peers, [String(bob.endpoint.publicAddress)])
-  assert.deepStrictEqual(yield* cid.peers, [String(bob.endpoint.publicAddress)])
+  assert.deepStrictEqual(yield* ann.peers, [bob.endpoint.peerId])
+  assert.deepStrictEqual(yield* cid.peers, [bob.endpoint.peerId])
+  assert.sameMembers([...(yield* bob.peers)], [ann.endpoint.peerId, cid.endpoint.peerId])
 }).pipe(Effect.scoped)
 
 const lossy = Layer.provide(SimulatedNetwork.layerTransport, SimulatedNetwork.layer({ loss: 0.05, reordering: 0.1 }))

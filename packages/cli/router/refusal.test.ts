@@ -38,7 +38,7 @@ describe("a node that gets no mapping", () => {
         qp2p("node", "--listen", `0.0.0.0:${port}`, "--forward-port-optional", "--contact", contact)
       )
       yield* node.waitFor(/no gateway that maps ports was found/u)
-      yield* node.waitFor(new RegExp(`^${contact} connected`, "u"))
+      yield* node.waitFor(new RegExp(`^[a-z2-7]{52}@${contact} connected`, "u"))
       assert.strictEqual(yield* node.stop(), 0)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

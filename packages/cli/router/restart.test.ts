@@ -50,6 +50,7 @@ describe.each(Daemon.each)("a mapping by $protocol", (router) => {
       yield* node.waitFor(/^public/u)
       yield* Home.moveOutside(home, "1.2.3.9")
       yield* node.waitFor(/^mapped 1\.2\.3\.9:4433 -> 192\.168\.77\.2:4433, no longer 1\.2\.3\.1:4433$/u)
+      yield* node.waitFor(/^peer [a-z2-7]{52}@1\.2\.3\.9:4433,192\.168\.77\.2:4433$/u)
       yield* visit(home, node, "1.2.3.9:4433")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )

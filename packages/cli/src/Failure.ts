@@ -127,7 +127,8 @@ export const describeFileError = (what: string, error: PlatformError.PlatformErr
 }
 
 /**
- * Turns any expected error into a `CommandFailed`. The exit code is 2 for wrong settings and 1 for everything else.
+ * Turns any expected error into a `CommandFailed`. The exit code is 2 for wrong settings, a key
+ * file that cannot be used among them, and 1 for everything else.
  *
  * @stability unstable
  * @category constructors
@@ -138,5 +139,6 @@ export const fromError = (error: { readonly _tag: string; readonly message: stri
     ? error
     : new CommandFailed({
         detail: oneLine(error.message === "" ? error._tag : error.message),
-        exitCode: error._tag === "EndpointConfigError" ? exitCodes.usage : exitCodes.failed
+        exitCode:
+          error._tag === "EndpointConfigError" || error._tag === "IdentityError" ? exitCodes.usage : exitCodes.failed
       })

@@ -4,6 +4,8 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as PeerId from "@qp2p/core/PeerId"
+import type * as PeerPolicy from "@qp2p/core/PeerPolicy"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -31,6 +33,8 @@ export interface FileLog {
   readonly note: (peer: NetAddress.InetAddress, line: string) => Effect.Effect<void>
   /** Prints a line on standard error that a peer has caused. Such lines are bounded for each network. */
   readonly warnOf: (peer: NetAddress.InetAddress, line: string) => Effect.Effect<void>
+  /** Prints on standard error that a peer was not let in. Such lines are bounded for each network. */
+  readonly refused: (peer: Pick<PeerPolicy.Peer, "address" | "peerId">) => Effect.Effect<void>
   /** Prints a line on standard output, without breaking a progress bar. */
   readonly say: (line: string) => Effect.Effect<void>
   /** Prints a line on standard error, without breaking a progress bar. */
@@ -71,18 +75,17 @@ export const make = Effect.fnUntraced(function* (
   const bounded =
     (limit: LineLimit.LineLimit, write: (line: string) => Effect.Effect<void>) =>
     (peer: NetAddress.InetAddress, line: string) =>
-      Effect.flatMap(limit.admits(PeerGroup.fromAddress(peer).network), (isAdmitted) =>
-        isAdmitted ? write(line) : Effect.void
-      )
+      Effect.flatMap(limit.admits(PeerGroup.networkOf(peer)), (isAdmitted) => (isAdmitted ? write(line) : Effect.void))
   const refused = bounded(refusals, warn)
 
   const onEvent = Effect.fnUntraced(function* (event: FileEvent) {
-    const key = `${event.peer} ${event.name}`
+    const key = `${event.peerId} ${event.name}`
+    const name = PeerId.short(event.peerId)
     switch (event._tag) {
       case "Started": {
-        if (!(yield* refusals.admits(PeerGroup.fromAddress(event.peer).network))) return
+        if (!(yield* refusals.admits(PeerGroup.networkOf(event.peer)))) return
         const size = Option.match(event.size, { onNone: () => "size unknown", onSome: Format.bytes })
-        yield* say(`${event.peer} sends ${event.name} (${size})`)
+        yield* say(`${Format.peer(event.peerId, event.peer)} sends ${event.name} (${size})`)
         bars.set(key, yield* Progress.make(event.name, event.size).pipe(Effect.provideContext(context)))
         return
       }
@@ -90,19 +93,29 @@ export const make = Effect.fnUntraced(function* (
         return yield* bars.get(key)?.update(event.received) ?? Effect.void
       case "Received": {
         const took = Format.took(event.size, event.elapsed)
-        yield* say(`received ${event.path} (${Format.bytes(event.size)}) ${took}`)
+        yield* say(`received ${event.path} (${Format.bytes(event.size)}) from ${name} ${took}`)
         bars.delete(key)
         return yield* say(`sha256 ${event.sha256}`)
       }
       case "Refused":
-        return yield* refused(event.peer, `${event.peer}: ${event.name} was not received: ${event.detail}`)
+        return yield* refused(
+          event.peer,
+          `${Format.peer(event.peerId, event.peer)}: ${event.name} was not received: ${event.detail}`
+        )
       case "Failed": {
         yield* bars.get(key)?.end ?? Effect.void
         bars.delete(key)
-        return yield* refused(event.peer, `${event.peer}: ${event.name} was not received: ${event.detail}`)
+        return yield* refused(event.peer, `${name}: ${event.name} was not received: ${event.detail}`)
       }
     }
   })
 
-  return { onEvent, say, warn, note: bounded(notes, say), warnOf: bounded(notes, warn) }
+  return {
+    onEvent,
+    say,
+    warn,
+    note: bounded(notes, say),
+    warnOf: bounded(notes, warn),
+    refused: ({ address, peerId }) => refused(address, `${Format.peer(peerId, address)} is not in --allow: refused`)
+  }
 })

@@ -8,6 +8,7 @@
  * @stability unstable
  * @since 0.1.0
  */
+import type { PeerId } from "@qp2p/core/PeerId"
 import type { SendStream } from "@qp2p/core/SendStream"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -23,7 +24,6 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { describeFileError, fileProblem } from "./Failure.ts"
-import * as FileAnswers from "./internal/FileAnswers.ts"
 import type { FileEvent } from "./FileEvent.ts"
 import * as FileLimits from "./FileLimits.ts"
 import { safeName } from "./FileName.ts"
@@ -33,6 +33,7 @@ import * as Format from "./Format.ts"
 import * as IncomingFile from "./internal/IncomingFile.ts"
 import * as PeerGroup from "./internal/PeerGroup.ts"
 import * as Rejected from "./internal/Rejected.ts"
+import * as Replies from "./internal/Replies.ts"
 import * as TransferSlots from "./internal/TransferSlots.ts"
 
 /**
@@ -54,6 +55,8 @@ export type { FileEvent } from "./FileEvent.ts"
 export interface Incoming {
   /** The address of the sender. */
   readonly peer: NetAddress.InetAddress
+  /** The key of the sender. */
+  readonly peerId: PeerId
   /** The bytes of the message. */
   readonly payload: Uint8Array
   /** The sending half of the message's stream; none for a unidirectional stream. */
@@ -70,8 +73,8 @@ export interface Incoming {
 export interface FileReceiver {
   /** Handles a message that belongs to a file. Returns false for any other message. */
   readonly handle: (message: Incoming) => Effect.Effect<boolean>
-  /** Drops every open transfer with a peer whose connection has ended. */
-  readonly forget: (peer: NetAddress.InetAddress) => Effect.Effect<void>
+  /** Drops every open transfer with a peer whose last connection has ended. */
+  readonly forget: (peer: PeerId) => Effect.Effect<void>
   /** Waits until every answer was acknowledged or given up. */
   readonly answered: Effect.Effect<void>
 }
@@ -110,6 +113,8 @@ interface Transfer {
   isComplete: boolean
 }
 
+const senderOf = ({ group, peer }: Transfer) => ({ peer, peerId: group.peer })
+
 /**
  * The longest time in which the receiver handles a message that counts against senders. Beyond it the disk is to blame, and
  * what has arrived waits for its turn.
@@ -143,7 +148,7 @@ export const make = Effect.fnUntraced(function* (
   const transfers = new Map<SendStream, Transfer>()
   // Streams whose transfer has ended: later messages on them are ignored.
   const over = new WeakSet<SendStream>()
-  const answers = yield* FileAnswers.make
+  const answers = yield* Replies.make
   const lock = yield* Semaphore.make(1)
 
   /** The time that the receiver spent on messages beyond `longestStep` each. */
@@ -153,7 +158,13 @@ export const make = Effect.fnUntraced(function* (
   const answer = (reply: SendStream, group: PeerGroup.PeerGroup, result: FileTransfer.Result) =>
     Effect.suspend(() => {
       over.add(reply)
-      return answers.send(reply, group, result)
+      // A peer that acknowledges nothing must not keep others from hearing that their file has arrived.
+      return answers.end(
+        reply,
+        group.network,
+        reply.sendMessage(FileTransfer.resultCodec.encode(result), { fin: true }),
+        { matters: result.ok }
+      )
     })
 
   const rejected = Effect.mapError(
@@ -168,7 +179,7 @@ export const make = Effect.fnUntraced(function* (
     transfers.delete(transfer.reply)
     yield* Scope.close(transfer.scope, Exit.void)
     yield* answer(transfer.reply, transfer.group, { ok: false, error: told })
-    yield* options.onEvent({ _tag: "Failed", peer: transfer.peer, name: transfer.name, detail })
+    yield* options.onEvent({ _tag: "Failed", ...senderOf(transfer), name: transfer.name, detail })
   })
 
   /** Makes room for a transfer of the peer, or says why there is none. */
@@ -200,11 +211,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileTransfer.Header) {
-    const { peer } = message
+    const { peer, peerId } = message
     const name = safeName(header.name)
-    const group = PeerGroup.fromAddress(peer)
+    const group = PeerGroup.make(peerId, peer)
     const refuse = (_tag: "Refused" | "Failed", { detail, told }: Rejected.Rejected) =>
-      Effect.andThen(answer(reply, group, { ok: false, error: told }), options.onEvent({ _tag, peer, name, detail }))
+      Effect.andThen(
+        answer(reply, group, { ok: false, error: told }),
+        options.onEvent({ _tag, peer, peerId, name, detail })
+      )
     const admitted = yield* Effect.result(admit(group, header))
     if (admitted._tag === "Failure") return yield* refuse("Refused", admitted.failure)
     const { open, room } = admitted.success
@@ -237,27 +251,28 @@ export const make = Effect.fnUntraced(function* (
       spanReceived: 0,
       isComplete: false
     })
-    yield* options.onEvent({ _tag: "Started", peer, name, size })
+    yield* options.onEvent({ _tag: "Started", peer, peerId, name, size })
   })
 
   /** Gives a complete file its name. The transfer keeps its place until then. */
   const finish = Effect.fnUntraced(
     function* (transfer: Transfer, sha256: string, placed: Deferred.Deferred<void>) {
-      const { group, name, peer, reply } = transfer
+      const { group, name, reply } = transfer
       const path = yield* rejected(transfer.file.commit).pipe(Effect.ensuring(Deferred.succeed(placed, undefined)))
       const elapsed = Duration.nanos((yield* senderTime) - transfer.startedAt)
       transfers.delete(reply)
       yield* Scope.close(transfer.scope, Exit.void)
       yield* store?.room?.added ?? Effect.void
       yield* answer(reply, group, { ok: true, sha256 })
-      yield* options.onEvent({ _tag: "Received", peer, name, size: transfer.content.received(), path, sha256, elapsed })
+      const size = transfer.content.received()
+      yield* options.onEvent({ _tag: "Received", ...senderOf(transfer), name, size, path, sha256, elapsed })
     },
     (effect, transfer) => Effect.catchTag(effect, "Rejected", (error) => drop(transfer, error))
   )
 
   const append = Effect.fnUntraced(
     function* (transfer: Transfer, payload: Uint8Array) {
-      const { content, name, peer, size } = transfer
+      const { content, name, size } = transfer
       const sha256 = yield* content.take(payload)
       if (Option.isSome(sha256)) {
         transfer.isComplete = true
@@ -269,7 +284,7 @@ export const make = Effect.fnUntraced(function* (
           Effect.raceFirst(Deferred.await(placed), Fiber.await(finishing))
         )
       }
-      yield* options.onEvent({ _tag: "Progress", peer, name, size, received: content.received() })
+      yield* options.onEvent({ _tag: "Progress", ...senderOf(transfer), name, size, received: content.received() })
       transfer.lastHeard = yield* senderTime
     },
     (effect, transfer) => Effect.catchTag(effect, "Rejected", (error) => drop(transfer, error))
@@ -332,12 +347,10 @@ export const make = Effect.fnUntraced(function* (
   return {
     // An interruption must not leave half a step behind, such as a reserved name.
     handle: (message) => Effect.uninterruptible(lock.withPermits(1)(timed(message))),
-    forget: (peer) => {
-      const gone = PeerGroup.fromAddress(peer).peer
-      return lock.withPermits(1)(
-        Effect.suspend(() => dropFor(({ group }) => (group.peer === gone ? "the sender went away" : undefined)))
-      )
-    },
+    forget: (peer) =>
+      lock.withPermits(1)(
+        Effect.suspend(() => dropFor(({ group }) => (group.peer === peer ? "the sender went away" : undefined)))
+      ),
     answered: answers.done
   }
 })

@@ -8,7 +8,6 @@ import * as Address from "@qp2p/core/Address"
 import { InvalidAddress } from "@qp2p/core/ConnectionError"
 import * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
-import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
@@ -28,7 +27,6 @@ const readUnless = (refuse: (address: NetAddress.InetAddress) => string | undefi
     return detail === undefined ? Result.succeed(address) : Result.fail(new InvalidAddress({ input, detail }))
   })
 
-const readPeer = readUnless((peer) => Address.undiallable(peer, interfaces))
 const readListen = readUnless(Address.unbindable)
 
 /**
@@ -40,15 +38,6 @@ const readListen = readUnless(Address.unbindable)
  */
 export const parseAddress = (input: string): Option.Option<NetAddress.InetAddress> =>
   Result.getSuccess(readAddress(input))
-
-/**
- * Parses the address of a peer: like `parseAddress`, for addresses that can be dialled.
- *
- * @stability unstable
- * @category parsing
- * @since 0.1.0
- */
-export const parsePeer = (input: string): Option.Option<NetAddress.InetAddress> => Result.getSuccess(readPeer(input))
 
 /** The reason as a sentence that begins with "Expected": the parser puts "Expected: " before any other. */
 const reasonOf = (read: (input: string) => Result.Result<unknown, InvalidAddress>) => (input: string) =>
@@ -104,18 +93,6 @@ const parseInterval = (input: string): Option.Option<Duration.Duration> =>
   input.trim().toLowerCase() === "off" ? Option.some(Duration.infinity) : parseDuration(input)
 
 /**
- * The argument that names the peer.
- *
- * @stability unstable
- * @category arguments
- * @since 0.1.0
- */
-export const peer: Argument.Argument<NetAddress.InetAddress> = Argument.String("peer").pipe(
-  Argument.withDescription("Address of the peer, such as 127.0.0.1:4433 or [::1]:4433"),
-  Argument.filterMap(parsePeer, reasonOf(readPeer))
-)
-
-/**
  * The flag `--listen`: the address to bind.
  *
  * @stability unstable
@@ -126,22 +103,6 @@ export const listen: Flag.Flag<NetAddress.InetAddress> = Flag.String("listen").p
   Flag.withMetavar("ADDRESS"),
   Flag.withDescription("Address and UDP port to listen on; port 0 lets the system choose one"),
   Flag.filterMap((input) => Result.getSuccess(readListen(input)), reasonOf(readListen))
-)
-
-/**
- * The flag `--contact`: the addresses of known peers, none by default.
- *
- * @stability unstable
- * @category flags
- * @since 0.1.0
- */
-export const contacts: Flag.Flag<ReadonlyArray<NetAddress.InetAddress>> = Flag.String("contact").pipe(
-  Flag.withMetavar("ADDRESS"),
-  Flag.withDescription(
-    "A peer to join through; may be given several times, the first one to answer wins (default: none)"
-  ),
-  Flag.filterMap(parsePeer, reasonOf(readPeer)),
-  Flag.atLeast(0)
 )
 
 /**
@@ -338,15 +299,3 @@ export const timeouts = (options: {
     ...(interval === undefined ? {} : { keepAliveInterval: interval })
   }
 }
-
-/**
- * The wildcard address with port 0, in the family of `peer`; IPv4 without a peer.
- *
- * @stability unstable
- * @category conversions
- * @since 0.1.0
- */
-export const anyAddressFor = (peer: NetAddress.InetAddress | undefined): NetAddress.InetAddress =>
-  NetAddress.inetAddressFromStringUnsafe(
-    peer !== undefined && NetAddress.isInetAddressV6(peer) ? "[::]:0" : "0.0.0.0:0"
-  )

@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import type * as NetAddress from "effect/net/NetAddress"
 import type { PeerAddress } from "@qp2p/core/PeerAddress"
+import type { PeerId } from "@qp2p/core/PeerId"
 import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
 import { printable } from "./Printable.ts"
@@ -118,6 +119,15 @@ export const message = (payload: Uint8Array): string => {
 }
 
 /**
+ * A peer at an address, in full: the text by which it can be dialled, such as `ID@127.0.0.1:4433`.
+ *
+ * @stability unstable
+ * @category formatting
+ * @since 0.1.0
+ */
+export const peer = (peerId: PeerId, address: NetAddress.InetAddress): string => `${peerId}@${address}`
+
+/**
  * The lines that name the addresses at which the local network reaches an endpoint. For a wildcard address they are
  * those of the interfaces.
  *
@@ -142,7 +152,7 @@ export const publicAddress = (
     readonly bootstrapContact: Option.Option<PeerAddress>
     readonly portMapping: Option.Option<unknown>
   },
-  options: { readonly contacts: ReadonlyArray<NetAddress.InetAddress>; readonly external: boolean }
+  options: { readonly contacts: ReadonlyArray<PeerAddress>; readonly external: boolean }
 ): string => {
   const why = Option.match(endpoint.bootstrapContact, {
     onSome: (contact) => `verified by ${contact}`,

@@ -4,6 +4,8 @@
  * @stability unstable
  * @since 0.1.0
  */
+export * as AllowList from "./AllowList.ts"
+export * as Contacts from "./Contacts.ts"
 export * as DirectoryRoom from "./DirectoryRoom.ts"
 export * as Failure from "./Failure.ts"
 export * as FileEvent from "./FileEvent.ts"
@@ -20,7 +22,11 @@ export * as LimitFlags from "./LimitFlags.ts"
 export * as main from "./main.ts"
 export * as OnSignal from "./OnSignal.ts"
 export * as OutDirectory from "./OutDirectory.ts"
+export * as OwnAddress from "./OwnAddress.ts"
+export * as OwnIdentity from "./OwnIdentity.ts"
 export * as PartialFiles from "./PartialFiles.ts"
+export * as PeerFailure from "./PeerFailure.ts"
+export * as PeerFlags from "./PeerFlags.ts"
 export * as Peers from "./Peers.ts"
 export * as PortForwarding from "./PortForwarding.ts"
 export * as Printable from "./Printable.ts"

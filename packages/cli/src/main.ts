@@ -16,6 +16,7 @@ import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as doctor from "./commands/doctor.ts"
+import * as id from "./commands/id.ts"
 import * as node from "./commands/node.ts"
 import * as ping from "./commands/ping.ts"
 import * as receive from "./commands/receive.ts"
@@ -36,14 +37,19 @@ import { version } from "./version.ts"
 export const command = Command.make("qp2p").pipe(
   Command.withDescription(
     "Talk to peers over QUIC, without a server in between: run a node, send messages and files, receive them, check " +
-      "whether a peer can be reached, and whether peers can reach you. Run qp2p COMMAND --help for the details of a " +
+      "whether a peer can be reached, and whether peers can reach you. A peer is its key: ID@host:port is that peer and no " +
+      "other, host:port is whichever peer answers there. Run qp2p COMMAND --help for the details of a " +
       `command.\n\n${exitCodesHelp}`
   ),
-  Command.withSubcommands([node.command, send.command, receive.command, ping.command, doctor.command]),
+  Command.withSubcommands([node.command, send.command, receive.command, ping.command, doctor.command, id.command]),
   Command.withExamples([
     { command: "qp2p node --listen 127.0.0.1:4433", description: "In one terminal: start a node" },
     { command: "qp2p node --contact 127.0.0.1:4433", description: "In another: join it, then type lines" },
-    { command: "qp2p send 127.0.0.1:4433 marco", description: "Send it a message" }
+    { command: "qp2p send 127.0.0.1:4433 marco", description: "Send it a message" },
+    {
+      command: "qp2p send ID@127.0.0.1:4433 marco",
+      description: "Send it to this peer only: the line peer of the node has its id"
+    }
   ])
 )
 

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as PeerId from "@qp2p/core/PeerId"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import { TestClock, TestConsole } from "effect/testing"
 import * as FileLog from "../src/FileLog.ts"
-import { alice } from "./support/fakeStream.ts"
+import { alice, idAt } from "./support/fakeStream.ts"
 
 const platform = Layer.merge(TestConsole.layer, Stdio.layerTest({}))
 const printed = Effect.all({
@@ -22,15 +23,30 @@ describe("FileLog", () => {
       const log = yield* FileLog.make()
       for (let i = 0; i < 10_000; i++) {
         const peer = NetAddress.inetAddressFromStringUnsafe(`192.0.2.1:${1 + i}`)
-        yield* log.onEvent({ _tag: "Refused", peer, name: `${i}.bin`, detail: "busy with 4 other files of yours" })
+        yield* log.onEvent({
+          _tag: "Refused",
+          peer,
+          peerId: idAt(alice),
+          name: `${i}.bin`,
+          detail: "busy with 4 other files of yours"
+        })
       }
-      yield* log.onEvent({ _tag: "Failed", peer: honest, name: "a.bin", detail: "the sender went away" })
+      yield* log.onEvent({
+        _tag: "Failed",
+        peer: honest,
+        peerId: idAt(honest),
+        name: "a.bin",
+        detail: "the sender went away"
+      })
       yield* TestClock.adjust("10 seconds")
       const { errors, out } = yield* printed
       assert.deepStrictEqual(out, [])
       assert.strictEqual(errors.length, 22)
-      assert.strictEqual(errors[0], "192.0.2.1:1: 0.bin was not received: busy with 4 other files of yours")
-      assert.strictEqual(errors[20], "198.51.100.1:1: a.bin was not received: the sender went away")
+      assert.strictEqual(
+        errors[0],
+        `${idAt(alice)}@192.0.2.1:1: 0.bin was not received: busy with 4 other files of yours`
+      )
+      assert.strictEqual(errors[20], `${PeerId.short(idAt(honest))}: a.bin was not received: the sender went away`)
       assert.strictEqual(errors[21], "192.0.2.1: 9980 lines left out")
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -38,7 +54,7 @@ describe("FileLog", () => {
   it.effect("bounds the lines about files that begin and end at once, and prints every file that arrived", () =>
     Effect.gen(function* () {
       const log = yield* FileLog.make()
-      const file = { peer: alice, name: "a.bin" }
+      const file = { peer: alice, peerId: idAt(alice), name: "a.bin" }
       for (let i = 0; i < 1_000; i++) {
         yield* log.onEvent({ _tag: "Started", ...file, size: Option.none() })
         yield* log.onEvent({ _tag: "Progress", ...file, size: Option.none(), received: 1e9 * (i + 1) })
@@ -72,12 +88,13 @@ describe("FileLog", () => {
       yield* log.warn(hostile)
       yield* log.note(alice, hostile)
       yield* log.warnOf(alice, hostile)
-      yield* log.onEvent({ _tag: "Refused", peer: alice, name: "x", detail: hostile })
-      yield* log.onEvent({ _tag: "Failed", peer: alice, name: "x", detail: hostile })
+      yield* log.onEvent({ _tag: "Refused", peer: alice, peerId: idAt(alice), name: "x", detail: hostile })
+      yield* log.onEvent({ _tag: "Failed", peer: alice, peerId: idAt(alice), name: "x", detail: hostile })
       const { errors, out } = yield* printed
       assert.deepStrictEqual(out, [shown, shown])
-      const refused = `${alice}: x was not received: ${shown}`
-      assert.deepStrictEqual(errors, [shown, shown, refused, refused])
+      const text = `x was not received: ${shown}`
+      const [full, short] = [`${idAt(alice)}@${alice}: ${text}`, `${PeerId.short(idAt(alice))}: ${text}`]
+      assert.deepStrictEqual(errors, [shown, shown, full, short])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 })

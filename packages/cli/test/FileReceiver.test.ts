@@ -19,7 +19,7 @@ import * as FileReceiver from "../src/FileReceiver.ts"
 import type * as FileStore from "../src/FileStore.ts"
 import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
-import { makeStream, type FakeStream } from "./support/fakeStream.ts"
+import { idAt, makeStream, type FakeStream } from "./support/fakeStream.ts"
 
 const { headerCodec, resultCodec, trailerCodec } = FileTransfer
 const address = NetAddress.inetAddressFromStringUnsafe
@@ -62,7 +62,7 @@ const setup = Effect.fnUntraced(function* (
     onEvent: (event) => Effect.sync(() => void events.push(event))
   }).pipe(Effect.provideService(FileSystem.FileSystem, counting))
   const give = (fake: FakeStream, peer: NetAddress.InetAddress, payload: Uint8Array) =>
-    receiver.handle({ peer, payload, reply: Option.some(fake.reply) })
+    receiver.handle({ peer, peerId: idAt(peer), payload, reply: Option.some(fake.reply) })
   const begin = Effect.fnUntraced(function* (peer: NetAddress.InetAddress, name: string, size = content.length) {
     const fake = yield* makeStream()
     yield* give(fake, peer, header(name, size))
@@ -116,7 +116,7 @@ describe("FileReceiver", () => {
         yield* give(fast, honest, new Uint8Array(100))
         yield* TestClock.adjust("10 seconds")
         // The disk is not on the test's clock: this waits until what the receiver does is done.
-        yield* receiver.forget(address("203.0.113.1:1"))
+        yield* receiver.forget(idAt(address("203.0.113.1:1")))
       }
       assert.strictEqual(yield* refusal(slow), "slower than 10 B/s for 40 s")
       assert.isTrue(yield* isOpen(fast))
@@ -142,10 +142,10 @@ describe("FileReceiver", () => {
       yield* TestClock.adjust("10 minutes")
       yield* Deferred.succeed(resumed, undefined)
       yield* Fiber.join(writing)
-      yield* receiver.forget(address("203.0.113.1:1"))
+      yield* receiver.forget(idAt(address("203.0.113.1:1")))
       assert.isTrue(yield* isOpen(waiting))
       yield* TestClock.adjust("50 seconds")
-      yield* receiver.forget(address("203.0.113.1:1"))
+      yield* receiver.forget(idAt(address("203.0.113.1:1")))
       assert.strictEqual(yield* refusal(waiting), "nothing arrived for 40 s")
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
@@ -229,7 +229,7 @@ describe("FileReceiver", () => {
       yield* give(slow, attacker, trailer)
       assert.isTrue((yield* send(honest, "a.bin")).ok)
       // It is complete: its sender may go.
-      yield* receiver.forget(attacker)
+      yield* receiver.forget(idAt(attacker))
       yield* Deferred.succeed(placed, undefined)
       assert.isTrue((yield* answerTo(slow)).ok)
       yield* receiver.answered
@@ -237,7 +237,7 @@ describe("FileReceiver", () => {
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("confirms a file while another peer acknowledges none of 10,000 refusals", () =>
+  it.effect("confirms a file while another peer acknowledges none of 10,000 refusals", () =>
     Effect.gen(function* () {
       const { give, send } = yield* setup({ maxSize: 1_000 })
       let sent = 0

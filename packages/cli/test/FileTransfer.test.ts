@@ -19,7 +19,7 @@ import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
 import * as OutDirectory from "../src/OutDirectory.ts"
 import * as PartialFiles from "../src/PartialFiles.ts"
-import { alice, bob, makeStream, pump, type FakeStream } from "./support/fakeStream.ts"
+import { alice, bob, idAt, makeStream, pump, type FakeStream } from "./support/fakeStream.ts"
 
 const { abandonmentCodec, headerCodec, resultCodec, trailerCodec } = FileTransfer
 
@@ -64,7 +64,7 @@ const setup = Effect.fnUntraced(function* (
 })
 
 const give = (receiver: FileReceiver.FileReceiver, fake: FakeStream, payload: Uint8Array, peer = alice) =>
-  receiver.handle({ peer, payload, reply: Option.some(fake.reply) })
+  receiver.handle({ peer, peerId: idAt(peer), payload, reply: Option.some(fake.reply) })
 
 const header = (name: string, size: number) => headerCodec.encode({ qp2p: "file/1", name, size })
 const answerTo = (fake: FakeStream) => Effect.map(Queue.take(fake.back), resultCodec.decode)
@@ -330,7 +330,7 @@ describe("FileTransfer", () => {
       yield* give(receiver, lost, header("a.bin", 100))
       yield* give(receiver, lost, content)
       yield* give(receiver, kept, header("b.bin", 100), bob)
-      yield* receiver.forget(alice)
+      yield* receiver.forget(idAt(alice))
       assert.deepStrictEqual(failures(), ["the sender went away"])
       assert.strictEqual((yield* fs.readDirectory(inbox)).length, 1)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
@@ -345,7 +345,7 @@ describe("FileTransfer", () => {
       yield* give(receiver, fake, content)
       yield* TestClock.adjust("50 seconds")
       // The disk is not on the test's clock: this waits until whatever the receiver does is done.
-      yield* receiver.forget(bob)
+      yield* receiver.forget(idAt(bob))
       assert.deepStrictEqual(failures(), [])
       yield* TestClock.adjust("30 seconds")
       const answer = Option.getOrThrow(yield* answerTo(fake))
@@ -387,7 +387,9 @@ describe("FileTransfer", () => {
     Effect.gen(function* () {
       const { receiver } = yield* setup()
       const fake = yield* makeStream()
-      assert.isFalse(yield* receiver.handle({ peer: alice, payload: header("a", 1), reply: Option.none() }))
+      assert.isFalse(
+        yield* receiver.handle({ peer: alice, peerId: idAt(alice), payload: header("a", 1), reply: Option.none() })
+      )
       assert.isFalse(yield* give(receiver, fake, content))
       assert.isFalse(yield* give(receiver, fake, new TextEncoder().encode('{"qp2p":"file/1","name":"x","size":-1}')))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))

@@ -17,17 +17,6 @@ describe("Flags", () => {
     }
   )
 
-  it.each(["127.0.0.1:0", "0.0.0.0:1", "[::]:1", "224.0.0.1:1", "255.255.255.255:1", "[ff02::1]:1"])(
-    "refuses %s for a peer",
-    (input) => {
-      assert.isTrue(Option.isNone(Flags.parsePeer(input)))
-    }
-  )
-
-  it("takes an address of one host for a peer", () => {
-    assert.isTrue(Option.isSome(Flags.parsePeer("127.0.0.1:1")))
-  })
-
   it.each([
     ["500ms", 500],
     ["2s", 2_000],

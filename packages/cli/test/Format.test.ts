@@ -66,7 +66,7 @@ describe("Format", () => {
       portMapping: Option.none()
     }
     const alone = { ...endpoint, bootstrapContact: Option.none() }
-    const contacts = [address("127.0.0.1:5000")]
+    const contacts = Option.toArray(endpoint.bootstrapContact)
     assert.strictEqual(
       Format.publicAddress(endpoint, { contacts, external: false }),
       "public 127.0.0.1:4433 (verified by 127.0.0.1:5000)"

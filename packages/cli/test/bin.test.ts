@@ -16,14 +16,24 @@ const bin = fileURLToPath(new URL("../dist/bin.js", import.meta.url))
 const start = (...args: ReadonlyArray<string>) => spawn({ bin, args })
 
 const local = /^local (\S+)$/u
+const own = /^peer ((\S+)@\S+)$/u
+
 const startNode = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const node = yield* start("node", ...args)
-  return { node, address: (yield* node.waitFor(local))[1] ?? "" }
+  const address = (yield* node.waitFor(local))[1] ?? ""
+  const [, peer = "", id = ""] = yield* node.waitFor(own)
+  return { node, address, peer, id }
 })
 
-/** A pattern for a line that starts with an address. */
-const line = (address: string, rest: string) =>
-  new RegExp(`^${address.replace(/[.[\]]/gu, (character) => `\\${character}`)}${rest}`, "u")
+interface Named {
+  readonly id: string
+}
+
+/** A pattern for a line that begins with a peer in full, at whatever address it is. */
+const full = ({ id }: Named, rest: string) => new RegExp(`^${id}@\\S+${rest}`, "u")
+
+/** A pattern for a line that begins with the beginning of a peer's id. */
+const short = ({ id }: Named, rest: string) => new RegExp(`^${id.slice(0, 10)}${rest}`, "u")
 
 /** Where nobody is. The port is none that systems give out, so nobody else gets it between two processes of a test. */
 const freeAddress: Effect.Effect<string> = Effect.callback<string>((resume) => {
@@ -37,45 +47,56 @@ describe("qp2p, as a process", () => {
   it.live.each(["127.0.0.1:0", "[::1]:0"])("two nodes on %s exchange lines, and end with 0", (listen) =>
     Effect.gen(function* () {
       const one = yield* startNode("--listen", listen)
-      const two = yield* startNode("--listen", listen, "--contact", one.address)
+      assert.strictEqual(one.peer, `${one.id}@${one.address}`)
+      const two = yield* startNode("--listen", listen, "--contact", one.peer)
       const verified = yield* two.node.waitFor(/^public (\S+) \(verified by (\S+)\)$/u)
-      assert.deepStrictEqual(verified.slice(1), [two.address, one.address])
-      yield* one.node.waitFor(line(two.address, " connected$"))
+      assert.deepStrictEqual(verified.slice(1), [two.address, one.peer])
+      const [came] = yield* one.node.waitFor(full(two, " connected$"))
+      assert.strictEqual(came, `${two.peer} connected`)
+      yield* two.node.waitFor(full(one, " connected \\(contact\\)$"))
       yield* two.node.type("hello from two")
-      yield* one.node.waitFor(line(two.address, ": hello from two$"))
+      yield* one.node.waitFor(short(two, ": hello from two$"))
       yield* one.node.type("hello from one")
-      yield* two.node.waitFor(line(one.address, ": hello from one$"))
+      yield* two.node.waitFor(short(one, ": hello from one$"))
       yield* two.node.type("marco")
-      yield* two.node.waitFor(line(one.address, ": polo$"))
+      yield* two.node.waitFor(short(one, ": polo$"))
       assert.strictEqual(yield* two.node.stop("SIGINT"), codeWhenStopped(0))
       // Windows ends a process without a chance to say goodbye.
       if (process.platform !== "win32") {
-        yield* one.node.waitFor(line(two.address, " disconnected: closed by the peer"))
+        yield* one.node.waitFor(short(two, " disconnected: closed by the peer"))
       }
       assert.strictEqual(yield* one.node.stop("SIGTERM"), codeWhenStopped(0))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
-  it.live("a node outlives a peer that is killed, and finds it again on the same port", () =>
-    Effect.gen(function* () {
-      const timeout = ["--idle-timeout", "1s"]
-      const killed = yield* startNode("--listen", yield* freeAddress, ...timeout)
-      const survivor = yield* startNode("--listen", "127.0.0.1:0", "--contact", killed.address, ...timeout)
-      yield* survivor.node.waitFor(line(killed.address, " connected"))
-      yield* killed.node.kill
-      yield* survivor.node.waitFor(line(killed.address, " disconnected: the peer went silent$"))
-      const from = survivor.node.lines.length
+  it.live.each(["with its key", "with another key"])(
+    "a node outlives a peer that is killed, and finds it again on the same port, %s",
+    (how) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const root = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+        const key = how === "with its key" ? ["--identity", `${root}/node.key`] : []
+        const timeout = ["--idle-timeout", "1s"]
+        const killed = yield* startNode("--listen", yield* freeAddress, ...timeout, ...key)
+        const contact = key.length > 0 ? killed.peer : killed.address
+        const survivor = yield* startNode("--listen", "127.0.0.1:0", "--contact", contact, ...timeout)
+        yield* survivor.node.waitFor(full(killed, " connected \\(contact\\)$"))
+        yield* killed.node.kill
+        yield* survivor.node.waitFor(short(killed, " disconnected: the peer went silent$"))
+        const from = survivor.node.lines.length
 
-      // It gave no contact, so the survivor has to dial.
-      const back = yield* startNode("--listen", killed.address, ...timeout)
-      yield* back.node.waitFor(line(survivor.address, " connected"))
-      yield* survivor.node.waitFor(line(killed.address, " connected"), from)
-      yield* survivor.node.type("welcome back")
-      yield* back.node.waitFor(line(survivor.address, ": welcome back$"))
-      yield* back.node.type("thank you")
-      yield* survivor.node.waitFor(line(killed.address, ": thank you$"))
-      assert.strictEqual(yield* survivor.node.stop(), codeWhenStopped(0))
-    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+        // It gave no contact, so the survivor has to dial.
+        const back = yield* startNode("--listen", killed.address, ...timeout, ...key)
+        assert.strictEqual(back.id === killed.id, key.length > 0)
+        yield* back.node.waitFor(full(survivor, " connected"))
+        const before = key.length > 0 ? "" : `, which was ${killed.id.slice(0, 10)} before`
+        yield* survivor.node.waitFor(full(back, ` connected \\(contact${before}\\)$`), from)
+        yield* survivor.node.type("welcome back")
+        yield* back.node.waitFor(short(survivor, ": welcome back$"))
+        yield* back.node.type("thank you")
+        yield* survivor.node.waitFor(short(back, ": thank you$"))
+        assert.strictEqual(yield* survivor.node.stop(), codeWhenStopped(0))
+      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
   // Linux has all of 127.0.0.0/8 without being told; others have one address of it.
@@ -88,21 +109,21 @@ describe("qp2p, as a process", () => {
         const name = `127.0.0.2:${port}`
         const killed = yield* startNode("--listen", `0.0.0.0:${port}`, ...timeout)
         const survivor = yield* startNode("--listen", "0.0.0.0:0", "--contact", name, ...timeout)
-        yield* survivor.node.waitFor(line(name, " connected \\(contact\\)$"))
+        yield* survivor.node.waitFor(full(killed, " connected \\(contact\\)$"))
         yield* survivor.node.type("first")
         yield* killed.node.waitFor(/: first$/u)
         yield* killed.node.type("marco")
-        yield* survivor.node.waitFor(line(name, ": marco$"))
+        yield* survivor.node.waitFor(short(killed, ": marco$"))
         yield* killed.node.waitFor(/: polo$/u)
         yield* survivor.node.type("second")
         yield* survivor.node.type("third")
         yield* killed.node.waitFor(/: third$/u)
         assert.strictEqual(killed.node.lines.filter((each) => each.endsWith(": second")).length, 1)
         yield* killed.node.kill
-        yield* survivor.node.waitFor(line(name, " disconnected: "))
+        yield* survivor.node.waitFor(short(killed, " disconnected: "))
         const from = survivor.node.lines.length
         const back = yield* startNode("--listen", `0.0.0.0:${port}`, ...timeout)
-        yield* survivor.node.waitFor(line(name, " connected \\(contact\\)$"), from)
+        yield* survivor.node.waitFor(full(back, " connected \\(contact, which was \\S+ before\\)$"), from)
         yield* survivor.node.type("welcome back")
         yield* back.node.waitFor(/: welcome back$/u)
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
@@ -114,24 +135,27 @@ describe("qp2p, as a process", () => {
       const survivor = yield* startNode("--listen", "127.0.0.1:0", ...timeout)
       const contact = ["--contact", survivor.address, ...timeout]
       const killed = yield* startNode("--listen", yield* freeAddress, ...contact)
-      yield* survivor.node.waitFor(line(killed.address, " connected"))
+      yield* survivor.node.waitFor(full(killed, " connected"))
       yield* killed.node.kill
-      yield* survivor.node.waitFor(line(killed.address, " disconnected: the peer went silent$"))
+      yield* survivor.node.waitFor(short(killed, " disconnected: the peer went silent$"))
       const back = yield* startNode("--listen", killed.address, ...contact)
       yield* back.node.type("here I am again")
-      yield* survivor.node.waitFor(line(killed.address, ": here I am again$"))
+      yield* survivor.node.waitFor(short(back, ": here I am again$"))
       yield* survivor.node.type("so I see")
-      yield* back.node.waitFor(line(survivor.address, ": so I see$"))
+      yield* back.node.waitFor(short(survivor, ": so I see$"))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
   it.live("pings", () =>
     Effect.gen(function* () {
-      const { address } = yield* startNode("--listen", "127.0.0.1:0")
-      const ping = yield* start("ping", address, "--count", "3", "--interval", "10ms")
-      yield* ping.waitFor(/^3 of 3 answered, connect and answer: min .* ms, median .* ms, max .* ms$/u)
-      yield* ping.waitFor(/^round-trip time .* ms$/u)
-      assert.strictEqual(yield* ping.exitCode, 0)
+      const { address, peer } = yield* startNode("--listen", "127.0.0.1:0")
+      for (const to of [address, peer, address.replace("127.0.0.1", "localhost")]) {
+        const ping = yield* start("ping", to, "--count", "3", "--interval", "10ms")
+        yield* ping.waitFor(/^3 of 3 answered, connect and answer: min .* ms, median .* ms, max .* ms$/u)
+        yield* ping.waitFor(/^round-trip time .* ms$/u)
+        assert.strictEqual(yield* ping.exitCode, 0)
+        assert.strictEqual(ping.lines.at(-1), `peer ${peer}`)
+      }
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
@@ -154,11 +178,17 @@ describe("qp2p, as a process", () => {
       const inbox = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
       const receive = yield* start("receive", "--listen", "127.0.0.1:0", "--out", inbox, "--once")
       const address = (yield* receive.waitFor(local))[1] ?? ""
-      const send = yield* start("send", address, "grüße", "--priority=-3")
-      yield* receive.waitFor(/: grüße$/u)
+      const [, peer] = yield* receive.waitFor(own)
+      const key = ["--identity", `${inbox}/me.key`]
+      const send = yield* start("send", address, "grüße", "--priority=-3", ...key)
+      const [, sender = ""] = yield* receive.waitFor(/^(\S+)@127\.0\.0\.1:\d+: grüße$/u)
       assert.strictEqual(yield* send.exitCode, 0)
       assert.strictEqual(yield* receive.exitCode, 0)
       assert.match(send.lines[0] ?? "", /^sent 7 B to \S+, confirmed in/u)
+      assert.include(send.lines[0], `to ${peer},`)
+      const id = yield* start("id", ...key)
+      assert.strictEqual(yield* id.exitCode, 0)
+      assert.deepStrictEqual(id.lines, [sender])
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

@@ -219,7 +219,7 @@ describe.skipIf(process.platform !== "linux")("qp2p among other processes", { ti
       assert.strictEqual(sent.code, 0, sent.errors)
       assert.strictEqual(received.code, 0, received.errors)
       assert.isTrue(received.out.equals(content))
-      assert.match(received.errors, /^received stdin, written to standard output \(3\.0 MB\) in /mu)
+      assert.match(received.errors, /^received stdin, written to standard output \(3\.0 MB\) from [a-z2-7]{10} in /mu)
     })
   )
 
@@ -247,7 +247,7 @@ describe.skipIf(process.platform !== "linux")("qp2p among other processes", { ti
       yield* node.waitFor(/ disconnected: /u)
       assert.strictEqual(yield* node.stop(), 0)
       assert.deepStrictEqual(
-        node.lines.slice(2).map((line) => line.replace(/^\S+ /u, "").replace(/:.*$/u, "")),
+        node.lines.slice(3).map((line) => line.replace(/^\S+ /u, "").replace(/:.*$/u, "")),
         ["connected", "disconnected"]
       )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))

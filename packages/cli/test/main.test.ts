@@ -1,5 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -25,7 +26,10 @@ const run = (...args: ReadonlyArray<string>) =>
 /** Neither input nor output is a terminal. */
 const nobody = { canColor: false, canAnimate: false, canPrompt: false }
 
-const commands = ["node", "send", "receive", "ping", "doctor"]
+const commands = ["node", "send", "receive", "ping", "doctor", "id"]
+
+const ann = TestIdentity.make("ann").peerId
+const bob = TestIdentity.make("bob").peerId
 
 describe("qp2p", () => {
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, RegExp]> = [
@@ -35,7 +39,7 @@ describe("qp2p", () => {
     ],
     [
       ["node", "--contact", "127.0.0.1:0"],
-      /^qp2p node: .*"127\.0\.0\.1:0".*Expected another address: port 0 cannot be dialled/u
+      /^qp2p node: .*"127\.0\.0\.1:0".*Expected host:port .*; port 0 cannot be dialled/u
     ],
     [["node", "--idle-timeout", "5"], /Expected a time span/u],
     [["node", "--external-port", "70000"], /Expected a port, 1 to 65535/u],
@@ -66,6 +70,38 @@ describe("qp2p", () => {
     [["ping", "127.0.0.1:1", "--count", "0"], /Expected a whole number, 1 to 10000/u],
     [["ping", "127.0.0.1:1", "--nonsense"], /Unrecognized flag: --nonsense/u],
     [["dance"], /Unknown subcommand "dance"/u],
+    [
+      ["send", `${ann.toUpperCase()}@127.0.0.1:1`, "hello"],
+      /Expected host:port .*; a peer's id is in lower case \(see/u
+    ],
+    [["send", `${ann.slice(1)}@127.0.0.1:1`, "hello"], /; a peer's id has 52 characters, not 51/u],
+    [["send", ann.slice(1), "hello"], /; a peer's id has 52 characters, not 51/u],
+    [["ping", `${ann.slice(0, -1)}b@127.0.0.1:1`], /; the last character of a peer's id is "a" or "q", not "b"/u],
+    [["ping", `${ann.slice(0, -1)}1@127.0.0.1:1`], /; a peer's id has letters and the digits 2 to 7 only, not "1"/u],
+    [["ping", `${ann}@`], /; the address after @ is missing/u],
+    [["ping", "@127.0.0.1:1"], /; the id before @ is missing/u],
+    [["ping", `${ann}:4433`], /; an id is no host: @ and addresses follow it/u],
+    [["ping", `${ann}@127.0.0.1`], /; the port is missing/u],
+    [["ping", `${ann}@127.0.0.1:1,0.0.0.0:2`], /Expected another address: the unspecified address belongs to no host/u],
+    [["ping", "127.0.0.1:1,127.0.0.1:2"], /; only a peer with an id has several addresses/u],
+    [["ping", `${ann}@127.0.0.1:1 ${bob}@127.0.0.1:2`], /; there is white space in it/u],
+    [["node", "--contact", `${ann}@-:1`], /^qp2p node: .*; - is no host name/u],
+    [["node", "--allow", "ann"], /--allow: "ann"\. Expected the id of a peer; a peer's id has 52 characters, not 3/u],
+    [["node", "--allow", ann.toUpperCase()], /Expected the id of a peer; a peer's id is in lower case/u],
+    [["node", "--allow", `${ann}@127.0.0.1:1`], /; give the id alone, without @127\.0\.0\.1:1 \(see/u],
+    [["node", "--allow", "ann@127.0.0.1:1"], /; an id has no @/u],
+    [["node", "--allow", `${ann},${bob}`], /; give the flag once for each id/u],
+    [
+      ["node", "--allow", ann, "--contact", `${bob}@127.0.0.1:1`],
+      /^qp2p node: --allow would refuse the contact \S+@\S+:1: /u
+    ],
+    [
+      ["receive", "--listen", "127.0.0.1:0", "--out", ".", "--allow", ann, "--contact", `${bob}@127.0.0.1:1`],
+      /^qp2p receive: --allow would refuse the contact/u
+    ],
+    [["node", "--identity"], /Missing value for flag --identity/u],
+    [["send", "127.0.0.1:1", "hello", "--identity="], /--identity\. Expected the path of a file/u],
+    [["id", "node.key"], /Unexpected positional argument: "node\.key"/u],
     // The parser takes the letters of these for flags, -h among them.
     [
       ["send", "127.0.0.1:1", "-hello"],
@@ -174,7 +210,7 @@ describe("qp2p", () => {
       const flags =
         out.slice(out.indexOf("\nFLAGS"), out.indexOf("\nGLOBAL FLAGS")).match(/^ {2}--\S+ [A-Z]+ .*$/gmu) ?? []
       const required = command === "receive" ? /^ {2}--(?:listen|out) / : /^(?!)/u
-      assert.isAbove(flags.length, 1)
+      assert.isAbove(flags.length, command === "id" ? 0 : 1)
       assert.deepStrictEqual(
         flags.filter((flag) => !required.test(flag) && !/\(default:? \S/u.test(flag)),
         []

@@ -4,6 +4,8 @@
  * @stability unstable
  * @since 0.1.0
  */
+import type { Identity } from "@qp2p/core/Identity"
+import type { PeerAddress } from "@qp2p/core/PeerAddress"
 import type { PortMapper } from "@qp2p/core/PortMapper"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import type { Transport } from "@qp2p/core/Transport"
@@ -21,6 +23,9 @@ import { type Report, ReportJson } from "../doctor/Report.ts"
 import { verdictOf } from "../doctor/Verdict.ts"
 import { type CommandFailed, Ended, exitCodes, fromError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
+import * as nameResolver from "../internal/nameResolver.ts"
+import * as OwnIdentity from "../OwnIdentity.ts"
+import * as PeerFlags from "../PeerFlags.ts"
 import * as PortForwarding from "../PortForwarding.ts"
 import { printableJson } from "../Printable.ts"
 import { version } from "../version.ts"
@@ -36,7 +41,9 @@ export interface DoctorOptions {
   /** The address to examine. */
   readonly listen: NetAddress.InetAddress
   /** The peers that examine it. */
-  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  readonly contacts: ReadonlyArray<PeerAddress>
+  /** The key of this peer. */
+  readonly identity: Identity
   /** Whether to print only the report, as one line of JSON. */
   readonly json: boolean
 }
@@ -79,11 +86,13 @@ const exitCodesHelp =
 export const command = Command.make(
   "doctor",
   {
-    contacts: Flags.contacts.pipe(
+    contacts: PeerFlags.contacts.pipe(
       Flag.withDescription(
-        "A peer to ask what it sees and whether it gets through; may be given several times (default: none)"
+        "A peer to ask what it sees and whether it gets through, as ID@host:port or host:port; may be given several times " +
+          "(default: none)"
       )
     ),
+    identity: PeerFlags.identity,
     listen: Flags.listen.pipe(
       Flag.withDescription(
         "Look at this address and UDP port, as for node --listen (default 0.0.0.0:0, a port that is free)"
@@ -97,10 +106,11 @@ export const command = Command.make(
     )
   },
   Effect.fnUntraced(function* (input) {
-    const listen = Option.getOrElse(input.listen, () => Flags.anyAddressFor(input.contacts[0]))
+    const listen = Option.isSome(input.listen) ? input.listen.value : yield* PeerFlags.anyAddressFor(input.contacts)
+    const identity = yield* Effect.mapError(OwnIdentity.fromFlag(input.identity), fromError)
     const mapper = PortForwarding.layerNamed(Option.getOrElse(input.portMapper, () => "any" as const))
-    yield* run({ ...input, listen }).pipe(Effect.provide([Machine.layer, QuicheTransport.layer(), mapper]))
-  })
+    yield* run({ ...input, identity, listen }).pipe(Effect.provide([Machine.layer, QuicheTransport.layer(), mapper]))
+  }, Effect.provide(nameResolver.layer))
 ).pipe(
   Command.withShortDescription("Find out whether peers can reach this machine, and what to do if not"),
   Command.withDescription(

@@ -4,7 +4,9 @@
  * @stability unstable
  * @since 0.1.0
  */
+import type { Connection } from "@qp2p/core/Connection"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import type { PeerAddress } from "@qp2p/core/PeerAddress"
 import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Argument from "effect/cli/Argument"
 import * as CliError from "effect/cli/CliError"
@@ -15,7 +17,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import type * as Stdio from "effect/Stdio"
@@ -25,8 +26,15 @@ import * as FileSource from "../FileSource.ts"
 import * as FileTransfer from "../FileTransfer.ts"
 import * as Flags from "../Flags.ts"
 import * as Format from "../Format.ts"
+import * as nameResolver from "../internal/nameResolver.ts"
 import * as OnSignal from "../OnSignal.ts"
+import * as OwnIdentity from "../OwnIdentity.ts"
+import * as PeerFailure from "../PeerFailure.ts"
+import * as PeerFlags from "../PeerFlags.ts"
 import * as Progress from "../Progress.ts"
+
+/** The peer in full, also when the user gave an address alone: the text pins it. */
+const nameOf = ({ peerId, remoteAddress }: Connection) => Format.peer(peerId, remoteAddress)
 
 /**
  * Sends a text and waits until the peer has acknowledged it.
@@ -36,16 +44,19 @@ import * as Progress from "../Progress.ts"
  * @since 0.1.0
  */
 export const sendText = Effect.fnUntraced(function* (
-  peer: NetAddress.InetAddress,
+  peer: PeerAddress,
   text: string,
   priority: number
 ): Effect.fn.Return<void, CommandFailed, Endpoint.Endpoint> {
   const endpoint = yield* Endpoint.Endpoint
   const payload = new TextEncoder().encode(text)
-  const [elapsed] = yield* Effect.timed(endpoint.sendMessage(payload, peer, { priority })).pipe(
-    Effect.mapError(fromError)
+  const [elapsed, receiver] = yield* endpoint.connectTo(peer).pipe(
+    Effect.tap((connection) => connection.send(payload, { priority })),
+    Effect.map(nameOf),
+    Effect.timed,
+    Effect.mapError(PeerFailure.explain(endpoint.peerId))
   )
-  yield* Console.log(`sent ${Format.bytes(payload.length)} to ${peer}, confirmed in ${Format.duration(elapsed)}`)
+  yield* Console.log(`sent ${Format.bytes(payload.length)} to ${receiver}, confirmed in ${Format.duration(elapsed)}`)
 })
 
 /**
@@ -56,27 +67,31 @@ export const sendText = Effect.fnUntraced(function* (
  * @since 0.1.0
  */
 export const sendFile = Effect.fnUntraced(function* (
-  peer: NetAddress.InetAddress,
+  peer: PeerAddress,
   path: string,
   priority: number
 ): Effect.fn.Return<void, CommandFailed, Endpoint.Endpoint | FileSystem.FileSystem | Path.Path | Stdio.Stdio> {
   const endpoint = yield* Endpoint.Endpoint
   const stdio = yield* Effect.context<Stdio.Stdio>()
   let progress: Progress.Progress | undefined
+  let receiver = ""
 
   const sent = yield* FileTransfer.send({
     path,
-    open: endpoint.openBidirectionalStream(peer, { priority }),
+    open: Effect.flatMap(endpoint.connectTo(peer), (connection) => {
+      receiver = nameOf(connection)
+      return connection.openBi({ priority })
+    }),
     onStart: Effect.fnUntraced(function* ({ name, size }) {
       yield* Console.log(
-        `sending ${safeName(name)} (${size === undefined ? "size unknown" : Format.bytes(size)}) to ${peer}`
+        `sending ${safeName(name)} (${size === undefined ? "size unknown" : Format.bytes(size)}) to ${receiver}`
       )
       progress = yield* Progress.make(safeName(name), Option.fromUndefinedOr(size)).pipe(Effect.provideContext(stdio))
     }),
     onProgress: (done) => progress?.update(done) ?? Effect.void
   }).pipe(
     Effect.onExit((exit) => (exit._tag === "Success" ? progress?.clear : progress?.end) ?? Effect.void),
-    Effect.mapError(fromError)
+    Effect.mapError(PeerFailure.explain(endpoint.peerId))
   )
 
   const took = Format.took(sent.size, sent.elapsed)
@@ -105,7 +120,7 @@ const pathProblem = Effect.fnUntraced(function* (path: string) {
 export const command = Command.make(
   "send",
   {
-    peer: Flags.peer,
+    peer: PeerFlags.peer,
     text: Argument.String("text").pipe(
       Argument.withDescription("The message; one that begins with a dash is given after --"),
       Argument.optional
@@ -125,16 +140,18 @@ export const command = Command.make(
     }).pipe(Flag.withDefault(0)),
     timeout: Flags.duration("timeout", "Give up when the peer does not answer for this long (default 10s)").pipe(
       Flag.withDefault(Duration.seconds(10))
-    )
+    ),
+    identity: PeerFlags.identity
   },
   Effect.fnUntraced(function* (input) {
     // The transfer is the work, whether or not its report is read.
     yield* OnSignal.outputIs("OutlivesReader")
     const layer = Endpoint.layerClient({
-      localAddress: Flags.anyAddressFor(input.peer),
+      localAddress: yield* PeerFlags.anyAddressFor([input.peer]),
+      identity: OwnIdentity.fromFlag(input.identity),
       // QUIC retransmits within a dial, so one dial for the whole time is enough.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
-    }).pipe(Layer.provide(QuicheTransport.layer()))
+    }).pipe(Layer.provide([QuicheTransport.layer(), nameResolver.layer]))
     const send = Option.isSome(input.file)
       ? sendFile(input.peer, input.file.value, input.priority)
       : sendText(
@@ -143,7 +160,7 @@ export const command = Command.make(
           input.priority
         )
     yield* send.pipe(Effect.provide(layer), Effect.mapError(fromError))
-  })
+  }, Effect.provide(nameResolver.layer))
 ).pipe(
   Command.validate(
     Effect.fnUntraced(function* ({ file, text }) {
@@ -158,11 +175,17 @@ export const command = Command.make(
   Command.withShortDescription("Send a message or a file to a peer"),
   Command.withDescription(
     "Send a text message or a file to a peer and wait until it is confirmed. A file is confirmed when the receiver " +
-      "has stored it and found the same SHA-256. A file that grows or becomes shorter in the meantime is not taken. A " +
+      "has stored it and found the same SHA-256. To ID@host:port nothing is sent if another peer answers there; with " +
+      "host:port alone, the output says which peer it was. A file that grows or becomes shorter in the meantime is not taken. A " +
       `text that begins with a dash is given after --.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: 'qp2p send 127.0.0.1:4433 "hello there"', description: "Send a message" },
+    { command: "qp2p send ID@peer.example:4433 hello", description: "Send a message to this peer, and to no other" },
+    {
+      command: "qp2p send ID@192.0.2.1:4433 --file photo.jpg --identity me.key",
+      description: "Send a file to a peer that lets in those that it knows"
+    },
     { command: "qp2p send [::1]:4433 --file photo.jpg", description: "Send a file" },
     { command: "tar c photos | qp2p send [::1]:4433 --file -", description: "Send what another command writes" },
     { command: "qp2p send 127.0.0.1:4433 -- --not-a-flag", description: "Send a text that starts with a dash" }

@@ -13,6 +13,9 @@ import * as Bootstrap from "@qp2p/core/Bootstrap"
 import * as ConnectionPool from "@qp2p/core/ConnectionPool"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import type { EndpointError } from "@qp2p/core/EndpointError"
+import type { Identity } from "@qp2p/core/Identity"
+import type { PeerAddress } from "@qp2p/core/PeerAddress"
+import type { PeerId } from "@qp2p/core/PeerId"
 import { PortMapper } from "@qp2p/core/PortMapper"
 import { Transport } from "@qp2p/core/Transport"
 import type { ControlMessage, WireMessage } from "@qp2p/core/WireMessage"
@@ -28,6 +31,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { oneLine } from "../Failure.ts"
+import { describe, peerErrorOf } from "../PeerFailure.ts"
 import { reasonOf } from "../PortForwarding.ts"
 import { Machine } from "./Machine.ts"
 import { type Contact, type DialBack, type Findings, kindOf, type Mapping } from "./Report.ts"
@@ -43,7 +47,9 @@ export interface Options {
   /** The address to examine. */
   readonly listen: NetAddress.InetAddress
   /** The peers that examine it. */
-  readonly contacts: ReadonlyArray<NetAddress.InetAddress>
+  readonly contacts: ReadonlyArray<PeerAddress>
+  /** The key of this peer. A contact verifies an address for the peer that asks, so every endpoint here has the same key. */
+  readonly identity: Identity
 }
 
 /**
@@ -109,7 +115,8 @@ const gatherScoped = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Findings, EndpointError, Machine | Transport | PortMapper | Scope.Scope> {
   const machine = yield* Machine
-  const plain = yield* listenAt(options.listen)
+  const { identity } = options
+  const plain = yield* listenAt(options.listen, identity)
   const { address: listen } = plain
   const mapping = yield* Deferred.make<Mapped>()
   const found = yield* Effect.all(
@@ -119,10 +126,12 @@ const gatherScoped = Effect.fnUntraced(function* (
       router: NetAddress.isLoopback(listen.address)
         ? Effect.succeedNone
         : Effect.timeoutOption(machine.router, limits.router),
-      mapped: Effect.tap(tryMapping(listen), (outcome) => Deferred.succeed(mapping, outcome)),
-      contacts: Effect.forEach(options.contacts, (contact) => examine(contact, plain, Deferred.await(mapping)), {
-        concurrency: "unbounded"
-      })
+      mapped: Effect.tap(tryMapping(listen, identity), (outcome) => Deferred.succeed(mapping, outcome)),
+      contacts: Effect.forEach(
+        options.contacts,
+        (contact) => examine({ contact, plain, identity, mapping: Deferred.await(mapping) }),
+        { concurrency: "unbounded" }
+      )
     },
     { concurrency: "unbounded" }
   )
@@ -160,7 +169,7 @@ interface Target {
   readonly dialled: Effect.Effect<void>
 }
 
-const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddress) {
+const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddress, identity: Identity) {
   const transport = yield* Transport
   const dialled = yield* Deferred.make<void>()
   // An endpoint does not announce the connections that verify its address, so the transport reports them.
@@ -174,7 +183,7 @@ const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddre
         }
       })
   })
-  const endpoint = yield* Effect.provideService(Endpoint.make({ localAddress }), Transport, observed)
+  const endpoint = yield* Effect.provideService(Endpoint.make({ localAddress, identity }), Transport, observed)
   return { address: endpoint.localAddress, dialled: Deferred.await(dialled) }
 })
 
@@ -188,7 +197,7 @@ interface Mapped {
  * Maps a socket of its own, because `listen` is examined without a mapping. The mapping lives until the scope closes.
  */
 const tryMapping = Effect.fnUntraced(
-  function* (listen: NetAddress.InetAddress) {
+  function* (listen: NetAddress.InetAddress, identity: Identity) {
     const detail = NetAddress.isInetAddressV6(listen)
       ? "over IPv6 no port is mapped"
       : NetAddress.isLoopback(listen.address)
@@ -196,7 +205,7 @@ const tryMapping = Effect.fnUntraced(
         : undefined
     if (detail !== undefined) return { mapping: { _tag: "Skipped", detail }, target: Option.none() } as const
     const mapper = yield* PortMapper
-    const target = yield* Effect.mapError(listenAt(at(listen, 0)), problem)
+    const target = yield* Effect.mapError(listenAt(at(listen, 0), identity), problem)
     const { external, internal } = yield* mapper.map({ internal: target.address, lease }).pipe(
       Effect.mapError((error) => new Problem({ error: error._tag, detail: reasonOf(error) })),
       within(limits.map, "the router did not map a port")
@@ -209,13 +218,22 @@ const tryMapping = Effect.fnUntraced(
   )
 )
 
-const examine = (
-  contact: NetAddress.InetAddress,
-  plain: Target,
-  mapping: Effect.Effect<Mapped>
-): Effect.Effect<Contact, never, Transport | PortMapper> =>
+/** What `examine` needs: whom to ask, about which sockets. */
+interface Examination {
+  readonly contact: PeerAddress
+  readonly plain: Target
+  readonly mapping: Effect.Effect<Mapped>
+  readonly identity: Identity
+}
+
+const examine = ({
+  contact,
+  identity,
+  mapping,
+  plain
+}: Examination): Effect.Effect<Contact, never, Transport | PortMapper> =>
   Effect.gen(function* () {
-    const ask = yield* reach(contact, at(plain.address, 0))
+    const { ask, peerId } = yield* reach(contact, at(plain.address, 0), identity)
     const seen = yield* echo(ask).pipe(within(limits.echo, "it did not tell our address"))
     const mapped = Effect.flatMap(mapping, ({ mapping, target }) =>
       mapping._tag === "Mapped" && Option.isSome(target)
@@ -224,10 +242,10 @@ const examine = (
     )
     const asIs = dialBack(ask, at(seen, plain.address.port), plain)
     const dialBacks = yield* Effect.all({ asIs, mapped }, { concurrency: "unbounded" })
-    return { _tag: "Answered" as const, seen, kind: kindOf(seen.address), ...dialBacks }
+    return { _tag: "Answered" as const, peerId, seen, kind: kindOf(seen.address), ...dialBacks }
   }).pipe(
     Effect.catch(({ error, detail }) => Effect.succeed({ _tag: "Silent" as const, error, detail })),
-    Effect.map((outcome) => ({ address: contact, outcome })),
+    Effect.map((outcome) => ({ peer: contact, outcome })),
     Effect.scoped
   )
 
@@ -235,16 +253,18 @@ type Ask = (question: ControlMessage) => Effect.Effect<WireMessage, Problem>
 
 /**
  * An endpoint's bootstrap would let the contact dial the asking socket. This bootstrap only returns the function that
- * asks.
+ * asks, and which peer the contact is.
  */
 const reach = Effect.fnUntraced(function* (
-  contact: NetAddress.InetAddress,
-  localAddress: NetAddress.InetAddress
-): Effect.fn.Return<Ask, Problem, Scope.Scope | Transport | PortMapper> {
+  contact: PeerAddress,
+  localAddress: NetAddress.InetAddress,
+  identity: Identity
+): Effect.fn.Return<{ readonly ask: Ask; readonly peerId: PeerId }, Problem, Scope.Scope | Transport | PortMapper> {
   const { respond } = yield* Bootstrap.make
   const reached = yield* Deferred.make<Bootstrap.Contact>()
   const layer = Endpoint.layerWithoutDependencies({
     localAddress,
+    identity,
     config: { retryDuration: 0, handshakeTimeout: limits.dial, rpcTimeout: limits.dialBack }
   }).pipe(
     Layer.provide([
@@ -259,15 +279,17 @@ const reach = Effect.fnUntraced(function* (
       })
     ])
   )
+  const problemOf = (error: { readonly _tag: string; readonly message: string }) =>
+    new Problem({ error: (peerErrorOf(error) ?? error)._tag, detail: describe(error, identity.peerId) })
   const ask = Effect.gen(function* () {
     const asker = Context.get(yield* Layer.build(layer), Endpoint.Endpoint)
     // Bootstrapping does not report why a contact is not reached. Dialling does, and leaves a connection for it.
     yield* asker.connectTo(contact)
     yield* asker.bootstrap([contact])
-    const { ask } = yield* Deferred.await(reached)
-    return (question: ControlMessage) => Effect.mapError(ask(question), problem)
+    const { ask, peerId } = yield* Deferred.await(reached)
+    return { ask: (question: ControlMessage) => Effect.mapError(ask(question), problem), peerId }
   })
-  return yield* ask.pipe(Effect.mapError(problem), within(limits.reach, "it did not answer"))
+  return yield* ask.pipe(Effect.mapError(problemOf), within(limits.reach, "it did not answer"))
 })
 
 const unexpected = (answer: WireMessage) =>

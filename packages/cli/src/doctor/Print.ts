@@ -75,12 +75,13 @@ const dialBack = (outcome: DialBack): string => {
   }
 }
 
-const contact = ({ address, outcome }: Contact): ReadonlyArray<string> =>
+const contact = ({ outcome, peer }: Contact): ReadonlyArray<string> =>
   outcome._tag === "Silent"
-    ? [`contact ${address}`, ...columns([["no answer", outcome.detail]])]
+    ? [`contact ${peer}`, ...columns([["no answer", outcome.detail]])]
     : [
-        `contact ${address}`,
+        `contact ${peer}`,
         ...columns([
+          ...(Option.isNone(peer.peerId) ? [["is the peer", outcome.peerId] as const] : []),
           ["sees us at", `${outcome.seen} (${kinds[outcome.kind]})`],
           ["without mapping", dialBack(outcome.asIs)],
           ["with mapping", dialBack(outcome.mapped)]

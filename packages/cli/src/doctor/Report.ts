@@ -4,6 +4,8 @@
  * @stability unstable
  * @since 0.1.0
  */
+import * as PeerAddress from "@qp2p/core/PeerAddress"
+import * as PeerId from "@qp2p/core/PeerId"
 import * as HomeRouter from "@qp2p/upnp/HomeRouter"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
@@ -142,7 +144,7 @@ export const DialBack = Schema.Union([
 export type DialBack = typeof DialBack.Type
 
 /**
- * A contact's findings: the address where it sees this machine, whether it reaches that address without a mapping
+ * A contact's findings. `peer` is the contact as it was given, and `peerId` the key that it has proven: the address where it sees this machine, whether it reaches that address without a mapping
  * (`asIs`), and whether it reaches the mapped port (`mapped`). `Silent` means that it could not be reached, or gave no
  * valid answer.
  *
@@ -151,9 +153,10 @@ export type DialBack = typeof DialBack.Type
  * @since 0.1.0
  */
 export const Contact = Schema.Struct({
-  address: Schema.InetAddressFromString,
+  peer: PeerAddress.PeerAddressFromString,
   outcome: Schema.Union([
     Schema.TaggedStruct("Answered", {
+      peerId: PeerId.PeerId,
       seen: Schema.InetAddressFromString,
       kind: AddressKind,
       asIs: DialBack,

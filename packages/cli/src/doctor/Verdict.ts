@@ -217,6 +217,9 @@ const notMapped = (findings: Findings): Verdict => {
   )
 }
 
+/** Errors after which it is known that UDP gets through to the contact and back. */
+const answersOtherwise = new Set(["PeerMismatch", "PeerRefused"])
+
 /** The verdict when no contact was given, or none answered. */
 const withoutContact = (findings: Findings): Verdict => {
   const { contacts, interfaces, listen, mapping, outbound } = findings
@@ -242,6 +245,16 @@ const withoutContact = (findings: Findings): Verdict => {
   const kind = Option.map(external, kindOf)
   if (Option.isSome(external) && Option.exists(kind, (each) => each === "Shared" || each === "Private")) {
     return anotherNat(Option.getOrThrow(kind), external.value, Option.none())
+  }
+  const denials = contacts.filter(({ outcome }) => outcome._tag === "Silent" && answersOtherwise.has(outcome.error))
+  if (denials.length > 0) {
+    return verdict(
+      "Unknown",
+      denials.length === contacts.length && denials.length === 1
+        ? "the contact answers, and does not help: it is another peer, or it refuses this one"
+        : `${denials.length} of ${contacts.length} contacts answer, and do not help: they are other peers, or refuse this one`,
+      "See that the id of the contact is right, and that it lets this peer in."
+    )
   }
   if (contacts.length > 0) {
     return verdict(

@@ -1,8 +1,9 @@
 /**
  * Which peers may have a transfer: bounds for each peer, for each network and for all together.
  *
- * Where the bound of a network or the bound for all is reached, a peer that has few transfers gets the place of a transfer
- * of the peer that has most. So one peer, and one network, can hold all places only while the others want none.
+ * Where the bound of a network is reached, a peer of it that has few transfers gets the place of a transfer of the peer of it
+ * that has most. Where the bound for all is reached, so does a network. So one peer, and one network, can hold all places only
+ * while the others want none, and a peer with many keys takes places from its own network alone.
  */
 import * as Arr from "effect/Array"
 import type { FileLimits } from "../FileLimits.ts"
@@ -45,8 +46,9 @@ export const admit = <T extends Holder>(
     return displaced(near, own.length, byPeer) ?? refused(near.length, "from your network")
   }
   if (open.length < limits.maxTransfers) return admitted
+  // A fresh key must not take the place of a peer in a network that holds no more than its own does.
   return (
-    displaced(open, near.length, byNetwork) ?? displaced(open, own.length, byPeer) ?? refused(open.length, undefined)
+    displaced(open, near.length, byNetwork) ?? displaced(near, own.length, byPeer) ?? refused(open.length, undefined)
   )
 }
 

@@ -6,7 +6,7 @@ import { TestConsole } from "effect/testing"
 import * as doctor from "../../src/commands/doctor.ts"
 import { ReportJson } from "../../src/doctor/Report.ts"
 import { version } from "../../src/version.ts"
-import { address } from "../support/findings.ts"
+import { address, contactId, identity, peer } from "../support/findings.ts"
 import {
   atHome,
   contact,
@@ -26,7 +26,7 @@ const examined = Effect.fnUntraced(function* (options: {
   const host = atHome(yield* gateway("PortRestricted"))
   return yield* Effect.gen(function* () {
     const code = yield* doctor
-      .run({ listen: address("0.0.0.0:4433"), contacts: options.contacts.map(address), json: options.json })
+      .run({ listen: address("0.0.0.0:4433"), contacts: options.contacts.map(peer), identity, json: options.json })
       .pipe(
         Effect.as(0),
         Effect.catchTag("Ended", ({ exitCode }) => Effect.succeed(exitCode)),
@@ -51,6 +51,7 @@ describe("qp2p doctor", () => {
           "no default gateway",
           "trial mapping 1.2.3.1:49152 (public) -> 0.0.0.0:49152, removed again",
           "contact 5.6.7.8:4433",
+          `  is the peer      ${contactId}`,
           "  sees us at       1.2.3.1:49153 (public)",
           "  without mapping  does not get through to 1.2.3.1:4433",
           "  with mapping     gets through to 1.2.3.1:49152",
@@ -94,7 +95,7 @@ describe("qp2p doctor", () => {
       Effect.gen(function* () {
         const host = { address: "9.9.9.9" }
         const ended = yield* doctor
-          .run({ listen: address("0.0.0.0:4433"), contacts: [], json: false })
+          .run({ listen: address("0.0.0.0:4433"), contacts: [], identity, json: false })
           .pipe(inTime, Effect.flip, Effect.provide(Layer.merge(layerOf({ host }), TestConsole.layer)))
         assert.deepStrictEqual([ended._tag, ended.exitCode], ["Ended", 3])
       })
@@ -108,7 +109,7 @@ describe("qp2p doctor", () => {
         yield* endpointOn(host, "0.0.0.0:4433")
         yield* Effect.gen(function* () {
           const listen = address("0.0.0.0:4433")
-          const error = yield* Effect.flip(doctor.run({ listen, contacts: [], json: true }))
+          const error = yield* Effect.flip(doctor.run({ listen, contacts: [], identity, json: true }))
           assert.deepStrictEqual(
             [error._tag, error.exitCode, error.message],
             ["CommandFailed", 1, "cannot listen on 0.0.0.0:4433: the address is in use"]

@@ -1,8 +1,11 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
 import { ApplicationClosed, IdleTimedOut } from "@qp2p/core/Close"
+import { PeerMismatch, PeerRefused } from "@qp2p/core/ConnectionError"
 import * as Endpoint from "@qp2p/core/Endpoint"
 import { Lost } from "@qp2p/core/MappingStatus"
+import * as PeerAddress from "@qp2p/core/PeerAddress"
+import * as PeerId from "@qp2p/core/PeerId"
 import { granted, type Mapping } from "@qp2p/core/PortMapper"
 import { GatewayNotFound } from "@qp2p/core/PortMapperError"
 import * as Effect from "effect/Effect"
@@ -10,13 +13,15 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { TestClock, TestConsole } from "effect/testing"
+import * as FileLog from "../../src/FileLog.ts"
 import * as node from "../../src/commands/node.ts"
-import { makeEndpoint, self } from "../support/fakeEndpoint.ts"
-import { alice, bob, makeStream } from "../support/fakeStream.ts"
+import { makeEndpoint, self, selfId } from "../support/fakeEndpoint.ts"
+import { alice, bob, idAt, makeStream } from "../support/fakeStream.ts"
 
 /** Lets everything happen that does not wait for the clock: a line goes through half a dozen fibers. */
 const settle = Effect.yieldNow.pipe(Effect.repeat({ times: 200 }), Effect.andThen(TestClock.adjust(0)))
@@ -24,7 +29,8 @@ const settle = Effect.yieldNow.pipe(Effect.repeat({ times: 200 }), Effect.andThe
 /** A node on an endpoint without a network, and a keyboard. */
 const startNode = Effect.fnUntraced(function* (
   options: {
-    readonly contacts?: ReadonlyArray<NetAddress.InetAddress>
+    /** By their addresses, unless they are given in full. */
+    readonly contacts?: ReadonlyArray<NetAddress.InetAddress | string>
     readonly joined?: NetAddress.InetAddress
     readonly mapping?: Mapping
     readonly places?: ReadonlyMap<string, NetAddress.InetAddress>
@@ -40,13 +46,12 @@ const startNode = Effect.fnUntraced(function* (
     ...(options.interfaces === undefined ? {} : { interfaces: options.interfaces })
   })
   const keyboard = yield* Queue.unbounded<string>()
-  yield* node
-    .run({ contacts: options.contacts ?? [], external: false, out: Option.none() })
-    .pipe(
-      Effect.provideService(Endpoint.Endpoint, endpoint.service),
-      Effect.provide(Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromQueue(keyboard)) })),
-      Effect.forkScoped
-    )
+  const contacts = (options.contacts ?? []).map((contact) => Result.getOrThrow(PeerAddress.fromInput(contact)))
+  yield* Effect.flatMap(FileLog.make(), (log) => node.run({ contacts, external: false, out: Option.none() }, log)).pipe(
+    Effect.provideService(Endpoint.Endpoint, endpoint.service),
+    Effect.provide(Stdio.layerTest({ stdin: Stream.encodeText(Stream.fromQueue(keyboard)) })),
+    Effect.forkScoped
+  )
   yield* settle
   return {
     ...endpoint,
@@ -55,6 +60,10 @@ const startNode = Effect.fnUntraced(function* (
     errors: Effect.map(TestConsole.errorLines, (lines) => lines.map(String))
   }
 })
+
+/** A peer as its arrival tells it, and as its messages do. */
+const full = (peer: NetAddress.InetAddress, place = peer) => `${idAt(peer)}@${place}`
+const short = (peer: NetAddress.InetAddress) => PeerId.short(idAt(peer))
 
 const platform = Layer.merge(NodeServices.layer, TestConsole.layer)
 
@@ -65,7 +74,8 @@ describe("qp2p node", () => {
       assert.deepStrictEqual(yield* out, [
         "local 127.0.0.1:4433",
         "public 127.0.0.1:4433 (verified by 127.0.0.1:5001)",
-        "127.0.0.1:5001 connected (contact)"
+        `peer ${selfId}@127.0.0.1:4433`,
+        `${full(alice)} connected (contact)`
       ])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -79,7 +89,8 @@ describe("qp2p node", () => {
         "local 127.0.0.1:4433",
         "mapped 127.0.0.1:5002 -> 127.0.0.1:4433",
         "public 127.0.0.1:4433 (mapped, verified by 127.0.0.1:5001)",
-        "127.0.0.1:5001 connected (contact)"
+        `peer ${selfId}@127.0.0.1:4433`,
+        `${full(alice)} connected (contact)`
       ])
       yield* SubscriptionRef.set(mapping.status, Lost({ external, error: new GatewayNotFound() }))
       yield* settle
@@ -132,11 +143,11 @@ describe("qp2p node", () => {
       yield* writes(alice, "polo")
       yield* writes(alice, "marco\n")
       yield* settle
-      assert.deepStrictEqual((yield* out).slice(2).toSorted(), [
-        "127.0.0.1:5001 connected",
-        "127.0.0.1:5001: marco\\n",
-        "127.0.0.1:5001: polo",
-        "127.0.0.1:5002 connected"
+      assert.sameMembers((yield* out).slice(3), [
+        `${full(alice)} connected`,
+        `${short(alice)}: marco\\n`,
+        `${short(alice)}: polo`,
+        `${full(bob)} connected`
       ])
       assert.deepStrictEqual(sent, [`${alice} polo`])
     }).pipe(Effect.scoped, Effect.provide(platform))
@@ -167,8 +178,8 @@ describe("qp2p node", () => {
       yield* goes(alice)
       yield* settle
       assert.deepStrictEqual((yield* out).slice(-2), [
-        "127.0.0.1:5001 disconnected: the peer went silent (another connection with it is open)",
-        "127.0.0.1:5001 disconnected: the peer went silent"
+        `${short(alice)} disconnected: the peer went silent (another connection with it is open)`,
+        `${short(alice)} disconnected: the peer went silent`
       ])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -186,7 +197,9 @@ describe("qp2p node", () => {
       yield* type("lost\n")
       yield* settle
       assert.deepStrictEqual(sent, [`${alice} again`])
-      assert.deepStrictEqual(yield* errors, [`${alice} did not get a message: not connected with ${alice}`])
+      assert.deepStrictEqual(yield* errors, [
+        `${short(alice)} did not get a message: not connected with ${idAt(alice)}`
+      ])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
@@ -229,10 +242,10 @@ describe("qp2p node", () => {
       yield* settle
       yield* comes(alice)
       yield* settle
-      assert.deepStrictEqual((yield* out).slice(2), [
-        "127.0.0.1:5001 connected",
-        `127.0.0.1:5001 disconnected: ${orderly.message}`,
-        "127.0.0.1:5001 connected"
+      assert.deepStrictEqual((yield* out).slice(3), [
+        `${full(alice)} connected`,
+        `${short(alice)} disconnected: ${orderly.message}`,
+        `${full(alice)} connected`
       ])
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
@@ -251,7 +264,7 @@ describe("qp2p node", () => {
       assert.isAtMost(attempts, 20)
       reachable.add(`${alice}`)
       yield* TestClock.adjust("15 seconds")
-      assert.strictEqual((yield* out).at(-1), "127.0.0.1:5001 connected (contact)")
+      assert.strictEqual((yield* out).at(-1), `${full(alice)} connected (contact)`)
       yield* type("welcome back\n")
       yield* settle
       assert.deepStrictEqual(sent, [`${alice} welcome back`])
@@ -271,12 +284,12 @@ describe("qp2p node", () => {
     const elsewhere = NetAddress.inetAddressFromStringUnsafe("127.0.0.9:5001")
     const start = startNode({ contacts: [alice], joined: alice, places: new Map([[`${alice}`, elsewhere]]) })
 
-    it.effect("sends it a line once, and calls it what it was called", () =>
+    it.effect("sends it a line once, where it is, and calls it by its key", () =>
       Effect.gen(function* () {
         const { out, sent, type, writes } = yield* start
         yield* writes(alice, "marco")
         yield* settle
-        assert.strictEqual((yield* out).at(-1), `${alice}: marco`)
+        assert.strictEqual((yield* out).at(-1), `${short(alice)}: marco`)
         yield* type("hello\n")
         yield* settle
         assert.deepStrictEqual(sent, [`${elsewhere} polo`, `${elsewhere} hello`])
@@ -304,11 +317,11 @@ describe("qp2p node", () => {
         const { dialled, goes, out, reachable, sent, type } = yield* start
         yield* goes(alice)
         yield* settle
-        assert.strictEqual((yield* out).at(-1), `${alice} disconnected: ${new IdleTimedOut({}).message}`)
+        assert.strictEqual((yield* out).at(-1), `${short(alice)} disconnected: ${new IdleTimedOut({}).message}`)
         assert.deepStrictEqual(dialled, [`${alice}`])
         reachable.add(`${alice}`)
         yield* TestClock.adjust("15 seconds")
-        assert.strictEqual((yield* out).at(-1), `${alice} connected (contact)`)
+        assert.strictEqual((yield* out).at(-1), `${full(alice, elsewhere)} connected (contact)`)
         yield* type("welcome back\n")
         yield* settle
         assert.deepStrictEqual(sent, [`${elsewhere} welcome back`])
@@ -348,8 +361,93 @@ describe("qp2p node", () => {
       assert.deepStrictEqual(yield* out, [
         "local 127.0.0.1:4433",
         "public 127.0.0.1:4433 (not verified: no contact answered)",
-        "127.0.0.1:5002 connected (contact)"
+        `peer ${selfId}@127.0.0.1:4433`,
+        `${full(bob)} connected (contact)`
       ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("prints its own text for others again when its addresses change, and only then", () =>
+    Effect.gen(function* () {
+      const { out, ownAddresses } = yield* startNode()
+      const before = Result.getOrThrow(PeerAddress.fromString(`${selfId}@${self}`))
+      const after = Result.getOrThrow(PeerAddress.fromString(`${selfId}@203.0.113.7:1,${self}`))
+      for (const each of [before, after, after]) yield* Queue.offer(ownAddresses, each)
+      yield* settle
+      assert.deepStrictEqual((yield* out).slice(2), [`peer ${before}`, `peer ${after}`])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("goes on dialling a contact at whose address another peer answers, and says so once", () =>
+    Effect.gen(function* () {
+      const contact = full(alice)
+      const { errors, dialled, out, problems, reachable } = yield* startNode({ contacts: [contact] })
+      assert.deepStrictEqual(yield* errors, [])
+      const [expected, actual] = [idAt(alice), idAt(bob)]
+      problems.set(contact, new PeerMismatch({ expected, actual, address: alice }))
+      yield* TestClock.adjust("1 minute")
+      problems.set(contact, new PeerRefused({ peerId: expected, address: alice, by: "Remote" }))
+      yield* TestClock.adjust("1 minute")
+      const lines = yield* errors
+      assert.strictEqual(lines.length, 2)
+      assert.include(lines[0], `another peer answers at ${alice}: ${actual}, not ${expected}. Nothing was sent to it`)
+      assert.include(lines[1], `${contact} refuses this peer, ${selfId}`)
+      assert.isAtLeast(dialled.length, 10)
+      problems.clear()
+      reachable.add(`${alice}`)
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual((yield* out).at(-1), `${contact} connected (contact)`)
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("finds a contact by its id, wherever that comes from, and dials it again when it goes", () =>
+    Effect.gen(function* () {
+      const elsewhere = NetAddress.inetAddressFromStringUnsafe("127.0.0.9:7777")
+      const { comes, dialled, goes } = yield* startNode({
+        contacts: [full(alice)],
+        places: new Map([[`${alice}`, elsewhere]])
+      })
+      yield* TestClock.adjust("5 seconds")
+      yield* comes(elsewhere)
+      yield* settle
+      const attempts = dialled.length
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(dialled.length, attempts)
+      yield* goes(elsewhere)
+      yield* TestClock.adjust("1 second")
+      assert.isAbove(dialled.length, attempts)
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.effect("answers no more than its share of questions whose askers acknowledge nothing, and resets the others", () =>
+    Effect.gen(function* () {
+      const { comes, writes } = yield* startNode()
+      yield* comes(alice)
+      let begun = 0
+      let resets = 0
+      const { reply } = yield* makeStream()
+      const deaf = {
+        ...reply,
+        sendMessage: () =>
+          Effect.andThen(
+            Effect.sync(() => void begun++),
+            Effect.never
+          ),
+        finish: Effect.andThen(
+          Effect.sync(() => void begun++),
+          Effect.never
+        ),
+        reset: () => Effect.sync(() => void resets++)
+      }
+      for (let i = 0; i < 1_000; i++) yield* writes(alice, i % 2 === 0 ? "marco" : "hello", { ...deaf })
+      for (let i = 0; i < 100; i++) yield* settle
+      assert.deepStrictEqual([begun, resets], [96, 904])
+      // Those that wait are given up, and others are answered again.
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(resets, 1_000)
+      yield* writes(alice, "marco", { ...deaf })
+      yield* settle
+      assert.strictEqual(begun, 97)
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 })

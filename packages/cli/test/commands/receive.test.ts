@@ -10,10 +10,11 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import { TestConsole } from "effect/testing"
 import * as receive from "../../src/commands/receive.ts"
+import * as FileLog from "../../src/FileLog.ts"
 import * as FileTransfer from "../../src/FileTransfer.ts"
 import * as Format from "../../src/Format.ts"
 import { makeEndpoint } from "../support/fakeEndpoint.ts"
-import { alice, bob, makeStream } from "../support/fakeStream.ts"
+import { alice, bob, idAt, makeStream } from "../support/fakeStream.ts"
 
 const { headerCodec, resultCodec, trailerCodec } = FileTransfer
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
@@ -28,9 +29,9 @@ describe("qp2p receive", () => {
       const fs = yield* FileSystem.FileSystem
       const out = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
       const { service, writes } = yield* makeEndpoint()
-      const receiving = yield* receive
-        .run({ contacts: [], out, once: true, limits: { maxSize: 10, keepFree: 0 } })
-        .pipe(Effect.provideService(Endpoint.Endpoint, service), Effect.forkScoped)
+      const receiving = yield* Effect.flatMap(FileLog.make(), (log) =>
+        receive.run({ contacts: [], out, once: true, limits: { maxSize: 10, keepFree: 0 } }, log)
+      ).pipe(Effect.provideService(Endpoint.Endpoint, service), Effect.forkScoped)
       const [refused, taken] = [yield* makeStream(), yield* makeStream()]
       yield* writes(bob, header("large.bin", 11), refused.reply)
       assert.deepStrictEqual(
@@ -53,13 +54,40 @@ describe("qp2p receive", () => {
       const fs = yield* FileSystem.FileSystem
       const out = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
       const { service, writes } = yield* makeEndpoint()
-      const receiving = yield* receive
-        .run({ contacts: [], out, once: true })
-        .pipe(Effect.provideService(Endpoint.Endpoint, service), Effect.forkScoped)
+      const receiving = yield* Effect.flatMap(FileLog.make(), (log) =>
+        receive.run({ contacts: [], out, once: true }, log)
+      ).pipe(Effect.provideService(Endpoint.Endpoint, service), Effect.forkScoped)
       const { reply } = yield* makeStream()
       yield* writes(alice, header("a.bin", 1), reply)
       yield* writes(alice, "more", reply)
       assert.isTrue(Exit.isFailure(yield* Fiber.await(receiving)))
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
+  it.live("ends no more than its share of the streams of a peer that acknowledges nothing, and resets the others", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const out = yield* fs.makeTempDirectoryScoped({ prefix: "qp2p-cli-test-" })
+      const { service, writes } = yield* makeEndpoint()
+      let begun = 0
+      let resets = 0
+      yield* Effect.flatMap(FileLog.make(), (log) => receive.run({ contacts: [], out, once: false }, log)).pipe(
+        Effect.provideService(Endpoint.Endpoint, service),
+        Effect.forkScoped
+      )
+      const { reply } = yield* makeStream()
+      const deaf = {
+        ...reply,
+        finish: Effect.andThen(
+          Effect.sync(() => void begun++),
+          Effect.never
+        ),
+        reset: () => Effect.sync(() => void resets++)
+      }
+      for (let i = 0; i < 300; i++) yield* writes(alice, "hello", { ...deaf })
+      while (begun + resets < 300) yield* Effect.sleep("5 millis")
+      assert.deepStrictEqual([begun, resets], [96, 204])
+      assert.include(String((yield* TestConsole.logLines).at(-1)), `${idAt(alice)}@${alice}: hello`)
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 })

@@ -2,12 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Bootstrap from "@qp2p/core/Bootstrap"
 import * as ConnectionPool from "@qp2p/core/ConnectionPool"
 import * as Endpoint from "@qp2p/core/Endpoint"
+import * as PeerPolicy from "@qp2p/core/PeerPolicy"
 import * as PortMapper from "@qp2p/core/PortMapper"
 import { MappingNotAuthorized, PortMapperTimedOut } from "@qp2p/core/PortMapperError"
 import type { ControlMessage } from "@qp2p/core/WireMessage"
 import type { NatKind } from "@qp2p/testkit/Gateway"
 import { MemoryNetwork } from "@qp2p/testkit/MemoryNetwork"
 import * as MemoryTransport from "@qp2p/testkit/MemoryTransport"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as TestPortMapper from "@qp2p/testkit/TestPortMapper"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +23,7 @@ import { TestClock } from "effect/testing"
 import * as Gather from "../../src/doctor/Gather.ts"
 import type { Findings } from "../../src/doctor/Report.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, ip } from "../support/findings.ts"
+import { address, contactId, identity, ip, peer } from "../support/findings.ts"
 import {
   atHome,
   contact,
@@ -87,7 +89,7 @@ describe("Gather", () => {
       Effect.gen(function* () {
         yield* endpointOn({ address: "2a00::8" }, "[2a00::8]:4433")
         const host = { address: "2a00::5" }
-        const options = { host, listen: address("[::]:4433"), contacts: [address("[2a00::8]:4433")] }
+        const options = { host, listen: address("[::]:4433"), contacts: [peer("[2a00::8]:4433")] }
         const findings = yield* Effect.provide(gather(options), layerOf({ host }))
         assert.strictEqual(told(findings), "seen [2a00::5]:49152, Reached [2a00::5]:4433, NotTried")
         assert.strictEqual(findings.mapping._tag, "Skipped")
@@ -130,18 +132,21 @@ describe("Gather", () => {
     )
   )
 
-  it.effect("a port that is forwarded to another machine is not taken for ours", () =>
+  it.effect.each([
+    ["NotReached", TestIdentity.make("neighbour")],
+    ["Elsewhere", identity]
+  ] as const)("a port that is forwarded to another machine is not taken for ours: %s", ([outcome, key]) =>
     onNetwork(
       Effect.gen(function* () {
         yield* contact
         const home = yield* gateway("PortRestricted")
         const neighbour = { address: "192.168.1.6", gateway: home }
-        yield* endpointOn(neighbour, "0.0.0.0:4433")
+        yield* endpointOn(neighbour, "0.0.0.0:4433", key)
         const { map } = yield* Effect.provide(PortMapper.PortMapper, TestPortMapper.layerHost(neighbour))
         yield* map({ internal: address("192.168.1.6:4433"), lease: Duration.hours(1) })
         const host = atHome(home)
         const findings = yield* Effect.provide(gather({ host }), layerOf({ host }))
-        assert.strictEqual(told(findings), "seen 1.2.3.1:49153, Elsewhere 1.2.3.1:4433, Reached 1.2.3.1:49152")
+        assert.strictEqual(told(findings), `seen 1.2.3.1:49153, ${outcome} 1.2.3.1:4433, Reached 1.2.3.1:49152`)
         assert.strictEqual(verdictOf(findings).name, "ReachableThroughMapping")
       })
     )
@@ -219,11 +224,34 @@ describe("Gather", () => {
     )
   )
 
+  it.effect("says which peer the contact is, and that another one answers in its place or that it refuses", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const host = { address: "9.9.9.9" }
+        const asked = (text: string) => Effect.provide(gather({ host, contacts: [peer(text)] }), layerOf({ host }))
+        yield* contact
+        const named = yield* asked(`${contactId}@${contactAddress}`)
+        assert.strictEqual(
+          named.contacts[0]!.outcome._tag === "Answered" && named.contacts[0]!.outcome.peerId,
+          contactId
+        )
+        const other = yield* asked(`${identity.peerId}@${contactAddress}`)
+        assert.strictEqual(told(other), "Silent PeerMismatch")
+        assert.deepStrictEqual([verdictOf(other).name, verdictOf(other).exitCode], ["Unknown", 3])
+        const closed = () => Effect.succeed(false)
+        yield* Effect.provideService(endpointOn({ address: "5.6.7.9" }, "5.6.7.9:1"), PeerPolicy.PeerPolicy, closed)
+        const refused = yield* asked("5.6.7.9:1")
+        assert.strictEqual(told(refused), "Silent PeerRefused")
+        assert.match(verdictOf(refused).summary, /^the contact answers, and does not help: /u)
+      })
+    )
+  )
+
   it.effect("ends in time when neither router nor contact answers, and asks each contact at once", () =>
     onNetwork(
       Effect.gen(function* () {
         const host = atHome(yield* gateway("PortRestricted"))
-        const contacts = ["5.6.7.1:1", "5.6.7.2:1", "5.6.7.3:1", "5.6.7.4:1", "5.6.7.5:1", "[2a00::1]:1"].map(address)
+        const contacts = ["5.6.7.1:1", "5.6.7.2:1", "5.6.7.3:1", "5.6.7.4:1", "5.6.7.5:1", "[2a00::1]:1"].map(peer)
         yield* Effect.gen(function* () {
           yield* (yield* TestPortMapper.TestPortMapper).setDelay("1 hour")
           const findings = yield* gather({ host, contacts })
@@ -317,8 +345,10 @@ describe("Gather", () => {
         const host = atHome(yield* gateway("PortRestricted"))
         yield* Effect.gen(function* () {
           const { mappings } = yield* TestPortMapper.TestPortMapper
-          const contacts = [address(contactAddress)]
-          const running = yield* Effect.forkChild(Gather.gather({ listen: address("0.0.0.0:4433"), contacts }))
+          const contacts = [peer(contactAddress)]
+          const running = yield* Effect.forkChild(
+            Gather.gather({ listen: address("0.0.0.0:4433"), contacts, identity })
+          )
           yield* TestClock.adjust("1 second")
           assert.strictEqual((yield* mappings).length, 1)
           const exit = yield* Effect.andThen(Fiber.interrupt(running), Fiber.await(running))

@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 import * as Gather from "../../src/doctor/Gather.ts"
 import * as Machine from "../../src/doctor/Machine.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, ip } from "../support/findings.ts"
+import { address, identity, ip } from "../support/findings.ts"
 import { machineLayer } from "../support/homeNetwork.ts"
 
 const nobody = Effect.succeed({ gateway: Option.none(), protocols: [] })
@@ -17,7 +17,11 @@ describe("the doctor, over QUIC", () => {
   it.live("has a contact dial the mapped port, where the gateway is this machine", () =>
     Effect.gen(function* () {
       const contact = yield* Endpoint.make({ localAddress: "127.0.0.1:0" })
-      const findings = yield* Gather.gather({ listen: address("0.0.0.0:0"), contacts: [contact.localAddress] })
+      const findings = yield* Gather.gather({
+        listen: address("0.0.0.0:0"),
+        contacts: [contact.peerAddress],
+        identity
+      })
       const outcome = findings.contacts[0]!.outcome
       if (outcome._tag === "Silent" || findings.mapping._tag !== "Mapped") return assert.fail(JSON.stringify(findings))
       assert.strictEqual(`${outcome.seen.address}`, "127.0.0.1")

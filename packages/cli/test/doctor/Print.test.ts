@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Print from "../../src/doctor/Print.ts"
 import { type Findings, type Report, ReportJson } from "../../src/doctor/Report.ts"
 import { verdictOf } from "../../src/doctor/Verdict.ts"
-import { address, answered, failed, home, mapped, outcomes, silent, spoken } from "../support/findings.ts"
+import { address, answered, contactId, failed, home, mapped, outcomes, silent, spoken } from "../support/findings.ts"
 
 const reportOf = (findings: Partial<Findings>): Report => {
   const all = { ...home, ...findings }
@@ -34,10 +34,12 @@ describe("a report", () => {
       "  UPnP     spoken by 192.168.1.1:5000 (WANIPConnection:1), external address 1.2.3.1 (public)",
       "trial mapping 1.2.3.1:50000 (public) -> 0.0.0.0:50000, removed again",
       "contact 5.6.7.8:4433",
+      `  is the peer      ${contactId}`,
       "  sees us at       1.2.3.1:61000 (public)",
       "  without mapping  does not get through to 1.2.3.1:4433",
       "  with mapping     gets through to 1.2.3.1:50000",
       "contact 5.6.7.8:4433",
+      `  is the peer      ${contactId}`,
       "  sees us at       1.2.3.1:61001 (public)",
       "  without mapping  gets through to 1.2.3.1:4433, where another machine answers",
       "  with mapping     does not say whether it gets through to 1.2.3.1:50000: it did not answer",
@@ -65,15 +67,16 @@ describe("a report", () => {
         contacts: [answered("1.2.3.1:61000", outcomes("1.2.3.1:4433").reached)]
       })
     )
-    assert.deepStrictEqual(lines.slice(0, 6), [
+    assert.deepStrictEqual(lines.slice(0, 7), [
       "addresses of this machine",
       "no default gateway",
       "no trial mapping: no gateway that maps ports was found",
       "contact 5.6.7.8:4433",
+      `  is the peer      ${contactId}`,
       "  sees us at       1.2.3.1:61000 (public)",
       "  without mapping  gets through to 1.2.3.1:4433"
     ])
-    assert.strictEqual(lines[6], "  with mapping     not tried: no port is mapped")
+    assert.strictEqual(lines[7], "  with mapping     not tried: no port is mapped")
     const overIpv6 = reportOf({ mapping: { _tag: "Skipped", detail: "over IPv6 no port is mapped" } })
     assert.include(Print.lines(overIpv6), "no trial mapping: over IPv6 no port is mapped")
   })
@@ -117,9 +120,10 @@ describe("a report", () => {
       outcome: { _tag: "Spoken", external: "1.2.3.1", kind: "Public" }
     })
     assert.deepStrictEqual(plain.contacts[0], {
-      address: "5.6.7.8:4433",
+      peer: "5.6.7.8:4433",
       outcome: {
         _tag: "Answered",
+        peerId: contactId,
         seen: "1.2.3.1:61000",
         kind: "Public",
         asIs: { _tag: "NotReached", at: "1.2.3.1:4433" },

@@ -5,10 +5,11 @@ import * as PeerAddress from "@qp2p/core/PeerAddress"
 import * as Result from "effect/Result"
 import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type { Connection } from "@qp2p/core/Connection"
-import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
-import { type ConnectionId, fromAddress } from "@qp2p/core/ConnectionId"
+import { type ConnectionError, ConnectionTimedOut } from "@qp2p/core/ConnectionError"
+import { fromAddress } from "@qp2p/core/ConnectionId"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import { IdleTimedOut, type Close } from "@qp2p/core/Close"
+import type { PeerId } from "@qp2p/core/PeerId"
 import type { Mapping } from "@qp2p/core/PortMapper"
 import { ConnectionLost, NotConnected } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
@@ -16,6 +17,9 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+
+export const selfId = TestIdentity.make("self").peerId
 
 export const self = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:4433")
 
@@ -38,19 +42,34 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const stale = new Set<string>()
   const sent: Array<string> = []
   const dialled: Array<string> = []
+  const problems = new Map<string, ConnectionError>()
+  const ownAddresses = yield* Queue.unbounded<PeerAddress.PeerAddress>()
 
   const places = options.places ?? new Map<string, NetAddress.InetAddress>()
-  /** The address by which the connection was made that is found at `address`. */
-  const named = (address: NetAddress.InetAddress): NetAddress.InetAddress | undefined => {
-    if (connected.has(`${address}`)) return address
-    const [name] = [...places].find(([name, place]) => connected.has(name) && `${place}` === `${address}`) ?? []
-    return name === undefined ? undefined : NetAddress.inetAddressFromStringUnsafe(name)
+  const placeOf = (name: string): string => `${places.get(name) ?? name}`
+  /** The peer that is dialled by a name, or that is at the place of one. */
+  const idOf = (name: string): PeerId => {
+    const [known = name] = [...places].find(([, place]) => `${place}` === name) ?? []
+    return TestIdentity.make(known).peerId
   }
+  /** A connected peer by its id, its name or its place. */
+  const find = (peer: PeerAddress.Input): string | undefined =>
+    [...connected].find((name) => {
+      const given = PeerAddress.isPeerAddress(peer) ? Option.getOrElse(peer.peerId, () => `${peer}`) : `${peer}`
+      return [name, placeOf(name), idOf(name)].includes(given)
+    })
 
-  const connection = (peer: NetAddress.InetAddress) =>
-    ({ id: fromAddress(peer), remoteAddress: peer }) as unknown as Connection
+  const connection = (name: string) =>
+    ({
+      id: fromAddress(NetAddress.inetAddressFromStringUnsafe(name)),
+      peerId: idOf(name),
+      remoteAddress: NetAddress.inetAddressFromStringUnsafe(placeOf(name))
+    }) as unknown as Connection
 
   const service = {
+    peerId: selfId,
+    peerAddress: `${selfId}@${self}`,
+    peerAddressChanges: Stream.fromQueue(ownAddresses),
     localAddress: options.listen ?? self,
     localAddresses: options.interfaces ?? [self],
     publicAddress: self,
@@ -61,30 +80,31 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     nextConnection: Queue.take(connections),
     nextMessage: Queue.take(messages),
     nextDisconnection: Queue.take(disconnections),
-    connectionId: (peer: NetAddress.InetAddress) =>
-      Effect.sync(() => Option.map(Option.fromUndefinedOr(named(peer)), fromAddress)),
-    addressOf: (id: ConnectionId) =>
-      Effect.sync(() =>
-        Option.fromUndefinedOr(
-          Array.from(connected, NetAddress.inetAddressFromStringUnsafe).find((peer) => fromAddress(peer) === id)
-        ).pipe(Option.map((peer) => places.get(`${peer}`) ?? peer))
-      ),
-    connectTo: (peer: NetAddress.InetAddress) =>
+    connectionId: (peer: PeerAddress.Input) =>
+      Effect.sync(() => Option.map(Option.fromUndefinedOr(find(peer)), (name) => connection(name).id)),
+    connectTo: (peer: PeerAddress.PeerAddress) =>
       Effect.suspend(() => {
+        const known = find(peer)
+        if (known !== undefined) return Effect.succeed(connection(known))
+        const name = `${PeerAddress.toInetAddress(peer.addresses[0]!).pipe(Option.getOrThrow)}`
         dialled.push(`${peer}`)
-        if (!reachable.has(`${peer}`)) return Effect.fail(new ConnectionTimedOut({ peer }))
-        connected.add(`${peer}`)
-        return Effect.succeed(connection(peer))
+        const problem = problems.get(`${peer}`)
+        if (problem !== undefined) return Effect.fail(problem)
+        if (!reachable.has(name)) {
+          return Effect.fail(new ConnectionTimedOut({ peer: NetAddress.inetAddressFromStringUnsafe(name) }))
+        }
+        connected.add(name)
+        return Effect.succeed(connection(name))
       }),
-    trySendMessage: (payload: Uint8Array, peer: NetAddress.InetAddress) =>
+    trySendMessage: (payload: Uint8Array, peer: PeerId) =>
       Effect.suspend((): Effect.Effect<void, ConnectionLost | NotConnected> => {
-        if (named(peer) === undefined) {
-          return Effect.fail(new NotConnected({ peer }))
+        const name = find(peer)
+        if (name === undefined) return Effect.fail(new NotConnected({ peer }))
+        if (stale.delete(name)) {
+          const place = NetAddress.inetAddressFromStringUnsafe(name)
+          return Effect.fail(new ConnectionLost({ reason: new ConnectionTimedOut({ peer: place }) }))
         }
-        if (stale.delete(`${peer}`)) {
-          return Effect.fail(new ConnectionLost({ reason: new ConnectionTimedOut({ peer }) }))
-        }
-        sent.push(`${peer} ${new TextDecoder().decode(payload)}`)
+        sent.push(`${placeOf(name)} ${new TextDecoder().decode(payload)}`)
         return Effect.void
       })
   } as unknown as Endpoint.Endpoint["Service"]
@@ -94,11 +114,15 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     sent,
     dialled,
     reachable,
+    /** Why dials fail, by the texts of peers. */
+    problems,
+    /** The endpoint's own address changes. */
+    ownAddresses,
     /** Peers whose next message meets a connection that is dead. */
     stale,
     comes: (peer: NetAddress.InetAddress) => {
       connected.add(`${peer}`)
-      return Queue.offer(connections, connection(peer))
+      return Queue.offer(connections, connection(`${peer}`))
     },
     goes: (
       peer: NetAddress.InetAddress,
@@ -111,7 +135,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       return Queue.offer(disconnections, {
         peer: place ?? peer,
         dialledAddress: place === undefined ? Option.none() : Option.some(peer),
-        peerId: TestIdentity.make(`${peer}`).peerId,
+        peerId: idOf(`${peer}`),
         connectionId: fromAddress(peer),
         reason,
         last: how.last !== false
@@ -120,7 +144,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     writes: (peer: NetAddress.InetAddress, text: string, reply?: SendStream) =>
       Queue.offer(messages, {
         peer: places.get(`${peer}`) ?? peer,
-        peerId: TestIdentity.make(`${peer}`).peerId,
+        peerId: idOf(`${peer}`),
         connectionId: fromAddress(peer),
         payload: new TextEncoder().encode(text),
         reply: Option.fromUndefinedOr(reply)

@@ -2,9 +2,11 @@
  * A bidirectional stream without a network, for tests of commands.
  */
 import type { BidirectionalStream } from "@qp2p/core/BidirectionalStream"
+import type { PeerId } from "@qp2p/core/PeerId"
 import { StreamLost } from "@qp2p/core/SendError"
 import type { SendStream } from "@qp2p/core/SendStream"
 import { StreamClosed } from "@qp2p/core/StreamError"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
@@ -15,6 +17,15 @@ import type * as FileReceiver from "../../src/FileReceiver.ts"
 
 export const alice = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5001")
 export const bob = NetAddress.inetAddressFromStringUnsafe("127.0.0.1:5002")
+
+const ids = new Map<string, PeerId>()
+
+/** The peer at an address, in tests. */
+export const idAt = (address: NetAddress.InetAddress): PeerId => {
+  const known = ids.get(`${address}`) ?? TestIdentity.make(`${address}`).peerId
+  ids.set(`${address}`, known)
+  return known
+}
 
 const gone = () => new StreamLost({ reason: new StreamClosed({}) })
 
@@ -64,7 +75,7 @@ export type FakeStream = Effect.Success<ReturnType<typeof makeStream>>
 /** Hands everything that is sent to a receiver, as the loop of a command does, until the sender is done. */
 export const pump = (fake: FakeStream, receiver: FileReceiver.FileReceiver, peer = alice) =>
   Queue.take(fake.there).pipe(
-    Effect.flatMap((payload) => receiver.handle({ peer, payload, reply: Option.some(fake.reply) })),
+    Effect.flatMap((payload) => receiver.handle({ peer, peerId: idAt(peer), payload, reply: Option.some(fake.reply) })),
     Effect.forever,
     Effect.catchCause(() => Effect.void)
   )

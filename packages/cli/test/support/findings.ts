@@ -2,11 +2,21 @@
  * Findings of `qp2p doctor`, in short.
  */
 import type { PortMapperError } from "@qp2p/core/PortMapperError"
+import * as PeerAddress from "@qp2p/core/PeerAddress"
+import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import { type Contact, type DialBack, type Findings, kindOf, type Mapping } from "../../src/doctor/Report.ts"
 
 export const address = NetAddress.inetAddressFromStringUnsafe
+export const peer = (text: string) => Result.getOrThrow(PeerAddress.fromString(text))
+
+/** The keys of the machine that is examined, and of the contact. */
+export const identity = TestIdentity.make("patient")
+export const contactIdentity = TestIdentity.make("contact")
+export const contactId = contactIdentity.peerId
+
 export const ip = NetAddress.ipFromStringUnsafe
 
 /** A machine in a home network, with a router that maps nothing and nobody to ask. */
@@ -68,11 +78,18 @@ export const outcomes = (at: string) => ({
 
 /** A contact that sees us at `seen`. */
 export const answered = (seen: string, asIs: DialBack, mapped: DialBack = notTried): Contact => ({
-  address: address("5.6.7.8:4433"),
-  outcome: { _tag: "Answered", seen: address(seen), kind: kindOf(address(seen).address), asIs, mapped }
+  peer: peer("5.6.7.8:4433"),
+  outcome: {
+    _tag: "Answered",
+    peerId: contactId,
+    seen: address(seen),
+    kind: kindOf(address(seen).address),
+    asIs,
+    mapped
+  }
 })
 
 export const silent: Contact = {
-  address: address("5.6.7.9:4433"),
+  peer: peer("5.6.7.9:4433"),
   outcome: { _tag: "Silent", error: "ConnectionTimedOut", detail: "5.6.7.9:4433 did not answer" }
 }

@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Gather from "../../src/doctor/Gather.ts"
 import { Machine } from "../../src/doctor/Machine.ts"
-import { address, ip } from "./findings.ts"
+import { address, contactIdentity, identity, ip, peer } from "./findings.ts"
 
 export const contactAddress = "5.6.7.8:4433"
 
@@ -29,9 +29,9 @@ export const onNetwork = <A, E>(effect: Effect.Effect<A, E, MemoryNetwork | Tran
     Effect.provide(MemoryTransport.layerNetwork())
   )
 
-export const endpointOn = Effect.fnUntraced(function* (host: Host, localAddress: string) {
+export const endpointOn = Effect.fnUntraced(function* (host: Host, localAddress: string, identity = contactIdentity) {
   const transport = yield* MemoryTransport.makeHost(host)
-  return yield* Endpoint.make({ localAddress }).pipe(
+  return yield* Endpoint.make({ localAddress, identity }).pipe(
     Effect.provideService(Transport, transport),
     Effect.provide(PortMapper.layerNone)
   )
@@ -86,6 +86,7 @@ export const gather = (patient: Patient) =>
   inTime(
     Gather.gather({
       listen: patient.listen ?? address("0.0.0.0:4433"),
-      contacts: patient.contacts ?? [address(contactAddress)]
+      contacts: patient.contacts ?? [peer(contactAddress)],
+      identity
     })
   )
