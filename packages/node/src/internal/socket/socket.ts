@@ -216,6 +216,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   readonly onUnread = (connection: SocketConnection, change: number): void =>
     this.memoryBudget.change(connection, change)
 
+  readonly fill = (connection: SocketConnection): number => this.memoryBudget.fill(connection)
+
   readonly onRefused = (connection: SocketConnection, code: string): void => this.refusalLog.add(connection, code)
 
   readonly sendImmediate = (packet: Uint8Array, to: NetAddress.InetAddress): void => {
@@ -234,6 +236,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   /** Does what is timed on Effect's clock; the last call was `elapsed` milliseconds ago. */
   sweep(elapsed: number, limits?: Limits): void {
     this.sweeps.sweep(elapsed, this.table.all(), limits)
+    this.memoryBudget.tick(elapsed)
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------
