@@ -44,7 +44,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   readonly turns: Turns
   /** The name under which the peer's IP address counts. */
   readonly ipGroup: string
-  /** Whether only some of the packets of the peer are taken: too much of what it has sent is unread. */
+  /** See `BackingConnection`: only some of the peer's packets are taken. The socket's to change. */
   isHeldBack = false
 
   private readonly native: NativeConnection
@@ -128,6 +128,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   get isUnresponsive(): boolean {
     return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
+  }
+
+  charge(change: number): void {
+    this.parts.budget.charge(change)
   }
 
   timeOut(): void {
