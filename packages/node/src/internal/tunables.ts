@@ -291,6 +291,12 @@ export const livenessProbeInterval = 50
 /** The most sweeps between two garbage collections that are requested for a connection. */
 export const maxCollectionPause = 64
 
+/** How many bytes have to be freed, and how few per millisecond now, until a socket requests a garbage collection. */
+export const minCollected = 32 << 20
+
+/** See `minCollected`. */
+export const quietRate = 1 << 10
+
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50
 
@@ -314,6 +320,15 @@ export const shutdownChecks = 125
  * frames of one byte.
  */
 export const fragmentCost = 192
+
+/** A frame with fewer bytes of a stream counts as `smallFragmentCost`. */
+export const smallFragment = 512
+
+/**
+ * What a small frame counts as, in bytes. Once they are freed, glibc keeps the memory of small pieces for later use: the
+ * process does not shrink again. So a socket takes fewer of them than its `unreadBuffer` has room for.
+ */
+export const smallFragmentCost = 4_096
 
 /**
  * How many frames with stream data the binding may keep of one connection. It frees them in one go when the connection ends, which

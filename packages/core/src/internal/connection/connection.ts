@@ -125,7 +125,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
-    this.partial = new PartialMessages(owner, backing, owner.config.reassemblyBuffer)
+    this.partial = new PartialMessages(owner, backing)
   }
 
   get seniority(): string | undefined {

@@ -19,11 +19,15 @@ export interface PartialStream {
   readonly expire: () => void
 }
 
+/** The view of an endpoint. */
+export interface PartialOwner extends Pick<TimerOwner, "background"> {
+  readonly config: { readonly reassemblyBuffer: number }
+}
+
 /** Counts the bytes of incomplete messages of one connection, and ends those that do not go on. */
 export class PartialMessages {
-  private readonly owner: TimerOwner
+  private readonly owner: PartialOwner
   private readonly backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">
-  private readonly limit: number
   private readonly streams = new Set<PartialStream>()
   private bytes = 0
   /** The part of `bytes` that the transport knows. */
@@ -33,11 +37,9 @@ export class PartialMessages {
   private received = 0
   private slowFor = 0
 
-  /** `limit` is the most bytes of incomplete messages. */
-  constructor(owner: TimerOwner, backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">, limit: number) {
+  constructor(owner: PartialOwner, backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">) {
     this.owner = owner
     this.backing = backing
-    this.limit = limit
   }
 
   /**
@@ -50,7 +52,7 @@ export class PartialMessages {
     else if (now === change) this.streams.add(stream)
     this.charge()
     if (this.timer === undefined && this.bytes > partialAllowance) this.start()
-    return this.bytes <= this.limit
+    return this.bytes <= this.owner.config.reassemblyBuffer
   }
 
   /** The connection has ended. */

@@ -40,10 +40,11 @@ export interface Holder {
 /** Adds up the unread bytes of all connections of one socket, and holds back or closes those with the most. */
 export class MemoryBudget<C extends Holder> {
   private readonly limit: number
-  private readonly connections: () => Iterable<C>
   private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   private bytes = 0
   private readonly byIp = new Map<string, number>()
+  /** The connections that hold more than they always may. */
+  private readonly large = new Set<C>()
   /** The connections that are held back, and the one that goes on all the same. The order is that of their turns to go on. */
   private readonly heldBack = new Set<C>()
   private goingOn: C | undefined = undefined
@@ -54,11 +55,9 @@ export class MemoryBudget<C extends Holder> {
   /** `limit` in bytes. `onOverload` learns of each connection that is closed, and how many bytes waited on it. */
   constructor(options: {
     readonly limit: number
-    readonly connections: () => Iterable<C>
     readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   }) {
     this.limit = options.limit
-    this.connections = options.connections
     this.onOverload = options.onOverload
   }
 
@@ -80,15 +79,16 @@ export class MemoryBudget<C extends Holder> {
     const ofIp = (this.byIp.get(ipGroup) ?? 0) + by
     if (ofIp === 0) this.byIp.delete(ipGroup)
     else this.byIp.set(ipGroup, ofIp)
+    if (connection.unread > connectionAllowance) this.large.add(connection)
+    else this.large.delete(connection)
     if (by < 0) {
       if (this.heldBack.size > 0) this.release()
       return
     }
     if (connection === this.goingOn && this.fill(connection) >= goOnBelow) this.endTurn()
     const limitOfIp = this.limitOfIp(connection)
-    if (this.bytes > this.limit * holdBackAbove) {
-      this.restrain(this.largestIp(), this.bytes > this.limit + mostPerTurn)
-    } else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
+    if (this.bytes > this.limit * holdBackAbove) this.restrain(undefined, this.bytes > this.limit + mostPerTurn)
+    else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
   }
 
   /** Has the next of those that are held back go on. Called by the sweep; the last call was `elapsed` milliseconds ago. */
@@ -125,28 +125,26 @@ export class MemoryBudget<C extends Holder> {
     return NetAddress.isLoopback(remoteAddress.address) ? this.limit : this.limit * ipShare
   }
 
-  private largestIp(): string {
-    let largest = ""
-    let most = 0
-    for (const [ip, bytes] of this.byIp) {
-      if (bytes <= most) continue
-      most = bytes
-      largest = ip
-    }
-    return largest
-  }
-
-  /** Holds back the largest connection of an IP address that is not held back yet. If all are, and too much is held, closes the largest. */
-  private restrain(ipGroup: string, isTooMuch: boolean): void {
+  /**
+   * Holds back the largest connection that is not held back yet: of an IP address, or else of the IP address with the most that
+   * has one. If all are held back, and too much is held, closes the largest of all.
+   */
+  private restrain(ipGroup: string | undefined, isTooMuch: boolean): void {
     let largest: C | undefined
     let next: C | undefined
-    for (const connection of this.connections()) {
-      if (connection.ipGroup !== ipGroup || connection.unread <= connectionAllowance) continue
-      if (connection.unread > (largest?.unread ?? 0)) largest = connection
-      if (connection.unread > (next?.unread ?? 0) && !this.heldBack.has(connection)) next = connection
+    for (const connection of this.large) {
+      if (ipGroup !== undefined && connection.ipGroup !== ipGroup) continue
+      if (this.isLarger(connection, largest)) largest = connection
+      if (!this.heldBack.has(connection) && this.isLarger(connection, next)) next = connection
     }
     if (next !== undefined) this.holdBack(next)
     else if (isTooMuch && largest !== undefined) this.close(largest)
+  }
+
+  private isLarger(connection: C, other: C | undefined): boolean {
+    if (other === undefined) return true
+    if (connection.ipGroup === other.ipGroup) return connection.unread > other.unread
+    return (this.byIp.get(connection.ipGroup) ?? 0) > (this.byIp.get(other.ipGroup) ?? 0)
   }
 
   private close(connection: C): void {
