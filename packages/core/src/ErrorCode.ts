@@ -43,8 +43,8 @@ export const noError = 0
 export const malformed = 1
 
 /**
- * Code 2: the messages that arrived in part exceed `EndpointConfig.reassemblyBuffer`. Stops the stream that exceeded it
- * and resets its other half.
+ * Code 2: the messages that arrived in part exceed `EndpointConfig.reassemblyBuffer`, or do not go on: their sender has sent less
+ * than 1 KiB in a second for 30 s, although nothing held it back. Stops the stream and resets its other half.
  *
  * @stability unstable
  * @category codes

@@ -62,8 +62,10 @@ export interface BindOptions {
   /** The highest send rate to one peer, in bytes per second. */
   readonly maxSendRate: number
   /**
-   * The most unread bytes, on all connections. Above it, the connection with the most is closed with code 3. Above half of
-   * it, inbound dials are refused.
+   * The most bytes that the transport and the owner hold of what peers have sent and nobody has read, on all connections. Above
+   * three quarters of it, the connection with the most is held back: its peer sends more slowly or not at all until there is
+   * room, and nothing is lost. So a peer that is held back does not make the transport exceed it; a connection that exceeds it
+   * all the same is closed with code 3. Above half of it, inbound dials are refused.
    */
   readonly unreadBuffer: number
 }
@@ -217,6 +219,16 @@ export interface BackingConnection {
    * `onUnresponsive` reports. Any packet ends this state. Without this property, core ignores `onUnresponsive`.
    */
   readonly isUnresponsive?: boolean | undefined
+  /**
+   * Adds `change` bytes to what the owner holds of messages that have arrived in part: they count against `unreadBuffer` like
+   * unread bytes of the connection. Core calls it for long messages only, in steps. Without this method, they count nowhere.
+   */
+  readonly charge?: ((change: number) => void) | undefined
+  /**
+   * Whether the peer is held back, since too much of what it has sent is unread. A message of its that does not arrive is
+   * not its fault then. Without this property, no peer is held back.
+   */
+  readonly isHeldBack?: boolean | undefined
   /** Ends the connection with `IdleTimedOut`, since its peer has lost it. Without this method, core closes the connection. */
   readonly timeOut?: (() => void) | undefined
 }

@@ -55,7 +55,8 @@ const transportOf = (wire: MemoryWire, host: NetworkHost): Transport["Service"] 
         onHandshake: events.onHandshake && ((peer, decide) => events.onHandshake!(peer, decide)),
         onConnection: (connection) => events.onConnection(connection),
         connections: new Set(),
-        unread: 0
+        unread: 0,
+        heldBack: new Set()
       }
       host.realm.add(port)
       let bound = true

@@ -99,14 +99,44 @@ export const admitBelow = 0.5
 /** The share of `unreadBuffer` that the connections of one IP address may take, or those of one /64 of IPv6. */
 export const ipShare = 0.5
 
+/**
+ * What each connection may hold besides, in bytes: one that holds no more is not held back. So all that a socket's peers make
+ * it hold is at most `unreadBuffer` and this much for each connection.
+ */
+export const connectionAllowance = 64 << 10
+
 /** The share of such a limit above which the connection with the most is held back. */
 export const holdBackAbove = 0.75
 
-/** The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. */
+/**
+ * The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. It grows as the
+ * limit comes nearer, up to the longest: a peer must get something through now and then, or it takes the connection for dead.
+ */
 export const heldBackInterval = 5
+
+/** See `heldBackInterval`. */
+export const longestHeldBackInterval = 5_000
 
 /** At most so much is taken of such a connection, in bytes per millisecond. */
 export const heldBackRate = 64
+
+/**
+ * The largest datagram, in bytes, that counts apart from the others of such a connection, and the interval between two of them,
+ * in milliseconds. It has room for an acknowledgement, which this side's own messages wait for.
+ */
+export const smallDatagram = 96
+
+/** See `smallDatagram`. */
+export const smallDatagramInterval = 50
+
+/** How much one turn may take before what it holds is known, in bytes: all that waits in the kernel. */
+export const mostPerTurn = 4 << 20
+
+/** The share of a limit up to which one of the connections that are held back goes on all the same. */
+export const goOnBelow = 0.9
+
+/** How long one of the connections that are held back goes on all the same, in milliseconds, as long as it grows. */
+export const heldBackTurn = 30_000
 
 /**
  * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each
@@ -261,6 +291,12 @@ export const livenessProbeInterval = 50
 /** The most sweeps between two garbage collections that are requested for a connection. */
 export const maxCollectionPause = 64
 
+/** How many bytes have to be freed, and how few per millisecond now, until a socket requests a garbage collection. */
+export const minCollected = 32 << 20
+
+/** See `minCollected`. */
+export const quietRate = 1 << 10
+
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50
 
@@ -284,6 +320,15 @@ export const shutdownChecks = 125
  * frames of one byte.
  */
 export const fragmentCost = 192
+
+/** A frame with fewer bytes of a stream counts as `smallFragmentCost`. */
+export const smallFragment = 512
+
+/**
+ * What a small frame counts as, in bytes. Once they are freed, glibc keeps the memory of small pieces for later use: the
+ * process does not shrink again. So a socket takes fewer of them than its `unreadBuffer` has room for.
+ */
+export const smallFragmentCost = 4_096
 
 /**
  * How many frames with stream data the binding may keep of one connection. It frees them in one go when the connection ends, which

@@ -42,6 +42,7 @@ import { ReceiveBuffer } from "./receiveBuffer.ts"
 import { RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
+import { PartialMessages, type PartialStream } from "./partialMessages.ts"
 import { onAbandoned } from "./abandoned.ts"
 import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
 import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
@@ -102,7 +103,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private ending: Close | undefined = undefined
   /** Made when a caller waits for the peer's acceptance. */
   private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
-  private reassembling = 0
+  private readonly partial: PartialMessages
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
   readonly undecided: UndecidedStreams
@@ -124,6 +125,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
+    this.partial = new PartialMessages(owner, backing)
   }
 
   get seniority(): string | undefined {
@@ -254,6 +256,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   onClosed(close: Close): void {
     this.ending = close
     this.undecided.clear()
+    this.partial.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
@@ -329,10 +332,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.owner.onUsed(this)
   }
 
-  readonly reassemble = (bytes: number): boolean => {
-    this.reassembling += bytes
-    return this.reassembling <= this.owner.config.reassemblyBuffer
-  }
+  readonly reassemble = (stream: PartialStream, change: number, now: number): boolean =>
+    this.partial.change(stream, change, now)
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)
@@ -340,8 +341,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     if (this.malformedStreams > maxMalformedStreams) this.backing.close(ErrorCode.malformed, "not the protocol")
   }
 
-  reassemblyOverflow(): void {
-    this.owner.onMalformed(this, "too many messages in part")
+  reassemblyOverflow(reason: string): void {
+    this.owner.onMalformed(this, reason)
   }
 
   sendStream(stream: BackingSendStream): SendStream {

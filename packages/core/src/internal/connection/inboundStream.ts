@@ -9,6 +9,7 @@ import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } 
 import * as WireMessage from "../../WireMessage.ts"
 import { messageOverhead } from "./limits.ts"
 import { maxSharedPayload } from "./outboundMessages.ts"
+import type { PartialStream } from "./partialMessages.ts"
 import { Reply } from "./reply.ts"
 import type { WaitingStream } from "./waitingStreams.ts"
 
@@ -29,16 +30,20 @@ export interface InboundOwner {
   readonly keep: (bytes: number) => void
   readonly user: (payload: Uint8Array, reply: Option.Option<SendStream>) => void
   readonly control: (message: WireMessage.ControlMessage, reply: Reply | undefined) => void
-  /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
-  readonly reassemble: (bytes: number) => boolean
+  /**
+   * Adds `change` to the connection's bytes of incomplete messages; `now` is how many those of the stream are then. Returns
+   * false when they exceed the limit.
+   */
+  readonly reassemble: (stream: PartialStream, change: number, now: number) => boolean
   readonly malformed: (reason: string) => void
-  readonly reassemblyOverflow: () => void
+  /** Incomplete messages take too much memory, or take it for too long. */
+  readonly reassemblyOverflow: (reason: string) => void
   /** Makes the handle on which the application replies. */
   readonly sendStream: (stream: BackingSendStream) => SendStream
 }
 
 /** The receiving half of a stream that the peer opened, read as messages. */
-export class InboundStream implements RecvEvents, WaitingStream {
+export class InboundStream implements RecvEvents, WaitingStream, PartialStream {
   private readonly owner: InboundOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
@@ -88,7 +93,7 @@ export class InboundStream implements RecvEvents, WaitingStream {
       this.refuse(error.detail)
     } else if (!this.updatePartial(this.decoder.buffered)) {
       // The peer kept to flow control, so the stream does not count as malformed.
-      this.owner.reassemblyOverflow()
+      this.owner.reassemblyOverflow("too many messages in part")
       this.abort(ErrorCode.reassemblyOverflow)
     } else if (this.decoder.refused !== undefined) {
       if (this.decoder.hasOnlyRefused) this.refuse(this.decoder.refused.detail)
@@ -114,6 +119,15 @@ export class InboundStream implements RecvEvents, WaitingStream {
     this.waiting = this.waitsForRoom = false
     this.decoded.length = this.delivered = 0
     this.end()
+  }
+
+  get takes(): boolean {
+    return !this.waiting
+  }
+
+  expire(): void {
+    this.owner.reassemblyOverflow("a message in part does not go on")
+    this.abort(ErrorCode.reassemblyOverflow)
   }
 
   /** Delivers the decoded messages, as far as there is room. Returns false when one has to wait. */
@@ -218,7 +232,7 @@ export class InboundStream implements RecvEvents, WaitingStream {
   private updatePartial(partialBytes: number): boolean {
     const change = partialBytes - this.partialBytes
     this.partialBytes = partialBytes
-    return change === 0 || this.owner.reassemble(change)
+    return change === 0 || this.owner.reassemble(this, change, partialBytes)
   }
 
   private abort(code: number): void {

@@ -19,3 +19,24 @@ export const undecidedTimeout = 1_000
 
 /** The memory for a message beside its content, in bytes, estimated. */
 export const messageOverhead = 128
+
+/**
+ * The bytes of incomplete messages that a connection may keep for any time. Beyond them, the peer has to go on: see
+ * `minPartialRate`.
+ */
+export const partialAllowance = 64 << 10
+
+/** The steps in which the transport learns of the bytes of incomplete messages. */
+export const chargeStep = 64 << 10
+
+/**
+ * The least bytes that a peer with incomplete messages sends in a second, in the mean of each `partialCheckInterval`. After
+ * `slowPartialTime` with less, its incomplete messages end. Both times are in milliseconds.
+ */
+export const minPartialRate = 1_024
+
+/** See `minPartialRate`. */
+export const partialCheckInterval = 5_000
+
+/** See `minPartialRate`. */
+export const slowPartialTime = 30_000

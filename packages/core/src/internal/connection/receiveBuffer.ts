@@ -9,6 +9,7 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamClosed } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import type { PartialStream } from "./partialMessages.ts"
 
 /**
  * The bytes that the buffer holds before it pauses the stream, enough that a fast reader never waits for the peer. An incomplete
@@ -28,14 +29,17 @@ export interface ReceiveBufferOptions {
   readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
   /** Whether the buffer takes nothing from the transport before the application reads. */
   readonly isLazy?: boolean | undefined
-  /** Adds to the connection's bytes of incomplete messages. Returns false when they exceed the limit. */
-  readonly reassemble?: ((change: number) => boolean) | undefined
+  /**
+   * Adds `change` to the connection's bytes of incomplete messages; `now` is how many those of the stream are then. Returns
+   * false when they exceed the limit.
+   */
+  readonly reassemble?: ((stream: PartialStream, change: number, now: number) => boolean) | undefined
   /** Counts the stream as malformed. Called at most once, after the stream was stopped; it may close the connection. */
   readonly malformed?: ((reason: string) => void) | undefined
 }
 
 /** The receive buffer of a stream. The transport references the buffer; only readers reference the application's handle. */
-export class ReceiveBuffer implements RecvEvents {
+export class ReceiveBuffer implements RecvEvents, PartialStream {
   backing: BackingRecvStream | undefined = undefined
   readonly waiters = new Set<() => void>()
   failure: RecvError | undefined = undefined
@@ -117,12 +121,22 @@ export class ReceiveBuffer implements RecvEvents {
       this.backing?.stop(ErrorCode.malformed)
       this.options.malformed?.(error.detail)
     } else if (!this.finished && !this.updatePartial(this.decoder!.buffered)) {
-      this.failure ??= new SerializationError({
-        detail: "too much of this connection's messages has arrived only in part"
-      })
-      this.isDropping = true
-      this.stop(ErrorCode.reassemblyOverflow)
+      this.abort("too much of this connection's messages has arrived only in part")
     }
+  }
+
+  get takes(): boolean {
+    return !this.paused
+  }
+
+  expire(): void {
+    this.abort("the message has arrived only in part, and does not go on")
+  }
+
+  private abort(detail: string): void {
+    this.failure ??= new SerializationError({ detail })
+    this.isDropping = true
+    this.stop(ErrorCode.reassemblyOverflow)
   }
 
   /** Fails a stream that ended within a message. */
@@ -188,7 +202,7 @@ export class ReceiveBuffer implements RecvEvents {
     const { reassemble } = this.options
     const change = partial - this.partial
     this.partial = partial
-    return change === 0 || reassemble === undefined || reassemble(change)
+    return change === 0 || reassemble === undefined || reassemble(this, change, partial)
   }
 
   private resume(): void {

@@ -20,8 +20,12 @@ const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: 
 export class Body {
   /** The bytes received so far. */
   received = 0
-  /** The bytes of memory held: at most twice the received bytes, or 64 where that is more. */
+  /**
+   * The bytes of memory held at most, which grow with each part: twice the received bytes, or 64 where that is more, and never
+   * more than the whole body. So the step from blocks to one buffer makes no difference.
+   */
   held = 0
+  private inBlocks = 0
   /** The buffer of the whole body, once half of it has arrived. */
   private whole: Uint8Array | undefined = undefined
   /** The received parts before that. Every block but the last is full. */
@@ -38,6 +42,7 @@ export class Body {
       this.received += rest
       return
     }
+    this.held = Math.max(this.inBlocks, Math.min(2 * (this.received + rest), length))
     const last = this.blocks[this.blocks.length - 1]
     if (last !== undefined) {
       const taken = Math.min(rest, last.length - this.lastUsed)
@@ -55,7 +60,8 @@ export class Body {
     this.blocks.push(block)
     this.lastUsed = rest
     this.received += rest
-    this.held += block.length
+    this.inBlocks += block.length
+    this.held = Math.max(this.held, this.inBlocks)
   }
 
   /** Copies the last part and returns the body of `length` bytes. */
@@ -70,6 +76,7 @@ export class Body {
     this.received = 0
     if (this.held === 0) return
     this.held = 0
+    this.inBlocks = 0
     this.whole = undefined
     this.blocks = []
   }

@@ -55,7 +55,7 @@ const setup = (
         taken.push(`${new TextDecoder().decode(payload)}${Option.isSome(reply) ? "?" : ""}`)
       },
       control: (message) => happened.push(message._tag),
-      reassemble: (bytes) => {
+      reassemble: (_stream, bytes) => {
         partial += bytes
         return partial <= (options.partial ?? Infinity)
       },

@@ -221,7 +221,7 @@ describe("the receiving half", () => {
       let partial = 0
       const { asked, events, stream } = setup({
         maxMessageSize: 10_000,
-        reassemble: (change) => (partial += change) <= 2_000
+        reassemble: (_stream, change) => (partial += change) <= 2_000
       })
       const reading = yield* Effect.forkChild(Effect.flip(stream.next), { startImmediately: true })
       const large = WireMessage.encodeUser(new Uint8Array(10_000))
@@ -238,7 +238,7 @@ describe("the receiving half", () => {
   it.effect("returns the bytes of a message in part to the connection when the rest is malformed", () =>
     Effect.gen(function* () {
       let partial = 0
-      const { asked, events, stream } = setup({ reassemble: (change) => (partial += change) <= 2_000 })
+      const { asked, events, stream } = setup({ reassemble: (_stream, change) => (partial += change) <= 2_000 })
       const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
       const message = WireMessage.encodeUser(new Uint8Array(1_000))
       events.onData(message.subarray(0, 500))

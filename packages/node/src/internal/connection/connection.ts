@@ -19,11 +19,12 @@ import { isPeerId, peerOf } from "../binding/peerCertificate.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import { confirmsHandshake } from "../packets/confirmation.ts"
 import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
-import { heldBackInterval, heldBackRate, livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
+import { livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
 import type { Handshake } from "./handshake.ts"
+import { Hold } from "./hold.ts"
 import type { Lifecycle, State } from "./lifecycle.ts"
 import type { Limits } from "./liveness.ts"
 import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
@@ -43,7 +44,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   readonly turns: Turns
   /** The name under which the peer's IP address counts. */
   readonly ipGroup: string
-  /** Whether only some of the packets of the peer are taken: too much of what it has sent is unread. */
+  /** See `BackingConnection`: only some of the peer's packets are taken. The socket's to change. */
   isHeldBack = false
 
   private readonly native: NativeConnection
@@ -58,7 +59,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private accepted = false
   private probedAt = -Infinity
   private packetsRefused = 0
-  private heldBackUntil = 0
+  private hold: Hold | undefined = undefined
   private handshakeBytes = 0
 
   constructor(
@@ -127,6 +128,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   get isUnresponsive(): boolean {
     return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
+  }
+
+  charge(change: number): void {
+    this.parts.budget.charge(change)
   }
 
   timeOut(): void {
@@ -222,9 +227,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   /** Whether a datagram of `bytes` is taken although the peer is held back. */
   private isNext(bytes: number): boolean {
     const now = performance.now()
-    if (now < this.heldBackUntil) return false
-    this.heldBackUntil = now + Math.max(heldBackInterval, bytes / heldBackRate)
-    return true
+    const fill = this.isHeldBack ? this.host.fill(this) : 0
+    return (this.hold ??= new Hold()).isNext(bytes, now, fill)
   }
 
   /** Counts the bytes of the handshake. Nothing shows what the binding keeps of them. */

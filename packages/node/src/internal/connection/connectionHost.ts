@@ -24,6 +24,8 @@ export interface ConnectionHost<C> {
   readonly onEnded: (connection: C) => void
   /** This many bytes more, or fewer, wait on the connection until they are read. */
   readonly onUnread: (connection: C, change: number) => void
+  /** How much of the limit for unread bytes is in use, as a part of it. */
+  readonly fill: (connection: C) => number
   /** The system has refused to send a packet of an established connection. */
   readonly onRefused: (connection: C, code: string) => void
   /** Sends a packet outside of any turn. */

@@ -23,7 +23,8 @@ const exposed = (): (() => void) => {
 
 let collector: (() => void) | undefined = undefined
 
-const collectNow = (): void => (collector ??= exposed())()
+/** Collects garbage at once. It takes some 10 ms, and more the more is in use. */
+export const collectNow = (): void => (collector ??= exposed())()
 
 /** Requests garbage collections for one connection, with pauses that double, up to `maxCollectionPause` sweeps. */
 export class GarbageCollection {

@@ -219,7 +219,7 @@ export class Parts<C extends PartsOwner>
   }
 
   onClosing(): void {
-    this.budget.clearUnread()
+    this.budget.end()
     this.frames.discard()
   }
 

@@ -29,6 +29,9 @@ export class ReceiveBudget {
   /** Bytes of reset and stopped streams that are received and not read. */
   private dropped = 0
   private reported = 0
+  /** What the connection's owner holds, in bytes of memory. */
+  private charged = 0
+  private isOver = false
 
   /** `host.onUnread` learns by how many bytes `unread` changes. */
   constructor(native: NativeConnection, host: { readonly onUnread: (change: number) => void }) {
@@ -36,7 +39,7 @@ export class ReceiveBudget {
     this.host = host
   }
 
-  /** About how many bytes of memory hold what has arrived and waits until streams are read, as of the last audit. */
+  /** About how many bytes of memory hold what has arrived and was not read or not used, as of the last audit. */
   get unread(): number {
     return this.reported
   }
@@ -81,7 +84,7 @@ export class ReceiveBudget {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
-    this.report(Math.max(this.bytesIn - this.bytesRead - this.overhead, memory))
+    this.report(Math.max(this.bytesIn - this.bytesRead - this.overhead, memory) + this.charged)
     // With nothing to read, what has come and was not read waits for something lost before it, or is no data.
     const waiting = readable ? tunables.maxUnread : tunables.maxOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting
@@ -91,8 +94,16 @@ export class ReceiveBudget {
     return this.bytesIn > allowed ? "too much that is not data" : undefined
   }
 
-  /** Reports that nothing waits to be read any more. */
-  clearUnread(): void {
+  /** The connection's owner holds so many bytes more, or fewer. */
+  charge(change: number): void {
+    if (this.isOver) return
+    this.charged += change
+    this.report(this.reported + change)
+  }
+
+  /** Reports that nothing waits to be read any more, and nothing will. */
+  end(): void {
+    this.isOver = true
     this.report(0)
   }
 

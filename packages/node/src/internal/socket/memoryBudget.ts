@@ -1,14 +1,29 @@
 /**
- * The limit for the memory that holds unread bytes of all connections of a socket, and of those with one IP address.
+ * The limit for the memory that holds what the peers of a socket have sent and nobody has read: of all connections together,
+ * and of those with one IP address.
  *
- * Near the limit, the connection with the most is held back: only some of its packets are taken, and its peer takes the others for
- * lost and sends more slowly. Above the limit it is closed: the others continue, and its peer has to dial again. The most is
- * looked for first among the IP addresses and then among the connections of one, so that many connections of one host
- * do not cost another host its one.
+ * From three quarters of a limit on, the connection with the most is held back: only some of its packets are taken, the fewer
+ * the nearer the limit is. Its peer takes the others for lost, sends more slowly, and loses nothing. The most is looked for
+ * first among the IP addresses and then among the connections of one, so that many connections of one host do not cost
+ * another host its one. What a connection may always hold does not count against it.
+ *
+ * Of the connections that are held back, one at a time goes on all the same, so that its messages become complete and make
+ * room: partial messages of many peers would else wait for each other for ever.
+ *
+ * A connection is closed only above a limit, by more than one turn may take, when all others of its IP address are held back as
+ * well. What is taken then does not get there.
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
-import { admitBelow, holdBackAbove, ipShare } from "../tunables.ts"
+import {
+  admitBelow,
+  connectionAllowance,
+  goOnBelow,
+  heldBackTurn,
+  holdBackAbove,
+  ipShare,
+  mostPerTurn
+} from "../tunables.ts"
 
 /** The view of a connection. */
 export interface Holder {
@@ -25,26 +40,36 @@ export interface Holder {
 /** Adds up the unread bytes of all connections of one socket, and holds back or closes those with the most. */
 export class MemoryBudget<C extends Holder> {
   private readonly limit: number
-  private readonly connections: () => Iterable<C>
   private readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   private bytes = 0
   private readonly byIp = new Map<string, number>()
+  /** The connections that hold more than they always may. */
+  private readonly large = new Set<C>()
+  /** The connections that are held back, and the one that goes on all the same. The order is that of their turns to go on. */
   private readonly heldBack = new Set<C>()
+  private goingOn: C | undefined = undefined
+  /** How long that connection has gone on, in milliseconds, and what it held at the last look. */
+  private goingOnFor = 0
+  private goingOnUnread = 0
 
   /** `limit` in bytes. `onOverload` learns of each connection that is closed, and how many bytes waited on it. */
   constructor(options: {
     readonly limit: number
-    readonly connections: () => Iterable<C>
     readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
   }) {
     this.limit = options.limit
-    this.connections = options.connections
     this.onOverload = options.onOverload
   }
 
   /** Whether the unread bytes exceed the share of the limit up to which peers are accepted. */
   get isBehind(): boolean {
     return this.bytes > this.limit * admitBelow
+  }
+
+  /** How much of a limit is in use, as a part of it: of the limit for all, or of that for the connection's IP address. */
+  fill(connection: C): number {
+    const ofIp = this.byIp.get(connection.ipGroup) ?? 0
+    return Math.max(this.bytes / this.limit, ofIp / this.limitOfIp(connection))
   }
 
   /** Adds `by` unread bytes of one connection; a negative number for bytes that were read. */
@@ -54,15 +79,45 @@ export class MemoryBudget<C extends Holder> {
     const ofIp = (this.byIp.get(ipGroup) ?? 0) + by
     if (ofIp === 0) this.byIp.delete(ipGroup)
     else this.byIp.set(ipGroup, ofIp)
+    if (connection.unread > connectionAllowance) this.large.add(connection)
+    else this.large.delete(connection)
     if (by < 0) {
       if (this.heldBack.size > 0) this.release()
       return
     }
+    if (connection === this.goingOn && this.fill(connection) >= goOnBelow) this.endTurn()
     const limitOfIp = this.limitOfIp(connection)
-    if (this.bytes > this.limit) this.close(this.largest(this.largestIp(), false))
-    else if (ofIp > limitOfIp) this.close(this.largest(ipGroup, false))
-    else if (this.bytes > this.limit * holdBackAbove) this.holdBack(this.largest(this.largestIp(), true))
-    else if (ofIp > limitOfIp * holdBackAbove) this.holdBack(this.largest(ipGroup, true))
+    if (this.bytes > this.limit * holdBackAbove) this.restrain(undefined, this.bytes > this.limit + mostPerTurn)
+    else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
+  }
+
+  /** Has the next of those that are held back go on. Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  tick(elapsed: number): void {
+    if (this.heldBack.size === 0) return
+    const { goingOn } = this
+    if (goingOn !== undefined) {
+      this.goingOnFor += elapsed
+      // One that gets smaller has completed something; one that stands still has nothing to send.
+      const isGrowing = goingOn.unread > this.goingOnUnread
+      this.goingOnUnread = goingOn.unread
+      if (isGrowing && this.goingOnFor < heldBackTurn) return
+      this.endTurn()
+    }
+    const [next] = this.heldBack
+    if (next === undefined || this.fill(next) >= goOnBelow) return
+    this.goingOn = next
+    this.goingOnFor = 0
+    this.goingOnUnread = next.unread
+    next.isHeldBack = false
+  }
+
+  /** Holds the one back again that goes on. Its next turn comes behind those of the others. */
+  private endTurn(): void {
+    const connection = this.goingOn!
+    this.goingOn = undefined
+    connection.isHeldBack = true
+    this.heldBack.delete(connection)
+    this.heldBack.add(connection)
   }
 
   /** Peers on this machine are no strangers, and often many: only the limit of all applies to them. */
@@ -70,45 +125,44 @@ export class MemoryBudget<C extends Holder> {
     return NetAddress.isLoopback(remoteAddress.address) ? this.limit : this.limit * ipShare
   }
 
-  private largestIp(): string {
-    let largest = ""
-    let most = 0
-    for (const [ip, bytes] of this.byIp) {
-      if (bytes <= most) continue
-      most = bytes
-      largest = ip
-    }
-    return largest
-  }
-
-  private largest(ipGroup: string, unlessHeldBack: boolean): C | undefined {
+  /**
+   * Holds back the largest connection that is not held back yet: of an IP address, or else of the IP address with the most that
+   * has one. If all are held back, and too much is held, closes the largest of all.
+   */
+  private restrain(ipGroup: string | undefined, isTooMuch: boolean): void {
     let largest: C | undefined
-    for (const connection of this.connections()) {
-      if (connection.ipGroup !== ipGroup || connection.unread <= (largest?.unread ?? 0)) continue
-      if (!unlessHeldBack || !connection.isHeldBack) largest = connection
+    let next: C | undefined
+    for (const connection of this.large) {
+      if (ipGroup !== undefined && connection.ipGroup !== ipGroup) continue
+      if (this.isLarger(connection, largest)) largest = connection
+      if (!this.heldBack.has(connection) && this.isLarger(connection, next)) next = connection
     }
-    return largest
+    if (next !== undefined) this.holdBack(next)
+    else if (isTooMuch && largest !== undefined) this.close(largest)
   }
 
-  private close(connection: C | undefined): void {
-    if (connection === undefined) return
+  private isLarger(connection: C, other: C | undefined): boolean {
+    if (other === undefined) return true
+    if (connection.ipGroup === other.ipGroup) return connection.unread > other.unread
+    return (this.byIp.get(connection.ipGroup) ?? 0) > (this.byIp.get(other.ipGroup) ?? 0)
+  }
+
+  private close(connection: C): void {
     this.onOverload(connection.remoteAddress, connection.unread)
     connection.close(ErrorCode.overloaded, "the application does not keep up")
   }
 
-  private holdBack(connection: C | undefined): void {
-    if (connection === undefined) return
+  private holdBack(connection: C): void {
     connection.isHeldBack = true
     this.heldBack.add(connection)
   }
 
   private release(): void {
     for (const connection of this.heldBack) {
-      const ofIp = this.byIp.get(connection.ipGroup) ?? 0
-      const isMuch = this.bytes > this.limit * holdBackAbove || ofIp > this.limitOfIp(connection) * holdBackAbove
-      if (isMuch && connection.unread > 0) continue
+      if (this.fill(connection) > holdBackAbove && connection.unread > connectionAllowance) continue
       connection.isHeldBack = false
       this.heldBack.delete(connection)
+      if (this.goingOn === connection) this.goingOn = undefined
     }
   }
 }

@@ -7,6 +7,7 @@ import { EndpointStopped } from "@qp2p/core/ConnectionError"
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
 import type { NativeConfig, Quiche } from "../binding/native.ts"
+import { collectNow } from "../connection/garbage.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
@@ -17,6 +18,7 @@ import { Admission } from "./admission.ts"
 import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts"
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
+import { FreedMemory } from "./freedMemory.ts"
 import { Loop } from "./loop.ts"
 import { MemoryBudget } from "./memoryBudget.ts"
 import { PeerAdmission } from "./peerAdmission.ts"
@@ -44,6 +46,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
+  private readonly freedMemory = new FreedMemory(collectNow)
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private closing = false
@@ -91,7 +94,6 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     })
     const memoryBudget = new MemoryBudget<SocketConnection>({
       limit: bind.unreadBuffer,
-      connections: () => table.all(),
       onOverload: options.onOverload
     })
     this.memoryBudget = memoryBudget
@@ -211,10 +213,15 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   readonly onEnded = (connection: SocketConnection): void => {
     this.sweeps.delete(connection)
     this.table.end(connection)
+    this.freedMemory.connectionEnded()
   }
 
-  readonly onUnread = (connection: SocketConnection, change: number): void =>
+  readonly onUnread = (connection: SocketConnection, change: number): void => {
+    if (change < 0) this.freedMemory.add(-change)
     this.memoryBudget.change(connection, change)
+  }
+
+  readonly fill = (connection: SocketConnection): number => this.memoryBudget.fill(connection)
 
   readonly onRefused = (connection: SocketConnection, code: string): void => this.refusalLog.add(connection, code)
 
@@ -234,6 +241,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   /** Does what is timed on Effect's clock; the last call was `elapsed` milliseconds ago. */
   sweep(elapsed: number, limits?: Limits): void {
     this.sweeps.sweep(elapsed, this.table.all(), limits)
+    this.memoryBudget.tick(elapsed)
+    this.freedMemory.tick(elapsed)
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@
  * of them would have to be kept. So the frames of a stream are divided: those that had come when the largest offset was last
  * looked at, and those that came since. When that offset has been read, the former are gone.
  */
-import { fragmentCost } from "../tunables.ts"
+import { fragmentCost, smallFragment, smallFragmentCost } from "../tunables.ts"
 
 /** The frames of one stream. */
 class Held {
@@ -27,7 +27,10 @@ class Held {
 const spare: Array<Held> = []
 const maxSpare = 1_024
 
-/** Estimates from above what the binding keeps of the streams of one connection: in pieces, and in bytes of memory. */
+/**
+ * Estimates from above what the binding keeps of the streams of one connection: in pieces, and in bytes of memory. Small
+ * pieces count as far more than they take: see `smallFragmentCost`.
+ */
 export class HeldData {
   private readonly streams = new Map<number, Held>()
   private last: Held | undefined = undefined
@@ -39,9 +42,9 @@ export class HeldData {
     return this.pieces
   }
 
-  /** How much memory they take, in bytes. */
+  /** How much memory they count as, in bytes. */
   get memory(): number {
-    return this.bytes + this.pieces * fragmentCost
+    return this.bytes
   }
 
   /** The streams that are watched. */
@@ -53,10 +56,11 @@ export class HeldData {
   add(id: number, offset: number, length: number): void {
     const held = this.last !== undefined && this.last.id === id ? this.last : this.of(id)
     if (held.isStopped) return
+    const cost = length < smallFragment ? smallFragmentCost : length + fragmentCost
     held.newer += 1
-    held.newerBytes += length
+    held.newerBytes += cost
     this.pieces += 1
-    this.bytes += length
+    this.bytes += cost
     if (offset + length > held.end) held.end = offset + length
   }
 

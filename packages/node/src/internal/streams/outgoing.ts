@@ -34,6 +34,10 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   private written = 0
   private workDone = 0
   private congested = false
+  /** Whether what the binding says of the congestion window is wrong: see `expired`. */
+  private doubt: "none" | "expired" | "flushed" = "none"
+  /** How many packets of the peer the binding had taken when the doubt was `flushed`. */
+  private packetsBefore = 0
   /** Whether streams waited, when there was last something to write, because as many are open as may be. */
   private waitsForPlace = false
   /** Bidirectional streams that nothing was written on yet: their receiving halves may be waited for already. */
@@ -128,9 +132,28 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     stopCodes.clear()
   }
 
-  /** One of the binding's timers has expired. */
+  /**
+   * One of the binding's timers has expired. If it was the probe timer, the binding takes any number of bytes (RFC 9002,
+   * section 7.5), and goes on to do so until it has taken a packet after the probes have left. So nothing is written until
+   * then: for a peer that acknowledges nothing it would copy all that is queued.
+   */
   expired(): void {
+    this.doubt = "expired"
     this.acknowledgements.expired()
+  }
+
+  /** What the binding has to send has left. */
+  flushed(): void {
+    if (this.doubt !== "expired") return
+    this.doubt = "flushed"
+    this.packetsBefore = this.native.stats().recv
+    // What has left may ask for no acknowledgement.
+    if (this.queue.size + this.credit.backlogLimitedSize + this.flowBlocked.length > 0) this.ping()
+  }
+
+  private get isDoubtful(): boolean {
+    if (this.doubt === "flushed" && this.native.stats().recv > this.packetsBefore) this.doubt = "none"
+    return this.doubt !== "none"
   }
 
   /** Allows receiving halves to be read; see `Acknowledgements`, as for those that follow. */
@@ -237,12 +260,15 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
 
   /** Writes as much as the windows take. */
   write(now: number): void {
-    if (this.isCongestionWindowFull()) return
+    const isDoubtful = this.isDoubtful
+    if (isDoubtful ? this.probesQueued === 0 : this.isCongestionWindowFull()) return
     if (this.credit.streamLimitedSize > 0) this.credit.releaseStreamLimited()
     if (this.credit.backlogLimitedSize > 0 && this.mayRelease) this.workDone += this.credit.releaseBacklogLimited(now)
     for (const stream of this.flowBlocked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
+      // Probe streams have no bytes.
+      if (isDoubtful && this.probesQueued === 0) break
       // Probe streams go before all others, and need no place: what takes the places may wait for what they find out.
       const mayProbe = this.probesQueued > 0 && this.sending.mayProbe
       const stream = this.queue.take(this.sending.mayOpen || mayProbe, this.bulk.mayBegin)

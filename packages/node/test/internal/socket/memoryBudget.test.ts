@@ -26,7 +26,6 @@ const setup = (...hosts: ReadonlyArray<string>) => {
   const overloads: Array<number> = []
   const budget = new MemoryBudget<Peer>({
     limit: 1_000,
-    connections: () => peers,
     onOverload: (_peer, unread) => overloads.push(unread)
   })
   const change = (i: number, by: number) => {

@@ -90,6 +90,18 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     return this.receiving.unread
   }
 
+  get connection() {
+    return this
+  }
+
+  get isHeldBack() {
+    return this.receiving.isHeldBack
+  }
+
+  readonly goOn = () => this.receiving.goOn()
+
+  readonly charge = (change: number) => this.receiving.charge(change)
+
   get isUnresponsive() {
     return this.liveness.isUnresponsive
   }

@@ -10,6 +10,8 @@ export interface PortConnection {
   readonly remoteAddress: NetAddress.InetAddress
   /** The bytes that wait to be read. */
   readonly unread: number
+  /** There may be room for what its peer sends: ends the wait of one that is held back. */
+  readonly goOn: () => void
   readonly close: (code: number, detail: string) => void
   /** Closes this end without a notice to the peer. A half-open one reports `error`. */
   finish(close: Close, error?: ConnectionError): void
@@ -25,4 +27,6 @@ export interface MemoryPort extends Port {
   readonly connections: Set<PortConnection>
   /** The unread bytes of all connections. */
   unread: number
+  /** The connections whose peers send no more until there is room. */
+  readonly heldBack: Set<PortConnection>
 }

@@ -4,7 +4,7 @@ import type { Close } from "@qp2p/core/Close"
 import { StreamStopped } from "@qp2p/core/StreamError"
 import type { BackingRecvStream, StreamFailure } from "@qp2p/core/Transport"
 import type { Timeline } from "../network/timeline.ts"
-import type { Allowance, Channel } from "./channel.ts"
+import { type Allowance, type Channel, window } from "./channel.ts"
 import type { MemoryPort, PortConnection } from "./port.ts"
 
 /** The peer's end of the connection, as a packet finds it. */
@@ -21,19 +21,35 @@ interface FarEnd {
 export interface ReceivingHost {
   readonly timeline: Timeline
   readonly port: MemoryPort
+  /** The connection itself, as its socket knows it. */
+  readonly connection: PortConnection
   /** How the connection ended, if it has. */
   readonly closed: Close | undefined
   /** Sends a packet; it is dropped if the peer's end is closed when it arrives. */
   send(size: number, deliver: (peer: FarEnd) => void): void
 }
 
-/** Closes the connection with the most unread bytes, because the socket's buffer is full. The others continue. */
-const closeLargest = (port: MemoryPort) => {
+/** The share of `unreadBuffer` above which the connection with the most unread bytes is held back. */
+const holdBackAbove = 0.75
+
+const isNearLimit = ({ options, unread }: MemoryPort) => unread > holdBackAbove * options.unreadBuffer
+
+/**
+ * Holds back the connection with the most unread bytes, because the socket's buffer is nearly full; the next time the one
+ * with the next most. Once all are held back and the buffer is full, closes the one with the most.
+ */
+const restrain = (port: MemoryPort) => {
   let largest: PortConnection | undefined
+  let next: PortConnection | undefined
   for (const connection of port.connections) {
     if (connection.unread > (largest?.unread ?? 0)) largest = connection
+    if (connection.unread > (next?.unread ?? 0) && !port.heldBack.has(connection)) next = connection
   }
-  largest?.close(ErrorCode.overloaded, "the application does not keep up")
+  if (next !== undefined) port.heldBack.add(next)
+  // Each had one window under way when it was held back.
+  else if (port.unread > port.options.unreadBuffer + port.connections.size * window) {
+    largest?.close(ErrorCode.overloaded, "the application does not keep up")
+  }
 }
 
 /** Delivers arrived bytes to the streams of one end, and returns credit to the writer when its peer reads. */
@@ -41,6 +57,8 @@ export class Receiving {
   /** The bytes that wait to be read. */
   unread = 0
   private readonly host: ReceivingHost
+  /** What waits until the connection is not held back any more. */
+  private waiting: Array<() => void> = []
   private readonly open = new Set<Channel>()
   /** The number of the peer's streams that this side has read to their ends. */
   private closedStreams = 0
@@ -89,7 +107,31 @@ export class Receiving {
     this.addUnread(chunk.length)
     channel.finished = fin
     this.drain(channel)
-    if (port.unread > port.options.unreadBuffer) closeLargest(port)
+    if (isNearLimit(port)) restrain(port)
+  }
+
+  /** Calls `next` as soon as the connection is not held back. */
+  whenRoom(next: () => void) {
+    if (this.isHeldBack) this.waiting.push(next)
+    else next()
+  }
+
+  get isHeldBack() {
+    return this.host.port.heldBack.has(this.host.connection)
+  }
+
+  goOn() {
+    const { host, waiting } = this
+    if (isNearLimit(host.port) && this.unread > 0) return
+    host.port.heldBack.delete(host.connection)
+    this.waiting = []
+    for (const next of waiting) host.timeline.schedule(0, next)
+  }
+
+  /** Adds to the bytes that the owner keeps in part. */
+  charge(change: number) {
+    this.addUnread(change)
+    if (change > 0 && isNearLimit(this.host.port)) restrain(this.host.port)
   }
 
   end(channel: Channel, failure?: StreamFailure) {
@@ -121,8 +163,10 @@ export class Receiving {
   private addUnread(change: number) {
     const { closed, port } = this.host
     const unread = closed === undefined ? this.unread + change : 0
-    port.unread += unread - this.unread
+    const before = this.unread
+    port.unread += unread - before
     this.unread = unread
+    if (unread < before) for (const connection of port.heldBack) connection.goOn()
   }
 
   private drain(channel: Channel) {

@@ -25,6 +25,10 @@ interface FarEnd {
     end(channel: Channel, failure?: StreamFailure): void
     /** How much has been read. */
     allowance(channel: Channel): Allowance
+    /** Whether the connection is held back. */
+    readonly isHeldBack: boolean
+    /** Calls `next` as soon as it is not. */
+    whenRoom(next: () => void): void
   }
   /** Sends a packet back. */
   send(size: number, deliver: () => void): void
@@ -196,12 +200,17 @@ export class Sending {
       const size = chunk.length
       channel.announce()
       peer.receiving.take(channel, chunk, fin)
-      const allowance = peer.receiving.allowance(channel)
-      peer.send(0, () => {
-        this.inFlight -= size
-        if (fin && this.open.delete(channel)) channel.onAcknowledged!()
-        this.allow(channel, allowance)
-      })
+      const acknowledge = () => {
+        const allowance = peer.receiving.allowance(channel)
+        peer.send(0, () => {
+          this.inFlight -= size
+          if (fin && this.open.delete(channel)) channel.onAcknowledged!()
+          this.allow(channel, allowance)
+        })
+      }
+      // The sender of a connection that is held back gets a sign of life, and no room.
+      if (peer.receiving.isHeldBack) peer.send(0, () => {})
+      peer.receiving.whenRoom(acknowledge)
     })
   }
 }

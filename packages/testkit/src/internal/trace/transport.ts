@@ -207,6 +207,9 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
     get preferredBatchBytes() {
       return connection.preferredBatchBytes
     },
+    get isHeldBack() {
+      return connection.isHeldBack
+    },
     get isUnresponsive() {
       return connection.isUnresponsive
     },
@@ -235,6 +238,7 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
             connection.checkAlive!()
           }
         }),
+    ...(connection.charge === undefined ? undefined : { charge: (change: number) => connection.charge!(change) }),
     ...(connection.timeOut === undefined
       ? undefined
       : {

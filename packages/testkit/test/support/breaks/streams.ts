@@ -331,7 +331,7 @@ export const streams: Breaks = {
         }
       }))
     ),
-  "over unreadBuffer the connection with the most unread is closed with code 3, and over half of it dials are refused":
+  "near unreadBuffer senders are held back and none is closed, over half of it dials are refused, and all arrives at last":
     breaking("there is no such limit", never("a dial fails"), () => ({
       options: () => ({ unreadBuffer: Number.MAX_SAFE_INTEGER })
     })),

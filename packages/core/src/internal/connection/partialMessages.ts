@@ -1,0 +1,103 @@
+/**
+ * The messages of a connection that have arrived in part: what they take of memory, and those whose sender does not go on.
+ *
+ * They count against the memory of all connections, through the transport. A peer that begins long messages and completes none
+ * would keep that memory: when it sends less than `minPartialRate` for `slowPartialTime`, although nothing holds it back, its
+ * messages end. A connection from which nothing arrives at all is left to the idle timeout: its path may be down.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { BackingConnection } from "../../Transport.ts"
+import { chargeStep, minPartialRate, partialAllowance, partialCheckInterval, slowPartialTime } from "./limits.ts"
+import type { TimerOwner } from "./undecidedStreams.ts"
+
+/** A stream on which a message has arrived in part. */
+export interface PartialStream {
+  /** Whether the peer may send: this side takes what arrives. */
+  readonly takes: boolean
+  /** Ends the stream: the peer sends too slowly. */
+  readonly expire: () => void
+}
+
+/** The view of an endpoint. */
+export interface PartialOwner extends Pick<TimerOwner, "background"> {
+  readonly config: { readonly reassemblyBuffer: number }
+}
+
+/** Counts the bytes of incomplete messages of one connection, and ends those that do not go on. */
+export class PartialMessages {
+  private readonly owner: PartialOwner
+  private readonly backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">
+  private readonly streams = new Set<PartialStream>()
+  private bytes = 0
+  /** The part of `bytes` that the transport knows. */
+  private charged = 0
+  private timer: Fiber.Fiber<void> | undefined = undefined
+  /** How many bytes the peer had sent at the last check, and for how long it has been too slow, in milliseconds. */
+  private received = 0
+  private slowFor = 0
+
+  constructor(owner: PartialOwner, backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">) {
+    this.owner = owner
+    this.backing = backing
+  }
+
+  /**
+   * The bytes of an incomplete message have changed by `change`, to `now`. Returns false when those of all messages exceed the
+   * limit.
+   */
+  change(stream: PartialStream, change: number, now: number): boolean {
+    this.bytes += change
+    if (now === 0) this.streams.delete(stream)
+    else if (now === change) this.streams.add(stream)
+    this.charge()
+    if (this.timer === undefined && this.bytes > partialAllowance) this.start()
+    return this.bytes <= this.owner.config.reassemblyBuffer
+  }
+
+  /** The connection has ended. */
+  clear(): void {
+    this.streams.clear()
+    this.timer?.interruptUnsafe()
+    this.timer = undefined
+  }
+
+  /** Tells the transport, in steps: short messages cost no call. */
+  private charge(): void {
+    const charged = this.bytes - (this.bytes % chargeStep)
+    if (charged === this.charged) return
+    const change = charged - this.charged
+    this.charged = charged
+    this.backing.charge?.(change)
+  }
+
+  private start(): void {
+    this.slowFor = 0
+    this.received = this.backing.stats().bytesReceived
+    this.timer = this.owner.background(
+      Effect.andThen(
+        Effect.sleep(partialCheckInterval),
+        Effect.sync(() => this.check())
+      )
+    )
+  }
+
+  private next(): void {
+    const { slowFor } = this
+    this.start()
+    this.slowFor = slowFor
+  }
+
+  private check(): void {
+    this.timer = undefined
+    if (this.bytes <= partialAllowance) return
+    const arrived = this.backing.stats().bytesReceived - this.received
+    const slow = [...this.streams].filter(({ takes }) => takes)
+    const isFast = arrived === 0 || arrived >= (minPartialRate * partialCheckInterval) / 1_000
+    if (isFast || slow.length === 0 || this.backing.isHeldBack === true) this.slowFor = 0
+    else this.slowFor += partialCheckInterval
+    if (this.slowFor < slowPartialTime) return this.next()
+    for (const stream of slow) stream.expire()
+    if (this.bytes > partialAllowance) this.start()
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Has memory collected that peers have made a socket take and that is not used any more.
+ *
+ * A node that was attacked, or that has received long messages, may do little afterwards. Then it makes so little garbage that the
+ * engine collects none for minutes, and keeps what the messages and the ended connections took.
+ */
+import { connectionAllowance, minCollected, quietRate } from "../tunables.ts"
+
+/** Requests one collection when much was freed, and the socket has become quiet. */
+export class FreedMemory {
+  private readonly collect: () => void
+  private freed = 0
+  private freedBefore = 0
+
+  constructor(collect: () => void) {
+    this.collect = collect
+  }
+
+  /** So many bytes are not used any more. */
+  add(bytes: number): void {
+    this.freed += bytes
+  }
+
+  connectionEnded(): void {
+    this.freed += connectionAllowance
+  }
+
+  /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  tick(elapsed: number): void {
+    const isQuiet = this.freed - this.freedBefore <= quietRate * elapsed
+    this.freedBefore = this.freed
+    if (!isQuiet || this.freed < minCollected) return
+    this.freed = this.freedBefore = 0
+    this.collect()
+  }
+}
