@@ -149,11 +149,12 @@ const invalid = (input: string, problem: string): InvalidAddress =>
     detail: `${expected}; ${problem}`
   })
 
-const expectedType =
-  'a peer is text such as "127.0.0.1:4433" or "ID@127.0.0.1:4433", a PeerId, a PeerAddress or an InetAddress'
+const wrongType = (input: unknown, detail: string): Result.Result<never, InvalidAddress> =>
+  Result.fail(new InvalidAddress({ input: show(input), detail }))
 
-const wrongType = (input: unknown): Result.Result<never, InvalidAddress> =>
-  Result.fail(new InvalidAddress({ input: show(input), detail: expectedType }))
+/** What operations take as a peer. */
+const inputs =
+  'a peer is text such as "127.0.0.1:4433" or "ID@127.0.0.1:4433", a PeerId, a PeerAddress or an InetAddress'
 
 /**
  * Reads one peer from text: `ID@host:port`, further addresses of that peer after commas, `ID` alone, or `host:port` alone.
@@ -176,7 +177,7 @@ export const fromString = (
   input: string,
   interfaces: () => ReadonlyArray<NetworkInterface> = noInterfaces
 ): Result.Result<PeerAddress, InvalidAddress> => {
-  if (typeof input !== "string") return wrongType(input)
+  if (typeof input !== "string") return wrongType(input, expected)
   return Result.mapBoth(text.parsePeer(input, interfaces), {
     onFailure: (problem) => invalid(input, problem),
     onSuccess: construct
@@ -198,7 +199,7 @@ export const listFromString = (
   input: string,
   interfaces: () => ReadonlyArray<NetworkInterface> = noInterfaces
 ): Result.Result<ReadonlyArray<PeerAddress>, InvalidAddress> => {
-  if (typeof input !== "string") return wrongType(input)
+  if (typeof input !== "string") return wrongType(input, expected)
   const texts = text.splitList(input)
   if (Result.isFailure(texts)) return Result.fail(invalid(texts.failure.part, texts.failure.problem))
   const peers: Array<PeerAddress> = []
@@ -229,7 +230,7 @@ export const fromInput = (
   } catch {
     // A getter of a foreign object may throw: the object is not an address.
   }
-  return wrongType(input)
+  return wrongType(input, inputs)
 }
 
 /**
@@ -275,7 +276,7 @@ export const make = (
   // No more are looked at than show that there are too many.
   for (const address of addresses.slice(0, maxAddresses + 1)) {
     const host = formatAddress(address)
-    if (host === undefined) return wrongType(address)
+    if (host === undefined) return wrongType(address, expected)
     hosts.push(host)
   }
   return Result.mapBoth(text.parseAddresses(hosts, interfaces), {

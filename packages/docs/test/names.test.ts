@@ -139,8 +139,7 @@ const checkCommand = (command: string): ReadonlyArray<string> => {
 const flagsOf = (command: string): ReadonlyArray<string> => {
   const source =
     read(`packages/cli/src/commands/${command}.ts`) +
-    read("packages/cli/src/Flags.ts") +
-    read("packages/cli/src/LimitFlags.ts")
+    ["Flags", "LimitFlags", "PeerFlags"].map((name) => read(`packages/cli/src/${name}.ts`)).join("")
   return [...source.matchAll(/(?:Flag\.\w+|duration|size|wholeNumber)\(\s*"([\w-]+)"/gu)].map(
     (match) => `--${match[1]}`
   )
