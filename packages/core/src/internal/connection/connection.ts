@@ -34,7 +34,9 @@ import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
-import type { Inbox } from "../inbox.ts"
+import type { FairInbox } from "../fairInbox.ts"
+import { ipPrefix } from "../ipPrefix.ts"
+import type { Lane } from "../lane.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
@@ -53,9 +55,9 @@ import { type WaitingStream, WaitingStreams } from "./waitingStreams.ts"
 /** The view of an endpoint that a connection needs. */
 export interface ConnectionOwner extends TimerOwner {
   readonly config: EndpointConfig
-  readonly messages: Inbox<IncomingMessage>
+  readonly messages: FairInbox<IncomingMessage>
   /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
-  readonly streams: Inbox<IncomingStream> | undefined
+  readonly streams: FairInbox<IncomingStream> | undefined
   /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (
@@ -74,8 +76,6 @@ export interface ConnectionOwner extends TimerOwner {
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
-  /** Adds to the bytes of messages that wait for room although their stream has ended. */
-  readonly onKept: (bytes: number) => void
 }
 
 /** This library's `Connection`. */
@@ -106,6 +106,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly partial: PartialMessages
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
+  /** The peer's parts of the application's queues, from the peer's first stream on. */
+  private messageLane: Lane<IncomingMessage> | undefined = undefined
+  private streamLane: Lane<IncomingStream> | undefined = undefined
   readonly undecided: UndecidedStreams
 
   constructor(
@@ -259,6 +262,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.partial.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
+    this.streamLane?.removeAll(({ connection }) => connection === this.surfaced)
+    this.messageLane?.release()
+    this.streamLane?.release()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     try {
       this.owner.onClosed(this, close)
@@ -275,14 +281,30 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.config.maxMessageSize
   }
 
+  /** The part of the queue of messages that is the peer's. */
+  private get messages(): Lane<IncomingMessage> {
+    return (this.messageLane ??= this.laneOf(this.owner.messages))
+  }
+
+  /** The part of the queue of streams that is the peer's. */
+  private get streams(): Lane<IncomingStream> {
+    return (this.streamLane ??= this.laneOf(this.owner.streams!))
+  }
+
+  private laneOf<A>(queue: FairInbox<A>): Lane<A> {
+    const lane = queue.lane(ipPrefix(this.remoteAddress.address), this.peerId)
+    if (this.ending !== undefined) lane.release()
+    return lane
+  }
+
   hasRoom(): boolean {
-    return this.owner.messages.hasRoom
+    return this.messages.hasRoom
   }
 
   waitForRoom(stream: WaitingStream, isRead: boolean): void {
     // A stream may go on after the end, when an answer that it waited for is done.
     if (this.ending !== undefined && this.owner.streams !== undefined) return stream.drop()
-    this.waiting.add(this.owner.messages, stream, { first: isRead, isRead })
+    this.waiting.add(this.messages, stream, { first: isRead, isRead })
   }
 
   stopWaiting(stream: WaitingStream): void {
@@ -294,12 +316,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   keep(bytes: number): void {
-    this.owner.onKept(bytes)
+    this.messages.keep(bytes)
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
     if (!this.isUsed) this.use()
-    this.owner.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
+    this.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
   }
 
   control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
@@ -309,18 +331,18 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   hasRoomForStream(): boolean {
-    return this.ending !== undefined || this.owner.streams!.hasRoom
+    return this.ending !== undefined || this.streams.hasRoom
   }
 
   waitForStreamRoom(stream: WaitingStream, isRead: boolean): void {
-    this.waiting.add(this.owner.streams!, stream, { first: false, isRead })
+    this.waiting.add(this.streams, stream, { first: false, isRead })
   }
 
   /** Passes a stream to the application. The stream is dropped when the connection has ended. */
   offerStream(received: ReceiveBuffer, send: BackingSendStream | undefined): void {
     if (this.ending !== undefined) return received.drop()
     if (!this.isUsed) this.use()
-    this.owner.streams!.offer({
+    this.streams.offer({
       connection: this.surfaced,
       receive: recvHandle(received),
       send: send === undefined ? Option.none() : Option.some(this.sendHandle(send))
