@@ -158,6 +158,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.ending === undefined
   }
 
+  /** Whether messages or streams of the peer wait for room. */
+  get holdsMessages(): boolean {
+    return this.waiting.size > 0
+  }
+
   readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> => {
     const refused = invalidOptions(options, priorityOptions)
     return refused === undefined ? this.deliver(payload, options) : Effect.fail(refused)
