@@ -267,9 +267,9 @@ export interface ConnectionEvents {
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
   /**
    * Whether anything of the application has passed on the connection, in either direction. A full transport closes connections
-   * first on which nothing has. Without this property, every connection counts as used.
+   * first on which nothing has. Without this property, every connection counts as one that has carried data.
    */
-  readonly isUsed?: boolean | undefined
+  readonly hasCarriedData?: boolean | undefined
   /**
    * Whether streams of the peer wait until the application makes room for their messages, which the peer may count as confirmed.
    * A full transport does not close such a connection for another one.

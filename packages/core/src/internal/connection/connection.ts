@@ -90,6 +90,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   surfaced: Connection = this
   /** Whether anything other than the peer's echo questions has passed on the connection. */
   isUsed = false
+  /** Whether anything of the application has passed on the connection: no question to the endpoint has. */
+  hasCarriedData = false
   /** Whether the peer has asked for an echo. */
   hasEchoed = false
   /** The key that the dial asked for; undefined when it was for the peer that answers at its address. */
@@ -174,7 +176,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.streamErrorOf(this.ending)))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       const { length } = payload
       const message = this.outbound.send(payload, normalizePriority(options?.priority), (failure, sharedRefusal) => {
         if (failure === undefined) resume(Effect.void)
@@ -193,7 +195,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       return Effect.succeed(this.sendHandle(this.backing.openUni(normalizePriority(options?.priority))))
     })
 
@@ -202,7 +204,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       const { maxMessageSize, reassemble, streamErrorOf } = this
       const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
       const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
@@ -325,7 +327,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
-    if (!this.isUsed) this.use()
+    if (!this.hasCarriedData) this.carryData()
     this.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
   }
 
@@ -346,12 +348,17 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   /** Passes a stream to the application. The stream is dropped when the connection has ended. */
   offerStream(received: ReceiveBuffer, send: BackingSendStream | undefined): void {
     if (this.ending !== undefined) return received.drop()
-    if (!this.isUsed) this.use()
+    if (!this.hasCarriedData) this.carryData()
     this.streams.offer({
       connection: this.surfaced,
       receive: recvHandle(received),
       send: send === undefined ? Option.none() : Option.some(this.sendHandle(send))
     })
+  }
+
+  private carryData(): void {
+    this.hasCarriedData = true
+    if (!this.isUsed) this.use()
   }
 
   private use(): void {

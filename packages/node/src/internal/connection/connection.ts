@@ -170,7 +170,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   /** Whether anything of the application has passed. */
   get isUsed(): boolean {
-    return this.handlers !== undefined && this.handlers.isUsed !== false
+    return this.handlers !== undefined && this.handlers.hasCarriedData !== false
   }
 
   /** Whether messages that have arrived wait for room. */

@@ -5,7 +5,7 @@ import { LargestFirst } from "../../../src/internal/socket/largestFirst.ts"
 it.prop(
   "the first is the oldest member of a largest group, whatever was added and removed",
   {
-    steps: FastCheck.array(FastCheck.record({ group: FastCheck.nat(5), remove: FastCheck.nat(2) }), { maxLength: 200 })
+    steps: Schema.Array(Schema.Struct({ group: Schema.Literals([0, 1, 2]), remove: Schema.Literals([0, 0, 0, 1, 2]) }))
   },
   ({ steps }) => {
     const set = new LargestFirst<number>()
