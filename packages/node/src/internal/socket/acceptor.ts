@@ -62,6 +62,7 @@ export class Acceptor {
       onEstablished: (connection) => {
         this.handshakes -= 1
         this.unproven.proven(isRetried ? connection.ipGroup : undefined)
+        this.places.add(connection)
         return options.events.onConnection(connection)
       },
       onEnded: (_connection, _close, established) => {
@@ -105,7 +106,6 @@ export class Acceptor {
     const connection = this.factory.accept(verdict, peer, isRetried ? this.retried : this.direct)
     if (connection !== undefined) {
       this.handshakes += 1
-      places.add(connection)
       unproven.accepted(isRetried ? ip : undefined, now)
       rates.accepted(peer.address, ip, isRetried, now)
     }

@@ -69,7 +69,7 @@ export class Places<C extends Occupant> {
     return this.table.open >= this.most
   }
 
-  /** A connection of a peer's has been made. */
+  /** A peer's connection is established, and the peer admitted. Before, it keeps its place until the handshake timeout. */
   add(connection: C): void {
     this.unused.add(connection.ipGroup, connection)
   }
