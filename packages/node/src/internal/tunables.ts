@@ -162,6 +162,9 @@ export const maxBurst = 192 << 10
 /** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
 export const maxTurn = 5
 
+/** For how many IP addresses the queues of connections that wait for a turn are kept although they are empty. */
+export const maxIdleTurnQueues = 1_024
+
 /** How long a connection waits for its next turn, in milliseconds, when it did nothing in two turns that it asked for. */
 export const idleTurnPause = 10
 

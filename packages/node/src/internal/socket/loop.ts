@@ -7,13 +7,13 @@
  * packet halves the throughput, waiting for the batch divides it by five, and writing right after reading sends an
  * acknowledgement alone and the application's answer in the next turn.
  */
-import { Fifo } from "@qp2p/core/Fifo"
 import type * as NetAddress from "effect/net/NetAddress"
 import type { State } from "../connection/lifecycle.ts"
 import type { TurnState } from "./turnState.ts"
 import * as tunables from "../tunables.ts"
 import { Deadlines, type Due } from "./deadlines.ts"
 import { reportIdleTurns } from "./idleTurns.ts"
+import { TurnQueue } from "./turnQueue.ts"
 
 /** The view of a connection. */
 export interface Scheduled extends Due {
@@ -33,6 +33,8 @@ export interface Scheduled extends Due {
     readonly work: number
   }
   readonly state: State
+  /** The name under which its peer's IP address counts. */
+  readonly ipGroup: string
   /** Whether it has ended: its deadline alone is what it still waits for. */
   readonly hasEnded: boolean
   readonly remoteAddress: NetAddress.InetAddress
@@ -47,7 +49,7 @@ const systemNow = (): number => performance.now()
  * connection they occur in.
  */
 export class Loop<C extends Scheduled> {
-  private readonly scheduled = new Fifo<C>()
+  private readonly scheduled = new TurnQueue<C>()
   /** The connections that have read in this turn, and those that have written. */
   private readonly reading: Array<C> = []
   private readonly written: Array<C> = []

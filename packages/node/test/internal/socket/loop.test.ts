@@ -18,6 +18,7 @@ class FakeConnection {
   state: State = "established"
   deadline = Infinity
   remoteAddress = undefined as never
+  ipGroup = "192.0.2.1"
   isUnread = false
   work = 0
   /** Whether what it is asked to read is work. */
