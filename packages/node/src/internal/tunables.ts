@@ -162,6 +162,13 @@ export const maxBurst = 192 << 10
 /** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
 export const maxTurn = 5
 
+/**
+ * How many datagrams Node takes of a socket in one iteration of the event loop, at most: after as many there are probably more.
+ * Connections get no turn then before those are taken as well, for up to `maxTurn`: a peer's packets must not wait in the kernel
+ * behind those of a flood, each batch of which takes a turn.
+ */
+export const datagramsPerPoll = 32
+
 /** For how many IP addresses the queues of connections that wait for a turn are kept although they are empty. */
 export const maxIdleTurnQueues = 1_024
 

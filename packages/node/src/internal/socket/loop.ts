@@ -60,6 +60,9 @@ export class Loop<C extends Scheduled> {
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
   private stopped = false
+  /** How many datagrams have come since the loop last looked, and since when there have been more of them than one poll takes. */
+  private arrived = 0
+  private floodedSince: number | undefined = undefined
   private readonly now: () => number
   private readonly dispatch: () => void
   private readonly onClosed: (connection: C) => void
@@ -86,6 +89,11 @@ export class Loop<C extends Scheduled> {
     connection.turnState.schedule(this.running === connection)
     this.scheduled.push(connection)
     this.scheduleTurn()
+  }
+
+  /** A datagram has come. */
+  received(): void {
+    this.arrived += 1
   }
 
   /** Has a turn take place soon: if no connection has a turn, something else is to be dispatched. */
@@ -137,8 +145,21 @@ export class Loop<C extends Scheduled> {
     if (this.timer !== undefined) clearTimeout(this.timer)
   }
 
+  /** Whether more datagrams probably wait in the kernel, and the turns can wait until they are taken. */
+  private isFlooded(now: number): boolean {
+    const isFull = this.arrived >= tunables.datagramsPerPoll
+    this.arrived = 0
+    if (isFull && now - (this.floodedSince ??= now) < tunables.maxTurn) return true
+    this.floodedSince = undefined
+    return false
+  }
+
   private readonly readPhase = (): void => {
     const now = this.now()
+    if (this.isFlooded(now)) {
+      this.immediate = setImmediate(this.readPhase)
+      return
+    }
     const enough = now + tunables.maxTurn / 2
     while (this.scheduled.length > 0) {
       const connection = this.scheduled.shift()!

@@ -204,6 +204,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   /** Takes one datagram; what comes of it happens in the next turn. */
   receive(datagram: IncomingDatagram): void {
     if (this.closed) return
+    this.loop.received()
     try {
       this.router.route(datagram)
     } catch (defect) {
