@@ -108,9 +108,13 @@ export const EndpointConfig = Schema.Struct({
    * with the most is held back; above all of it, it is closed with code 3. Default 512 MiB.
    */
   unreadBuffer: setting.withDefault(setting.integer(2 ** 20, Number.MAX_SAFE_INTEGER), 512 * 2 ** 20),
-  /** The most connections at once, inbound and outbound: 1 to 1,000,000. Default 10,000. */
+  /**
+   * The most connections at once, inbound and outbound: 1 to 1,000,000. Inbound ones take at most nine tenths. At the limit, a
+   * new connection takes the place of an inbound one that nothing was sent on, or else of the one that is idle for the longest
+   * time, at least 30 s: that one is closed with code 5. Default 10,000.
+   */
   maxConnections: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
-  /** The most connections at once with one IP address: 1 to 1,000,000. Default 1,000. */
+  /** The most connections at once with one IP address, or one /64 of IPv6: 1 to 1,000,000. Default 1,000. */
   maxConnectionsPerIp: setting.withDefault(setting.integer(1, 1_000_000), 1_000),
   /** Fails a handshake that takes longer. Default 10 s. */
   handshakeTimeout: setting.withDefault(setting.positiveDuration, Duration.seconds(10)),

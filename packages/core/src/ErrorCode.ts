@@ -69,3 +69,13 @@ export const overloaded = 3
  * @since 0.1.0
  */
 export const refused = 4
+
+/**
+ * Code 5: the endpoint has no room for further connections, and this one was never used, or was idle for 30 s. Closes the
+ * connection. The peer may dial again.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const evicted = 5

@@ -55,9 +55,12 @@ export interface BindOptions {
   readonly handshakeTimeout: Duration.Duration
   /** The longest time that a connection may wait for the peer without progress. */
   readonly stallTimeout: Duration.Duration
-  /** The maximum number of connections. */
+  /**
+   * The maximum number of connections. At the maximum, a transport may close a connection that its owner has not used, or one
+   * that is idle, in favour of a new one, with code 5 (`ErrorCode.evicted`).
+   */
   readonly maxConnections: number
-  /** The maximum number of accepted connections with one IP address. */
+  /** The maximum number of accepted connections with one IP address, or with one /64 of IPv6. */
   readonly maxConnectionsPerIp: number
   /** The highest send rate to one peer, in bytes per second. */
   readonly maxSendRate: number
@@ -262,6 +265,16 @@ export interface HeldStreams {
 export interface ConnectionEvents {
   /** The peer opened a stream. `send` is the sending half of a bidirectional one. Returns the handlers of its events. */
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
+  /**
+   * Whether anything of the application has passed on the connection, in either direction. A full transport closes connections
+   * first on which nothing has. Without this property, every connection counts as one that has carried data.
+   */
+  readonly hasCarriedData?: boolean | undefined
+  /**
+   * Whether streams of the peer wait until the application makes room for their messages, which the peer may count as confirmed.
+   * A full transport does not close such a connection for another one.
+   */
+  readonly holdsMessages?: boolean | undefined
   /** The peer has accepted this dialled connection: `isAccepted` has become true. It occurs once. */
   readonly onAccepted?: (() => void) | undefined
   /** The connection's `remoteAddress` has changed. */

@@ -127,6 +127,12 @@ const open = Effect.fnUntraced(function* (
           Effect.annotateLogs({ peer: NetAddress.formatInet(peer), unread })
         )
       ),
+    onEvicted: (peer) =>
+      void run(
+        Effect.logWarning("closed an idle connection: another one needs its place").pipe(
+          Effect.annotateLogs({ peer: NetAddress.formatInet(peer) })
+        )
+      ),
     onWarning: (text) => void run(Effect.logWarning(text)),
     now,
     onSweepSooner: () => void runSweeping(sweeps),

@@ -106,7 +106,8 @@ const noInterface = (to: string, local: string) =>
 const full = (config: EndpointConfig.Input) =>
   Effect.gen(function* () {
     const peer = yield* endpoint(config)
-    yield* (yield* dialling()).connectTo(peer.localAddress)
+    // A connection that has not been used would give up its place.
+    yield* (yield* dialling()).sendMessage(bytes("here to stay"), peer.localAddress)
     return peer.localAddress
   })
 

@@ -73,7 +73,11 @@ describe("handshake timeout", () => {
   it.effect("ends an incoming handshake that does not go on, and frees its place, and not before", () =>
     Effect.gen(function* () {
       const config: Setup = { ...never, handshakeTimeout: limit, maxConnections: 2 }
-      const { client, far, near, server } = yield* turns.connect({ server: config, client: never })
+      const [server, client] = [yield* bind(config), yield* bind(never)]
+      // One that the server has dialled keeps its place, however long it is idle.
+      const near = yield* turns.connected(server.dial(client.socket.address))
+      yield* turns.until("it is accepted", () => client.accepted.length > 0)
+      const far = client.accepted[0]!
       const stuck = yield* udp()
       yield* betweenSweeps
       yield* firstFlight(server, stuck)

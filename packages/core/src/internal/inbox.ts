@@ -1,27 +1,24 @@
 /**
- * A bounded queue from callbacks to fibers.
+ * A bounded queue from callbacks to fibers, in the order of its items.
  *
  * Producers are callbacks and cannot wait: they check `hasRoom` before they offer, and register a callback with `onRoom` when
- * there is no room. Takers are woken once for all items of one turn of the event loop, so that a stream gets batches.
+ * there is no room.
  */
-import { microtask } from "./microtask.ts"
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
-import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import { EndpointStopped } from "../ConnectionError.ts"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { EndpointStopped } from "../ConnectionError.ts"
 import { Fifo } from "../Fifo.ts"
+import { type TakenQueue, Takers } from "./takers.ts"
 import { Wait, WaitList } from "./waitList.ts"
 
 /** A bounded queue from callbacks to fibers. */
-export class Inbox<A> {
-  /** Whether the application has ever taken an item, or waited for one. */
-  everTaken = false
+export class Inbox<A> implements TakenQueue<A> {
+  readonly take: Effect.Effect<A, EndpointStopped>
+  readonly stream: Stream.Stream<A>
   private readonly items = new Fifo<A>()
   private bytes = 0
-  private ended = false
-  private waking = false
-  private readonly takers = new Fifo<() => void>()
+  private readonly takers = new Takers<A>(this)
   private readonly roomWaiters = new WaitList()
   private readonly capacity: number
   private readonly byteCapacity: number
@@ -35,6 +32,13 @@ export class Inbox<A> {
     this.capacity = options.capacity
     this.byteCapacity = options.byteCapacity ?? Infinity
     this.sizeOf = options.sizeOf ?? (() => 0)
+    this.take = this.takers.take
+    this.stream = this.takers.stream
+  }
+
+  /** Whether the application has ever taken an item, or waited for one. */
+  get everTaken(): boolean {
+    return this.takers.everTaken
   }
 
   get length(): number {
@@ -52,10 +56,10 @@ export class Inbox<A> {
   }
 
   offer(item: A): void {
-    if (this.ended) return
+    if (this.takers.hasEnded) return
     this.items.push(item)
     this.bytes += this.sizeOf(item)
-    this.wake()
+    this.takers.wake()
   }
 
   /** The number of producers that wait for room. */
@@ -103,38 +107,17 @@ export class Inbox<A> {
 
   /** Ends the queue. Queued items can still be taken; then takers fail and streams end. */
   end(): void {
-    this.ended = true
-    this.wake()
+    this.takers.end()
   }
 
-  readonly take: Effect.Effect<A, EndpointStopped> = Effect.suspend(() => {
-    this.everTaken = true
-    if (this.length > 0) return Effect.succeed(this.shift())
-    return this.ended ? Effect.fail(new EndpointStopped()) : Effect.andThen(this.wait, this.take)
-  })
-
-  private readonly takeAll: Effect.Effect<NonEmptyReadonlyArray<A>, Cause.Done> = Effect.suspend(() => {
-    this.everTaken = true
-    if (this.length > 0) return Effect.succeed(this.shiftAll())
-    return this.ended ? Cause.done() : Effect.andThen(this.wait, this.takeAll)
-  })
-
-  readonly stream: Stream.Stream<A> = Stream.fromPull(Effect.succeed(this.takeAll))
-
-  private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    const taker = () => resume(Effect.void)
-    this.takers.push(taker)
-    return Effect.sync(() => this.takers.remove(taker))
-  })
-
-  private shift(): A {
+  shift(): A {
     const item = this.items.shift()!
     this.bytes -= this.sizeOf(item)
     this.admit()
     return item
   }
 
-  private shiftAll(): NonEmptyReadonlyArray<A> {
+  shiftAll(): NonEmptyReadonlyArray<A> {
     const items = this.items.drain()
     this.bytes = 0
     this.admit()
@@ -144,15 +127,5 @@ export class Inbox<A> {
   private admit(): void {
     // A producer that still has not enough room waits again, behind the others.
     for (let left = this.roomWaiters.length; left > 0 && this.hasRoom; left--) this.roomWaiters.shift()?.call()
-  }
-
-  private wake(): void {
-    if (this.waking || this.takers.length === 0) return
-    this.waking = true
-    microtask(() => {
-      this.waking = false
-      // A taker may leave items for the next one, and all takers have to see the end.
-      while (this.takers.length > 0 && (this.length > 0 || this.ended)) this.takers.shift()!()
-    })
   }
 }

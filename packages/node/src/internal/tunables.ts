@@ -162,6 +162,16 @@ export const maxBurst = 192 << 10
 /** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
 export const maxTurn = 5
 
+/**
+ * How many datagrams Node takes of a socket in one iteration of the event loop, at most: after as many there are probably more.
+ * Connections get no turn then before those are taken as well, for up to `maxTurn`: a peer's packets must not wait in the kernel
+ * behind those of a flood, each batch of which takes a turn.
+ */
+export const datagramsPerPoll = 32
+
+/** For how many IP addresses the queues of connections that wait for a turn are kept although they are empty. */
+export const maxIdleTurnQueues = 1_024
+
 /** How long a connection waits for its next turn, in milliseconds, when it did nothing in two turns that it asked for. */
 export const idleTurnPause = 10
 
@@ -185,6 +195,15 @@ export const maxReadErrors = 64
 
 /** The least time between two log lines about packets that the system refuses to send, in milliseconds. */
 export const refusalLogInterval = 1_000
+
+/** The interval for which the limits of log lines about peers hold, in milliseconds. */
+export const logInterval = 1_000
+
+/** The most lines in such an interval about peers at one IP address, or in one /64 of IPv6. */
+export const maxLogLinesPerIp = 4
+
+/** The most lines in such an interval about all peers. */
+export const maxLogLines = 32
 
 /** The size of the buffer that streams are read into, in bytes. */
 export const readChunk = 64 << 10
@@ -226,6 +245,15 @@ export const maxUnprovenAcceptsPerIp = 64
 
 /** See `maxUnprovenAcceptsPerIp`. */
 export const unprovenAcceptsPerIpAndSecond = 8
+
+/**
+ * How many handshakes one IP address, or one /64 of IPv6, may begin at once, complete or not, without a Retry; and how many more
+ * in each second. As many may begin after a Retry; over it packets with a token are dropped, and the client sends another later.
+ */
+export const maxAcceptsPerIp = 64
+
+/** See `maxAcceptsPerIp`. */
+export const acceptsPerIpAndSecond = 32
 
 /** For how many IP addresses such accepts are counted. */
 export const maxCountedIps = 4_096
@@ -353,3 +381,9 @@ export const maxSmallFrames = 64
 
 /** See `maxSmallFrames`. */
 export const bytesPerFrame = 4
+
+/** The share of `maxConnections` that is kept for dials of this side. */
+export const dialShare = 0.1
+
+/** How long a connection must have been idle, in milliseconds, to give up its place in a full socket. */
+export const evictableIdle = 30_000

@@ -226,6 +226,9 @@ export const bind = (setup: Setup = {}) => {
   const overloads: Array<readonly [peer: string, unread: number]> = []
   const warnings: Array<string> = []
   const accepted: Array<Peer> = []
+  const evicted: Array<string> = []
+  /** Effect's clock, in milliseconds. */
+  const clock = { now: 0 }
   let acceptError: Error | undefined
   let taken = true
   const make = (scid: Uint8Array) => {
@@ -282,8 +285,9 @@ export const bind = (setup: Setup = {}) => {
     outbox,
     onDefect: (defect) => defects.push(defect),
     onOverload: (peer, unread) => overloads.push([NetAddress.formatInet(peer), unread]),
+    onEvicted: (peer) => evicted.push(NetAddress.formatInet(peer)),
     onWarning: (text) => warnings.push(text),
-    now: () => 0
+    now: () => clock.now
   })
   const receive = (payload: Uint8Array, port = 2) => socket.receive({ payload, address: address(`127.0.0.1:${port}`) })
   /** As Node does it: hosts may have zones with the names of interfaces, of which "eth0" is number 2. */
@@ -323,6 +327,8 @@ export const bind = (setup: Setup = {}) => {
     datagrams,
     defects,
     overloads,
+    evicted,
+    clock,
     warnings,
     accepted,
     failAccept: (error: Error) => {

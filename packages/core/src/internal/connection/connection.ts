@@ -34,7 +34,9 @@ import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
-import type { Inbox } from "../inbox.ts"
+import type { FairInbox } from "../fairInbox.ts"
+import { ipPrefix } from "../ipPrefix.ts"
+import type { Lane } from "../lane.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
@@ -53,9 +55,9 @@ import { type WaitingStream, WaitingStreams } from "./waitingStreams.ts"
 /** The view of an endpoint that a connection needs. */
 export interface ConnectionOwner extends TimerOwner {
   readonly config: EndpointConfig
-  readonly messages: Inbox<IncomingMessage>
+  readonly messages: FairInbox<IncomingMessage>
   /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
-  readonly streams: Inbox<IncomingStream> | undefined
+  readonly streams: FairInbox<IncomingStream> | undefined
   /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (
@@ -74,8 +76,6 @@ export interface ConnectionOwner extends TimerOwner {
   readonly onLost: (connection: ConnectionImpl) => void
   readonly onClosed: (connection: ConnectionImpl, close: Close) => void
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
-  /** Adds to the bytes of messages that wait for room although their stream has ended. */
-  readonly onKept: (bytes: number) => void
 }
 
 /** This library's `Connection`. */
@@ -90,6 +90,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   surfaced: Connection = this
   /** Whether anything other than the peer's echo questions has passed on the connection. */
   isUsed = false
+  /** Whether anything of the application has passed on the connection: no question to the endpoint has. */
+  hasCarriedData = false
   /** Whether the peer has asked for an echo. */
   hasEchoed = false
   /** The key that the dial asked for; undefined when it was for the peer that answers at its address. */
@@ -106,6 +108,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly partial: PartialMessages
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
+  /** The peer's parts of the application's queues, from the peer's first stream on. */
+  private messageLane: Lane<IncomingMessage> | undefined = undefined
+  private streamLane: Lane<IncomingStream> | undefined = undefined
   readonly undecided: UndecidedStreams
 
   constructor(
@@ -155,6 +160,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.ending === undefined
   }
 
+  /** Whether messages or streams of the peer wait for room. */
+  get holdsMessages(): boolean {
+    return this.waiting.size > 0
+  }
+
   readonly send = (payload: Uint8Array, options?: PriorityOptions): Effect.Effect<void, SendError> => {
     const refused = invalidOptions(options, priorityOptions)
     return refused === undefined ? this.deliver(payload, options) : Effect.fail(refused)
@@ -166,7 +176,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const invalid = WireMessage.checkPayload(payload, config.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (this.ending !== undefined) return resume(Effect.fail(this.streamErrorOf(this.ending)))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       const { length } = payload
       const message = this.outbound.send(payload, normalizePriority(options?.priority), (failure, sharedRefusal) => {
         if (failure === undefined) resume(Effect.void)
@@ -185,7 +195,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       return Effect.succeed(this.sendHandle(this.backing.openUni(normalizePriority(options?.priority))))
     })
 
@@ -194,7 +204,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const wrong = invalidPriority(options)
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = true
+      this.isUsed = this.hasCarriedData = true
       const { maxMessageSize, reassemble, streamErrorOf } = this
       const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
       const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
@@ -259,6 +269,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.partial.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
+    this.streamLane?.removeAll(({ connection }) => connection === this.surfaced)
+    this.messageLane?.release()
+    this.streamLane?.release()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     try {
       this.owner.onClosed(this, close)
@@ -275,14 +288,30 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.config.maxMessageSize
   }
 
+  /** The part of the queue of messages that is the peer's. */
+  private get messages(): Lane<IncomingMessage> {
+    return (this.messageLane ??= this.laneOf(this.owner.messages))
+  }
+
+  /** The part of the queue of streams that is the peer's. */
+  private get streams(): Lane<IncomingStream> {
+    return (this.streamLane ??= this.laneOf(this.owner.streams!))
+  }
+
+  private laneOf<A>(queue: FairInbox<A>): Lane<A> {
+    const lane = queue.lane(ipPrefix(this.remoteAddress.address), this.peerId)
+    if (this.ending !== undefined) lane.release()
+    return lane
+  }
+
   hasRoom(): boolean {
-    return this.owner.messages.hasRoom
+    return this.messages.hasRoom
   }
 
   waitForRoom(stream: WaitingStream, isRead: boolean): void {
     // A stream may go on after the end, when an answer that it waited for is done.
     if (this.ending !== undefined && this.owner.streams !== undefined) return stream.drop()
-    this.waiting.add(this.owner.messages, stream, { first: isRead, isRead })
+    this.waiting.add(this.messages, stream, { first: isRead, isRead })
   }
 
   stopWaiting(stream: WaitingStream): void {
@@ -294,12 +323,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   keep(bytes: number): void {
-    this.owner.onKept(bytes)
+    this.messages.keep(bytes)
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
-    if (!this.isUsed) this.use()
-    this.owner.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
+    if (!this.hasCarriedData) this.carryData()
+    this.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
   }
 
   control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
@@ -309,22 +338,27 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   hasRoomForStream(): boolean {
-    return this.ending !== undefined || this.owner.streams!.hasRoom
+    return this.ending !== undefined || this.streams.hasRoom
   }
 
   waitForStreamRoom(stream: WaitingStream, isRead: boolean): void {
-    this.waiting.add(this.owner.streams!, stream, { first: false, isRead })
+    this.waiting.add(this.streams, stream, { first: false, isRead })
   }
 
   /** Passes a stream to the application. The stream is dropped when the connection has ended. */
   offerStream(received: ReceiveBuffer, send: BackingSendStream | undefined): void {
     if (this.ending !== undefined) return received.drop()
-    if (!this.isUsed) this.use()
-    this.owner.streams!.offer({
+    if (!this.hasCarriedData) this.carryData()
+    this.streams.offer({
       connection: this.surfaced,
       receive: recvHandle(received),
       send: send === undefined ? Option.none() : Option.some(this.sendHandle(send))
     })
+  }
+
+  private carryData(): void {
+    this.hasCarriedData = true
+    if (!this.isUsed) this.use()
   }
 
   private use(): void {

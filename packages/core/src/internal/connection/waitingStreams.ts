@@ -29,6 +29,11 @@ export class WaitingStreams {
   private readonly entries = new Map<WaitingStream, Entry>()
   private readCount = 0
 
+  /** The number of streams that wait. */
+  get size(): number {
+    return this.entries.size
+  }
+
   /** Whether another stream may be read although there is no room for it. */
   get mayReadAnother(): boolean {
     return this.readCount < maxStreamsReadWithoutRoom

@@ -49,7 +49,7 @@ export const bootstrapping = Effect.fnUntraced(function* <E extends Bootstrap.Bo
         get remoteAddress() {
           return connection.remoteAddress
         },
-        ask: (question) => connections.ask(connection, question)
+        ask: (question) => connections.dials.ask(connection, question)
       })
     )
 

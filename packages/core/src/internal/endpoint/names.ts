@@ -6,7 +6,7 @@ import type * as AddressResolver from "effect/net/AddressResolver"
 import * as Host from "effect/net/Host"
 import * as Option from "effect/Option"
 import { InvalidAddress } from "../../ConnectionError.ts"
-import type { LookUp } from "./connections.ts"
+import type { LookUp } from "./dials.ts"
 
 /** Makes the function that resolves names. */
 export const lookUpWith =

@@ -49,7 +49,7 @@ interface Rest {
 /** Makes the service. */
 export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, mapping, outcomes }: Rest): Service => {
   const { config, connections } = state
-  const { pool } = connections
+  const { dials, pool, queues } = connections
 
   /** Resolves `peer` and runs `body` with the address, or `otherwise` when `peer` is invalid. */
   const withPeer = <A, E>(
@@ -101,20 +101,20 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
       return outcomes.latest.contact
     },
     connections: Effect.sync(() => connections.list),
-    incomingConnections: Stream.map(connections.incoming.stream, ({ surfaced }) => surfaced),
-    incomingStreams: connections.incomingStreams.stream,
-    incomingMessages: connections.messages.stream,
-    disconnections: connections.disconnections.inbox.stream,
-    nextConnection: Effect.map(connections.incoming.take, ({ surfaced }) => surfaced),
-    nextStream: connections.incomingStreams.take,
-    nextMessage: connections.messages.take,
-    nextDisconnection: connections.disconnections.inbox.take,
+    incomingConnections: Stream.map(queues.incoming.stream, ({ surfaced }) => surfaced),
+    incomingStreams: queues.incomingStreams.stream,
+    incomingMessages: queues.messages.stream,
+    disconnections: queues.disconnections.inbox.stream,
+    nextConnection: Effect.map(queues.incoming.take, ({ surfaced }) => surfaced),
+    nextStream: queues.incomingStreams.take,
+    nextMessage: queues.messages.take,
+    nextDisconnection: queues.disconnections.inbox.take,
     connectTo,
     connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection),
     isReachable: (peer) =>
       withPeer(
         peer,
-        (resolved) => connections.probeTarget(resolved),
+        (resolved) => dials.probeTarget(resolved),
         (error) => Effect.fail(new ConnectionLost({ reason: error }))
       ),
     bootstrap,

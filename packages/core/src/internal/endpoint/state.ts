@@ -68,7 +68,7 @@ export const open = Effect.fnUntraced(function* (
   })
   // Finalizers run in reverse order: the endpoint is marked as stopped before its connections end, and the queues end after
   // the last disconnection.
-  yield* Effect.addFinalizer(() => Effect.sync(() => connections.end()))
+  yield* Effect.addFinalizer(() => Effect.sync(() => connections.queues.end()))
   const socket = yield* transport.bind({ ...config, localAddress, identity, accept }, connections)
   connections.socket = socket
   yield* Effect.addFinalizer(() => Effect.sync(() => connections.stop()))

@@ -12,7 +12,7 @@ import { ConnectionLost } from "../../../src/SendError.ts"
 import type { IncomingMessage } from "../../../src/IncomingMessage.ts"
 import type { IncomingStream } from "../../../src/IncomingStream.ts"
 import type { Reply } from "../../../src/internal/connection/reply.ts"
-import { Inbox } from "../../../src/internal/inbox.ts"
+import { FairInbox } from "../../../src/internal/fairInbox.ts"
 import type { BackingConnection, BackingRecvStream, BackingSendStream } from "../../../src/Transport.ts"
 import * as WireMessage from "../../../src/WireMessage.ts"
 
@@ -56,15 +56,15 @@ const send: BackingSendStream = { write: () => {}, onStopped: () => {}, setPrior
 
 /** A connection, for an application with a full queue of messages that reads streams itself or not. */
 const setup = (options: { readonly readsStreams: boolean }) => {
-  const messages = new Inbox<IncomingMessage>({ capacity: 1 })
-  messages.offer({} as IncomingMessage)
+  const queue = { capacity: 1, byteCapacity: Infinity, sizeOf: () => 0 }
+  const messages = new FairInbox<IncomingMessage>(queue)
+  messages.lane("192.0.2.9", "another peer").offer({} as IncomingMessage)
   const replies = new Set<Reply>()
   const timers: Array<Fiber.Fiber<unknown, unknown>> = []
-  let kept = 0
   const owner: Partial<ConnectionOwner> = {
     config: { maxMessageSize: 1_000, reassemblyBuffer: 1_000 } as ConnectionOwner["config"],
     messages,
-    streams: options.readsStreams ? new Inbox<IncomingStream>({ capacity: 1 }) : undefined,
+    streams: options.readsStreams ? new FairInbox<IncomingStream>(queue) : undefined,
     now: () => 0,
     background: (effect) => {
       const fiber = Effect.runFork(effect)
@@ -77,12 +77,11 @@ const setup = (options: { readonly readsStreams: boolean }) => {
       reply!.question(() => {})
     },
     onUsed: () => {},
-    onKept: (bytes) => (kept += bytes),
     onClosed: () => {}
   }
   const backing = { remoteAddress: peer } as unknown as BackingConnection
   const connection = new ConnectionImpl("id" as ConnectionId, backing, owner as ConnectionOwner)
-  return { connection, kept: () => kept, messages, replies, timers }
+  return { connection, kept: () => messages.kept, messages, replies, timers }
 }
 
 const question = WireMessage.encode({ _tag: "EndpointEchoReq" })
@@ -123,7 +122,7 @@ it("messages of a stream that has ended are counted while they wait for room, an
   assert.deepStrictEqual([messages.waiting, kept()], [0, 0])
   for (const reply of replies) reply.answer(undefined)
   assert.deepStrictEqual([messages.waiting, kept()], [1, 128 + 1])
-  messages.dropOldest()
+  messages.shift()
   assert.deepStrictEqual([messages.length, messages.waiting, kept()], [1, 0, 0])
 })
 
@@ -134,6 +133,6 @@ it("messages before a question are counted no longer once the question waits for
   assert.isFalse(stream.onData(new Uint8Array(content)))
   stream.onEnd()
   assert.strictEqual(kept(), 128 + 1 + 128)
-  messages.dropOldest()
+  messages.shift()
   assert.deepStrictEqual([messages.length, messages.waiting, kept()], [1, 0, 0])
 })

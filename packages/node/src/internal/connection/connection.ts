@@ -168,6 +168,26 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
   }
 
+  /** Whether anything of the application has passed. */
+  get isUsed(): boolean {
+    return this.handlers !== undefined && this.handlers.hasCarriedData !== false
+  }
+
+  /** Whether messages that have arrived wait for room. */
+  get holdsMessages(): boolean {
+    return this.handlers?.holdsMessages === true
+  }
+
+  /** Whether something of this side's waits for the peer. */
+  get isAwaited(): boolean {
+    return this.parts.streams.isAwaited
+  }
+
+  /** Changes whenever anything passes on its streams. */
+  get streamWork(): number {
+    return this.parts.streams.work
+  }
+
   /** Whether a packet of the peer has arrived. */
   get wasHeard(): boolean {
     return this.parts.activity.heard() > 0

@@ -7,9 +7,11 @@ import type { ConnectionOwner } from "../connection/connectionHost.ts"
 import type { Admission } from "./admission.ts"
 import type { ConnectionFactory, SocketConnection } from "./connectionFactory.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
-import { ipGroup } from "./ipGroup.ts"
+import { AcceptRates } from "./acceptRates.ts"
+import { ipGroupOf } from "./ipGroup.ts"
 import type { MemoryBudget } from "./memoryBudget.ts"
 import type { PeerAdmission } from "./peerAdmission.ts"
+import type { Places } from "./places.ts"
 import { UnprovenAccepts } from "./unprovenAccepts.ts"
 
 /** Makes connections for admitted Initial packets, sends the replies of admission, and counts incoming handshakes. */
@@ -18,11 +20,13 @@ export class Acceptor {
   private readonly factory: ConnectionFactory
   private readonly table: ConnectionTable<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
+  private readonly places: Places<SocketConnection>
   private readonly maxConnections: number
   private readonly maxConnectionsPerIp: number
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   private readonly unproven = new UnprovenAccepts()
+  private readonly rates = new AcceptRates()
   /** The owners of those that came through a Retry, and of the others. */
   private readonly retried: ConnectionOwner<SocketConnection>
   private readonly direct: ConnectionOwner<SocketConnection>
@@ -34,6 +38,7 @@ export class Acceptor {
     readonly factory: ConnectionFactory
     readonly table: ConnectionTable<SocketConnection>
     readonly memoryBudget: MemoryBudget<SocketConnection>
+    readonly places: Places<SocketConnection>
     readonly maxConnections: number
     readonly maxConnectionsPerIp: number
     readonly peers: PeerAdmission
@@ -47,6 +52,7 @@ export class Acceptor {
     this.factory = options.factory
     this.table = options.table
     this.memoryBudget = options.memoryBudget
+    this.places = options.places
     this.maxConnections = options.maxConnections
     this.maxConnectionsPerIp = options.maxConnectionsPerIp
     this.now = options.now
@@ -56,6 +62,7 @@ export class Acceptor {
       onEstablished: (connection) => {
         this.handshakes -= 1
         this.unproven.proven(isRetried ? connection.ipGroup : undefined)
+        this.places.add(connection)
         return options.events.onConnection(connection)
       },
       onEnded: (_connection, _close, established) => {
@@ -74,27 +81,33 @@ export class Acceptor {
     address: () => NetAddress.InetAddress
   ): SocketConnection | undefined {
     const now = this.now()
+    const { places, rates, table, unproven } = this
+    const peer = address()
+    const ip = ipGroupOf(peer)
+    const isCrowded = places.isFullForPeers
     const verdict = this.admission.judge(packet, `${host} ${port}`, now, {
-      ended: this.table.size - this.table.open,
-      connections: this.table.open,
+      ended: table.size - table.open,
+      isFull: isCrowded && !places.canEvict(now),
       maxConnections: this.maxConnections,
-      fromIp: this.table.countOfIp(host),
+      fromIp: table.countOfIp(ip),
       maxFromIp: this.maxConnectionsPerIp,
       handshakes: this.handshakes,
-      needsRetry: this.unproven.needRetry(now),
-      isExhausted: this.unproven.isExhausted(ipGroup(address().address), now),
+      needsRetry: isCrowded || unproven.needRetry(now) || rates.needsRetry(ip, now),
+      isExhausted: unproven.isExhausted(ip, now) || rates.isExhausted(ip, now),
       isBehind: this.memoryBudget.isBehind
     })
     if (verdict._tag === "Drop") return undefined
     if (verdict._tag === "Reply") {
-      this.sendImmediate(verdict.packet, address())
+      this.sendImmediate(verdict.packet, peer)
       return undefined
     }
     const isRetried = verdict.originalDcid !== undefined
-    const connection = this.factory.accept(verdict, address(), isRetried ? this.retried : this.direct)
+    if (isCrowded) places.evict(now)
+    const connection = this.factory.accept(verdict, peer, isRetried ? this.retried : this.direct)
     if (connection !== undefined) {
       this.handshakes += 1
-      this.unproven.accepted(isRetried ? connection.ipGroup : undefined, now)
+      unproven.accepted(isRetried ? ip : undefined, now)
+      rates.accepted(peer.address, ip, isRetried, now)
     }
     return connection
   }

@@ -29,8 +29,9 @@ const drop: Verdict = { _tag: "Drop" }
 
 /** How much a socket has to do, as far as admission depends on it. All numbers are counts. */
 export interface Load {
-  /** How many connections have not ended, handshakes included, and how many there may be. */
-  readonly connections: number
+  /** Whether there is no place for another connection, and none that can be freed. */
+  readonly isFull: boolean
+  /** How many connections there may be. */
   readonly maxConnections: number
   /** How many connections have ended and are kept for late packets. */
   readonly ended: number
@@ -39,7 +40,7 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
-  /** Whether so many clients have only pretended to dial that each has to prove its address first. */
+  /** Whether each client has to prove its address first: too many have only pretended to dial, or another gives up its place. */
   readonly needsRetry: boolean
   /** Whether the client's IP address has proven itself and pretended to dial too often. */
   readonly isExhausted: boolean
@@ -74,7 +75,7 @@ export class Admission {
     if (!header.initial || header.dcid.length < 8) return drop
     // Ended connections cost memory too, for a few round trips.
     if (load.ended >= Math.max(load.maxConnections, tunables.minEndedKept)) return drop
-    const isFull = load.connections >= load.maxConnections || load.fromIp >= load.maxFromIp
+    const isFull = load.isFull || load.fromIp >= load.maxFromIp
     if (isFull || load.isBehind) {
       const reason = isFull ? "too many connections" : "too much is unread"
       return { _tag: "Reply", packet: refusal(header, randomId(), CONNECTION_REFUSED, reason) }

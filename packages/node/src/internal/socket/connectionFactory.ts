@@ -11,7 +11,7 @@ import { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import type { HostPort } from "../path/packetReceiver.ts"
 import type { Accepted } from "./admission.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
-import { ipGroup } from "./ipGroup.ts"
+import { ipGroupOf } from "./ipGroup.ts"
 import { TurnState } from "./turnState.ts"
 
 /** The golden section: its multiples, modulo 1, spread any number of connections evenly. */
@@ -90,6 +90,7 @@ export class ConnectionFactory {
       readonly dialled: boolean
     }
   ): SocketConnection {
+    const ip = ipGroupOf(remote)
     const connection = new Connection({
       host: this.host,
       owner,
@@ -98,7 +99,7 @@ export class ConnectionFactory {
       remote,
       from,
       to: this.to,
-      ipGroup: ipGroup(remote.address),
+      ipGroup: ip,
       seniority: keyOf(ids.clientScid),
       turnState: new TurnState(),
       id: ids.keys[0],
@@ -106,7 +107,8 @@ export class ConnectionFactory {
       keepAliveJitter: (this.count * goldenSection) % 1
     })
     this.count += 1
-    this.table.add(connection, NetAddress.formatHost(remote), remote.port, ids.keys)
+    const { dialled, keys } = ids
+    this.table.add(connection, { host: NetAddress.formatHost(remote), port: remote.port, ip, keys, dialled })
     return connection
   }
 

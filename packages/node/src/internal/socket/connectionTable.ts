@@ -8,7 +8,10 @@
 interface Entry {
   /** Replaced when it changes: an array that grows keeps room for a dozen more. */
   keys: ReadonlyArray<string>
+  /** The name under which the IP address counts. */
   readonly ip: string
+  readonly dialled: boolean
+  isOpen: boolean
   /** The address that was dialled, or that dialled. */
   readonly origin: string
   /** The peer's address. */
@@ -21,9 +24,10 @@ interface Entry {
  */
 export class ConnectionTable<C> {
   private openCount = 0
+  private acceptedCount = 0
   private readonly entries = new Map<C, Entry>()
   private readonly byId = new Map<string, C>()
-  private readonly byIp = new Map<string, Set<C>>()
+  private readonly countByIp = new Map<string, number>()
   private readonly byPlace = new Map<string, Set<C>>()
 
   /** How many connections there are, ended ones included that are kept for late packets. */
@@ -36,6 +40,11 @@ export class ConnectionTable<C> {
     return this.openCount
   }
 
+  /** How many connections have not ended that peers dialled. */
+  get accepted(): number {
+    return this.acceptedCount
+  }
+
   all(): Iterable<C> {
     return this.entries.keys()
   }
@@ -44,9 +53,9 @@ export class ConnectionTable<C> {
     return this.byId.get(key)
   }
 
-  /** How many connections that have not ended count against this IP address. */
+  /** How many connections that have not ended count against an IP address, by the name under which that counts. */
   countOfIp(ip: string): number {
-    return this.byIp.get(ip)?.size ?? 0
+    return this.countByIp.get(ip) ?? 0
   }
 
   /** The connections that have not ended and whose peer is at this address, or was when they were made. */
@@ -54,19 +63,36 @@ export class ConnectionTable<C> {
     return this.byPlace.get(placeOf(host, port)) ?? []
   }
 
-  add(connection: C, host: string, port: number, keys: ReadonlyArray<string>): void {
+  /** Enters a connection under its ids and the peer's address. `ip` is the name under which the IP address counts. */
+  add(
+    connection: C,
+    {
+      dialled,
+      host,
+      ip,
+      keys,
+      port
+    }: {
+      readonly host: string
+      readonly port: number
+      readonly ip: string
+      readonly keys: ReadonlyArray<string>
+      readonly dialled: boolean
+    }
+  ): void {
     const place = placeOf(host, port)
-    this.entries.set(connection, { keys, ip: host, origin: place, place })
+    this.entries.set(connection, { keys, ip, dialled, isOpen: true, origin: place, place })
     this.openCount += 1
+    if (!dialled) this.acceptedCount += 1
     for (const key of keys) this.byId.set(key, connection)
-    insert(this.byIp, host, connection)
+    this.countByIp.set(ip, this.countOfIp(ip) + 1)
     insert(this.byPlace, place, connection)
   }
 
   /** The peer is at this address now. */
   move(connection: C, host: string, port: number): void {
     const entry = this.entries.get(connection)
-    if (entry === undefined || !this.byPlace.get(entry.place)?.has(connection)) return
+    if (entry?.isOpen !== true) return
     if (entry.place !== entry.origin) drop(this.byPlace, entry.place, connection)
     entry.place = placeOf(host, port)
     insert(this.byPlace, entry.place, connection)
@@ -88,12 +114,16 @@ export class ConnectionTable<C> {
     if (this.byId.get(key) === connection) this.byId.delete(key)
   }
 
-  /** The connection has ended. It no longer counts, and is only found by its ids. */
+  /** The connection has ended. It no longer counts, and is only found by its ids. Called again, it does nothing. */
   end(connection: C): void {
     const entry = this.entries.get(connection)
-    if (entry === undefined) return
+    if (entry?.isOpen !== true) return
+    entry.isOpen = false
     this.openCount -= 1
-    drop(this.byIp, entry.ip, connection)
+    if (!entry.dialled) this.acceptedCount -= 1
+    const left = this.countOfIp(entry.ip) - 1
+    if (left === 0) this.countByIp.delete(entry.ip)
+    else this.countByIp.set(entry.ip, left)
     drop(this.byPlace, entry.origin, connection)
     drop(this.byPlace, entry.place, connection)
   }

@@ -13,7 +13,6 @@ import {
   InvalidAddress,
   PeerMismatch,
   PeerRefused,
-  TooManyConnections,
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
@@ -33,13 +32,8 @@ interface FailedHandshake {
   readonly refusedPeer: PeerId | undefined
 }
 
-/** Why `peer` cannot be dialled from a socket at `local` that has `open` connections, if it cannot. */
-export const refuseDial = (
-  peer: NetAddress.InetAddress,
-  local: NetAddress.InetAddress,
-  open: number,
-  maxConnections: number
-): ConnectionError | undefined => {
+/** Why `peer` cannot be dialled from a socket at `local`, if it cannot. */
+export const refuseDial = (peer: NetAddress.InetAddress, local: NetAddress.InetAddress): InvalidAddress | undefined => {
   const input = NetAddress.formatInet(peer)
   const detail = undiallable(peer)
   if (detail !== undefined) return new InvalidAddress({ input, detail })
@@ -47,7 +41,7 @@ export const refuseDial = (
   if (NetAddress.familyOf(peer) !== family) {
     return new InvalidAddress({ input, detail: `this endpoint is bound to an ${family} address` })
   }
-  return open >= maxConnections ? new TooManyConnections({ limit: maxConnections }) : undefined
+  return undefined
 }
 
 /**

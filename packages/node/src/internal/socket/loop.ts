@@ -7,13 +7,13 @@
  * packet halves the throughput, waiting for the batch divides it by five, and writing right after reading sends an
  * acknowledgement alone and the application's answer in the next turn.
  */
-import { Fifo } from "@qp2p/core/Fifo"
 import type * as NetAddress from "effect/net/NetAddress"
 import type { State } from "../connection/lifecycle.ts"
 import type { TurnState } from "./turnState.ts"
 import * as tunables from "../tunables.ts"
 import { Deadlines, type Due } from "./deadlines.ts"
 import { reportIdleTurns } from "./idleTurns.ts"
+import { TurnQueue } from "./turnQueue.ts"
 
 /** The view of a connection. */
 export interface Scheduled extends Due {
@@ -33,6 +33,8 @@ export interface Scheduled extends Due {
     readonly work: number
   }
   readonly state: State
+  /** The name under which its peer's IP address counts. */
+  readonly ipGroup: string
   /** Whether it has ended: its deadline alone is what it still waits for. */
   readonly hasEnded: boolean
   readonly remoteAddress: NetAddress.InetAddress
@@ -47,7 +49,7 @@ const systemNow = (): number => performance.now()
  * connection they occur in.
  */
 export class Loop<C extends Scheduled> {
-  private readonly scheduled = new Fifo<C>()
+  private readonly scheduled = new TurnQueue<C>()
   /** The connections that have read in this turn, and those that have written. */
   private readonly reading: Array<C> = []
   private readonly written: Array<C> = []
@@ -58,6 +60,9 @@ export class Loop<C extends Scheduled> {
   private timer: NodeJS.Timeout | undefined = undefined
   private timerAt = Infinity
   private stopped = false
+  /** How many datagrams have come since the loop last looked, and since when there have been more of them than one poll takes. */
+  private arrived = 0
+  private floodedSince: number | undefined = undefined
   private readonly now: () => number
   private readonly dispatch: () => void
   private readonly onClosed: (connection: C) => void
@@ -84,6 +89,11 @@ export class Loop<C extends Scheduled> {
     connection.turnState.schedule(this.running === connection)
     this.scheduled.push(connection)
     this.scheduleTurn()
+  }
+
+  /** A datagram has come. */
+  received(): void {
+    this.arrived += 1
   }
 
   /** Has a turn take place soon: if no connection has a turn, something else is to be dispatched. */
@@ -135,8 +145,21 @@ export class Loop<C extends Scheduled> {
     if (this.timer !== undefined) clearTimeout(this.timer)
   }
 
+  /** Whether more datagrams probably wait in the kernel, and the turns can wait until they are taken. */
+  private isFlooded(now: number): boolean {
+    const isFull = this.arrived >= tunables.datagramsPerPoll
+    this.arrived = 0
+    if (isFull && now - (this.floodedSince ??= now) < tunables.maxTurn) return true
+    this.floodedSince = undefined
+    return false
+  }
+
   private readonly readPhase = (): void => {
     const now = this.now()
+    if (this.isFlooded(now)) {
+      this.immediate = setImmediate(this.readPhase)
+      return
+    }
     const enough = now + tunables.maxTurn / 2
     while (this.scheduled.length > 0) {
       const connection = this.scheduled.shift()!

@@ -3,7 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as NetAddress from "effect/net/NetAddress"
-import { EndpointStopped } from "@qp2p/core/ConnectionError"
+import { EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
 import type { NativeConfig, Quiche } from "../binding/native.ts"
@@ -19,10 +19,13 @@ import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
 import { FreedMemory } from "./freedMemory.ts"
+import { ipGroupOf } from "./ipGroup.ts"
+import { LogLimit } from "./logLimit.ts"
 import { Loop } from "./loop.ts"
 import { MemoryBudget } from "./memoryBudget.ts"
 import { PeerAdmission } from "./peerAdmission.ts"
 import { PacketRouter } from "./packetRouter.ts"
+import { Places } from "./places.ts"
 import { RefusalLog } from "./refusalLog.ts"
 import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
@@ -38,6 +41,10 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   readonly idleTimeout: number
 
   private readonly maxConnections: number
+  private readonly now: () => number
+  private readonly places: Places<SocketConnection>
+  /** When the sweep that runs has begun, in milliseconds of Effect's clock. */
+  private sweepAt = 0
   private readonly onDefect: (defect: unknown) => void
   private readonly table = new ConnectionTable<SocketConnection>()
   private readonly loop: Loop<SocketConnection>
@@ -49,6 +56,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly freedMemory = new FreedMemory(collectNow)
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
+  private readonly logLimit: LogLimit
   private closing = false
   private closed = false
 
@@ -65,6 +73,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     readonly onDefect: (defect: unknown) => void
     /** The connection with this peer is closed, because too many bytes wait to be read. */
     readonly onOverload: (peer: NetAddress.InetAddress, unread: number) => void
+    /** The connection is closed, because another one needs its place. */
+    readonly onEvicted: (peer: NetAddress.InetAddress) => void
     /** Writes a warning to the log. */
     readonly onWarning: (text: string) => void
     /** Milliseconds of Effect's clock. */
@@ -72,7 +82,9 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     /** `sweepInterval` has become shorter. */
     readonly onSweepSooner?: () => void
   }) {
-    const { address, bind, configOf, events, idleTimeout, maxPayload, now, onDefect, outbox, quiche } = options
+    const { address, bind, configOf, events, idleTimeout, maxPayload, now, outbox, quiche } = options
+    const logLimit = new LogLimit(now, options.onWarning)
+    const onDefect = (defect: unknown) => logLimit.log("", () => options.onDefect(defect))
     const { table } = this
     this.address = address
     this.idleTimeout = idleTimeout
@@ -80,6 +92,13 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.maxConnections = bind.maxConnections
     this.outbox = outbox
     this.onDefect = onDefect
+    this.now = now
+    this.logLimit = logLimit
+    this.places = new Places({
+      table,
+      maxConnections: bind.maxConnections,
+      onEvicted: ({ ipGroup, remoteAddress }) => logLimit.log(ipGroup, () => options.onEvicted(remoteAddress))
+    })
     this.refusalLog = new RefusalLog(address, now, options.onWarning)
     this.loop = new Loop({
       dispatch: () => outbox.dispatch(),
@@ -89,12 +108,16 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.sweeps = new Sweeps({
       limits: limitsOf(bind),
       idleTimeout,
-      tick: (connection, elapsed, limits) => this.loop.guarded(connection, () => connection.tick(elapsed, limits)),
+      tick: (connection, elapsed, limits) =>
+        this.loop.guarded(connection, () => {
+          connection.tick(elapsed, limits)
+          this.places.tick(connection, this.sweepAt)
+        }),
       onSooner: options.onSweepSooner ?? (() => {})
     })
     const memoryBudget = new MemoryBudget<SocketConnection>({
       limit: bind.unreadBuffer,
-      onOverload: options.onOverload
+      onOverload: (peer, unread) => logLimit.log(ipGroupOf(peer), () => options.onOverload(peer, unread))
     })
     this.memoryBudget = memoryBudget
     const factory = new ConnectionFactory({ quiche, configOf, maxPayload, local: address, table, host: this })
@@ -106,6 +129,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           factory,
           table,
           memoryBudget,
+          places: this.places,
           maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
           peers: this.peers,
@@ -122,9 +146,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   // --- dials -------------------------------------------------------------------------------------------------------
 
   readonly dial = (peer: NetAddress.InetAddress, events: DialEvents, expected?: PeerId): (() => void) => {
-    const refusal = this.closing
-      ? new EndpointStopped()
-      : refuseDial(peer, this.address, this.table.open, this.maxConnections)
+    const refusal = this.closing ? new EndpointStopped() : (refuseDial(peer, this.address) ?? this.refuseAnotherDial())
     let isOver = false
     if (refusal !== undefined) {
       queueMicrotask(() => {
@@ -161,6 +183,13 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     }
   }
 
+  /** Makes a place for a dial, if there is none. */
+  private refuseAnotherDial(): TooManyConnections | undefined {
+    return !this.places.isFull || this.places.evict(this.now())
+      ? undefined
+      : new TooManyConnections({ limit: this.maxConnections })
+  }
+
   /** The seniorities of the connections with one peer, by the address that was dialled or by the peer's. */
   private senioritiesAt(peer: NetAddress.InetAddress): ReadonlyArray<string> {
     const known: Array<string> = []
@@ -175,6 +204,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   /** Takes one datagram; what comes of it happens in the next turn. */
   receive(datagram: IncomingDatagram): void {
     if (this.closed) return
+    this.loop.received()
     try {
       this.router.route(datagram)
     } catch (defect) {
@@ -212,6 +242,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
 
   readonly onEnded = (connection: SocketConnection): void => {
     this.sweeps.delete(connection)
+    this.places.delete(connection)
     this.table.end(connection)
     this.freedMemory.connectionEnded()
   }
@@ -240,6 +271,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
 
   /** Does what is timed on Effect's clock; the last call was `elapsed` milliseconds ago. */
   sweep(elapsed: number, limits?: Limits): void {
+    this.sweepAt = this.now()
+    this.logLimit.tick()
     this.sweeps.sweep(elapsed, this.table.all(), limits)
     this.memoryBudget.tick(elapsed)
     this.freedMemory.tick(elapsed)

@@ -30,7 +30,7 @@ const initial = (
 }
 
 const idle: Load = {
-  connections: 0,
+  isFull: false,
   maxConnections: 10,
   ended: 0,
   fromIp: 0,
@@ -95,7 +95,7 @@ describe("a stranger's packet", () => {
   })
 
   it("is refused when there is no place, or none for its address", () => {
-    for (const load of [{ connections: 10 }, { fromIp: 5 }, { isBehind: true }]) {
+    for (const load of [{ isFull: true }, { fromIp: 5 }, { isBehind: true }]) {
       const verdict = setup().judge(initial(), load)
       if (verdict._tag !== "Reply") return assert.fail(verdict._tag)
       assert.isTrue(parseLongHeader(verdict.packet)?.initial)

@@ -16,7 +16,6 @@ import {
   InvalidAddress,
   PeerMismatch,
   PeerRefused,
-  TooManyConnections,
   TransportError,
   VersionMismatch
 } from "@qp2p/core/ConnectionError"
@@ -100,7 +99,7 @@ describe("the error of a dial that failed", () => {
 })
 
 describe("a dial that is refused before it begins", () => {
-  const refused = (to: string, live = 0) => refuseDial(address(to), address("127.0.0.1:1"), live, 3)
+  const refused = (to: string) => refuseDial(address(to), address("127.0.0.1:1"))
 
   it("goes to an address that no peer can have", () => {
     for (const to of [
@@ -114,10 +113,5 @@ describe("a dial that is refused before it begins", () => {
       assert.instanceOf(refused(to), InvalidAddress, to)
     }
     for (const to of ["192.0.2.7:443", "223.255.255.255:443", "240.0.0.1:443"]) assert.isUndefined(refused(to), to)
-  })
-
-  it("would make one connection too many", () => {
-    assert.isUndefined(refused("192.0.2.7:443", 2))
-    assert.deepStrictEqual(refused("192.0.2.7:443", 3), new TooManyConnections({ limit: 3 }))
   })
 })

@@ -4,7 +4,7 @@ import type { State } from "../../../src/internal/connection/lifecycle.ts"
 import { TurnState } from "../../../src/internal/socket/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
-import { maxOverdueTurns, saturatedAt } from "../../../src/internal/tunables.ts"
+import { datagramsPerPoll, maxOverdueTurns, maxTurn, saturatedAt } from "../../../src/internal/tunables.ts"
 
 /** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
 let time = 0
@@ -18,6 +18,7 @@ class FakeConnection {
   state: State = "established"
   deadline = Infinity
   remoteAddress = undefined as never
+  ipGroup = "192.0.2.1"
   isUnread = false
   work = 0
   /** Whether what it is asked to read is work. */
@@ -76,6 +77,69 @@ const turn = () =>
       resolve()
     })
   })
+
+describe("while a flood of datagrams is taken", () => {
+  const receive = (loop: Loop<FakeConnection>, count: number): void => {
+    for (let i = 0; i < count; i++) loop.received()
+  }
+
+  it("no connection has a turn, until fewer come than one poll takes", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    loop.schedule(makeConnection("a"))
+    for (let i = 0; i < 3; i++) {
+      receive(loop, datagramsPerPoll)
+      await turn()
+    }
+    assert.deepStrictEqual(log, [])
+    receive(loop, datagramsPerPoll - 1)
+    await turn()
+    assert.strictEqual(log[0], "a read")
+  })
+
+  it("connections have their turns nonetheless after the time of a turn, again and again", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const a = makeConnection("a")
+    const turns: Array<number> = []
+    a.read = () => {
+      turns.push(time)
+      a.work += 1
+    }
+    a.afterDispatch = () => loop.schedule(a)
+    const began = time
+    loop.schedule(a)
+    for (let i = 0; i < 4 * maxTurn; i++) {
+      receive(loop, 10 * datagramsPerPoll)
+      await turn()
+    }
+    assert.isAtLeast(turns.length, 3)
+    assert.isAtMost(turns[0]! - began, maxTurn)
+    assert.include(log, "a write")
+  })
+})
+
+describe("the connections of one IP address", () => {
+  it("take no turns from those of another, however many there are", async () => {
+    const { log, loop, makeConnection } = makeLoop()
+    const read = (name: string) => () => {
+      // Each takes so long that it is enough for a turn of the loop.
+      time += maxTurn
+      log.push(`${name} read`)
+    }
+    for (let i = 0; i < 100; i++) {
+      const connection = makeConnection(`${i}`)
+      connection.read = read(`${i}`)
+      loop.schedule(connection)
+    }
+    const honest = makeConnection("honest")
+    honest.ipGroup = "192.0.2.2"
+    honest.read = read("honest")
+    loop.schedule(honest)
+    for (let i = 0; i < 3; i++) await turn()
+    const reads = log.filter((line) => line.endsWith("read"))
+    assert.isAtMost(reads.indexOf("honest read"), 1)
+    loop.stop()
+  })
+})
 
 describe("a turn", () => {
   it("has all read, then all write, then the packets leave, and only then what can wait", async () => {

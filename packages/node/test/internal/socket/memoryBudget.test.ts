@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type * as NetAddress from "effect/net/NetAddress"
-import { ipGroup } from "../../../src/internal/socket/ipGroup.ts"
+import { ipGroup, ipGroupOf } from "../../../src/internal/socket/ipGroup.ts"
 import { type Holder, MemoryBudget } from "../../../src/internal/socket/memoryBudget.ts"
 import { address } from "../../support/quicSockets.ts"
 
@@ -118,12 +118,18 @@ describe("the limit for one IP address", () => {
 })
 
 describe("the group of an IP address", () => {
-  const group = (text: string) => ipGroup(address(text).address)
+  const group = (text: string) => ipGroupOf(address(text))
 
   it("is the address, or the /64 of IPv6", () => {
     assert.notStrictEqual(group("192.0.2.1:1"), group("192.0.2.2:1"))
     assert.strictEqual(group("192.0.2.1:1"), group("192.0.2.1:2"))
+    assert.strictEqual(group("192.0.2.1:1"), group("[::ffff:192.0.2.1]:1"))
     assert.strictEqual(group("[2001:db8::1]:1"), group("[2001:db8:0:0:9::2]:1"))
     assert.notStrictEqual(group("[2001:db8::1]:1"), group("[2001:db8:0:1::1]:1"))
+  })
+
+  it("has the zone of a link-local address", () => {
+    assert.strictEqual(group("[fe80::1%2]:1"), group("[fe80::2%2]:1"))
+    assert.notStrictEqual(group("[fe80::1%2]:1"), group("[fe80::1%3]:1"))
   })
 })
