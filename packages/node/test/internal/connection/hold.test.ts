@@ -11,7 +11,10 @@ const taken = (hold: Hold, bytes: number, millis: number, fill: number, from = 0
 
 describe("a peer that is held back", () => {
   it("gets through so many bytes in a second where that begins", () => {
-    assert.strictEqual(taken(new Hold(), 1_200, 1_000, tunables.holdBackAbove), Math.ceil(1_000 / Math.ceil(1_200 / tunables.heldBackRate)))
+    assert.strictEqual(
+      taken(new Hold(), 1_200, 1_000, tunables.holdBackAbove),
+      Math.ceil(1_000 / Math.ceil(1_200 / tunables.heldBackRate))
+    )
     assert.strictEqual(taken(new Hold(), 100, 1_000, tunables.holdBackAbove), 1_000 / tunables.heldBackInterval)
   })
 
