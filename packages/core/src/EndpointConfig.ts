@@ -98,14 +98,17 @@ export const EndpointConfig = Schema.Struct({
   /** The most bytes of received messages that wait to be taken. An empty queue takes a message of any size. Default 64 MiB. */
   messageBufferBytes: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 64 * 2 ** 20),
   /**
-   * The most bytes of incomplete messages on one connection. The stream that exceeds it is stopped with code 2. Default
-   * 128 MiB.
+   * The most bytes of incomplete messages on one connection. The stream that exceeds it is stopped with code 2. So are the
+   * streams of incomplete messages, of more than 64 KiB together, whose peer sends less than 1 KiB a second for 30 s though
+   * nothing holds it back. Default 128 MiB.
    */
   reassemblyBuffer: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 128 * 2 ** 20),
   /**
-   * The most memory for received bytes that the application has not read, over all connections; at least 1 MiB. One IP address, or
-   * one /64 of IPv6, may take half of it. Above half of it, inbound dials are refused. Above three quarters, the connection
-   * with the most is held back; above all of it, it is closed with code 3. Default 512 MiB.
+   * The most memory for what peers have sent and the application has not read, over all connections, besides 64 KiB for each
+   * connection; at least 1 MiB. Messages that have arrived in part count, and over QUIC also what each piece costs besides its
+   * bytes, and short answers that the peer has asked for and does not take. One IP address, or one /64 of IPv6, may take half
+   * of it; the addresses of this machine share the whole. Above half of it, inbound dials are refused. Above three quarters,
+   * senders are held back, the largest first, and lose nothing. Default 512 MiB.
    */
   unreadBuffer: setting.withDefault(setting.integer(2 ** 20, Number.MAX_SAFE_INTEGER), 512 * 2 ** 20),
   /**

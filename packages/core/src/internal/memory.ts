@@ -21,6 +21,47 @@ export const allocate = (size: number): Uint8Array =>
     ? new Uint8Array(size)
     : new Uint8Array(platform.allocUnsafeSlow(size).buffer)
 
+interface GrowableConstructor {
+  new (length: number, options: { readonly maxByteLength: number }): Growable
+}
+
+/** A buffer that grows in place. */
+type Growable = ArrayBuffer & { readonly resize?: (length: number) => void }
+
+/**
+ * Bytes that grow in place up to `most`. The platform takes their memory from the system page by page and gives it back when they
+ * are collected, whereas an allocator keeps blocks for later use. Undefined where a platform has no such memory.
+ */
+export class GrowingBytes {
+  /** The bytes so far. Their content is kept when they grow. */
+  readonly bytes: Uint8Array
+  private readonly buffer: Growable
+  private readonly most: number
+
+  private constructor(buffer: Growable, most: number) {
+    this.buffer = buffer
+    this.bytes = new Uint8Array(buffer)
+    this.most = most
+  }
+
+  static make(length: number, most: number): GrowingBytes | undefined {
+    if (!("resize" in ArrayBuffer.prototype)) return undefined
+    try {
+      const buffer = new (ArrayBuffer as unknown as GrowableConstructor)(length, { maxByteLength: most })
+      return new GrowingBytes(buffer, most)
+    } catch {
+      // There is no room for so much in the address space.
+      return undefined
+    }
+  }
+
+  /** Grows to at least `length`: to twice as much as before, so that few calls are needed. */
+  grow(length: number): void {
+    const { byteLength } = this.buffer
+    if (length > byteLength) this.buffer.resize!(Math.min(Math.max(length, 2 * byteLength), this.most))
+  }
+}
+
 /**
  * Allocates bytes that may be a view of a larger, pooled buffer: allocating a buffer costs more than copying a short message.
  */

@@ -325,6 +325,9 @@ export const minCollected = 32 << 20
 /** See `minCollected`. */
 export const quietRate = 1 << 10
 
+/** Up to what size of the heap, in bytes, a collection is requested: it takes about 1 ms for each MiB in use. */
+export const maxQuickHeap = 256 << 20
+
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50
 

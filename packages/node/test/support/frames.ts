@@ -29,6 +29,7 @@ export const visitor = (some: Partial<FrameVisitor>): FrameVisitor => ({
   onStop: ignore,
   onStream: ignore,
   onCrypto: ignore,
+  onHandshakeDone: ignore,
   onNewConnectionId: ignore,
   onControl: ignore,
   ...some

@@ -1,11 +1,14 @@
 /**
- * Collects the body of one frame: in blocks, and in one buffer once half of it has arrived.
+ * Collects the body of one frame: in blocks, then in bytes that grow, and in one buffer once half of it has arrived.
  */
-import { allocate } from "../memory.ts"
+import { allocate, GrowingBytes } from "../memory.ts"
 
 /** The sizes of blocks, in bytes. */
 const smallestBlock = 64
 const largestBlock = 64 * 1024
+
+/** The bytes of a body from which on it is not kept in blocks. */
+const maxInBlocks = 256 * 1024
 
 const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
   // A view costs more than copying a few bytes by hand.
@@ -26,6 +29,8 @@ export class Body {
    */
   held = 0
   private inBlocks = 0
+  /** The received part of a long body, until half of it has arrived. */
+  private growing: GrowingBytes | undefined = undefined
   /** The buffer of the whole body, once half of it has arrived. */
   private whole: Uint8Array | undefined = undefined
   /** The received parts before that. Every block but the last is full. */
@@ -43,6 +48,13 @@ export class Body {
       return
     }
     this.held = Math.max(this.inBlocks, Math.min(2 * (this.received + rest), length))
+    if (this.growing === undefined && this.received + rest > maxInBlocks) this.leaveBlocks(length)
+    if (this.growing !== undefined) {
+      this.growing.grow(this.received + rest)
+      copy(chunk, offset, end, this.growing.bytes, this.received)
+      this.received += rest
+      return
+    }
     const last = this.blocks[this.blocks.length - 1]
     if (last !== undefined) {
       const taken = Math.min(rest, last.length - this.lastUsed)
@@ -77,6 +89,7 @@ export class Body {
     if (this.held === 0) return
     this.held = 0
     this.inBlocks = 0
+    this.growing = undefined
     this.whole = undefined
     this.blocks = []
   }
@@ -84,14 +97,31 @@ export class Body {
   /** Allocates the buffer of the whole body and copies the blocks into it. */
   private merge(length: number): Uint8Array {
     const whole = allocate(length)
-    let at = 0
-    for (const block of this.blocks) {
-      const used = Math.min(block.length, this.received - at)
-      copy(block, 0, used, whole, at)
-      at += used
-    }
+    if (this.growing === undefined) this.copyBlocks(whole)
+    else copy(this.growing.bytes, 0, this.received, whole, 0)
+    this.growing = undefined
     this.blocks = []
     this.held = length
     return (this.whole = whole)
+  }
+
+  /** Copies the blocks into bytes that grow, where the platform has those. */
+  private leaveBlocks(length: number): void {
+    const growing = GrowingBytes.make(maxInBlocks, Math.max(maxInBlocks, length))
+    if (growing === undefined) return
+    growing.grow(this.received)
+    this.copyBlocks(growing.bytes)
+    this.blocks = []
+    this.inBlocks = 0
+    this.growing = growing
+  }
+
+  private copyBlocks(to: Uint8Array): void {
+    let at = 0
+    for (const block of this.blocks) {
+      const used = Math.min(block.length, this.received - at)
+      copy(block, 0, used, to, at)
+      at += used
+    }
   }
 }

@@ -127,7 +127,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   get isUnresponsive(): boolean {
-    return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
+    // What comes of a peer that is held back is not taken.
+    return !this.isHeldBack && this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
   }
 
   charge(change: number): void {
@@ -366,7 +367,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   onUnresponsive(): void {
-    this.handlers?.onUnresponsive?.()
+    if (!this.isHeldBack) this.handlers?.onUnresponsive?.()
   }
 
   onSilence(): void {

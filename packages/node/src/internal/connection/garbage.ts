@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { maxCollectionPause } from "../tunables.ts"
+import { maxCollectionPause, maxQuickHeap } from "../tunables.ts"
 
 /** V8's `gc`, which contexts have that are made while the flag is set. */
 const exposed = (): (() => void) => {
@@ -23,8 +23,12 @@ const exposed = (): (() => void) => {
 
 let collector: (() => void) | undefined = undefined
 
-/** Collects garbage at once. It takes some 10 ms, and more the more is in use. */
-export const collectNow = (): void => (collector ??= exposed())()
+const collectNow = (): void => (collector ??= exposed())()
+
+/** Collects garbage unless the program has a large heap: that takes long, and such a program makes garbage enough by itself. */
+export const collectIfQuick = (): void => {
+  if (process.memoryUsage().heapUsed < maxQuickHeap) collectNow()
+}
 
 /** Requests garbage collections for one connection, with pauses that double, up to `maxCollectionPause` sweeps. */
 export class GarbageCollection {

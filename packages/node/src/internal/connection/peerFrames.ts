@@ -90,6 +90,9 @@ export class PeerFrames implements FrameVisitor {
     else this.violate(PROTOCOL_VIOLATION, "CRYPTO after the handshake")
   }
 
+  /** The binding takes it. */
+  onHandshakeDone(): void {}
+
   onNewConnectionId(): void {
     this.onControl()
   }

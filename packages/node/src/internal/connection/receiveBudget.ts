@@ -77,14 +77,15 @@ export class ReceiveBudget {
   }
 
   /**
-   * Checks the balance at the end of a turn that took `packets` and read `bytes`, when `memory` bytes hold what was not read.
+   * Checks the balance at the end of a turn that took `packets` and read `bytes`, when `memory` bytes hold what was not read, and
+   * `answers` bytes what the peer has asked for and not taken.
    * Returns the reason when the connection cannot go on.
    */
-  audit(packets: number, bytes: number, memory = 0): string | undefined {
+  audit(packets: number, bytes: number, memory = 0, answers = 0): string | undefined {
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
-    this.report(Math.max(this.bytesIn - this.bytesRead - this.overhead, memory) + this.charged)
+    this.report(Math.max(this.bytesIn - this.bytesRead - this.overhead, memory) + this.charged + answers)
     // With nothing to read, what has come and was not read waits for something lost before it, or is no data.
     const waiting = readable ? tunables.maxUnread : tunables.maxOutOfOrder
     const allowed = this.explained + tunables.unexplainedBytes + waiting

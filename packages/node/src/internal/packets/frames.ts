@@ -26,6 +26,7 @@ export interface FrameVisitor {
   /** STREAM: where its data begins in the stream, and how many bytes it has. */
   readonly onStream: (id: number, offset: number, length: number, fin: boolean) => void
   readonly onCrypto: (offset: number, length: number) => void
+  readonly onHandshakeDone: () => void
   /** NEW_CONNECTION_ID: the id begins at the offset `at` in the packet, and the token of 16 bytes comes behind it. */
   readonly onNewConnectionId: (sequence: number, packet: Uint8Array, at: number, length: number) => void
   /** NEW_TOKEN, RETIRE_CONNECTION_ID, PATH_CHALLENGE or PATH_RESPONSE. */
@@ -102,7 +103,9 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
         skipPadding(packet, end)
         break
       case 0x01: // PING
+        break
       case 0x1e: // HANDSHAKE_DONE
+        visitor.onHandshakeDone()
         break
       case 0x02: // ACK
       case 0x03: {
@@ -113,7 +116,8 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
         const smallest = largest - varint(packet)
         let left = 2 * ranges + (type === 0x03 ? 3 : 0)
         for (; left > 0 && at < end; left--) varint(packet)
-        if (left > 0 || at > end) return frames
+        if (left > 0) at = end + 1
+        if (at > end) return frames
         visitor.onAck(smallest, largest)
         break
       }
@@ -210,10 +214,17 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
       }
       default:
         // CONNECTION_CLOSE ends the connection: nothing behind it matters.
+        at = end + 1
         return frames
     }
     if (!(at <= end)) return frames
     frames += 1
   }
   return frames
+}
+
+/** Walks over a packet as `walk` does. Returns whether every frame of it is known and whole, and none closes the connection. */
+export const walkWhole = (packet: Uint8Array, visitor: FrameVisitor): boolean => {
+  walk(packet, visitor)
+  return at === framesEnd(packet)
 }

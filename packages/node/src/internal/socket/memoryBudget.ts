@@ -81,12 +81,15 @@ export class MemoryBudget<C extends Holder> {
     else this.byIp.set(ipGroup, ofIp)
     if (connection.unread > connectionAllowance) this.large.add(connection)
     else this.large.delete(connection)
+    const limitOfIp = this.limitOfIp(connection)
     if (by < 0) {
-      if (this.heldBack.size > 0) this.release()
+      const [most, mostOfIp] = [this.limit * holdBackAbove, limitOfIp * holdBackAbove]
+      const hasRoom = (this.bytes <= most && this.bytes - by > most) || (ofIp <= mostOfIp && ofIp - by > mostOfIp)
+      if (hasRoom) for (const each of this.heldBack) this.releaseIfPossible(each)
+      else if (this.heldBack.has(connection)) this.releaseIfPossible(connection)
       return
     }
     if (connection === this.goingOn && this.fill(connection) >= goOnBelow) this.endTurn()
-    const limitOfIp = this.limitOfIp(connection)
     if (this.bytes > this.limit * holdBackAbove) this.restrain(undefined, this.bytes > this.limit + mostPerTurn)
     else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
   }
@@ -130,6 +133,7 @@ export class MemoryBudget<C extends Holder> {
    * has one. If all are held back, and too much is held, closes the largest of all.
    */
   private restrain(ipGroup: string | undefined, isTooMuch: boolean): void {
+    if (this.heldBack.size === this.large.size && !isTooMuch) return
     let largest: C | undefined
     let next: C | undefined
     for (const connection of this.large) {
@@ -157,12 +161,10 @@ export class MemoryBudget<C extends Holder> {
     this.heldBack.add(connection)
   }
 
-  private release(): void {
-    for (const connection of this.heldBack) {
-      if (this.fill(connection) > holdBackAbove && connection.unread > connectionAllowance) continue
-      connection.isHeldBack = false
-      this.heldBack.delete(connection)
-      if (this.goingOn === connection) this.goingOn = undefined
-    }
+  private releaseIfPossible(connection: C): void {
+    if (this.fill(connection) > holdBackAbove && connection.unread > connectionAllowance) return
+    connection.isHeldBack = false
+    this.heldBack.delete(connection)
+    if (this.goingOn === connection) this.goingOn = undefined
   }
 }

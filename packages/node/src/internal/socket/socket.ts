@@ -7,7 +7,7 @@ import { EndpointStopped, TooManyConnections } from "@qp2p/core/ConnectionError"
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { BackingSocket, BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport"
 import type { NativeConfig, Quiche } from "../binding/native.ts"
-import { collectNow } from "../connection/garbage.ts"
+import { collectIfQuick } from "../connection/garbage.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
@@ -53,7 +53,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
-  private readonly freedMemory = new FreedMemory(collectNow)
+  private readonly freedMemory = new FreedMemory(collectIfQuick)
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit

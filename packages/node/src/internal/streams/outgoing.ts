@@ -32,6 +32,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   readonly stopCodes = new StopCodes()
   private readonly host: OutgoingHost
   private written = 0
+  private answers = 0
   private workDone = 0
   private congested = false
   /** Whether what the binding says of the congestion window is wrong: see `expired`. */
@@ -75,6 +76,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   acceptSend(id: number): SendStream {
     const stream = new SendStream(this, true, 0)
     stream.assignId(id, 0, true)
+    stream.countAnswers()
     this.sending.add(stream)
     return stream
   }
@@ -87,6 +89,11 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   /** Counts streams that were begun, ended or reset, and packets that were asked for, to notice turns that do nothing. */
   get work(): number {
     return this.workDone + this.acknowledgements.work
+  }
+
+  /** How much memory holds answers to the peer's questions that have not been sent, in bytes. */
+  get queuedAnswers(): number {
+    return this.answers
   }
 
   /** Whether the windows were full when there last was something to write. */
@@ -201,6 +208,10 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     stream.queue()
     this.queue.push(stream)
     this.host.schedule()
+  }
+
+  onAnswers(change: number): void {
+    this.answers += change
   }
 
   onReset(stream: SendStream, code: number): void {

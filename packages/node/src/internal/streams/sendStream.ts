@@ -25,6 +25,8 @@ export interface SendOwner {
   readonly enqueue: (half: SendStream) => void
   /** Changes the half's priority, wherever it is queued. */
   readonly reprioritize: (half: SendStream, priority: number) => void
+  /** What the stream, which the peer opened, keeps of answers has changed by so many bytes. */
+  readonly onAnswers: (change: number) => void
   /** The half was reset, with this code for the peer: it must not be written again. */
   readonly onReset: (half: SendStream, code: number) => void
 }
@@ -81,6 +83,9 @@ export class SendStream implements BackingSendStream {
   private readonly owner: SendOwner
   private queued = false
   private streamId: number | undefined = undefined
+  /** What is counted of the bytes queued here: only those on a stream that the peer opened. */
+  private counted = 0
+  private isAnswer = false
   private openTime = 0
   /** Whether the binding has seen the id. */
   private isKnown = false
@@ -132,6 +137,7 @@ export class SendStream implements BackingSendStream {
     if (bytes.length > 0) {
       this.chunks.push(bytes)
       this.pending += bytes.length
+      if (this.isAnswer) this.count()
     }
     if (fin) {
       this.finQueued = true
@@ -190,6 +196,19 @@ export class SendStream implements BackingSendStream {
     this.streamId = id
     this.openTime = now
     this.isKnown = isKnown
+  }
+
+  /** The peer opened the stream: what is queued on it answers its questions. */
+  countAnswers(): void {
+    this.isAnswer = true
+  }
+
+  /** A long chunk is its owner's, and no copy: only so much of a stream can be one. */
+  private count(): void {
+    const counted = Math.min(this.pending, sendHighWater)
+    if (counted === this.counted) return
+    this.owner.onAnswers(counted - this.counted)
+    this.counted = counted
   }
 
   setPeerHalf(half: PeerHalf): void {
@@ -338,6 +357,7 @@ export class SendStream implements BackingSendStream {
     this.whole = undefined
     this.chunks.length = 0
     this.pending = 0
+    if (this.isAnswer) this.count()
     const waiters = this.roomWaiters
     const done = this.finDone
     this.roomWaiters = undefined
@@ -360,6 +380,7 @@ export class SendStream implements BackingSendStream {
   private advance(taken: number): void {
     this.written += taken
     this.pending -= taken
+    if (this.isAnswer) this.count()
     this.offset += taken
     if (this.offset === this.chunks[0]!.length) {
       this.chunks.shift()

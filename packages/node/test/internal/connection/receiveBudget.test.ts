@@ -104,3 +104,37 @@ describe("streams that are reset unread", () => {
     assert.isUndefined(receiveBudget.audit(0, 0))
   })
 })
+
+describe("what is reported as unread", () => {
+  const reporting = () => {
+    let unread = 0
+    const budget = new ReceiveBudget(
+      { isReadable: () => true, stats: () => ({ recvBytes: 0 }) } as unknown as NativeConnection,
+      { onUnread: (change) => (unread += change) }
+    )
+    return { budget, unread: () => unread }
+  }
+
+  it("is what waits in the binding, what the owner holds, and what the peer has asked for", () => {
+    const { budget, unread } = reporting()
+    budget.received(1_000)
+    budget.audit(1, 0, 3_000, 200)
+    assert.strictEqual(unread(), 3_200)
+    budget.charge(70_000)
+    assert.deepStrictEqual([unread(), budget.unread], [73_200, 73_200])
+    budget.read(1_000)
+    budget.audit(0, 1_000, 0, 0)
+    assert.strictEqual(unread(), 70_000)
+    budget.charge(-70_000)
+    assert.strictEqual(unread(), 0)
+  })
+
+  it("is nothing from the end of the connection on, whatever the owner gives back later", () => {
+    const { budget, unread } = reporting()
+    budget.charge(5_000)
+    budget.end()
+    assert.strictEqual(unread(), 0)
+    budget.charge(-5_000)
+    assert.strictEqual(unread(), 0)
+  })
+})

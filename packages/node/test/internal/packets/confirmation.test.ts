@@ -87,8 +87,8 @@ describe("a packet does not confirm the handshake", () => {
     for (const close of [
       [0x1c, 0, 0, 0],
       [0x1d, 4, 0],
-      [0x30, 0x1e],
-      [0x40, 0x1e],
+      [0x32, 0x1e],
+      [0x40, 0x32],
       [0xff, 0x1e]
     ]) {
       assert.isFalse(confirmsHandshake(oneRtt([...done, ...close])))

@@ -24,6 +24,7 @@ const hears = (packet: Uint8Array) => {
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
     onCrypto: (offset, length) => heard.push(["crypto", offset, length]),
+    onHandshakeDone: () => heard.push(["done"]),
     onNewConnectionId: (sequence, bytes, at, length) =>
       heard.push(["id", sequence, ...bytes.subarray(at, at + length + 16)]),
     onControl: (type) => heard.push(["control", type])
@@ -40,10 +41,16 @@ const number = fc.oneof(
 const size = fc.constantFrom(1, 2, 4, 8)
 const data = fc.array(fc.nat({ max: 255 }), { maxLength: 60 })
 
+const heardByNumbers = (type: number, values: ReadonlyArray<number>): Frame["heard"] => {
+  if (type === 0x05) return ["stop", ...values]
+  if (type === 0x1e) return ["done"]
+  return type === 0x19 ? ["control", type] : undefined
+}
+
 const numbers = (type: number, count: number): fc.Arbitrary<Frame> =>
   fc.tuple(size, fc.array(number, { minLength: count, maxLength: count })).map(([atLeast, values]) => ({
     bytes: [...varint(type, atLeast), ...values.flatMap((value) => varint(value, atLeast))],
-    heard: type === 0x05 ? ["stop", ...values] : type === 0x19 ? ["control", type] : undefined
+    heard: heardByNumbers(type, values)
   }))
 
 const ack = fc

@@ -21,16 +21,19 @@ class Peer implements Holder {
   }
 }
 
+const MiB = 2 ** 20
+
+/** A budget of 1,000 MiB. Its numbers here are MiB. */
 const setup = (...hosts: ReadonlyArray<string>) => {
   const peers = hosts.map((host) => new Peer(host))
   const overloads: Array<number> = []
   const budget = new MemoryBudget<Peer>({
-    limit: 1_000,
-    onOverload: (_peer, unread) => overloads.push(unread)
+    limit: 1_000 * MiB,
+    onOverload: (_peer, unread) => overloads.push(unread / MiB)
   })
   const change = (i: number, by: number) => {
-    peers[i]!.unread += by
-    budget.change(peers[i]!, by)
+    peers[i]!.unread += by * MiB
+    budget.change(peers[i]!, by * MiB)
   }
   return {
     budget,
@@ -43,20 +46,7 @@ const setup = (...hosts: ReadonlyArray<string>) => {
 }
 
 describe("the limit for all connections", () => {
-  it("closes the largest connection of the IP address that has most, and not a larger one of another address", () => {
-    const it = setup("192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2", "192.0.2.3")
-    it.change(0, 290)
-    for (const i of [1, 2]) it.change(i, 140)
-    it.change(3, 150)
-    it.change(4, 270)
-    assert.deepStrictEqual(it.closed(), [])
-    it.change(1, 15)
-    assert.deepStrictEqual(it.closed(), [1])
-    assert.deepStrictEqual(it.peers[1]!.closes, [ErrorCode.overloaded])
-    assert.deepStrictEqual(it.overloads, [155])
-  })
-
-  it("holds the largest back before, and lets it go on once there is room", () => {
+  it("holds the largest back from three quarters on, then the next, and lets them go on once there is room", () => {
     const it = setup("127.0.0.1", "127.0.0.1", "127.0.0.1")
     it.change(0, 300)
     it.change(1, 440)
@@ -73,17 +63,141 @@ describe("the limit for all connections", () => {
     assert.deepStrictEqual(it.closed(), [])
   })
 
-  it("lets one go on that has ended or been read, also while the others leave no room", () => {
-    const it = setup("127.0.0.1", "192.0.2.1", "192.0.2.2", "192.0.2.3")
-    it.change(1, 300)
-    it.change(2, 250)
-    it.change(3, 240)
-    assert.deepStrictEqual(it.heldBack(), [1])
-    it.change(3, -20)
-    it.change(0, 25)
-    it.change(1, -300)
+  it("looks first at the IP address with the most that has one to hold back, then at the next", () => {
+    const it = setup("192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3")
+    it.change(0, 260)
+    it.change(1, 150)
+    it.change(2, 160)
+    it.change(3, 190)
+    assert.deepStrictEqual(it.heldBack(), [2])
+    it.change(3, 1)
+    it.change(3, 1)
+    assert.deepStrictEqual(it.heldBack(), [0, 1, 2])
+    it.change(3, 1)
+    assert.deepStrictEqual(it.heldBack(), [0, 1, 2, 3])
+    assert.deepStrictEqual(it.closed(), [])
+  })
+
+  it("never holds one back for what each may hold, also while the others leave no room", () => {
+    const it = setup("127.0.0.1", "127.0.0.1")
+    it.change(0, 900)
+    it.change(1, 1 / 16)
+    assert.deepStrictEqual(it.heldBack(), [0])
+    it.change(1, 1 / 16)
+    assert.deepStrictEqual(it.heldBack(), [0, 1])
+    it.change(1, -1 / 16)
+    assert.deepStrictEqual(it.heldBack(), [0])
+  })
+
+  it("closes the largest once all are held back, and the limit is exceeded by more than one turn takes", () => {
+    const it = setup("192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3")
+    it.change(0, 350)
+    it.change(1, 200)
+    it.change(2, 201)
+    it.change(3, 100)
+    it.change(3, 100)
+    it.change(3, 50)
+    assert.deepStrictEqual(it.heldBack(), [0, 1, 2, 3])
+    it.change(3, 2)
+    assert.deepStrictEqual(it.closed(), [])
+    it.change(3, 2)
+    assert.deepStrictEqual(it.closed(), [2])
+    assert.deepStrictEqual(it.peers[2]!.closes, [ErrorCode.overloaded])
+    assert.deepStrictEqual(it.overloads, [201])
+  })
+
+  it("closes none that is held back and grows no more, however long the limit is nearly reached", () => {
+    const it = setup("192.0.2.1", "192.0.2.2")
+    it.change(0, 400)
+    it.change(1, 400)
+    for (let i = 0; i < 100; i++) it.budget.tick(1_000)
+    assert.deepStrictEqual(it.closed(), [])
+  })
+
+  it("is filled by what the whole of it holds, or by what the share of an IP address does", () => {
+    const it = setup("192.0.2.1", "192.0.2.2")
     it.change(0, 250)
-    assert.isFalse(it.peers[1]!.isHeldBack)
+    it.change(1, 200)
+    assert.strictEqual(it.budget.fill(it.peers[0]!), 0.5)
+    assert.strictEqual(it.budget.fill(it.peers[1]!), 0.45)
+  })
+})
+
+describe("of those that are held back", () => {
+  const crowd = () => {
+    const it = setup("127.0.0.1", "127.0.0.1", "127.0.0.1")
+    for (const i of [0, 1, 2]) it.change(i, 255)
+    for (const i of [0, 1, 2]) it.change(i, 1)
+    assert.deepStrictEqual(it.heldBack(), [0, 1, 2])
+    return it
+  }
+  const goingOn = (it: ReturnType<typeof crowd>) => {
+    const held = it.heldBack()
+    return [0, 1, 2].filter((i) => !held.includes(i))
+  }
+
+  it("one goes on as long as it grows, then another, and each gets its turn", () => {
+    const it = crowd()
+    const order: Array<number> = []
+    for (let turn = 0; turn < 3; turn++) {
+      it.budget.tick(1_000)
+      const [now] = goingOn(it)
+      order.push(now!)
+      for (let i = 0; i < 3; i++) {
+        it.change(now!, 1)
+        it.budget.tick(1_000)
+        assert.deepStrictEqual(goingOn(it), [now])
+      }
+    }
+    assert.deepStrictEqual(order.toSorted(), [0, 1, 2])
+  })
+
+  it("one that stands still makes way for the next", () => {
+    const it = crowd()
+    const order: Array<number> = []
+    for (let i = 0; i < 4; i++) {
+      it.budget.tick(1_000)
+      order.push(...goingOn(it))
+    }
+    assert.deepStrictEqual(new Set(order.slice(0, 3)).size, 3)
+    assert.strictEqual(order[3], order[0])
+  })
+
+  it("one that grows for long makes way, too", () => {
+    const it = crowd()
+    it.budget.tick(1_000)
+    const [first] = goingOn(it)
+    for (let i = 0; i < 29; i++) {
+      it.change(first!, 1 / 8)
+      it.budget.tick(1_000)
+    }
+    assert.deepStrictEqual(goingOn(it), [first])
+    it.change(first!, 1 / 8)
+    it.budget.tick(1_000)
+    assert.notDeepEqual(goingOn(it), [first])
+  })
+
+  it("none goes on when the limit is near", () => {
+    const it = crowd()
+    it.budget.tick(1_000)
+    const [first] = goingOn(it)
+    it.change(first!, 131)
+    assert.deepStrictEqual(goingOn(it), [first])
+    it.change(first!, 1)
+    assert.deepStrictEqual(goingOn(it), [])
+    it.budget.tick(1_000)
+    assert.deepStrictEqual(goingOn(it), [])
+    assert.deepStrictEqual(it.closed(), [])
+  })
+
+  it("one whose message is complete is not held back again, and the others go on with the room", () => {
+    const it = crowd()
+    it.budget.tick(1_000)
+    const [first] = goingOn(it)
+    it.change(first!, -256)
+    assert.deepStrictEqual(it.heldBack(), [])
+    it.budget.tick(1_000)
+    assert.deepStrictEqual(it.heldBack(), [])
   })
 })
 
@@ -100,10 +214,14 @@ describe("the limit for one IP address", () => {
       it.change(0, 15)
       assert.deepStrictEqual(it.heldBack(), [0])
       it.change(2, 100)
-      it.change(1, 116)
+      it.change(1, 114)
+      assert.deepStrictEqual(it.heldBack(), [0, 1])
+      it.change(1, 5)
+      assert.deepStrictEqual(it.closed(), [])
+      it.change(1, 1)
       assert.deepStrictEqual(it.closed(), [1])
       assert.isTrue(it.budget.isBehind)
-      it.change(1, -306)
+      it.change(1, -310)
       assert.isFalse(it.budget.isBehind)
       assert.deepStrictEqual(it.heldBack(), [])
     })
@@ -112,7 +230,7 @@ describe("the limit for one IP address", () => {
   it("is not for peers on this machine", () => {
     const it = setup("127.0.0.1", "[::1]")
     it.change(0, 600)
-    it.change(1, 100)
+    it.change(1, 149)
     assert.deepStrictEqual([...it.heldBack(), ...it.closed()], [])
   })
 })

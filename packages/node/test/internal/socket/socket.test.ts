@@ -10,6 +10,7 @@ import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 const peer = address("127.0.0.1:2")
+const MiB = 1 << 20
 
 /** A socket with so many connections that it has dialled. */
 const dialled = Effect.fnUntraced(function* (count: number, setup: Setup = {}) {
@@ -24,30 +25,56 @@ const dialled = Effect.fnUntraced(function* (count: number, setup: Setup = {}) {
 })
 
 describe("unread bytes", () => {
-  it.live("over the limit close the connection with the most of them, and the others go on", () =>
+  it.live("near the limit have the connection with the most of them take less, and the others go on", () =>
     Effect.gen(function* () {
-      const { ids, natives, overloads, peers, receive, socket } = yield* dialled(3, { unreadBuffer: 10_000 })
+      const { ids, natives, overloads, peers, receive, socket } = yield* dialled(3, { unreadBuffer: 1_000_000 })
       const arrive = (i: number, packets: number) => {
-        natives[i]!.streams.set(3, packets * 1_000)
-        for (let n = 0; n < packets; n++) receive(shortHeader(ids[i]!, 1_000))
+        natives[i]!.streams.set(3, packets * 50_000)
+        for (let n = 0; n < packets; n++) receive(shortHeader(ids[i]!, 50_000))
         return turns
       }
+      for (const native of natives) native.authenticates = true
+      const taken = () => natives.map(({ received }) => received)
       for (const peer of peers) peer.heed = (stream) => (stream.demand = () => 0)
-      yield* arrive(0, 2)
-      yield* arrive(1, 5)
+      yield* arrive(0, 4)
+      yield* arrive(1, 10)
+      const before = taken()
+      yield* arrive(2, 2)
+      // Of a datagram of this size, another is taken after seconds.
+      yield* arrive(1, 1)
+      yield* arrive(1, 3)
+      yield* arrive(0, 1)
+      assert.deepStrictEqual(
+        taken().map((count, i) => count - before[i]!),
+        [1, 1, 2]
+      )
       assert.deepStrictEqual(overloads, [])
-      yield* arrive(2, 4)
-      assert.deepStrictEqual(overloads, [["127.0.0.1:2", 5_000]])
+      for (const { closes } of peers) assert.deepStrictEqual(closes, [])
+      socket.close()
+    })
+  )
+
+  it.live("far over the limit close the connection with the most of them, which was held back", () =>
+    Effect.gen(function* () {
+      const { ids, natives, overloads, peers, receive, socket } = yield* dialled(2, { unreadBuffer: 10 * MiB })
+      for (const peer of peers) peer.heed = (stream) => (stream.demand = () => 0)
+      peers[0]!.connection.charge!(9 * MiB)
+      peers[1]!.connection.charge!(MiB)
+      assert.deepStrictEqual(overloads, [])
+      peers[1]!.connection.charge!(5 * MiB)
+      yield* turns
+      assert.deepStrictEqual(overloads, [["127.0.0.1:2", 9 * MiB]])
       assert.deepStrictEqual(
         peers.map(({ closes }) => closes),
-        [[], [new LocallyClosed()], []]
+        [[new LocallyClosed()], []]
       )
-      assert.deepStrictEqual(natives[1]!.closes, [[true, 3, "the application does not keep up"]])
-      // What it had counts no more.
-      yield* arrive(0, 3)
+      assert.deepStrictEqual(natives[0]!.closes, [[true, 3, "the application does not keep up"]])
+      // What it had counts no more, also when its owner gives it back later.
+      peers[0]!.connection.charge!(-9 * MiB)
+      peers[1]!.connection.charge!(7 * MiB)
+      yield* turns
       assert.strictEqual(overloads.length, 1)
-      yield* arrive(2, 2)
-      assert.strictEqual(overloads.length, 2)
+      receive(shortHeader(ids[1]!, 100))
       socket.close()
     })
   )

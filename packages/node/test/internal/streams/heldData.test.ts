@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { HeldData } from "../../../src/internal/streams/heldData.ts"
-import { fragmentCost } from "../../../src/internal/tunables.ts"
+import { fragmentCost, smallFragment, smallFragmentCost } from "../../../src/internal/tunables.ts"
 
 describe("the data that the binding keeps", () => {
-  it("costs its bytes and something for each piece, until it is read", () => {
+  it("costs its bytes and something for each piece, and more when that is small, until it is read", () => {
     const held = new HeldData()
-    held.add(2, 0, 1_000)
+    held.add(2, 0, smallFragment)
     held.add(6, 0, 10)
     assert.strictEqual(held.fragments, 2)
-    assert.strictEqual(held.memory, 1_010 + 2 * fragmentCost)
-    held.read(2, 1_000)
-    assert.strictEqual(held.memory, 10 + fragmentCost)
+    assert.strictEqual(held.memory, smallFragment + fragmentCost + smallFragmentCost)
+    held.read(2, smallFragment)
+    assert.strictEqual(held.memory, smallFragmentCost)
     held.read(6, 5)
     assert.strictEqual(held.fragments, 1)
     held.read(6, 10)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { maxOpenStreams } from "../../../src/internal/tunables.ts"
+import { maxOpenStreams, sendHighWater } from "../../../src/internal/tunables.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { byte, setup } from "./sendingSide.ts"
 
@@ -209,5 +209,82 @@ describe("a probe stream", () => {
     assert.deepStrictEqual(sent.at(-1)!.slice(1), [0, true])
     assert.strictEqual(sent.length, maxOpenStreams + 1)
     assert.isUndefined(waiting.id)
+  })
+})
+
+describe("after a timer of the binding, which then takes any number of bytes,", () => {
+  const room = 1_000
+  const much = new Uint8Array(100 * room)
+  /** A stream that has filled the congestion window, and then the timer. */
+  const expired = () => {
+    const it = setup()
+    it.peer.room = room
+    const stream = it.outgoing.open(false, 0)
+    it.write(stream, new Uint8Array(1), false)
+    it.outgoing.write(0)
+    it.write(stream, much, true)
+    it.peer.room = 0
+    it.outgoing.write(1)
+    assert.strictEqual(stream.written, 1)
+    it.outgoing.expired()
+    it.peer.room = Infinity
+    return { ...it, stream }
+  }
+
+  it("nothing is written until a packet of the peer has come behind what the timer sends", () => {
+    const { outgoing, peer, stream } = expired()
+    outgoing.write(2)
+    // It came before.
+    peer.packets += 1
+    outgoing.write(3)
+    outgoing.flushed()
+    for (let now = 4; now < 8; now++) {
+      outgoing.write(now)
+      outgoing.flushed()
+    }
+    assert.strictEqual(stream.written, 1)
+    peer.room = room
+    peer.packets += 1
+    outgoing.write(8)
+    assert.isAbove(stream.written, 1)
+  })
+
+  it("the peer is asked for such a packet once, and only if something waits", () => {
+    const { outgoing, told } = expired()
+    outgoing.flushed()
+    outgoing.flushed()
+    assert.deepStrictEqual(told, ["ping"])
+    const idle = setup()
+    idle.outgoing.expired()
+    idle.outgoing.flushed()
+    assert.deepStrictEqual(idle.told, [])
+  })
+
+  it("streams without bytes are opened all the same", () => {
+    const { outgoing, sent } = expired()
+    outgoing.openProbeStream()
+    outgoing.write(2)
+    assert.deepStrictEqual(sent.at(-1), [6, 0, true])
+  })
+})
+
+describe("answers that the peer does not take", () => {
+  it("are counted until they are sent, of each stream no more than can be a copy", () => {
+    const { outgoing, peer, write } = setup()
+    const streams = [0, 4, 8].map((id) => outgoing.acceptSend(id))
+    peer.room = 0
+    write(streams[0]!, new Uint8Array(1_000), false)
+    write(streams[0]!, new Uint8Array(500), true)
+    write(streams[1]!, new Uint8Array(10 * sendHighWater), true)
+    assert.strictEqual(outgoing.queuedAnswers, 1_500 + sendHighWater)
+    // What this side sends on its own account is none.
+    write(outgoing.open(false, 0), new Uint8Array(1_000), true)
+    assert.strictEqual(outgoing.queuedAnswers, 1_500 + sendHighWater)
+    peer.room = Infinity
+    for (let now = 0; now < 20; now++) outgoing.write(now)
+    assert.strictEqual(outgoing.queuedAnswers, 0)
+    write(streams[2]!, new Uint8Array(1_000), false)
+    streams[2]!.reset(0)
+    assert.strictEqual(outgoing.queuedAnswers, 0)
   })
 })

@@ -45,7 +45,14 @@ export const setup = () => {
   const peer = new Peer(undefined as never)
   const send = () =>
     new SendStream(
-      { native, stopCodes: new StopCodes(), enqueue: () => {}, onReset: () => {}, reprioritize: () => {} },
+      {
+        native,
+        stopCodes: new StopCodes(),
+        enqueue: () => {},
+        onAnswers: () => {},
+        onReset: () => {},
+        reprioritize: () => {}
+      },
       true,
       0
     )

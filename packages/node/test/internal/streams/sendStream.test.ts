@@ -18,6 +18,7 @@ const setup = (bidirectional = false) => {
   const binding: Binding = { send: (bytes) => bytes.length, writable: () => {}, capacity: () => 1_000_000 }
   const sent: Array<readonly [length: number, fin: boolean]> = []
   const asked: Array<string> = []
+  const answers = { bytes: 0 }
   const stream = new SendStream(
     {
       native: {
@@ -31,6 +32,7 @@ const setup = (bidirectional = false) => {
       } as unknown as NativeConnection,
       stopCodes: new StopCodes(),
       enqueue: () => asked.push("enqueue"),
+      onAnswers: (change) => (answers.bytes += change),
       onReset: (_half, code) => asked.push(`reset ${code}`),
       reprioritize: (_half, priority) => asked.push(`priority ${priority}`)
     },

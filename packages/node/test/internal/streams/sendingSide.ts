@@ -22,6 +22,8 @@ export const setup = () => {
     acknowledged: new Set<number>(),
     /** Whether the retransmission timer runs. */
     inFlight: true,
+    /** Packets of the peer that the binding has taken. */
+    packets: 0,
     heardAt: 0,
     paths: [{ lost: 0, rtt: 10 }] as Array<Partial<ReturnType<NativeConnection["pathStats"]>[number]>>
   }
@@ -61,6 +63,7 @@ export const setup = () => {
     streamShutdown: (id: number, _direction: number, code: number) => told.push(`${id} is reset with ${code}`),
     sendAckEliciting: () => told.push("ping"),
     timeout: () => (peer.inFlight ? 100 : 60_000),
+    stats: () => ({ recv: peer.packets }),
     pathStats: () => peer.paths
   } as unknown as NativeConnection
   const acknowledged = new AcknowledgedPackets()

@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FreedMemory } from "../../../src/internal/socket/freedMemory.ts"
+import { connectionAllowance, minCollected, quietRate } from "../../../src/internal/tunables.ts"
+
+const setup = () => {
+  let collections = 0
+  return { freed: new FreedMemory(() => (collections += 1)), collections: () => collections }
+}
+
+describe("memory that peers do not use any more", () => {
+  it("is collected once, when it is much and no more comes", () => {
+    const { collections, freed } = setup()
+    freed.add(minCollected)
+    freed.tick(1_000)
+    assert.strictEqual(collections(), 0)
+    for (let i = 0; i < 3; i++) freed.tick(1_000)
+    assert.strictEqual(collections(), 1)
+  })
+
+  it("is not collected while messages come and go", () => {
+    const { collections, freed } = setup()
+    for (let i = 0; i < 100; i++) {
+      freed.add(1_000 * quietRate + 1)
+      freed.tick(1_000)
+    }
+    assert.strictEqual(collections(), 0)
+    freed.add(1_000 * quietRate)
+    freed.tick(1_000)
+    assert.strictEqual(collections(), 1)
+  })
+
+  it("is not collected when it is little", () => {
+    const { collections, freed } = setup()
+    freed.add(minCollected - 1)
+    for (let i = 0; i < 3; i++) freed.tick(1_000)
+    assert.strictEqual(collections(), 0)
+  })
+
+  it("includes what connections have taken that ended", () => {
+    const { collections, freed } = setup()
+    for (let i = 0; i < minCollected / connectionAllowance; i++) freed.connectionEnded()
+    for (let i = 0; i < 2; i++) freed.tick(1_000)
+    assert.strictEqual(collections(), 1)
+  })
+})
