@@ -14,12 +14,18 @@ import type { BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport
 import * as Redacted from "effect/Redacted"
 import { certificateOf, publicKeyOf } from "./certificates.ts"
 import { address, type Dial, Peer } from "./quicSockets.ts"
+import { resetTokens } from "../../src/internal/packets/resetToken.ts"
 import { connectionIdLength } from "../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
 
 /** One connection of the binding: quiet, until a test says that something has happened. */
 export class Native {
   established = false
+  /** The stateless reset token of an accepted connection's first id, and those of the ids that were issued. */
+  token: bigint | undefined
+  readonly issuedTokens: Array<bigint> = []
+  /** How many ids were issued with which the peer is to retire another one. */
+  retirements = 0
   /** Packets that the peer did send, and their bytes; what a test hands to `receive` counts only when it says so. */
   received = 0
   receivedBytes = 0
@@ -110,8 +116,10 @@ export class Native {
     }
   }
 
-  newSourceCid(id: Uint8Array): number {
+  newSourceCid(id: Uint8Array, token: bigint, retiresOldest: boolean): number {
     if (this.issueError !== undefined) throw this.issueError
+    this.issuedTokens.push(token)
+    if (retiresOldest) this.retirements += 1
     return this.issued.push(id)
   }
 
@@ -228,6 +236,7 @@ export const bind = (setup: Setup = {}) => {
   const accepted: Array<Peer> = []
   let acceptError: Error | undefined
   let taken = true
+  let tokenOfNext: bigint | undefined
   const make = (scid: Uint8Array) => {
     const native = new Native()
     natives.push(native)
@@ -248,11 +257,14 @@ export const bind = (setup: Setup = {}) => {
         connect: (_name: string, scid: Uint8Array) => make(scid),
         accept: (scid: Uint8Array) => {
           if (acceptError !== undefined) throw acceptError
-          return make(scid)
+          const native = make(scid)
+          native.token = tokenOfNext
+          return native
         }
       }
     } as unknown as Quiche,
-    configOf: () => ({}) as NativeConfig,
+    configOf: () => ({ setStatelessResetToken: (token: bigint) => (tokenOfNext = token) }) as unknown as NativeConfig,
+    resetTokens: resetTokens(Redacted.make(new Uint8Array(32)), local.port),
     maxPayload: () => maxPayload,
     address: local,
     bind: {

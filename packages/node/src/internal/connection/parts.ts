@@ -24,6 +24,7 @@ import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
+import { tokenOf, withToken } from "./peerTokens.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -97,6 +98,8 @@ export class Parts<C extends PartsOwner>
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
+  /** The stateless reset tokens of the peer's ids: see `peerTokens.ts`. */
+  private peerTokens = ""
   private readonly connection: C
   private readonly socket: ConnectionHost<C>
 
@@ -148,6 +151,21 @@ export class Parts<C extends PartsOwner>
 
   removeId(key: string): void {
     this.socket.removeId(this.connection, key)
+  }
+
+  resetToken(id: Uint8Array): bigint {
+    return this.socket.resetToken(id)
+  }
+
+  onNewConnectionId(packet: Uint8Array, at: number, length: number): void {
+    const current = this.native.destinationId()
+    this.peerTokens = withToken(this.peerTokens, current, packet, at, length)
+    this.socket.setResetToken(this.connection, tokenOf(this.peerTokens, current))
+  }
+
+  canRetireFirst(): boolean {
+    // Before that, late packets of the handshake may still come for that id, and the binding would close the connection.
+    return this.dialled && this.handshake.isConfirmed
   }
 
   onUnread(change: number): void {

@@ -4,10 +4,13 @@
  * A peer that finds this side at another address may validate the path before it follows, with an id that it has not used
  * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a limited
  * rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
+ *
+ * Each id has a stateless reset token, but for the id that a dialler brings to its handshake: a client cannot tell a token
+ * there (RFC 9000, section 18.2). So a dialler has its peer retire that id, soon after the handshake is confirmed.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
-import { randomId, randomToken } from "./connectionId.ts"
+import { randomId } from "./connectionId.ts"
 import * as tunables from "../tunables.ts"
 
 /** The view of the connection, which registers the ids. */
@@ -15,6 +18,10 @@ export interface ConnectionIdsHost {
   readonly native: NativeConnection
   readonly addId: (key: string) => void
   readonly removeId: (key: string) => void
+  /** The stateless reset token of an id, as the binding takes it. */
+  readonly resetToken: (id: Uint8Array) => bigint
+  /** Whether the id of the handshake has no token, and the peer can go on with another id now. */
+  readonly canRetireFirst: () => boolean
 }
 
 /**
@@ -33,8 +40,11 @@ export class ConnectionIds {
   private hasChanged = false
   /** The id that the last packet came for. */
   private lastUsed: string
-  /** The ids that the peer has retired last. */
+  /** The ids that the peer has retired last, and for how long there was no further one, in milliseconds. */
   private retired: Array<string> | undefined = undefined
+  private retiredFor = 0
+  /** Whether the peer was told to retire the id of the handshake. */
+  private firstRetired = false
 
   /** `first` is the key of the handshake's id. */
   constructor(host: ConnectionIdsHost, first: string) {
@@ -52,6 +62,14 @@ export class ConnectionIds {
    * that could not be replaced at once. The last call was `elapsed` milliseconds ago. Returns whether there is a frame to send.
    */
   tick(elapsed: number): boolean {
+    if (this.retired !== undefined) this.forgetRetired(elapsed)
+    const hasIssued = this.issueDue(elapsed)
+    if (this.firstRetired || !this.host.canRetireFirst()) return hasIssued
+    this.firstRetired = true
+    return this.issue(true) || hasIssued
+  }
+
+  private issueDue(elapsed: number): boolean {
     if (!this.limitKnown) {
       this.limitKnown = true
       this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
@@ -95,6 +113,7 @@ export class ConnectionIds {
       this.active -= 1
       this.retired ??= []
       this.retired.push(keyOf(id))
+      this.retiredFor = 0
       // Packets for the latest retired ids still belong to this connection: they are late, and no stateless resets.
       if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
     }
@@ -111,10 +130,18 @@ export class ConnectionIds {
     return this.active > before
   }
 
-  private issue(): boolean {
+  private forgetRetired(elapsed: number): void {
+    this.retiredFor += elapsed
+    if (this.retiredFor < tunables.retiredIdLifetime) return
+    for (const key of this.retired!) this.host.removeId(key)
+    this.retired = undefined
+  }
+
+  /** Issues an id. With `retiresOldest`, the peer retires its oldest one if it stores no more than it has. */
+  private issue(retiresOldest = false): boolean {
     const id = randomId()
     try {
-      this.host.native.newSourceCid(id, randomToken(), false)
+      this.host.native.newSourceCid(id, this.host.resetToken(id), retiresOldest)
     } catch {
       // The binding counts the ids differently. Those that the peer has are enough.
       this.limit = this.active

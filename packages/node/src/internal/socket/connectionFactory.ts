@@ -67,7 +67,10 @@ export class ConnectionFactory {
     const { clientDcid, clientScid, originalDcid, scid } = verdict
     let native: NativeConnection
     try {
-      native = this.quiche.Connection.accept(scid, originalDcid, this.to, from, this.configFor(peer))
+      const config = this.configFor(peer)
+      // Connections share a config, and each has a token of its own.
+      config.setStatelessResetToken(this.host.resetToken(scid))
+      native = this.quiche.Connection.accept(scid, originalDcid, this.to, from, config)
     } catch {
       return undefined
     }

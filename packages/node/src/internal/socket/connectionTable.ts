@@ -13,6 +13,8 @@ interface Entry {
   readonly origin: string
   /** The peer's address. */
   place: string
+  /** The token with which the peer would reset the connection. */
+  resetToken: string
 }
 
 /**
@@ -25,6 +27,7 @@ export class ConnectionTable<C> {
   private readonly byId = new Map<string, C>()
   private readonly byIp = new Map<string, Set<C>>()
   private readonly byPlace = new Map<string, Set<C>>()
+  private readonly byResetToken = new Map<string, C>()
 
   /** How many connections there are, ended ones included that are kept for late packets. */
   get size(): number {
@@ -56,7 +59,7 @@ export class ConnectionTable<C> {
 
   add(connection: C, host: string, port: number, keys: ReadonlyArray<string>): void {
     const place = placeOf(host, port)
-    this.entries.set(connection, { keys, ip: host, origin: place, place })
+    this.entries.set(connection, { keys, ip: host, origin: place, place, resetToken: "" })
     this.openCount += 1
     for (const key of keys) this.byId.set(key, connection)
     insert(this.byIp, host, connection)
@@ -88,6 +91,30 @@ export class ConnectionTable<C> {
     if (this.byId.get(key) === connection) this.byId.delete(key)
   }
 
+  /**
+   * The connection that a stateless reset with this token ends. A look-up compares hashes with a seed of this process, so how long it
+   * takes tells nothing about the tokens that there are (RFC 9000, section 10.3.1).
+   */
+  withResetToken(token: string): C | undefined {
+    return this.byResetToken.get(token)
+  }
+
+  /** Stateless resets of the connection have this token from now on; with an empty one there are none. */
+  setResetToken(connection: C, token: string): void {
+    const entry = this.entries.get(connection)
+    if (entry === undefined || !this.byPlace.get(entry.place)?.has(connection)) return
+    this.dropResetToken(connection, entry)
+    // A token of another connection stays that connection's.
+    if (token === "" || this.byResetToken.has(token)) return
+    entry.resetToken = token
+    this.byResetToken.set(token, connection)
+  }
+
+  private dropResetToken(connection: C, entry: Entry): void {
+    if (this.byResetToken.get(entry.resetToken) === connection) this.byResetToken.delete(entry.resetToken)
+    entry.resetToken = ""
+  }
+
   /** The connection has ended. It no longer counts, and is only found by its ids. */
   end(connection: C): void {
     const entry = this.entries.get(connection)
@@ -96,6 +123,7 @@ export class ConnectionTable<C> {
     drop(this.byIp, entry.ip, connection)
     drop(this.byPlace, entry.origin, connection)
     drop(this.byPlace, entry.place, connection)
+    this.dropResetToken(connection, entry)
   }
 
   /** No packets of the connection are expected any more. */

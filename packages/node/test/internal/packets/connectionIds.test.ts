@@ -147,7 +147,9 @@ describe("a peer that retires every id that it gets", () => {
       {
         native: native as unknown as NativeConnection,
         addId: (key) => known.add(key),
-        removeId: (key) => known.delete(key)
+        removeId: (key) => known.delete(key),
+        resetToken: () => 0n,
+        canRetireFirst: () => false
       },
       "first"
     )
