@@ -14,7 +14,7 @@ import type { BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport
 import * as Redacted from "effect/Redacted"
 import { certificateOf, publicKeyOf } from "./certificates.ts"
 import { address, type Dial, Peer } from "./quicSockets.ts"
-import { resetTokens } from "../../src/internal/packets/resetToken.ts"
+import { type ResetTokens, resetTokens } from "../../src/internal/packets/resetToken.ts"
 import { connectionIdLength } from "../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
 
@@ -24,6 +24,8 @@ export class Native {
   /** The stateless reset token of an accepted connection's first id, and those of the ids that were issued. */
   token: bigint | undefined
   readonly issuedTokens: Array<bigint> = []
+  /** The id of the peer's that packets go to. */
+  destination: Uint8Array = new Uint8Array(8)
   /** How many ids were issued with which the peer is to retire another one. */
   retirements = 0
   /** Packets that the peer did send, and their bytes; what a test hands to `receive` counts only when it says so. */
@@ -196,13 +198,16 @@ export class Native {
   }
 
   destinationId(): Uint8Array {
-    return new Uint8Array(8)
+    return this.destination
   }
 
   sourceId(): Uint8Array {
     return new Uint8Array(connectionIdLength)
   }
 }
+
+/** The stateless reset tokens of the socket at a port. */
+export const fakeTokens = (port: number): ResetTokens => resetTokens(Redacted.make(new Uint8Array(32)), port)
 
 /** The peer behind every native connection, unless a test says otherwise. */
 export const peerId = fromPublicKey(publicKeyOf(1))
@@ -264,7 +269,7 @@ export const bind = (setup: Setup = {}) => {
       }
     } as unknown as Quiche,
     configOf: () => ({ setStatelessResetToken: (token: bigint) => (tokenOfNext = token) }) as unknown as NativeConfig,
-    resetTokens: resetTokens(Redacted.make(new Uint8Array(32)), local.port),
+    resetTokens: fakeTokens(local.port),
     maxPayload: () => maxPayload,
     address: local,
     bind: {
