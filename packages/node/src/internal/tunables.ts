@@ -30,6 +30,12 @@ export const maxResetsPerIp = 128
 /** See `maxResetsPerIp`. */
 export const resetsPerIpAndSecond = 64
 
+/** How long the ids of a connection that is forgotten cause no stateless reset, in milliseconds. */
+export const recentIdLifetime = 2_000
+
+/** How many such ids are remembered, of those that came within one `recentIdLifetime`. */
+export const maxRecentIds = 4_096
+
 /**
  * How many dialled connections with one address are asked whether a packet is their stateless reset. An endpoint has one or two with
  * each peer, and to ask the binding costs as much as a packet.

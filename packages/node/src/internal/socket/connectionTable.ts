@@ -126,12 +126,13 @@ export class ConnectionTable<C> {
     this.dropResetToken(connection, entry)
   }
 
-  /** No packets of the connection are expected any more. */
-  remove(connection: C): void {
+  /** No packets of the connection are expected any more. Returns the ids that belonged to it. */
+  remove(connection: C): ReadonlyArray<string> {
     const entry = this.entries.get(connection)
-    if (entry === undefined) return
+    if (entry === undefined) return []
     this.entries.delete(connection)
     for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
+    return entry.keys
   }
 }
 

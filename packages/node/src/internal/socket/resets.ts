@@ -10,6 +10,7 @@ import type { PeerId } from "@qp2p/core/PeerId"
 import type { ResetTokens } from "../packets/resetToken.ts"
 import { resetLength, statelessReset } from "../packets/statelessReset.ts"
 import { ipGroup } from "./ipGroup.ts"
+import { RecentIds } from "./recentIds.ts"
 import { ResetRate } from "./resetRate.ts"
 
 /** The view of the connection table. */
@@ -28,6 +29,7 @@ export class Resets {
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   private readonly rate = new ResetRate()
+  private readonly recent = new RecentIds()
 
   constructor(options: {
     readonly tokens: ResetTokens
@@ -54,9 +56,16 @@ export class Resets {
   answer(packet: Uint8Array, key: string, address: () => NetAddress.InetAddress): void {
     const length = resetLength(packet.length)
     if (length === undefined || this.isHeld(key)) return
+    const now = this.now()
+    if (this.recent.has(key, now)) return
     const from = address()
-    if (!this.rate.take(() => ipGroup(from.address), this.now())) return
+    if (!this.rate.take(() => ipGroup(from.address), now)) return
     this.sendImmediate(statelessReset(this.tokens(Buffer.from(key, "latin1")), length), from)
+  }
+
+  /** Forgets a connection with these ids. */
+  forget(keys: ReadonlyArray<string>): void {
+    this.recent.add(keys, this.now())
   }
 
   /** The socket is closed. */

@@ -88,7 +88,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.refusalLog = new RefusalLog(address, now, options.onWarning)
     this.loop = new Loop({
       dispatch: () => outbox.dispatch(),
-      onClosed: (connection) => table.remove(connection),
+      onClosed: (connection) => this.resets.forget(table.remove(connection)),
       onDefect
     })
     this.sweeps = new Sweeps({
@@ -130,8 +130,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     })
     this.router = new PacketRouter(
       table,
-      (packet, host, port, address) =>
-        this.closing ? undefined : this.acceptor?.accept(packet, host, port, address),
+      (packet, host, port, address) => (this.closing ? undefined : this.acceptor?.accept(packet, host, port, address)),
       (packet, key, address) => this.resets.answer(packet, key, address)
     )
   }

@@ -33,7 +33,9 @@ describe("stateless reset tokens", () => {
       const keys = [yield* keyOf(secret), yield* keyOf(secret.map((byte) => byte ^ 1))]
       const ids = [randomId(), randomId(), randomId()]
       const all = () =>
-        keys.flatMap((key) => [1, 256, 257].flatMap((port) => ids.map((id) => resetTokens(key, port)(id).toString("hex"))))
+        keys.flatMap((key) =>
+          [1, 256, 257].flatMap((port) => ids.map((id) => resetTokens(key, port)(id).toString("hex")))
+        )
       assert.strictEqual(new Set(all()).size, 2 * 3 * 3)
       assert.deepStrictEqual(all(), all())
     })
