@@ -10,10 +10,11 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { createHmac, hkdfSync, randomBytes } from "node:crypto"
 import * as Redacted from "effect/Redacted"
+import { retryThreshold } from "../src/internal/tunables.ts"
 import { blocked, Network, open } from "./support/impairedNetwork.ts"
-import { rawServer } from "./support/nativePeers.ts"
-import { at, bind, type Bound, connected, type Peer, text, until } from "./support/quicSockets.ts"
-import { freePort, udp } from "./support/udpPeers.ts"
+import { rawClient, rawServer } from "./support/nativePeers.ts"
+import { at, bind, type Bound, connected, type Peer, settled, text, until } from "./support/quicSockets.ts"
+import { freePort, relay, udp } from "./support/udpPeers.ts"
 
 /** A token as RFC 5869 has it: an implementation of its own. */
 const tokenOf = (identity: Identity.Identity, port: number, id: Uint8Array): string => {
@@ -130,6 +131,38 @@ describe.each(["the survivor", "the peer"] as const)("a peer of a connection tha
       yield* bind({ identity, local: `127.0.0.1:${port}` })
       near.connection.checkAlive!()
       yield* until("the connection is over", () => near.closes.length > 0)
+      assert.deepStrictEqual(near.closes, [new StatelessReset()])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a peer that had sent a Retry to who dialled it", () => {
+  it.live("resets the connection, too, although the binding has no room for a token in that handshake", () =>
+    Effect.gen(function* () {
+      const identity = yield* Identity.generate
+      const port = yield* freePort
+      const { bound, crash, ids } = yield* mortal(identity, port)
+      // Handshakes that do not go on.
+      for (let i = 0; i < retryThreshold; i++) {
+        const client = yield* rawClient(port)
+        client.deaf = true
+        for (const packet of client.take()) client.socket.send(packet, port)
+      }
+      yield* settled(bound)
+      const survivor = yield* bind()
+      const way = yield* relay(() => port)
+      way.recording = true
+      const near = yield* connected(survivor.dial(at(way.port)))
+      // Those of the probe that has shown that the load is there.
+      ids.length = 0
+      assert.isTrue(way.toClient.some((packet) => (packet[0]! & 0xf0) === 0xf0))
+      yield* until("the first id is retired", () => {
+        near.send(text("?"))
+        return ids.length > 1
+      })
+      yield* crash
+      yield* bind({ identity, local: `127.0.0.1:${port}` })
+      yield* sending(near)
       assert.deepStrictEqual(near.closes, [new StatelessReset()])
     }).pipe(Effect.scoped)
   )

@@ -22,7 +22,7 @@ import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
 export class Native {
   established = false
   /** The stateless reset token of an accepted connection's first id, and those of the ids that were issued. */
-  token: bigint | undefined
+  token: bigint | null = null
   readonly issuedTokens: Array<bigint> = []
   /** The id of the peer's that packets go to. */
   destination: Uint8Array = new Uint8Array(8)
@@ -241,7 +241,7 @@ export const bind = (setup: Setup = {}) => {
   const accepted: Array<Peer> = []
   let acceptError: Error | undefined
   let taken = true
-  let tokenOfNext: bigint | undefined
+  let tokenOfNext: bigint | null = null
   const make = (scid: Uint8Array) => {
     const native = new Native()
     natives.push(native)
@@ -268,7 +268,8 @@ export const bind = (setup: Setup = {}) => {
         }
       }
     } as unknown as Quiche,
-    configOf: () => ({ setStatelessResetToken: (token: bigint) => (tokenOfNext = token) }) as unknown as NativeConfig,
+    configOf: () =>
+      ({ setStatelessResetToken: (token: bigint | null) => (tokenOfNext = token) }) as unknown as NativeConfig,
     resetTokens: fakeTokens(local.port),
     maxPayload: () => maxPayload,
     address: local,

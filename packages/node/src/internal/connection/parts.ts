@@ -40,6 +40,8 @@ export interface ConnectionOptions {
   readonly ipGroup: string
   /** The key of the id that the peer knows from the handshake. */
   readonly id: string
+  /** Whether the handshake tells the peer a stateless reset token of that id. */
+  readonly hasResetToken: boolean
   readonly mtu: MtuDiscovery
   /** From 0 to 1, as different as can be from that of other connections. */
   readonly keepAliveJitter: number
@@ -100,6 +102,7 @@ export class Parts<C extends PartsOwner>
   readonly turns: Turns
   /** The stateless reset tokens of the peer's ids: see `peerTokens.ts`. */
   private peerTokens = ""
+  private readonly hasResetToken: boolean
   private readonly connection: C
   private readonly socket: ConnectionHost<C>
 
@@ -109,6 +112,7 @@ export class Parts<C extends PartsOwner>
     this.socket = socket
     this.native = native
     this.dialled = dialled
+    this.hasResetToken = options.hasResetToken
     this.scratch = socket.scratch
     this.mtu = mtu
     const peer = new PeerAddress(options.remote)
@@ -164,8 +168,8 @@ export class Parts<C extends PartsOwner>
   }
 
   canRetireFirst(): boolean {
-    // Before that, late packets of the handshake may still come for that id, and the binding would close the connection.
-    return this.dialled && this.handshake.isConfirmed
+    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the connection.
+    return !this.hasResetToken && (!this.dialled || this.handshake.isConfirmed)
   }
 
   onUnread(change: number): void {

@@ -5,8 +5,8 @@
  * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a limited
  * rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
  *
- * Each id has a stateless reset token, but for the id that a dialler brings to its handshake: a client cannot tell a token
- * there (RFC 9000, section 18.2). So a dialler has its peer retire that id, soon after the handshake is confirmed.
+ * Each id has a stateless reset token, but for that of some handshakes: a client cannot tell one there (RFC 9000, section 18.2),
+ * and after a Retry the binding cannot. So the peer is to retire such an id, soon after the handshake is confirmed.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"

@@ -80,7 +80,8 @@ export class PacketRouter<C extends Receiver> {
       if (key === undefined) return
       connection = this.table.withId(key)
       if (connection === undefined) {
-        if (!this.routeReset(packet, host, port)) {
+        // A packet without the fixed bit is none (RFC 9000, section 17.3.1).
+        if ((packet[0]! & 0x40) !== 0 && !this.routeReset(packet, host, port)) {
           this.answerUnknown(packet, key, () => this.addressOf(host, port, datagram))
         }
         return

@@ -143,7 +143,7 @@ describe("the id that a dialler brings to its handshake, which has no stateless 
   /** HANDSHAKE_DONE, and an acknowledgement. */
   const confirmations = [[0x1e], [0x02, 0, 0, 0, 0]]
 
-  it.live("is to be retired once the handshake is confirmed, once, and not before", () =>
+  it.live("is retired once the handshake is confirmed, once, and not before", () =>
     Effect.gen(function* () {
       for (const frames of confirmations) {
         for (const peerIdLimit of [2, 8]) {

@@ -55,12 +55,15 @@ describe("a packet for an unknown connection id", () => {
     })
   )
 
-  it.live("and a long header, or from port 0, is not answered", () =>
+  it.live("with a long header, without the fixed bit, or from port 0, is not answered", () =>
     Effect.gen(function* () {
       const it = bind()
       const handshake = shortHeader(randomId(), 1_200)
       handshake.set([0xe0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 9])
       it.receive(handshake)
+      const unfixed = shortHeader(randomId(), 1_200)
+      unfixed[0] = 0x3f
+      it.receive(unfixed)
       it.receive(shortHeader(randomId(), 1_200), 0)
       yield* turns
       assert.deepStrictEqual(it.sent, [])
