@@ -148,7 +148,7 @@ describe("a peer that had sent a Retry to who dialled it", () => {
         client.deaf = true
         for (const packet of client.take()) client.socket.send(packet, port)
       }
-      yield* settled(bound)
+      yield* Effect.scoped(settled(bound))
       const survivor = yield* bind()
       const way = yield* relay(() => port)
       way.recording = true
