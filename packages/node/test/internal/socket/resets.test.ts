@@ -218,7 +218,7 @@ const withIds = Effect.fnUntraced(function* (side: "dialled" | "accepted") {
 describe.each(["dialled", "accepted"] as const)("of a connection that was %s, a stateless reset", (side) => {
   it.live("with the token of the id in use ends it, and nothing is sent any more, not even a reset", () =>
     Effect.gen(function* () {
-      const { native, peer, receive, sent, socket } = yield* withIds(side)
+      const { ids, native, peer, receive, sent, socket } = yield* withIds(side)
       yield* turns
       const before = sent.length
       native.outgoing.push(Uint8Array.of(1, 2, 3))
@@ -231,6 +231,11 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, a 
       receive(ending(token(1)))
       yield* turns
       assert.strictEqual(peer.closes.length, 1)
+      // Late packets of the peer's are no reason for a reset of this side's.
+      const answered = sent.length
+      receive(shortHeader(ids[0]!))
+      yield* turns
+      assert.strictEqual(sent.length, answered)
       socket.close()
     })
   )
