@@ -102,7 +102,6 @@ export class Parts<C extends PartsOwner>
   readonly turns: Turns
   /** The stateless reset tokens of the peer's ids: see `peerTokens.ts`. */
   private peerTokens = ""
-  private readonly hasResetToken: boolean
   private readonly connection: C
   private readonly socket: ConnectionHost<C>
 
@@ -112,7 +111,6 @@ export class Parts<C extends PartsOwner>
     this.socket = socket
     this.native = native
     this.dialled = dialled
-    this.hasResetToken = options.hasResetToken
     this.scratch = socket.scratch
     this.mtu = mtu
     const peer = new PeerAddress(options.remote)
@@ -129,7 +127,7 @@ export class Parts<C extends PartsOwner>
       owner: connection,
       mtu
     })
-    this.ids = new ConnectionIds(this, options.id)
+    this.ids = new ConnectionIds(this, options.id, options.hasResetToken)
     this.budget = new ReceiveBudget(native, this)
     this.acknowledged = new AcknowledgedPackets()
     this.lifecycle = new Lifecycle(this)
@@ -169,7 +167,7 @@ export class Parts<C extends PartsOwner>
 
   canRetireFirst(): boolean {
     // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the connection.
-    return !this.hasResetToken && (!this.dialled || this.handshake.isConfirmed)
+    return !this.dialled || this.handshake.isConfirmed
   }
 
   onUnread(change: number): void {

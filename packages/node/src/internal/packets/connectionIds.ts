@@ -20,7 +20,7 @@ export interface ConnectionIdsHost {
   readonly removeId: (key: string) => void
   /** The stateless reset token of an id, as the binding takes it. */
   readonly resetToken: (id: Uint8Array) => bigint
-  /** Whether the id of the handshake has no token, and the peer can go on with another id now. */
+  /** Whether the peer can do without the id of the handshake. */
   readonly canRetireFirst: () => boolean
 }
 
@@ -41,15 +41,15 @@ export class ConnectionIds {
   /** The id that the last packet came for. */
   private lastUsed: string
   /** The ids that the peer has retired last, and for how long there was no further one, in milliseconds. */
-  private retired: Array<string> | undefined = undefined
-  private retiredFor = 0
-  /** Whether the peer was told to retire the id of the handshake. */
-  private firstRetired = false
+  private retired: { readonly keys: Array<string>; since: number } | undefined = undefined
+  /** Whether the id of the handshake has no token, and the peer was not told to retire it. */
+  private hasToMove: boolean
 
-  /** `first` is the key of the handshake's id. */
-  constructor(host: ConnectionIdsHost, first: string) {
+  /** `first` is the key of the handshake's id, and `hasToken` tells whether the peer knows a stateless reset token of it. */
+  constructor(host: ConnectionIdsHost, first: string, hasToken: boolean) {
     this.host = host
     this.lastUsed = first
+    this.hasToMove = !hasToken
   }
 
   /** Issues one id as the dialler's handshake completes: every peer stores at least two. Returns whether that was possible. */
@@ -62,10 +62,10 @@ export class ConnectionIds {
    * that could not be replaced at once. The last call was `elapsed` milliseconds ago. Returns whether there is a frame to send.
    */
   tick(elapsed: number): boolean {
-    if (this.retired !== undefined) this.forgetRetired(elapsed)
+    this.forgetRetired(elapsed)
     const hasIssued = this.issueDue(elapsed)
-    if (this.firstRetired || !this.host.canRetireFirst()) return hasIssued
-    this.firstRetired = true
+    if (!this.hasToMove || !this.host.canRetireFirst()) return hasIssued
+    this.hasToMove = false
     return this.issue(true) || hasIssued
   }
 
@@ -90,7 +90,7 @@ export class ConnectionIds {
   accepts(key: string): boolean {
     if (key === this.lastUsed) return true
     this.readRetired()
-    if (this.retired?.includes(key)) return false
+    if (this.retired?.keys.includes(key)) return false
     this.lastUsed = key
     this.hasChanged = true
     return true
@@ -111,11 +111,11 @@ export class ConnectionIds {
     for (let id = host.native.retiredScidNext(); id !== null; id = host.native.retiredScidNext()) {
       any = true
       this.active -= 1
-      this.retired ??= []
-      this.retired.push(keyOf(id))
-      this.retiredFor = 0
+      this.retired ??= { keys: [], since: 0 }
+      this.retired.keys.push(keyOf(id))
+      this.retired.since = 0
       // Packets for the latest retired ids still belong to this connection: they are late, and no stateless resets.
-      if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
+      if (this.retired.keys.length > tunables.maxConnectionIds) host.removeId(this.retired.keys.shift()!)
     }
     if (any) this.replace()
     return any
@@ -131,9 +131,11 @@ export class ConnectionIds {
   }
 
   private forgetRetired(elapsed: number): void {
-    this.retiredFor += elapsed
-    if (this.retiredFor < tunables.retiredIdLifetime) return
-    for (const key of this.retired!) this.host.removeId(key)
+    const { retired } = this
+    if (retired === undefined) return
+    retired.since += elapsed
+    if (retired.since < tunables.retiredIdLifetime) return
+    for (const key of retired.keys) this.host.removeId(key)
     this.retired = undefined
   }
 

@@ -87,7 +87,8 @@ export class ConnectionTable<C> {
   removeId(connection: C, key: string): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
-    entry.keys = entry.keys.filter((other) => other !== key)
+    // A copy: what a filter makes has room for more, too.
+    entry.keys = entry.keys.filter((other) => other !== key).slice()
     if (this.byId.get(key) === connection) this.byId.delete(key)
   }
 

@@ -205,7 +205,8 @@ describe("retired connection ids", () => {
         resetToken: () => 0n,
         canRetireFirst: () => false
       },
-      "first"
+      "first",
+      true
     )
     ids.tick(1)
     const [one, two] = native.issued as [Uint8Array, Uint8Array]
@@ -239,7 +240,8 @@ describe("a peer that retires every id that it gets", () => {
         resetToken: () => 0n,
         canRetireFirst: () => false
       },
-      "first"
+      "first",
+      true
     )
     ids.issueFirst()
     ids.tick(1)
