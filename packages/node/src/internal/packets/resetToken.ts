@@ -9,6 +9,7 @@ import type { Identity } from "@qp2p/core/Identity"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createHmac, hkdfSync } from "node:crypto"
+import { UnusableIdentity } from "../binding/certificate.ts"
 
 /** In bytes (RFC 9000, section 10.3). */
 export const resetTokenLength = 16
@@ -18,14 +19,14 @@ const label = "qp2p stateless reset v1"
 /** A key from which tokens are derived: it tells nothing about the identity's secret key. */
 export type ResetKey = Redacted.Redacted<Uint8Array>
 
-/** Derives the key of an identity's tokens. Fails with the cause for an identity whose secret key cannot be read. */
-export const resetKeyOf = (identity: Identity): Effect.Effect<ResetKey, Error> =>
+/** Derives the key of an identity's tokens. Fails for an identity whose secret key cannot be read. */
+export const resetKeyOf = (identity: Identity): Effect.Effect<ResetKey, UnusableIdentity> =>
   Effect.try({
     try: () => {
       const key = hkdfSync("sha256", Redacted.value(identity.secretKey), "", label, 32)
       return Redacted.make(new Uint8Array(key), { label: "stateless reset key" })
     },
-    catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause)))
+    catch: (cause) => new UnusableIdentity({ detail: cause instanceof Error ? cause.message : String(cause), cause })
   })
 
 /** Returns the token of a connection id. */
