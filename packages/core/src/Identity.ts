@@ -25,6 +25,11 @@ import type { PeerId } from "./PeerId.ts"
  *
  * Whoever has the secret key is this peer. The key is `Redacted`: it appears in no log, error, trace or inspection.
  *
+ * Two processes with one key are one peer to all others: a message for its id goes to one of them, and what ends the connections
+ * with a peer, such as `disconnectFrom`, ends those with both. On one port of two IP addresses or hosts, each also makes the
+ * stateless reset tokens of the other (RFC 9000, section 10.3): who sees a packet to one of them can have the other show the
+ * token that ends its connection. So give each process a key of its own, or at least a port.
+ *
  * @stability unstable
  * @category models
  * @since 0.1.0
@@ -61,7 +66,8 @@ export class IdentityError extends Schema.TaggedError<IdentityError>("@qp2p/core
 const secretKeyLength = 32
 
 /**
- * Makes the identity of a secret key of 32 bytes. The bytes are copied. Fails with `IdentityError` for another length.
+ * Makes the identity of a secret key of 32 bytes. The bytes are copied. Fails with `IdentityError` for another length, and for a
+ * `Redacted` that was wiped.
  *
  * @stability unstable
  * @category constructors
@@ -71,12 +77,23 @@ export const fromSecretKey = (
   secretKey: Uint8Array | Redacted.Redacted<Uint8Array>
 ): Effect.Effect<Identity, IdentityError> =>
   Effect.suspend(() => {
-    const seed: unknown = Redacted.isRedacted(secretKey) ? Redacted.value(secretKey) : secretKey
+    const seed: unknown = Redacted.isRedacted(secretKey) ? valueOf(secretKey) : secretKey
+    if (seed === wiped) return failed("the secret key was wiped")
     // The text of a wrong value may hold a key, so it is not shown.
     if (!isBytes(seed)) return failed(`a secret key must be a Uint8Array, not ${typeof seed}`)
     if (seed.length !== secretKeyLength) return failed(`a secret key has ${secretKeyLength} bytes, not ${seed.length}`)
     return fromSeed(Uint8Array.from(seed))
   })
+
+const wiped = Symbol()
+
+const valueOf = (secretKey: Redacted.Redacted<unknown>): unknown => {
+  try {
+    return Redacted.value(secretKey)
+  } catch {
+    return wiped
+  }
+}
 
 const failed = (detail: string): Effect.Effect<never, IdentityError> => Effect.fail(new IdentityError({ detail }))
 

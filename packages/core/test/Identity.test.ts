@@ -118,6 +118,15 @@ describe("an identity", () => {
 })
 
 describe("a secret key that is none", () => {
+  it.effect("as it was wiped is an IdentityError", () =>
+    Effect.gen(function* () {
+      const secretKey = Redacted.make(hexToBytes(secret))
+      Redacted.wipeUnsafe(secretKey)
+      const error = yield* Effect.flip(Identity.fromSecretKey(secretKey))
+      assert.deepStrictEqual(error, new Identity.IdentityError({ detail: "the secret key was wiped" }))
+    })
+  )
+
   const wrong: ReadonlyArray<unknown> = [
     new Uint8Array(31),
     new Uint8Array(64),

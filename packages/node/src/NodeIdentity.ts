@@ -36,6 +36,10 @@ import { decodePkcs8, encodePkcs8 } from "./internal/identity/pkcs8.ts"
  * private as well. A process that is killed while it makes the file can leave a file `.NAME.HEX.tmp` of mode 0600 in the
  * folder, which can be removed.
  *
+ * An endpoint that restarts with the key of a file, on its port, answers packets of its former connections with stateless resets (RFC
+ * 9000, section 10.3), so that its peers dial again at once. With a new key at each start it cannot: its peers find out by
+ * themselves. For what two processes with one file do to each other, see `Identity` of `@qp2p/core`.
+ *
  * The key is in no error. `path` is relative to the current folder. An endpoint takes this as the option `identity`:
  * `Endpoint.layer({ identity: NodeIdentity.fromFile("identity.pem") })`.
  *

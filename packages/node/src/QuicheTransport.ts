@@ -20,6 +20,7 @@ import { interfaces } from "./internal/udp/interfaces.ts"
 import { shutdown } from "./internal/socket/shutdown.ts"
 import * as native from "./internal/binding/native.ts"
 import * as nativeConfig from "./internal/binding/nativeConfig.ts"
+import { resetKeyOf, resetTokens } from "./internal/packets/resetToken.ts"
 import { openUdp } from "./internal/udp/openUdp.ts"
 import { Outbox } from "./internal/path/outbox.ts"
 import { Socket } from "./internal/socket/socket.ts"
@@ -98,10 +99,10 @@ const open = Effect.fnUntraced(function* (
   const detail = unbindable(address)
   if (detail !== undefined) return yield* new BindError({ address, detail, cause: new Error(detail) })
   const quiche = yield* Effect.mapError(native.load, ({ cause, detail }) => new BindError({ address, detail, cause }))
-  const credentials = yield* Effect.mapError(
-    certificate.selfSigned(bind.identity),
-    (cause) => new BindError({ address, detail: `the identity is not usable: ${cause.detail}`, cause })
-  )
+  const unusable = (cause: certificate.UnusableIdentity) =>
+    new BindError({ address, detail: `the identity is not usable: ${cause.detail}`, cause })
+  const credentials = yield* Effect.mapError(certificate.selfSigned(bind.identity), unusable)
+  const resetKey = yield* Effect.mapError(resetKeyOf(bind.identity), unusable)
   const udp = yield* openUdp(address, options.openSocket)
   const idleTimeout = Duration.toMillis(bind.idleTimeout)
   const { maxUdpPayload } = options
@@ -118,6 +119,7 @@ const open = Effect.fnUntraced(function* (
       maxUdpPayload ?? (NetAddress.isLoopback(address) ? nativeConfig.maxSendPayload : tunables.networkPayload),
     address: udp.address,
     bind,
+    resetTokens: resetTokens(resetKey, udp.address.port),
     idleTimeout,
     events,
     onDefect: (defect) => void run(Effect.logError("a connection was closed because of a defect", defect)),

@@ -10,9 +10,15 @@ import * as Fiber from "effect/Fiber"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { IdleTimedOut } from "@qp2p/core/Close"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { IdleTimedOut, StatelessReset } from "@qp2p/core/Close"
+import { ConnectionReset } from "@qp2p/core/ConnectionError"
+import { ConnectionLost } from "@qp2p/core/SendError"
 import { bytes } from "../../core/test/support/values.ts"
 import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
+import { at } from "./support/quicSockets.ts"
 import { freePort } from "./support/udpPeers.ts"
 
 /** Processes take their time to start where others do, too. In milliseconds. */
@@ -26,8 +32,9 @@ class Process {
   readonly said: Array<string> = []
   private readonly listeners = new Set<() => void>()
 
-  constructor(port: number, dial: string | undefined) {
-    this.child = spawn(process.execPath, [script, String(port), ...(dial === undefined ? [] : [dial])], {
+  constructor(port: number, dial: string | undefined, keyFile: string | undefined) {
+    const args = [String(port), dial ?? "", ...(keyFile === undefined ? [] : [keyFile])]
+    this.child = spawn(process.execPath, [script, ...args], {
       stdio: ["ignore", "pipe", "inherit"]
     })
     createInterface({ input: this.child.stdout! }).on("line", (line) => {
@@ -55,18 +62,18 @@ class Process {
   })
 }
 
-const start = (port: number, dial?: string) =>
+const start = (port: number, dial?: string, keyFile?: string) =>
   Effect.acquireRelease(
-    Effect.sync(() => new Process(port, dial)),
+    Effect.sync(() => new Process(port, dial, keyFile)),
     (peer) => peer.kill
   ).pipe(Effect.tap((peer) => peer.says("ready")))
 
 /** An endpoint, and a peer that it has dialled or that has dialled it, and that has had a message. */
-const joined = Effect.fnUntraced(function* (by: "it" | "the peer") {
+const joined = Effect.fnUntraced(function* (by: "it" | "the peer", keyFile?: string) {
   const self = yield* endpoint({ idleTimeout: "1 hour", stallTimeout: "1 hour" })
   const port = yield* freePort
   const address = `127.0.0.1:${port}`
-  const peer = yield* start(port, by === "it" ? undefined : String(self.localAddress))
+  const peer = yield* start(port, by === "it" ? undefined : String(self.localAddress), keyFile)
   yield* self.sendMessage(bytes("before"), address)
   yield* peer.says("before")
   return { self, port, address, peer, connection: yield* self.connectTo(address) }
@@ -116,6 +123,65 @@ for (const by of ["it", "the peer"] as const) {
           yield* start(port)
           const error = yield* Effect.flip(receive.next)
           assert.strictEqual(error._tag, "ConnectionLost")
+        }).pipe(onLoopback),
+      limit
+    )
+  })
+}
+
+/** A file for a key, which the first peer makes. */
+const keyFile = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "qp2p-restarts-"))),
+    (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+  ),
+  (directory) => join(directory, "node.key")
+)
+
+/** How long a peer that has dialled takes at most, after the dial, until it can reset the connection. */
+const resettable = "3 seconds"
+
+for (const by of ["it", "the peer"] as const) {
+  describe(`of a connection that ${by} had dialled, a peer with a key in a file that is killed and is back`, () => {
+    it.live(
+      "resets the connection, and gets over another one what was being sent and what is sent later, each once",
+      () =>
+        Effect.gen(function* () {
+          const file = yield* keyFile
+          const { address, connection, peer, port, self } = yield* joined(by, file)
+          yield* Effect.sleep(resettable)
+          yield* peer.kill
+          const sending = yield* Effect.forkChild(self.sendMessage(bytes("in the midst"), address))
+          const again = yield* start(port, undefined, file)
+          yield* Fiber.join(sending)
+          const disconnection = yield* self.nextDisconnection
+          assert.deepStrictEqual(disconnection.reason, new StatelessReset())
+          assert.strictEqual(disconnection.peerId, connection.peerId)
+          yield* self.sendMessage(bytes("after"), connection.peerId)
+          yield* again.says("after")
+          assert.deepStrictEqual(again.said, ["ready", "in the midst", "after"])
+          const anew = yield* self.connectTo(connection.peerId)
+          assert.isTrue(anew !== connection)
+          assert.strictEqual(anew.peerId, connection.peerId)
+        }).pipe(onLoopback),
+      limit
+    )
+
+    it.live(
+      "resets the connection for who waits for its answer, although it had acknowledged the question",
+      () =>
+        Effect.gen(function* () {
+          const file = yield* keyFile
+          const { connection, peer, port } = yield* joined(by, file)
+          yield* Effect.sleep(resettable)
+          const { receive, send } = yield* connection.openBi()
+          yield* send.sendMessage(bytes("a question"))
+          yield* send.finish
+          yield* peer.says("a question")
+          yield* peer.kill
+          yield* start(port, undefined, file)
+          const error = yield* Effect.flip(receive.next)
+          assert.deepStrictEqual(error, new ConnectionLost({ reason: new ConnectionReset({ peer: at(port) }) }))
         }).pipe(onLoopback),
       limit
     )

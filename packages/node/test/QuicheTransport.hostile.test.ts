@@ -53,48 +53,56 @@ describe("a packet of no connection", () => {
     })
   )
 
-  it.live("is not answered and takes no place unless it may open a connection", () =>
-    Effect.gen(function* () {
-      const server = yield* bind({ maxConnections: 1 })
-      const stranger = yield* udp()
-      const dcid = randomBytes(20)
-      const scid = randomBytes(20)
-      const unknown = 0x1a2a3a4a
-      const packets: Record<string, Uint8Array> = {
-        "short header": Buffer.concat([Uint8Array.of(0x40), randomBytes(1_199)]),
-        "short header, tiny": Uint8Array.of(0x40),
-        "short header, id only": Buffer.concat([Uint8Array.of(0x40), dcid]),
-        "0-RTT": longPacket(0xd0, 1, dcid, scid, 1_200),
-        Handshake: longPacket(0xe0, 1, dcid, scid, 1_200),
-        Retry: longPacket(0xf0, 1, dcid, scid, 1_200),
-        "version negotiation": longPacket(0x80, 0, dcid, scid, 1_200),
-        "Initial of 1,199 bytes": withoutToken(longPacket(0xc0, 1, dcid, scid, 1_199), dcid, scid),
-        "Initial with a destination id of 7 bytes": withoutToken(
-          longPacket(0xc0, 1, dcid.subarray(0, 7), scid, 1_200),
-          dcid.subarray(0, 7),
-          scid
-        ),
-        "Initial with an id of 21 bytes": longPacket(0xc0, 1, randomBytes(21), scid, 1_200),
-        "Initial that is cut in its ids": longPacket(0xc0, 1, dcid, scid, 1_200).subarray(0, 30),
-        "Initial with a token that is not ours": (() => {
-          const packet = longPacket(0xc0, 1, dcid, scid, 1_200)
-          packet[47] = 56
-          return packet
-        })(),
-        "unknown version, 1,199 bytes": longPacket(0xc0, unknown, dcid, scid, 1_199),
-        "one byte": Uint8Array.of(0xc0),
-        "seven bytes": Uint8Array.of(0xc0, 0, 0, 0, 1, 0, 0),
-        zeroes: new Uint8Array(1_200),
-        ones: new Uint8Array(1_200).fill(0xff)
-      }
-      for (const [name, packet] of Object.entries(packets)) {
-        stranger.send(packet, server.socket.address.port)
-        yield* Effect.scoped(settled(server))
-        yield* until("the place is free again", () => server.accepted.every(({ closes }) => closes.length === 1))
-        if (name === "ones") stranger.heard.length = Math.max(0, stranger.heard.length - 1)
-        assert.deepStrictEqual(stranger.heard, [], name)
-      }
-    })
+  it.live(
+    "takes no place unless it may open a connection, and is not answered unless it may be of a connection that was forgotten",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* bind({ maxConnections: 1 })
+        const stranger = yield* udp()
+        const dcid = randomBytes(20)
+        const scid = randomBytes(20)
+        const unknown = 0x1a2a3a4a
+        const packets: Record<string, Uint8Array> = {
+          "short header": Buffer.concat([Uint8Array.of(0x40), randomBytes(1_199)]),
+          "short header, tiny": Uint8Array.of(0x40),
+          "short header, id only": Buffer.concat([Uint8Array.of(0x40), dcid]),
+          "0-RTT": longPacket(0xd0, 1, dcid, scid, 1_200),
+          Handshake: longPacket(0xe0, 1, dcid, scid, 1_200),
+          Retry: longPacket(0xf0, 1, dcid, scid, 1_200),
+          "version negotiation": longPacket(0x80, 0, dcid, scid, 1_200),
+          "Initial of 1,199 bytes": withoutToken(longPacket(0xc0, 1, dcid, scid, 1_199), dcid, scid),
+          "Initial with a destination id of 7 bytes": withoutToken(
+            longPacket(0xc0, 1, dcid.subarray(0, 7), scid, 1_200),
+            dcid.subarray(0, 7),
+            scid
+          ),
+          "Initial with an id of 21 bytes": longPacket(0xc0, 1, randomBytes(21), scid, 1_200),
+          "Initial that is cut in its ids": longPacket(0xc0, 1, dcid, scid, 1_200).subarray(0, 30),
+          "Initial with a token that is not ours": (() => {
+            const packet = longPacket(0xc0, 1, dcid, scid, 1_200)
+            packet[47] = 56
+            return packet
+          })(),
+          "unknown version, 1,199 bytes": longPacket(0xc0, unknown, dcid, scid, 1_199),
+          "one byte": Uint8Array.of(0xc0),
+          "seven bytes": Uint8Array.of(0xc0, 0, 0, 0, 1, 0, 0),
+          zeroes: new Uint8Array(1_200),
+          ones: new Uint8Array(1_200).fill(0xff)
+        }
+        for (const [name, packet] of Object.entries(packets)) {
+          stranger.send(packet, server.socket.address.port)
+          yield* Effect.scoped(settled(server))
+          yield* until("the place is free again", () => server.accepted.every(({ closes }) => closes.length === 1))
+          if (name === "ones") stranger.heard.length = Math.max(0, stranger.heard.length - 1)
+          // It may be of a connection that the process had in a former life.
+          const answers = name === "short header" ? [43] : []
+          assert.deepStrictEqual(
+            stranger.heard.splice(0).map(({ bytes }) => bytes.length),
+            answers,
+            name
+          )
+        }
+      })
   )
 })
 

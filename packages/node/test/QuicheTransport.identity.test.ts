@@ -13,8 +13,8 @@ import * as Effect from "effect/Effect"
 import { publicKeyInfo } from "../src/internal/binding/certificate.ts"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
 import { element } from "../src/internal/binding/der.ts"
-import { nameOf } from "./support/certificates.ts"
-import { forged, p256 } from "./support/forgedCredentials.ts"
+import { nameOf, validityOf } from "./support/certificates.ts"
+import { forged, p256, rsa } from "./support/forgedCredentials.ts"
 import { at, bind, connect, connected, type Dial, type Setup, text, until } from "./support/quicSockets.ts"
 import { rawClient, rawServer } from "./support/nativePeers.ts"
 import { relay } from "./support/udpPeers.ts"
@@ -192,6 +192,58 @@ describe("a dial for one peer", () => {
   )
 })
 
+describe("a peer whose certificate has its key and is odd in other ways", () => {
+  const odd = Effect.gen(function* () {
+    const victim = yield* Identity.generate
+    const spki = publicKeyInfo(toPublicKey(victim.peerId))
+    return {
+      victim,
+      certificates: [
+        yield* forged({ validity: validityOf(1990, 1991) }),
+        yield* forged({ validity: validityOf(9000, 9999) }),
+        // It ends before it begins.
+        yield* forged({ validity: validityOf(2100, 2000) }),
+        yield* forged({ subject: nameOf(element(TELETEX_STRING, spki)) })
+      ]
+    }
+  })
+
+  it.live("is dialled as the peer that it is: expired, not valid yet, or with another's key in its subject", () =>
+    Effect.gen(function* () {
+      const { certificates, victim } = yield* odd
+      for (const { credentials, peerId } of certificates) {
+        const server = yield* rawServer(undefined, { credentials })
+        const { dial } = yield* bind()
+        const address = at(server.port)
+        const near = yield* connected(dial(address, peerId))
+        assert.strictEqual(near.connection.peerId, peerId)
+        const second = yield* rawServer(undefined, { credentials })
+        const other = at(second.port)
+        assert.deepStrictEqual(
+          yield* failure(dial(other, victim.peerId)),
+          new PeerMismatch({ expected: victim.peerId, actual: peerId, address: other })
+        )
+      }
+    })
+  )
+
+  it.live("is accepted as the peer that it is: expired, not valid yet, or with another's key in its subject", () =>
+    Effect.gen(function* () {
+      const { certificates } = yield* odd
+      const server = yield* bind()
+      for (const [i, { credentials }] of certificates.entries()) {
+        const client = yield* rawClient(server.socket.address.port, { credentials })
+        client.flush()
+        yield* until("it is accepted", () => server.accepted.length > i)
+      }
+      assert.deepStrictEqual(
+        server.accepted.map(({ connection }) => connection.peerId),
+        certificates.map(({ peerId }) => peerId)
+      )
+    })
+  )
+})
+
 describe("a server whose first flight takes several datagrams", () => {
   it.live("gets acknowledgements of it, and no certificate when it is the wrong peer", () =>
     Effect.gen(function* () {
@@ -237,15 +289,17 @@ describe("a peer whose certificate names nobody", () => {
 
   it.live("fails the dial when it has another kind of key", () =>
     Effect.gen(function* () {
-      const server = yield* rawServer(undefined, { credentials: p256(), tls: "any algorithm" })
-      const { dial } = yield* bind()
-      const peer = at(server.port)
-      // CRYPTO_ERROR + handshake_failure: there is no signature algorithm that both sides have.
-      assert.deepStrictEqual(yield* failure(dial(peer)), new TransportError({ peer, code: 0x128, detail: "" }))
+      for (const credentials of [p256(), rsa()]) {
+        const server = yield* rawServer(undefined, { credentials, tls: "any algorithm" })
+        const { dial } = yield* bind()
+        const peer = at(server.port)
+        // CRYPTO_ERROR + handshake_failure: there is no signature algorithm that both sides have.
+        assert.deepStrictEqual(yield* failure(dial(peer)), new TransportError({ peer, code: 0x128, detail: "" }))
+      }
     })
   )
 
-  it.live("is not accepted, and hears the alert: with none, with another kind of key, and with several", () =>
+  it.live("is not accepted, and hears the alert: with none, with other kinds of keys, and with several", () =>
     Effect.gen(function* () {
       const questions = new Questions()
       const server = yield* bind({ onHandshake: questions.onHandshake })
@@ -254,6 +308,7 @@ describe("a peer whose certificate names nobody", () => {
       for (const options of [
         { tls: "no certificate" } as const,
         { credentials: p256(), tls: "any algorithm" } as const,
+        { credentials: rsa(), tls: "any algorithm" } as const,
         { credentials: several.credentials }
       ]) {
         const client = yield* rawClient(server.socket.address.port, options)
@@ -272,6 +327,7 @@ describe("a peer whose certificate names nobody", () => {
       assert.deepStrictEqual(ends, [
         // certificate_required, after what the client took for a complete handshake.
         [false, 0x174, 0],
+        [false, 0x128, "not sent"],
         [false, 0x128, "not sent"],
         [false, 0x12a, 0]
       ])

@@ -18,6 +18,9 @@ export const nameOf = (value: Uint8Array = der.element(der.UTF8_STRING, text("an
 
 const year = (value: number) => der.element(der.GENERALIZED_TIME, text(`${value}0101000000Z`))
 
+/** From the beginning of one year to that of another. */
+export const validityOf = (from: number, to: number): Uint8Array => der.element(der.SEQUENCE, year(from), year(to))
+
 /** The parts of a certificate, each encoded, in their order. */
 export interface Parts {
   readonly version: Uint8Array
@@ -44,7 +47,7 @@ export const certificateOf = (key: Uint8Array, parts: Partial<Parts> = {}): Uint
     serial = der.element(der.INTEGER, [1]),
     signature = der.element(der.BIT_STRING, [0], new Uint8Array(64)),
     subject = nameOf(),
-    validity = der.element(der.SEQUENCE, year(2020), year(2040)),
+    validity = validityOf(2020, 2040),
     version = der.element(der.tagged(0), der.element(der.INTEGER, [2]))
   } = parts
   const said = der.element(der.SEQUENCE, version, serial, algorithm, issuer, validity, subject, info, rest)

@@ -14,12 +14,20 @@ import type { BindOptions, DialEvents, SocketEvents } from "@qp2p/core/Transport
 import * as Redacted from "effect/Redacted"
 import { certificateOf, publicKeyOf } from "./certificates.ts"
 import { address, type Dial, Peer } from "./quicSockets.ts"
+import { type ResetTokens, resetTokens } from "../../src/internal/packets/resetToken.ts"
 import { connectionIdLength } from "../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../src/internal/packets/datagramSize.ts"
 
 /** One connection of the binding: quiet, until a test says that something has happened. */
 export class Native {
   established = false
+  /** The stateless reset token of an accepted connection's first id, and those of the ids that were issued. */
+  token: bigint | null = null
+  readonly issuedTokens: Array<bigint> = []
+  /** The id of the peer's that packets go to. */
+  destination: Uint8Array = new Uint8Array(8)
+  /** How many ids were issued with which the peer is to retire another one. */
+  retirements = 0
   /** Packets that the peer did send, and their bytes; what a test hands to `receive` counts only when it says so. */
   received = 0
   receivedBytes = 0
@@ -110,8 +118,10 @@ export class Native {
     }
   }
 
-  newSourceCid(id: Uint8Array): number {
+  newSourceCid(id: Uint8Array, token: bigint, retiresOldest: boolean): number {
     if (this.issueError !== undefined) throw this.issueError
+    this.issuedTokens.push(token)
+    if (retiresOldest) this.retirements += 1
     return this.issued.push(id)
   }
 
@@ -188,13 +198,16 @@ export class Native {
   }
 
   destinationId(): Uint8Array {
-    return new Uint8Array(8)
+    return this.destination
   }
 
   sourceId(): Uint8Array {
     return new Uint8Array(connectionIdLength)
   }
 }
+
+/** The stateless reset tokens of the socket at a port. */
+export const fakeTokens = (port: number): ResetTokens => resetTokens(Redacted.make(new Uint8Array(32)), port)
 
 /** The peer behind every native connection, unless a test says otherwise. */
 export const peerId = fromPublicKey(publicKeyOf(1))
@@ -231,6 +244,7 @@ export const bind = (setup: Setup = {}) => {
   const clock = { now: 0 }
   let acceptError: Error | undefined
   let taken = true
+  let tokenOfNext: bigint | null = null
   const make = (scid: Uint8Array) => {
     const native = new Native()
     natives.push(native)
@@ -251,11 +265,15 @@ export const bind = (setup: Setup = {}) => {
         connect: (_name: string, scid: Uint8Array) => make(scid),
         accept: (scid: Uint8Array) => {
           if (acceptError !== undefined) throw acceptError
-          return make(scid)
+          const native = make(scid)
+          native.token = tokenOfNext
+          return native
         }
       }
     } as unknown as Quiche,
-    configOf: () => ({}) as NativeConfig,
+    configOf: () =>
+      ({ setStatelessResetToken: (token: bigint | null) => (tokenOfNext = token) }) as unknown as NativeConfig,
+    resetTokens: fakeTokens(local.port),
     maxPayload: () => maxPayload,
     address: local,
     bind: {

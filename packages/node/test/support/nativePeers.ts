@@ -15,7 +15,6 @@ export interface RawConfig extends native.NativeConfig {
   verifyPeer(verify: boolean): void
   enableEarlyData(): void
   setActiveConnectionIdLimit(ids: number): void
-  setStatelessResetToken(token: bigint): void
 }
 
 /** The binding's connection with what only peers of tests call. */

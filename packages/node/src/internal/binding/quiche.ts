@@ -71,6 +71,8 @@ export interface Config {
   setInitialMaxStreamsUni(streams: number): void
   setMaxStreamWindow(bytes: number): void
   setDisableActiveMigration(disabled: boolean): void
+  /** The token of the next connections that are accepted, for the id of their handshake, or none. Dialled ones have none. */
+  setStatelessResetToken(token: bigint | null): void
   enablePacing(enabled: boolean): void
   /** 0 Reno, 1 CUBIC, 2 BBR. */
   setCcAlgorithm(algorithm: number): void

@@ -24,6 +24,7 @@ const config: Names<Config> = {
   setInitialMaxStreamsUni: true,
   setMaxStreamWindow: true,
   setDisableActiveMigration: true,
+  setStatelessResetToken: true,
   enablePacing: true,
   setCcAlgorithm: true
 }

@@ -215,10 +215,21 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.takeIn(datagram, elsewhere, true)
   }
 
-  /** Takes a packet that may be a stateless reset. If it is none, any host may have sent it. */
-  receiveReset(packet: Uint8Array): void {
-    if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
+  /**
+   * Takes a packet that may be a stateless reset with the token that the binding knows. If it is none, any host may have sent it.
+   * Returns whether it is one.
+   */
+  receiveUnknown(packet: Uint8Array): boolean {
+    if (this.lifecycle.hasEnded) return false
     this.takeIn(packet, undefined, false)
+    return this.native.isClosed()
+  }
+
+  /** A stateless reset has come, with the token of an id that the peer has issued. */
+  receiveReset(): void {
+    if (this.lifecycle.hasEnded) return
+    this.turns.packetArrived(false)
+    this.lifecycle.receiveReset()
   }
 
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {

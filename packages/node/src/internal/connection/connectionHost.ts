@@ -15,6 +15,10 @@ export interface ConnectionHost<C> {
   /** Packets with this destination id belong to the connection from now on, or no longer. */
   readonly addId: (connection: C, key: string) => void
   readonly removeId: (connection: C, key: string) => void
+  /** The stateless reset token of an id of this side's. */
+  readonly resetToken: (id: Uint8Array) => bigint
+  /** A packet for no connection that ends with the token `key` is a stateless reset of this one. */
+  readonly setResetToken: (connection: C, key: string) => void
   readonly outbox: Outbox
   /** The connection's `remoteAddress` has changed. */
   readonly onMoved: (connection: C) => void

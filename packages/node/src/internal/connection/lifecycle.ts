@@ -60,6 +60,7 @@ export class Lifecycle {
   private current: State = "handshaking"
   private established = false
   private ended = false
+  private reset = false
   private cause: Close | undefined = undefined
   private closing: Closing | undefined = undefined
   /** When the closing period is over, in `performance.now()` milliseconds. */
@@ -87,6 +88,11 @@ export class Lifecycle {
     return this.ended
   }
 
+  /** Whether the peer has forgotten the connection: it ends with this turn, and nothing more is sent (RFC 9000, section 10.3.1). */
+  get wasReset(): boolean {
+    return this.reset
+  }
+
   /** Why the connection ends or has ended, if it does. */
   get reason(): Close | undefined {
     return this.cause
@@ -106,6 +112,12 @@ export class Lifecycle {
   establish(): void {
     this.current = "established"
     this.established = true
+  }
+
+  /** A stateless reset of the peer has come. */
+  receiveReset(): void {
+    this.reset = true
+    this.host.schedule()
   }
 
   /** Begins to close with a code of the application, or else a transport error code, for the reason `close`. */

@@ -24,6 +24,7 @@ import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
+import { tokenOf, withToken } from "./peerTokens.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -39,6 +40,8 @@ export interface ConnectionOptions {
   readonly ipGroup: string
   /** The key of the id that the peer knows from the handshake. */
   readonly id: string
+  /** Whether the handshake tells the peer a stateless reset token of that id. */
+  readonly hasResetToken: boolean
   readonly mtu: MtuDiscovery
   /** From 0 to 1, as different as can be from that of other connections. */
   readonly keepAliveJitter: number
@@ -97,6 +100,8 @@ export class Parts<C extends PartsOwner>
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
+  /** The stateless reset tokens of the peer's ids: see `peerTokens.ts`. */
+  private peerTokens = ""
   private readonly connection: C
   private readonly socket: ConnectionHost<C>
 
@@ -122,7 +127,7 @@ export class Parts<C extends PartsOwner>
       owner: connection,
       mtu
     })
-    this.ids = new ConnectionIds(this, options.id)
+    this.ids = new ConnectionIds(this, options.id, options.hasResetToken)
     this.budget = new ReceiveBudget(native, this)
     this.acknowledged = new AcknowledgedPackets()
     this.lifecycle = new Lifecycle(this)
@@ -148,6 +153,21 @@ export class Parts<C extends PartsOwner>
 
   removeId(key: string): void {
     this.socket.removeId(this.connection, key)
+  }
+
+  resetToken(id: Uint8Array): bigint {
+    return this.socket.resetToken(id)
+  }
+
+  onNewConnectionId(packet: Uint8Array, at: number, length: number): void {
+    const current = this.native.destinationId()
+    this.peerTokens = withToken(this.peerTokens, current, packet, at, length)
+    this.socket.setResetToken(this.connection, tokenOf(this.peerTokens, current))
+  }
+
+  canRetireFirst(): boolean {
+    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the connection.
+    return !this.dialled || this.handshake.isConfirmed
   }
 
   onUnread(change: number): void {

@@ -20,6 +20,8 @@ export interface PeerFramesHost {
     readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
   }
   readonly budget: { readonly withoutData: (bytes: number) => void }
+  /** The peer has issued an id, which begins at the offset `at` in a packet; its token of 16 bytes comes behind it. */
+  readonly onNewConnectionId: (packet: Uint8Array, at: number, length: number) => void
 }
 
 /** Why a connection cannot go on: a transport error code, and what the peer is told. */
@@ -93,8 +95,9 @@ export class PeerFrames implements FrameVisitor {
   /** The binding takes it. */
   onHandshakeDone(): void {}
 
-  onNewConnectionId(): void {
+  onNewConnectionId(_sequence: number, packet: Uint8Array, at: number, length: number): void {
     this.onControl()
+    this.host.onNewConnectionId(packet, at, length)
   }
 
   onControl(): void {

@@ -155,7 +155,7 @@ export class Turns {
   write(now: number, isSaturated: boolean): void {
     const { budget, frames, handshake, lifecycle, mtu, sender, streams } = this.host
     const { outgoing } = streams
-    if (lifecycle.state === "closed") return
+    if (lifecycle.state === "closed" || lifecycle.wasReset) return
     this.isSaturated = isSaturated
     const packets = this.packetsThisTurn
     const bytes = this.bytesThisTurn
@@ -187,7 +187,7 @@ export class Turns {
     const { lifecycle, mtu, native, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
-    if (lifecycle.hasEnded || native.isClosed() || native.isDraining()) lifecycle.end(now)
+    if (lifecycle.hasEnded || lifecycle.wasReset || native.isClosed() || native.isDraining()) lifecycle.end(now)
     if (lifecycle.isEstablished && outgoing.completeBidi(now)) mtu.acknowledged()
     if (this.flushed === "all" && lifecycle.state !== "closing" && outgoing.hasDeferred) {
       outgoing.completeDeferred(now)

@@ -1,6 +1,6 @@
 /**
- * The connection ids that this side issues (RFC 9000, section 5.1): their length, random ids, and their stateless reset
- * tokens. Ids are cut from random bytes that are drawn for many at a time, because each draw is a system call.
+ * The connection ids that this side issues (RFC 9000, section 5.1): their length, and random ids. They are cut from random bytes
+ * that are drawn for many at a time, because each draw is a system call.
  */
 import { randomFillSync } from "node:crypto"
 
@@ -18,11 +18,4 @@ export const randomId = (): Uint8Array => {
   }
   used += connectionIdLength
   return drawn.slice(used - connectionIdLength, used)
-}
-
-/** Makes a stateless reset token that cannot be guessed (RFC 9000, section 10.3), as the binding takes it: 128 bits. */
-export const randomToken = (): bigint => {
-  const { buffer, byteOffset } = randomId()
-  const view = new DataView(buffer, byteOffset)
-  return (view.getBigUint64(0) << 64n) | view.getBigUint64(8)
 }

@@ -4,10 +4,13 @@
  * A peer that finds this side at another address may validate the path before it follows, with an id that it has not used
  * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a limited
  * rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
+ *
+ * Each id has a stateless reset token, but for that of some handshakes: a client cannot tell one there (RFC 9000, section 18.2),
+ * and after a Retry the binding cannot. So the peer is to retire such an id, soon after the handshake is confirmed.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
-import { randomId, randomToken } from "./connectionId.ts"
+import { randomId } from "./connectionId.ts"
 import * as tunables from "../tunables.ts"
 
 /** The view of the connection, which registers the ids. */
@@ -15,6 +18,10 @@ export interface ConnectionIdsHost {
   readonly native: NativeConnection
   readonly addId: (key: string) => void
   readonly removeId: (key: string) => void
+  /** The stateless reset token of an id, as the binding takes it. */
+  readonly resetToken: (id: Uint8Array) => bigint
+  /** Whether the peer can do without the id of the handshake. */
+  readonly canRetireFirst: () => boolean
 }
 
 /**
@@ -33,13 +40,16 @@ export class ConnectionIds {
   private hasChanged = false
   /** The id that the last packet came for. */
   private lastUsed: string
-  /** The ids that the peer has retired last. */
-  private retired: Array<string> | undefined = undefined
+  /** The ids that the peer has retired last, and for how long there was no further one, in milliseconds. */
+  private retired: { readonly keys: Array<string>; since: number } | undefined = undefined
+  /** Whether the id of the handshake has no token, and the peer was not told to retire it. */
+  private hasToMove: boolean
 
-  /** `first` is the key of the handshake's id. */
-  constructor(host: ConnectionIdsHost, first: string) {
+  /** `first` is the key of the handshake's id, and `hasToken` tells whether the peer knows a stateless reset token of it. */
+  constructor(host: ConnectionIdsHost, first: string, hasToken: boolean) {
     this.host = host
     this.lastUsed = first
+    this.hasToMove = !hasToken
   }
 
   /** Issues one id as the dialler's handshake completes: every peer stores at least two. Returns whether that was possible. */
@@ -52,6 +62,14 @@ export class ConnectionIds {
    * that could not be replaced at once. The last call was `elapsed` milliseconds ago. Returns whether there is a frame to send.
    */
   tick(elapsed: number): boolean {
+    this.forgetRetired(elapsed)
+    const hasIssued = this.issueDue(elapsed)
+    if (!this.hasToMove || !this.host.canRetireFirst()) return hasIssued
+    this.hasToMove = false
+    return this.issue(true) || hasIssued
+  }
+
+  private issueDue(elapsed: number): boolean {
     if (!this.limitKnown) {
       this.limitKnown = true
       this.limit = Math.min(this.host.native.stats().peerActiveConnIdLimit, tunables.maxConnectionIds)
@@ -72,7 +90,7 @@ export class ConnectionIds {
   accepts(key: string): boolean {
     if (key === this.lastUsed) return true
     this.readRetired()
-    if (this.retired?.includes(key)) return false
+    if (this.retired?.keys.includes(key)) return false
     this.lastUsed = key
     this.hasChanged = true
     return true
@@ -93,10 +111,11 @@ export class ConnectionIds {
     for (let id = host.native.retiredScidNext(); id !== null; id = host.native.retiredScidNext()) {
       any = true
       this.active -= 1
-      this.retired ??= []
-      this.retired.push(keyOf(id))
+      this.retired ??= { keys: [], since: 0 }
+      this.retired.keys.push(keyOf(id))
+      this.retired.since = 0
       // Packets for the latest retired ids still belong to this connection: they are late, and no stateless resets.
-      if (this.retired.length > tunables.maxConnectionIds) host.removeId(this.retired.shift()!)
+      if (this.retired.keys.length > tunables.maxConnectionIds) host.removeId(this.retired.keys.shift()!)
     }
     if (any) this.replace()
     return any
@@ -111,10 +130,20 @@ export class ConnectionIds {
     return this.active > before
   }
 
-  private issue(): boolean {
+  private forgetRetired(elapsed: number): void {
+    const { retired } = this
+    if (retired === undefined) return
+    retired.since += elapsed
+    if (retired.since < tunables.retiredIdLifetime) return
+    for (const key of retired.keys) this.host.removeId(key)
+    this.retired = undefined
+  }
+
+  /** Issues an id. With `retiresOldest`, the peer retires its oldest one if it stores no more than it has. */
+  private issue(retiresOldest = false): boolean {
     const id = randomId()
     try {
-      this.host.native.newSourceCid(id, randomToken(), false)
+      this.host.native.newSourceCid(id, this.host.resetToken(id), retiresOldest)
     } catch {
       // The binding counts the ids differently. Those that the peer has are enough.
       this.limit = this.active

@@ -54,7 +54,12 @@ export class ConnectionFactory {
   connect(peer: NetAddress.InetAddress, scid: Uint8Array, owner: ConnectionOwner<SocketConnection>): SocketConnection {
     const from = hostPortOf(peer)
     const native = this.quiche.Connection.connect(serverName, scid, this.to, from, this.configFor(peer))
-    return this.make(native, peer, from, owner, { keys: [keyOf(scid)], clientScid: scid, dialled: true })
+    return this.make(native, peer, from, owner, {
+      keys: [keyOf(scid)],
+      clientScid: scid,
+      dialled: true,
+      hasResetToken: false
+    })
   }
 
   /** Accepts the dial of `peer`, unless the binding refuses it. */
@@ -67,7 +72,11 @@ export class ConnectionFactory {
     const { clientDcid, clientScid, originalDcid, scid } = verdict
     let native: NativeConnection
     try {
-      native = this.quiche.Connection.accept(scid, originalDcid, this.to, from, this.configFor(peer))
+      const config = this.configFor(peer)
+      // Connections share a config, and each has a token of its own. The binding writes the transport parameters into 128 bytes:
+      // with the id of a Retry in them there is no room for a token.
+      config.setStatelessResetToken(originalDcid === undefined ? this.host.resetToken(scid) : null)
+      native = this.quiche.Connection.accept(scid, originalDcid, this.to, from, config)
     } catch {
       return undefined
     }
@@ -75,7 +84,8 @@ export class ConnectionFactory {
     return this.make(native, peer, from, owner, {
       keys: [keyOf(scid), keyOf(clientDcid)],
       clientScid,
-      dialled: false
+      dialled: false,
+      hasResetToken: originalDcid === undefined
     })
   }
 
@@ -88,6 +98,7 @@ export class ConnectionFactory {
       readonly keys: readonly [string, ...Array<string>]
       readonly clientScid: Uint8Array
       readonly dialled: boolean
+      readonly hasResetToken: boolean
     }
   ): SocketConnection {
     const ip = ipGroupOf(remote)
@@ -103,6 +114,7 @@ export class ConnectionFactory {
       seniority: keyOf(ids.clientScid),
       turnState: new TurnState(),
       id: ids.keys[0],
+      hasResetToken: ids.hasResetToken,
       mtu: new MtuDiscovery(this.maxPayload(remote), NetAddress.isLoopback(remote.address)),
       keepAliveJitter: (this.count * goldenSection) % 1
     })

@@ -16,6 +16,8 @@ interface Entry {
   readonly origin: string
   /** The peer's address. */
   place: string
+  /** The token with which the peer would reset the connection. */
+  resetToken: string
 }
 
 /**
@@ -29,6 +31,7 @@ export class ConnectionTable<C> {
   private readonly byId = new Map<string, C>()
   private readonly countByIp = new Map<string, number>()
   private readonly byPlace = new Map<string, Set<C>>()
+  private readonly byResetToken = new Map<string, C>()
 
   /** How many connections there are, ended ones included that are kept for late packets. */
   get size(): number {
@@ -81,7 +84,7 @@ export class ConnectionTable<C> {
     }
   ): void {
     const place = placeOf(host, port)
-    this.entries.set(connection, { keys, ip, dialled, isOpen: true, origin: place, place })
+    this.entries.set(connection, { keys, ip, dialled, isOpen: true, origin: place, place, resetToken: "" })
     this.openCount += 1
     if (!dialled) this.acceptedCount += 1
     for (const key of keys) this.byId.set(key, connection)
@@ -110,8 +113,33 @@ export class ConnectionTable<C> {
   removeId(connection: C, key: string): void {
     const entry = this.entries.get(connection)
     if (entry === undefined) return
-    entry.keys = entry.keys.filter((other) => other !== key)
+    // A copy: what a filter makes has room for more, too.
+    entry.keys = entry.keys.filter((other) => other !== key).slice()
     if (this.byId.get(key) === connection) this.byId.delete(key)
+  }
+
+  /**
+   * The connection that a stateless reset with this token ends. A look-up compares hashes with a seed of this process, so how long it
+   * takes tells nothing about the tokens that there are (RFC 9000, section 10.3.1).
+   */
+  withResetToken(token: string): C | undefined {
+    return this.byResetToken.get(token)
+  }
+
+  /** Stateless resets of the connection have this token from now on; with an empty one there are none. */
+  setResetToken(connection: C, token: string): void {
+    const entry = this.entries.get(connection)
+    if (entry?.isOpen !== true) return
+    this.dropResetToken(connection, entry)
+    // A token of another connection stays that connection's.
+    if (token === "" || this.byResetToken.has(token)) return
+    entry.resetToken = token
+    this.byResetToken.set(token, connection)
+  }
+
+  private dropResetToken(connection: C, entry: Entry): void {
+    if (this.byResetToken.get(entry.resetToken) === connection) this.byResetToken.delete(entry.resetToken)
+    entry.resetToken = ""
   }
 
   /** The connection has ended. It no longer counts, and is only found by its ids. Called again, it does nothing. */
@@ -126,14 +154,16 @@ export class ConnectionTable<C> {
     else this.countByIp.set(entry.ip, left)
     drop(this.byPlace, entry.origin, connection)
     drop(this.byPlace, entry.place, connection)
+    this.dropResetToken(connection, entry)
   }
 
-  /** No packets of the connection are expected any more. */
-  remove(connection: C): void {
+  /** No packets of the connection are expected any more. Returns the ids that belonged to it. */
+  remove(connection: C): ReadonlyArray<string> {
     const entry = this.entries.get(connection)
-    if (entry === undefined) return
+    if (entry === undefined) return []
     this.entries.delete(connection)
     for (const key of entry.keys) if (this.byId.get(key) === connection) this.byId.delete(key)
+    return entry.keys
   }
 }
 

@@ -4,6 +4,8 @@
 import * as NetAddress from "effect/net/NetAddress"
 import type { State } from "../connection/lifecycle.ts"
 import * as packetHeader from "../packets/packetHeader.ts"
+import { resetTokenKey } from "../packets/statelessReset.ts"
+import { maxAskedForResets } from "../tunables.ts"
 import type { IncomingDatagram } from "../udp/udpSocket.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
 
@@ -19,9 +21,15 @@ export interface Receiver {
     elsewhere: NetAddress.InetAddress | undefined,
     key: string | undefined
   ) => void
-  readonly receiveReset: (packet: Uint8Array) => void
+  /** Takes a packet that may be a stateless reset with a token that the binding knows. Returns whether it is one. */
+  readonly receiveUnknown: (packet: Uint8Array) => boolean
+  /** A stateless reset has come. */
+  readonly receiveReset: () => void
   readonly mismatchVersion: () => void
 }
+
+/** Answers a packet with a short header for the id `key`, which is that of no connection. */
+export type AnswerUnknown = (packet: Uint8Array, key: string, address: () => NetAddress.InetAddress) => void
 
 /**
  * Reads the packet header of each datagram and gives it to the connection that owns the destination id, to the acceptor, or
@@ -35,6 +43,7 @@ export class PacketRouter<C extends Receiver> {
     port: number,
     address: () => NetAddress.InetAddress
   ) => C | undefined
+  private readonly answerUnknown: AnswerUnknown
   /** The last sender, so that an address is made only once for many datagrams. */
   private lastHost = ""
   private lastPort = 0
@@ -43,10 +52,12 @@ export class PacketRouter<C extends Receiver> {
   /** `accept` makes a connection for a packet that belongs to none, if admission lets it. */
   constructor(
     table: ConnectionTable<C>,
-    accept: (packet: Uint8Array, host: string, port: number, address: () => NetAddress.InetAddress) => C | undefined
+    accept: (packet: Uint8Array, host: string, port: number, address: () => NetAddress.InetAddress) => C | undefined,
+    answerUnknown: AnswerUnknown
   ) {
     this.table = table
     this.accept = accept
+    this.answerUnknown = answerUnknown
   }
 
   /** Hands a datagram to its connection. */
@@ -68,7 +79,13 @@ export class PacketRouter<C extends Receiver> {
       key = packetHeader.shortHeaderKey(packet)
       if (key === undefined) return
       connection = this.table.withId(key)
-      if (connection === undefined) return this.routeReset(packet, host, port)
+      if (connection === undefined) {
+        // A packet without the fixed bit is none (RFC 9000, section 17.3.1).
+        if ((packet[0]! & 0x40) !== 0 && !this.routeReset(packet, host, port)) {
+          this.answerUnknown(packet, key, () => this.addressOf(host, port, datagram))
+        }
+        return
+      }
     }
     connection ??= this.accept(packet, host, port, () => this.addressOf(host, port, datagram))
     if (connection === undefined) return
@@ -77,13 +94,26 @@ export class PacketRouter<C extends Receiver> {
   }
 
   /**
-   * Offers a packet to every connection that it may be a stateless reset of. A reset carries no id of this side's, only a token
-   * at its end, which the binding knows (RFC 9000, section 10.3).
+   * Gives a packet to the connection that it is a stateless reset of, and returns whether there is one. A reset carries no id of
+   * this side's, only a token at its end (RFC 9000, section 10.3). The token of an id that the peer has issued is in the table,
+   * and that of a server's first id is known to the binding alone.
    */
-  private routeReset(packet: Uint8Array, host: string, port: number): void {
-    for (const connection of this.table.at(host, port)) {
-      if (connection.dialled && !connection.isFromElsewhere(host, port)) connection.receiveReset(packet.slice())
+  private routeReset(packet: Uint8Array, host: string, port: number): boolean {
+    const token = resetTokenKey(packet)
+    if (token === undefined) return false
+    const reset = this.table.withResetToken(token)
+    if (reset !== undefined && !reset.isFromElsewhere(host, port)) {
+      reset.receiveReset()
+      return true
     }
+    let asked = 0
+    for (const connection of this.table.at(host, port)) {
+      if (!connection.dialled || connection.isFromElsewhere(host, port)) continue
+      if (connection.receiveUnknown(packet.slice())) return true
+      asked += 1
+      if (asked >= maxAskedForResets) break
+    }
+    return false
   }
 
   private addressOf(host: string, port: number, datagram: IncomingDatagram): NetAddress.InetAddress {

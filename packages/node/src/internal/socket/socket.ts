@@ -11,6 +11,7 @@ import { collectIfQuick } from "../connection/garbage.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
+import { asBigInt, type ResetTokens } from "../packets/resetToken.ts"
 import * as tunables from "../tunables.ts"
 import type { IncomingDatagram, QueuedDatagram } from "../udp/udpSocket.ts"
 import { Acceptor } from "./acceptor.ts"
@@ -27,6 +28,7 @@ import { PeerAdmission } from "./peerAdmission.ts"
 import { PacketRouter } from "./packetRouter.ts"
 import { Places } from "./places.ts"
 import { RefusalLog } from "./refusalLog.ts"
+import { Resets } from "./resets.ts"
 import * as seniority from "./seniority.ts"
 import { Sweeps } from "./sweeps.ts"
 
@@ -57,6 +59,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit
+  private readonly tokens: ResetTokens
+  private readonly resets: Resets
   private closing = false
   private closed = false
 
@@ -67,6 +71,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     readonly maxPayload: (remote: NetAddress.InetAddress) => number
     readonly address: NetAddress.InetAddress
     readonly bind: BindOptions
+    readonly resetTokens: ResetTokens
     readonly idleTimeout: number
     readonly events: SocketEvents
     readonly outbox: Outbox
@@ -102,7 +107,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.refusalLog = new RefusalLog(address, now, options.onWarning)
     this.loop = new Loop({
       dispatch: () => outbox.dispatch(),
-      onClosed: (connection) => table.remove(connection),
+      onClosed: (connection) => this.resets.forget(table.remove(connection)),
       onDefect
     })
     this.sweeps = new Sweeps({
@@ -138,8 +143,19 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           sendImmediate: this.sendImmediate
         })
       : undefined
-    this.router = new PacketRouter(table, (packet, host, port, address) =>
-      this.closing ? undefined : this.acceptor?.accept(packet, host, port, address)
+    this.tokens = options.resetTokens
+    this.resets = new Resets({
+      tokens: options.resetTokens,
+      table,
+      peerId: bind.identity.peerId,
+      port: address.port,
+      now,
+      sendImmediate: this.sendImmediate
+    })
+    this.router = new PacketRouter(
+      table,
+      (packet, host, port, address) => (this.closing ? undefined : this.acceptor?.accept(packet, host, port, address)),
+      (packet, key, address) => this.resets.answer(packet, key, address)
     )
   }
 
@@ -233,6 +249,11 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
 
   readonly removeId = (connection: SocketConnection, key: string): void => this.table.removeId(connection, key)
 
+  readonly resetToken = (id: Uint8Array): bigint => asBigInt(this.tokens(id))
+
+  readonly setResetToken = (connection: SocketConnection, key: string): void =>
+    this.table.setResetToken(connection, key)
+
   readonly onMoved = (connection: SocketConnection): void => {
     const { remoteAddress } = connection
     this.table.move(connection, NetAddress.formatHost(remoteAddress), remoteAddress.port)
@@ -297,6 +318,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     if (this.closed) return
     this.closing = true
     this.closed = true
+    this.resets.close()
     this.loop.stop()
     for (const connection of this.table.all()) {
       // A defect in one callback must neither keep the others open nor escape through an event of Node's.

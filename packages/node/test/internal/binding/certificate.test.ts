@@ -66,7 +66,7 @@ describe("the certificate of an identity", () => {
       const identity = yield* Identity.fromSecretKey(secret)
       const peerId = fromPublicKey(publicKeyOf(1))
       const another = yield* Effect.flip(certificate.selfSigned({ ...identity, peerId }))
-      assert.strictEqual(another.message, "its secret key is not that of its peerId")
+      assert.strictEqual(another.detail, "its secret key is not that of its peerId")
       for (const wrong of [new Uint8Array(31), new Uint8Array(33), new Uint8Array(0), "secret", undefined]) {
         const secretKey = Redacted.make(wrong as Uint8Array)
         assert.instanceOf(yield* Effect.flip(certificate.selfSigned({ ...identity, secretKey })), Error)

@@ -105,6 +105,7 @@ describe("certificates that name no peer", () => {
     const bits = Buffer.concat([Uint8Array.of(0), key])
     const infos = {
       "P-256": ec,
+      RSA: generateKeyPairSync("rsa", { modulusLength: 2_048 }).publicKey.export({ format: "der", type: "spki" }),
       X25519: x25519,
       Ed448: generateKeyPairSync("ed448").publicKey.export({ format: "der", type: "spki" }),
       "parameters NULL": infoOf([...oid, 0x05, 0x00], bits),

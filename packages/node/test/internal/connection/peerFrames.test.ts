@@ -10,6 +10,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
   const stops: Array<readonly [number, number]> = []
   const finished = new Set<number>()
   const shutDown: Array<number> = []
+  const ids: Array<ReadonlyArray<number>> = []
   let withoutData = 0
   const frames = new PeerFrames({
     native: {
@@ -25,7 +26,8 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
     dialled: options.dialled === true,
     acknowledged: { acknowledged: (smallest, largest) => acks.push([smallest, largest]) },
     streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
-    budget: { withoutData: (bytes) => (withoutData += bytes) }
+    budget: { withoutData: (bytes) => (withoutData += bytes) },
+    onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
@@ -38,7 +40,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
   const repeat = (bytes: ReadonlyArray<number>) =>
     frames.take(decrypted(bytes, { number: number - 1, numberLength: 4 }))
   const violation = () => frames.violation
-  return { violation, acks, finished, frames, repeat, shutDown, stops, take, withoutData: () => withoutData }
+  return { violation, acks, ids, finished, frames, repeat, shutDown, stops, take, withoutData: () => withoutData }
 }
 
 const crypto = [0x06, 5, 1, 9]
@@ -116,6 +118,18 @@ describe("frames about connection ids, paths and tokens", () => {
       assert.strictEqual(violation()?.detail, "too many frames about connection ids and paths")
     })
   }
+})
+
+describe("a connection id of the peer", () => {
+  it("is handed on with its token, once", () => {
+    const { ids, repeat, take } = setup()
+    const id = [4, 5, 6]
+    const token = Array.from({ length: 16 }, (_, i) => 0xa0 + i)
+    const packet = [0x01, 0x18, 7, 6, id.length, ...id, ...token, 0x01]
+    take(packet)
+    repeat(packet)
+    assert.deepStrictEqual(ids, [[...id, ...token]])
+  })
 })
 
 describe("pieces of streams", () => {

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { ConnectionIds } from "../../../src/internal/packets/connectionIds.ts"
-import { idKey } from "../../../src/internal/packets/packetHeader.ts"
+import { idKey, keyOf } from "../../../src/internal/packets/packetHeader.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import { connectionIdInterval, maxConnectionIds } from "../../../src/internal/tunables.ts"
+import { connectionIdInterval, maxConnectionIds, retiredIdLifetime } from "../../../src/internal/tunables.ts"
 import { bind, initial, Native, shortHeader, turns } from "../../support/fakeBinding.ts"
+import { decrypted } from "../../support/frames.ts"
 import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
@@ -138,6 +139,94 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
   )
 })
 
+describe("the id that a dialler brings to its handshake, which has no stateless reset token,", () => {
+  /** HANDSHAKE_DONE, and an acknowledgement. */
+  const confirmations = [[0x1e], [0x02, 0, 0, 0, 0]]
+
+  it.live("is retired once the handshake is confirmed, once, and not before", () =>
+    Effect.gen(function* () {
+      for (const frames of confirmations) {
+        for (const peerIdLimit of [2, 8]) {
+          const { id, native, receive, socket } = yield* established("dialled", peerIdLimit)
+          for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
+          assert.strictEqual(native.retirements, 0)
+          assert.strictEqual(native.issued.length, peerIdLimit - 1)
+          native.authenticates = true
+          const packet = decrypted(frames)
+          packet.set(id, 1)
+          // The stub of the tests above authenticates nothing.
+          Object.assign(native, { recv: Native.prototype.recv })
+          receive(packet)
+          yield* turns
+          for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
+          assert.strictEqual(native.retirements, 1)
+          assert.strictEqual(native.issued.length, peerIdLimit)
+          // That it is retired does not make room for another one.
+          native.retired.push(id)
+          receive(shortHeader(native.issued[0]!))
+          yield* turns
+          for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
+          assert.strictEqual(native.issued.length, peerIdLimit)
+          assert.strictEqual(native.retirements, 1)
+          socket.close()
+        }
+      }
+    })
+  )
+
+  it.live("has one with a connection that was accepted, and stays", () =>
+    Effect.gen(function* () {
+      const { id, native, receive, socket } = yield* established("accepted", 2)
+      native.authenticates = true
+      for (const frames of confirmations) {
+        const packet = decrypted(frames)
+        packet.set(id, 1)
+        receive(packet)
+        yield* turns
+      }
+      for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
+      assert.strictEqual(native.retirements, 0)
+      assert.strictEqual(native.issued.length, 1)
+      socket.close()
+    })
+  )
+})
+
+describe("retired connection ids", () => {
+  it("are forgotten when none was retired for some time, so that a connection that lives on keeps nothing of them", () => {
+    const native = new Native()
+    native.peerIdLimit = 4
+    const known = new Set(["first"])
+    const ids = new ConnectionIds(
+      {
+        native: native as unknown as NativeConnection,
+        addId: (key) => known.add(key),
+        removeId: (key) => known.delete(key),
+        resetToken: () => 0n,
+        canRetireFirst: () => false
+      },
+      "first",
+      true
+    )
+    ids.tick(1)
+    const [one, two] = native.issued as [Uint8Array, Uint8Array]
+    native.retired.push(one)
+    ids.readRetired()
+    ids.tick(retiredIdLifetime - 1)
+    native.retired.push(two)
+    ids.readRetired()
+    ids.tick(retiredIdLifetime - 1)
+    for (const late of [one, two]) {
+      assert.isTrue(known.has(keyOf(late)))
+      assert.isFalse(ids.accepts(keyOf(late)))
+    }
+    ids.tick(1)
+    assert.isFalse(known.has(keyOf(one)) || known.has(keyOf(two)))
+    assert.strictEqual(known.size, 4)
+    assert.isTrue(known.has("first"))
+  })
+})
+
 describe("a peer that retires every id that it gets", () => {
   it("costs one id a second, and no more memory than before", () => {
     const native = new Native()
@@ -147,9 +236,12 @@ describe("a peer that retires every id that it gets", () => {
       {
         native: native as unknown as NativeConnection,
         addId: (key) => known.add(key),
-        removeId: (key) => known.delete(key)
+        removeId: (key) => known.delete(key),
+        resetToken: () => 0n,
+        canRetireFirst: () => false
       },
-      "first"
+      "first",
+      true
     )
     ids.issueFirst()
     ids.tick(1)
