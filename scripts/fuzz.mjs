@@ -35,14 +35,7 @@ if (!(Number(seconds) > 0) || (seed !== undefined && !Number.isInteger(Number(se
   const options = args.filter((arg) => arg.startsWith("-"))
   process.exitCode = await runTool(
     "vitest",
-    [
-      "run",
-      "--config",
-      "vitest.workspace.ts",
-      "--test-timeout=0",
-      ...options,
-      ...(files.length > 0 ? files : [".fuzz.test.ts"])
-    ],
+    ["run", "--config", "vitest.workspace.ts", ...options, ...(files.length > 0 ? files : [".fuzz.test.ts"])],
     { env }
   )
 }

@@ -206,8 +206,8 @@ export class Endpoint extends Context.Service<
     /** Takes the next disconnection. */
     readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
     /**
-     * Returns the connection with `peer`, or dials one. A dial that fails with a transient error is retried for
-     * `retryDuration`.
+     * Returns the connection with `peer`, or dials one. It completes when the peer has accepted: for a dial, a round trip after
+     * the handshake is complete on this side. A dial that fails with a transient error is retried for `retryDuration`.
      */
     readonly connectTo: (peer: PeerAddress.Input) => Effect.Effect<Connection, ConnectionError>
     /** Dials all peers at once, each once. Returns the first connection and cancels the other dials. */
@@ -226,13 +226,13 @@ export class Endpoint extends Context.Service<
       contacts?: ReadonlyArray<PeerAddress.Input>
     ) => Effect.Effect<Bootstrap.Outcome, Bootstrap.BootstrapError | InvalidAddress | EndpointStopped>
     /**
-     * Closes every connection whose peer has this address, and every connection that was dialled there. Callers without types
-     * get an `InvalidArgument` for a value that is neither an address nor text.
+     * Closes every connection with `peer`: by its id, or of each peer that is at the address or was dialled there. A host name
+     * without an id finds no connection. Callers without types get an `InvalidArgument` for a value that is no peer.
      */
     readonly disconnectFrom: (peer: PeerAddress.Input) => Effect.Effect<void>
-    /** Returns the id of the connection whose peer has this address, or that was dialled there. */
+    /** Returns the id of the connection that is used with `peer`: by the id of the peer, or an address where it is or was dialled. */
     readonly connectionId: (peer: PeerAddress.Input) => Effect.Effect<Option.Option<ConnectionId>>
-    /** Returns the current address of the peer with this id. */
+    /** Returns the current address of the peer of the connection with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
     /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
     readonly openBidirectionalStream: (

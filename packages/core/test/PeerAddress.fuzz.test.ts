@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { InvalidAddress } from "../src/ConnectionError.ts"
 import * as PeerAddress from "../src/PeerAddress.ts"
 import * as PeerId from "../src/PeerId.ts"
-import { fuzz } from "./support/fuzz/fuzz.ts"
+import { fuzz, timeout } from "./support/fuzz/fuzz.ts"
 
 const decodeId = Schema.decodeUnknownResult(PeerId.PeerId)
 
@@ -77,52 +77,56 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing the text of peers", () => {
-  it("finds that any text is refused in a few words, or is a peer that has one text", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "txt",
-      tokens: [
-        "@",
-        ",",
-        ":",
-        "[",
-        "]",
-        "%",
-        "%1",
-        " ",
-        "\t",
-        "\u00a0",
-        "\u3000",
-        "\u200b",
-        "\u00ad",
-        "\uff0e",
-        "\uff20",
-        "\uff1a",
-        "\u3002",
-        "xn--",
-        "ß",
-        "İ",
-        "K",
-        "::ffff:",
-        "::1",
-        "0x7f",
-        "0177",
-        "127.0.0.1",
-        "1.2.3",
-        ":0",
-        ":65535",
-        ":65536",
-        ":+1",
-        ":01",
-        "://",
-        "..",
-        "localhost",
-        "%25eth0",
-        "\u0000",
-        "\ufeff"
-      ],
-      maxLength: 6_000,
-      runs: 4_000,
-      check
-    }))
+  it(
+    "finds that any text is refused in a few words, or is a peer that has one text",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "txt",
+        tokens: [
+          "@",
+          ",",
+          ":",
+          "[",
+          "]",
+          "%",
+          "%1",
+          " ",
+          "\t",
+          "\u00a0",
+          "\u3000",
+          "\u200b",
+          "\u00ad",
+          "\uff0e",
+          "\uff20",
+          "\uff1a",
+          "\u3002",
+          "xn--",
+          "ß",
+          "İ",
+          "K",
+          "::ffff:",
+          "::1",
+          "0x7f",
+          "0177",
+          "127.0.0.1",
+          "1.2.3",
+          ":0",
+          ":65535",
+          ":65536",
+          ":+1",
+          ":01",
+          "://",
+          "..",
+          "localhost",
+          "%25eth0",
+          "\u0000",
+          "\ufeff"
+        ],
+        maxLength: 6_000,
+        runs: 4_000,
+        check
+      }),
+    timeout
+  )
 })

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { headerLength } from "../../../src/WireMessage.ts"
 import { SerializationError } from "../../../src/SendError.ts"
 import { Decoder, encode, type WireMessage } from "../../../src/WireMessage.ts"
-import { fuzz, holds } from "../../support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../support/fuzz/fuzz.ts"
 import { type Random, split } from "../../support/fuzz/random.ts"
 
 /** A header may claim up to 1 GiB, so memory that follows a claim is noticed. */
@@ -67,19 +67,23 @@ const check = (input: Uint8Array, random: Random): string => {
 }
 
 describe("fuzzing the decoder of frames", () => {
-  it("finds that any bytes decode alike however they are cut, to what encodes to them again, within their size", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "hex",
-      tokens: [
-        Uint8Array.of(0, 1, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0),
-        Uint8Array.of(0, 1, 0, 0, 0, 5, 1, 0, 0, 3, 0, 0, 0),
-        Uint8Array.of(0, 1, 0, 0, 0, 14, 1, 0, 0),
-        Uint8Array.of(0, 1, 0, 0, 0, 26, 1, 0, 0),
-        Uint8Array.of(0, 1, 0, 0, 0, 1, 0, 0, 0)
-      ],
-      maxLength: 2_048,
-      runs: 4_000,
-      check
-    }))
+  it(
+    "finds that any bytes decode alike however they are cut, to what encodes to them again, within their size",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "hex",
+        tokens: [
+          Uint8Array.of(0, 1, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 5, 1, 0, 0, 3, 0, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 14, 1, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 26, 1, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 1, 0, 0, 0)
+        ],
+        maxLength: 2_048,
+        runs: 4_000,
+        check
+      }),
+    timeout
+  )
 })

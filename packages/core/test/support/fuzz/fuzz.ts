@@ -41,6 +41,9 @@ const givenSeed = process.env["QP2P_FUZZ_SEED"]
 const isKeeping = process.env["QP2P_FUZZ_KEEP"] === "1"
 
 const isLong = seconds > 0
+/** The time for a test that fuzzes, in milliseconds: enough on a busy machine, and without end for `npm run fuzz`. */
+export const timeout = isLong ? 0 : 120_000
+
 const maxPool = 1_500
 const maxFailures = 5
 

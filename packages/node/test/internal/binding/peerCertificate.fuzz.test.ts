@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto"
 import { DerReader } from "../../../src/internal/binding/der.ts"
 import { BAD_CERTIFICATE, UNSUPPORTED_CERTIFICATE } from "../../../src/internal/binding/errorCodes.ts"
 import { isPeerId, peerOf } from "../../../src/internal/binding/peerCertificate.ts"
-import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 /** The raw Ed25519 key that OpenSSL reads; undefined for what it does not take, or takes for another kind. */
 const keyOfOpenSsl = (bytes: Uint8Array): Uint8Array | undefined => {
@@ -55,21 +55,25 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing certificates", () => {
-  it("finds that any bytes are refused, or have the one key that OpenSSL finds in them", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "hex",
-      tokens: [
-        Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00),
-        Uint8Array.of(0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70),
-        Uint8Array.of(0x30, 0x80),
-        Uint8Array.of(0x30, 0x81, 0x80),
-        Uint8Array.of(0x30, 0x82, 0x01, 0x00),
-        Uint8Array.of(0x1f, 0x81),
-        Uint8Array.of(0x00, 0x00)
-      ],
-      maxLength: 8_300,
-      runs: 4_000,
-      check
-    }))
+  it(
+    "finds that any bytes are refused, or have the one key that OpenSSL finds in them",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "hex",
+        tokens: [
+          Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00),
+          Uint8Array.of(0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70),
+          Uint8Array.of(0x30, 0x80),
+          Uint8Array.of(0x30, 0x81, 0x80),
+          Uint8Array.of(0x30, 0x82, 0x01, 0x00),
+          Uint8Array.of(0x1f, 0x81),
+          Uint8Array.of(0x00, 0x00)
+        ],
+        maxLength: 8_300,
+        runs: 4_000,
+        check
+      }),
+    timeout
+  )
 })

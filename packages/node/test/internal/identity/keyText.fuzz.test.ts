@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import { createPrivateKey } from "node:crypto"
 import { decodePem, encodePem } from "../../../src/internal/identity/pem.ts"
 import { decodePkcs8, encodePkcs8, type PrivateKey } from "../../../src/internal/identity/pkcs8.ts"
-import { fuzz } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 /** The 32 bytes that OpenSSL reads; undefined for what it does not take, or takes for another kind. */
 const seedOfOpenSsl = (der: Uint8Array): Uint8Array | undefined => {
@@ -68,24 +68,28 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing key files", () => {
-  it("finds that any file is refused without showing the key, or has the one key that OpenSSL finds in it", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "txt",
-      tokens: [
-        "-----BEGIN PRIVATE KEY-----\n",
-        "-----END PRIVATE KEY-----\n",
-        "-----BEGIN CERTIFICATE-----\n",
-        "MC4CAQAwBQYDK2VwBCIEI",
-        "=",
-        "\r\n",
-        "\ufeff",
-        "\u0000",
-        "-----",
-        "Proc-Type: 4,ENCRYPTED\n"
-      ],
-      maxLength: 2_000,
-      runs: 2_000,
-      check
-    }))
+  it(
+    "finds that any file is refused without showing the key, or has the one key that OpenSSL finds in it",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "txt",
+        tokens: [
+          "-----BEGIN PRIVATE KEY-----\n",
+          "-----END PRIVATE KEY-----\n",
+          "-----BEGIN CERTIFICATE-----\n",
+          "MC4CAQAwBQYDK2VwBCIEI",
+          "=",
+          "\r\n",
+          "\ufeff",
+          "\u0000",
+          "-----",
+          "Proc-Type: 4,ENCRYPTED\n"
+        ],
+        maxLength: 2_000,
+        runs: 2_000,
+        check
+      }),
+    timeout
+  )
 })

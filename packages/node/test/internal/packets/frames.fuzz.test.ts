@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { confirmsHandshake } from "../../../src/internal/packets/confirmation.ts"
 import { framesEnd, framesStart, isPadding, walk } from "../../../src/internal/packets/frames.ts"
 import { PacketNumberWindow } from "../../../src/internal/packets/packetNumberWindow.ts"
-import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 import { visitor } from "../../support/frames.ts"
 
 type Heard = ReadonlyArray<string | number | boolean>
@@ -189,13 +189,17 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing the walk over frames", () => {
-  it("finds that any packet is heard as a slow and careful reader hears it", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "hex",
-      tokens: Array.from({ length: 0x32 }, (_, type) => Uint8Array.of(type)),
-      maxLength: 1_500,
-      runs: 4_000,
-      check
-    }))
+  it(
+    "finds that any packet is heard as a slow and careful reader hears it",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "hex",
+        tokens: Array.from({ length: 0x32 }, (_, type) => Uint8Array.of(type)),
+        maxLength: 1_500,
+        runs: 4_000,
+        check
+      }),
+    timeout
+  )
 })

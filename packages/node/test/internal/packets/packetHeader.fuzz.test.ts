@@ -6,7 +6,7 @@ import { Coalesced } from "../../../src/internal/packets/coalesced.ts"
 import { confirmsHandshake } from "../../../src/internal/packets/confirmation.ts"
 import * as header from "../../../src/internal/packets/packetHeader.ts"
 import { make as makeTokens } from "../../../src/internal/packets/retryToken.ts"
-import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 const tokens = makeTokens()
 
@@ -81,13 +81,17 @@ const check = (datagram: Uint8Array): string => {
 }
 
 describe("fuzzing the headers of packets", () => {
-  it("finds that of any datagram only what lies in it is read, and no part of it is lost", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "hex",
-      tokens: [Uint8Array.of(0xc0, 0, 0, 0, 1), Uint8Array.of(0xe0, 0, 0, 0, 1), Uint8Array.of(0x80, 0, 0, 0, 0)],
-      maxLength: 2_048,
-      runs: 4_000,
-      check
-    }))
+  it(
+    "finds that of any datagram only what lies in it is read, and no part of it is lost",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "hex",
+        tokens: [Uint8Array.of(0xc0, 0, 0, 0, 1), Uint8Array.of(0xe0, 0, 0, 0, 1), Uint8Array.of(0x80, 0, 0, 0, 0)],
+        maxLength: 2_048,
+        runs: 4_000,
+        check
+      }),
+    timeout
+  )
 })

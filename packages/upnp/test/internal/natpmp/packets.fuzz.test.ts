@@ -6,7 +6,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as pcp from "../../../src/internal/natpmp/pcp.ts"
 import * as pmp from "../../../src/internal/natpmp/pmp.ts"
-import { fuzz } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 const u16 = (bytes: Uint8Array, at: number) => bytes[at]! * 256 + bytes[at + 1]!
 const u32 = (bytes: Uint8Array, at: number) => u16(bytes, at) * 65_536 + u16(bytes, at + 2)
@@ -75,13 +75,17 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing answers in PCP and NAT-PMP", () => {
-  it("finds that of any packet only what stands in it is read", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "hex",
-      tokens: [Uint8Array.of(2, 0x81, 0, 0), Uint8Array.of(0, 128, 0, 0), Uint8Array.of(0, 129, 0, 0)],
-      maxLength: 1_200,
-      runs: 3_000,
-      check
-    }))
+  it(
+    "finds that of any packet only what stands in it is read",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "hex",
+        tokens: [Uint8Array.of(2, 0x81, 0, 0), Uint8Array.of(0, 128, 0, 0), Uint8Array.of(0, 129, 0, 0)],
+        maxLength: 1_200,
+        runs: 3_000,
+        check
+      }),
+    timeout
+  )
 })

@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { AnswerReader, maxBodySize } from "../../../src/internal/upnp/answer.ts"
-import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 import { type Random, split } from "../../../../core/test/support/fuzz/random.ts"
 
 const read = (parts: ReadonlyArray<Uint8Array>) => {
@@ -30,32 +30,36 @@ const check = (input: Uint8Array, random: Random): string => {
 }
 
 describe("fuzzing HTTP answers", () => {
-  it("finds that any bytes are read alike however they are cut, and no more of them than came", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "txt",
-      tokens: [
-        "HTTP/1.1 200 OK\r\n",
-        "HTTP/1.1 100 Continue\r\n\r\n",
-        "HTTP/1.0 302 Found\r\n",
-        "Content-Length: ",
-        "Transfer-Encoding: chunked\r\n",
-        "\r\n\r\n",
-        "\n\n",
-        "\r\r\n",
-        "0\r\n\r\n",
-        "ffffffff\r\n",
-        "1;x=y\r\n",
-        "<a>",
-        "</a>",
-        "</",
-        ">",
-        "\u00a0"
-      ],
-      maxLength: 8_000,
-      // What there is of a head, 16 KiB at most, is copied with each piece that comes.
-      memory: (length) => 2 ** 21 + length * (64 + length),
-      runs: 2_000,
-      check
-    }))
+  it(
+    "finds that any bytes are read alike however they are cut, and no more of them than came",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "txt",
+        tokens: [
+          "HTTP/1.1 200 OK\r\n",
+          "HTTP/1.1 100 Continue\r\n\r\n",
+          "HTTP/1.0 302 Found\r\n",
+          "Content-Length: ",
+          "Transfer-Encoding: chunked\r\n",
+          "\r\n\r\n",
+          "\n\n",
+          "\r\r\n",
+          "0\r\n\r\n",
+          "ffffffff\r\n",
+          "1;x=y\r\n",
+          "<a>",
+          "</a>",
+          "</",
+          ">",
+          "\u00a0"
+        ],
+        maxLength: 8_000,
+        // What there is of a head, 16 KiB at most, is copied with each piece that comes.
+        memory: (length) => 2 ** 21 + length * (64 + length),
+        runs: 2_000,
+        check
+      }),
+    timeout
+  )
 })

@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import * as gateway from "../../../src/internal/upnp/gateway.ts"
 import * as soap from "../../../src/internal/upnp/soap.ts"
 import * as xml from "../../../src/internal/upnp/xml.ts"
-import { fuzz, holds } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 const action: soap.Action = { name: "GetExternalIPAddress", args: [] }
 const url = new URL("http://192.168.1.1:5000/rootDesc.xml")
@@ -76,47 +76,51 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing the documents of routers", () => {
-  it("finds that any text is an answer, a fault or unreadable, and that no description leads to another host", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "txt",
-      tokens: [
-        "<",
-        ">",
-        "</",
-        "/>",
-        "&",
-        "&amp;",
-        "&#0;",
-        "&#x110000;",
-        "&lt;",
-        "<![CDATA[",
-        "]]>",
-        "<!--",
-        "-->",
-        "<!DOCTYPE a [<!ENTITY b 'c'>]>",
-        "<?xml version='1.0'?>",
-        "__proto__",
-        "constructor",
-        "<__proto__>",
-        "</__proto__>",
-        "hasOwnProperty",
-        "<device>",
-        "</device>",
-        "<deviceList>",
-        "</deviceList>",
-        "<service>",
-        "</service>",
-        "<controlURL>",
-        "http://192.0.2.1/",
-        "//192.0.2.1/",
-        "http:/\\192.0.2.1/",
-        "\r\n",
-        "\u0000",
-        ":"
-      ],
-      maxLength: 8_000,
-      runs: 500,
-      check
-    }))
+  it(
+    "finds that any text is an answer, a fault or unreadable, and that no description leads to another host",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "txt",
+        tokens: [
+          "<",
+          ">",
+          "</",
+          "/>",
+          "&",
+          "&amp;",
+          "&#0;",
+          "&#x110000;",
+          "&lt;",
+          "<![CDATA[",
+          "]]>",
+          "<!--",
+          "-->",
+          "<!DOCTYPE a [<!ENTITY b 'c'>]>",
+          "<?xml version='1.0'?>",
+          "__proto__",
+          "constructor",
+          "<__proto__>",
+          "</__proto__>",
+          "hasOwnProperty",
+          "<device>",
+          "</device>",
+          "<deviceList>",
+          "</deviceList>",
+          "<service>",
+          "</service>",
+          "<controlURL>",
+          "http://192.0.2.1/",
+          "//192.0.2.1/",
+          "http:/\\192.0.2.1/",
+          "\r\n",
+          "\u0000",
+          ":"
+        ],
+        maxLength: 8_000,
+        runs: 500,
+        check
+      }),
+    timeout
+  )
 })

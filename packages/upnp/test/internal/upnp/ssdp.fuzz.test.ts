@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as locations from "../../../src/internal/upnp/locations.ts"
 import { type Found, listen } from "../../../src/internal/upnp/ssdp.ts"
-import { fuzz } from "../../../../core/test/support/fuzz/fuzz.ts"
+import { fuzz, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 
 const responder = "192.168.1.1"
 
@@ -54,34 +54,38 @@ const check = (input: Uint8Array): string => {
 }
 
 describe("fuzzing answers to searches", () => {
-  it("finds that any datagram is no answer, or names http URLs and no third host", () =>
-    fuzz({
-      test: import.meta.url,
-      format: "txt",
-      tokens: [
-        "HTTP/1.1 200 OK\r\n",
-        "NOTIFY * HTTP/1.1\r\n",
-        "LOCATION: ",
-        "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n",
-        "NTS: ssdp:byebye\r\n",
-        "http://",
-        "https://",
-        "//",
-        "\\",
-        "@",
-        "[::1]",
-        "127.0.0.1",
-        "0x7f.1",
-        "%00",
-        ":0",
-        ":99999",
-        "\r\n",
-        "\n",
-        "\u00a0",
-        "\u2028"
-      ],
-      maxLength: 3_000,
-      runs: 2_000,
-      check
-    }))
+  it(
+    "finds that any datagram is no answer, or names http URLs and no third host",
+    () =>
+      fuzz({
+        test: import.meta.url,
+        format: "txt",
+        tokens: [
+          "HTTP/1.1 200 OK\r\n",
+          "NOTIFY * HTTP/1.1\r\n",
+          "LOCATION: ",
+          "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n",
+          "NTS: ssdp:byebye\r\n",
+          "http://",
+          "https://",
+          "//",
+          "\\",
+          "@",
+          "[::1]",
+          "127.0.0.1",
+          "0x7f.1",
+          "%00",
+          ":0",
+          ":99999",
+          "\r\n",
+          "\n",
+          "\u00a0",
+          "\u2028"
+        ],
+        maxLength: 3_000,
+        runs: 2_000,
+        check
+      }),
+    timeout
+  )
 })
