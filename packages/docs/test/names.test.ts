@@ -140,7 +140,8 @@ const flagsOf = (command: string): ReadonlyArray<string> => {
   const source =
     read(`packages/cli/src/commands/${command}.ts`) +
     read("packages/cli/src/Flags.ts") +
-    read("packages/cli/src/LimitFlags.ts")
+    read("packages/cli/src/LimitFlags.ts") +
+    read("packages/cli/src/PeerFlags.ts")
   return [...source.matchAll(/(?:Flag\.\w+|duration|size|wholeNumber)\(\s*"([\w-]+)"/gu)].map(
     (match) => `--${match[1]}`
   )
