@@ -97,10 +97,17 @@ describe("a contact", () => {
       const friend = yield* node({ localAddress: bobAt, contacts: [annAt, at(ann)], identity: bob })
       assert.deepStrictEqual(yield* friend.peers, [annAt, ann.peerId])
       yield* heal
-      const dialler = yield* node({ localAddress: annAt, contacts: [`${bob.peerId}@${bobAt}`], identity: ann })
+      const scope = yield* Scope.make()
+      const options = { localAddress: annAt, contacts: [`${bob.peerId}@${bobAt}`], identity: ann }
+      const dialler = yield* Scope.provide(node(options), scope)
       yield* dialler.publish("hello")
       yield* hears(friend, "hello")
       assert.deepStrictEqual([yield* friend.peers, yield* dialler.peers], [[ann.peerId], [bob.peerId]])
+      // The entry with the id is the one that stays.
+      yield* Scope.close(scope, Exit.void)
+      const impostor = yield* node({ localAddress: annAt, identity: eve })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual([yield* friend.peers, yield* texts(impostor)], [[ann.peerId], []])
     }).pipe(onNetwork)
   )
 

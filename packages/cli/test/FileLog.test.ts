@@ -79,6 +79,24 @@ describe("FileLog", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
+  it.effect("bounds the lines about peers that are not let in, each with its whole id", () =>
+    Effect.gen(function* () {
+      const log = yield* FileLog.make()
+      for (let i = 0; i < 1_000; i++) {
+        const address = NetAddress.inetAddressFromStringUnsafe(`192.0.2.1:${1 + i}`)
+        yield* log.refused({ peerId: idAt(alice), address })
+      }
+      yield* log.refused({ peerId: idAt(honest), address: honest })
+      yield* TestClock.adjust("10 seconds")
+      const { errors, out } = yield* printed
+      assert.deepStrictEqual(out, [])
+      assert.strictEqual(errors.length, 22)
+      assert.strictEqual(errors[0], `${idAt(alice)}@192.0.2.1:1 is not in --allow: refused`)
+      assert.strictEqual(errors[20], `${idAt(honest)}@${honest} is not in --allow: refused`)
+      assert.strictEqual(errors[21], "192.0.2.1: 980 lines left out")
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
   it.effect("makes what a peer caused visible in every line", () =>
     Effect.gen(function* () {
       const log = yield* FileLog.make()

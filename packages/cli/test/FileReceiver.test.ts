@@ -61,11 +61,16 @@ const setup = Effect.fnUntraced(function* (
     directory: Option.some(inbox),
     onEvent: (event) => Effect.sync(() => void events.push(event))
   }).pipe(Effect.provideService(FileSystem.FileSystem, counting))
-  const give = (fake: FakeStream, peer: NetAddress.InetAddress, payload: Uint8Array) =>
-    receiver.handle({ peer, peerId: idAt(peer), payload, reply: Option.some(fake.reply) })
-  const begin = Effect.fnUntraced(function* (peer: NetAddress.InetAddress, name: string, size = content.length) {
+  const give = (fake: FakeStream, peer: NetAddress.InetAddress, payload: Uint8Array, peerId = idAt(peer)) =>
+    receiver.handle({ peer, peerId, payload, reply: Option.some(fake.reply) })
+  const begin = Effect.fnUntraced(function* (
+    peer: NetAddress.InetAddress,
+    name: string,
+    size = content.length,
+    peerId = idAt(peer)
+  ) {
     const fake = yield* makeStream()
-    yield* give(fake, peer, header(name, size))
+    yield* give(fake, peer, header(name, size), peerId)
     return fake
   })
   const send = Effect.fnUntraced(function* (peer: NetAddress.InetAddress, name: string) {
@@ -93,6 +98,23 @@ describe("FileReceiver", () => {
       assert.isTrue((yield* send(honest, "a.bin")).ok)
       assert.strictEqual(events.filter(({ _tag }) => _tag === "Refused").length, 12)
       assert.isUndefined(events.find(({ _tag }) => _tag === "Failed"))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  )
+
+  it.live("counts a key at all of its addresses, and all keys at one address", () =>
+    Effect.gen(function* () {
+      const { begin, send } = yield* setup()
+      const key = idAt(attacker)
+      const away = (i: number) => address(`203.0.113.${i}:1`)
+      for (let i = 0; i < 4; i++) assert.isTrue(yield* isOpen(yield* begin(away(i), `${i}`, 7, key)))
+      assert.strictEqual(yield* refusal(yield* begin(away(9), "more", 7, key)), "busy with 4 other files of yours")
+      const near = (i: number) => address(`192.0.2.1:${2 + i}`)
+      for (let i = 0; i < 8; i++) assert.isTrue(yield* isOpen(yield* begin(near(i), `${i}`)))
+      for (let i = 8; i < 100; i++) {
+        const told = yield* refusal(yield* begin(near(i), "more"))
+        assert.strictEqual(told, "busy with 8 other files from your network")
+      }
+      assert.isTrue((yield* send(honest, "a.bin")).ok)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 

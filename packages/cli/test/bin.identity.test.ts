@@ -40,7 +40,7 @@ const listen = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
 
 const stranger = TestIdentity.make("a stranger").peerId
 
-describe("qp2p id", () => {
+describe("qp2p id", { timeout: 90_000 }, () => {
   it.live("prints one id for a file, which it makes for its owner alone, also when several start at once", () =>
     Effect.gen(function* () {
       const { fs, root } = yield* inRoot
@@ -70,44 +70,47 @@ describe("qp2p id", () => {
   )
 })
 
-describe("--identity", () => {
+describe("--identity", { timeout: 90_000 }, () => {
   it.live("is a wrong setting for every command when the file has no key, and shows nothing of the file", () =>
     Effect.gen(function* () {
       const { fs, root } = yield* inRoot
       const file = `${root}/bad.key`
       yield* fs.writeFileString(file, "c2VjcmV0")
       yield* fs.chmod(file, 0o600)
-      for (const args of [
+      const all = [
         ["id"],
         ["node", "--listen", "127.0.0.1:0"],
         ["receive", "--listen", "127.0.0.1:0", "--out", root],
         ["send", "127.0.0.1:9", "hello"],
         ["ping", "127.0.0.1:9"],
         ["doctor", "--listen", "127.0.0.1:0"]
-      ]) {
-        const { code, lines } = yield* run(...args, "--identity", file)
-        assert.deepStrictEqual(
-          { code, lines },
-          { code: 2, lines: [`qp2p: the key file ${file} cannot be used: it has no line -----BEGIN PRIVATE KEY-----`] }
-        )
-      }
+      ]
+      const outcomes = yield* Effect.forEach(all, (args) => run(...args, "--identity", file), { concurrency: 3 })
+      const expected = [`qp2p: the key file ${file} cannot be used: it has no line -----BEGIN PRIVATE KEY-----`]
+      assert.deepStrictEqual(
+        outcomes,
+        all.map(() => ({ code: 2, lines: expected }))
+      )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 })
 
-describe("ID@host:port", () => {
+describe("ID@host:port", { timeout: 90_000 }, () => {
   it.live("is that peer, at the first address where it is; nothing is sent to another one", () =>
     Effect.gen(function* () {
-      const { id, peer, process, address } = yield* listen("node")
-      const other = yield* listen("node")
-
-      const wrong = yield* run("send", `${stranger}@${address}`, "secret")
+      const [{ id, peer, process, address }, other] = yield* Effect.all([listen("node"), listen("node")], {
+        concurrency: 2
+      })
+      const wanted = `${stranger}@${address}`
+      const [wrong, ping, nowhere] = yield* Effect.all(
+        [run("send", wanted, "secret"), run("ping", wanted, "--count", "1"), run("send", id, "hello")],
+        { concurrency: 3 }
+      )
       assert.strictEqual(wrong.code, 1)
       assert.deepStrictEqual(wrong.lines, [
         `qp2p: another peer answers at ${address}: ${id}, not ${stranger}. Nothing was sent to it. A peer without ` +
           "--identity has a new id at each start"
       ])
-      const ping = yield* run("ping", `${stranger}@${address}`, "--count", "1")
       assert.strictEqual(ping.code, 1)
       assert.match(ping.lines.at(-1) ?? "", /^qp2p: [a-z2-7]{10} is unreachable: another peer answers at /u)
 
@@ -121,7 +124,6 @@ describe("ID@host:port", () => {
         []
       )
 
-      const nowhere = yield* run("send", id, "hello")
       assert.deepStrictEqual(nowhere, {
         code: 1,
         lines: [`qp2p: no address of the peer ${id} is known: give it as ID@host:port`]
@@ -144,7 +146,7 @@ describe("ID@host:port", () => {
   )
 })
 
-describe("--allow", () => {
+describe("--allow", { timeout: 90_000 }, () => {
   it.live("lets a node hear the listed peers alone, and tells both sides who was refused", () =>
     Effect.gen(function* () {
       const { key, root } = yield* inRoot

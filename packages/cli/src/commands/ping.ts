@@ -155,7 +155,7 @@ export const command = Command.make(
       identity: OwnIdentity.fromFlag(input.identity),
       // The next question is the next attempt.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
-    }).pipe(Layer.provide([QuicheTransport.layer(), nameResolver.layer]))
+    }).pipe(Layer.provide(QuicheTransport.layer()))
     yield* run(input.peer, input).pipe(Effect.provide(layer), Effect.mapError(fromError))
   }, Effect.provide(nameResolver.layer))
 ).pipe(

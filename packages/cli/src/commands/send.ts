@@ -151,7 +151,7 @@ export const command = Command.make(
       identity: OwnIdentity.fromFlag(input.identity),
       // QUIC retransmits within a dial, so one dial for the whole time is enough.
       config: { handshakeTimeout: input.timeout, retryDuration: 0 }
-    }).pipe(Layer.provide([QuicheTransport.layer(), nameResolver.layer]))
+    }).pipe(Layer.provide(QuicheTransport.layer()))
     const send = Option.isSome(input.file)
       ? sendFile(input.peer, input.file.value, input.priority)
       : sendText(
