@@ -46,7 +46,10 @@ export interface Contacts {
 export interface Events {
   /** A contact answers. `before` is the peer that answered for it earlier, if that was another one. */
   readonly onConnected: (connection: Connection, before: Option.Option<PeerId>) => Effect.Effect<void>
-  /** A contact is not reached for a reason that the user should know. Each kind of reason is told once until the contact answers. */
+  /**
+   * A contact is not reached for a reason that the user should know. Each kind of reason is told once until the contact
+   * answers.
+   */
   readonly onProblem: (problem: string) => Effect.Effect<void>
 }
 

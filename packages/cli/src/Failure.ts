@@ -28,8 +28,8 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, unknown: 3 } as const
  * @since 0.1.0
  */
 export const exitCodesHelp =
-  "Exit codes: 0 done; 1 it did not work (unreachable, lost, refused, another peer, hash mismatch); 2 wrong usage or settings; 128 and " +
-  "the number of the signal when one ends it too early (130 for Ctrl-C)."
+  "Exit codes: 0 done; 1 it did not work (unreachable, lost, refused, another peer, hash mismatch); 2 wrong usage or " +
+  "settings; 128 and the number of the signal when one ends it too early (130 for Ctrl-C)."
 
 /**
  * A command could not do its work. `detail` is one line of text.

@@ -10,8 +10,9 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
 
 /**
- * An event of an incoming file. `peerId` is the key of the sender, and `peer` its address. `name` is safe to print and to create. `size` is none when the sender knows it only at
- * the end. A `detail` may quote the peer and name local paths.
+ * An event of an incoming file. `peerId` is the key of the sender, and `peer` its address. `name` is safe to print and
+ * to create. `size` is none when the sender knows it only at the end. A `detail` may quote the peer and name local
+ * paths.
  *
  * `Refused` comes in place of `Started`: a limit forbids the file. `Failed` ends a file that has started, or that this side
  * could not open.

@@ -263,8 +263,8 @@ export const command = Command.make(
     "Run a peer. Prints its local and public address, the text by which others dial it (peer ID@host:port), who connects " +
       "and disconnects, and every message with the beginning of its sender's id. Each line of standard input goes to every " +
       "connected peer. Answers the message marco with polo. A contact that is lost is dialled again until it is back. " +
-      "With --identity it is the same peer after a restart; with --allow it is closed to all others. With --forward-port the router forwards a port while the node runs; what becomes " +
-      `of it is printed too. Ends on Ctrl-C, SIGTERM or SIGHUP with exit code 0.\n\n${exitCodesHelp}`
+      "With --identity it is the same peer after a restart; with --allow it is closed to all others. With --forward-port " +
+      `the router forwards a port while the node runs; what becomes of it is printed too. Ends on Ctrl-C, SIGTERM or SIGHUP with exit code 0.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     {

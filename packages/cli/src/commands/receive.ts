@@ -217,10 +217,10 @@ export const command = Command.make(
     "Receive files and text messages from peers that run qp2p send. A file appears under its name only when its " +
       "SHA-256 is right; a name that is taken gets a number, nothing is overwritten. With --out - the content goes to " +
       "standard output as it comes, and only the exit code says whether the SHA-256 was right. Partial files that killed " +
-      "receivers left behind in the directory are removed. The line peer ID@host:port is what senders dial; with --identity it " +
-      "is the same after a restart, and with --allow only the listed peers get in. One peer has 4 files on the way at most, one network 8, all " +
-      "together 16; --max-size, --max-files, --keep-free and --min-rate bound what they bring. Runs until Ctrl-C, SIGTERM or SIGHUP, or until the first file " +
-      `or message with --once.\n\n${exitCodesHelp}`
+      "receivers left behind in the directory are removed. The line peer ID@host:port is what senders dial; with --identity the " +
+      "id is the same after a restart, and with --allow only the listed peers get in. One peer has 4 files on the way at " +
+      "most, one network 8, all together 16; --max-size, --max-files, --keep-free and --min-rate bound what they bring. Runs " +
+      `until Ctrl-C, SIGTERM or SIGHUP, or until the first file or message with --once.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: "qp2p receive --listen 0.0.0.0:4433 --out inbox", description: "Receive until Ctrl-C" },

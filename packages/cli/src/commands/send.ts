@@ -176,8 +176,8 @@ export const command = Command.make(
   Command.withDescription(
     "Send a text message or a file to a peer and wait until it is confirmed. A file is confirmed when the receiver " +
       "has stored it and found the same SHA-256. To ID@host:port nothing is sent if another peer answers there; with " +
-      "host:port alone, the output says which peer it was. A file that grows or becomes shorter in the meantime is not taken. A " +
-      `text that begins with a dash is given after --.\n\n${exitCodesHelp}`
+      "host:port alone, the output says which peer it was. A file that grows or becomes shorter in the meantime is not " +
+      `taken. A text that begins with a dash is given after --.\n\n${exitCodesHelp}`
   ),
   Command.withExamples([
     { command: 'qp2p send 127.0.0.1:4433 "hello there"', description: "Send a message" },

@@ -144,9 +144,9 @@ export const DialBack = Schema.Union([
 export type DialBack = typeof DialBack.Type
 
 /**
- * A contact's findings. `peer` is the contact as it was given, and `peerId` the key that it has proven: the address where it sees this machine, whether it reaches that address without a mapping
- * (`asIs`), and whether it reaches the mapped port (`mapped`). `Silent` means that it could not be reached, or gave no
- * valid answer.
+ * A contact, as it was given (`peer`), and its findings: the key that it has proven, the address where it sees this
+ * machine, whether it reaches that address without a mapping (`asIs`), and whether it reaches the mapped port (`mapped`).
+ * `Silent` means that it could not be reached, is another peer, refuses this one, or gave no valid answer.
  *
  * @stability unstable
  * @category schemas
