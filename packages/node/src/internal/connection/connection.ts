@@ -263,9 +263,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return (this.hold ??= new Hold()).isNext(bytes, now, fill)
   }
 
-  /** Counts the bytes of the handshake. Nothing shows what the binding keeps of them. */
+  /** Counts the bytes of the handshake. */
   private isWithinHandshake(bytes: number): boolean {
-    if (this.handshakeBytes > maxHandshakeBytes) return this.native.isEstablished()
+    if (this.handshakeBytes > maxHandshakeBytes || this.parts.frames.isHandshakeInPieces) {
+      return this.native.isEstablished()
+    }
     this.handshakeBytes += bytes
     return true
   }
