@@ -127,8 +127,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   get isUnresponsive(): boolean {
-    // What comes of a peer that is held back is not taken.
-    return !this.isHeldBack && this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
+    return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
   }
 
   charge(change: number): void {
@@ -380,7 +379,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   onUnresponsive(): void {
-    if (!this.isHeldBack) this.handlers?.onUnresponsive?.()
+    this.handlers?.onUnresponsive?.()
   }
 
   onSilence(): void {
