@@ -285,11 +285,14 @@ export const acceptsPerIpAndSecond = 32
 /** For how many IP addresses such accepts are counted. */
 export const maxCountedIps = 4_096
 
-/**
- * How many bytes of a peer the binding takes before the handshake is complete: pieces of CRYPTO frames cost 40 times their
- * bytes on the wire, and anybody can make them.
- */
+/** How many bytes of a peer the binding takes before the handshake is complete. */
 export const maxHandshakeBytes = 64 << 10
+
+/**
+ * How many CRYPTO frames of a peer the binding takes before the handshake is complete: each costs 200 bytes besides its own, and
+ * anybody can make them. Every packet that is sent again brings a few.
+ */
+export const maxHandshakePieces = 128
 
 /**
  * How many bytes a connection takes until its peer is admitted, after a handshake that is complete: somewhat more than a peer

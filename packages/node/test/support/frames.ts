@@ -21,6 +21,29 @@ export const decrypted = (
   ])
 }
 
+/** A packet with a long header: an Initial packet, or a Handshake packet. */
+export const decryptedLong = (
+  kind: "Initial" | "Handshake",
+  frames: ReadonlyArray<number>,
+  options: {
+    readonly numberLength?: number
+    readonly dcid?: ReadonlyArray<number>
+    readonly token?: ReadonlyArray<number>
+  } = {}
+): Uint8Array => {
+  const { numberLength = 1, dcid = [1, 2, 3, 4, 5, 6, 7, 8], token = [] } = options
+  const length = numberLength + frames.length + 16
+  return Uint8Array.from([
+    (kind === "Initial" ? 0xc0 : 0xe0) | (numberLength - 1),
+    ...[0, 0, 0, 1, dcid.length, ...dcid, 1, 9],
+    ...(kind === "Initial" ? [token.length, ...token] : []),
+    ...[0x40 | (length >> 8), length & 0xff],
+    ...Array.from({ length: numberLength }, () => 7),
+    ...frames,
+    ...Array.from({ length: 16 }, () => 0x05)
+  ])
+}
+
 const ignore = () => {}
 
 /** A visitor that hears of some kinds of frames only. */

@@ -127,8 +127,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   get isUnresponsive(): boolean {
-    // What comes of a peer that is held back is not taken.
-    return !this.isHeldBack && this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
+    return this.lifecycle.isEstablished && this.parts.responsiveness.isUnresponsive
   }
 
   charge(change: number): void {
@@ -263,9 +262,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return (this.hold ??= new Hold()).isNext(bytes, now, fill)
   }
 
-  /** Counts the bytes of the handshake. Nothing shows what the binding keeps of them. */
+  /** Counts the bytes of the handshake. */
   private isWithinHandshake(bytes: number): boolean {
-    if (this.handshakeBytes > maxHandshakeBytes) return this.native.isEstablished()
+    if (this.handshakeBytes > maxHandshakeBytes || this.parts.frames.isHandshakeInPieces) {
+      return this.native.isEstablished()
+    }
     this.handshakeBytes += bytes
     return true
   }
@@ -378,7 +379,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   onUnresponsive(): void {
-    if (!this.isHeldBack) this.handlers?.onUnresponsive?.()
+    this.handlers?.onUnresponsive?.()
   }
 
   onSilence(): void {

@@ -49,6 +49,8 @@ export interface ConnectionOptions {
 
 /** The view of the connection. It is told of the packets that leave, and of those that the system refuses. */
 export interface PartsOwner extends PacketOwner {
+  /** Whether only some of the peer's packets are taken. */
+  readonly isHeldBack: boolean
   readonly events: () => ConnectionEvents
   /** The binding's handshake is complete. */
   readonly onHandshakeComplete: () => void
@@ -266,6 +268,10 @@ export class Parts<C extends PartsOwner>
 
   isCongested(): boolean {
     return this.streams.outgoing.isCongested
+  }
+
+  isHeldBack(): boolean {
+    return this.connection.isHeldBack
   }
 
   isAwaited(): boolean {

@@ -5,6 +5,7 @@
 import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { type FrameVisitor, isPadding, walk } from "../packets/frames.ts"
+import { isLongHeader, longFramesStart, splitDatagram } from "../packets/packetHeader.ts"
 import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
 import { HeldData } from "../streams/heldData.ts"
 import * as tunables from "../tunables.ts"
@@ -30,6 +31,23 @@ export interface Violation {
   readonly detail: string
 }
 
+/** How many CRYPTO frames the packets have that are being read. */
+let pieces = 0
+
+const ignore = (): void => {}
+
+const piecesVisitor: FrameVisitor = {
+  onCrypto: () => {
+    pieces += 1
+  },
+  onAck: ignore,
+  onControl: ignore,
+  onHandshakeDone: ignore,
+  onNewConnectionId: ignore,
+  onStop: ignore,
+  onStream: ignore
+}
+
 /** Reads the packets of one connection that the binding has decrypted, and finds what no honest peer sends. */
 export class PeerFrames implements FrameVisitor {
   /** What the binding keeps of the streams. */
@@ -39,6 +57,7 @@ export class PeerFrames implements FrameVisitor {
   /** How many frames about connection ids, paths and tokens may come now. */
   private controlLeft: number = tunables.maxControlFrames
   private hasData = false
+  private handshakePieces = 0
   private found: Violation | undefined = undefined
 
   constructor(host: PeerFramesHost) {
@@ -70,6 +89,21 @@ export class PeerFrames implements FrameVisitor {
       this.violate(INTERNAL_ERROR, "too many frames in a packet")
     }
     if (this.held.fragments > tunables.maxFragments) this.checkFragments()
+  }
+
+  /** Whether the handshake has come in so many pieces that the binding is to get no more of it. */
+  get isHandshakeInPieces(): boolean {
+    return this.handshakePieces > tunables.maxHandshakePieces
+  }
+
+  /** Reads packets of the handshake that the binding has decrypted in place, one or several. */
+  takeHandshake(packets: Uint8Array): void {
+    pieces = 0
+    for (const packet of splitDatagram(packets)) {
+      const start = isLongHeader(packet) ? longFramesStart(packet) : undefined
+      if (start !== undefined) walk(packet, piecesVisitor, start)
+    }
+    this.handshakePieces += pieces
   }
 
   onAck(smallest: number, largest: number): void {

@@ -11,6 +11,8 @@ export interface ResponsivenessHost {
   readonly heard: () => number
   /** Whether something is to be sent or acknowledged, or an answer to come. */
   readonly isAwaited: () => boolean
+  /** Whether only some of the peer's packets are taken: what was not heard may have come. */
+  readonly isHeldBack: () => boolean
   readonly onUnresponsive: () => void
 }
 
@@ -59,7 +61,7 @@ export class Responsiveness {
   /** Whether nothing is heard although something is awaited. After this was false, the owner is told again. */
   get isUnresponsive(): boolean {
     if (this.heardBefore !== undefined && this.host.heard() !== this.heardBefore) this.heardBefore = undefined
-    const is = this.heardBefore !== undefined && this.host.isAwaited()
+    const is = this.heardBefore !== undefined && this.host.isAwaited() && !this.host.isHeldBack()
     if (!is) this.told = false
     return is
   }

@@ -71,7 +71,7 @@ const zeros = new Uint8Array(65_536)
 const skipPadding = (packet: Uint8Array, end: number): void => {
   const enough = Math.min(at + paddingRun, end)
   while (at < enough && packet[at] === 0) at += 1
-  if (at < enough || at === end) return
+  if (at < enough || at >= end) return
   const { compare } = Buffer.prototype
   if (compare.call(packet, zeros, 0, end - at, at, end) === 0) at = end
   else while (packet[at] === 0) at += 1
@@ -88,12 +88,12 @@ export const isPadding = (packet: Uint8Array): boolean => {
 }
 
 /**
- * Hands the frames of a decrypted packet with a short header to `visitor`, in their order. An unknown or truncated frame ends the
+ * Hands the frames of a decrypted packet to `visitor`, in their order; they begin at `start`, which is found in short headers. An unknown or truncated frame ends the
  * walk: the binding closes the connection because of it. Returns the number of frames, a run of padding counted as one.
  */
-export const walk = (packet: Uint8Array, visitor: FrameVisitor): number => {
+export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesStart(packet)): number => {
   const end = framesEnd(packet)
-  at = framesStart(packet)
+  at = start
   let frames = 0
   while (at < end) {
     // The binding also takes types that are not in their shortest form.

@@ -99,7 +99,10 @@ export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> =
 }
 
 /** The offset at which a packet of version 1 with a long header ends. A Retry packet has no length: it ends with the datagram. */
-const packetEnd = (packet: Uint8Array): number | undefined => {
+const packetEnd = (packet: Uint8Array): number | undefined => afterLength(packet)?.end
+
+/** Where the packet number of a packet of version 1 with a long header begins, and where the packet ends. */
+const afterLength = (packet: Uint8Array): { readonly start: number; readonly end: number } | undefined => {
   const header = parseLongHeader(packet)
   if (header === undefined || header.version !== version1 || (packet[0]! & 0x30) === 0x30) return undefined
   let offset = header.end
@@ -108,7 +111,15 @@ const packetEnd = (packet: Uint8Array): number | undefined => {
     offset += tokenLength.size + tokenLength.value
   }
   const length = readVarint(packet, offset)
-  return length === undefined ? undefined : offset + length.size + length.value
+  if (length === undefined) return undefined
+  const start = offset + length.size
+  return { start, end: start + length.value }
+}
+
+/** Where the frames of a packet with a long header begin that the binding has decrypted in place; undefined if it has none. */
+export const longFramesStart = (packet: Uint8Array): number | undefined => {
+  const bounds = afterLength(packet)
+  return bounds === undefined || bounds.end > packet.length ? undefined : bounds.start + (packet[0]! & 0x03) + 1
 }
 
 /** The versions that a version negotiation packet offers (RFC 9000, section 17.2.1). */

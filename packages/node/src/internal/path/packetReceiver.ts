@@ -19,6 +19,8 @@ export interface DecryptedPackets {
   /** Set when the binding must not get any further packet. */
   readonly violation: object | undefined
   readonly take: (packet: Uint8Array) => void
+  /** Takes packets with long headers: one, or all of a datagram. */
+  readonly takeHandshake: (packets: Uint8Array) => void
 }
 
 /** A datagram of several packets that is longer is never handed over whole: what is in its last packet has to be read. */
@@ -76,6 +78,7 @@ export class PacketReceiver {
         this.handOver(packet)
         last = packet
         if (!isLongHeader(packet)) this.readFrames(packet, mayMove)
+        else if (!mayMove) this.frames.takeHandshake(packet)
       }
     } else {
       this.handOver(datagram)

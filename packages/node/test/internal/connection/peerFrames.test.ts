@@ -3,7 +3,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../../../src/internal/binding/errorCodes.ts"
 import { PeerFrames } from "../../../src/internal/connection/peerFrames.ts"
 import * as tunables from "../../../src/internal/tunables.ts"
-import { decrypted } from "../../support/frames.ts"
+import { decrypted, decryptedLong } from "../../support/frames.ts"
 
 const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean } = {}) => {
   const acks: Array<readonly [number, number]> = []
@@ -181,5 +181,33 @@ describe("pieces of streams", () => {
     many.frames.discard()
     assert.deepStrictEqual(many.shutDown, [2, 10])
     assert.strictEqual(many.frames.held.memory, 0)
+  })
+})
+
+describe("a handshake", () => {
+  const pieces = (count: number) => Array.from({ length: count }, (_, i) => [0x06, i % 64, 1, 9]).flat()
+  const join = (...packets: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(packets))
+
+  it("is in pieces with more CRYPTO frames than a number, in packets of both kinds together, and not before", () => {
+    const { frames } = setup()
+    for (const numberLength of [1, 2, 3, 4]) {
+      frames.takeHandshake(decryptedLong("Initial", [...pieces(20), 0, 0, 0, 1], { numberLength, token: [5, 6] }))
+    }
+    const rest = tunables.maxHandshakePieces - 4 * 20
+    frames.takeHandshake(join(decryptedLong("Initial", pieces(rest - 10)), decryptedLong("Handshake", pieces(10))))
+    assert.isFalse(frames.isHandshakeInPieces)
+    frames.takeHandshake(join(decryptedLong("Initial", [1]), decryptedLong("Handshake", pieces(1))))
+    assert.isTrue(frames.isHandshakeInPieces)
+  })
+
+  it("is not in pieces for packets that are no part of it, or cut, and nothing throws", () => {
+    const { frames } = setup()
+    const whole = decryptedLong("Initial", pieces(200))
+    // A Retry, a packet of another version, one with a short header, and one that is longer than its datagram.
+    frames.takeHandshake(Uint8Array.from([0xf0, ...whole.subarray(1)]))
+    frames.takeHandshake(Uint8Array.from([...whole.subarray(0, 4), 2, ...whole.subarray(5)]))
+    frames.takeHandshake(decrypted(pieces(200)))
+    for (let length = 0; length < whole.length; length++) frames.takeHandshake(whole.subarray(0, length))
+    assert.isFalse(frames.isHandshakeInPieces)
   })
 })

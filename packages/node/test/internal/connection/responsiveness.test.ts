@@ -4,10 +4,11 @@ import { minSilence, maxSilence, silentProbes } from "../../../src/internal/tuna
 
 /** A peer, and how often it was told not to answer. */
 const setup = () => {
-  const peer = { heard: 5, awaited: true, told: 0 }
+  const peer = { heard: 5, awaited: true, heldBack: false, told: 0 }
   const responsiveness = new Responsiveness({
     heard: () => peer.heard,
     isAwaited: () => peer.awaited,
+    isHeldBack: () => peer.heldBack,
     onUnresponsive: () => {
       peer.told += 1
     }
@@ -90,6 +91,17 @@ describe("a peer", () => {
     responsiveness.tick()
     responsiveness.tick()
     assert.strictEqual(peer.told, 2)
+  })
+
+  it("that is held back is not reported before that is over", () => {
+    const { peer, responsiveness } = setup()
+    peer.heldBack = true
+    responsiveness.suspect()
+    responsiveness.tick()
+    assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [0, false])
+    peer.heldBack = false
+    responsiveness.tick()
+    assert.deepStrictEqual([peer.told, responsiveness.isUnresponsive], [1, true])
   })
 
   it("that is not awaited is reported as soon as it is", () => {

@@ -137,6 +137,10 @@ const bytesOf = (all: ReadonlyArray<Frame>) => all.flatMap(({ bytes }) => bytes)
 const heardOf = (all: ReadonlyArray<Frame>) => all.flatMap(({ heard }) => (heard === undefined ? [] : [heard]))
 
 describe("the frames of a packet", () => {
+  it("end with it, also with a type of two bytes whose second one is in the tag", () => {
+    assert.deepStrictEqual(hears(decrypted([0x01, 0x40], { tag: 0 })), { frames: 1, heard: [] })
+  })
+
   it("are all visited in their order, with numbers of every length, whatever the length of the packet number", () => {
     fc.assert(
       fc.property(frames, fc.integer({ min: 1, max: 4 }), (all, numberLength) => {

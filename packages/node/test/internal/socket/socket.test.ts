@@ -6,6 +6,7 @@ import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/Co
 import { burst, maxOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
 import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { address, type Dial, outcomes, until } from "../../support/quicSockets.ts"
+import { decryptedLong } from "../../support/frames.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
@@ -96,6 +97,34 @@ describe("unread bytes", () => {
       receive(initial(), 3)
       assert.strictEqual(natives.length, 2)
       assert.deepStrictEqual(accepted, [])
+      socket.close()
+    })
+  )
+})
+
+describe("a handshake that comes in pieces", () => {
+  it.live("is taken up to a number of them, and others go on", () =>
+    Effect.gen(function* () {
+      const { natives, receive, socket } = bind()
+      const pieces = Array.from({ length: 250 }, () => [0x06, 0, 1, 9]).flat()
+      const first = decryptedLong("Initial", [...pieces, ...Array.from({ length: 200 }, () => 0)])
+      for (let i = 0; i < 5; i++) receive(first.slice())
+      yield* turns
+      assert.deepStrictEqual(
+        natives.map(({ taken }) => taken),
+        [1]
+      )
+      const another = [9, 9, 9, 9, 9, 9, 9, 9]
+      const usual = decryptedLong("Initial", [0x06, 0, 1, 9, ...Array.from({ length: 1_200 }, () => 0)], {
+        dcid: another
+      })
+      for (let i = 0; i < 5; i++) receive(usual.slice())
+      yield* turns
+      assert.strictEqual(natives[1]!.taken, 5)
+      // With the last piece the handshake may be complete.
+      natives[0]!.established = true
+      receive(first.slice())
+      assert.strictEqual(natives[0]!.taken, 2)
       socket.close()
     })
   )

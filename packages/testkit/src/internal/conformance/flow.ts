@@ -283,12 +283,12 @@ export const flow: Group = {
         yield* roundTrip(nears[0]!)
         const refused = yield* failed(stranger.dial(server.socket.address))
         assert.deepInclude(refused, { _tag: "TransportError", code: 2 })
-        for (const near of nears) send(near, 200)
+        for (const near of nears) send(near, 60)
         let [taken, calm] = [0, 0]
         yield* until("no more is taken", () => {
           calm = acknowledged() === taken ? calm + 1 : 0
           taken = acknowledged()
-          return calm >= 100
+          return calm >= 50
         })
         // Nothing of it is read, so all that is acknowledged waits at the server.
         assert.isAtMost(taken, 4 * much, "bytes taken with no room for them")
