@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { encodeUser } from "../src/WireMessage.ts"
+import type { PeerId } from "../src/PeerId.ts"
 import { raw } from "./support/bareSockets.ts"
 import { endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
 import { bytes, textOf } from "./support/values.ts"
@@ -68,12 +69,12 @@ describe("beside a peer that floods the queue", () => {
       // Each is confirmed when the endpoint has it.
       const others = yield* Effect.forEach([3, 4, 5], (i) => endpoint(`10.0.0.${i}:1`, { retryDuration: 0 }))
       for (const other of others) yield* other.sendMessage(bytes(`from ${other.peerId}`), here)
-      const seen = new Set<string>()
+      const seen = new Set<PeerId>()
       for (let i = 0; i < 64; i++) {
         const { payload, peerId } = yield* node.nextMessage
         if (textOf(payload) === `from ${peerId}`) seen.add(peerId)
       }
-      assert.deepStrictEqual([...seen].toSorted(), others.map(({ peerId }) => `${peerId}`).toSorted())
+      assert.deepStrictEqual([...seen].toSorted(), others.map(({ peerId }) => peerId).toSorted())
     }).pipe(onNetwork)
   )
 
