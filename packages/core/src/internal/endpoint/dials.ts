@@ -1,7 +1,7 @@
 /**
  * The dials of an endpoint: for its pool, and those that only verify that a peer can be reached.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"

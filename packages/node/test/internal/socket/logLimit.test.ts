@@ -48,7 +48,7 @@ describe("lines about peers", () => {
   it("begin an interval with the first of them", () => {
     const { clock, limit, lines, log } = setup()
     limit.tick()
-    clock.now = 10 * logInterval
+    clock.now = logInterval / 2
     log("192.0.2.1", maxLogLinesPerIp)
     clock.now += logInterval - 1
     log("192.0.2.1", 1)

@@ -1,0 +1,109 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import { TooManyConnections } from "@qp2p/core/ConnectionError"
+import {
+  acceptsPerIpAndSecond,
+  evictableIdle,
+  logInterval,
+  maxAcceptsPerIp,
+  maxLogLinesPerIp
+} from "../../../src/internal/tunables.ts"
+import { bind, initial, type Setup, turns } from "../../support/fakeBinding.ts"
+import { address } from "../../support/quicSockets.ts"
+
+const address6 = address("[::1]:1")
+
+const many: Setup = { maxConnections: 10_000, maxConnectionsPerIp: 10_000 }
+
+/** A socket, and the handshakes that peers complete with it. */
+const setup = (options: Setup = many) => {
+  const it = bind(options)
+  let count = 0
+  const id = () => {
+    count += 1
+    return Uint8Array.of(1, 2, 3, 4, 5, 6, count >> 8, count & 0xff)
+  }
+  /** Sends so many first packets. Returns how many connections were made of them, whose handshakes are complete then. */
+  const dialFrom = Effect.fnUntraced(function* (host: string, times: number) {
+    let made = 0
+    for (let i = 0; i < times; i++) {
+      const before = it.natives.length
+      it.receiveFrom(initial(id()), host, 10_000 + count)
+      if (it.natives.length === before) continue
+      made += 1
+      it.natives.at(-1)!.established = true
+      yield* turns
+    }
+    return made
+  })
+  return { ...it, dialFrom }
+}
+
+describe("peers that dial", () => {
+  it.live("too often from one IP address have to wait, and those of others not", () =>
+    Effect.gen(function* () {
+      // The fake binding makes no Retry: packets that would get one are dropped.
+      const { clock, dialFrom, socket } = setup()
+      assert.strictEqual(yield* dialFrom("192.0.2.1", 100), maxAcceptsPerIp)
+      assert.strictEqual(yield* dialFrom("192.0.2.2", 1), 1)
+      clock.now = 1_000
+      assert.strictEqual(yield* dialFrom("192.0.2.1", 100), acceptsPerIpAndSecond)
+      socket.close()
+    })
+  )
+
+  it.live("from addresses of one /64 of IPv6 count together", () =>
+    Effect.gen(function* () {
+      const { dialFrom, socket } = setup({ ...many, localAddress: address6, maxConnectionsPerIp: 3 })
+      let made = 0
+      for (let i = 1; i <= 10; i++) made += yield* dialFrom(`2001:db8::${i}`, 1)
+      assert.strictEqual(made, 3)
+      assert.strictEqual(yield* dialFrom("2001:db8:0:1::1", 1), 1)
+      socket.close()
+    })
+  )
+})
+
+describe("a full socket", () => {
+  it.live(
+    "dials in the place of connections that are idle, and logs only some of them, and how many more there were",
+    () =>
+      Effect.gen(function* () {
+        const { accepted, clock, dial, dialFrom, evicted, socket, warnings } = setup({ ...many, maxConnections: 20 })
+        assert.strictEqual(yield* dialFrom("192.0.2.1", 30), 18)
+        const dials = [dial(), dial()]
+        const late = dial()
+        yield* turns
+        // All may be in use until they are known not to be.
+        assert.deepStrictEqual(late.failed, [new TooManyConnections({ limit: 20 })])
+        clock.now = evictableIdle
+        for (let i = 0; i < 10; i++) dials.push(dial())
+        yield* turns
+        assert.deepStrictEqual(
+          dials.flatMap(({ failed }) => failed),
+          []
+        )
+        const closed = accepted.filter(({ closes }) => closes.length > 0)
+        assert.deepStrictEqual(closed, accepted.slice(0, 10))
+        assert.deepStrictEqual([evicted.length, warnings], [maxLogLinesPerIp, []])
+        clock.now += logInterval
+        socket.sweep(logInterval)
+        assert.deepStrictEqual(warnings, [`${10 - maxLogLinesPerIp} further lines about peers were left out`])
+        socket.close()
+      })
+  )
+
+  it.live("tells the peer of a connection that gives up its place with code 5", () =>
+    Effect.gen(function* () {
+      const { clock, dial, dialFrom, natives, socket } = setup({ ...many, maxConnections: 1 })
+      yield* dialFrom("192.0.2.1", 1)
+      dial()
+      clock.now = evictableIdle
+      dial()
+      yield* turns
+      assert.deepStrictEqual(natives[0]!.closes, [[true, ErrorCode.evicted, "no room for idle connections"]])
+      socket.close()
+    })
+  )
+})
