@@ -71,7 +71,7 @@ const zeros = new Uint8Array(65_536)
 const skipPadding = (packet: Uint8Array, end: number): void => {
   const enough = Math.min(at + paddingRun, end)
   while (at < enough && packet[at] === 0) at += 1
-  if (at < enough || at === end) return
+  if (at < enough || at >= end) return
   const { compare } = Buffer.prototype
   if (compare.call(packet, zeros, 0, end - at, at, end) === 0) at = end
   else while (packet[at] === 0) at += 1
