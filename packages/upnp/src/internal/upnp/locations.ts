@@ -75,7 +75,9 @@ export const controlUrls = (
   const [first, ...others] = unique(all.filter(({ hostname }) => hostname === description.hostname))
   if (first !== undefined) return Result.succeed([first, ...others])
   const [elsewhere] = all
-  return Result.fail(elsewhere === undefined ? notHttp(input) : `its control URL is on another host, ${elsewhere.host}`)
+  return Result.fail(
+    elsewhere === undefined ? notHttp(input) : `its control URL is on another host, ${elsewhere.host.slice(0, 200)}`
+  )
 }
 
 const unique = (urls: ReadonlyArray<URL>): ReadonlyArray<URL> =>
