@@ -158,6 +158,42 @@ describe("a flood", () => {
   )
 })
 
+describe("an observer that forges one packet and replays all others, hundreds of times", () => {
+  it.live("does not end the connection: what comes twice is counted once, whatever came between", () =>
+    Effect.gen(function* () {
+      const server = yield* bind()
+      const path = yield* relay(() => server.socket.address.port)
+      const client = yield* bind()
+      path.recording = true
+      const near = yield* connected(client.dial(at(path.port)))
+      for (let i = 0; i < 8; i++) {
+        const sent = near.send(text("warm"))
+        yield* until("the confirmation", () => sent.results.length === 1)
+      }
+      // The sweep in which connection ids are issued: a frame that a peer may send a few of.
+      yield* Effect.sleep("1200 millis")
+      path.recording = false
+      const far = server.accepted[0]!
+      const recorded = path.toServer.filter((packet) => !packetHeader.isLongHeader(packet))
+      const attacker = yield* udp()
+      for (const length of [60, 30]) {
+        const forged = randomBytes(length)
+        forged[0] = 0x40 | (forged[0]! & 0x3f)
+        forged.set(recorded.at(-1)!.subarray(1, 21), 1)
+        attacker.send(forged, server.socket.address.port)
+      }
+      yield* pour(600 * recorded.length, (i) =>
+        attacker.send(recorded[Math.floor(i / 600)]!, server.socket.address.port)
+      )
+      yield* settled(server)
+      const after = near.send(text("after"))
+      yield* until("the confirmation", () => after.results.length === 1)
+      assert.deepStrictEqual(after.results, ["done"])
+      assert.deepStrictEqual([...near.closes, ...far.closes], [])
+    })
+  )
+})
+
 describe("a peer that sends what is not data", () => {
   const established = Effect.fnUntraced(function* (server: Bound) {
     const raw = yield* rawClient(server.socket.address.port)

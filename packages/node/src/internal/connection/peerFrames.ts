@@ -5,12 +5,19 @@
 import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { type FrameVisitor, isPadding, walk } from "../packets/frames.ts"
+import { connectionIdLength } from "../packets/connectionId.ts"
 import { isLongHeader, longFramesStart, splitDatagram } from "../packets/packetHeader.ts"
 import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
 import { HeldData } from "../streams/heldData.ts"
 import * as tunables from "../tunables.ts"
 
 const shutdownRead = 0
+
+/**
+ * Shorter packets have no sample for their header protection (RFC 9001, section 5.4.2), so the binding leaves them as they are: an
+ * id, 4 bytes and a tag follow the first byte.
+ */
+const minPacketLength = 1 + connectionIdLength + 4 + 16
 
 /** The view of the connection. */
 export interface PeerFramesHost {
@@ -59,6 +66,8 @@ export class PeerFrames implements FrameVisitor {
   private hasData = false
   private handshakePieces = 0
   private found: Violation | undefined = undefined
+  /** How many packets the binding has authenticated, as far as they were taken here too. */
+  private authenticated: number | undefined = undefined
 
   constructor(host: PeerFramesHost) {
     this.host = host
@@ -74,14 +83,21 @@ export class PeerFrames implements FrameVisitor {
     return this.held.fragments > tunables.maxFragments * tunables.holdBackAbove
   }
 
+  /** The binding may have authenticated packets that were not taken here: those of the handshake. */
+  resynchronise(): void {
+    this.authenticated = this.host.native.stats().recv
+  }
+
   /** Reads a packet with a short header that the binding has decrypted in place. Each packet counts once. */
   take(packet: Uint8Array): void {
+    if (packet.length < minPacketLength) return
     if (isPadding(packet)) {
-      // It may have failed authentication. If it has not, the binding knows a number that is not known here.
-      this.numbers.goBlind()
+      // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
+      if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
       return
     }
     if (!this.numbers.add(packet)) return
+    if (this.authenticated !== undefined) this.authenticated += 1
     this.hasData = false
     const frames = walk(packet, this)
     if (!this.hasData) this.host.budget.withoutData(packet.length)

@@ -21,6 +21,8 @@ export interface DecryptedPackets {
   readonly take: (packet: Uint8Array) => void
   /** Takes packets with long headers: one, or all of a datagram. */
   readonly takeHandshake: (packets: Uint8Array) => void
+  /** Packets may have been authenticated that are not taken. */
+  readonly resynchronise: () => void
 }
 
 /** A datagram of several packets that is longer is never handed over whole: what is in its last packet has to be read. */
@@ -80,6 +82,7 @@ export class PacketReceiver {
         if (!isLongHeader(packet)) this.readFrames(packet, mayMove)
         else if (!mayMove) this.frames.takeHandshake(packet)
       }
+      if (mayMove || this.native.isEstablished()) this.frames.resynchronise()
     } else {
       this.handOver(datagram)
       if (own) this.readFrames(datagram, mayMove)

@@ -12,10 +12,13 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
   const shutDown: Array<number> = []
   const ids: Array<ReadonlyArray<number>> = []
   let withoutData = 0
+  /** How many packets the binding has authenticated: some of the handshake to begin with. */
+  let authenticated = 3
   const frames = new PeerFrames({
     native: {
       isDraining: () => options.isOver === true,
       isClosed: () => false,
+      stats: () => ({ recv: authenticated }),
       localError: () => null,
       streamFinished: (id: number) => finished.has(id),
       streamShutdown: (id: number) => {
@@ -29,9 +32,11 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
     budget: { withoutData: (bytes) => (withoutData += bytes) },
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
+  frames.resynchronise()
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
     for (let i = 0; i < times; i++) {
+      authenticated += 1
       frames.take(decrypted(bytes, { number: number % 2 ** 32, numberLength: 4 }))
       number += 1
     }
@@ -148,14 +153,26 @@ describe("pieces of streams", () => {
     assert.strictEqual(it.violation()?.detail, "too many pieces of streams")
   })
 
-  it("count twice when they come twice after a packet of which it is not known whether the binding has taken it", () => {
+  it("count twice when they come twice after a packet of nothing but padding, whose number is not known here", () => {
     const it = setup()
     it.take(piece(2, 1))
     it.repeat(piece(2, 1))
     assert.strictEqual(it.frames.held.fragments, 1)
-    // Zeros, as a packet is that failed authentication.
     it.take([0, 0, 0, 0])
     it.repeat(piece(2, 1))
+    assert.strictEqual(it.frames.held.fragments, 2)
+  })
+
+  it("count once also after packets that the binding has not authenticated: zeros, and what is too short", () => {
+    const it = setup()
+    it.take(piece(2, 1))
+    const zeros = decrypted([0, 0, 0, 0], { number: 0x70_00_00_00, numberLength: 4 })
+    for (let length = 1; length < 41; length++) it.frames.take(new Uint8Array(length).fill(0x47))
+    it.frames.take(zeros)
+    it.repeat(piece(2, 1))
+    assert.strictEqual(it.frames.held.fragments, 1)
+    it.take(piece(2, 3))
+    it.repeat(piece(2, 3))
     assert.strictEqual(it.frames.held.fragments, 2)
   })
 

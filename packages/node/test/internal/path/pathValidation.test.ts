@@ -49,7 +49,7 @@ const setup = () => {
     peer,
     from: { host: "192.0.2.1", port: 1 },
     to: { host: "192.0.2.9", port: 9 },
-    frames: { violation: undefined, take: () => {}, takeHandshake: () => {} }
+    frames: { violation: undefined, take: () => {}, takeHandshake: () => {}, resynchronise: () => {} }
   })
   return { binding, peer, receiver }
 }
