@@ -159,7 +159,7 @@ describe("pieces of streams", () => {
     it.repeat(piece(2, 1))
     assert.strictEqual(it.frames.held.fragments, 1)
     it.take([0, 0, 0, 0])
-    it.repeat(piece(2, 1))
+    it.frames.take(decrypted(piece(2, 1), { number: 0, numberLength: 4 }))
     assert.strictEqual(it.frames.held.fragments, 2)
   })
 
@@ -168,6 +168,8 @@ describe("pieces of streams", () => {
     it.take(piece(2, 1))
     const zeros = decrypted([0, 0, 0, 0], { number: 0x70_00_00_00, numberLength: 4 })
     for (let length = 1; length < 41; length++) it.frames.take(new Uint8Array(length).fill(0x47))
+    // Numbers of a byte, far ahead of those that have come.
+    for (let number = 100; number < 1_000; number += 100) it.frames.take(decrypted([1], { number }).subarray(0, 39))
     it.frames.take(zeros)
     it.repeat(piece(2, 1))
     assert.strictEqual(it.frames.held.fragments, 1)
