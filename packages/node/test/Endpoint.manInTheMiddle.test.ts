@@ -81,7 +81,7 @@ describe("somebody in the middle", () => {
       yield* until("the failure in the middle", () => failures.length > 0)
       const [failure] = failures
       assert.instanceOf(failure, ConnectionLost)
-      assert.instanceOf((failure as ConnectionLost).reason, PeerRefused)
+      assert.instanceOf(failure.reason, PeerRefused)
     }).pipe(onLoopback)
   )
 })

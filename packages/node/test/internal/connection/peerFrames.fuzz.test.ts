@@ -90,7 +90,7 @@ const check = (input: Uint8Array, random: Random): string => {
     holds(Number.isSafeInteger(held.memory) || held.memory > 2 ** 52, "memory is a number")
   }
   const counted = held.fragments
-  for (const id of [...held.ids()]) held.ended(id)
+  for (const id of Array.from(held.ids())) held.ended(id)
   assert.deepStrictEqual([held.fragments, held.memory], [0, 0], "all is let go of with its streams")
   holds(withoutData() <= 2 * (input.length + 60 * number + 60), "no more than came")
   return `${violation?.detail ?? "no violation"}; ${Math.min(counted, 2)} pieces; ${Math.min(ids(), 2)} ids`
