@@ -1,5 +1,5 @@
 import { Endpoint, PortMapper } from "@qp2p/core"
-import { MemoryNetwork, MemoryTransport } from "@qp2p/testkit"
+import { MemoryNetwork, MemoryTransport, TestIdentity } from "@qp2p/testkit"
 import { Context, Effect, Layer, type Scope, Stream } from "effect"
 import { Gossip, type Options } from "../src/Gossip.ts"
 
@@ -12,9 +12,11 @@ export const onNetwork = <A, E>(
 
 export const network = Effect.service(MemoryNetwork.MemoryNetwork)
 
-/** A node that lives as long as the scope. */
+let nodes = 0
+
+/** A node that lives as long as the scope. Its key is made at once: a test's clock does not wait for one from random bytes. */
 export const node = Effect.fnUntraced(function* (options: Options & Endpoint.Options) {
-  const services = yield* Layer.build(Gossip.layerNode(options))
+  const services = yield* Layer.build(Gossip.layerNode({ identity: TestIdentity.make(`node ${nodes++}`), ...options }))
   return { ...Context.get(services, Gossip), endpoint: Context.get(services, Endpoint.Endpoint) }
 })
 

@@ -28,7 +28,7 @@ export interface Peers {
   readonly add: (peer: PeerId, address: NetAddress.InetAddress) => Effect.Effect<void>
   /** Whether a peer was added. */
   readonly has: (peer: PeerId) => boolean
-  /** Removes a peer and its queue. */
+  /** Removes a peer and its queue, and tells what it has not confirmed. */
   readonly remove: (peer: PeerId) => Effect.Effect<void>
   /** Queues a payload for every peer and returns their number. Waits while a queue is full. */
   readonly broadcast: (payload: Uint8Array) => Effect.Effect<number>
@@ -37,7 +37,7 @@ export interface Peers {
 }
 
 /**
- * A message that did not arrive.
+ * Messages that a peer has not confirmed.
  *
  * @stability unstable
  * @category models
@@ -48,8 +48,17 @@ export interface Lost {
   readonly peer: PeerId
   /** Where the peer was when it was added. */
   readonly address: NetAddress.InetAddress
+  /** How many. */
+  readonly count: number
   /** Why. */
   readonly reason: string
+}
+
+/** A peer's queue, and the number of payloads that it has not confirmed, the one that is being sent among them. */
+interface Outgoing {
+  readonly queue: Queue.Queue<Uint8Array>
+  readonly address: NetAddress.InetAddress
+  unconfirmed: number
 }
 
 const queueLength = 64
@@ -65,17 +74,18 @@ export const make = Effect.fnUntraced(function* (
   endpoint: Pick<Endpoint["Service"], "connectionId" | "trySendMessage">,
   onLost: (lost: Lost) => Effect.Effect<void>
 ): Effect.fn.Return<Peers, never, Scope.Scope> {
-  const queues = new Map<PeerId, Queue.Queue<Uint8Array>>()
+  const peers = new Map<PeerId, Outgoing>()
   const senders = yield* FiberMap.make<PeerId>()
 
   const add = Effect.fnUntraced(function* (peer: PeerId, address: NetAddress.InetAddress) {
-    if (Option.isNone(yield* endpoint.connectionId(peer)) || queues.has(peer)) return
-    const queue = yield* Queue.bounded<Uint8Array>(queueLength)
-    queues.set(peer, queue)
+    if (Option.isNone(yield* endpoint.connectionId(peer)) || peers.has(peer)) return
+    const outgoing: Outgoing = { queue: yield* Queue.bounded<Uint8Array>(queueLength), address, unconfirmed: 0 }
+    peers.set(peer, outgoing)
+    const confirmed = Effect.sync(() => void outgoing.unconfirmed--)
     yield* FiberMap.run(
       senders,
       peer,
-      Queue.take(queue).pipe(
+      Queue.take(outgoing.queue).pipe(
         Effect.flatMap((payload) =>
           // A peer that was killed and restarted with its key may have a new connection beside the dead one: the message gets
           // through when the dead one has timed out.
@@ -84,35 +94,46 @@ export const make = Effect.fnUntraced(function* (
             while: (error) => error._tag === "ConnectionLost"
           })
         ),
-        Effect.catch((error) => onLost({ peer, address, reason: error.message })),
+        Effect.andThen(confirmed),
+        Effect.catch((error) => Effect.andThen(confirmed, onLost({ peer, address, count: 1, reason: error.message }))),
         Effect.forever
       )
     )
   })
 
   const remove = Effect.fnUntraced(function* (peer: PeerId) {
-    const queue = queues.get(peer)
-    if (queue === undefined) return
-    queues.delete(peer)
-    yield* Queue.shutdown(queue)
+    const outgoing = peers.get(peer)
+    if (outgoing === undefined) return
+    peers.delete(peer)
+    yield* Queue.shutdown(outgoing.queue)
     yield* FiberMap.remove(senders, peer)
+    const { address, unconfirmed: count } = outgoing
+    if (count > 0) yield* onLost({ peer, address, count, reason: "it disconnected before it confirmed" })
   })
+
+  const offer = (outgoing: Outgoing, payload: Uint8Array) =>
+    Effect.map(Queue.offer(outgoing.queue, payload), (isTaken) => {
+      if (isTaken) outgoing.unconfirmed++
+      return isTaken
+    })
 
   return {
     add,
-    has: (peer) => queues.has(peer),
+    has: (peer) => peers.has(peer),
     remove,
     broadcast: (payload) =>
       Effect.map(
-        Effect.forEach(Array.from(queues.values()), (queue) => Queue.offer(queue, payload), {
+        Effect.forEach(Array.from(peers.values()), (outgoing) => offer(outgoing, payload), {
           concurrency: "unbounded"
         }),
         (offered) => offered.filter(Boolean).length
       ),
     tell: (peer, payload) =>
-      Effect.sync(() => {
-        const queue = queues.get(peer)
-        return queue !== undefined && !Queue.isFullUnsafe(queue) && Queue.offerUnsafe(queue, payload)
+      Effect.suspend(() => {
+        const outgoing = peers.get(peer)
+        return outgoing === undefined || Queue.isFullUnsafe(outgoing.queue)
+          ? Effect.succeed(false)
+          : offer(outgoing, payload)
       })
   }
 })

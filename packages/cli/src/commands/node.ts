@@ -91,9 +91,10 @@ export const run = Effect.fnUntraced(function* (
     )
   }
   const files = yield* FileReceiver.make({ ...options.limits, directory: options.out, onEvent: log.onEvent })
-  const peers = yield* Peers.make(endpoint, ({ address, peer, reason }) =>
-    log.warnOf(address, `${PeerId.short(peer)} did not get a message: ${oneLine(reason, longestReason)}`)
-  )
+  const peers = yield* Peers.make(endpoint, ({ address, count, peer, reason }) => {
+    const what = count === 1 ? "a message" : `${count} messages`
+    return log.warnOf(address, `${PeerId.short(peer)} did not get ${what}: ${oneLine(reason, longestReason)}`)
+  })
 
   // Prints the first connection with a peer, and not the further ones that a peer that pings, or a contact that
   // verifies this endpoint, opens and closes beside it. Different kinds of events come from different queues and may

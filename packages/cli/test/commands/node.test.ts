@@ -203,6 +203,33 @@ describe("qp2p node", () => {
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
 
+  it.effect("says how many lines a peer had not confirmed when it went", () =>
+    Effect.gen(function* () {
+      const { comes, errors, goes, silent, type } = yield* startNode()
+      yield* comes(alice)
+      yield* settle
+      yield* type("confirmed\n")
+      yield* settle
+      silent.add(`${alice}`)
+      yield* type("one\ntwo\n")
+      yield* settle
+      assert.deepStrictEqual(yield* errors, [])
+      yield* goes(alice)
+      yield* settle
+      yield* comes(alice)
+      yield* settle
+      yield* type("three\n")
+      yield* settle
+      yield* goes(alice)
+      yield* settle
+      const why = "it disconnected before it confirmed"
+      assert.deepStrictEqual(yield* errors, [
+        `${short(alice)} did not get 2 messages: ${why}`,
+        `${short(alice)} did not get a message: ${why}`
+      ])
+    }).pipe(Effect.scoped, Effect.provide(platform))
+  )
+
   it.effect("does not take in a peer that was gone again before its arrival was noticed", () =>
     Effect.gen(function* () {
       const { comes, errors, goes, type } = yield* startNode()

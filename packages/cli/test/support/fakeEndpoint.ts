@@ -40,6 +40,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
   const connected = new Set<string>(options.bootstrapContact === undefined ? [] : [`${options.bootstrapContact}`])
   const reachable = new Set<string>()
   const stale = new Set<string>()
+  const silent = new Set<string>()
   const sent: Array<string> = []
   const dialled: Array<string> = []
   const problems = new Map<string, ConnectionError>()
@@ -100,6 +101,7 @@ export const makeEndpoint = Effect.fnUntraced(function* (
       Effect.suspend((): Effect.Effect<void, ConnectionLost | NotConnected> => {
         const name = find(peer)
         if (name === undefined) return Effect.fail(new NotConnected({ peer }))
+        if (silent.has(name)) return Effect.never
         if (stale.delete(name)) {
           const place = NetAddress.inetAddressFromStringUnsafe(name)
           return Effect.fail(new ConnectionLost({ reason: new ConnectionTimedOut({ peer: place }) }))
@@ -118,6 +120,8 @@ export const makeEndpoint = Effect.fnUntraced(function* (
     problems,
     /** The endpoint's own address changes. */
     ownAddresses,
+    /** Peers that confirm nothing. */
+    silent,
     /** Peers whose next message meets a connection that is dead. */
     stale,
     comes: (peer: NetAddress.InetAddress) => {
