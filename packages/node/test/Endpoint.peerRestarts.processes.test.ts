@@ -7,66 +7,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { type ChildProcess, spawn } from "node:child_process"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { IdleTimedOut, StatelessReset } from "@qp2p/core/Close"
 import { ConnectionReset } from "@qp2p/core/ConnectionError"
 import { ConnectionLost } from "@qp2p/core/SendError"
 import { bytes } from "../../core/test/support/values.ts"
+import { keyFile, limit, startPeer as start } from "./support/peerProcess.ts"
 import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
 import { at } from "./support/quicSockets.ts"
 import { freePort } from "./support/udpPeers.ts"
-
-/** Processes take their time to start where others do, too. In milliseconds. */
-const limit = 120_000
-
-const script = fileURLToPath(new URL("./programs/peer.mjs", import.meta.url))
-
-/** A peer, and what it has said. */
-class Process {
-  readonly child: ChildProcess
-  readonly said: Array<string> = []
-  private readonly listeners = new Set<() => void>()
-
-  constructor(port: number, dial: string | undefined, keyFile: string | undefined) {
-    const args = [String(port), dial ?? "", ...(keyFile === undefined ? [] : [keyFile])]
-    this.child = spawn(process.execPath, [script, ...args], {
-      stdio: ["ignore", "pipe", "inherit"]
-    })
-    createInterface({ input: this.child.stdout! }).on("line", (line) => {
-      this.said.push(line)
-      for (const listener of this.listeners) listener()
-    })
-  }
-
-  /** Waits until it has said this. */
-  says(line: string): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      const look = () => {
-        if (this.said.includes(line)) resume(Effect.void)
-      }
-      this.listeners.add(look)
-      look()
-      return Effect.sync(() => this.listeners.delete(look))
-    })
-  }
-
-  readonly kill: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return resume(Effect.void)
-    this.child.once("exit", () => resume(Effect.void))
-    this.child.kill("SIGKILL")
-  })
-}
-
-const start = (port: number, dial?: string, keyFile?: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => new Process(port, dial, keyFile)),
-    (peer) => peer.kill
-  ).pipe(Effect.tap((peer) => peer.says("ready")))
 
 /** An endpoint, and a peer that it has dialled or that has dialled it, and that has had a message. */
 const joined = Effect.fnUntraced(function* (by: "it" | "the peer", keyFile?: string) {
@@ -128,15 +76,6 @@ for (const by of ["it", "the peer"] as const) {
     )
   })
 }
-
-/** A file for a key, which the first peer makes. */
-const keyFile = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "qp2p-restarts-"))),
-    (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
-  ),
-  (directory) => join(directory, "node.key")
-)
 
 /** How long a peer that has dialled takes at most, after the dial, until it can reset the connection. */
 const resettable = "3 seconds"
