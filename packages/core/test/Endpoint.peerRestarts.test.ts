@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
-import { IdleTimedOut } from "../src/Close.ts"
+import { IdleTimedOut, StatelessReset } from "../src/Close.ts"
 import type { Connection } from "../src/Connection.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import { bytes, textOf } from "./support/values.ts"
@@ -81,6 +81,31 @@ for (const by of ["one", "two"] as const) {
         yield* memory.heal
         yield* within(soon, Fiber.join(sending))
         assert.strictEqual(textOf((yield* two.nextMessage).payload), "in the midst")
+      }).pipe(memory.onNetwork)
+    )
+
+    it.effect("and resets the connection, gets what was being sent, and what is sent later, at once", () =>
+      Effect.gen(function* () {
+        const { connection, one, two } = yield* joined(by)
+        yield* memory.blackhole(there)
+        const sending = yield* Effect.forkChild(one.sendMessage(bytes("in the midst"), there))
+        const bound = yield* Effect.forkChild(Effect.flip(connection.send(bytes("bound to the connection"))))
+        yield* memory.settle
+        yield* memory.heal
+        yield* memory.reset(there, here)
+        // No time passes.
+        yield* memory.settle
+        assert.isDefined(sending.pollUnsafe(), "it still waits")
+        yield* Fiber.join(sending)
+        assert.strictEqual(tagOf(yield* Fiber.join(bound)), "ConnectionLost ConnectionReset")
+        const disconnection = yield* one.nextDisconnection
+        assert.deepStrictEqual(disconnection.reason, new StatelessReset())
+        assert.isTrue(disconnection.peerId === connection.peerId)
+        yield* one.sendMessage(bytes("later"), connection.peerId)
+        const received = [yield* two.nextMessage, yield* two.nextMessage].map(({ payload }) => textOf(payload))
+        assert.deepStrictEqual(received.slice(-1), ["later"])
+        assert.include(received, "in the midst")
+        assert.isTrue((yield* one.connectTo(connection.peerId)) !== connection)
       }).pipe(memory.onNetwork)
     )
 

@@ -435,6 +435,7 @@ const control = {
 const memoryNetwork: Calls<Testkit.MemoryNetwork.MemoryNetwork["Service"]> = {
   ...control,
   kill: call(places, places),
+  reset: call(places, places),
   refuse: call(places)
 }
 

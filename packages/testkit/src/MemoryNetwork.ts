@@ -11,6 +11,7 @@
  * @stability unstable
  * @since 0.1.0
  */
+import { type Close, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ofOptions, untyped } from "@qp2p/core/InvalidArgument"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -48,6 +49,11 @@ export class MemoryNetwork extends Context.Service<
      * (INTERNAL_ERROR). `peer` is not told, and finds out by its idle timeout.
      */
     readonly kill: (local: Place, peer: Place) => Effect.Effect<void, NetAddress.NetAddressError>
+    /**
+     * Breaks every connection between the two places, as when `local` crashes and is back on its port with its key: its
+     * owner sees `TransportClosed` with code 1, and `peer` sees `StatelessReset`, as if it had just sent a packet.
+     */
+    readonly reset: (local: Place, peer: Place) => Effect.Effect<void, NetAddress.NetAddressError>
     /** The wire that `MemoryTransport` sends its packets on. */
     readonly wire: MemoryWire
   }
@@ -77,6 +83,14 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<MemoryNetwork["Service"], never, Scope.Scope> {
   const wrong = ofOptions(options, { seed })
   if (wrong !== undefined) return yield* untyped(wrong)
+  /** Ends the connections at one place with a peer at another. */
+  const endAll = (local: Place, peer: Place, close: () => Close) =>
+    Effect.map(Effect.all([control.namesOf(local), control.namesOf(peer)]), ([[from], [to]]) => {
+      // The owner of a lost connection may dial again at once, and that dial must not be lost too.
+      const links = Array.from(wire.links)
+      for (const link of links) if (isAt(link.from.place, from!) && isAt(link.to, to!)) link.end(close())
+    })
+  const killed = () => new TransportClosed({ code: 1, detail: "killed" })
   const random = yield* Random.withSeed(Effect.service(Random.Random), options?.seed ?? 0)
   const wire = new MemoryWire(yield* Timeline.make, () => random.nextDoubleUnsafe())
   return MemoryNetwork.of({
@@ -85,12 +99,12 @@ export const make = Effect.fnUntraced(function* (
       Effect.map(control.namesOf(places), (names) => {
         for (const name of names) wire.conditions.refused.add(name)
       }),
-    kill: (local, peer) =>
-      Effect.map(Effect.all([control.namesOf(local), control.namesOf(peer)]), ([[from], [to]]) => {
-        // The owner of a lost connection may dial again at once, and that dial must not be lost too.
-        const links = Array.from(wire.links)
-        for (const link of links) if (isAt(link.from.place, from!) && isAt(link.to, to!)) link.kill()
-      }),
+    kill: (local, peer) => endAll(local, peer, killed),
+    reset: (local, peer) =>
+      Effect.andThen(
+        endAll(local, peer, killed),
+        endAll(peer, local, () => new StatelessReset())
+      ),
     wire
   })
 })

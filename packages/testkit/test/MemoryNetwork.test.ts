@@ -1,4 +1,4 @@
-import { ApplicationClosed, IdleTimedOut, TransportClosed } from "@qp2p/core/Close"
+import { ApplicationClosed, IdleTimedOut, TransportClosed, StatelessReset } from "@qp2p/core/Close"
 import { ConnectionTimedOut, TransportError } from "@qp2p/core/ConnectionError"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -162,6 +162,23 @@ describe("partition", () => {
       assert.deepStrictEqual([far.closes, far.streams], [[], []])
       yield* TestClock.adjust("1 millis")
       assert.deepStrictEqual(far.closes, [new IdleTimedOut()])
+    }).pipe(provide)
+  )
+})
+
+describe("reset", () => {
+  it.effect("takes both ends away at once, and the peer is told by a stateless reset; others stay", () =>
+    Effect.gen(function* () {
+      const network = yield* MemoryNetwork
+      const { client, far, near, server } = yield* connect(keptAlive)
+      yield* network.reset("10.0.0.2:2", "10.0.0.3:1")
+      assert.deepStrictEqual([far.closes, near.closes], [[], []])
+      yield* network.reset("10.0.0.2:2", "10.0.0.1:1")
+      assert.deepStrictEqual(far.closes, [new TransportClosed({ code: 1, detail: "killed" })])
+      assert.deepStrictEqual(near.closes, [new StatelessReset()])
+      const { connected } = client.dial(server.socket.address)
+      yield* until(() => connected.length === 1 && server.accepted.length === 2)
+      assert.deepStrictEqual([connected[0]!.closes, server.accepted[1]!.closes], [[], []])
     }).pipe(provide)
   )
 })

@@ -108,6 +108,9 @@ export const heal = Effect.flatMap(MemoryNetwork.MemoryNetwork, (network) => net
 export const kill = (local: NetAddress.InetAddressInput, peer: NetAddress.InetAddressInput) =>
   Effect.flatMap(MemoryNetwork.MemoryNetwork, (network) => network.kill(local, peer))
 
+export const reset = (local: NetAddress.InetAddressInput, peer: NetAddress.InetAddressInput) =>
+  Effect.flatMap(MemoryNetwork.MemoryNetwork, (network) => network.reset(local, peer))
+
 /** The second endpoint of `pair`. */
 export const peer = "10.0.0.2:2"
 

@@ -68,7 +68,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
       port,
       remote,
       (reached) => (this.peer === undefined ? this.wouldAnswer(reached) : this.peer.port === reached),
-      () => this.finish(new TransportClosed({ code: 1, detail: "killed" }))
+      (close) => this.finish(close)
     )
     port.connections.add(this)
     this.liveness.start()

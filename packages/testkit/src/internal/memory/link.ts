@@ -1,4 +1,5 @@
 /** One direction of a connection: ordered packets with retransmission. */
+import type { Close } from "@qp2p/core/Close"
 import * as MutableList from "effect/MutableList"
 import type { Place } from "../network/place.ts"
 import type { Port } from "../network/realm.ts"
@@ -31,7 +32,8 @@ export class Link<P extends Port> implements PacketOutcome<P> {
   latency = 0
   readonly from: Port
   to: Place
-  readonly kill: () => void
+  /** Ends the connection at this end alone. */
+  readonly end: (close: Close) => void
   private readonly wire: LinkWire<P>
   private readonly reaches: (port: P | undefined) => boolean
   private readonly inFlight = MutableList.make<Deliver<P>>()
@@ -42,12 +44,18 @@ export class Link<P extends Port> implements PacketOutcome<P> {
   private closed = false
 
   /** `reaches` tells whether packets for that port reach the peer's end; otherwise they are lost. */
-  constructor(wire: LinkWire<P>, from: Port, to: Place, reaches: (port: P | undefined) => boolean, kill: () => void) {
+  constructor(
+    wire: LinkWire<P>,
+    from: Port,
+    to: Place,
+    reaches: (port: P | undefined) => boolean,
+    end: (close: Close) => void
+  ) {
     this.wire = wire
     this.reaches = reaches
     this.from = from
     this.to = to
-    this.kill = kill
+    this.end = end
     wire.links.add(this)
   }
 
