@@ -35,9 +35,17 @@ export const decryptedLong = (
   const length = numberLength + frames.length + 16
   return Uint8Array.from([
     (kind === "Initial" ? 0xc0 : 0xe0) | (numberLength - 1),
-    ...[0, 0, 0, 1, dcid.length, ...dcid, 1, 9],
+    0,
+    0,
+    0,
+    1,
+    dcid.length,
+    ...dcid,
+    1,
+    9,
     ...(kind === "Initial" ? [token.length, ...token] : []),
-    ...[0x40 | (length >> 8), length & 0xff],
+    0x40 | (length >> 8),
+    length & 0xff,
     ...Array.from({ length: numberLength }, () => 7),
     ...frames,
     ...Array.from({ length: 16 }, () => 0x05)
