@@ -349,8 +349,14 @@ export const livenessProbeInterval = 50
 /** The most sweeps between two garbage collections that are requested for a connection. */
 export const maxCollectionPause = 64
 
-/** How many bytes have to be freed, and how few per millisecond now, until a socket requests a garbage collection. */
+/**
+ * How many bytes have to be freed, how few per millisecond now, and for how many milliseconds, until a socket requests a garbage
+ * collection. Connections whose peers have vanished end within seconds of each other.
+ */
 export const minCollected = 32 << 20
+
+/** See `minCollected`. */
+export const quietTime = 3_000
 
 /** See `minCollected`. */
 export const quietRate = 1 << 10

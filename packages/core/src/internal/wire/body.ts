@@ -7,8 +7,9 @@ import { allocate, GrowingBytes } from "../memory.ts"
 const smallestBlock = 64
 const largestBlock = 64 * 1024
 
-/** The bytes of a body from which on it is not kept in blocks. */
+/** The bytes that are kept in blocks of a body of at least `minGrowing` bytes. Shorter ones are not worth the system calls. */
 const maxInBlocks = 256 * 1024
+const minGrowing = 4 * 1024 * 1024
 
 const copy = (from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void => {
   // A view costs more than copying a few bytes by hand.
@@ -48,7 +49,8 @@ export class Body {
       return
     }
     this.held = Math.max(this.inBlocks, Math.min(2 * (this.received + rest), length))
-    if (this.growing === undefined && this.received + rest > maxInBlocks) this.leaveBlocks(length)
+    if (this.growing === undefined && length >= minGrowing && this.received + rest > maxInBlocks)
+      this.leaveBlocks(length)
     if (this.growing !== undefined) {
       this.growing.grow(this.received + rest)
       copy(chunk, offset, end, this.growing.bytes, this.received)

@@ -4,13 +4,15 @@
  * A node that was attacked, or that has received long messages, may do little afterwards. Then it makes so little garbage that the
  * engine collects none for minutes, and keeps what the messages and the ended connections took.
  */
-import { connectionAllowance, minCollected, quietRate } from "../tunables.ts"
+import { connectionAllowance, minCollected, quietRate, quietTime } from "../tunables.ts"
 
 /** Requests one collection when much was freed, and the socket has become quiet. */
 export class FreedMemory {
   private readonly collect: () => void
   private freed = 0
   private freedBefore = 0
+  /** For how long little was freed, in milliseconds. */
+  private quietFor = 0
 
   constructor(collect: () => void) {
     this.collect = collect
@@ -29,7 +31,8 @@ export class FreedMemory {
   tick(elapsed: number): void {
     const isQuiet = this.freed - this.freedBefore <= quietRate * elapsed
     this.freedBefore = this.freed
-    if (!isQuiet || this.freed < minCollected) return
+    this.quietFor = isQuiet ? this.quietFor + elapsed : 0
+    if (this.quietFor < quietTime || this.freed < minCollected) return
     this.freed = this.freedBefore = 0
     this.collect()
   }

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FreedMemory } from "../../../src/internal/socket/freedMemory.ts"
-import { connectionAllowance, minCollected, quietRate } from "../../../src/internal/tunables.ts"
+import { connectionAllowance, minCollected, quietRate, quietTime } from "../../../src/internal/tunables.ts"
 
 const setup = () => {
   let collections = 0
@@ -12,8 +12,9 @@ describe("memory that peers do not use any more", () => {
     const { collections, freed } = setup()
     freed.add(minCollected)
     freed.tick(1_000)
+    for (let left = quietTime; left > 1_000; left -= 1_000) freed.tick(1_000)
     assert.strictEqual(collections(), 0)
-    for (let i = 0; i < 3; i++) freed.tick(1_000)
+    for (let i = 0; i < 10; i++) freed.tick(1_000)
     assert.strictEqual(collections(), 1)
   })
 
@@ -24,22 +25,24 @@ describe("memory that peers do not use any more", () => {
       freed.tick(1_000)
     }
     assert.strictEqual(collections(), 0)
-    freed.add(1_000 * quietRate)
-    freed.tick(1_000)
+    for (let left = quietTime; left > 0; left -= 1_000) {
+      freed.add(1_000 * quietRate)
+      freed.tick(1_000)
+    }
     assert.strictEqual(collections(), 1)
   })
 
   it("is not collected when it is little", () => {
     const { collections, freed } = setup()
     freed.add(minCollected - 1)
-    for (let i = 0; i < 3; i++) freed.tick(1_000)
+    for (let i = 0; i < 10; i++) freed.tick(1_000)
     assert.strictEqual(collections(), 0)
   })
 
   it("includes what connections have taken that ended", () => {
     const { collections, freed } = setup()
     for (let i = 0; i < minCollected / connectionAllowance; i++) freed.connectionEnded()
-    for (let i = 0; i < 2; i++) freed.tick(1_000)
+    for (let i = 0; i < 10; i++) freed.tick(1_000)
     assert.strictEqual(collections(), 1)
   })
 })
