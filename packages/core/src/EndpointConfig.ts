@@ -91,11 +91,14 @@ export const EndpointConfig = Schema.Struct({
   /** The largest payload of a message, sent or received, in bytes: 1 to 2^32 - 1. Default 64 MiB. */
   maxMessageSize: setting.withDefault(setting.integer(1, 0xffffffff), 64 * 2 ** 20),
   /**
-   * The most received messages that wait to be taken; a full queue holds senders back. Also the capacity of the other
-   * queues. 1 to 1,000,000. Default 10,000.
+   * The most received messages that wait to be taken; a full queue holds senders back. One peer may fill a third of it, and the
+   * peers at one IP address a half. Also the capacity of the other queues. 1 to 1,000,000. Default 10,000.
    */
   messageBuffer: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
-  /** The most bytes of received messages that wait to be taken. An empty queue takes a message of any size. Default 64 MiB. */
+  /**
+   * The most bytes of received messages that wait to be taken, of which one peer may fill a third, and the peers at one IP address a
+   * half. An empty queue takes a message of any size. Default 64 MiB.
+   */
   messageBufferBytes: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 64 * 2 ** 20),
   /**
    * The most bytes of incomplete messages on one connection. The stream that exceeds it is stopped with code 2. So are the

@@ -153,6 +153,20 @@ describe("dial", () => {
     }).pipe(provide)
   )
 
+  it.effect("is refused by a peer that has enough from one /64 of IPv6", () =>
+    Effect.gen(function* () {
+      const server = yield* bind("[2001:db8:0:9::9]:9", { maxConnectionsPerIp: 1 })
+      const outcomes = []
+      for (const local of ["[2001:db8::1]:0", "[2001:db8::2]:0", "[2001:db8:0:1::1]:0"]) {
+        const { dial } = yield* bind(local)
+        const dialled = dial(server.socket.address)
+        yield* until(() => dialled.connected.length + dialled.failed.length > 0)
+        outcomes.push(dialled.connected.length)
+      }
+      assert.deepStrictEqual(outcomes, [1, 0, 1])
+    }).pipe(provide)
+  )
+
   it.effect("reports without delay what cannot be dialled, unless it was cancelled", () =>
     Effect.gen(function* () {
       const client = yield* bind("10.0.0.1:0", { maxConnections: 1 })

@@ -112,6 +112,16 @@ const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, sourc
 const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
   if (unread > options.unreadBuffer / 2) return true
   let fromThere = 0
-  for (const { remoteAddress } of connections) if (Equal.equals(remoteAddress.address, remote)) fromThere++
+  for (const { remoteAddress } of connections) if (countTogether(remoteAddress.address, remote)) fromThere++
   return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
+}
+
+/** The length of the prefix by which IPv6 addresses count, in 16-bit segments: a /64. */
+const prefixSegments = 4
+
+/** Whether two IP addresses are the same, or in the same /64 of IPv6. */
+const countTogether = (one: NetAddress.IpAddress, other: NetAddress.IpAddress): boolean => {
+  if (NetAddress.isIpv4Address(one) || NetAddress.isIpv4Address(other)) return Equal.equals(one, other)
+  const [of, to] = [NetAddress.ipv6ToSegments(one), NetAddress.ipv6ToSegments(other)]
+  return of.slice(0, prefixSegments).every((segment, i) => segment === to[i])
 }

@@ -268,6 +268,12 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     events.onUnresponsive?.()
   }
   return {
+    get hasCarriedData() {
+      return events.hasCarriedData
+    },
+    get holdsMessages() {
+      return events.holdsMessages
+    },
     get onStreamsHeld() {
       return events.onStreamsHeld?.bind(events)
     },
