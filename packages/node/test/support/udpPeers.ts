@@ -13,7 +13,7 @@ export interface Heard {
 export interface Udp {
   readonly port: number
   readonly heard: Array<Heard>
-  readonly send: (bytes: Uint8Array, port: number) => void
+  readonly send: (bytes: Uint8Array, port: number, host?: string) => void
   onHeard: ((heard: Heard) => void) | undefined
 }
 
@@ -34,9 +34,9 @@ export const udp = (host = "127.0.0.1", port = 0): Effect.Effect<Udp, never, Sco
       const self: Udp = {
         port: socket.address().port,
         heard,
-        send: (bytes, to) => {
+        send: (bytes, to, toHost = host) => {
           // A late packet of a peer must not fail the test that is closing.
-          if (open) socket.send(bytes, to, host, () => {})
+          if (open) socket.send(bytes, to, toHost, () => {})
         },
         onHeard: undefined
       }

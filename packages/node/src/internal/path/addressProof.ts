@@ -89,7 +89,8 @@ export class AddressProof {
   send(now: number, sender: ProbeSender): void {
     const { subject } = this
     while (subject !== undefined && this.started < acknowledgedProbes && subject.credit >= probeSize) {
-      if (!this.sendGroup(subject, sender)) break
+      subject.isBlocked = !this.sendGroup(subject, sender)
+      if (subject.isBlocked) break
       this.started += 1
       this.nextAt = now + this.pause
     }

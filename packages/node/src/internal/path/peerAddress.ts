@@ -41,6 +41,8 @@ export interface Candidate {
   first: Arrival | undefined
   /** How many bytes may be sent there. */
   credit: number
+  /** Whether the congestion window leaves no room for probes. An acknowledged retransmission makes some. */
+  isBlocked: boolean
 }
 
 /** Holds the proven and the candidate address of one peer, and chooses the target of each packet. */
@@ -138,11 +140,9 @@ export class PeerAddress {
   }
 
   private candidateAt(from: NetAddress.InetAddress): Candidate {
-    if (this.suspect === undefined || !isAt(this.suspect, from)) {
-      this.dropCandidate()
-      this.suspect = { address: from, first: undefined, credit: 0 }
-    }
-    return this.suspect!
+    if (this.suspect !== undefined && isAt(this.suspect, from)) return this.suspect
+    this.dropCandidate()
+    return (this.suspect = { address: from, first: undefined, credit: 0, isBlocked: false })
   }
 
   private dropCandidate(): void {
@@ -173,8 +173,9 @@ export const spend = (candidate: Candidate, bytes: number): boolean => {
   return true
 }
 
-/** An address that only packets have named which the binding has not read gets no probes. */
-const creditForRetries = ({ credit, first }: Candidate): number => (first === undefined ? credit : credit - reserve)
+/** In bytes. An address that only packets have named which the binding has not read gets no probes. */
+const creditForRetries = ({ credit, first, isBlocked }: Candidate): number =>
+  first === undefined || isBlocked ? credit : credit - reserve
 
 const earn = (candidate: Candidate, bytes: number): void => {
   candidate.credit = Math.min(candidate.credit + amplificationLimit * bytes, maxCredit)

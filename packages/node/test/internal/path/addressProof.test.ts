@@ -136,7 +136,7 @@ describe("the probes to a candidate address", () => {
   it("cost an endpoint no more however many addresses a peer names", () => {
     const { hear, made, send } = setup()
     for (let now = 0; now < 60_000; now += 10) {
-      hear(NetAddress.inetAddressUnsafe(home.address as NetAddress.Ipv4Address, 1_000 + (now % 5_000)), 1_200)
+      hear(NetAddress.inetAddressUnsafe(home.address, 1_000 + (now % 5_000)), 1_200)
       send(now)
     }
     assert.isAtMost(made.length, 12 * acknowledgedProbes * probeGroup)
@@ -185,10 +185,13 @@ describe("the probes to a candidate address", () => {
     hear(away, 1_200)
     sender.makes = acknowledgedProbes * probeGroup - 1
     send(0)
+    assert.isTrue(peer.candidate!.isBlocked)
     acknowledge(left.map(([number]) => number))
     assert.strictEqual(peer.current, home)
     sender.makes = Infinity
-    acknowledge(send(1))
+    const last = send(1)
+    assert.isFalse(peer.candidate!.isBlocked)
+    acknowledge(last)
     assert.strictEqual(peer.current, away)
   })
 })

@@ -168,6 +168,19 @@ describe("a candidate", () => {
     })
   }
 
+  it("whose probes the congestion window holds back may spend all of its credit on what is sent again", () => {
+    const peer = new PeerAddress(home)
+    peer.heardElsewhere(away, 45, number(1))
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 1), [[home, 1_200]])
+    peer.candidate!.isBlocked = true
+    peer.retry()
+    assert.deepStrictEqual(next(peer, 2), [
+      [away, 135],
+      [home, 1_200]
+    ])
+  })
+
   it.each(["proven", "dropped", "replaced"] as const)("gets no retransmission any more once it is %s", (how) => {
     const peer = new PeerAddress(home)
     peer.heardElsewhere(away, 10_000, number(1))

@@ -1,0 +1,164 @@
+/**
+ * Peers whose packets come from addresses that are not theirs, and which acknowledge what they have not received.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { encodeUser } from "@qp2p/core/WireMessage"
+import { PROTOCOL_VIOLATION } from "../src/internal/binding/errorCodes.ts"
+import { forgingPeer } from "./support/forgingPeer.ts"
+import { nothing, endpoint, onLoopback } from "./support/quicEndpoints.ts"
+import { address, at, bind, type Bound, type Peer, pattern, until } from "./support/quicSockets.ts"
+import { type Udp, udp } from "./support/udpPeers.ts"
+
+const ping = [0x01]
+
+/** Numbers of up to 30 bits, in four bytes (RFC 9000, section 16). */
+const varint = (value: number) => [0x80 | (value >>> 24), (value >> 16) & 0xff, (value >> 8) & 0xff, value & 0xff]
+
+/** Acknowledges every packet from 0 to `largest`. */
+const ackAll = (largest: number) => [0x02, ...varint(largest), 0, 0, ...varint(largest)]
+
+const maxStreamData = (id: number) => [0x11, ...varint(id), ...varint(2 ** 29)]
+
+/** A STREAM frame with an end. */
+const stream = (id: number, bytes: Uint8Array) => [0x0b, ...varint(id), ...varint(bytes.length), ...bytes]
+
+/** Linux has all of 127.0.0.0/8 without being told; others have one address of it. */
+const places = process.platform === "linux" ? ["127.0.0.1", "127.0.0.2"] : ["127.0.0.1"]
+
+const received = ({ heard }: Udp) => heard.reduce((sum, { bytes }) => sum + bytes.length, 0)
+
+/**
+ * A server, a peer of it that forges its packets, and a host that takes part in nothing. `as` sends packets
+ * from there, and counts their bytes.
+ */
+const setup = Effect.fnUntraced(function* (host: string) {
+  const server = yield* bind()
+  const { port } = server.socket.address
+  const { peer, seal, send } = yield* forgingPeer(port)
+  peer.stop()
+  yield* until("the acceptor", () => server.accepted.length === 1)
+  const far = server.accepted[0]!
+  const victim = yield* udp(host)
+  let told = 0
+  const as = (frames: ReadonlyArray<number>) => {
+    const packet = seal(Uint8Array.from(frames))
+    told += packet.length
+    victim.send(packet, port, "127.0.0.1")
+  }
+  return {
+    server,
+    peer,
+    far,
+    victim,
+    as,
+    told: () => told,
+    send: (frames: ReadonlyArray<number>) => send(seal(Uint8Array.from(frames)))
+  }
+})
+
+/** Sends 16 MiB on a stream, which has opened when this is done. */
+const sendBulk = Effect.fnUntraced(function* (far: Peer) {
+  const before = far.connection.stats().packetsSent
+  const sent = far.send(pattern(16 << 20))
+  yield* until("the first packets", () => far.connection.stats().packetsSent > before)
+  return sent
+})
+
+/** Waits until nothing more arrives at a host: too early costs a test its strength, and never its verdict. */
+const quiet = Effect.fnUntraced(function* (host: Udp) {
+  for (let before = -1; before !== received(host);) {
+    before = received(host)
+    yield* Effect.sleep("300 millis")
+  }
+})
+
+/** Waits until a server has dealt with what was sent before. */
+const after = (server: Bound, condition: () => boolean) =>
+  until("what was sent has arrived", () => condition() || server.accepted[0]!.closes.length > 0)
+
+for (const host of places) {
+  describe(`packets of a peer from ${host === "127.0.0.1" ? "another port" : "another IP address"}`, () => {
+    it.live("get no more than three times their bytes sent there, and the peer stays where it is", () =>
+      Effect.gen(function* () {
+        const { as, far, peer, send, server, told, victim } = yield* setup(host)
+        const { port } = peer.socket
+        as([...ping, 0])
+        yield* until("a probe", () => victim.heard.length > 0)
+        assert.isAtMost(received(victim), 3 * told())
+        yield* sendBulk(far)
+        send(maxStreamData(3))
+        for (let i = 0; i < 50; i++) {
+          as(i % 2 === 0 ? [...ping, 0] : maxStreamData(3))
+          yield* Effect.sleep("5 millis")
+          assert.isAtMost(received(victim), 3 * told())
+        }
+        yield* after(server, () => far.connection.stats().packetsReceived >= 50)
+        yield* quiet(victim)
+        assert.isAtMost(received(victim), 3 * told())
+        assert.strictEqual(String(far.connection.remoteAddress), `127.0.0.1:${port}`)
+        assert.deepStrictEqual([far.moves, far.closes], [0, []])
+      })
+    )
+
+    it.live("get no more with invented acknowledgements: they end the connection", () =>
+      Effect.gen(function* () {
+        const { as, far, send, told, victim } = yield* setup(host)
+        as([...ping, 0])
+        yield* until("a probe", () => victim.heard.length > 0)
+        yield* sendBulk(far)
+        send(maxStreamData(3))
+        // Less than has been sent, so that only the withheld numbers show that they are invented.
+        as([...ackAll(20), ...ping])
+        yield* until("the end", () => far.closes.length > 0)
+        yield* quiet(victim)
+        assert.isAtMost(received(victim), 3 * told())
+        assert.strictEqual(far.moves, 0)
+        assert.deepInclude(far.closes[0], { _tag: "TransportClosed", code: PROTOCOL_VIOLATION })
+      })
+    )
+  })
+}
+
+describe("an acknowledgement of a packet that was never sent", () => {
+  it.live("ends the connection, and nothing is sent faster for it", () =>
+    Effect.gen(function* () {
+      const { far, send } = yield* setup("127.0.0.1")
+      const { results } = yield* sendBulk(far)
+      send(maxStreamData(3))
+      send([...ackAll(1_000_000), ...ping])
+      yield* until("the end", () => far.closes.length > 0)
+      assert.deepInclude(far.closes[0], { _tag: "TransportClosed", code: PROTOCOL_VIOLATION })
+      assert.isBelow(far.connection.stats().bytesSent, 1 << 20)
+      assert.strictEqual(results.length, 1)
+    })
+  )
+})
+
+describe("a peer of an endpoint that names an address which is not its own", () => {
+  for (const host of places) {
+    it.live(`at ${host} is told of, found and answered where it has proven to be`, () =>
+      Effect.gen(function* () {
+        const self = yield* endpoint({ keepAliveInterval: "1 hour", idleTimeout: "2 hours" })
+        const { port } = self.localAddress
+        const { peer, seal } = yield* forgingPeer(port)
+        peer.stop()
+        const own = at(peer.socket.port)
+        const victim = yield* udp(host)
+        const claimed = address(`${host}:${victim.port}`)
+        const connection = yield* self.nextConnection
+        for (let i = 0; i < 20; i++) {
+          const frames = stream(2 + 4 * i, encodeUser(Uint8Array.of(i)))
+          victim.send(seal(Uint8Array.from(frames)), port, "127.0.0.1")
+          const message = yield* self.nextMessage
+          assert.deepStrictEqual([String(message.peer), message.payload[0]], [String(own), i])
+        }
+        assert.strictEqual(String(connection.remoteAddress), String(own))
+        assert.deepStrictEqual((yield* self.connectionId(own))._tag, "Some")
+        assert.deepStrictEqual((yield* self.connectionId(claimed))._tag, "None")
+        assert.strictEqual((yield* Effect.flip(self.trySendMessage(Uint8Array.of(1), claimed)))._tag, "NotConnected")
+        assert.isTrue(yield* nothing(self.nextConnection))
+      }).pipe(onLoopback)
+    )
+  }
+})
