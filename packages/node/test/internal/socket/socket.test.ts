@@ -4,11 +4,14 @@ import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
 import { burst, maxOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
+import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
+import { certificateOf, publicKeyOf } from "../../support/certificates.ts"
 import {
   acknowledging,
   bind,
   initial,
   negotiation,
+  peerId,
   pingsTo,
   type Setup,
   shortHeader,
@@ -668,6 +671,26 @@ describe("a peer that answers from elsewhere than it was dialled at", () => {
       })
     )
   }
+})
+
+describe("a dial for a peer", () => {
+  it.live("comes after the connections with its key, and not after those of others at its address", () =>
+    Effect.gen(function* () {
+      const { dial, natives } = bind()
+      const first = dial("127.0.0.1:2")
+      natives[0]!.established = true
+      yield* turns
+      const of = (expected: PeerId) => {
+        const later = dial("127.0.0.1:2", expected)
+        natives.at(-1)!.established = true
+        natives.at(-1)!.certificates = [certificateOf(publicKeyOf(expected === peerId ? 1 : 3))]
+        return Effect.map(turns, () => later.connected[0]!.connection.seniority!.charCodeAt(0))
+      }
+      const rank = first.connected[0]!.connection.seniority!.charCodeAt(0)
+      assert.strictEqual(yield* of(fromPublicKey(publicKeyOf(3))), 0)
+      assert.strictEqual(yield* of(peerId), rank + 1)
+    })
+  )
 })
 
 describe("a link-local peer", () => {
