@@ -59,9 +59,10 @@ const setup = Effect.fnUntraced(function* (host: string) {
 
 /** Sends 16 MiB on a stream, which has opened when this is done. */
 const sendBulk = Effect.fnUntraced(function* (far: Peer) {
-  const before = far.connection.stats().packetsSent
+  const before = far.connection.stats().bytesSent
   const sent = far.send(pattern(16 << 20))
-  yield* until("the first packets", () => far.connection.stats().packetsSent > before)
+  // More than all probes together.
+  yield* until("the first packets", () => far.connection.stats().bytesSent > before + 6_000)
   return sent
 })
 
