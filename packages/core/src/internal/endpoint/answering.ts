@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import type * as WireMessage from "../../WireMessage.ts"
