@@ -24,7 +24,12 @@ type Answer = Exit.Exit<Option.Option<WireMessage.ControlMessage>>
  */
 export const answerWith =
   ({ background, respond }: AnsweringOptions) =>
-  (asker: Bootstrap.Asker, message: WireMessage.ControlMessage, reply: Reply, isAffordable: () => boolean): void => {
+  (
+    asker: Bootstrap.Asker,
+    message: WireMessage.ControlMessage,
+    reply: Reply,
+    isAffordable: () => boolean = constTrue
+  ): void => {
     const end = (exit: Answer) => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined)
     reply.question(() => {
       if (!isAffordable()) return reply.answer(undefined)
