@@ -131,9 +131,9 @@ describe("an acknowledgement of a packet that was never sent", () => {
   )
 })
 
-describe("a peer of an endpoint that names an address which is not its own", () => {
-  for (const host of places) {
-    it.live(`at ${host} is told of, found and answered where it has proven to be`, () =>
+for (const host of places) {
+  describe(`a peer of an endpoint that names an address of ${host} which is not its own`, () => {
+    it.live("is told of, found and answered where it has proven to be", () =>
       Effect.gen(function* () {
         const self = yield* endpoint({ keepAliveInterval: "1 hour", idleTimeout: "2 hours" })
         const { port } = self.localAddress
@@ -156,5 +156,5 @@ describe("a peer of an endpoint that names an address which is not its own", () 
         assert.isTrue(yield* nothing(self.nextConnection))
       }).pipe(onLoopback)
     )
-  }
-})
+  })
+}
