@@ -186,7 +186,7 @@ describe("a peer that does not keep to the protocol", () => {
             assert.lengthOf(asking.ends, 1)
             return { answers: asking.answers, dialled: dials.peers.length - before }
           })
-          const no = { answers: [{ _tag: "EndpointVerificationResp", reachable: false }], dialled: 1 }
+          const no = { answers: [{ _tag: "EndpointVerificationResp" as const, reachable: false }], dialled: 1 }
           assert.deepStrictEqual(yield* asked, no)
           assert.deepStrictEqual(yield* asked, { answers: [], dialled: 0 })
           writeUni(connection, WireMessage.encodeUser(new Uint8Array(2_000)))
