@@ -127,11 +127,11 @@ export interface Outcome {
  * @since 0.1.0
  */
 export interface Asker {
-  /** The address at which this endpoint sees the asker. */
+  /** The address at which this endpoint sees the asker: the last one at which the asker has proven to receive. */
   readonly remoteAddress: NetAddress.InetAddress
   /**
    * Dials an address over a connection of its own and tells whether that succeeded. It answers well before the asker's
-   * timeout.
+   * timeout, and sooner when the asker has sent little: dials that do not find the asker send at most three times as many bytes.
    */
   readonly isReachable: (address: NetAddress.InetAddress) => Effect.Effect<boolean>
 }

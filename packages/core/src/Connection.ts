@@ -65,8 +65,8 @@ export interface Connection {
   /** The side that dialled. */
   readonly direction: Direction
   /**
-   * The peer's current address. It changes when a NAT on the path rebinds, and right after the dial when the peer answers
-   * from another of its addresses.
+   * The peer's current address: the last one at which it has proven to receive. It changes when a NAT on the path rebinds or
+   * the peer changes networks, and soon after the dial when the peer answers from another of its addresses.
    */
   readonly remoteAddress: NetAddress.InetAddress
   /**

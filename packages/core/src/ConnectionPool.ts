@@ -68,11 +68,11 @@ export interface Pool {
   readonly current: (peer: PeerKey) => Connection | undefined
   /** Every connection with `peer`, oldest first. */
   readonly all: (peer: PeerKey) => ReadonlyArray<Connection>
-  /** The oldest connection with this id. */
+  /** The oldest connection with this id; of several peers' connections, one of the peer that came first. */
   readonly byId: (id: ConnectionId) => Option.Option<Connection>
   /**
-   * Adds a connection. `seniority` is that of `Transport`: of the connections with one peer, that with the least comes first.
-   * Without it, the order is that of adding.
+   * Adds a connection. `seniority` is that of `Transport`: of the connections with one key, that with the least comes first.
+   * Without it, and among those with several keys, the order is that of adding.
    */
   readonly add: (connection: Connection, seniority?: string) => void
   /** Removes a connection. */
@@ -285,8 +285,12 @@ const insert = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
   members.splice(i === -1 ? members.length : i, 0, member)
 }
 
+/** A peer chooses the seniority of what it dials, so that orders its own connections and no others. */
 const isSenior = (one: Member, other: Member): boolean =>
-  one.seniority !== undefined && other.seniority !== undefined && one.seniority < other.seniority
+  one.connection.peerId === other.connection.peerId &&
+  one.seniority !== undefined &&
+  other.seniority !== undefined &&
+  one.seniority < other.seniority
 
 const removeFrom = <K>(map: Map<K, Array<Member>>, key: K, member: Member) => {
   const members = map.get(key)

@@ -184,7 +184,10 @@ export interface BackingConnection {
   readonly peerId: PeerId
   /** Whether the peer has accepted the connection. It is true from the beginning on an inbound one. */
   readonly isAccepted: boolean
-  /** The peer's current address. It changes when a NAT on the path rebinds. */
+  /**
+   * The peer's address: the last one at which it has proven to receive (RFC 9000, section 8). It changes when a NAT on the path
+   * rebinds or the peer changes networks, and not for packets alone, whose source address any host can forge.
+   */
   readonly remoteAddress: NetAddress.InetAddress
   /** Opens a unidirectional stream at once. Beyond the peer's stream limit, the stream waits with its data. */
   readonly openUni: (priority: number) => BackingSendStream
@@ -199,7 +202,8 @@ export interface BackingConnection {
   readonly stats: () => ConnectionStats
   /**
    * Orders the connections between two peers in the same way on both sides, by comparing the texts. The least is the oldest,
-   * which both sides use. It also orders simultaneous dials in both directions. Without it, the order is that in which
+   * which both sides use. The side that dials may choose it, so core compares only those of connections with one key. It also
+   * orders simultaneous dials in both directions. Without it, the order is that in which
    * connections are made, which may differ at the peer.
    */
   readonly seniority?: string | undefined

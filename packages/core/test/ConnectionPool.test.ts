@@ -99,6 +99,26 @@ describe("the indexes", () => {
     })
   )
 
+  it.effect("do not put a peer's connection before those of another key, whatever seniority it has chosen", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make
+      const honest = [new Fake(here, "honest"), new Fake(here, "honest")] as const
+      const hostile = [new Fake(here, "hostile"), new Fake(here, "hostile")] as const
+      pool.add(honest[1], "b")
+      pool.add(hostile[0], "")
+      pool.add(honest[0], "a")
+      pool.add(hostile[1], "")
+      const oldest = () => Option.getOrUndefined(pool.byId(honest[0].id))
+      assert.isTrue(oldest() === honest[0])
+      assert.isTrue(pool.current(honest[0].peerId) === honest[0])
+      assert.deepStrictEqual(pool.all(honest[0].peerId), [honest[0], honest[1]])
+      pool.remove(honest[0])
+      assert.isTrue(oldest() === honest[1])
+      pool.remove(honest[1])
+      assert.isTrue(oldest() === hostile[0])
+    })
+  )
+
   it.effect("take an address of several peers for the one that came last, and know all of them", () =>
     Effect.gen(function* () {
       const pool = yield* ConnectionPool.make

@@ -171,6 +171,31 @@ describe("a peer that does not keep to the protocol", () => {
     ).pipe(onNetwork)
   )
 
+  it.effect(
+    "is looked for within three times what it has sent, and then gets no answer, which is not the answer no",
+    () =>
+      countingDials((dials) =>
+        Effect.gen(function* () {
+          const { connection } = yield* attacked
+          yield* blackhole("10.0.0.6:99")
+          const asked = Effect.gen(function* () {
+            const before = dials.peers.length
+            const asking = ask(connection, { _tag: "EndpointVerificationReq", address: address("10.0.0.6:99") })
+            yield* settle
+            yield* TestClock.adjust("1 minute")
+            assert.lengthOf(asking.ends, 1)
+            return { answers: asking.answers, dialled: dials.peers.length - before }
+          })
+          const no = { answers: [{ _tag: "EndpointVerificationResp" as const, reachable: false }], dialled: 1 }
+          assert.deepStrictEqual(yield* asked, no)
+          assert.deepStrictEqual(yield* asked, { answers: [], dialled: 0 })
+          writeUni(connection, WireMessage.encodeUser(new Uint8Array(2_000)))
+          yield* settle
+          assert.deepStrictEqual(yield* asked, no)
+        })
+      ).pipe(onNetwork)
+  )
+
   it.effect("that was verified keeps no connection of ours", () =>
     Effect.gen(function* () {
       const { connection, peer } = yield* attacked

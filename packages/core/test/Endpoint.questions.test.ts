@@ -38,6 +38,7 @@ const asking = Effect.gen(function* () {
     )
   return {
     came,
+    connection,
     ends,
     one,
     peer,
@@ -69,7 +70,9 @@ describe("questions on one stream", () => {
   it.effect("are answered in their order, one after the other, also after the asker has finished", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
-        const { ask, came, ends, finish } = yield* asking
+        const { ask, came, connection, ends, finish } = yield* asking
+        // So much that both verifications may be dialled for it.
+        connection.openUni(0).write(WireMessage.encodeUser(new Uint8Array(4_000)), true, () => {})
         yield* blackhole("10.0.0.6:7")
         const before = dials.peers.length
         yield* ask(echo, verify("10.0.0.6:7"), echo, verify("10.0.0.6:8"))

@@ -87,13 +87,21 @@ describe("rpcTimeout", () => {
     }).pipe(onNetwork)
   )
 
-  it.effect("leaves half of it to the contact that verifies", () =>
-    Effect.gen(function* () {
-      yield* two({ rpcTimeout: Duration.times(limit, 2) })
-      const error = yield* lasts(limit, Effect.flip(one({ externalPort: 9 }, ["10.0.0.2:2"])))
-      assert.deepInclude(error, { _tag: "Unreachable", publicAddress: address("10.0.0.1:9") })
-    }).pipe(onNetwork)
-  )
+  for (const [given, taken, why] of [
+    ["8 seconds", "4 seconds", "half of it"],
+    [limit, "6300 millis", "less than half of it, for a newcomer that has sent little,"]
+  ] as const) {
+    it.effect(`leaves ${why} to the contact that verifies`, () =>
+      Effect.gen(function* () {
+        yield* two({ rpcTimeout: given })
+        const error = yield* lasts(
+          Duration.fromInputUnsafe(taken),
+          Effect.flip(one({ externalPort: 9 }, ["10.0.0.2:2"]))
+        )
+        assert.deepInclude(error, { _tag: "Unreachable", publicAddress: address("10.0.0.1:9") })
+      }).pipe(onNetwork)
+    )
+  }
 })
 
 describe("retryDuration", () => {

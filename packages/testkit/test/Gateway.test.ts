@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as TestClock from "effect/testing/TestClock"
 import type { NatKind } from "../src/Gateway.ts"
+import { MemoryNetwork } from "../src/MemoryNetwork.ts"
 import { behind, bindOn, gateway, movesOf, open, reach, reaches, seenAt } from "./support/hosts.ts"
 import { address, provide, settle, text } from "./support/recordingSockets.ts"
 
@@ -248,6 +249,27 @@ describe("a gateway", () => {
       assert.deepStrictEqual(moves, ["203.0.113.1:1025", "203.0.113.77:1026"])
       assert.strictEqual(NetAddress.formatIp(home.address), "203.0.113.77")
       assert.deepStrictEqual([near.closes, far.closes], [[], []])
+    }).pipe(provide)
+  )
+
+  it.effect("that loses its power has a peer seen where it was until it has received where it is", () =>
+    Effect.gen(function* () {
+      const { home, inside, peer } = yield* scene("Symmetric")
+      const near = (yield* reach(inside, "198.51.100.1:1"))!
+      const far = peer.accepted[0]!
+      const moves = movesOf(far)
+      const network = yield* MemoryNetwork
+      const before = seenAt(far)
+      yield* home.restart()
+      yield* network.setLatency("100 millis")
+      near.send(text("from inside"))
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(far.streams[0]!.text, "from inside")
+      // A packet there and one back.
+      yield* TestClock.adjust("199 millis")
+      assert.deepStrictEqual([seenAt(far), moves], [before, []])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual([seenAt(far), moves], ["203.0.113.1:1025", ["203.0.113.1:1025"]])
     }).pipe(provide)
   )
 

@@ -426,3 +426,24 @@ export const dialShare = 0.1
 
 /** How long a connection must have been idle, in milliseconds, to give up its place in a full socket. */
 export const evictableIdle = 30_000
+
+/**
+ * How many packet numbers a group has, of which one packet leaves: see `path/addressProof.ts`. Whoever guesses which one is right in one
+ * of so many cases.
+ */
+export const probeGroup = 16
+
+/** In how many groups a peer must have acknowledged that packet: a guess is right in one of 16 million cases. */
+export const acknowledgedProbes = 6
+
+/** The size of the buffer for a probe, in bytes: a header, a PING frame and a tag (RFC 9000, sections 17.3.1 and 19.2). */
+export const probeSize = 45
+
+/** How long probes may stay unanswered until others are sent, in milliseconds: at first, and, as the pauses double, at most. */
+export const firstProofPause = 250
+
+/** See `firstProofPause`. */
+export const longestProofPause = 10_000
+
+/** The shortest time between two moves of a peer, in milliseconds: a proof costs this side about 100 packets that it makes. */
+export const minProofPause = 50

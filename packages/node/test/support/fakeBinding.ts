@@ -41,6 +41,9 @@ export class Native {
   readonly closes: Array<readonly [application: boolean, code: number, reason: string]> = []
   over = false
   pings = 0
+  /** Whether a PING makes a packet: 40 bytes, of which the last four are its number. */
+  makesPings = false
+  pingDue = false
   /** Packets that were handed to it. */
   taken = 0
   expired = 0
@@ -72,11 +75,20 @@ export class Native {
 
   send(buffer: Uint8Array): [number, unknown] | null {
     if (this.sendError !== undefined) throw this.sendError
-    const packet = this.outgoing.shift() ?? this.acknowledgements.shift()
+    const packet = this.outgoing.shift() ?? this.acknowledgements.shift() ?? this.ping()
     if (packet === undefined) return null
     this.sent += 1
     buffer.set(packet)
     return [packet.length, undefined]
+  }
+
+  private ping(): Uint8Array | undefined {
+    if (!this.pingDue) return undefined
+    this.pingDue = false
+    const packet = Buffer.alloc(40)
+    packet[0] = 0x40
+    packet.writeUInt32BE(this.sent, 36)
+    return packet
   }
 
   close(application: boolean, code: number, reason: Uint8Array): void {
@@ -135,6 +147,7 @@ export class Native {
 
   sendAckEliciting(): void {
     this.pings += 1
+    this.pingDue = this.makesPings
   }
 
   onTimeout(): void {
@@ -372,6 +385,18 @@ export const shortHeader = (id: Uint8Array, length = 100): Uint8Array => {
   packet[0] = 0x40
   packet.set(id, 1)
   return packet
+}
+
+/** The numbers of the PINGs that have left for an address. */
+export const pingsTo = (datagrams: ReadonlyArray<QueuedDatagram>, to: string): ReadonlyArray<number> =>
+  datagrams
+    .filter(({ address, payload }) => NetAddress.formatInet(address) === to && payload.length === 40)
+    .map(({ payload }) => Buffer.from(payload).readUInt32BE(36))
+
+/** A packet for the connection with this id that acknowledges packets by their numbers, as the binding leaves it. */
+export const acknowledging = (id: Uint8Array, number: number, numbers: ReadonlyArray<number>): Uint8Array => {
+  const frames = numbers.flatMap((each) => [0x02, 0x80, (each >> 16) & 0xff, (each >> 8) & 0xff, each & 0xff, 0, 0, 0])
+  return Uint8Array.from([0x40, ...id, number, ...frames, ...new Uint8Array(16).fill(5)])
 }
 
 /** A client's first packet, without the parts that are encrypted. */

@@ -56,6 +56,8 @@ const ignore = () => {}
 
 /** A visitor that hears of some kinds of frames only. */
 export const visitor = (some: Partial<FrameVisitor>): FrameVisitor => ({
+  wantsAckRanges: false,
+  onAckRange: ignore,
   onAck: ignore,
   onStop: ignore,
   onStream: ignore,

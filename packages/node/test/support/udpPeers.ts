@@ -13,7 +13,7 @@ export interface Heard {
 export interface Udp {
   readonly port: number
   readonly heard: Array<Heard>
-  readonly send: (bytes: Uint8Array, port: number) => void
+  readonly send: (bytes: Uint8Array, port: number, host?: string) => void
   onHeard: ((heard: Heard) => void) | undefined
 }
 
@@ -34,9 +34,9 @@ export const udp = (host = "127.0.0.1", port = 0): Effect.Effect<Udp, never, Sco
       const self: Udp = {
         port: socket.address().port,
         heard,
-        send: (bytes, to) => {
+        send: (bytes, to, toHost = host) => {
           // A late packet of a peer must not fail the test that is closing.
-          if (open) socket.send(bytes, to, host, () => {})
+          if (open) socket.send(bytes, to, toHost, () => {})
         },
         onHeard: undefined
       }
@@ -80,6 +80,8 @@ export interface Relay {
   readonly ports: Array<number>
   /** Gives the client another port towards the server, as a NAT does that has forgotten it. */
   readonly rebind: Effect.Effect<void, never, Scope.Scope>
+  /** Gives the client another IP address and port towards the server, as another network does. */
+  readonly rebindTo: (host: string) => Effect.Effect<void, never, Scope.Scope>
   /** Told of each packet to the server, or to the client; false drops it. */
   filter: ((bytes: Uint8Array) => boolean) | undefined
   filterBack: ((bytes: Uint8Array) => boolean) | undefined
@@ -92,6 +94,19 @@ export const relay = Effect.fnUntraced(function* (server: () => number) {
   const inside = yield* udp()
   let client = 0
   let outside: Udp | undefined
+  const toServer = (bytes: Uint8Array) => outside!.send(bytes, server(), "127.0.0.1")
+  const rebindTo = Effect.fnUntraced(function* (host: string) {
+    const fresh = yield* udp(host)
+    fresh.onHeard = ({ bytes }) => {
+      // A NAT that has forgotten a mapping lets nothing in through it.
+      if (outside !== fresh) return
+      if (self.recording) self.toClient.push(bytes.slice())
+      if (self.filterBack !== undefined && !self.filterBack(bytes)) return
+      if (client !== 0) inside.send(bytes, client)
+    }
+    outside = fresh
+    self.ports.push(fresh.port)
+  })
   const self: Relay = {
     port: inside.port,
     toServer: [],
@@ -100,24 +115,14 @@ export const relay = Effect.fnUntraced(function* (server: () => number) {
     ports: [],
     filter: undefined,
     filterBack: undefined,
-    rebind: Effect.gen(function* () {
-      const fresh = yield* udp()
-      fresh.onHeard = ({ bytes }) => {
-        // A NAT that has forgotten a mapping lets nothing in through it.
-        if (outside !== fresh) return
-        if (self.recording) self.toClient.push(bytes.slice())
-        if (self.filterBack !== undefined && !self.filterBack(bytes)) return
-        if (client !== 0) inside.send(bytes, client)
-      }
-      outside = fresh
-      self.ports.push(fresh.port)
-    }),
-    inject: (bytes) => outside!.send(bytes, server())
+    rebind: rebindTo("127.0.0.1"),
+    rebindTo,
+    inject: toServer
   }
   inside.onHeard = ({ bytes, port }) => {
     client = port
     if (self.recording) self.toServer.push(bytes.slice())
-    if (self.filter === undefined || self.filter(bytes)) outside!.send(bytes, server())
+    if (self.filter === undefined || self.filter(bytes)) toServer(bytes)
   }
   yield* self.rebind
   return self

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { constTrue } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../../Bootstrap.ts"
 import type * as WireMessage from "../../WireMessage.ts"
@@ -17,12 +18,21 @@ export interface AnsweringOptions {
 
 type Answer = Exit.Exit<Option.Option<WireMessage.ControlMessage>>
 
-/** Queues a question of a peer behind the earlier ones on its stream. Its turn answers it. */
+/**
+ * Queues a question of a peer behind the earlier ones on its stream. Its turn answers it, or gives no answer unless
+ * `isAffordable`.
+ */
 export const answerWith =
   ({ background, respond }: AnsweringOptions) =>
-  (asker: Bootstrap.Asker, message: WireMessage.ControlMessage, reply: Reply): void => {
+  (
+    asker: Bootstrap.Asker,
+    message: WireMessage.ControlMessage,
+    reply: Reply,
+    isAffordable: () => boolean = constTrue
+  ): void => {
     const end = (exit: Answer) => reply.answer(Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined)
     reply.question(() => {
+      if (!isAffordable()) return reply.answer(undefined)
       const answer = attempted(() => respond(asker, message))
       // An answer that is known at once, as to an echo question, takes no fiber.
       if (Exit.isExit(answer)) return end(answer as Answer)

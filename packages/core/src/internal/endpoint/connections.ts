@@ -34,6 +34,7 @@ import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { LogLimit } from "../logLimit.ts"
+import { VerificationBudget } from "../verificationBudget.ts"
 import { Admission } from "./admission.ts"
 import { PendingInbound } from "./pendingInbound.ts"
 import { answerWith } from "./answering.ts"
@@ -66,6 +67,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   private readonly admission: Admission
   readonly lookUpName: LookUp
   private readonly logLimit: LogLimit
+  private readonly verificationBudget = new VerificationBudget<ConnectionImpl>(({ counters }) => counters.bytesReceived)
 
   constructor(options: {
     readonly config: EndpointConfig
@@ -247,12 +249,29 @@ export class Connections implements ConnectionOwner, DialsOwner {
     if (message._tag === "EndpointEchoReq") this.pendingInbound.onEcho(connection)
     const asker: Bootstrap.Asker = {
       remoteAddress: connection.remoteAddress,
-      // Half of the time of a question, so that the answer arrives in time even when the peer is not reachable.
-      // Another peer at that address would say nothing about the asker.
-      isReachable: (address) =>
-        Effect.isSuccess(this.dials.probe(address, Duration.times(this.config.rpcTimeout, 0.5), connection.peerId))
+      isReachable: (address) => this.isReachable(connection, address)
     }
-    this.answer(asker, message, reply)
+    // A peer that has sent too little to be dialled gets no answer, which is not the answer no.
+    const isAffordable = () =>
+      message._tag !== "EndpointVerificationReq" || this.verificationBudget.isEnough(connection)
+    this.answer(asker, message, reply, isAffordable)
+  }
+
+  /** Dials a peer at an address that it has named, within what the peer has sent. */
+  private isReachable(connection: ConnectionImpl, address: NetAddress.InetAddress): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const budget = this.verificationBudget
+      // Half of the time of a question, so that the answer arrives in time even when the peer is not reachable.
+      const dial = budget.begin(connection, Duration.times(this.config.rpcTimeout, 0.5))
+      if (dial === undefined) return Effect.succeed(false)
+      // Another peer at that address would say nothing about the asker.
+      const isFound = Effect.isSuccess(this.dials.probe(address, dial.limit, connection.peerId))
+      return Effect.tap(isFound, (found) =>
+        Effect.sync(() => {
+          if (found) budget.refund(connection, dial)
+        })
+      )
+    })
   }
 
   readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)

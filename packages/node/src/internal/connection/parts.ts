@@ -12,6 +12,7 @@ import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
 import { type PacketOwner, PacketSender } from "../path/packetSender.ts"
+import { AddressProof } from "../path/addressProof.ts"
 import { PeerAddress } from "../path/peerAddress.ts"
 import { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
 import type { IncomingHost } from "../streams/incoming.ts"
@@ -89,6 +90,7 @@ export class Parts<C extends PartsOwner>
   readonly scratch: Uint8Array
   readonly mtu: MtuDiscovery
   readonly peer: PeerAddress
+  readonly proof: AddressProof
   readonly activity: PeerActivity
   readonly handshake: Handshake
   readonly frames: PeerFrames
@@ -117,6 +119,10 @@ export class Parts<C extends PartsOwner>
     this.mtu = mtu
     const peer = new PeerAddress(options.remote)
     this.peer = peer
+    const proof = new AddressProof(peer)
+    this.proof = proof
+    const acknowledged = new AcknowledgedPackets()
+    this.acknowledged = acknowledged
     this.activity = new PeerActivity(native, socket.idleTimeout)
     this.handshake = new Handshake(native, dialled)
     this.frames = new PeerFrames(this)
@@ -127,11 +133,12 @@ export class Parts<C extends PartsOwner>
       rate: socket.sendRate,
       peer,
       owner: connection,
-      mtu
+      mtu,
+      proof,
+      numbers: acknowledged
     })
     this.ids = new ConnectionIds(this, options.id, options.hasResetToken)
     this.budget = new ReceiveBudget(native, this)
-    this.acknowledged = new AcknowledgedPackets()
     this.lifecycle = new Lifecycle(this)
     this.streams = new ConnectionStreams(this)
     this.responsiveness = new Responsiveness(this)
@@ -177,7 +184,7 @@ export class Parts<C extends PartsOwner>
   }
 
   sendImmediate(packet: Uint8Array): void {
-    this.socket.sendImmediate(packet, this.peer.target)
+    this.socket.sendImmediate(packet, this.peer.current)
   }
 
   // --- the connection ----------------------------------------------------------------------------------------------
@@ -307,7 +314,7 @@ export class Parts<C extends PartsOwner>
   sendPacket(write: (buffer: Uint8Array) => number): boolean {
     const { outbox } = this.socket
     const length = write(outbox.packetBuffer(minDatagramSize))
-    if (length > 0) outbox.addBuffered(length, this.peer.target, this.connection)
+    if (length > 0) outbox.addBuffered(length, this.peer.current, this.connection)
     return length > 0
   }
 }

@@ -23,7 +23,17 @@ const minPacketLength = 1 + connectionIdLength + 4 + 16
 export interface PeerFramesHost {
   readonly native: NativeConnection
   readonly dialled: boolean
-  readonly acknowledged: { readonly acknowledged: (smallest: number, largest: number) => void }
+  readonly acknowledged: {
+    /** The number of the next packet. */
+    readonly next: number
+    readonly acknowledged: (smallest: number, largest: number) => void
+  }
+  /** Probes to an address at which the peer may be. */
+  readonly proof: {
+    readonly isPending: boolean
+    /** Returns false when the peer cannot have received all of these packets. */
+    readonly acknowledged: (smallest: number, largest: number) => boolean
+  }
   readonly streams: {
     readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
   }
@@ -47,6 +57,8 @@ const piecesVisitor: FrameVisitor = {
   onCrypto: () => {
     pieces += 1
   },
+  wantsAckRanges: false,
+  onAckRange: ignore,
   onAck: ignore,
   onControl: ignore,
   onHandshakeDone: ignore,
@@ -122,8 +134,20 @@ export class PeerFrames implements FrameVisitor {
     this.handshakePieces += pieces
   }
 
+  get wantsAckRanges(): boolean {
+    return this.host.proof.isPending
+  }
+
+  onAckRange(smallest: number, largest: number): void {
+    if (!this.host.proof.acknowledged(smallest, largest)) this.violateByAck()
+  }
+
   onAck(smallest: number, largest: number): void {
-    this.host.acknowledged.acknowledged(smallest, largest)
+    const { acknowledged, proof } = this.host
+    // The binding takes acknowledgements of packets that were never sent, and sends faster for them (RFC 9000, section 21.4).
+    if (largest >= acknowledged.next) return this.violateByAck()
+    if (proof.isPending) this.onAckRange(smallest, largest)
+    acknowledged.acknowledged(smallest, largest)
   }
 
   onStop(id: number, code: number): void {
@@ -187,6 +211,10 @@ export class PeerFrames implements FrameVisitor {
   private checkFragments(): void {
     this.forgetEnded()
     if (this.held.fragments > tunables.maxFragments) this.violate(INTERNAL_ERROR, "too many pieces of streams")
+  }
+
+  private violateByAck(): void {
+    this.violate(PROTOCOL_VIOLATION, "an acknowledgement of a packet that was not sent")
   }
 
   private violate(code: number, detail: string): void {

@@ -8,6 +8,7 @@ import type { ConnectionIds } from "../packets/connectionIds.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import type { PacketReceiver } from "../path/packetReceiver.ts"
 import type { Flushed, PacketSender } from "../path/packetSender.ts"
+import type { AddressProof } from "../path/addressProof.ts"
 import type { PeerAddress } from "../path/peerAddress.ts"
 import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
 import type { ConnectionStreams } from "./connectionStreams.ts"
@@ -33,6 +34,7 @@ export interface TurnsHost {
   readonly ids: ConnectionIds
   readonly mtu: MtuDiscovery
   readonly peer: PeerAddress
+  readonly proof: AddressProof
   readonly receiver: PacketReceiver
   readonly sender: PacketSender
   /** Asks for a turn soon. */
@@ -220,7 +222,7 @@ export class Turns {
   }
 
   private updateDeadline(now: number): void {
-    const { lifecycle, native, streams } = this.host
+    const { lifecycle, native, proof, streams } = this.host
     const { outgoing } = streams
     const timeout = native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
@@ -232,7 +234,11 @@ export class Turns {
       if (lifecycle.deadline > now) deadline = Math.min(deadline, lifecycle.deadline)
     } else if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
     if (outgoing.hasDeferred) deadline = Math.min(deadline, now + deferredPause)
-    if (lifecycle.isEstablished) deadline = Math.min(deadline, outgoing.deadline)
+    if (lifecycle.isEstablished) {
+      deadline = Math.min(deadline, outgoing.deadline)
+      // One that has passed waits for room in the congestion window.
+      if (proof.deadline > now) deadline = Math.min(deadline, proof.deadline)
+    }
     this.nextAt = deadline
     this.host.updateDeadline()
   }

@@ -13,6 +13,8 @@ const confirm = (): void => {
 const ignore = (): void => {}
 
 const visitor: FrameVisitor = {
+  wantsAckRanges: false,
+  onAckRange: ignore,
   onAck: confirm,
   onHandshakeDone: confirm,
   onStop: ignore,

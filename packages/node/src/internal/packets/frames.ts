@@ -19,6 +19,10 @@ const paddingRun = 16
 
 /** Receives the frames of a packet. Numbers above 2^53 are rounded. */
 export interface FrameVisitor {
+  /** Whether `onAckRange` is to be called. */
+  readonly wantsAckRanges: boolean
+  /** ACK: one of the older ranges of packet numbers, before `onAck` is called with the newest one. */
+  readonly onAckRange: (smallest: number, largest: number) => void
   /** ACK: the newest range of packet numbers. */
   readonly onAck: (smallest: number, largest: number) => void
   /** STOP_SENDING. */
@@ -115,6 +119,15 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
         const ranges = varint(packet)
         const smallest = largest - varint(packet)
         let left = 2 * ranges + (type === 0x03 ? 3 : 0)
+        if (visitor.wantsAckRanges) {
+          for (let next = smallest - 2, i = 0; i < ranges && at < end; i++) {
+            const upper = next - varint(packet)
+            const lower = upper - varint(packet)
+            visitor.onAckRange(lower, upper)
+            next = lower - 2
+            left -= 2
+          }
+        }
         for (; left > 0 && at < end; left--) varint(packet)
         if (left > 0) at = end + 1
         if (at > end) return frames

@@ -60,8 +60,8 @@ export class PacketReceiver {
 
   /**
    * Takes a datagram, which comes from `elsewhere` if not from the peer's current address. The binding decrypts in place, so
-   * the datagram is not usable afterwards. Returns whether the peer has moved; it only may once the handshake is complete,
-   * which `mayMove` tells. `own` tells whether its destination id belongs to this connection.
+   * the datagram is not usable afterwards. Returns whether the peer has moved: it has proven by the datagram that it receives at
+   * another address. Only when the handshake is complete it may, which `mayMove` tells. `own` tells whether its destination id belongs to this connection.
    */
   receive(
     datagram: Uint8Array,
@@ -70,6 +70,7 @@ export class PacketReceiver {
     own: boolean
   ): boolean {
     if (this.frames.violation !== undefined || !isPacket(datagram)) return false
+    const { current } = this.peer
     this.peer.packetArrived()
     const apart = this.validation.begin(elsewhere)
     let last = datagram
@@ -87,7 +88,8 @@ export class PacketReceiver {
       this.handOver(datagram)
       if (own) this.readFrames(datagram, mayMove)
     }
-    return mayMove && this.validation.end(datagram, last, elsewhere)
+    if (mayMove) this.validation.end(datagram, last, elsewhere)
+    return this.peer.current !== current
   }
 
   /** A timer of the binding has expired. */

@@ -6,9 +6,10 @@ import type { NativeConnection } from "../binding/native.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { Sender } from "../udp/udpSocket.ts"
 import { Burst } from "./burst.ts"
+import type { AddressProof, ProbeSender } from "./addressProof.ts"
 import type { MtuDiscovery, PathCounts } from "./mtuDiscovery.ts"
 import type { Outbox } from "./outbox.ts"
-import type { PeerAddress } from "./peerAddress.ts"
+import type { Candidate, PeerAddress } from "./peerAddress.ts"
 import { TokenBucket } from "./tokenBucket.ts"
 
 /** The outcome of a flush: everything has left, more is left to send, or the rate limit or the kernel holds it back. */
@@ -20,16 +21,21 @@ export interface PacketOwner extends Sender {
   readonly packetSent: (datagram: Uint8Array, length: number) => void
 }
 
+/** The bytes that leave ahead of probes: what must not be withheld, such as acknowledgements and credit. */
+const beforeProbes = 2 * minDatagramSize
+
 /**
  * Takes packets from the binding of one connection and puts them into the outbox, within the MTU, the burst and the token
  * bucket.
  */
-export class PacketSender {
+export class PacketSender implements ProbeSender {
   private readonly native: NativeConnection
   private readonly outbox: Outbox
   private readonly peer: PeerAddress
   private readonly owner: PacketOwner
   private readonly mtu: MtuDiscovery
+  private readonly proof: AddressProof
+  private readonly numbers: { readonly next: number }
   private readonly bucket: TokenBucket
   private readonly burst: Burst
   private count = 0
@@ -42,12 +48,17 @@ export class PacketSender {
     readonly peer: PeerAddress
     readonly owner: PacketOwner
     readonly mtu: MtuDiscovery
+    readonly proof: AddressProof
+    /** The number of the next 1-RTT packet. */
+    readonly numbers: { readonly next: number }
   }) {
     this.native = options.native
     this.outbox = options.outbox
     this.peer = options.peer
     this.owner = options.owner
     this.mtu = options.mtu
+    this.proof = options.proof
+    this.numbers = options.numbers
     this.bucket = new TokenBucket(options.rate)
     this.burst = new Burst(options.mtu.isTrusted)
   }
@@ -62,11 +73,24 @@ export class PacketSender {
    * `handshake` have the smallest size.
    */
   flush(now: number, handshake: boolean, most?: number): Flushed {
+    this.bucket.refill(now)
+    const bytes = most ?? this.burst.size
+    let flushed: Flushed
+    if (handshake || !this.proof.isDue(now)) flushed = this.flushUpTo(bytes, now, handshake)
+    else {
+      flushed = this.flushUpTo(Math.min(bytes, beforeProbes), now, false)
+      if (flushed !== "held") this.proof.send(now, this)
+      if (flushed === "more" && bytes > beforeProbes) flushed = this.flushUpTo(bytes - beforeProbes, now, false)
+    }
+    if (flushed === "more" && most === undefined) this.burst.spent(this.lost)
+    return flushed
+  }
+
+  private flushUpTo(bytes: number, now: number, handshake: boolean): Flushed {
     const { bucket, mtu, native, outbox, owner, peer } = this
-    bucket.refill(now)
-    for (let left = most ?? this.burst.size; left > 0;) {
+    for (let left = bytes; left > 0;) {
       if (bucket.isEmpty || !outbox.hasRoom) return "held"
-      const buffer = outbox.packetBuffer(handshake ? minDatagramSize : mtu.next(now))
+      const buffer = outbox.packetBuffer(peer.sizeOf(handshake ? minDatagramSize : mtu.next(now)))
       let sent: readonly [number, unknown] | null
       try {
         sent = native.send(buffer)
@@ -82,8 +106,30 @@ export class PacketSender {
       outbox.addBuffered(length, peer.targetOf(length), owner)
       if (length > minDatagramSize || mtu.isProbing) mtu.sent(length, this.pathCounts)
     }
-    if (most === undefined) this.burst.spent(this.lost)
     return "more"
+  }
+
+  /** Makes a probe for `AddressProof`. One that is not released consumes its number, and nothing else. */
+  makeProbe(size: number): { readonly number: number; readonly length: number } | undefined {
+    const { native, outbox, owner } = this
+    if (!outbox.hasRoom) return undefined
+    const { next: number } = this.numbers
+    const buffer = outbox.packetBuffer(size)
+    try {
+      native.sendAckEliciting()
+      const sent = native.send(buffer)
+      if (sent === null) return undefined
+      owner.packetSent(buffer, sent[0])
+      return this.numbers.next === number + 1 ? { number, length: sent[0] } : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  release(length: number, { address }: Candidate): void {
+    this.bucket.take(length)
+    this.count += 1
+    this.outbox.addBuffered(length, address, this.owner)
   }
 
   /** Updates MTU discovery from the counters of the path. */

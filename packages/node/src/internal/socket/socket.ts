@@ -172,7 +172,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
         isOver = true
       }
     }
-    const scid = seniority.connectionId(this.senioritiesAt(peer))
+    const scid = seniority.connectionId(this.senioritiesAt(peer, expected))
     const dialled = this.factory.connect(peer, scid, {
       admit: (connection, decide) => {
         if (expected !== undefined && connection.peerId !== expected) decide(false)
@@ -206,11 +206,15 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
       : new TooManyConnections({ limit: this.maxConnections })
   }
 
-  /** The seniorities of the connections with one peer, by the address that was dialled or by the peer's. */
-  private senioritiesAt(peer: NetAddress.InetAddress): ReadonlyArray<string> {
+  /**
+   * The seniorities of the connections with one peer, by the address that was dialled or by the peer's. Those of other keys do not
+   * count if the peer's is known: their peers have chosen them.
+   */
+  private senioritiesAt(peer: NetAddress.InetAddress, expected: PeerId | undefined): ReadonlyArray<string> {
     const known: Array<string> = []
     for (const connection of this.table.at(NetAddress.formatHost(peer), peer.port)) {
-      if (connection.wasEstablished) known.push(connection.seniority)
+      if (!connection.wasEstablished) continue
+      if (expected === undefined || connection.peerId === expected) known.push(connection.seniority)
     }
     return known
   }

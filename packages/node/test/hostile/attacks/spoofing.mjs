@@ -42,6 +42,62 @@ const amplify = at(async ({ as, hosts, node, seconds, victim }) => {
   return { acks }
 })
 
+/** Acknowledges what arrives at the own address, in packets from there, and lists the numbers that do not arrive. */
+const acknowledging = (peer, send) => {
+  const opener = new Opener(keys.fromKeyLog(peer.keyLog, "SERVER_TRAFFIC_SECRET_0"))
+  const state = { next: 0, missing: [] }
+  let from
+  peer.onForged = (bytes) => {
+    if (opener.short(bytes) === undefined) return
+    const { number } = opener
+    for (; state.next < number; state.next++) state.missing.push(state.next)
+    state.next = Math.max(state.next, number + 1)
+    from ??= number
+    if (number - from < 7) return
+    // Those between are missing, and an honest peer would not claim them.
+    if (!state.missing.some((each) => each >= from)) send(frames.ack(from, number))
+    from = undefined
+  }
+  return state
+}
+
+/**
+ * Has a stream sent to its own address, acknowledges what arrives there, and says all the time that it is at the victim's.
+ */
+const divert = at(async ({ as, hosts, node, seconds, victim }) => {
+  const peer = await connect(node, { host: hosts(0) })
+  acknowledging(peer, (acks) => peer.send(acks))
+  for (const id of [0, 4]) {
+    peer.send(openWindows([id]))
+    peer.send(frames.stream(id, 0, wire.download(50_000_000), true))
+  }
+  const claims = await paced(seconds, 200, () => as(victim, peer.seal(frames.ping)))
+  return { claims, megabytesHeard: peer.bytesHeard / 2 ** 20 }
+})
+
+/** Says that it is at the victim's address, and guesses which of the numbers that it never saw have left for there. */
+const guess = at(async ({ as, hosts, node, seconds, victim }) => {
+  let guesses = 0
+  const dials = await paced(seconds, 20, async (i) => {
+    const peer = await connect(node, { host: hosts(i % 40) })
+    const state = acknowledging(peer, () => {})
+    for (let n = 0; n < 6; n++) as(victim, peer.seal(frames.ping))
+    await sleep(50)
+    // A packet at the own address shows which numbers were skipped.
+    peer.send(frames.stream(0, 0, wire.question("where are we"), true))
+    await sleep(100)
+    for (let n = 0; n + 16 <= state.missing.length; n += 16) {
+      const number = state.missing[n + Math.floor(16 * Math.random())]
+      as(victim, peer.seal(frames.ack(number, number)))
+      guesses += 1
+    }
+    as(victim, peer.seal(Buffer.concat([openWindows([4]), frames.stream(4, 0, wire.download(50_000_000), true)])))
+    await sleep(300)
+    peer.vanish()
+  })
+  return { dials, guesses }
+})
+
 /** Invents acknowledgements from the own address. */
 const inventAcks = async ({ hosts, node, seconds }) => {
   const peer = await connect(node, { host: hosts(0) })
@@ -99,6 +155,34 @@ const verifyStranger = at(async ({ as, hosts, node, seconds, victim }) => {
   return { questions }
 })
 
+/** Has a port of its own IP address verified, where somebody else may be, again and again. */
+const verifyNeighbour = async ({ hosts, node, seconds }) => {
+  const neighbour = await ports.open(hosts(0))
+  const question = wire.verificationQuestion(neighbour.host, neighbour.number)
+  let sent = 0
+  const ask = async () => {
+    const port = await ports.open(hosts(0))
+    const { send } = port
+    port.send = (packet, to) => {
+      sent += packet.length
+      send(packet, to)
+    }
+    const peer = await connect(node, { port })
+    for (let i = 0; i < 8; i++) {
+      peer.send(frames.stream(4 * i, 0, question, true))
+      await sleep(250)
+    }
+    // The dials of one connection are over before the next one asks.
+    await sleep(4_000)
+    peer.vanish()
+  }
+  const until = performance.now() + 1_000 * seconds
+  do await ask()
+  while (performance.now() < until)
+  await sleep(1_000)
+  return { "bytes at the victim": neighbour.heard.bytes, [perByte]: neighbour.heard.bytes / sent }
+}
+
 /** Sends first flights in the victim's name. */
 const reflect = at(async ({ as, hosts, node, seconds, victim }) => {
   const port = await ports.open(hosts(0))
@@ -116,6 +200,8 @@ const spoofed = (run, bounds = {}) => ({ run, needs: "spoofing", bounds })
 
 export const attacks = {
   "a stream for a victim by invented acknowledgements": spoofed(amplify, { [perByte]: 3 }),
+  "a stream for oneself, and a claim to be elsewhere": spoofed(divert, { [perByte]: 3 }),
+  "guessed acknowledgements for a victim": spoofed(guess, { [perByte]: 3 }),
   "invented acknowledgements": { run: inventAcks },
   "a peer at another's address": spoofed(impersonate(), { "messages in another's name": 0 }),
   "a peer at another's address, with the oldest id": spoofed(impersonate(Buffer.alloc(20)), {
@@ -123,5 +209,6 @@ export const attacks = {
   }),
   "to and fro between another's address and the own": spoofed(overhear, { [overheard]: 0 }),
   "a stranger to be verified": spoofed(verifyStranger, { [perByte]: 3 }),
+  "a neighbour to be verified": { run: verifyNeighbour, bounds: { [perByte]: 3 } },
   "first flights in a victim's name": spoofed(reflect, { [perByte]: 3 })
 }

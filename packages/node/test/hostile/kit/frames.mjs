@@ -21,6 +21,9 @@ export const ping = Buffer.of(0x01)
 /** Acknowledges every packet number from 0 to `largest`. */
 export const ackAll = (largest) => frame(0x02, largest, 0, 0, largest)
 
+/** Acknowledges the packet numbers from `smallest` to `largest`. */
+export const ack = (smallest, largest) => frame(0x02, largest, 0, 0, largest - smallest)
+
 /** Acknowledges every second packet number, in `ranges` ranges that end at `largest`. */
 export const ackHoles = (largest, ranges) =>
   frame(0x02, largest, 0, ranges - 1, 0, ...Array.from({ length: 2 * (ranges - 1) }, () => 0))

@@ -29,6 +29,7 @@ const setup = (dialled: boolean) => {
     } as unknown as NativeConnection,
     dialled,
     acknowledged: new AcknowledgedPackets(),
+    proof: { isPending: false, acknowledged: () => true },
     streams: { outgoing: { stopCodes } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
     onNewConnectionId: (packet, at, length) => {

@@ -5,7 +5,9 @@ import { PeerFrames } from "../../../src/internal/connection/peerFrames.ts"
 import * as tunables from "../../../src/internal/tunables.ts"
 import { decrypted, decryptedLong } from "../../support/frames.ts"
 
-const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean } = {}) => {
+const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean; readonly sent?: number } = {}) => {
+  /** What is asked about probes, and whether any are under way. */
+  const proof = { isPending: false, asked: [] as Array<readonly [number, number]>, isTrue: true }
   const acks: Array<readonly [number, number]> = []
   const stops: Array<readonly [number, number]> = []
   const finished = new Set<number>()
@@ -27,7 +29,19 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
       }
     } as unknown as NativeConnection,
     dialled: options.dialled === true,
-    acknowledged: { acknowledged: (smallest, largest) => acks.push([smallest, largest]) },
+    acknowledged: {
+      next: options.sent ?? 10,
+      acknowledged: (smallest, largest) => acks.push([smallest, largest])
+    },
+    proof: {
+      get isPending() {
+        return proof.isPending
+      },
+      acknowledged: (smallest, largest) => {
+        proof.asked.push([smallest, largest])
+        return proof.isTrue
+      }
+    },
     streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
@@ -45,7 +59,19 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean 
   const repeat = (bytes: ReadonlyArray<number>) =>
     frames.take(decrypted(bytes, { number: number - 1, numberLength: 4 }))
   const violation = () => frames.violation
-  return { violation, acks, ids, finished, frames, repeat, shutDown, stops, take, withoutData: () => withoutData }
+  return {
+    violation,
+    acks,
+    ids,
+    finished,
+    frames,
+    proof,
+    repeat,
+    shutDown,
+    stops,
+    take,
+    withoutData: () => withoutData
+  }
 }
 
 const crypto = [0x06, 5, 1, 9]
@@ -59,6 +85,36 @@ describe("a peer's packet", () => {
     repeat([0x05, 6, 42, 0x02, 9, 0, 0, 2])
     assert.deepStrictEqual(acks, [[7, 9]])
     assert.deepStrictEqual(stops, [[6, 42]])
+  })
+
+  it("is a violation when it acknowledges what was not sent, and that is acknowledged to nobody", () => {
+    const { acks, take, violation } = setup({ sent: 10 })
+    take([0x02, 9, 0, 0, 2])
+    assert.isUndefined(violation())
+    take([0x02, 10, 0, 0, 2])
+    assert.deepStrictEqual(violation(), {
+      code: PROTOCOL_VIOLATION,
+      detail: "an acknowledgement of a packet that was not sent"
+    })
+    assert.deepStrictEqual(acks, [[7, 9]])
+  })
+
+  it("is asked about probes range by range, as long as some are under way, and is a violation if one was withheld", () => {
+    const { proof, take, violation } = setup({ sent: 60 })
+    const ranges = [0x02, 50, 0, 2, 3, 1, 4, 0, 0]
+    take(ranges)
+    assert.deepStrictEqual(proof.asked, [])
+    proof.isPending = true
+    take(ranges)
+    assert.deepStrictEqual(proof.asked, [
+      [40, 44],
+      [38, 38],
+      [47, 50]
+    ])
+    assert.isUndefined(violation())
+    proof.isTrue = false
+    take(ranges)
+    assert.strictEqual(violation()?.code, PROTOCOL_VIOLATION)
   })
 
   it("counts as data when there is a STREAM frame in it, and else as none", () => {

@@ -151,6 +151,10 @@ describe("the id that a dialler brings to its handshake, which has no stateless 
           for (let i = 0; i < 3; i++) socket.sweep(connectionIdInterval, limits)
           assert.strictEqual(native.retirements, 0)
           assert.strictEqual(native.issued.length, peerIdLimit - 1)
+          // The packet that is acknowledged.
+          native.outgoing.push(shortHeader(id))
+          receive(shortHeader(id))
+          yield* turns
           const packet = decrypted(frames)
           packet.set(id, 1)
           // The stub of the tests above authenticates nothing.

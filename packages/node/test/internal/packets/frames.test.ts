@@ -17,9 +17,11 @@ interface Frame {
   readonly heard: ReadonlyArray<string | number | boolean> | undefined
 }
 
-const hears = (packet: Uint8Array) => {
+const hears = (packet: Uint8Array, wantsAckRanges = false) => {
   const heard: Array<ReadonlyArray<string | number | boolean>> = []
   const visitor: FrameVisitor = {
+    wantsAckRanges,
+    onAckRange: (smallest, largest) => heard.push(["range", smallest, largest]),
     onAck: (smallest, largest) => heard.push(["ack", smallest, largest]),
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
@@ -139,6 +141,51 @@ const heardOf = (all: ReadonlyArray<Frame>) => all.flatMap(({ heard }) => (heard
 describe("the frames of a packet", () => {
   it("end with it, also with a type of two bytes whose second one is in the tag", () => {
     assert.deepStrictEqual(hears(decrypted([0x01, 0x40], { tag: 0 })), { frames: 1, heard: [] })
+  })
+
+  it("have the older ranges of their acknowledgements visited first, and nothing else changes, when those are wanted", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat({ max: 200 }), fc.nat({ max: 200 })), { minLength: 1, maxLength: 20 }),
+        fc.boolean(),
+        frame,
+        (ranges, ecn, other) => {
+          // From the newest to the oldest, each a length and the gap to the next: what RFC 9000, section 19.3.1 encodes.
+          const expected: Array<readonly [number, number]> = []
+          let next = 20_000
+          for (const [gap, length] of ranges) {
+            expected.push([next - length, next])
+            next -= length + gap + 2
+          }
+          const [newest, ...older] = expected as [readonly [number, number], ...Array<readonly [number, number]>]
+          const fields = older.flatMap(([, largest], i) => {
+            const [smallest] = expected[i]!
+            return [...varint(smallest - largest - 2), ...varint(largest - older[i]![0])]
+          })
+          const bytes = [
+            ecn ? 3 : 2,
+            ...varint(newest[1]),
+            ...varint(7),
+            ...varint(older.length),
+            ...varint(newest[1] - newest[0]),
+            ...fields,
+            ...(ecn ? [1, 2, 3] : []),
+            ...other.bytes
+          ]
+          const without = hears(decrypted(bytes))
+          const { frames, heard } = hears(decrypted(bytes), true)
+          assert.strictEqual(frames, without.frames)
+          assert.deepStrictEqual(
+            heard.slice(0, older.length),
+            older.map((range) => ["range", ...range])
+          )
+          assert.deepStrictEqual(
+            heard.filter(([kind]) => kind !== "range"),
+            without.heard
+          )
+        }
+      )
+    )
   })
 
   it("are all visited in their order, with numbers of every length, whatever the length of the packet number", () => {

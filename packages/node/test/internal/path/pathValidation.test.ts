@@ -44,47 +44,75 @@ const setup = () => {
     }
   } as unknown as NativeConnection
   const peer = new PeerAddress(home)
+  /** What reading the frames of the next packet brings about. */
+  let onFrames = () => {}
   const receiver = new PacketReceiver({
     native,
     peer,
     from: { host: "192.0.2.1", port: 1 },
     to: { host: "192.0.2.9", port: 9 },
-    frames: { violation: undefined, take: () => {}, takeHandshake: () => {}, resynchronise: () => {} }
+    frames: { violation: undefined, take: () => onFrames(), takeHandshake: () => {}, resynchronise: () => {} }
   })
-  return { binding, peer, receiver }
+  /** The next packet has the last of the acknowledgements that prove the candidate. */
+  const proveNext = () => {
+    onFrames = () => {
+      onFrames = () => {}
+      peer.prove()
+    }
+  }
+  return { binding, peer, proveNext, receiver }
 }
 
 describe("a peer whose packets come from another address", () => {
-  it("is there after one that the binding has authenticated, which never learns of it", () => {
-    const { binding, peer, receiver } = setup()
+  it("may be there after one that the binding has authenticated, and is there when it has proven it: the binding never learns", () => {
+    const { binding, peer, proveNext, receiver } = setup()
     assert.isFalse(receiver.receive(oneRtt(1), undefined, true, true))
-    assert.isTrue(receiver.receive(oneRtt(2), away, true, true))
+    assert.isFalse(receiver.receive(oneRtt(2), away, true, true))
+    assert.strictEqual(peer.current, home)
+    assert.strictEqual(peer.candidate?.address, away)
+    assert.strictEqual(peer.candidate?.credit, 3 * oneRtt(2).length)
+    proveNext()
+    assert.isTrue(receiver.receive(oneRtt(3), away, true, true))
     assert.strictEqual(peer.current, away)
-    assert.isTrue(peer.needsValidation)
-    assert.isFalse(receiver.receive(oneRtt(3), undefined, true, true))
-    assert.isFalse(peer.needsValidation)
+    assert.isUndefined(peer.candidate)
+    assert.isFalse(receiver.receive(oneRtt(4), undefined, true, true))
     assert.deepStrictEqual([...binding.from], ["192.0.2.1:1"])
   })
 
-  it("has not moved by one that is forged, replayed or damaged", () => {
+  it("is not there by many that came from there, and it is where it was when a later one comes from there", () => {
+    const { peer, receiver } = setup()
+    for (let number = 2; number < 50; number++) {
+      assert.isFalse(receiver.receive(oneRtt(number), away, true, true))
+      assert.strictEqual(peer.current, home)
+    }
+    assert.isFalse(receiver.receive(oneRtt(1), undefined, true, true))
+    assert.strictEqual(peer.candidate?.address, away)
+    assert.isFalse(receiver.receive(oneRtt(50), undefined, true, true))
+    assert.isUndefined(peer.candidate)
+  })
+
+  it("is not looked for where one came from that is forged, replayed or damaged", () => {
     const { binding, peer, receiver } = setup()
     binding.authenticates = false
     assert.isFalse(receiver.receive(oneRtt(2), away, true, true))
     assert.strictEqual(peer.current, home)
-    assert.isFalse(peer.needsValidation)
+    assert.isUndefined(peer.candidate)
   })
 
-  it("has not moved by one that was overtaken by the one that told of the new address", () => {
-    const { peer, receiver } = setup()
-    assert.isTrue(receiver.receive(oneRtt(9), away, true, true))
+  it("is not looked for where one came from that was overtaken by the one that told of the new address", () => {
+    const { peer, proveNext, receiver } = setup()
+    receiver.receive(oneRtt(9), away, true, true)
+    proveNext()
+    assert.isTrue(receiver.receive(oneRtt(10), away, true, true))
     assert.isFalse(receiver.receive(oneRtt(8), home, true, true))
+    assert.isUndefined(peer.candidate)
     assert.strictEqual(peer.current, away)
   })
 
   it("is not followed before the handshake is complete", () => {
     const { peer, receiver } = setup()
     assert.isFalse(receiver.receive(handshake(1_200), away, false, true))
-    assert.strictEqual(peer.current, home)
+    assert.isUndefined(peer.candidate)
   })
 
   it("may be there when only handshake packets come, which the binding cannot read any more", () => {
@@ -92,7 +120,7 @@ describe("a peer whose packets come from another address", () => {
     binding.authenticates = false
     assert.isFalse(receiver.receive(handshake(1_200), away, true, true))
     assert.strictEqual(peer.current, home)
-    assert.isTrue(peer.needsValidation)
+    assert.strictEqual(peer.candidate?.address, away)
     peer.retry()
     assert.strictEqual(peer.targetOf(1_200), away)
   })

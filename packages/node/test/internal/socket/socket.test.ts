@@ -4,7 +4,19 @@ import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
 import { burst, maxOutOfOrder, maxDatagramsInFlight, unexplainedBytes } from "../../../src/internal/tunables.ts"
-import { bind, initial, negotiation, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
+import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
+import { certificateOf, publicKeyOf } from "../../support/certificates.ts"
+import {
+  acknowledging,
+  bind,
+  initial,
+  negotiation,
+  peerId,
+  pingsTo,
+  type Setup,
+  shortHeader,
+  turns
+} from "../../support/fakeBinding.ts"
 import { address, type Dial, outcomes, until } from "../../support/quicSockets.ts"
 import { decryptedLong } from "../../support/frames.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
@@ -23,6 +35,23 @@ const dialled = Effect.fnUntraced(function* (count: number, setup: Setup = {}) {
   }
   yield* turns
   return { ...it, peers: dials.map((dial: Dial) => dial.connected[0]!) }
+})
+
+/** The peer of the first connection sends from an address until it has proven to receive there. */
+const moveTo = Effect.fnUntraced(function* (
+  { datagrams, ids, natives, receiveFrom }: ReturnType<typeof bind>,
+  host: string,
+  port: number,
+  number = 1
+) {
+  natives[0]!.makesPings = true
+  const packet = shortHeader(ids[0]!, 1_200)
+  packet[1 + ids[0]!.length] = number
+  receiveFrom(packet, host, port)
+  yield* turns
+  const to = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  receiveFrom(acknowledging(ids[0]!, number + 1, pingsTo(datagrams, to)), host, port)
+  yield* turns
 })
 
 describe("unread bytes", () => {
@@ -366,7 +395,8 @@ describe("a datagram", () => {
 describe("a datagram from port 0", () => {
   it.live("is dropped: it opens no connection, gets no reply, and moves no peer", () =>
     Effect.gen(function* () {
-      const { ids, natives, peers, receive, sent } = yield* dialled(1)
+      const it = yield* dialled(1)
+      const { ids, natives, peers, receive, sent } = it
       natives[0]!.authenticates = true
       const before = sent.length
       receive(initial(), 0)
@@ -376,8 +406,7 @@ describe("a datagram from port 0", () => {
       assert.strictEqual(sent.length, before)
       assert.strictEqual(peers[0]!.moves, 0)
       // From a port it would.
-      receive(shortHeader(ids[0]!), 3)
-      yield* turns
+      yield* moveTo(it, "127.0.0.1", 3)
       assert.strictEqual(peers[0]!.moves, 1)
     })
   )
@@ -611,8 +640,7 @@ describe("a peer that answers from elsewhere than it was dialled at", () => {
     it.natives[0]!.established = true
     it.natives[0]!.authenticates = true
     yield* turns
-    it.receiveFrom(shortHeader(it.ids[0]!), "127.0.0.1", 2)
-    yield* turns
+    yield* moveTo(it, "127.0.0.1", 2)
     const peer = dial.connected[0]!
     assert.strictEqual(String(peer.connection.remoteAddress), "127.0.0.1:2")
     return { ...it, peer }
@@ -645,12 +673,33 @@ describe("a peer that answers from elsewhere than it was dialled at", () => {
   }
 })
 
+describe("a dial for a peer", () => {
+  it.live("comes after the connections with its key, and not after those of others at its address", () =>
+    Effect.gen(function* () {
+      const { dial, natives } = bind()
+      const first = dial("127.0.0.1:2")
+      natives[0]!.established = true
+      yield* turns
+      const of = (expected: PeerId) => {
+        const later = dial("127.0.0.1:2", expected)
+        natives.at(-1)!.established = true
+        natives.at(-1)!.certificates = [certificateOf(publicKeyOf(expected === peerId ? 1 : 3))]
+        return Effect.map(turns, () => later.connected[0]!.connection.seniority!.charCodeAt(0))
+      }
+      const rank = first.connected[0]!.connection.seniority!.charCodeAt(0)
+      assert.strictEqual(yield* of(fromPublicKey(publicKeyOf(3))), 0)
+      assert.strictEqual(yield* of(peerId), rank + 1)
+    })
+  )
+})
+
 describe("a link-local peer", () => {
   const local = address("[fe80::1%2]:1")
 
   it.live("is where it is, whether its zone comes as a name or as a number", () =>
     Effect.gen(function* () {
-      const { dial, ids, natives, receiveFrom } = bind({ localAddress: local })
+      const it = bind({ localAddress: local })
+      const { datagrams, dial, ids, natives, receiveFrom } = it
       const near = dial("[fe80::2%2]:2")
       natives[0]!.established = true
       natives[0]!.authenticates = true
@@ -658,9 +707,17 @@ describe("a link-local peer", () => {
       for (const zone of ["eth0", "2"]) receiveFrom(shortHeader(ids[0]!), `fe80::2%${zone}`, 2)
       yield* turns
       assert.strictEqual(near.connected[0]!.moves, 0)
-      receiveFrom(shortHeader(ids[0]!), "fe80::3%eth0", 2)
+      natives[0]!.makesPings = true
+      for (const [i, zone] of ["eth0", "2"].entries()) {
+        const packet = shortHeader(ids[0]!, 1_200)
+        packet[1 + ids[0]!.length] = i + 1
+        receiveFrom(packet, `fe80::3%${zone}`, 2)
+        yield* turns
+      }
+      const pings = pingsTo(datagrams, "[fe80::3%2]:2")
+      receiveFrom(acknowledging(ids[0]!, 3, pings), "fe80::3%eth0", 2)
       assert.strictEqual(near.connected[0]!.moves, 1)
-      receiveFrom(shortHeader(ids[0]!), "fe80::3%2", 2)
+      receiveFrom(acknowledging(ids[0]!, 4, []), "fe80::3%2", 2)
       assert.strictEqual(near.connected[0]!.moves, 1)
     })
   )

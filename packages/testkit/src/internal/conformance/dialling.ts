@@ -119,6 +119,37 @@ export const dialling: Group = {
       ),
       multihomed: true
     },
+    {
+      ...rule(
+        "the peer of a dial is where it was dialled until onMoved says that it is elsewhere: packets prove nothing",
+        Effect.gen(function* () {
+          const { address, multihomed } = yield* Environment
+          const server = yield* bind({ local: multihomed?.bind ?? address })
+          const name = NetAddress.inetAddressFromIpStringUnsafe(
+            multihomed?.dial ?? "127.0.0.1",
+            server.socket.address.port
+          )
+          /** Where the peer is said to be, when the connection is handed over and after each move. */
+          const told: Array<string> = []
+          const client = yield* bind({
+            local: multihomed?.bind ?? address,
+            onPeer: ({ connection }) => told.push(at(connection.remoteAddress))
+          })
+          const near = yield* connected(client.dial(name))
+          const moved = () => near.moves + 1 > told.length && told.push(at(near.connection.remoteAddress))
+          for (let i = 0; i < 5; i++) {
+            yield* roundTrip(near)
+            moved()
+          }
+          yield* until("it is known to answer from elsewhere", () => at(near.connection.remoteAddress) !== at(name))
+          moved()
+          assert.strictEqual(told[0], at(name))
+          assert.strictEqual(near.moves, 1)
+          assert.strictEqual(told.length, 2)
+        })
+      ),
+      multihomed: true
+    },
     rule(
       "the end of one connection leaves the others between the same sockets alone",
       Effect.gen(function* () {

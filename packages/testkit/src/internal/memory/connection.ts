@@ -17,6 +17,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type { Place } from "../network/place.ts"
 import * as admission from "./admission.ts"
 import { Channel, window } from "./channel.ts"
+import { Following } from "./following.ts"
 import { Link } from "./link.ts"
 import { Liveness } from "./liveness.ts"
 import type { MemoryPort, PortConnection } from "./port.ts"
@@ -26,6 +27,9 @@ import type { MemoryWire } from "./wire.ts"
 
 /** A packet that has arrived. */
 type Packet = (peer: MemoryConnection) => void
+
+/** What a handshake adds to the counters of bytes, each of its datagrams 1,200 (RFC 9000, section 14.1): the dialler sends two. */
+const handshakeBytes = (ofDialler: boolean): number => (ofDialler ? 2 : 1) * 1_200
 
 /** One end of a connection, half-open until `establish`. */
 export class MemoryConnection implements BackingConnection, PortConnection {
@@ -40,6 +44,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   isAccepted: boolean
   private readonly wire: MemoryWire
   private readonly liveness: Liveness
+  private readonly following: Following
   private readonly onFailed: ((error: ConnectionError) => void) | undefined
   private events: ConnectionEvents | undefined
   private finished = false
@@ -63,6 +68,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.sending = new Sending(this)
     this.receiving = new Receiving(this)
     this.liveness = this.makeLiveness()
+    this.following = this.makeFollowing()
     this.link = new Link(
       wire,
       port,
@@ -182,8 +188,8 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     packetsReceived: this.liveness.packetsReceived,
     packetsLost: this.link.lost,
     packetsRefused: 0,
-    bytesSent: this.link.bytes,
-    bytesReceived: this.bytesReceived,
+    bytesSent: this.link.bytes + handshakeBytes(this.onFailed !== undefined),
+    bytesReceived: this.bytesReceived + handshakeBytes(this.onFailed === undefined),
     congestionWindow: window
   })
 
@@ -219,6 +225,30 @@ export class MemoryConnection implements BackingConnection, PortConnection {
       this.onFailed !== undefined,
       Duration.toMillis(Duration.min(handshakeTimeout, idleTimeout))
     )
+  }
+
+  private makeFollowing(): Following {
+    const { port, wire } = this
+    return new Following({
+      timeline: this.timeline,
+      isClosed: () => this.closed !== undefined,
+      place: () => this.link.to,
+      probe: (to, answered, lost) => {
+        const arrived = (at: MemoryPort | undefined) => {
+          const { peer } = this
+          if (peer === undefined || peer.closed !== undefined || peer.port !== at) return lost()
+          const isOwn = (back: MemoryPort | undefined) => (back === port ? answered() : lost())
+          wire.transmit(peer.port, peer.link.to, 0, 0, { arrive: isOwn, lose: lost })
+        }
+        wire.transmit(port, to, 0, 0, { arrive: arrived, lose: lost })
+      },
+      moveTo: (place) => {
+        this.link.to = place
+        this.events?.onMoved?.()
+        // What was lost where the peer was is sent where it is.
+        this.link.resend()
+      }
+    })
   }
 
   private open(priority: number, events: RecvEvents | undefined) {
@@ -276,10 +306,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     if (this.closed !== undefined) return false
     this.liveness.heard()
     this.bytesReceived += size
-    if (source.key !== this.link.to.key) {
-      this.link.to = source
-      this.events?.onMoved?.()
-    }
+    this.following.heardFrom(source)
     return true
   }
 

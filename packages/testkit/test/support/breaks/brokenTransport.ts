@@ -130,6 +130,9 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
     return {
       ...members,
       ...changed,
+      get remoteAddress() {
+        return changed?.remoteAddress ?? real.remoteAddress
+      },
       get isAccepted() {
         return changed?.isAccepted ?? real.isAccepted
       }

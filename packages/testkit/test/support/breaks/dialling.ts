@@ -75,6 +75,14 @@ export const dialling: Breaks = {
         })
       })
     ),
+  "the peer of a dial is where it was dialled until onMoved says that it is elsewhere: packets prove nothing": breaking(
+    "a dialler takes the peer to be where its packets come from",
+    /to equal '127\.0\.0\.2:/u,
+    () => ({
+      connection: ({ remoteAddress }, { dialled }) =>
+        dialled ? { remoteAddress: NetAddress.inetAddressFromIpStringUnsafe("127.0.0.1", remoteAddress.port) } : {}
+    })
+  ),
   "one socket dials many at once, and each message comes to the peer that it was for": breaking(
     "a dial goes to whom the one before it went",
     /deeply equal/u,
