@@ -123,6 +123,7 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
           for (let next = smallest - 2, i = 0; i < ranges && at < end; i++) {
             const upper = next - varint(packet)
             const lower = upper - varint(packet)
+            if (at > end) return frames
             visitor.onAckRange(lower, upper)
             next = lower - 2
             left -= 2

@@ -64,8 +64,8 @@ const numbersOf: Partial<Record<number, number>> = {
   0x1e: 0
 }
 
-/** Reads what follows the type of a frame. Numbers are rounded as in JavaScript. */
-const readFrame = (type: number, reader: Reader, packet: Uint8Array): Heard | undefined => {
+/** Reads what follows the type of a frame, and the older ranges of an ACK. Numbers are rounded as in JavaScript. */
+const readFrame = (type: number, reader: Reader, packet: Uint8Array, heard: Array<Heard>): Heard | undefined => {
   const numbers = numbersOf[type]
   if (numbers !== undefined) {
     for (let i = 0; i < numbers; i++) reader.number()
@@ -76,7 +76,13 @@ const readFrame = (type: number, reader: Reader, packet: Uint8Array): Heard | un
     reader.number()
     const ranges = reader.number()
     const smallest = largest - Number(reader.number())
-    for (let left = 2n * ranges + (type === 0x03 ? 3n : 0n); left > 0n; left--) reader.number()
+    for (let left = ranges, next = smallest - 2; left > 0n; left--) {
+      const upper = next - Number(reader.number())
+      const lower = upper - Number(reader.number())
+      heard.push(["range", lower, upper])
+      next = lower - 2
+    }
+    for (let left = type === 0x03 ? 3 : 0; left > 0; left--) reader.number()
     return ["ack", smallest, largest]
   }
   if (type === 0x05) return ["stop", Number(reader.number()), Number(reader.number())]
@@ -130,7 +136,8 @@ const readAll = (packet: Uint8Array) => {
       // Padding in more bytes than one begins a run, and does not go on with one.
       const goesOn = wasPadding && packet[reader.at] === 0
       const type = Number(reader.number())
-      const frame = readFrame(type, reader, packet)
+      // Older ranges are heard as they are read, also of an ACK that is truncated behind them.
+      const frame = readFrame(type, reader, packet, heard)
       if (frame !== undefined) heard.push(frame)
       if (!goesOn) frames += 1
       wasPadding = type === 0
@@ -145,6 +152,8 @@ const walkAll = (packet: Uint8Array) => {
   const heard: Array<Heard> = []
   const end = framesEnd(packet)
   const hears = visitor({
+    wantsAckRanges: true,
+    onAckRange: (smallest, largest) => heard.push(["range", smallest, largest]),
     onAck: (smallest, largest) => heard.push(["ack", smallest, largest]),
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
