@@ -35,6 +35,8 @@ export interface Target {
   readonly check: (input: Uint8Array, random: Random) => string
 }
 
+// @effect-diagnostics processEnv:off -- no Effect runs here
+// @effect-diagnostics globalDate:off
 const seconds = Number(process.env["QP2P_FUZZ_SECONDS"] ?? 0)
 const givenSeed = process.env["QP2P_FUZZ_SEED"]
 /** Whether inputs of which something new comes are saved as well. */

@@ -11,7 +11,9 @@ import { visitor } from "../../support/frames.ts"
 type Heard = ReadonlyArray<string | number | boolean>
 
 /** Says that a packet ends within a frame, or that a frame ends it. */
-class Ended extends Error {}
+class Ended {
+  readonly _tag = "Ended"
+}
 
 /** Reads frames with whole numbers, and checks every byte (RFC 9000, section 19, and RFC 9221). */
 class Reader {
