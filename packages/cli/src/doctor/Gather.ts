@@ -233,11 +233,16 @@ const examine = ({
   plain
 }: Examination): Effect.Effect<Contact, never, Transport | PortMapper> =>
   Effect.gen(function* () {
-    const { ask, peerId } = yield* reach(contact, at(plain.address, 0), identity)
+    const reached = reach(contact, at(plain.address, 0), identity)
+    const { ask, peerId } = yield* reached
     const seen = yield* echo(ask).pipe(within(limits.echo, "it did not tell our address"))
     const mapped = Effect.flatMap(mapping, ({ mapping, target }) =>
       mapping._tag === "Mapped" && Option.isSome(target)
-        ? dialBack(ask, mapping.external, target.value)
+        ? // For what one connection has cost this side, a contact looks for one address only.
+          Effect.matchEffect(reached, {
+            onFailure: (problem) => Effect.succeed(noAnswer(mapping.external)(problem)),
+            onSuccess: ({ ask }) => dialBack(ask, mapping.external, target.value)
+          })
         : Effect.succeed<DialBack>({ _tag: "NotTried", detail: "no port is mapped" })
     )
     const asIs = dialBack(ask, at(seen, plain.address.port), plain)
@@ -304,6 +309,10 @@ const echo = (ask: Ask): Effect.Effect<NetAddress.InetAddress, Problem> =>
       : Effect.fail(new Problem({ error: "SerializationError", detail: `it says ${answer.address}, but ${detail}` }))
   })
 
+const noAnswer =
+  (at: NetAddress.InetAddress) =>
+  ({ detail, error }: Problem): DialBack => ({ _tag: "NoAnswer", at, error, detail })
+
 const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Effect.Effect<DialBack> =>
   ask({ _tag: "EndpointVerificationReq", address }).pipe(
     Effect.flatMap((answer) =>
@@ -321,6 +330,6 @@ const dialBack = (ask: Ask, address: NetAddress.InetAddress, target: Target): Ef
     within(limits.dialBack, "it did not say whether it gets through"),
     Effect.match({
       onSuccess: (_tag): DialBack => ({ _tag, at: address }),
-      onFailure: ({ error, detail }): DialBack => ({ _tag: "NoAnswer", at: address, error, detail })
+      onFailure: noAnswer(address)
     })
   )
