@@ -106,6 +106,9 @@ export const inferAfter = 5
 /** Streams that are asked in one turn how much room the congestion window has: their own windows may be full. */
 export const maxCapacityChecks = 4
 
+/** The most bytes that are written after a probe timeout before the peer has answered. */
+export const maxWrittenUnanswered = 16 << 10
+
 /** Bytes that one stream may write before another of the same priority gets its turn. */
 export const sendQuantum = 64 << 10
 

@@ -180,7 +180,7 @@ export class Turns {
     if (lifecycle.state === "handshaking" && this.isWithheld) this.host.schedule()
     this.flushed = this.flush(now)
     if (this.flushed === "held") this.occasions += 1
-    else outgoing.flushed()
+    else if (!this.isWithheld) outgoing.flushed()
     if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) this.host.ping()
   }
 

@@ -8,6 +8,7 @@ import { BulkLimit } from "./bulkLimit.ts"
 import type { OpeningBlocked } from "./heldStreams.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { PeerCredit, type PeerCreditHost } from "./peerCredit.ts"
+import { ProbeTimer } from "./probeTimer.ts"
 import { SendQueue } from "./sendQueue.ts"
 import { SendingStreams } from "./sendingStreams.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
@@ -35,10 +36,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   private answers = 0
   private workDone = 0
   private congested = false
-  /** Whether what the binding says of the congestion window is wrong: see `expired`. */
-  private doubt: "none" | "expired" | "flushed" = "none"
-  /** How many packets of the peer the binding had taken when the doubt was `flushed`. */
-  private packetsBefore = 0
+  private readonly probeTimer: ProbeTimer
   /** Whether streams waited, when there was last something to write, because as many are open as may be. */
   private waitsForPlace = false
   /** Bidirectional streams that nothing was written on yet: their receiving halves may be waited for already. */
@@ -59,6 +57,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   constructor(host: OutgoingHost) {
     this.host = host
     this.native = host.native
+    this.probeTimer = new ProbeTimer(host.native)
     this.sending = new SendingStreams(host.dialled)
     this.acknowledgements = new Acknowledgements(host, this)
     this.credit = new PeerCredit(this)
@@ -139,28 +138,16 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     stopCodes.clear()
   }
 
-  /**
-   * One of the binding's timers has expired. If it was the probe timer, the binding takes any number of bytes (RFC 9002,
-   * section 7.5), and goes on to do so until it has taken a packet after the probes have left. So nothing is written until
-   * then: for a peer that acknowledges nothing it would copy all that is queued.
-   */
+  /** One of the binding's timers has expired. */
   expired(): void {
-    this.doubt = "expired"
+    this.probeTimer.expired()
     this.acknowledgements.expired()
   }
 
   /** What the binding has to send has left. */
   flushed(): void {
-    if (this.doubt !== "expired") return
-    this.doubt = "flushed"
-    this.packetsBefore = this.native.stats().recv
-    // What has left may ask for no acknowledgement.
-    if (this.queue.size + this.credit.backlogLimitedSize + this.flowBlocked.length > 0) this.ping()
-  }
-
-  private get isDoubtful(): boolean {
-    if (this.doubt === "flushed" && this.native.stats().recv > this.packetsBefore) this.doubt = "none"
-    return this.doubt !== "none"
+    const isWaiting = this.queue.size + this.credit.backlogLimitedSize + this.flowBlocked.length > 0
+    if (this.probeTimer.flushed(isWaiting)) this.ping()
   }
 
   /** Allows receiving halves to be read; see `Acknowledgements`, as for those that follow. */
@@ -233,6 +220,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   // --- what acknowledgements and credit call -----------------------------------------------------------------------
 
   requeue(stream: SendStream): void {
+    if (stream.isProbe) this.probesQueued += 1
     this.queue.push(stream)
   }
 
@@ -271,25 +259,36 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
 
   /** Writes as much as the windows take. */
   write(now: number): void {
-    const isDoubtful = this.isDoubtful
-    if (isDoubtful ? this.probesQueued === 0 : this.isCongestionWindowFull()) return
+    let room = this.probeTimer.room()
+    const isUnanswered = room < Infinity
+    if (isUnanswered ? room <= 0 && !this.mayProbe : this.isCongestionWindowFull()) return
     if (this.credit.streamLimitedSize > 0) this.credit.releaseStreamLimited()
-    if (this.credit.backlogLimitedSize > 0 && this.mayRelease) this.workDone += this.credit.releaseBacklogLimited(now)
+    if (this.credit.backlogLimitedSize > 0 && this.mayRelease && !isUnanswered)
+      this.workDone += this.credit.releaseBacklogLimited(now)
     for (const stream of this.flowBlocked.splice(0)) this.queue.putBack(stream)
     const failed: Array<SendStream> = []
     while (this.queue.size > 0) {
+      const { mayProbe } = this
       // Probe streams have no bytes.
-      if (isDoubtful && this.probesQueued === 0) break
+      if (room <= 0 && !mayProbe) break
       // Probe streams go before all others, and need no place: what takes the places may wait for what they find out.
-      const mayProbe = this.probesQueued > 0 && this.sending.mayProbe
       const stream = this.queue.take(this.sending.mayOpen || mayProbe, this.bulk.mayBegin)
       if (stream === undefined) break
       if (stream.isProbe && stream.id === undefined) this.probesQueued -= 1
       if (stream.ended) continue
+      // The binding learns of a stream with the first write: without one it has no id yet.
+      if (stream.pending > room) {
+        this.queue.putBack(stream)
+        break
+      }
       if (stream.id === undefined && !this.assignId(stream, now)) continue
+      const { pending: before, written } = stream
       this.acknowledgements.writing(stream)
-      const before = stream.pending
       const result = stream.writeSome()
+      if (isUnanswered) {
+        this.probeTimer.wrote(stream.written - written)
+        room = this.probeTimer.room()
+      }
       if (result !== "ended") stream.notifyOpened()
       if (stream.pending < before) {
         this.acknowledgements.wrote(stream, now)
@@ -318,12 +317,16 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     this.waitsForPlace = !this.sending.mayOpen && this.queue.size + this.credit.backlogLimitedSize > 0
     if (!this.congested) {
       // As many again in the next turn, unless they wait for the peer.
-      if (this.credit.hasMore && this.mayRelease) this.host.schedule()
+      if (this.credit.hasMore && this.mayRelease && !isUnanswered) this.host.schedule()
       return
     }
     // So many that only their own windows hold up must not keep the head of the queue for ever.
     if (failed.length >= maxBlockedTries) for (const stream of failed) this.queue.push(stream)
     else for (const stream of failed.toReversed()) this.queue.putBack(stream)
+  }
+
+  private get mayProbe(): boolean {
+    return this.probesQueued > 0 && this.sending.mayProbe
   }
 
   private isCongestionWindowFull(): boolean {
@@ -361,7 +364,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
    * no probe would be sent: what changes that has a turn of its own.
    */
   get deadline(): number {
-    return this.congestionProbe === undefined && this.mayRelease ? this.credit.deadline : Infinity
+    const isFree = this.congestionProbe === undefined && !this.probeTimer.awaitsAnswer
+    return isFree && this.mayRelease ? this.credit.deadline : Infinity
   }
 
   private setPriority(stream: SendStream): void {

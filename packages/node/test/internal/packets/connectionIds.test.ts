@@ -181,6 +181,10 @@ describe("the id that a dialler brings to its handshake, which has no stateless 
     Effect.gen(function* () {
       const { id, native, receive, socket } = yield* established("accepted", 2)
       native.authenticates = true
+      // The packet that is acknowledged.
+      native.outgoing.push(shortHeader(id))
+      receive(shortHeader(id))
+      yield* turns
       for (const frames of confirmations) {
         const packet = decrypted(frames)
         packet.set(id, 1)

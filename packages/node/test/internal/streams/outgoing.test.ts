@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { maxOpenStreams, sendHighWater } from "../../../src/internal/tunables.ts"
+import { maxWrittenUnanswered, maxOpenStreams, sendHighWater } from "../../../src/internal/tunables.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { byte, setup } from "./sendingSide.ts"
 
@@ -231,7 +231,7 @@ describe("after a timer of the binding, which then takes any number of bytes,", 
     return { ...it, stream }
   }
 
-  it("nothing is written until a packet of the peer has come behind what the timer sends", () => {
+  it("no long stream is written until a packet of the peer has come behind what the timer sends", () => {
     const { outgoing, peer, stream } = expired()
     outgoing.write(2)
     // It came before.
@@ -258,6 +258,34 @@ describe("after a timer of the binding, which then takes any number of bytes,", 
     idle.outgoing.expired()
     idle.outgoing.flushed()
     assert.deepStrictEqual(idle.told, [])
+  })
+
+  it("the peer is asked, too, when something comes to wait only then", () => {
+    const { outgoing, told, write } = setup()
+    outgoing.expired()
+    outgoing.flushed()
+    assert.deepStrictEqual(told, [])
+    write(outgoing.open(false, 0), new Uint8Array(maxWrittenUnanswered + 1), true)
+    for (let now = 1; now < 4; now++) {
+      outgoing.write(now)
+      outgoing.flushed()
+    }
+    assert.deepStrictEqual(told, ["ping"])
+  })
+
+  it("short streams are written as far as a few, and no turn is due for others", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.room = Infinity
+    outgoing.expired()
+    outgoing.flushed()
+    const length = maxWrittenUnanswered / 4
+    for (let i = 0; i < 6; i++) write(outgoing.open(false, 0), new Uint8Array(length), true)
+    for (let now = 1; now < 4; now++) outgoing.write(now)
+    assert.strictEqual(sent.length, 4)
+    assert.strictEqual(outgoing.deadline, Infinity)
+    peer.packets += 1
+    outgoing.write(4)
+    assert.strictEqual(sent.length, 6)
   })
 
   it("streams without bytes are opened all the same", () => {
