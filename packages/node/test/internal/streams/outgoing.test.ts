@@ -288,6 +288,44 @@ describe("after a timer of the binding, which then takes any number of bytes,", 
     assert.strictEqual(sent.length, 6)
   })
 
+  it("no turn is due for streams that wait for the peer's application", () => {
+    const { outgoing, peer, write } = setup()
+    peer.credit.uni = 1_000
+    for (let i = 0; i < 200; i++) write(outgoing.open(false, 0), new Uint8Array(60_000), true)
+    outgoing.write(0)
+    const { deadline } = outgoing
+    assert.isBelow(deadline, Infinity)
+    outgoing.expired()
+    outgoing.write(1)
+    outgoing.flushed()
+    outgoing.write(deadline + 1)
+    assert.strictEqual(outgoing.deadline, Infinity)
+    peer.packets += 1
+    outgoing.write(deadline + 2)
+    assert.isAbove(outgoing.deadline, deadline + 2)
+    assert.isBelow(outgoing.deadline, Infinity)
+  })
+
+  it("streams without bytes are opened also after others have waited for credit", () => {
+    const { outgoing, peer, sent, write } = setup()
+    peer.credit.uni = 0
+    outgoing.openProbeStream()
+    outgoing.write(0)
+    peer.credit.uni = 10
+    outgoing.write(1)
+    outgoing.expired()
+    write(outgoing.open(false, 0), new Uint8Array(maxWrittenUnanswered), true)
+    outgoing.write(2)
+    assert.deepStrictEqual(
+      sent.map(([, bytes]) => bytes),
+      [0, maxWrittenUnanswered]
+    )
+    outgoing.openProbeStream()
+    outgoing.write(3)
+    assert.deepStrictEqual(sent.at(-1)!.slice(1), [0, true])
+    assert.strictEqual(sent.length, 3)
+  })
+
   it("streams without bytes are opened all the same", () => {
     const { outgoing, sent } = expired()
     outgoing.openProbeStream()
