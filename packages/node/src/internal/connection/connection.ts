@@ -17,7 +17,6 @@ import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { isPeerId, peerOf } from "../binding/peerCertificate.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
-import { confirmsHandshake } from "../packets/confirmation.ts"
 import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
 import { livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
@@ -238,10 +237,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(own)
-    const heard = established && this.dialled && !handshake.isConfirmed ? this.parts.activity.heard() : Infinity
     const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
-    // What the binding has not taken may be anybody's.
-    if (heard < Infinity && confirmsHandshake(datagram) && this.parts.activity.heard() > heard) handshake.confirm()
     if (isRetry(datagram)) handshake.receivedRetry()
     if (!isLongHeader(datagram)) {
       this.parts.ids.taken()

@@ -168,6 +168,10 @@ export class Parts<C extends PartsOwner>
     return this.socket.resetToken(id)
   }
 
+  onHandshakeConfirmed(): void {
+    if (this.dialled) this.handshake.confirm()
+  }
+
   onNewConnectionId(packet: Uint8Array, at: number, length: number): void {
     const current = this.native.destinationId()
     this.peerTokens = withToken(this.peerTokens, current, packet, at, length)

@@ -4,7 +4,7 @@
  */
 import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { type FrameVisitor, isPadding, walk } from "../packets/frames.ts"
+import { type FrameVisitor, hasWalked, isPadding, walk } from "../packets/frames.ts"
 import { connectionIdLength } from "../packets/connectionId.ts"
 import { isLongHeader, longFramesStart, splitDatagram } from "../packets/packetHeader.ts"
 import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
@@ -38,6 +38,12 @@ export interface PeerFramesHost {
     readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
   }
   readonly budget: { readonly withoutData: (bytes: number) => void }
+  /**
+   * The other side has completed the handshake (RFC 9001, section 4.1.2): a packet has HANDSHAKE_DONE, or an acknowledgement of
+   * 1-RTT packets, which the other side reads only then. A packet that closes the connection confirms nothing, and neither does
+   * one with a frame that is not known here. Called for each such packet.
+   */
+  readonly onHandshakeConfirmed: () => void
   /** The peer has issued an id, which begins at the offset `at` in a packet; its token of 16 bytes comes behind it. */
   readonly onNewConnectionId: (packet: Uint8Array, at: number, length: number) => void
 }
@@ -78,8 +84,11 @@ export class PeerFrames implements FrameVisitor {
   private hasData = false
   private handshakePieces = 0
   private found: Violation | undefined = undefined
-  /** How many packets the binding has authenticated, as far as they were taken here too. */
-  private authenticated: number | undefined = undefined
+  /** How many packets the binding has authenticated, if it has no others than were taken here. */
+  private authenticated = 0
+  /** Whether it may have others: those of the handshake. */
+  private isOutOfStep = true
+  private confirms = false
 
   constructor(host: PeerFramesHost) {
     this.host = host
@@ -95,8 +104,13 @@ export class PeerFrames implements FrameVisitor {
     return this.held.fragments > tunables.maxFragments * tunables.holdBackAbove
   }
 
-  /** The binding may have authenticated packets that were not taken here: those of the handshake. */
-  resynchronise(): void {
+  /** The binding may have authenticated a packet that is not taken here, as one of the handshake. */
+  longHeaderTaken(): void {
+    this.isOutOfStep = true
+  }
+
+  private resynchronise(): void {
+    this.isOutOfStep = false
     this.authenticated = this.host.native.stats().recv
   }
 
@@ -105,13 +119,16 @@ export class PeerFrames implements FrameVisitor {
     if (packet.length < minPacketLength) return
     if (isPadding(packet)) {
       // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
-      if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
+      if (this.isOutOfStep) this.resynchronise()
+      else if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
       return
     }
     if (!this.numbers.add(packet)) return
-    if (this.authenticated !== undefined) this.authenticated += 1
-    this.hasData = false
+    if (this.isOutOfStep) this.resynchronise()
+    else this.authenticated += 1
+    this.hasData = this.confirms = false
     const frames = walk(packet, this)
+    if (this.confirms && hasWalked(packet)) this.host.onHandshakeConfirmed()
     if (!this.hasData) this.host.budget.withoutData(packet.length)
     if (frames > tunables.maxSmallFrames + packet.length / tunables.bytesPerFrame) {
       this.violate(INTERNAL_ERROR, "too many frames in a packet")
@@ -146,6 +163,7 @@ export class PeerFrames implements FrameVisitor {
     const { acknowledged, proof } = this.host
     // The binding takes acknowledgements of packets that were never sent, and sends faster for them (RFC 9000, section 21.4).
     if (largest >= acknowledged.next) return this.violateByAck()
+    this.confirms = true
     if (proof.isPending) this.onAckRange(smallest, largest)
     acknowledged.acknowledged(smallest, largest)
   }
@@ -166,8 +184,9 @@ export class PeerFrames implements FrameVisitor {
     else this.violate(PROTOCOL_VIOLATION, "CRYPTO after the handshake")
   }
 
-  /** The binding takes it. */
-  onHandshakeDone(): void {}
+  onHandshakeDone(): void {
+    this.confirms = true
+  }
 
   onNewConnectionId(_sequence: number, packet: Uint8Array, at: number, length: number): void {
     this.onControl()

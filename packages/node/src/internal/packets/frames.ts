@@ -237,8 +237,5 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
   return frames
 }
 
-/** Walks over a packet as `walk` does. Returns whether every frame of it is known and whole, and none closes the connection. */
-export const walkWhole = (packet: Uint8Array, visitor: FrameVisitor): boolean => {
-  walk(packet, visitor)
-  return at === framesEnd(packet)
-}
+/** Whether every frame of the packet that was walked over last is known and whole, and none closes the connection. */
+export const hasWalked = (packet: Uint8Array): boolean => at === framesEnd(packet)

@@ -22,11 +22,8 @@ export interface DecryptedPackets {
   /** Takes packets with long headers: one, or all of a datagram. */
   readonly takeHandshake: (packets: Uint8Array) => void
   /** Packets may have been authenticated that are not taken. */
-  readonly resynchronise: () => void
+  readonly longHeaderTaken: () => void
 }
-
-/** A datagram of several packets that is longer is never handed over whole: what is in its last packet has to be read. */
-const maxWhole = 2_048
 
 /**
  * Gives datagrams to the binding of one connection, from a fixed address, and passes changes of address to `PathValidation`.
@@ -75,15 +72,18 @@ export class PacketReceiver {
     const apart = this.validation.begin(elsewhere)
     let last = datagram
     if (isLongHeader(datagram)) {
-      for (const packet of this.coalesced.parts(datagram, apart || datagram.length > maxWhole)) {
+      // What follows a packet that fails is left as it is. So a datagram is handed over whole during the handshake only: what
+      // completes that has not failed.
+      const parts = this.coalesced.parts(datagram, apart || this.isEstablished(mayMove))
+      for (const packet of parts.handed) {
         // What is left of a datagram behind an Initial packet may be zeros.
         if (!isPacket(packet)) continue
         this.handOver(packet)
         last = packet
-        if (!isLongHeader(packet)) this.readFrames(packet, mayMove)
-        else if (!mayMove) this.frames.takeHandshake(packet)
+        if (!mayMove && isLongHeader(packet)) this.frames.takeHandshake(packet)
       }
-      if (mayMove || this.native.isEstablished()) this.frames.resynchronise()
+      this.frames.longHeaderTaken()
+      if (parts.oneRtt !== undefined && isPacket(parts.oneRtt)) this.readFrames(parts.oneRtt, mayMove)
     } else {
       this.handOver(datagram)
       if (own) this.readFrames(datagram, mayMove)
@@ -99,7 +99,11 @@ export class PacketReceiver {
 
   /** Before the handshake is complete the binding decrypts no packet with a short header. */
   private readFrames(packet: Uint8Array, established: boolean): void {
-    if (established || this.native.isEstablished()) this.frames.take(packet)
+    if (this.isEstablished(established)) this.frames.take(packet)
+  }
+
+  private isEstablished(known: boolean): boolean {
+    return known || this.native.isEstablished()
   }
 
   private handOver(packet: Uint8Array): void {

@@ -32,12 +32,12 @@ const setup = (dialled: boolean) => {
     proof: { isPending: false, acknowledged: () => true },
     streams: { outgoing: { stopCodes } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => {
       holds(at + length + 16 <= packet.length, "an id and its token lie in the packet")
       ids += 1
     }
   })
-  frames.resynchronise()
   /** The binding has authenticated the packet. */
   const take = (packet: Uint8Array) => {
     authenticated += 1

@@ -44,9 +44,9 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     },
     streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
-  frames.resynchronise()
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
     for (let i = 0; i < times; i++) {

@@ -51,7 +51,7 @@ const setup = () => {
     peer,
     from: { host: "192.0.2.1", port: 1 },
     to: { host: "192.0.2.9", port: 9 },
-    frames: { violation: undefined, take: () => onFrames(), takeHandshake: () => {}, resynchronise: () => {} }
+    frames: { violation: undefined, take: () => onFrames(), takeHandshake: () => {}, longHeaderTaken: () => {} }
   })
   /** The next packet has the last of the acknowledgements that prove the candidate. */
   const proveNext = () => {
