@@ -194,6 +194,65 @@ describe("an observer that forges one packet and replays all others, hundreds of
   )
 })
 
+describe("an observer that forges frames in plain", () => {
+  it.live("is not heard, with the connection's id, alone and behind packets of a handshake", () =>
+    Effect.gen(function* () {
+      const server = yield* bind()
+      const path = yield* relay(() => server.socket.address.port)
+      const client = yield* bind()
+      path.recording = true
+      const near = yield* connected(client.dial(at(path.port)))
+      const warm = near.send(text("warm"))
+      yield* until("the confirmation", () => warm.results.length === 1)
+      const [id, another] = [
+        path.toServer.findLast((packet) => !packetHeader.isLongHeader(packet))!,
+        randomBytes(60)
+      ].map((packet) => packet.subarray(1, 21)) as [Uint8Array, Uint8Array]
+      // An acknowledgement of packets that were not sent ends a connection, if it is the peer's.
+      const forged = (to: Uint8Array) => [
+        0x40,
+        ...to,
+        0x7f,
+        0x02,
+        0x80,
+        0xff,
+        0xff,
+        0xff,
+        0,
+        0,
+        0,
+        ...new Uint8Array(40)
+      ]
+      const long = (type: number, to: Uint8Array, bytes: number) => [
+        0xc0 | (type << 4),
+        0,
+        0,
+        0,
+        1,
+        20,
+        ...to,
+        0,
+        ...(type === 0 ? [0] : []),
+        0x40,
+        bytes,
+        ...randomBytes(bytes)
+      ]
+      const attacker = yield* udp()
+      const far = server.accepted[0]!
+      for (const target of [forged(id), forged(another)]) {
+        for (const before of [[], long(2, id, 60), long(0, id, 60), [...long(0, id, 60), ...long(2, id, 60)]]) {
+          attacker.send(Buffer.from([...before, ...target]), server.socket.address.port)
+          yield* Effect.sleep("20 millis")
+        }
+      }
+      const after = near.send(text("after"))
+      yield* until("the confirmation", () => after.results.length === 1)
+      assert.deepStrictEqual(after.results, ["done"])
+      assert.deepStrictEqual([...near.closes, ...far.closes], [])
+    })
+  )
+})
+
 describe("a peer that sends what is not data", () => {
   const established = Effect.fnUntraced(function* (server: Bound) {
     const raw = yield* rawClient(server.socket.address.port)
