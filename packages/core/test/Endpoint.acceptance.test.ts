@@ -1,0 +1,42 @@
+/**
+ * Connections whose peers have not accepted them yet: who waits for them, and what the application sees of them.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { PeerPolicy } from "../src/PeerPolicy.ts"
+import { countingDials, endpoint, kill, onNetwork, settle } from "./support/memoryEndpoints.ts"
+import { bytes } from "./support/values.ts"
+
+const here = "10.0.0.1:1"
+const there = "10.0.0.2:2"
+
+/** An endpoint that decides about the peers that dial it, in the order of their dials, as `answers` do. */
+const deciding = (localAddress: string, answers: ReadonlyArray<Effect.Effect<boolean>>) => {
+  let asked = 0
+  return Effect.provideService(endpoint(localAddress), PeerPolicy, () => answers[asked++] ?? Effect.succeed(true))
+}
+
+const begin = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.tap(Effect.forkChild(effect, { startImmediately: true }), () => settle)
+
+describe("connectTo", () => {
+  it.effect("dials again when the connection that it waits for ends before its peer has accepted it", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const two = yield* deciding(there, [Effect.never])
+        const one = yield* endpoint(here)
+        const sending = yield* begin(Effect.flip(one.sendMessage(bytes("first"), there, { retryDuration: 0 })))
+        const connecting = yield* begin(one.connectTo(there))
+        assert.lengthOf(dials.peers, 1)
+        yield* kill(here, there)
+        yield* Fiber.join(sending)
+        yield* TestClock.adjust("2 seconds")
+        yield* settle
+        assert.lengthOf(dials.peers, 2)
+        assert.strictEqual((yield* Fiber.join(connecting)).peerId, two.peerId)
+      })
+    ).pipe(onNetwork)
+  )
+})
