@@ -2,6 +2,7 @@
  * Connections whose peers have not accepted them yet: who waits for them, and what the application sees of them.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
@@ -38,5 +39,41 @@ describe("connectTo", () => {
         assert.strictEqual((yield* Fiber.join(connecting)).peerId, two.peerId)
       })
     ).pipe(onNetwork)
+  )
+
+  it.effect("that is interrupted leaves the connection to others that wait for it", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const answer = yield* Deferred.make<boolean>()
+        const two = yield* deciding(there, [Deferred.await(answer)])
+        const one = yield* endpoint(here)
+        const other = yield* deciding("10.0.0.3:3", [])
+        const fibers = [yield* begin(one.connectTo(there)), yield* begin(one.connectTo(there))]
+        const any = yield* one.connectToAny([there, "10.0.0.3:3"])
+        assert.strictEqual(any.peerId, other.peerId)
+        yield* settle
+        yield* Fiber.interrupt(fibers[0]!)
+        yield* settle
+        yield* Deferred.succeed(answer, true)
+        yield* settle
+        assert.isDefined(fibers[1]!.pollUnsafe())
+        const connection = yield* Fiber.join(fibers[1]!)
+        assert.deepStrictEqual(dials.peers, [there, "10.0.0.3:3"])
+        assert.strictEqual(connection.peerId, two.peerId)
+        yield* connection.send(bytes("open"))
+      })
+    ).pipe(onNetwork)
+  )
+
+  it.effect("closes the connection when the last one that waits for it is interrupted", () =>
+    Effect.gen(function* () {
+      const two = yield* deciding(there, [Effect.never])
+      const one = yield* endpoint(here)
+      const fibers = [yield* begin(one.connectTo(there)), yield* begin(one.connectTo(there))]
+      for (const fiber of fibers) yield* Fiber.interrupt(fiber)
+      yield* settle
+      // A new dial, about which the policy decides anew.
+      assert.strictEqual((yield* one.connectTo(there)).peerId, two.peerId)
+    }).pipe(onNetwork)
   )
 })

@@ -103,6 +103,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
+  /** How many callers wait for the peer's acceptance. */
+  waitingForAcceptance = 0
   /** Made when a caller waits for the peer's acceptance. */
   private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
   private readonly partial: PartialMessages
@@ -227,7 +229,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   readonly accepted: Effect.Effect<void, ConnectionError> = Effect.suspend(() => {
     if (this.backing.isAccepted) return Effect.void
     if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-    return Deferred.await((this.acceptance ??= Deferred.makeUnsafe()))
+    const acceptance = (this.acceptance ??= Deferred.makeUnsafe())
+    return Effect.acquireUseRelease(
+      Effect.sync(() => (this.waitingForAcceptance += 1)),
+      () => Deferred.await(acceptance),
+      () => Effect.sync(() => (this.waitingForAcceptance -= 1))
+    )
   })
 
   /** Whether the peer has accepted the connection. */

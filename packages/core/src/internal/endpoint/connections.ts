@@ -156,10 +156,13 @@ export class Connections implements ConnectionOwner, DialsOwner {
     return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
   }
 
-  /** Closes a connection that its dialler no longer waits for, unless its peer has accepted it or something was sent on it. */
-  giveUp({ id, peerId }: Connection): void {
-    for (const each of this.peers.of(peerId)) {
-      if (each.id !== id || each.isAccepted || each.isUsed) continue
+  /**
+   * Closes a connection for which a caller no longer waits, unless its peer has accepted it, something was sent on it, or others
+   * wait for it.
+   */
+  giveUp(connection: Connection): void {
+    for (const each of this.peers.of(connection.peerId)) {
+      if (each.surfaced !== connection || each.isAccepted || each.isUsed || each.waitingForAcceptance > 0) continue
       this.removeFromPool(each)
       this.background(each.close())
     }
