@@ -77,3 +77,23 @@ describe("connectTo", () => {
     }).pipe(onNetwork)
   )
 })
+
+describe("a connection beside one that the peer has not accepted", () => {
+  /** Two connections with one address, dialled at once under different names of the peer. The peer accepts only the first. */
+  const both = Effect.gen(function* () {
+    const two = yield* deciding(there, [Effect.succeed(true), Effect.never])
+    const one = yield* endpoint(here)
+    const first = yield* Effect.forkChild(one.connectTo(there), { startImmediately: true })
+    const second = yield* begin(one.connectTo(`${two.peerId}@${there}`))
+    const accepted = yield* Fiber.join(first)
+    assert.isUndefined(second.pollUnsafe())
+    return { one, accepted }
+  })
+
+  it.effect("is in the list of connections", () =>
+    Effect.gen(function* () {
+      const { accepted, one } = yield* both
+      assert.deepStrictEqual(yield* one.connections, [accepted])
+    }).pipe(onNetwork)
+  )
+})

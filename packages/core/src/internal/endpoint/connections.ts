@@ -153,7 +153,9 @@ export class Connections implements ConnectionOwner, DialsOwner {
 
   /** The connections of the pool whose peers have accepted them, each once. */
   get list(): ReadonlyArray<Connection> {
-    return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
+    const undecided = new Set<Connection>()
+    for (const each of this.peers.all) if (!each.isAccepted) undecided.add(each.surfaced)
+    return Array.from(this.peers.ids, (id) => this.pool.all(id).filter((each) => !undecided.has(each))).flat()
   }
 
   /**
@@ -166,11 +168,6 @@ export class Connections implements ConnectionOwner, DialsOwner {
       this.removeFromPool(each)
       this.background(each.close())
     }
-  }
-
-  /** Whether the peer has not accepted the connection yet. */
-  private isUndecided({ id, peerId }: Connection): boolean {
-    return this.peers.of(peerId).some((each) => each.id === id && !each.isAccepted)
   }
 
   /** Returns the connection to use with `peer`. */

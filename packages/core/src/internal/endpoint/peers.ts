@@ -18,6 +18,11 @@ export class Peers<C extends Connection> {
     return this.byPeer.keys()
   }
 
+  /** Every connection. */
+  get all(): Iterable<C> {
+    return this.aliases.keys()
+  }
+
   has(connection: C): boolean {
     return this.aliases.has(connection)
   }
