@@ -96,4 +96,12 @@ describe("a connection beside one that the peer has not accepted", () => {
       assert.deepStrictEqual(yield* one.connections, [accepted])
     }).pipe(onNetwork)
   )
+
+  it.effect("is the last one with its peer when it ends", () =>
+    Effect.gen(function* () {
+      const { accepted, one } = yield* both
+      yield* accepted.close()
+      assert.isTrue((yield* one.nextDisconnection).last)
+    }).pipe(onNetwork)
+  )
 })

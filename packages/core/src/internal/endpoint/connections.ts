@@ -170,6 +170,12 @@ export class Connections implements ConnectionOwner, DialsOwner {
     }
   }
 
+  /** Whether a peer has a connection that it has accepted: the application knows no other. */
+  private hasAccepted(peerId: PeerId): boolean {
+    for (const each of this.peers.of(peerId)) if (each.isAccepted) return true
+    return false
+  }
+
   /** Returns the connection to use with `peer`. */
   current({ key }: Target): Connection | undefined {
     return key === undefined ? undefined : this.pool.current(key)
@@ -324,7 +330,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
     // The peer has refused it, so that `connectTo` has failed.
     if (!connection.isAccepted) return
     const { dialledAddress, id, peerId, remoteAddress } = connection
-    const last = this.peers.of(peerId).length === 0
+    const last = !this.hasAccepted(peerId)
     disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }

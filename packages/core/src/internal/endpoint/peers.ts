@@ -45,8 +45,8 @@ export class Peers<C extends Connection> {
   }
 
   /** Returns every connection with a peer. */
-  of(peerId: PeerId): ReadonlyArray<C> {
-    return [...(this.byPeer.get(peerId) ?? [])]
+  of(peerId: PeerId): Iterable<C> {
+    return this.byPeer.get(peerId) ?? []
   }
 
   /**
