@@ -217,8 +217,9 @@ export interface BackingConnection {
    */
   readonly preferredBatchBytes?: number | undefined
   /**
-   * Probes the peer with a ping. Without an answer within a few seconds, the connection ends with `IdleTimedOut`. Each call
-   * sends a ping. Core calls it when the peer dials although this connection exists: the peer may have lost it.
+   * Probes the peer with a ping. Without an answer within a few seconds, the connection ends with `IdleTimedOut`. A call
+   * sends a ping; a transport may leave it out within 50 ms of another one. Core calls it when the peer dials although this
+   * connection exists: the peer may have lost it.
    */
   readonly checkAlive?: (() => void) | undefined
   /**

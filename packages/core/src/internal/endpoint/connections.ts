@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type * as Fiber from "effect/Fiber"
+import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../../Bootstrap.ts"
@@ -41,7 +42,7 @@ import { answerWith } from "./answering.ts"
 import { Dials, type DialsOwner, type LookUp } from "./dials.ts"
 import { Peers } from "./peers.ts"
 import { Queues } from "./queues.ts"
-import { Replacements } from "./replacements.ts"
+import { maxProbed, Replacements } from "./replacements.ts"
 import * as target from "./target.ts"
 import type { Target } from "./target.ts"
 
@@ -113,7 +114,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
     this.replacements = new Replacements({
       dial: (peer, expected, made) => this.pool.dial(expected ?? peer, this.dials.once(peer, expected, made)),
       add: (connection) => this.register(connection),
-      all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
+      all: (connection) => this.usable(connection),
       remove: (connection) => {
         this.onLost(connection)
         connection.timeOut()
@@ -209,9 +210,14 @@ export class Connections implements ConnectionOwner, DialsOwner {
       return connection
     }
     // A peer that dials may have lost its other connections, as after a crash: probe them.
-    for (const other of this.peers.with(connection)) if (!other.isLost) other.checkAlive()
+    for (const other of Iterable.take(this.usable(connection), maxProbed)) other.checkAlive()
     this.pendingInbound.add(connection)
     return connection
+  };
+
+  /** Returns the usable connections with the peer of a connection. */
+  private *usable(connection: ConnectionImpl): globalThis.Iterable<ConnectionImpl> {
+    for (const other of this.peers.with(connection)) if (!other.isLost) yield other
   }
 
   /** Passes an inbound connection to the application. */
@@ -237,10 +243,10 @@ export class Connections implements ConnectionOwner, DialsOwner {
     this.replacements.onNewConnection(connection)
     this.peers.add(connection)
     const { peerId } = connection
-    const before = this.pool.all(peerId)
+    const before = new Set(this.pool.all(peerId))
     this.pool.add(connection, connection.seniority)
     // The pool may keep a wrapper in place of the connection: the endpoint then uses the wrapper.
-    const added = this.pool.all(peerId).filter((other) => !before.includes(other))
+    const added = this.pool.all(peerId).filter((other) => !before.has(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
 

@@ -53,10 +53,17 @@ export class Peers<C extends Connection> {
    * Returns every connection with the peer of a connection, and those with peers of other keys that are or were dialled at one
    * of its addresses: a peer that restarts without its key has another one.
    */
-  with(connection: Connection): ReadonlyArray<C> {
-    const found = new Set(this.byPeer.get(connection.peerId))
-    for (const alias of aliasesOf(connection)) for (const other of this.byAddress.get(alias) ?? []) found.add(other)
-    return [...found]
+  *with(connection: Connection): Iterable<C> {
+    const { peerId } = connection
+    yield* this.of(peerId)
+    const seen = new Set<C>()
+    for (const alias of aliasesOf(connection)) {
+      for (const other of this.byAddress.get(alias) ?? []) {
+        if (other.peerId === peerId || seen.has(other)) continue
+        seen.add(other)
+        yield other
+      }
+    }
   }
 
   private addAliases(connection: C): void {
