@@ -38,6 +38,13 @@ export class RoundRobin<M extends Served> {
     this.members.push(member)
   }
 
+  /** Removes a member, unless it is not in the ring. */
+  remove(member: M): void {
+    if (!member.isServed) return
+    member.isServed = false
+    this.members.remove(member)
+  }
+
   /** Returns the member whose turn it is. There must be one that has items. */
   get next(): M {
     const { members } = this

@@ -263,3 +263,85 @@ it("the lane of a peer is forgotten when its last connection has ended and its i
   order(box)
   assert.notStrictEqual(box.lane("192.0.2.1", "a"), lane)
 })
+
+/** The number of lanes and groups that a queue refers to, in each place. */
+const kept = (box: FairInbox<Item>) => {
+  const [groups, ring, waiting] = [box["groups"], box["ring"]["members"], box["waitingGroups"]]
+  const all = [...groups.values()]
+  const sum = (count: (group: (typeof all)[number]) => number) => all.reduce((total, group) => total + count(group), 0)
+  return {
+    groups: groups.size,
+    ring: ring.length,
+    waiting: waiting.length,
+    lanes: sum((group) => group.lanes.size),
+    rings: sum((group) => group.ring["members"].length),
+    waitingLanes: sum((group) => group["waitingLanes"].length)
+  }
+}
+
+describe("peers that leave while nothing is taken", () => {
+  const full = () => {
+    const box = inbox({ capacity: 4 })
+    const holder = box.lane("192.0.2.1", "holder")
+    fill(holder)
+    fill(box.lane("192.0.2.2", "holder"))
+    return { box, before: kept(box) }
+  }
+
+  for (const [name, ipOf] of [
+    ["one address", () => "192.0.2.1"],
+    ["many addresses", (i: number) => `198.51.100.${i}`]
+  ] as const) {
+    it(`leave nothing behind: streams that wait, of 1,000 keys at ${name}`, () => {
+      const { before, box } = full()
+      for (let i = 0; i < 1_000; i++) {
+        const lane = box.lane(ipOf(i), `peer ${i}`)
+        const wait = lane.onRoom(() => {})
+        lane.cancelRoom(wait)
+        lane.release()
+      }
+      assert.deepStrictEqual(kept(box), before)
+    })
+
+    it(`leave nothing behind: items that end with their connections, of 1,000 keys at ${name}`, () => {
+      const { before, box } = full()
+      for (let i = 0; i < 1_000; i++) {
+        const lane = box.lane(ipOf(i), `peer ${i}`)
+        offer(lane, 1)
+        lane.removeAll(() => true)
+        lane.release()
+      }
+      assert.deepStrictEqual(kept(box), before)
+    })
+  }
+
+  it("take no turn from those that stay", () => {
+    const { box } = full()
+    const called: Array<string> = []
+    const lanes = ["a", "b", "c"].map((peer) => box.lane("192.0.2.9", peer))
+    const waits = lanes.map((lane) => lane.onRoom(() => called.push(lane.peer)))
+    lanes[1]!.cancelRoom(waits[1]!)
+    lanes[1]!.release()
+    order(box)
+    assert.deepStrictEqual(called, ["a", "c"])
+    assert.strictEqual(box.waiting, 0)
+  })
+
+  it("may leave because another gets room", () => {
+    const { box } = full()
+    const called: Array<string> = []
+    const lanes = ["192.0.2.8", "192.0.2.9", "192.0.2.10"].map((ip) => box.lane(ip, "peer"))
+    const waits = lanes.map((lane) =>
+      lane.onRoom(() => {
+        called.push(lane.group.ip)
+        for (const [i, other] of lanes.entries()) {
+          other.cancelRoom(waits[i]!)
+          other.release()
+        }
+      })
+    )
+    order(box)
+    assert.lengthOf(called, 1)
+    assert.deepStrictEqual([box.waiting, box["waitingGroups"].length], [0, 0])
+  })
+})

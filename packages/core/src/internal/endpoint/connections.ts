@@ -213,11 +213,11 @@ export class Connections implements ConnectionOwner, DialsOwner {
     for (const other of Iterable.take(this.usable(connection), maxProbed)) other.checkAlive()
     this.pendingInbound.add(connection)
     return connection
-  };
+  }
 
   /** Returns the usable connections with the peer of a connection. */
-  private *usable(connection: ConnectionImpl): globalThis.Iterable<ConnectionImpl> {
-    for (const other of this.peers.with(connection)) if (!other.isLost) yield other
+  private usable(connection: ConnectionImpl): globalThis.Iterable<ConnectionImpl> {
+    return Iterable.filter(this.peers.with(connection), (other) => !other.isLost)
   }
 
   /** Passes an inbound connection to the application. */

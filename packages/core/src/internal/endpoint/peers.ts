@@ -52,6 +52,8 @@ export class Peers<C extends Connection> {
   /**
    * Returns every connection with the peer of a connection, and those with peers of other keys that are or were dialled at one
    * of its addresses: a peer that restarts without its key has another one.
+   *
+   * @yields {C} each of them once
    */
   *with(connection: Connection): Iterable<C> {
     const { peerId } = connection
