@@ -122,6 +122,34 @@ describe("a peer with a key", () => {
   )
 })
 
+describe("a caller that joins the dial of another one", () => {
+  /** Callers of one peer, which is at the second address: the first one knows only another address. */
+  const joined = (known: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const [one, two] = yield* pair({ retryDuration: 0 })
+      yield* blackhole("10.0.0.9:9")
+      const outcomes = yield* Effect.forEach(["10.0.0.9:9", ...known], (at) =>
+        Effect.forkChild(Effect.result(one.connectTo(`${two.peerId}@${at}`)), { startImmediately: true })
+      )
+      return { one, two, outcomes }
+    })
+
+  const tagOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
+    Result.isSuccess(result) ? "connected" : result.failure._tag
+
+  it.effect("dials its own addresses when that dial fails, once for all who know them", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const { outcomes } = yield* joined([there, "10.0.0.9:9", there])
+        yield* TestClock.adjust("1 minute")
+        const tags = (yield* Fiber.joinAll(outcomes)).map(tagOf)
+        assert.deepStrictEqual(tags, ["ConnectionTimedOut", "connected", "ConnectionTimedOut", "connected"])
+        assert.deepStrictEqual(dials.peers, ["10.0.0.9:9", there])
+      })
+    ).pipe(onNetwork)
+  )
+})
+
 describe("a peer whose host is a name", () => {
   const resolver = (table: Readonly<Record<string, ReadonlyArray<string>>>) =>
     AddressResolver.AddressResolver.of({

@@ -43,6 +43,7 @@ import { Dials, type DialsOwner, type LookUp } from "./dials.ts"
 import { Peers } from "./peers.ts"
 import { Queues } from "./queues.ts"
 import { maxProbed, Replacements } from "./replacements.ts"
+import { SharedDials } from "./sharedDials.ts"
 import * as target from "./target.ts"
 import type { Target } from "./target.ts"
 
@@ -64,6 +65,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   readonly now: () => number
   readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private readonly sharedDials: SharedDials
   private readonly replacements: Replacements
   private readonly admission: Admission
   readonly lookUpName: LookUp
@@ -97,6 +99,10 @@ export class Connections implements ConnectionOwner, DialsOwner {
     this.background = options.background
     this.answer = answerWith({ respond: options.respond, background: this.background })
     this.dials = new Dials(this)
+    this.sharedDials = new SharedDials({
+      dial: (addresses, peerId) => this.dials.forPool(addresses, peerId),
+      join: (peerId, dial) => this.pool.connect(peerId, dial)
+    })
     const logLimit = new LogLimit({ background: this.background })
     this.logLimit = logLimit
     this.admission = new Admission({
@@ -112,7 +118,12 @@ export class Connections implements ConnectionOwner, DialsOwner {
       warn: (warning) => this.background(Effect.logWarning(warning))
     })
     this.replacements = new Replacements({
-      dial: (peer, expected, made) => this.pool.dial(expected ?? peer, this.dials.once(peer, expected, made)),
+      dial: (peer, expected, made) => {
+        const once = this.dials.once(peer, expected, made)
+        return expected === undefined
+          ? this.pool.dial(peer, once)
+          : this.pool.dial(expected, this.sharedDials.noted(expected, [peer], once))
+      },
       add: (connection) => this.register(connection),
       all: (connection) => this.usable(connection),
       remove: (connection) => {
@@ -190,7 +201,8 @@ export class Connections implements ConnectionOwner, DialsOwner {
   /** Returns the connection to use with a peer, or dials one. */
   readonly connect = (peer: Target): Effect.Effect<Connection, ConnectionError> => {
     const { addresses, key, peerId } = peer
-    if (key !== undefined) return this.pool.connect(key, this.dials.forPool(addresses, peerId))
+    if (peerId !== undefined) return this.sharedDials.connect(peerId, addresses)
+    if (key !== undefined) return this.pool.connect(key, this.dials.forPool(addresses, undefined))
     return Effect.flatMap(this.dials.lookUp(addresses[0]!), (found) => {
       const known = found.find((each) => this.pool.current(each) !== undefined) ?? found[0]
       return this.pool.connect(known, this.dials.forPool(found, undefined))

@@ -185,7 +185,7 @@ export class Dials {
 }
 
 /** Picks the error of a peer that could be dialled at none of its addresses: one after which to try again, if there is one. */
-const moreTelling = <E, L>(first: E, later: L): E | L => {
+export const moreTelling = <E, L>(first: E, later: L): E | L => {
   const isTransientError = (error: unknown) => isTransient(error as ConnectionError)
   return isTransientError(later) && !isTransientError(first) ? later : first
 }
