@@ -86,9 +86,10 @@ export interface SocketEvents {
    * the connection may go on. Before that, the transport sends nothing that the handshake does not need, acknowledges no stream
    * data, and calls neither `onConnection` nor `onConnected`. If the connection is refused, the transport closes it with code 4
    * (`ErrorCode.refused`). The handshake timeout includes this time. `decide` does nothing once the connection has ended.
+   * A function that is returned is called once if the connection ends before the decision, which is not needed any more.
    * Without this property, every peer is admitted.
    */
-  readonly onHandshake?: ((peer: Peer, decide: (isAdmitted: boolean) => void) => void) | undefined
+  readonly onHandshake?: ((peer: Peer, decide: (isAdmitted: boolean) => void) => (() => void) | void) | undefined
   /** An inbound connection is established, and admitted. Returns the handlers of the connection's events. */
   readonly onConnection: (connection: BackingConnection) => ConnectionEvents
 }

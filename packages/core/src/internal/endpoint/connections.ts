@@ -109,8 +109,11 @@ export class Connections implements ConnectionOwner, DialsOwner {
       policy: options.policy,
       limit: config.handshakeTimeout,
       background: this.background,
-      onDefect: ({ address }, cause) =>
-        logLimit.log(address.address, Effect.logWarning("the PeerPolicy failed: a peer is refused", cause))
+      now: this.now,
+      onFault: ({ address }, fault, cause) => {
+        const line = `the PeerPolicy ${fault}: a peer is refused`
+        logLimit.log(address.address, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+      }
     })
     this.queues = new Queues({
       config,
@@ -212,7 +215,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   // --- making connections ------------------------------------------------------------------------------------------
 
   /** Asks the program's policy about a peer. */
-  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void): void => this.admission.ask(peer, decide)
+  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void) => this.admission.ask(peer, decide)
 
   /** Takes an inbound connection from the transport. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
