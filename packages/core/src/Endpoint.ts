@@ -328,13 +328,14 @@ const configOptions: args.Fields = {
   localAddress: aConfig,
   contacts: aConfig,
   streams: aConfig,
+  identity: aConfig,
   config: args.optional(args.check("must be a Config, or an object with a Config for each setting", isOfConfigs))
 }
 
 /**
  * Provides an endpoint as `layer` does, with options from Effect's `Config`, such as `Endpoint.config("qp2p")` or
- * `{ localAddress: Config.String("LISTEN") }`. The default is `Endpoint.config()`, without a path. Fails with
- * `Config.ConfigError` when the source has an invalid value.
+ * `{ localAddress: Config.String("LISTEN"), identity: Identity.config("KEY") }`. The default is `Endpoint.config()`, without a
+ * path and with a new identity. Fails with `Config.ConfigError` when the source has an invalid value.
  *
  * @stability unstable
  * @category layers
