@@ -70,6 +70,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   private readonly admission: Admission
   readonly lookUpName: LookUp
   private readonly logLimit: LogLimit
+  private readonly debugLimit: LogLimit
   private readonly verificationBudget = new VerificationBudget<ConnectionImpl>(({ counters }) => counters.bytesReceived)
 
   constructor(options: {
@@ -103,8 +104,9 @@ export class Connections implements ConnectionOwner, DialsOwner {
       dial: (addresses, peerId) => this.dials.forPool(addresses, peerId),
       join: (peerId, dial) => this.pool.connect(peerId, dial)
     })
-    const logLimit = new LogLimit({ background: this.background })
+    const logLimit = new LogLimit({ level: "Warn", background: this.background })
     this.logLimit = logLimit
+    this.debugLimit = new LogLimit({ level: "Debug", background: this.background })
     this.admission = new Admission({
       policy: options.policy,
       limit: config.handshakeTimeout,
@@ -325,7 +327,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
-    this.logLimit.log(
+    this.debugLimit.log(
       connection.remoteAddress.address,
       Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`)
     )
