@@ -30,11 +30,11 @@ export interface Served {
 export class RoundRobin<M extends Served> {
   private readonly members = new Fifo<M>()
 
-  /** Adds a member, unless it is in the ring. */
+  /** Adds a member, unless it is in the ring. It still owes what it was served beyond its credit before it left. */
   add(member: M): void {
     if (member.isServed) return
     member.isServed = true
-    member.credit = quantum
+    member.credit = Math.min(quantum, member.credit + quantum)
     this.members.push(member)
   }
 

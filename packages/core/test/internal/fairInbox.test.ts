@@ -88,6 +88,40 @@ describe("the order", () => {
   })
 })
 
+describe("a sender of long items that has one at a time", () => {
+  for (const [name, ip] of [
+    ["another address", "192.0.2.2"],
+    ["the same address", "192.0.2.1"]
+  ] as const) {
+    it(`pays for each of them beside a peer at ${name}, although it leaves the ring in between`, () => {
+      const box = inbox()
+      const long = box.lane("192.0.2.1", "long")
+      offer(box.lane(ip, "short"), 10_000)
+      let served = 0
+      for (let i = 0; i < 4_000; i++) {
+        const { from } = box.shift()
+        if (from === "long") served += 1
+        // The sender has left the ring when an item of another one is served.
+        else if (long.length === 0) offer(long, 1, 256 * 1_024)
+      }
+      assert.isAtLeast(served, 10)
+      assert.isAtMost(served, 20)
+    })
+  }
+
+  it("owes nothing for items that it was served while nobody else waited", () => {
+    const box = inbox()
+    const long = box.lane("192.0.2.1", "long")
+    for (let i = 0; i < 10; i++) {
+      offer(long, 1, 256 * 1_024)
+      assert.lengthOf(box.shiftAll(), 1)
+    }
+    offer(box.lane("192.0.2.2", "short"), 1_000)
+    offer(long, 1, 1)
+    assert.isBelow(order(box).indexOf("long"), 16)
+  })
+})
+
 describe("a stream", () => {
   it.effect("takes no more than a batch at once, so that a later peer's item is not behind thousands", () =>
     Effect.gen(function* () {
