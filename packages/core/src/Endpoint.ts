@@ -234,7 +234,10 @@ export class Endpoint extends Context.Service<
     readonly connectionId: (peer: PeerAddress.Input) => Effect.Effect<Option.Option<ConnectionId>>
     /** Returns the current address of the peer of the connection with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
-    /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
+    /**
+     * Opens a bidirectional stream to a peer, and dials the peer if there is no connection. Completes as `connectTo` does: when
+     * the peer has accepted the connection.
+     */
     readonly openBidirectionalStream: (
       peer: PeerAddress.Input,
       options?: PriorityOptions

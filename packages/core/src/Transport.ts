@@ -65,7 +65,7 @@ export interface BindOptions {
   /** The highest send rate to one peer, in bytes per second. */
   readonly maxSendRate: number
   /**
-   * The most bytes that the transport and the owner hold of what peers have sent and nobody has read, on all connections. Above
+   * The most bytes that the transport and the owner hold of what peers have sent and the application has not read, on all connections. Above
    * three quarters of it, the connection with the most is held back: its peer sends more slowly or not at all until there is
    * room, and nothing is lost. So a peer that is held back does not make the transport exceed it; a connection that exceeds it
    * all the same is closed with code 3. Above half of it, inbound dials are refused.

@@ -78,8 +78,8 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
   }
 
   /**
-   * Whether more waits than the queue may hold, and some of it is from this IP address. Twice the bytes are too much whoever sent
-   * them.
+   * Whether more waits than the queue may hold, and some of it is from this IP address. Twice the bytes are too much from any
+   * address.
    */
   isOverrunBy(ip: string): boolean {
     if (this.waitingCount <= this.capacity && this.keptBytes <= this.byteCapacity) return false

@@ -67,8 +67,6 @@ export interface ConnectionOwner extends TimerOwner {
   ) => void
   /** The peer has sent something other than an echo question for the first time. */
   readonly onUsed: (connection: ConnectionImpl) => void
-  /** The peer has accepted a dialled connection. */
-  readonly onAccepted: (connection: ConnectionImpl) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
   readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
@@ -253,7 +251,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   onAccepted(): void {
-    this.owner.onAccepted(this)
     if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.void)
   }
 

@@ -4,7 +4,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
 import type * as Fiber from "effect/Fiber"
 import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -304,8 +303,6 @@ export class Connections implements ConnectionOwner, DialsOwner {
   }
 
   readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)
-
-  readonly onAccepted: (connection: ConnectionImpl) => void = constVoid
 
   readonly onMoved = (connection: ConnectionImpl): void => {
     this.peers.readdress(connection)
