@@ -234,7 +234,10 @@ export class Endpoint extends Context.Service<
     readonly connectionId: (peer: PeerAddress.Input) => Effect.Effect<Option.Option<ConnectionId>>
     /** Returns the current address of the peer of the connection with this id. */
     readonly addressOf: (id: ConnectionId) => Effect.Effect<Option.Option<NetAddress.InetAddress>>
-    /** Opens a bidirectional stream to a peer, and dials the peer if there is no connection. */
+    /**
+     * Opens a bidirectional stream to a peer, and dials the peer if there is no connection. Completes as `connectTo` does: when
+     * the peer has accepted the connection.
+     */
     readonly openBidirectionalStream: (
       peer: PeerAddress.Input,
       options?: PriorityOptions
@@ -328,13 +331,14 @@ const configOptions: args.Fields = {
   localAddress: aConfig,
   contacts: aConfig,
   streams: aConfig,
+  identity: aConfig,
   config: args.optional(args.check("must be a Config, or an object with a Config for each setting", isOfConfigs))
 }
 
 /**
  * Provides an endpoint as `layer` does, with options from Effect's `Config`, such as `Endpoint.config("qp2p")` or
- * `{ localAddress: Config.String("LISTEN") }`. The default is `Endpoint.config()`, without a path. Fails with
- * `Config.ConfigError` when the source has an invalid value.
+ * `{ localAddress: Config.String("LISTEN"), identity: Identity.config("KEY") }`. The default is `Endpoint.config()`, without a
+ * path and with a new identity. Fails with `Config.ConfigError` when the source has an invalid value.
  *
  * @stability unstable
  * @category layers

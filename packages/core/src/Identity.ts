@@ -23,7 +23,7 @@ import type { PeerId } from "./PeerId.ts"
 /**
  * An Ed25519 key pair (RFC 8032): the identity of an endpoint.
  *
- * Whoever has the secret key is this peer. The key is `Redacted`: it appears in no log, error, trace or inspection.
+ * A holder of the secret key is this peer. The key is `Redacted`: it appears in no log, error, trace or inspection.
  *
  * Two processes with one key are one peer to all others: a message for its id goes to one of them, and what ends the connections
  * with a peer, such as `disconnectFrom`, ends those with both. On one port of two IP addresses or hosts, each also makes the

@@ -64,7 +64,7 @@ let construct: (parts: text.Parts) => PeerAddress
 let isInstance: (value: unknown) => value is PeerAddress
 
 /**
- * A peer: an id with up to 16 addresses, or one address without an id, which is whoever answers there.
+ * A peer: an id with up to 16 addresses, or one address without an id, which is the peer that answers there.
  *
  * Its text is what `fromString` reads: `ID@host:port`, with further addresses after commas, `ID`, or `host:port`. Two are equal
  * if their texts are. `make`, `fromString` and `fromInput` make one.
@@ -79,7 +79,7 @@ export class PeerAddress implements Equal.Equal, Inspectable.Inspectable {
     isInstance = (value): value is PeerAddress => typeof value === "object" && value !== null && #text in value
   }
 
-  /** The id. Without one, the peer is whoever answers at the address. */
+  /** The id. Without one, the peer is the one that answers at the address. */
   readonly peerId: Option.Option<PeerId>
   /**
    * Where the peer may be found, in the order in which to try, each once: up to 16 with an id, and one without. A host is
@@ -123,7 +123,7 @@ export class PeerAddress implements Equal.Equal, Inspectable.Inspectable {
 }
 
 /**
- * A peer as operations take it: its text, which may be a `PeerId` alone, a `PeerAddress`, or the address of whoever answers
+ * A peer as operations take it: its text, which may be a `PeerId` alone, a `PeerAddress`, or the address of the peer that answers
  * there.
  *
  * @stability unstable
@@ -241,7 +241,7 @@ export const fromInput = (
  * @since 0.1.0
  */
 export interface Options {
-  /** The id of the peer. By default, it is whoever answers at the address. */
+  /** The id of the peer. By default, it is that of the peer that answers at the address. */
   readonly peerId?: PeerId | undefined
   /** Where the peer may be found, in the order in which to try: at most 16 with an id, and one without. By default none. */
   readonly addresses?: ReadonlyArray<Host.HostPort | NetAddress.InetAddress | string> | undefined

@@ -40,8 +40,9 @@ export const acceptAll = (_peer: Peer): Effect.Effect<boolean> => Effect.succeed
  *
  * The endpoint asks after each handshake, in both directions, and before it surfaces anything. Until the policy has answered,
  * this side sends nothing on the connection beyond what the handshake needs, so that no message of the peer is acknowledged. A
- * policy that fails, has a defect, or does not answer within the handshake timeout refuses the peer. A refusal closes the
- * connection with code 4 (`ErrorCode.refused`), and is `PeerRefused` for the caller on either side.
+ * policy that fails, has a defect, answers no boolean, or does not answer within the handshake timeout refuses the peer, and
+ * the endpoint logs a warning. A refusal closes the connection with code 4 (`ErrorCode.refused`), and is `PeerRefused` for the
+ * caller on either side. The endpoint interrupts the policy when the connection ends before the answer.
  *
  * @stability unstable
  * @category references

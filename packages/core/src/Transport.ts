@@ -65,7 +65,7 @@ export interface BindOptions {
   /** The highest send rate to one peer, in bytes per second. */
   readonly maxSendRate: number
   /**
-   * The most bytes that the transport and the owner hold of what peers have sent and nobody has read, on all connections. Above
+   * The most bytes that the transport and the owner hold of what peers have sent and the application has not read, on all connections. Above
    * three quarters of it, the connection with the most is held back: its peer sends more slowly or not at all until there is
    * room, and nothing is lost. So a peer that is held back does not make the transport exceed it; a connection that exceeds it
    * all the same is closed with code 3. Above half of it, inbound dials are refused.
@@ -86,9 +86,10 @@ export interface SocketEvents {
    * the connection may go on. Before that, the transport sends nothing that the handshake does not need, acknowledges no stream
    * data, and calls neither `onConnection` nor `onConnected`. If the connection is refused, the transport closes it with code 4
    * (`ErrorCode.refused`). The handshake timeout includes this time. `decide` does nothing once the connection has ended.
+   * A function that is returned is called once if the connection ends before the decision, which is not needed any more.
    * Without this property, every peer is admitted.
    */
-  readonly onHandshake?: ((peer: Peer, decide: (isAdmitted: boolean) => void) => void) | undefined
+  readonly onHandshake?: ((peer: Peer, decide: (isAdmitted: boolean) => void) => (() => void) | void) | undefined
   /** An inbound connection is established, and admitted. Returns the handlers of the connection's events. */
   readonly onConnection: (connection: BackingConnection) => ConnectionEvents
 }
@@ -217,8 +218,9 @@ export interface BackingConnection {
    */
   readonly preferredBatchBytes?: number | undefined
   /**
-   * Probes the peer with a ping. Without an answer within a few seconds, the connection ends with `IdleTimedOut`. Each call
-   * sends a ping. Core calls it when the peer dials although this connection exists: the peer may have lost it.
+   * Probes the peer with a ping. Without an answer within a few seconds, the connection ends with `IdleTimedOut`. A call
+   * sends a ping; a transport may leave it out within 50 ms of another one. Core calls it when the peer dials although this
+   * connection exists: the peer may have lost it.
    */
   readonly checkAlive?: (() => void) | undefined
   /**

@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Endpoint from "../src/Endpoint.ts"
 import * as EndpointConfig from "../src/EndpointConfig.ts"
+import * as Identity from "../src/Identity.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import type { Transport } from "../src/Transport.ts"
 import { blackhole, endpoint, onNetwork } from "./support/memoryEndpoints.ts"
@@ -127,6 +130,25 @@ describe("an endpoint's options from Config", () => {
       assert.deepStrictEqual(yield* started(Endpoint.layerConfig(whole), source), ["10.0.0.1:4", "10.0.0.1:9"])
       assert.deepStrictEqual(yield* started(Endpoint.layerClientConfig(parts), source), ["10.0.0.1:3", "10.0.0.1:3"])
       assert.deepStrictEqual(yield* started(Endpoint.layerClientConfig(), source), ["10.0.0.1:1", "10.0.0.1:1"])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("make a layer with the identity that the source has", () =>
+    Effect.gen(function* () {
+      const { peerId, secretKey } = yield* Identity.generate
+      const source = { node: { key: Buffer.from(Redacted.value(secretKey)).toString("hex") } }
+      const options = {
+        localAddress: Config.succeed("10.0.0.1:1"),
+        identity: Config.nested(Identity.config("key"), "node")
+      }
+      for (const layer of [Endpoint.layerConfig(options), Endpoint.layerClientConfig(options)]) {
+        const made = layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(source))))
+        const context = yield* Effect.scoped(Layer.build(made))
+        assert.strictEqual(Context.get(context, Endpoint.Endpoint).peerId, peerId)
+      }
+      const wrong = { ...options, identity: Effect.succeed("key") as never }
+      const error = yield* Effect.flip(started<unknown>(Endpoint.layerConfig(wrong), source))
+      assert.deepInclude(error, { _tag: "EndpointConfigError", path: "identity" })
     }).pipe(onNetwork)
   )
 

@@ -16,7 +16,17 @@ import * as Endpoint from "../src/Endpoint.ts"
 import * as PeerAddress from "../src/PeerAddress.ts"
 import { ConnectionLost, NotConnected } from "../src/SendError.ts"
 import { address, bytes, textOf } from "./support/values.ts"
-import { blackhole, countingDials, endpoint, onNetwork, pair, refuse, settle } from "./support/memoryEndpoints.ts"
+import {
+  blackhole,
+  countingDials,
+  endpoint,
+  kill,
+  onNetwork,
+  pair,
+  refuse,
+  setLatency,
+  settle
+} from "./support/memoryEndpoints.ts"
 
 const here = "10.0.0.1:1"
 const there = "10.0.0.2:2"
@@ -105,6 +115,29 @@ describe("a peer with a key", () => {
     }).pipe(onNetwork)
   )
 
+  it.effect(
+    "is dialled once at each address when its connection is lost: where it was, and where the caller knows it",
+    () =>
+      countingDials((dials) =>
+        Effect.gen(function* () {
+          const [one, two] = yield* pair({ retryDuration: 0 })
+          yield* one.connectTo(`${two.peerId}@${there}`)
+          yield* settle
+          yield* setLatency("50 millis")
+          const peer = `${two.peerId}@10.0.0.8:8`
+          const sending = yield* Effect.forkChild(Effect.flip(one.sendMessage(bytes("lost"), peer)), {
+            startImmediately: true
+          })
+          dials.peers.length = 0
+          for (const place of [there, "10.0.0.8:8"]) yield* refuse(place)
+          yield* kill(here, there)
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual((yield* Fiber.join(sending))._tag, "ConnectionLost")
+          assert.deepStrictEqual(dials.peers, [there, "10.0.0.8:8"])
+        })
+      ).pipe(onNetwork)
+  )
+
   it.effect("is tried at each of its addresses, and the error is one after which to try again, if there is one", () =>
     countingDials((dials) =>
       Effect.gen(function* () {
@@ -117,6 +150,34 @@ describe("a peer with a key", () => {
         assert.deepStrictEqual(dials.peers, ["10.0.0.8:8", "10.0.0.9:9", there])
         const both = yield* Effect.flip(one.connectTo(`${nowhere}@${there},10.0.0.8:8`))
         assert.notStrictEqual(both._tag, "PeerMismatch")
+      })
+    ).pipe(onNetwork)
+  )
+})
+
+describe("a caller that joins the dial of another one", () => {
+  /** Callers of one peer, which is at the second address: the first one knows only another address. */
+  const joined = (known: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const [one, two] = yield* pair({ retryDuration: 0 })
+      yield* blackhole("10.0.0.9:9")
+      const outcomes = yield* Effect.forEach(["10.0.0.9:9", ...known], (at) =>
+        Effect.forkChild(Effect.result(one.connectTo(`${two.peerId}@${at}`)), { startImmediately: true })
+      )
+      return { one, two, outcomes }
+    })
+
+  const tagOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
+    Result.isSuccess(result) ? "connected" : result.failure._tag
+
+  it.effect("dials its own addresses when that dial fails, once for all who know them", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const { outcomes } = yield* joined([there, "10.0.0.9:9", there])
+        yield* TestClock.adjust("1 minute")
+        const tags = (yield* Fiber.joinAll(outcomes)).map(tagOf)
+        assert.deepStrictEqual(tags, ["ConnectionTimedOut", "connected", "ConnectionTimedOut", "connected"])
+        assert.deepStrictEqual(dials.peers, ["10.0.0.9:9", there])
       })
     ).pipe(onNetwork)
   )
@@ -143,6 +204,29 @@ describe("a peer whose host is a name", () => {
         assert.match(error.message, /AddressResolver/u)
       }
     }).pipe(onNetwork)
+  )
+
+  it.effect("is not dialled again at an address that was tried already", () =>
+    countingDials((dials) =>
+      Effect.gen(function* () {
+        const table = { "two.example:2": [there, "10.0.0.8:8"] }
+        for (const place of [there, "10.0.0.8:8"]) yield* refuse(place)
+        const one = yield* Effect.provideService(
+          endpoint(here, { retryDuration: 0 }),
+          AddressResolver.AddressResolver,
+          resolver(table)
+        )
+        for (const [peer, expected] of [
+          [`${nowhere}@${there},two.example:2`, [there, "10.0.0.8:8"]],
+          [`${nowhere}@two.example:2,10.0.0.8:8,${there}`, [there, "10.0.0.8:8"]],
+          [`${nowhere}@two.example:2,three.example:3,two.example:2`, [there, "10.0.0.8:8"]]
+        ] as const) {
+          const error = yield* Effect.flip(one.connectTo(peer))
+          assert.strictEqual(error._tag, "TransportError")
+          assert.deepStrictEqual(dials.peers.splice(0), [...expected])
+        }
+      })
+    ).pipe(onNetwork)
   )
 
   it.effect("is resolved when it is dialled, and each of its addresses is tried", () =>

@@ -11,6 +11,7 @@ import * as Endpoint from "../src/Endpoint.ts"
 import { type Peer, PeerPolicy } from "../src/PeerPolicy.ts"
 import { ConnectionLost } from "../src/SendError.ts"
 import { address, bytes, textOf } from "./support/values.ts"
+import { logged } from "./support/logs.ts"
 import { endpoint, onNetwork, settle } from "./support/memoryEndpoints.ts"
 
 const here = "10.0.0.1:1"
@@ -148,4 +149,61 @@ describe("a policy", () => {
       assert.strictEqual((yield* two.nextMessage).peerId, three.peerId)
     }).pipe(onNetwork)
   )
+
+  for (const side of ["that dials", "that is dialled"] as const) {
+    it.effect(`is interrupted when the connection with a peer ${side} ends before the answer`, () =>
+      Effect.gen(function* () {
+        const heard: Array<string> = []
+        const policy = ({ direction }: Peer) =>
+          Effect.onInterrupt(Effect.never, () => Effect.sync(() => heard.push(direction)))
+        const open = endpoint(there)
+        const guard = guarded(here, policy)
+        if (side === "that is dialled") {
+          yield* open
+          const one = yield* guard
+          const connecting = yield* Effect.forkChild(one.connectTo(there), { startImmediately: true })
+          yield* settle
+          yield* Fiber.interrupt(connecting)
+        } else {
+          yield* guard
+          const two = yield* open
+          const connecting = yield* Effect.forkChild(two.connectTo(here), { startImmediately: true })
+          yield* settle
+          yield* Fiber.interrupt(connecting)
+        }
+        yield* settle
+        assert.deepStrictEqual(heard, [side === "that dials" ? "Inbound" : "Outbound"])
+      }).pipe(onNetwork)
+    )
+  }
+
+  for (const [name, policy, line] of [
+    ["never answers", () => Effect.never, "Warn: the PeerPolicy did not answer in time: a peer is refused"],
+    [
+      "answers no boolean",
+      () => Effect.succeed("yes") as never,
+      "Warn: the PeerPolicy answered no boolean: a peer is refused"
+    ]
+  ] as const) {
+    it.effect(`that ${name} is logged as a warning`, () =>
+      Effect.gen(function* () {
+        const { lines } = yield* logged(
+          Effect.scoped(
+            Effect.gen(function* () {
+              yield* guarded(there, policy)
+              const one = yield* endpoint(here, { retryDuration: 0 })
+              for (let i = 0; i < 2; i++) {
+                const connecting = yield* Effect.forkChild(Effect.exit(one.connectTo(there)), {
+                  startImmediately: true
+                })
+                yield* TestClock.adjust("20 seconds")
+                yield* Fiber.join(connecting)
+              }
+            })
+          )
+        )
+        assert.deepStrictEqual(lines, [line, line])
+      }).pipe(onNetwork)
+    )
+  }
 })

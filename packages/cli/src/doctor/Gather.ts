@@ -177,6 +177,7 @@ const listenAt = Effect.fnUntraced(function* (localAddress: NetAddress.InetAddre
     ...transport,
     bind: (options, events) =>
       transport.bind(options, {
+        onHandshake: events.onHandshake && ((peer, decide) => events.onHandshake!(peer, decide)),
         onConnection: (connection) => {
           Deferred.doneUnsafe(dialled, Effect.void)
           return events.onConnection(connection)

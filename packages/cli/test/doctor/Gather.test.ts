@@ -84,6 +84,23 @@ describe("Gather", () => {
     )
   )
 
+  it.effect("the program's policy is asked about the contact in both directions", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        yield* contact
+        const host = { address: "9.9.9.9" }
+        const asked = new Set<string>()
+        const policy = ({ direction, peerId }: PeerPolicy.Peer) =>
+          Effect.sync(() => asked.add(`${direction} ${peerId}`).size > 0)
+        yield* gather({ host }).pipe(
+          Effect.provideService(PeerPolicy.PeerPolicy, policy),
+          Effect.provide(layerOf({ host }))
+        )
+        assert.deepStrictEqual([...asked], [`Outbound ${contactId}`, `Inbound ${contactId}`])
+      })
+    )
+  )
+
   it.effect("over IPv6, too, where no port is mapped", () =>
     onNetwork(
       Effect.gen(function* () {

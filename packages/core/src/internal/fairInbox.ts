@@ -78,8 +78,8 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
   }
 
   /**
-   * Whether more waits than the queue may hold, and some of it is from this IP address. Twice the bytes are too much whoever sent
-   * them.
+   * Whether more waits than the queue may hold, and some of it is from this IP address. Twice the bytes are too much from any
+   * address.
    */
   isOverrunBy(ip: string): boolean {
     if (this.waitingCount <= this.capacity && this.keptBytes <= this.byteCapacity) return false
@@ -130,11 +130,13 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
     if (this.items > 0 && this.freeBytes <= 0) return
     let left = this.items === 0 ? Infinity : this.free
     for (let groups = this.waitingGroups.length; groups > 0 && left > 0; groups--) {
-      const group = this.waitingGroups.shift()!
+      const group = this.waitingGroups.shift()
+      // A producer that is called may end others.
+      if (group === undefined) break
+      group.isListed = false
       left -= group.admit(left, taken?.group === group ? taken : undefined)
       // A group with items is tried again when one of them is taken.
-      if (group.waiting > 0 && group.length === 0) this.waitingGroups.push(group)
-      else group.isListed = false
+      if (group.length === 0) this.list(group)
     }
   }
 
@@ -183,7 +185,12 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
 
   onUnused(lane: Lane<A>): void {
     const { group } = lane
-    if (group.lanes.get(lane.peer) === lane) group.lanes.delete(lane.peer)
-    if (group.lanes.size === 0 && this.groups.get(group.ip) === group) this.groups.delete(group.ip)
+    group.forget(lane)
+    if (group.lanes.size > 0) return
+    if (this.groups.get(group.ip) === group) this.groups.delete(group.ip)
+    if (group.length === 0) this.ring.remove(group)
+    if (group.waiting > 0 || !group.isListed) return
+    group.isListed = false
+    this.waitingGroups.remove(group)
   }
 }

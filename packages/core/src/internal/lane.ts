@@ -53,8 +53,20 @@ export class Group<A> implements Served {
     this.ip = ip
   }
 
+  /** Adds a lane to those that wait for room, unless it is one of them. */
   list(lane: Lane<A>): void {
+    if (lane.isListed) return
+    lane.isListed = true
     this.waitingLanes.push(lane)
+  }
+
+  /** Forgets a lane that is unused. */
+  forget(lane: Lane<A>): void {
+    if (this.lanes.get(lane.peer) === lane) this.lanes.delete(lane.peer)
+    this.ring.remove(lane)
+    if (!lane.isListed) return
+    lane.isListed = false
+    this.waitingLanes.remove(lane)
   }
 
   /** Calls up to `most` producers that have room now, those of `first` before others. Returns their number. */
@@ -62,10 +74,12 @@ export class Group<A> implements Served {
     let admitted = first === undefined ? 0 : first.admit(most)
     const tries = this.length === 0 ? this.waitingLanes.length : Math.min(this.waitingLanes.length, maxTried)
     for (let left = tries; left > 0 && admitted < most; left--) {
-      const lane = this.waitingLanes.shift()!
+      const lane = this.waitingLanes.shift()
+      // A producer that is called may end others.
+      if (lane === undefined) break
+      lane.isListed = false
       if (lane !== first) admitted += lane.admit(most - admitted)
-      if (lane.waiters.length > 0) this.waitingLanes.push(lane)
-      else lane.isListed = false
+      if (lane.waiters.length > 0) this.list(lane)
     }
     return admitted
   }
@@ -121,10 +135,7 @@ export class Lane<A> implements Served {
   onRoom(callback: () => void, first = false): Wait {
     const wait = new Wait(callback)
     this.waiters.add(wait, first)
-    if (!this.isListed) {
-      this.isListed = true
-      this.group.list(this)
-    }
+    this.group.list(this)
     this.queue.onWaiting(this.group, 1)
     return wait
   }

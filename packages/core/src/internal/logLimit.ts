@@ -16,6 +16,8 @@ export const maxLines = 32
 
 /** The options of `LogLimit`. */
 export interface LogLimitOptions {
+  /** The level of the lines. Each level has a limit of its own, so that debug lines leave no warning out. */
+  readonly level: "Debug" | "Warn"
   /** Runs an effect in the endpoint's scope. */
   readonly background: (effect: Effect.Effect<void>) => unknown
 }
@@ -50,6 +52,7 @@ export class LogLimit {
     const { omitted } = this
     this.byIp.clear()
     this.lines = this.omitted = 0
-    return omitted === 0 ? Effect.void : Effect.logWarning(`${omitted} further lines about peers were left out`)
+    if (omitted === 0) return Effect.void
+    return Effect.logWithLevel(this.options.level)(`${omitted} further lines about peers were left out`)
   })
 }

@@ -30,12 +30,19 @@ export interface Served {
 export class RoundRobin<M extends Served> {
   private readonly members = new Fifo<M>()
 
-  /** Adds a member, unless it is in the ring. */
+  /** Adds a member, unless it is in the ring. It still owes what it was served beyond its credit before it left. */
   add(member: M): void {
     if (member.isServed) return
     member.isServed = true
-    member.credit = quantum
+    member.credit = Math.min(quantum, member.credit + quantum)
     this.members.push(member)
+  }
+
+  /** Removes a member, unless it is not in the ring. */
+  remove(member: M): void {
+    if (!member.isServed) return
+    member.isServed = false
+    this.members.remove(member)
   }
 
   /** Returns the member whose turn it is. There must be one that has items. */

@@ -14,7 +14,7 @@ const amplificationLimit = 3
 const datagramSize = 1_200
 
 /**
- * How many datagrams a dial sends in how many milliseconds while nobody answers (RFC 9002, section 6.2), with the one that withdraws
+ * How many datagrams a dial sends in how many milliseconds while no peer answers (RFC 9002, section 6.2), with the one that withdraws
  * it.
  */
 const dials = [

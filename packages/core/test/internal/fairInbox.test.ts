@@ -88,6 +88,40 @@ describe("the order", () => {
   })
 })
 
+describe("a sender of long items that has one at a time", () => {
+  for (const [name, ip] of [
+    ["another address", "192.0.2.2"],
+    ["the same address", "192.0.2.1"]
+  ] as const) {
+    it(`pays for each of them beside a peer at ${name}, although it leaves the ring in between`, () => {
+      const box = inbox()
+      const long = box.lane("192.0.2.1", "long")
+      offer(box.lane(ip, "short"), 10_000)
+      let served = 0
+      for (let i = 0; i < 4_000; i++) {
+        const { from } = box.shift()
+        if (from === "long") served += 1
+        // The sender has left the ring when an item of another one is served.
+        else if (long.length === 0) offer(long, 1, 256 * 1_024)
+      }
+      assert.isAtLeast(served, 10)
+      assert.isAtMost(served, 20)
+    })
+  }
+
+  it("owes nothing for items that it was served while nobody else waited", () => {
+    const box = inbox()
+    const long = box.lane("192.0.2.1", "long")
+    for (let i = 0; i < 10; i++) {
+      offer(long, 1, 256 * 1_024)
+      assert.lengthOf(box.shiftAll(), 1)
+    }
+    offer(box.lane("192.0.2.2", "short"), 1_000)
+    offer(long, 1, 1)
+    assert.isBelow(order(box).indexOf("long"), 16)
+  })
+})
+
 describe("a stream", () => {
   it.effect("takes no more than a batch at once, so that a later peer's item is not behind thousands", () =>
     Effect.gen(function* () {
@@ -262,4 +296,86 @@ it("the lane of a peer is forgotten when its last connection has ended and its i
   lane.release()
   order(box)
   assert.notStrictEqual(box.lane("192.0.2.1", "a"), lane)
+})
+
+/** The number of lanes and groups that a queue refers to, in each place. */
+const kept = (box: FairInbox<Item>) => {
+  const [groups, ring, waiting] = [box["groups"], box["ring"]["members"], box["waitingGroups"]]
+  const all = [...groups.values()]
+  const sum = (count: (group: (typeof all)[number]) => number) => all.reduce((total, group) => total + count(group), 0)
+  return {
+    groups: groups.size,
+    ring: ring.length,
+    waiting: waiting.length,
+    lanes: sum((group) => group.lanes.size),
+    rings: sum((group) => group.ring["members"].length),
+    waitingLanes: sum((group) => group["waitingLanes"].length)
+  }
+}
+
+describe("peers that leave while nothing is taken", () => {
+  const full = () => {
+    const box = inbox({ capacity: 4 })
+    const holder = box.lane("192.0.2.1", "holder")
+    fill(holder)
+    fill(box.lane("192.0.2.2", "holder"))
+    return { box, before: kept(box) }
+  }
+
+  for (const [name, ipOf] of [
+    ["one address", () => "192.0.2.1"],
+    ["many addresses", (i: number) => `198.51.100.${i}`]
+  ] as const) {
+    it(`leave nothing behind: streams that wait, of 1,000 keys at ${name}`, () => {
+      const { before, box } = full()
+      for (let i = 0; i < 1_000; i++) {
+        const lane = box.lane(ipOf(i), `peer ${i}`)
+        const wait = lane.onRoom(() => {})
+        lane.cancelRoom(wait)
+        lane.release()
+      }
+      assert.deepStrictEqual(kept(box), before)
+    })
+
+    it(`leave nothing behind: items that end with their connections, of 1,000 keys at ${name}`, () => {
+      const { before, box } = full()
+      for (let i = 0; i < 1_000; i++) {
+        const lane = box.lane(ipOf(i), `peer ${i}`)
+        offer(lane, 1)
+        lane.removeAll(() => true)
+        lane.release()
+      }
+      assert.deepStrictEqual(kept(box), before)
+    })
+  }
+
+  it("take no turn from those that stay", () => {
+    const { box } = full()
+    const called: Array<string> = []
+    const lanes = ["a", "b", "c"].map((peer) => box.lane("192.0.2.9", peer))
+    const waits = lanes.map((lane) => lane.onRoom(() => called.push(lane.peer)))
+    lanes[1]!.cancelRoom(waits[1]!)
+    lanes[1]!.release()
+    order(box)
+    assert.deepStrictEqual(called, ["a", "c"])
+    assert.strictEqual(box.waiting, 0)
+  })
+
+  it("may leave because another gets room", () => {
+    const { box } = full()
+    const called: Array<string> = []
+    const lanes = ["192.0.2.8", "192.0.2.9", "192.0.2.10"].map((ip) => box.lane(ip, "peer"))
+    const waits = lanes.map((lane) =>
+      lane.onRoom(() => {
+        called.push(lane.group.ip)
+        for (const [i, other] of lanes.entries()) {
+          other.cancelRoom(waits[i]!)
+          other.release()
+        }
+      })
+    )
+    order(box)
+    assert.lengthOf(called, 1)
+    assert.deepStrictEqual([box.waiting, box["waitingGroups"].length], [0, 0])
+  })
 })

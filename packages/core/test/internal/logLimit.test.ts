@@ -1,17 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
 import { LogLimit, maxLines, maxLinesPerIp } from "../../src/internal/logLimit.ts"
+import { PeerPolicy } from "../../src/PeerPolicy.ts"
+import { raw } from "../support/bareSockets.ts"
 import { logged } from "../support/logs.ts"
-import { address } from "../support/values.ts"
+import { endpoint, onNetwork, settle } from "../support/memoryEndpoints.ts"
+import { address, bytes } from "../support/values.ts"
 
 const ip = (text: string) => address(`${text}:1`).address
 
 describe("the lines that peers cause in the log", () => {
-  const make = Effect.gen(function* () {
+  const makeAt = Effect.fnUntraced(function* (level: "Debug" | "Warn") {
     const run = Effect.runForkWith(yield* Effect.context())
-    return new LogLimit({ background: (effect) => void run(effect) })
+    return new LogLimit({ level, background: (effect) => void run(effect) })
   })
+
+  const make = makeAt("Warn")
 
   it.effect("are few about one IP address in a second, and those about others stand beside them", () =>
     Effect.gen(function* () {
@@ -49,5 +55,43 @@ describe("the lines that peers cause in the log", () => {
       assert.lengthOf(lines, maxLines + 1)
       assert.strictEqual(lines.at(-1), `Warn: ${200 - maxLines} further lines about peers were left out`)
     })
+  )
+
+  it.effect("at the level Debug have a number at that level, too", () =>
+    Effect.gen(function* () {
+      const { lines } = yield* logged(
+        Effect.gen(function* () {
+          const limit = yield* makeAt("Debug")
+          for (let i = 0; i <= maxLinesPerIp; i++) limit.log(ip("10.0.0.1"), Effect.logDebug(`line ${i}`))
+          yield* TestClock.adjust("1 second")
+        }).pipe(Effect.provideService(References.MinimumLogLevel, "Debug"))
+      )
+      assert.strictEqual(lines.at(-1), "Debug: 1 further lines about peers were left out")
+    })
+  )
+
+  it.effect("at the level Debug leave those of warnings their limit", () =>
+    Effect.gen(function* () {
+      const { lines } = yield* logged(
+        Effect.scoped(
+          Effect.gen(function* () {
+            let asked = 0
+            const policy = () => (asked++ === 0 ? Effect.succeed(true) : Effect.die("no list"))
+            yield* Effect.provideService(endpoint("10.0.0.2:2"), PeerPolicy, policy)
+            const stranger = yield* raw("10.0.0.1:1")
+            const connection = yield* stranger.dial("10.0.0.2:2")
+            yield* settle
+            for (let i = 0; i <= maxLinesPerIp; i++)
+              connection.openUni(0).write(bytes("no frame at all"), true, () => {})
+            yield* settle
+            yield* stranger.dial("10.0.0.2:2")
+            yield* settle
+            yield* TestClock.adjust("10 seconds")
+          })
+        )
+      )
+      assert.lengthOf(lines, 1)
+      assert.match(lines[0]!, /^Warn: the PeerPolicy failed/u)
+    }).pipe(onNetwork)
   )
 })

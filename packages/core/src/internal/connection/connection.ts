@@ -67,8 +67,6 @@ export interface ConnectionOwner extends TimerOwner {
   ) => void
   /** The peer has sent something other than an echo question for the first time. */
   readonly onUsed: (connection: ConnectionImpl) => void
-  /** The peer has accepted a dialled connection. */
-  readonly onAccepted: (connection: ConnectionImpl) => void
   readonly onMoved: (connection: ConnectionImpl) => void
   readonly onUnresponsive: (connection: ConnectionImpl) => void
   readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
@@ -103,6 +101,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
+  /** How many callers wait for the peer's acceptance. */
+  waitingForAcceptance = 0
   /** Made when a caller waits for the peer's acceptance. */
   private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
   private readonly partial: PartialMessages
@@ -227,7 +227,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   readonly accepted: Effect.Effect<void, ConnectionError> = Effect.suspend(() => {
     if (this.backing.isAccepted) return Effect.void
     if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-    return Deferred.await((this.acceptance ??= Deferred.makeUnsafe()))
+    const acceptance = (this.acceptance ??= Deferred.makeUnsafe())
+    return Effect.acquireUseRelease(
+      Effect.sync(() => (this.waitingForAcceptance += 1)),
+      () => Deferred.await(acceptance),
+      () => Effect.sync(() => (this.waitingForAcceptance -= 1))
+    )
   })
 
   /** Whether the peer has accepted the connection. */
@@ -246,7 +251,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   onAccepted(): void {
-    this.owner.onAccepted(this)
     if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.void)
   }
 

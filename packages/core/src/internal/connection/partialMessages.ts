@@ -58,6 +58,7 @@ export class PartialMessages {
   /** The connection has ended. */
   clear(): void {
     this.streams.clear()
+    this.bytes = this.charged = 0
     this.timer?.interruptUnsafe()
     this.timer = undefined
   }
@@ -98,6 +99,7 @@ export class PartialMessages {
     else this.slowFor += partialCheckInterval
     if (this.slowFor < slowPartialTime) return this.next()
     for (const stream of slow) stream.expire()
-    if (this.bytes > partialAllowance) this.start()
+    // The end of a stream is a change, which may have started the timer.
+    if (this.timer === undefined && this.bytes > partialAllowance) this.start()
   }
 }

@@ -4,8 +4,8 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
 import type * as Fiber from "effect/Fiber"
+import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../../Bootstrap.ts"
@@ -41,7 +41,8 @@ import { answerWith } from "./answering.ts"
 import { Dials, type DialsOwner, type LookUp } from "./dials.ts"
 import { Peers } from "./peers.ts"
 import { Queues } from "./queues.ts"
-import { Replacements } from "./replacements.ts"
+import { maxProbed, Replacements } from "./replacements.ts"
+import { SharedDials } from "./sharedDials.ts"
 import * as target from "./target.ts"
 import type { Target } from "./target.ts"
 
@@ -63,10 +64,12 @@ export class Connections implements ConnectionOwner, DialsOwner {
   readonly now: () => number
   readonly background: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly interfaces: () => ReadonlyArray<NetworkInterface>
+  private readonly sharedDials: SharedDials
   private readonly replacements: Replacements
   private readonly admission: Admission
   readonly lookUpName: LookUp
   private readonly logLimit: LogLimit
+  private readonly debugLimit: LogLimit
   private readonly verificationBudget = new VerificationBudget<ConnectionImpl>(({ counters }) => counters.bytesReceived)
 
   constructor(options: {
@@ -96,14 +99,22 @@ export class Connections implements ConnectionOwner, DialsOwner {
     this.background = options.background
     this.answer = answerWith({ respond: options.respond, background: this.background })
     this.dials = new Dials(this)
-    const logLimit = new LogLimit({ background: this.background })
+    this.sharedDials = new SharedDials({
+      dial: (addresses, peerId) => this.dials.forPool(addresses, peerId),
+      join: (peerId, dial) => this.pool.connect(peerId, dial)
+    })
+    const logLimit = new LogLimit({ level: "Warn", background: this.background })
     this.logLimit = logLimit
+    this.debugLimit = new LogLimit({ level: "Debug", background: this.background })
     this.admission = new Admission({
       policy: options.policy,
       limit: config.handshakeTimeout,
       background: this.background,
-      onDefect: ({ address }, cause) =>
-        logLimit.log(address.address, Effect.logWarning("the PeerPolicy failed: a peer is refused", cause))
+      now: this.now,
+      onFault: ({ address }, fault, cause) => {
+        const line = `the PeerPolicy ${fault}: a peer is refused`
+        logLimit.log(address.address, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
+      }
     })
     this.queues = new Queues({
       config,
@@ -111,9 +122,14 @@ export class Connections implements ConnectionOwner, DialsOwner {
       warn: (warning) => this.background(Effect.logWarning(warning))
     })
     this.replacements = new Replacements({
-      dial: (peer, expected, made) => this.pool.dial(expected ?? peer, this.dials.once(peer, expected, made)),
+      dial: (peer, expected, made) => {
+        const once = this.dials.once(peer, expected, made)
+        return expected === undefined
+          ? this.pool.dial(peer, once)
+          : this.pool.dial(expected, this.sharedDials.noted(expected, [peer], once))
+      },
       add: (connection) => this.register(connection),
-      all: (connection) => this.peers.with(connection).filter((other) => !other.isLost),
+      all: (connection) => this.usable(connection),
       remove: (connection) => {
         this.onLost(connection)
         connection.timeOut()
@@ -153,21 +169,27 @@ export class Connections implements ConnectionOwner, DialsOwner {
 
   /** The connections of the pool whose peers have accepted them, each once. */
   get list(): ReadonlyArray<Connection> {
-    return [...this.peers.ids].flatMap((id) => this.pool.all(id)).filter((connection) => !this.isUndecided(connection))
+    const undecided = new Set<Connection>()
+    for (const each of this.peers.all) if (!each.isAccepted) undecided.add(each.surfaced)
+    return Array.from(this.peers.ids, (id) => this.pool.all(id).filter((each) => !undecided.has(each))).flat()
   }
 
-  /** Closes a connection that its dialler no longer waits for, unless its peer has accepted it or something was sent on it. */
-  giveUp({ id, peerId }: Connection): void {
-    for (const each of this.peers.of(peerId)) {
-      if (each.id !== id || each.isAccepted || each.isUsed) continue
+  /**
+   * Closes a connection for which a caller no longer waits, unless its peer has accepted it, something was sent on it, or others
+   * wait for it.
+   */
+  giveUp(connection: Connection): void {
+    for (const each of this.peers.of(connection.peerId)) {
+      if (each.surfaced !== connection || each.isAccepted || each.isUsed || each.waitingForAcceptance > 0) continue
       this.removeFromPool(each)
       this.background(each.close())
     }
   }
 
-  /** Whether the peer has not accepted the connection yet. */
-  private isUndecided({ id, peerId }: Connection): boolean {
-    return this.peers.of(peerId).some((each) => each.id === id && !each.isAccepted)
+  /** Whether a peer has a connection that it has accepted: the application knows no other. */
+  private hasAccepted(peerId: PeerId): boolean {
+    for (const each of this.peers.of(peerId)) if (each.isAccepted) return true
+    return false
   }
 
   /** Returns the connection to use with `peer`. */
@@ -183,7 +205,8 @@ export class Connections implements ConnectionOwner, DialsOwner {
   /** Returns the connection to use with a peer, or dials one. */
   readonly connect = (peer: Target): Effect.Effect<Connection, ConnectionError> => {
     const { addresses, key, peerId } = peer
-    if (key !== undefined) return this.pool.connect(key, this.dials.forPool(addresses, peerId))
+    if (peerId !== undefined) return this.sharedDials.connect(peerId, addresses)
+    if (key !== undefined) return this.pool.connect(key, this.dials.forPool(addresses, undefined))
     return Effect.flatMap(this.dials.lookUp(addresses[0]!), (found) => {
       const known = found.find((each) => this.pool.current(each) !== undefined) ?? found[0]
       return this.pool.connect(known, this.dials.forPool(found, undefined))
@@ -193,7 +216,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   // --- making connections ------------------------------------------------------------------------------------------
 
   /** Asks the program's policy about a peer. */
-  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void): void => this.admission.ask(peer, decide)
+  readonly onHandshake = (peer: Peer, decide: (isAdmitted: boolean) => void) => this.admission.ask(peer, decide)
 
   /** Takes an inbound connection from the transport. */
   readonly onConnection = (backing: BackingConnection): ConnectionEvents => {
@@ -203,9 +226,14 @@ export class Connections implements ConnectionOwner, DialsOwner {
       return connection
     }
     // A peer that dials may have lost its other connections, as after a crash: probe them.
-    for (const other of this.peers.with(connection)) if (!other.isLost) other.checkAlive()
+    for (const other of Iterable.take(this.usable(connection), maxProbed)) other.checkAlive()
     this.pendingInbound.add(connection)
     return connection
+  }
+
+  /** Returns the usable connections with the peer of a connection. */
+  private usable(connection: ConnectionImpl): globalThis.Iterable<ConnectionImpl> {
+    return Iterable.filter(this.peers.with(connection), (other) => !other.isLost)
   }
 
   /** Passes an inbound connection to the application. */
@@ -231,10 +259,10 @@ export class Connections implements ConnectionOwner, DialsOwner {
     this.replacements.onNewConnection(connection)
     this.peers.add(connection)
     const { peerId } = connection
-    const before = this.pool.all(peerId)
+    const before = new Set(this.pool.all(peerId))
     this.pool.add(connection, connection.seniority)
     // The pool may keep a wrapper in place of the connection: the endpoint then uses the wrapper.
-    const added = this.pool.all(peerId).filter((other) => !before.includes(other))
+    const added = this.pool.all(peerId).filter((other) => !before.has(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
 
@@ -276,8 +304,6 @@ export class Connections implements ConnectionOwner, DialsOwner {
 
   readonly onUsed = (connection: ConnectionImpl): void => this.pendingInbound.onUsed(connection)
 
-  readonly onAccepted: (connection: ConnectionImpl) => void = constVoid
-
   readonly onMoved = (connection: ConnectionImpl): void => {
     this.peers.readdress(connection)
     this.pool.readdress(connection)
@@ -298,7 +324,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   }
 
   readonly onMalformed = (connection: ConnectionImpl, reason: string): void =>
-    this.logLimit.log(
+    this.debugLimit.log(
       connection.remoteAddress.address,
       Effect.logDebug(`stopped a stream of ${connection.remoteAddress}: ${reason}`)
     )
@@ -324,7 +350,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
     // The peer has refused it, so that `connectTo` has failed.
     if (!connection.isAccepted) return
     const { dialledAddress, id, peerId, remoteAddress } = connection
-    const last = this.peers.of(peerId).length === 0
+    const last = !this.hasAccepted(peerId)
     disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }

@@ -3,6 +3,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Fiber from "effect/Fiber"
 import { constVoid } from "effect/Function"
 import type * as Host from "effect/net/Host"
@@ -62,21 +63,31 @@ export class Dials {
     this.owner = owner
   }
 
-  /** Tries one effect for each address of a peer, in order, until one succeeds. Names are resolved when it is their turn. */
+  /**
+   * Tries one effect for each address of a peer, in order, until one succeeds. Names are resolved when it is their turn; an
+   * address that has been tried is left out.
+   */
   firstOf<A, E>(
     addresses: ReadonlyArray<TargetAddress>,
-    attempt: (address: NetAddress.InetAddress) => Effect.Effect<A, E>
+    attempt: (address: NetAddress.InetAddress) => Effect.Effect<A, E>,
+    tried: ReadonlyArray<NetAddress.InetAddress> = [],
+    before: Option.Option<E | InvalidAddress> = Option.none()
   ): Effect.Effect<A, E | InvalidAddress> {
     const [first, ...others] = addresses
-    if (first === undefined) return Effect.never
-    const tried = NetAddress.isInetAddress(first)
-      ? attempt(first)
-      : Effect.flatMap(this.lookUp(first), (found) => this.firstOf(found, attempt))
-    return others.length === 0
-      ? tried
-      : Effect.catch(tried, (error) =>
-          Effect.mapError(this.firstOf(others, attempt), (later) => moreTelling(error, later))
-        )
+    if (first === undefined) return Option.isSome(before) ? Effect.fail(before.value) : Effect.never
+    /** Goes on with the other addresses after an error. */
+    const after = (error: E | InvalidAddress, now: ReadonlyArray<NetAddress.InetAddress>) => {
+      const told = Option.isSome(before) ? moreTelling(before.value, error) : error
+      return this.firstOf(others, attempt, now, Option.some(told))
+    }
+    if (!NetAddress.isInetAddress(first)) {
+      return Effect.matchEffect(this.lookUp(first), {
+        onFailure: (error) => after(error, tried),
+        onSuccess: (found) => this.firstOf([...found, ...others], attempt, tried, before)
+      })
+    }
+    if (tried.some((each) => Equal.equals(each, first))) return this.firstOf(others, attempt, tried, before)
+    return Effect.catch(attempt(first), (error) => after(error, [...tried, first]))
   }
 
   /** Resolves a name; an address is its own. */
@@ -185,7 +196,7 @@ export class Dials {
 }
 
 /** Picks the error of a peer that could be dialled at none of its addresses: one after which to try again, if there is one. */
-const moreTelling = <E, L>(first: E, later: L): E | L => {
+export const moreTelling = <E, L>(first: E, later: L): E | L => {
   const isTransientError = (error: unknown) => isTransient(error as ConnectionError)
   return isTransientError(later) && !isTransientError(first) ? later : first
 }

@@ -18,6 +18,11 @@ export class Peers<C extends Connection> {
     return this.byPeer.keys()
   }
 
+  /** Every connection. */
+  get all(): Iterable<C> {
+    return this.aliases.keys()
+  }
+
   has(connection: C): boolean {
     return this.aliases.has(connection)
   }
@@ -40,18 +45,27 @@ export class Peers<C extends Connection> {
   }
 
   /** Returns every connection with a peer. */
-  of(peerId: PeerId): ReadonlyArray<C> {
-    return [...(this.byPeer.get(peerId) ?? [])]
+  of(peerId: PeerId): Iterable<C> {
+    return this.byPeer.get(peerId) ?? []
   }
 
   /**
    * Returns every connection with the peer of a connection, and those with peers of other keys that are or were dialled at one
    * of its addresses: a peer that restarts without its key has another one.
+   *
+   * @yields {C} each of them once
    */
-  with(connection: Connection): ReadonlyArray<C> {
-    const found = new Set(this.byPeer.get(connection.peerId))
-    for (const alias of aliasesOf(connection)) for (const other of this.byAddress.get(alias) ?? []) found.add(other)
-    return [...found]
+  *with(connection: Connection): Iterable<C> {
+    const { peerId } = connection
+    yield* this.of(peerId)
+    const seen = new Set<C>()
+    for (const alias of aliasesOf(connection)) {
+      for (const other of this.byAddress.get(alias) ?? []) {
+        if (other.peerId === peerId || seen.has(other)) continue
+        seen.add(other)
+        yield other
+      }
+    }
   }
 
   private addAliases(connection: C): void {

@@ -10,6 +10,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
@@ -53,6 +54,12 @@ const maxProbes = 4
 /** The interval at which the old connection is checked, in milliseconds. */
 const checkInterval = 50
 
+/**
+ * The most connections of a peer that are looked at when the peer makes another one, the oldest first: a peer that makes many
+ * must not cost more with each.
+ */
+export const maxProbed = 8
+
 /** The view of an endpoint that replacements need. */
 export interface ReplacementsHost {
   /** Dials, or joins a dial of the same peer. `made` gets a connection that this dial made, at once. */
@@ -62,7 +69,7 @@ export interface ReplacementsHost {
     made: (connection: ConnectionImpl) => void
   ) => Effect.Effect<unknown, ConnectionError>
   /** Returns the usable connections with the peer of a connection. */
-  readonly all: (connection: ConnectionImpl) => ReadonlyArray<ConnectionImpl>
+  readonly all: (connection: ConnectionImpl) => Iterable<ConnectionImpl>
   /** Adds a connection to the pool. */
   readonly add: (connection: ConnectionImpl) => void
   /** Removes a connection from the pool and ends it. */
@@ -106,8 +113,7 @@ export class Replacements {
 
   /** Records a new connection for the other connections with its peer. */
   onNewConnection(connection: ConnectionImpl): void {
-    for (const other of this.host.all(connection)) {
-      if (other === connection) continue
+    for (const other of Iterable.take(this.host.all(connection), maxProbed)) {
       this.later.set(other, { connection, heard: other.counters.packetsReceived, at: this.host.now() })
     }
   }
@@ -151,7 +157,7 @@ class Replacement {
     this.host = host
     // The peer may answer from another address than was dialled.
     this.peer = Option.getOrElse(connection.dialledAddress, () => connection.remoteAddress)
-    this.heardBefore = new Map(host.all(connection).map((other) => [other, other.counters.packetsReceived]))
+    this.heardBefore = new Map(Array.from(host.all(connection), (other) => [other, other.counters.packetsReceived]))
     // The peer made a later connection and has been silent on this one since.
     if (later === undefined || host.now() - later.at > laterLifetime) return
     if (later.heard === connection.counters.packetsReceived) this.made = later.connection
@@ -180,16 +186,22 @@ class Replacement {
   /** Returns another connection with the peer on which a packet has arrived since the start. */
   private successor(): ConnectionImpl | undefined {
     if (this.made?.isOpen === true) return this.made
-    return this.host
-      .all(this.connection)
-      .find(
-        (other) => other !== this.connection && other.counters.packetsReceived > (this.heardBefore.get(other) ?? -1)
-      )
+    for (const other of this.host.all(this.connection)) {
+      if (other === this.connection) continue
+      if (other.counters.packetsReceived > (this.heardBefore.get(other) ?? -1)) return other
+    }
+    return undefined
+  }
+
+  /** Whether a connection with the peer is usable and in the pool. */
+  private isKnown(other: ConnectionImpl): boolean {
+    for (const each of this.host.all(this.connection)) if (each === other) return true
+    return false
   }
 
   /** Closes the new connection, since the old one is alive, unless the new one is in the pool. */
   private closeSuccessor(successor: ConnectionImpl): Effect.Effect<void> {
-    return this.host.all(this.connection).includes(successor) ? Effect.void : successor.close()
+    return this.isKnown(successor) ? Effect.void : successor.close()
   }
 
   /** Dials the peer, unless there is a successor, until the old connection is responsive. */
@@ -198,7 +210,7 @@ class Replacement {
     if (!connection.isUnresponsive || this.successor() !== undefined) return Effect.void
     const dial = host.dial(peer, connection.expected, (made) => {
       // If the old connection has left the pool meanwhile, other callers share this dial.
-      if (host.all(connection).includes(connection)) this.made = made
+      if (this.isKnown(connection)) this.made = made
       else host.add(made)
     })
     const roundTrips = dialRoundTrips * Duration.toMillis(connection.counters.roundTripTime)

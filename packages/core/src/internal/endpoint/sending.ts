@@ -16,7 +16,7 @@ import type { Connections } from "./connections.ts"
 import { connectTarget } from "./dialling.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
-import { ofAddress, type Target } from "./target.ts"
+import { ofAddress, type Target, type TargetAddress } from "./target.ts"
 
 /** Sends a message. The options have been checked. */
 export const send = (
@@ -114,10 +114,15 @@ const redial = (
   const dialled = Option.toArray(lost?.dialledAddress ?? Option.none())
   // Of a peer without an id, only the dialled address is tried first: another peer may be where this one was.
   const first = lost === undefined || peerId === undefined ? dialled : [...dialled, lost.remoteAddress]
-  const others = first.filter((each) => !addresses.some((known) => Equal.equals(known, each)))
+  const others = first.filter(
+    (each, i) => first.findIndex((other) => Equal.equals(other, each)) === i && !isAmong(addresses, each)
+  )
   if (others.length === 0) return connectTarget(connections, peer)
   if (peerId !== undefined) return connectTarget(connections, { ...peer, addresses: [...others, ...addresses] })
   return Effect.catch(connectTarget(connections, ofAddress(others[0]!)), (error) =>
     isTransient(error) ? connectTarget(connections, peer) : Effect.fail(error)
   )
 }
+
+const isAmong = (addresses: ReadonlyArray<TargetAddress>, address: TargetAddress): boolean =>
+  addresses.some((each) => Equal.equals(each, address))

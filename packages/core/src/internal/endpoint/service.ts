@@ -66,8 +66,11 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
     withPeer<Connection, ConnectionError>(
       peer,
       (resolved) => {
-        const connection = connections.current(resolved)
-        const once = connection === undefined ? connectTarget(connections, resolved) : Effect.succeed(connection)
+        // Each attempt looks anew: the connection that one has waited for may have ended before the peer accepted it.
+        const once = Effect.suspend(() => {
+          const connection = connections.current(resolved)
+          return connection === undefined ? connectTarget(connections, resolved) : Effect.succeed(connection)
+        })
         return retrying<Connection, ConnectionError>(state, accepted(connections, once), {
           duration: config.retryDuration,
           isTransient,

@@ -156,7 +156,7 @@ export const splitList = (
 
 /**
  * Splits text without white space. A comma ends a peer that has no id. With an id, also with one alone, what follows a comma
- * is never another peer: an address without an id would be whoever answers there.
+ * is never another peer: an address without an id would be the peer that answers there.
  */
 const splitPart = (part: string): ReadonlyArray<string> => {
   const peers: Array<string> = []

@@ -178,6 +178,21 @@ describe("messages in part", () => {
       partial.clear()
       yield* Effect.yieldNow
       assert.strictEqual(running(), 0)
+      stream("late").set(1)
+      assert.strictEqual(running(), 0)
+    })
+  )
+
+  it.effect("run one timer when some have ended and those that are left are still long", () =>
+    Effect.gen(function* () {
+      const { expired, pass, running, stream } = yield* setup
+      const c = stream("c")
+      c.takes = false
+      c.set(much)
+      for (const name of ["a", "b"]) stream(name).set(much / 4)
+      yield* pass(slowPartialTime, 1)
+      assert.deepStrictEqual(expired, ["a", "b"])
+      assert.strictEqual(running(), 1)
     })
   )
 })

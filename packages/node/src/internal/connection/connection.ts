@@ -55,6 +55,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private peer: PeerId | undefined = undefined
   /** Whether the peer is admitted, once that is decided. */
   private decision: boolean | undefined = undefined
+  /** Ends the question whether the peer is admitted. */
+  private cancelAdmission: (() => void) | undefined = undefined
   private accepted = false
   private probedAt = -Infinity
   private packetsRefused = 0
@@ -321,7 +323,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (!isPeerId(peer)) return this.fail(peer.code, peer.detail)
     this.peer = peer
     this.lifecycle.beginAdmission()
-    this.owner!.admit(this, (isAdmitted) => {
+    this.cancelAdmission = this.owner!.admit(this, (isAdmitted) => {
       if (this.decision !== undefined) return
       this.decision = isAdmitted
       this.host.schedule(this)
@@ -332,6 +334,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   /** Acts on the decision about the peer, if there is one. */
   applyDecision(): void {
     if (this.lifecycle.state !== "admitting" || this.decision === undefined) return
+    this.cancelAdmission = undefined
     if (this.decision) this.establish()
     else this.refuse()
   }
@@ -397,6 +400,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     const { handlers, owner } = this
     this.parts.onClosing()
     this.host.onEnded(this)
+    if (this.decision === undefined) this.cancelAdmission?.()
     this.parts.streams.fail(close)
     this.owner = undefined
     this.handlers = undefined

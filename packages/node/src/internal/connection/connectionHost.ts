@@ -44,8 +44,8 @@ export interface ConnectionHost<C> {
 
 /** The view of the dial or the acceptance. */
 export interface ConnectionOwner<C> {
-  /** The peer has proven its key. `decide` is told, at once or later, whether the connection may go on. */
-  readonly admit: (connection: C, decide: (isAdmitted: boolean) => void) => void
+  /** The peer has proven its key. `decide` is told, at once or later, whether the connection may go on. The returned function ends the question. */
+  readonly admit: (connection: C, decide: (isAdmitted: boolean) => void) => (() => void) | undefined
   /** The handshake is complete, and the peer is admitted. */
   readonly onEstablished: (connection: C) => ConnectionEvents
   /** The handshake has failed or the peer was refused, or else the connection has ended, and was `established` before. */

@@ -23,14 +23,31 @@ export class PeerAdmission {
     this.onDefect = onDefect
   }
 
-  /** Asks about the peer of a connection. A defect refuses it, and costs no other connection. */
-  ask({ dialled, peerId, remoteAddress }: Admissible, decide: (isAdmitted: boolean) => void): void {
-    if (this.onHandshake === undefined) return decide(true)
+  /**
+   * Asks about the peer of a connection. A defect refuses it, and costs no other connection. The returned function ends the
+   * question.
+   */
+  ask({ dialled, peerId, remoteAddress }: Admissible, decide: (isAdmitted: boolean) => void): (() => void) | undefined {
+    if (this.onHandshake === undefined) {
+      decide(true)
+      return undefined
+    }
     try {
-      this.onHandshake({ peerId, address: remoteAddress, direction: dialled ? "Outbound" : "Inbound" }, decide)
+      const direction = dialled ? "Outbound" : "Inbound"
+      const cancel = this.onHandshake({ peerId, address: remoteAddress, direction }, decide)
+      return typeof cancel === "function" ? () => this.end(cancel) : undefined
     } catch (defect) {
       this.onDefect(defect)
       decide(false)
+      return undefined
+    }
+  }
+
+  private end(cancel: () => void): void {
+    try {
+      cancel()
+    } catch (defect) {
+      this.onDefect(defect)
     }
   }
 }

@@ -175,8 +175,9 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     const scid = seniority.connectionId(this.senioritiesAt(peer, expected))
     const dialled = this.factory.connect(peer, scid, {
       admit: (connection, decide) => {
-        if (expected !== undefined && connection.peerId !== expected) decide(false)
-        else this.peers.ask(connection, decide)
+        if (expected === undefined || connection.peerId === expected) return this.peers.ask(connection, decide)
+        decide(false)
+        return undefined
       },
       onEstablished: (connection) => {
         isOver = true

@@ -259,6 +259,41 @@ describe("a connection whose peer is not admitted yet", () => {
     })
   )
 
+  for (const [side, end] of [
+    ["accepted", "its peer closes"],
+    ["dialled", "its peer closes"],
+    ["accepted", "its peer closes and the policy throws"],
+    ["accepted", "it is refused"]
+  ] as const) {
+    it.live(`ends an open question, and no other, when ${end} (${side})`, () =>
+      Effect.gen(function* () {
+        let decide: ((isAdmitted: boolean) => void) | undefined
+        let cancelled = 0
+        const { complete, native, packet, socket } = yield* begun(side, {
+          onHandshake: (_, decided) => {
+            decide = decided
+            return () => {
+              cancelled += 1
+              if (end === "its peer closes and the policy throws") throw new Error("a defect")
+            }
+          }
+        })
+        complete()
+        yield* turns
+        assert.strictEqual(cancelled, 0)
+        if (end === "it is refused") decide!(false)
+        else {
+          native.over = true
+          Object.assign(native, { peerError: () => ({ isApp: true, errorCode: 0, reason: new Uint8Array(0) }) })
+          packet()
+        }
+        yield* turns
+        assert.isTrue(socket.isQuiet)
+        assert.strictEqual(cancelled, end === "it is refused" ? 0 : 1)
+      })
+    )
+  }
+
   it.live("costs no turns while it waits", () =>
     Effect.gen(function* () {
       const { onHandshake } = policy()

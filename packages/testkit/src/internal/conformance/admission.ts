@@ -217,6 +217,18 @@ export const admission: Group = {
       })
     ),
     rule(
+      "a question that is not answered ends with its connection, once, and an answered one does not",
+      Effect.gen(function* () {
+        const server = yield* bind({ admission: wait, handshakeTimeout: Duration.seconds(1) })
+        const client = yield* bind({ admission: ({ decide }) => decide(true) })
+        const near = yield* connected(client.dial(server.socket.address))
+        yield* until("the question ends", () => server.handshakes[0]?.cancelled === 1)
+        yield* until("the dialler hears of the refusal", () => near.closes.length > 0)
+        const cancelled = [server, client].map(({ handshakes }) => handshakes.map((each) => each.cancelled))
+        assert.deepStrictEqual(cancelled, [[1], [0]])
+      })
+    ),
+    rule(
       "a decision about a connection that has ended does nothing",
       Effect.gen(function* () {
         const server = yield* bind({ admission: firstWaits() })

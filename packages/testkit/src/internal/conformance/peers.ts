@@ -251,6 +251,8 @@ export interface Bound<P = Peer> {
 export interface Handshake {
   readonly peer: HandshakePeer
   readonly decide: (isAdmitted: boolean) => void
+  /** How often the transport has called the function that ends the question. */
+  cancelled: number
 }
 
 /** Options of a bound socket in a rule; the environment supplies the missing ones. */
@@ -307,9 +309,12 @@ export const bindWith =
           ...(admission && {
             onHandshake: (peer, decide) => {
               log.events.push("handshake")
-              const handshake = { peer, decide }
+              const handshake = { peer, decide, cancelled: 0 }
               handshakes.push(handshake)
               admission(handshake)
+              return () => {
+                handshake.cancelled += 1
+              }
             }
           })
         }

@@ -50,6 +50,8 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   private finished = false
   /** The packets that wait until the owner of the socket has decided about the peer; undefined when none has to wait. */
   private held: Array<Packet> | undefined
+  /** Ends the question about the peer, if it is not answered. */
+  private cancelAdmission: (() => void) | undefined
   private bytesReceived = 0
 
   constructor(
@@ -127,14 +129,19 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   admit(direction: Direction, onAdmitted: () => void) {
     this.held = []
     const { peerId, remoteAddress: address } = this
-    admission.ask(this.timeline, this.port.onHandshake, { peerId, address, direction }, (isAdmitted) => {
-      if (this.closed !== undefined) return
-      if (!isAdmitted) return this.refuse()
-      const held = this.held!
-      this.held = undefined
-      onAdmitted()
-      for (const packet of held) if (this.closed === undefined) packet(this)
-    })
+    this.cancelAdmission = admission.ask(
+      this.timeline,
+      this.port.onHandshake,
+      { peerId, address, direction },
+      (isAdmitted) => {
+        if (this.closed !== undefined) return
+        if (!isAdmitted) return this.refuse()
+        const held = this.held!
+        this.held = undefined
+        onAdmitted()
+        for (const packet of held) if (this.closed === undefined) packet(this)
+      }
+    )
   }
 
   /** The peer has admitted this side. */
@@ -166,6 +173,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.liveness.stop()
     this.link.close()
     this.port.connections.delete(this)
+    this.cancelAdmission?.()
     if (this.events === undefined) {
       return this.onFailed?.(error ?? this.failure(reason))
     }

@@ -356,13 +356,14 @@ const asking =
     const id = PeerId.short(peer.peerId)
     let isAsking = true
     let isDecided = false
-    onHandshake(peer, (isAdmitted) => {
+    const cancel = onHandshake(peer, (isAdmitted) => {
       if (!isDecided && !(isAsking && isAdmitted)) note("→", `${isAdmitted ? "admits" : "refuses"} ${id}`)
       isDecided = true
       decide(isAdmitted)
     })
     isAsking = false
     if (!isDecided) note("←", `${id} waits for admission`)
+    return cancel
   }
 
 /** Wraps a transport so that `recorder` gets a line for each call and each event; the behaviour is unchanged. */

@@ -184,6 +184,15 @@ export const identity: Breaks = {
       })
     })
   ),
+  "a question that is not answered ends with its connection, once, and an answered one does not": breaking(
+    "the owner does not hear that an answer is not needed any more",
+    /the question ends/u,
+    () => ({
+      onHandshake: (real) => (peer, decide) => {
+        real(peer, decide)
+      }
+    })
+  ),
   "a later decision reports nothing from within the call": breaking(
     "the peer is asked about once more",
     /told from within decide/u,
