@@ -123,7 +123,7 @@ export const completionTurns = 4
 /** The minimum of the stream bytes that complete in one turn. */
 export const minCompletedBytes = 12 << 10
 
-/** The share of `unreadBuffer` over which no further connections are accepted. */
+/** The share of `unreadBuffer` over which no further connections are accepted of an IP address that holds unread bytes itself. */
 export const admitBelow = 0.5
 
 /** The share of `unreadBuffer` that the connections of one IP address may take, or those of one /64 of IPv6. */
@@ -162,11 +162,11 @@ export const smallDatagramInterval = 50
 /** How much one turn may take before what it holds is known, in bytes: all that waits in the kernel. */
 export const mostPerTurn = 4 << 20
 
-/** The share of a limit up to which one of the connections that are held back goes on all the same. */
-export const goOnBelow = 0.9
+/** The share of a limit up to which one of the connections that are held back has a grace: all of its packets are taken. */
+export const graceBelow = 0.9
 
-/** How long one of the connections that are held back goes on all the same, in milliseconds, as long as it grows. */
-export const heldBackTurn = 30_000
+/** How long a grace lasts, in milliseconds, as long as the connection grows. */
+export const gracePeriod = 30_000
 
 /**
  * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each

@@ -94,7 +94,7 @@ export class Acceptor {
       handshakes: this.handshakes,
       needsRetry: isCrowded || unproven.needRetry(now) || rates.needsRetry(ip, now),
       isExhausted: unproven.isExhausted(ip, now) || rates.isExhausted(ip, now),
-      isBehind: this.memoryBudget.isBehind
+      isBehind: this.memoryBudget.isBehind(ip)
     })
     if (verdict._tag === "Drop") return undefined
     if (verdict._tag === "Reply") {

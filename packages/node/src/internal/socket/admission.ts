@@ -44,7 +44,7 @@ export interface Load {
   readonly needsRetry: boolean
   /** Whether the client's IP address has proven itself and pretended to dial too often. */
   readonly isExhausted: boolean
-  /** Whether the unread bytes of the open connections leave no room for a further peer. */
+  /** Whether the unread bytes of the open connections, and of those of the client's IP address, leave no room for another. */
   readonly isBehind: boolean
 }
 

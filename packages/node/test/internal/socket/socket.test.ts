@@ -109,22 +109,29 @@ describe("unread bytes", () => {
     })
   )
 
-  it.live("keep further peers out until some of them are read", () =>
+  it.live("keep further peers of the same IP address out until some of them are read, and no others", () =>
     Effect.gen(function* () {
-      const { accepted, ids, natives, peers, receive, sent, socket } = yield* dialled(1, { unreadBuffer: 10_000 })
+      const { accepted, ids, natives, peers, receive, receiveFrom, sent, socket } = yield* dialled(1, {
+        unreadBuffer: 150_000
+      })
       peers[0]!.heed = (stream) => (stream.demand = () => 0)
-      natives[0]!.streams.set(3, 6_000)
-      for (let n = 0; n < 6; n++) receive(shortHeader(ids[0]!, 1_000))
+      natives[0]!.streams.set(3, 80_000)
+      for (let n = 0; n < 80; n++) receive(shortHeader(ids[0]!, 1_000))
       yield* turns
       receive(initial(), 3)
       yield* turns
       assert.strictEqual(natives.length, 1)
       assert.strictEqual(sent.length, 1)
-      peers[0]!.streams[0]!.demand = undefined
-      peers[0]!.streams[0]!.resume()
-      yield* turns
-      receive(initial(), 3)
+      receiveFrom(initial(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1)), "192.0.2.5", 3)
       assert.strictEqual(natives.length, 2)
+      for (let reads = 0; reads < 5; reads++) {
+        natives[0]!.streams.set(3, 80_000)
+        peers[0]!.streams[0]!.demand = undefined
+        peers[0]!.streams[0]!.resume()
+        yield* turns
+      }
+      receive(initial(), 3)
+      assert.strictEqual(natives.length, 3)
       assert.deepStrictEqual(accepted, [])
       socket.close()
     })
