@@ -93,9 +93,10 @@ export class PartialMessages {
     if (this.bytes <= partialAllowance) return
     const arrived = this.backing.stats().bytesReceived - this.received
     const slow = [...this.streams].filter(({ takes }) => takes)
-    const isFast = arrived === 0 || arrived >= (minPartialRate * partialCheckInterval) / 1_000
+    const isFast = arrived >= (minPartialRate * partialCheckInterval) / 1_000
     if (isFast || slow.length === 0 || this.backing.isHeldBack === true) this.slowFor = 0
-    else this.slowFor += partialCheckInterval
+    // Silence is neither fast nor slow: else one packet in every other interval would keep the messages for ever.
+    else if (arrived > 0) this.slowFor += partialCheckInterval
     if (this.slowFor < slowPartialTime) return this.next()
     for (const stream of slow) stream.expire()
     if (this.bytes > partialAllowance) this.start()
