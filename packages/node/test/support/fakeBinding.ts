@@ -40,6 +40,8 @@ export class Native {
   readonly streams = new Map<number, number>()
   readonly closes: Array<readonly [application: boolean, code: number, reason: string]> = []
   over = false
+  /** What `isClosed` says: the binding has found a stateless reset. */
+  closed = false
   pings = 0
   /** Whether a PING makes a packet: 40 bytes, of which the last four are its number. */
   makesPings = false
@@ -191,7 +193,7 @@ export class Native {
   }
 
   isClosed(): boolean {
-    return false
+    return this.closed
   }
 
   isDraining(): boolean {

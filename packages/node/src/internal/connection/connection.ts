@@ -210,17 +210,20 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
     if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.isNext(datagram.length)) return
-    this.takeIn(datagram, elsewhere, true)
+    this.takeIn(datagram, elsewhere)
   }
 
   /**
-   * Takes a packet that may be a stateless reset with the token that the binding knows. If it is none, any host may have sent it.
-   * Returns whether it is one.
+   * Takes a packet that may be a stateless reset with the token that the binding knows. Returns whether it is one. If it is none,
+   * any host may have sent it, and nothing changes.
    */
   receiveUnknown(packet: Uint8Array): boolean {
     if (this.lifecycle.hasEnded) return false
-    this.takeIn(packet, undefined, false)
-    return this.native.isClosed()
+    this.parts.receiver.receive(packet, undefined, this.lifecycle.wasEstablished, false)
+    if (!this.native.isClosed()) return false
+    this.turns.packetArrived(false)
+    this.host.schedule(this)
+    return true
   }
 
   /** A stateless reset has come, with the token of an id that the peer has issued. */
@@ -230,16 +233,16 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.lifecycle.receiveReset()
   }
 
-  private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
+  private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
     const { handshake } = this
     const established = this.lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
     if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
-    this.turns.packetArrived(own)
-    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
+    this.turns.packetArrived(true)
+    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, true)
     if (isRetry(datagram)) handshake.receivedRetry()
-    if (!isLongHeader(datagram)) {
+    if (!isLongHeader(datagram) && this.native.isEstablished()) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
     }

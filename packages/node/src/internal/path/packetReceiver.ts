@@ -68,7 +68,7 @@ export class PacketReceiver {
   ): boolean {
     if (this.frames.violation !== undefined || !isPacket(datagram)) return false
     const { current } = this.peer
-    this.peer.packetArrived()
+    if (own) this.peer.packetArrived()
     const apart = this.validation.begin(elsewhere)
     let last = datagram
     if (isLongHeader(datagram)) {

@@ -485,6 +485,33 @@ describe("a connection", () => {
     })
   )
 
+  it.live("has no turn for a packet that is no stateless reset of it, and one for that which is", () =>
+    Effect.gen(function* () {
+      const { natives, peers, receive } = yield* dialled(1)
+      const native = natives[0]!
+      native.received = 1
+      let calls = 0
+      native.retiredScidNext = () => {
+        calls += 1
+        return null
+      }
+      const send = native.send.bind(native)
+      native.send = (buffer) => {
+        calls += 1
+        return send(buffer)
+      }
+      const unknown = shortHeader(new Uint8Array(20).fill(7))
+      const { taken } = native
+      receive(unknown)
+      yield* turns
+      assert.deepStrictEqual([native.taken - taken, calls], [1, 0])
+      native.closed = true
+      receive(unknown)
+      yield* turns
+      assert.deepStrictEqual(peers[0]!.closes, [new StatelessReset()])
+    })
+  )
+
   it.live("goes on when the binding has no packet for it, and lets others have their turn when it has many", () =>
     Effect.gen(function* () {
       const { ids, natives, peers, receive, sent } = yield* dialled(1)
