@@ -127,9 +127,9 @@ export class Turns {
       acknowledged.expired()
       receiver.timedOut()
       mtu.timedOut(now)
+      peer.retry()
     }
     native.onTimeout()
-    peer.retry()
     this.host.schedule()
   }
 
