@@ -154,7 +154,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     })
     this.router = new PacketRouter(
       table,
-      (packet, host, port, address) => (this.closing ? undefined : this.acceptor?.accept(packet, host, port, address)),
+      (length, header, host, port, address) =>
+        this.closing ? undefined : this.acceptor?.accept(length, header, host, port, address),
       (packet, key, address) => this.resets.answer(packet, key, address)
     )
   }

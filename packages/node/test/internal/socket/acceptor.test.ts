@@ -40,6 +40,40 @@ const setup = (options: Setup = many) => {
   return { ...it, dialFrom }
 }
 
+describe("a packet that belongs to no connection", () => {
+  it.live(
+    "makes none, and costs no look at its address, when it is too small, of the handshake, damaged or not the first",
+    () =>
+      Effect.gen(function* () {
+        const { natives, sent, socket } = bind()
+        let looks = 0
+        const receive = (payload: Uint8Array) =>
+          socket.receive({
+            payload,
+            host: "192.0.2.1",
+            port: 7,
+            get address() {
+              looks += 1
+              return address("192.0.2.1:7")
+            }
+          })
+        receive(initial().subarray(1))
+        receive(initial().subarray(0, 1_199))
+        receive(initial().fill(0xe0, 0, 1))
+        receive(initial().fill(0xff, 5, 6))
+        receive(initial(Uint8Array.of(1, 2, 3, 4, 5, 6, 7)))
+        receive(initial().fill(0, 4, 5))
+        yield* turns
+        assert.deepStrictEqual([natives.length, sent.length, looks], [0, 0, 0])
+        receive(initial())
+        assert.deepStrictEqual([natives.length, looks], [1, 1])
+        receive(initial().fill(0x40, 0, 1))
+        assert.strictEqual(natives.length, 1)
+        socket.close()
+      })
+  )
+})
+
 describe("peers that dial", () => {
   it.live("too often from one IP address have to wait, and those of others not", () =>
     Effect.gen(function* () {
