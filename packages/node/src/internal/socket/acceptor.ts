@@ -2,6 +2,7 @@
  * Accepts the dials of peers, as far as admission lets them in.
  */
 import type * as NetAddress from "effect/net/NetAddress"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { SocketEvents } from "@qp2p/core/Transport"
 import type { ConnectionOwner } from "../connection/connectionHost.ts"
 import type { LongHeader } from "../packets/packetHeader.ts"
@@ -76,8 +77,10 @@ export class Acceptor implements LoadSource {
       onEstablished: (connection) => {
         this.handshakes -= 1
         this.unproven.proven(isRetried ? connection.ipGroup : undefined)
-        this.places.add(connection)
-        return options.events.onConnection(connection)
+        const hasPlace = this.places.add(connection, this.now())
+        const handlers = options.events.onConnection(connection)
+        if (!hasPlace) connection.close(ErrorCode.evicted, "no room for another connection")
+        return handlers
       },
       onEnded: (_connection, _close, established) => {
         if (!established) this.handshakes -= 1
@@ -106,10 +109,10 @@ export class Acceptor implements LoadSource {
     }
     const { ip, isCrowded, now } = load
     const isRetried = verdict.originalDcid !== undefined
-    if (isCrowded) places.evict(now)
     const connection = this.factory.accept(verdict, peer, isRetried ? this.retried : this.direct)
     if (connection !== undefined) {
       this.handshakes += 1
+      if (isCrowded) places.addPending(connection)
       unproven.accepted(isRetried ? ip : undefined, now)
       rates.accepted(peer.address, ip, isRetried, now)
     }
