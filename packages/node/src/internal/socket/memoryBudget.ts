@@ -98,8 +98,10 @@ export class MemoryBudget<C extends Holder> {
       return
     }
     if (connection === this.graced && this.fill(connection) >= graceBelow) this.endGrace()
-    if (this.bytes > this.limit * holdBackAbove) this.restrain(undefined, this.bytes > this.limit + mostPerTurn)
-    else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
+    const isHeldBack = this.heldBack.has(connection)
+    if (this.bytes > this.limit * holdBackAbove) {
+      this.restrain(undefined, isHeldBack, this.bytes > this.limit + mostPerTurn)
+    } else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, isHeldBack, ofIp > limitOfIp + mostPerTurn)
   }
 
   /** Grants the next of those that are held back its grace. Called by the sweep; the last call was `elapsed` milliseconds ago. */
@@ -161,10 +163,11 @@ export class MemoryBudget<C extends Holder> {
 
   /**
    * Holds back the largest connection that is not held back yet: of an IP address, or else of the IP address with the most that
-   * has one. If all are held back, and too much is held, closes the largest of all.
+   * has one. If all are held back, and too much is held, closes the largest of all. `isHeldBack` tells whether the connection is
+   * held back that has grown: the others are looked at when they grow.
    */
-  private restrain(ipGroup: string | undefined, isTooMuch: boolean): void {
-    if (this.heldBack.size === this.large.size && !isTooMuch) return
+  private restrain(ipGroup: string | undefined, isHeldBack: boolean, isTooMuch: boolean): void {
+    if (!isTooMuch && (isHeldBack || this.heldBack.size === this.large.size)) return
     let largest: C | undefined
     let next: C | undefined
     for (const connection of this.large) {

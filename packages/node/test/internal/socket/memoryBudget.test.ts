@@ -78,6 +78,27 @@ describe("the limit for all connections", () => {
     assert.deepStrictEqual(it.closed(), [])
   })
 
+  it("looks at no others when one grows that is held back already", () => {
+    const it = setup("127.0.0.1", "127.0.0.1")
+    it.change(0, 440)
+    it.change(1, 320)
+    assert.deepStrictEqual(it.heldBack(), [0])
+    const other = it.peers[1]!
+    const { unread } = other
+    let looks = 0
+    Object.defineProperty(other, "unread", {
+      get: () => {
+        looks += 1
+        return unread
+      }
+    })
+    for (let i = 0; i < 10; i++) it.change(0, 1)
+    assert.deepStrictEqual([looks, it.heldBack()], [0, [0]])
+    // Above the limit, one of them is closed.
+    it.change(0, 240)
+    assert.isAbove(looks, 0)
+  })
+
   it("never holds one back for what each may hold, also while the others leave no room", () => {
     const it = setup("127.0.0.1", "127.0.0.1")
     it.change(0, 900)
@@ -133,8 +154,8 @@ describe("of the IP addresses with connections that are held back", () => {
     it.change(0, 150)
     it.change(1, 150)
     it.change(2, 240)
-    it.change(3, 211)
-    for (const i of [3, 2, 1, 0]) it.change(i, 1)
+    it.change(3, 210)
+    for (let i = 0; i < 4; i++) it.change(3, 1)
     assert.deepStrictEqual(graced(it), [])
     return it
   }
