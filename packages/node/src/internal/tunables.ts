@@ -364,8 +364,14 @@ export const quietTime = 3_000
 /** See `minCollected`. */
 export const quietRate = 1 << 10
 
-/** Up to what size of the heap, in bytes, a collection is requested: it takes about 1 ms for each MiB in use. */
-export const maxQuickHeap = 256 << 20
+/** The shortest time between two collections that a socket requests, in milliseconds: each stops the whole process. */
+export const collectionInterval = 60_000
+
+/**
+ * Up to what size of the heap, in bytes, a socket requests a collection: it stops the process for about 1 ms for each MiB in use. A
+ * program with a larger heap makes garbage enough by itself.
+ */
+export const maxQuickHeap = 64 << 20
 
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50

@@ -55,7 +55,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
-  private readonly freedMemory = new FreedMemory(collectIfQuick)
+  private readonly freedMemory = new FreedMemory(() => collectIfQuick())
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit
