@@ -82,6 +82,7 @@ export class ReceiveBudget {
    * Returns the reason when the connection cannot go on.
    */
   audit(packets: number, bytes: number, memory = 0, answers = 0): string | undefined {
+    if (this.isOver) return undefined
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead
