@@ -358,7 +358,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
     // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
     if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
-    this.handlers = this.owner?.onEstablished(this)
+    const { owner } = this
+    // What made the connection is not kept for its whole life.
+    this.owner = undefined
+    this.handlers = owner?.onEstablished(this)
     this.host.onEstablished(this)
   }
 
@@ -396,7 +399,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.lifecycle.beginClose(false, code, detail, close)
   }
 
-  onEnded(close: Close, established: boolean): void {
+  onEnded(close: Close): void {
     const { handlers, owner } = this
     this.parts.onClosing()
     this.host.onEnded(this)
@@ -404,6 +407,6 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.owner = undefined
     this.handlers = undefined
     handlers?.onClosed(close)
-    owner?.onEnded(this, close, established)
+    owner?.onEnded(this, close)
   }
 }

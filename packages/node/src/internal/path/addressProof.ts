@@ -43,9 +43,12 @@ export interface ProbeSender {
   readonly release: (length: number, candidate: Candidate) => void
 }
 
+/** The view of the peer's address. */
+export type ProvenPeer = Pick<PeerAddress, "candidate" | "prove">
+
 /** Sends the probes of one connection to the candidate address of its peer, and reads the acknowledgements. */
 export class AddressProof {
-  private readonly peer: PeerAddress
+  private readonly peer: ProvenPeer
   /** The candidate that the groups are about. */
   private subject: Candidate | undefined = undefined
   private groups: Array<Group> = []
@@ -55,7 +58,7 @@ export class AddressProof {
   private nextAt = -Infinity
   private pause: number = firstProofPause
 
-  constructor(peer: PeerAddress) {
+  constructor(peer: ProvenPeer) {
     this.peer = peer
   }
 

@@ -82,8 +82,8 @@ export class Acceptor implements LoadSource {
         if (!hasPlace) connection.close(ErrorCode.evicted, "no room for another connection")
         return handlers
       },
-      onEnded: (_connection, _close, established) => {
-        if (!established) this.handshakes -= 1
+      onEnded: () => {
+        this.handshakes -= 1
       }
     })
     this.retried = owner(true)

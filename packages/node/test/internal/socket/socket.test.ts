@@ -485,6 +485,31 @@ describe("a connection", () => {
     })
   )
 
+  it.live("keeps nothing that it may never need: neither what made it, nor records of streams and of addresses", () =>
+    Effect.gen(function* () {
+      const it = yield* dialled(1)
+      const { peers, receive } = it
+      receive(initial())
+      it.natives[1]!.established = true
+      receive(shortHeader(it.ids[1]!))
+      yield* turns
+      const inside = (object: object, ...path: ReadonlyArray<string>): unknown =>
+        path.reduce((each, name) => Reflect.get(each, name) as object, object)
+      const { connection } = peers[0]!
+      for (const each of [connection, it.accepted[0]!.connection]) {
+        assert.isUndefined(inside(each, "owner"))
+        assert.isUndefined(inside(each, "parts", "ownProof"))
+        assert.isUndefined(inside(each, "parts", "frames", "held", "streams"))
+      }
+      assert.isDefined(inside(connection, "handlers"))
+      // A peer that moves has one from then on.
+      it.natives[0]!.authenticates = true
+      yield* moveTo(it, "127.0.0.2", 2)
+      assert.isDefined(inside(connection, "parts", "ownProof"))
+      assert.strictEqual(String(connection.remoteAddress), "127.0.0.2:2")
+    })
+  )
+
   it.live("has no turn for a packet that is no stateless reset of it, and one for that which is", () =>
     Effect.gen(function* () {
       const { natives, peers, receive } = yield* dialled(1)
