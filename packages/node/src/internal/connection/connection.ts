@@ -209,13 +209,13 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
-    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.isNext(datagram.length)) return
+    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.admitHeldBack(datagram.length)) return
     this.takeIn(datagram, elsewhere)
   }
 
   /**
-   * Takes a packet that may be a stateless reset with the token that the binding knows. Returns whether it is one. If it is none,
-   * any host may have sent it, and nothing changes.
+   * Takes a packet that may be a stateless reset with the token that the binding knows. Returns whether it is one. If it is
+   * none, any host may have sent it, and nothing changes.
    */
   receiveUnknown(packet: Uint8Array): boolean {
     if (this.lifecycle.hasEnded) return false
@@ -237,7 +237,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     const { handshake } = this
     const established = this.lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
-    if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
+    if (this.lifecycle.state === "admitting" && !handshake.countBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
     this.turns.packetArrived(true)
     const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, true)
@@ -254,11 +254,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.host.schedule(this)
   }
 
-  /** Whether a datagram of `bytes` is taken although the peer is held back. */
-  private isNext(bytes: number): boolean {
+  /** Returns whether a datagram of `bytes` is taken although the peer is held back. It counts as taken then. */
+  private admitHeldBack(bytes: number): boolean {
     const now = performance.now()
     const fill = this.isHeldBack ? this.host.fill(this) : 0
-    return (this.hold ??= new Hold()).isNext(bytes, now, fill)
+    return (this.hold ??= new Hold()).admit(bytes, now, fill)
   }
 
   /** Counts the bytes of the handshake. */

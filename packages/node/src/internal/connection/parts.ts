@@ -180,7 +180,8 @@ export class Parts<C extends PartsOwner>
   }
 
   canRetireFirst(): boolean {
-    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the connection.
+    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the
+    // connection.
     return !this.dialled || this.handshake.isConfirmed
   }
 

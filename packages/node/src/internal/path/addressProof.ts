@@ -5,8 +5,8 @@
  * PATH_CHALLENGE would be that, but the binding ends a connection whose challenge is not answered before the next timer. And an
  * acknowledgement alone proves nothing: a peer may acknowledge what it has not received, and the binding takes that. So some
  * packet numbers are skipped, as RFC 9000, section 21.4 advises. Of each group of numbers one packet, picked at random, leaves
- * for the address, and the others are made and withheld. Whoever acknowledges the packet that left, and none of the others, in
- * as many groups as are needed, has received them. A peer that acknowledges a withheld one has invented it, and loses its
+ * for the address, and the others are made and withheld. A peer that acknowledges the packet that left, and none of the others,
+ * in as many groups as are needed, has received them. A peer that acknowledges a withheld one has invented it, and loses its
  * connection.
  */
 import { randomInt } from "node:crypto"

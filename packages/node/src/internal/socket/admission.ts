@@ -28,8 +28,8 @@ export type Verdict = { readonly _tag: "Drop" } | { readonly _tag: "Reply"; read
 const drop: Verdict = { _tag: "Drop" }
 
 /**
- * The client, and how much a socket has to do, as far as admission depends on it. All numbers are counts. Each is only read when
- * the verdict depends on it: most stray packets cost no look at the load.
+ * The client, and how much a socket has to do, as far as admission depends on it. All numbers are counts. Each is only read
+ * when the verdict depends on it: most stray packets cost no look at the load.
  */
 export interface Load {
   /** The client's address as text. */
@@ -47,7 +47,9 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
-  /** Whether each client has to prove its address first: too many have only pretended to dial, or another gives up its place. */
+  /**
+   * Whether each client has to prove its address first: too many have only pretended to dial, or another gives up its place.
+   */
   readonly needsRetry: boolean
   /** Whether the client's IP address has proven itself and pretended to dial too often. */
   readonly isExhausted: boolean

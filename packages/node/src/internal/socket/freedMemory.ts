@@ -1,9 +1,9 @@
 /**
  * Has memory collected that peers have made a socket take and that is not used any more.
  *
- * A node that was attacked, or that has received long messages, may do little afterwards. Then it makes so little garbage that the
- * engine collects none for minutes, and keeps what the messages and the ended connections took. A collection stops the whole process, so
- * one is requested once a minute at most, and only while the heap is small.
+ * A node that was attacked, or that has received long messages, may do little afterwards. Then it makes so little garbage that
+ * the engine collects none for minutes, and keeps what the messages and the ended connections took. A collection stops the
+ * whole process, so one is requested once a minute at most, and only while the heap is small.
  */
 import { collectionInterval, connectionAllowance, minCollected, quietRate, quietTime } from "../tunables.ts"
 

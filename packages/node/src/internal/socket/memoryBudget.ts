@@ -65,8 +65,9 @@ export class MemoryBudget<C extends Holder> {
   }
 
   /**
-   * Whether no further connection of an IP address is accepted: the unread bytes of all exceed the share of the limit up to which
-   * any is, and those of this address exceed what each connection may hold. So two addresses that fill the limit keep no other out.
+   * Whether no further connection of an IP address is accepted: the unread bytes of all exceed the share of the limit up to
+   * which any is, and those of this address exceed what each connection may hold. So two addresses that fill the limit keep no
+   * other out.
    */
   isBehind(ipGroup: string): boolean {
     return this.bytes > this.limit * admitBelow && (this.byIp.get(ipGroup) ?? 0) > connectionAllowance
@@ -104,7 +105,9 @@ export class MemoryBudget<C extends Holder> {
     } else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, isHeldBack, ofIp > limitOfIp + mostPerTurn)
   }
 
-  /** Grants the next of those that are held back its grace. Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  /**
+   * Grants the next of those that are held back its grace. Called by the sweep; the last call was `elapsed` milliseconds ago.
+   */
   tick(elapsed: number): void {
     if (this.heldBack.size === 0) return
     const { graced } = this
@@ -126,8 +129,8 @@ export class MemoryBudget<C extends Holder> {
   }
 
   /**
-   * Returns the connection whose IP address holds least, of those addresses that have had no grace in this round; of one address,
-   * the connection that had none for the longest time. When all have had theirs, the next round begins.
+   * Returns the connection whose IP address holds least, of those addresses that have had no grace in this round; of one
+   * address, the connection that had none for the longest time. When all have had theirs, the next round begins.
    */
   private nextForGrace(): C | undefined {
     let next: C | undefined
@@ -163,8 +166,8 @@ export class MemoryBudget<C extends Holder> {
 
   /**
    * Holds back the largest connection that is not held back yet: of an IP address, or else of the IP address with the most that
-   * has one. If all are held back, and too much is held, closes the largest of all. `isHeldBack` tells whether the connection is
-   * held back that has grown: the others are looked at when they grow.
+   * has one. If all are held back, and too much is held, closes the largest of all. `isHeldBack` tells whether the connection
+   * is held back that has grown: the others are looked at when they grow.
    */
   private restrain(ipGroup: string | undefined, isHeldBack: boolean, isTooMuch: boolean): void {
     if (!isTooMuch && (isHeldBack || this.heldBack.size === this.large.size)) return

@@ -15,7 +15,9 @@ export interface Receiver {
   readonly state: State
   /** Whether a packet comes from another address than the peer's. */
   readonly isFromElsewhere: (host: string, port: number) => boolean
-  /** Takes a datagram, which comes from `elsewhere` if not from the peer's address, for the id `key` if it has a short header. */
+  /**
+   * Takes a datagram, which comes from `elsewhere` if not from the peer's address, for the id `key` if it has a short header.
+   */
   readonly receive: (
     datagram: Uint8Array,
     elsewhere: NetAddress.InetAddress | undefined,
@@ -93,9 +95,9 @@ export class PacketRouter<C extends Receiver> {
   }
 
   /**
-   * Gives a packet to the connection that it is a stateless reset of, and returns whether there is one. A reset carries no id of
-   * this side's, only a token at its end (RFC 9000, section 10.3). The token of an id that the peer has issued is in the table,
-   * and that of a server's first id is known to the binding alone.
+   * Gives a packet to the connection that it is a stateless reset of, and returns whether there is one. A reset carries no id
+   * of this side's, only a token at its end (RFC 9000, section 10.3). The token of an id that the peer has issued is in the
+   * table, and that of a server's first id is known to the binding alone.
    */
   private routeReset(packet: Uint8Array, host: string, port: number): boolean {
     const token = resetTokenKey(packet)

@@ -3,9 +3,9 @@
  * connection gives up its place: one that its owner has not used, the oldest of the IP address with the most of those; or else
  * the one that is idle for the longest time, if that is `evictableIdle`. Connections that this side dialled stay.
  *
- * It gives up its place only once the handshake of the new one is complete: a host that only begins handshakes closes no connection.
- * Until then the new one is pending, and has no place. `maxConnections` does not count those that are pending; their number is
- * bounded.
+ * It gives up its place only once the handshake of the new one is complete: a host that only begins handshakes closes no
+ * connection. Until then the new one is pending, and has no place. `maxConnections` does not count those that are pending;
+ * their number is bounded.
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { dialShare, evictableIdle, pendingShare } from "../tunables.ts"
@@ -83,8 +83,8 @@ export class Places<C extends Occupant> {
   }
 
   /**
-   * A peer's connection is established, at `now`, and the peer admitted. Before, it keeps the place that it has until the handshake
-   * timeout. Returns false when it was pending, and no connection gives up its place.
+   * A peer's connection is established, at `now`, and the peer admitted. Before, it keeps the place that it has until the
+   * handshake timeout. Returns false when it was pending, and no connection gives up its place.
    */
   add(connection: C, now: number): boolean {
     if (this.pending.has(connection)) {

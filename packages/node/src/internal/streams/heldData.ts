@@ -113,8 +113,8 @@ export class HeldData {
   }
 
   /**
-   * Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. Those of which nothing
-   * is held are not asked about: `ended` is called for them, unless they were stopped.
+   * Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. Those of which
+   * nothing is held are not asked about: `ended` is called for them, unless they were stopped.
    */
   forgetEnded(hasEnded: (id: number) => boolean): void {
     if (this.streams === undefined) return
