@@ -117,7 +117,8 @@ export const EndpointConfig = Schema.Struct({
   /**
    * The most connections at once, inbound and outbound: 1 to 1,000,000. Inbound ones take at most nine tenths. At the limit, a
    * new connection takes the place of an inbound one that nothing was sent on, or else of the one that is idle for the longest
-   * time, at least 30 s: that one is closed with code 5. Default 10,000.
+   * time, at least 30 s: that one is closed with code 5 when the handshake of the new one is complete. Up to a tenth more, at
+   * least one, may have such handshakes under way. Default 10,000.
    */
   maxConnections: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
   /** The most connections at once with one IP address, or one /64 of IPv6: 1 to 1,000,000. Default 1,000. */

@@ -57,7 +57,7 @@ export interface BindOptions {
   readonly stallTimeout: Duration.Duration
   /**
    * The maximum number of connections. At the maximum, a transport may close a connection that its owner has not used, or one
-   * that is idle, in favour of a new one, with code 5 (`ErrorCode.evicted`).
+   * that is idle, in favour of a new one, with code 5 (`ErrorCode.evicted`). A few handshakes of peers may be under way besides.
    */
   readonly maxConnections: number
   /** The maximum number of accepted connections with one IP address, or with one /64 of IPv6. */
