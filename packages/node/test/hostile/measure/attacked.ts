@@ -18,8 +18,8 @@ declare module "vitest" {
 /** MiB that a node may hold beyond its idle memory: 512, and 64 KiB for each admitted connection. */
 const bound = (connections: number): number => 512 + connections / 16
 
-/** MiB that V8 may keep for its heap after an attack, beyond the 10 %: the node has no larger heap collected. */
-const heap = 64
+/** MiB that V8 may keep for its heap after an attack, beyond the 10 %. */
+const heap = 32
 
 const problems = (
   { death, exceeded, honest, memory, newcomers, pushes }: Result,
