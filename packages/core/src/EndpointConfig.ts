@@ -110,14 +110,15 @@ export const EndpointConfig = Schema.Struct({
    * The most memory for what peers have sent and the application has not read, over all connections, besides 64 KiB for each
    * connection; at least 1 MiB. Messages that have arrived in part count, and over QUIC also what each piece costs besides its
    * bytes, and short answers that the peer has asked for and does not take. One IP address, or one /64 of IPv6, may take half
-   * of it; the addresses of this machine share the whole. Above half of it, inbound dials are refused. Above three quarters,
-   * senders are held back, the largest first, and lose nothing. Default 512 MiB.
+   * of it; the addresses of this machine share the whole. Above half of it, inbound dials of an address are refused that itself
+   * holds more than 64 KiB. Above three quarters, senders are held back, the largest first, and lose nothing. Default 512 MiB.
    */
   unreadBuffer: setting.withDefault(setting.integer(2 ** 20, Number.MAX_SAFE_INTEGER), 512 * 2 ** 20),
   /**
    * The most connections at once, inbound and outbound: 1 to 1,000,000. Inbound ones take at most nine tenths. At the limit, a
    * new connection takes the place of an inbound one that nothing was sent on, or else of the one that is idle for the longest
-   * time, at least 30 s: that one is closed with code 5. Default 10,000.
+   * time, at least 30 s: that one is closed with code 5 when the handshake of the new one is complete. Up to a tenth more, at
+   * least one, may have such handshakes under way. Default 10,000.
    */
   maxConnections: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
   /** The most connections at once with one IP address, or one /64 of IPv6: 1 to 1,000,000. Default 1,000. */

@@ -57,7 +57,7 @@ export interface BindOptions {
   readonly stallTimeout: Duration.Duration
   /**
    * The maximum number of connections. At the maximum, a transport may close a connection that its owner has not used, or one
-   * that is idle, in favour of a new one, with code 5 (`ErrorCode.evicted`).
+   * that is idle, in favour of a new one, with code 5 (`ErrorCode.evicted`). A few handshakes of peers may be under way besides.
    */
   readonly maxConnections: number
   /** The maximum number of accepted connections with one IP address, or with one /64 of IPv6. */
@@ -68,7 +68,8 @@ export interface BindOptions {
    * The most bytes that the transport and the owner hold of what peers have sent and the application has not read, on all connections. Above
    * three quarters of it, the connection with the most is held back: its peer sends more slowly or not at all until there is
    * room, and nothing is lost. So a peer that is held back does not make the transport exceed it; a connection that exceeds it
-   * all the same is closed with code 3. Above half of it, inbound dials are refused.
+   * all the same is closed with code 3. Above half of it, inbound dials of an IP address (or /64 of IPv6) are refused whose
+   * connections hold more than 64 KiB of it.
    */
   readonly unreadBuffer: number
 }

@@ -32,13 +32,13 @@ import { decodePkcs8, encodePkcs8 } from "./internal/identity/pkcs8.ts"
  * - when it cannot be read or made. The folder must exist, on a file system with hard links. A new file has mode 0600.
  *
  * Symbolic links are followed, and what they lead to is checked. One that leads nowhere is an error: no file is made there.
- * Whoever can write to the folder can remove the file, and the next start then makes another identity: keep the folder
+ * A process that can write to the folder can remove the file, and the next start then makes another identity: keep the folder
  * private as well. A process that is killed while it makes the file can leave a file `.NAME.HEX.tmp` of mode 0600 in the
  * folder, which can be removed.
  *
- * An endpoint that restarts with the key of a file, on its port, answers packets of its former connections with stateless resets (RFC
- * 9000, section 10.3), so that its peers dial again at once. With a new key at each start it cannot: its peers find out by
- * themselves. For what two processes with one file do to each other, see `Identity` of `@qp2p/core`.
+ * An endpoint that restarts with the key of a file, on its port, answers packets of its former connections with stateless
+ * resets (RFC 9000, section 10.3), so that its peers dial again at once. With a new key at each start it cannot: its peers find
+ * out by themselves. For what two processes with one file do to each other, see `Identity` of `@qp2p/core`.
  *
  * The key is in no error. `path` is relative to the current folder. An endpoint takes this as the option `identity`:
  * `Endpoint.layer({ identity: NodeIdentity.fromFile("identity.pem") })`.

@@ -153,6 +153,26 @@ describe("dial", () => {
     }).pipe(provide)
   )
 
+  it.effect("is refused by a peer for which others of its host hold too much, and not for what other hosts hold", () =>
+    Effect.gen(function* () {
+      const server = yield* bind("10.0.0.9:9", { unreadBuffer: 2 ** 20 })
+      const outcome = Effect.fnUntraced(function* (local: string) {
+        const { dial } = yield* bind(local)
+        const dialled = dial(server.socket.address)
+        yield* until(() => dialled.connected.length + dialled.failed.length > 0)
+        yield* settle
+        return dialled.failed[0]?._tag === "TransportError" ? dialled.failed[0].code : dialled.connected.length
+      })
+      assert.strictEqual(yield* outcome("10.0.0.1:0"), 1)
+      server.accepted[0]!.connection.charge!(2 ** 19 + 1)
+      assert.deepStrictEqual([yield* outcome("10.0.0.1:0"), yield* outcome("10.0.0.2:0")], [2, 1])
+      server.accepted[1]!.connection.charge!(64 << 10)
+      assert.strictEqual(yield* outcome("10.0.0.2:0"), 1)
+      server.accepted[1]!.connection.charge!(1)
+      assert.strictEqual(yield* outcome("10.0.0.2:0"), 2)
+    }).pipe(provide)
+  )
+
   it.effect("is refused by a peer that has enough from one /64 of IPv6", () =>
     Effect.gen(function* () {
       const server = yield* bind("[2001:db8:0:9::9]:9", { maxConnectionsPerIp: 1 })

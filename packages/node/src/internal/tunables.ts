@@ -37,8 +37,8 @@ export const recentIdLifetime = 2_000
 export const maxRecentIds = 4_096
 
 /**
- * How many dialled connections with one address are asked whether a packet is their stateless reset. An endpoint has one or two with
- * each peer, and to ask the binding costs as much as a packet.
+ * How many dialled connections with one address are asked whether a packet is their stateless reset. An endpoint has one or two
+ * with each peer, and to ask the binding costs as much as a packet.
  */
 export const maxAskedForResets = 16
 
@@ -123,7 +123,9 @@ export const completionTurns = 4
 /** The minimum of the stream bytes that complete in one turn. */
 export const minCompletedBytes = 12 << 10
 
-/** The share of `unreadBuffer` over which no further connections are accepted. */
+/**
+ * The share of `unreadBuffer` over which no further connections are accepted of an IP address that holds unread bytes itself.
+ */
 export const admitBelow = 0.5
 
 /** The share of `unreadBuffer` that the connections of one IP address may take, or those of one /64 of IPv6. */
@@ -139,8 +141,9 @@ export const connectionAllowance = 64 << 10
 export const holdBackAbove = 0.75
 
 /**
- * The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. It grows as the
- * limit comes nearer, up to the longest: a peer must get something through now and then, or it takes the connection for dead.
+ * The shortest interval between two datagrams that are taken of a connection that is held back, in milliseconds. It grows as
+ * the limit comes nearer, up to the longest: a peer must get something through now and then, or it takes the connection for
+ * dead.
  */
 export const heldBackInterval = 5
 
@@ -162,11 +165,11 @@ export const smallDatagramInterval = 50
 /** How much one turn may take before what it holds is known, in bytes: all that waits in the kernel. */
 export const mostPerTurn = 4 << 20
 
-/** The share of a limit up to which one of the connections that are held back goes on all the same. */
-export const goOnBelow = 0.9
+/** The share of a limit up to which one of the connections that are held back has a grace: all of its packets are taken. */
+export const graceBelow = 0.9
 
-/** How long one of the connections that are held back goes on all the same, in milliseconds, as long as it grows. */
-export const heldBackTurn = 30_000
+/** How long a grace lasts, in milliseconds, as long as the connection grows. */
+export const gracePeriod = 30_000
 
 /**
  * The number of connections with a turn at the same time at which the loop is saturated: some connection always keeps each
@@ -189,13 +192,15 @@ export const burst = 96 << 10
 /** The maximum of a burst within a machine, in bytes. */
 export const maxBurst = 192 << 10
 
-/** How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile. */
+/**
+ * How long a turn of the loop may take, in milliseconds. Other connections have the next one: packets may have come meanwhile.
+ */
 export const maxTurn = 5
 
 /**
  * How many datagrams Node takes of a socket in one iteration of the event loop, at most: after as many there are probably more.
- * Connections get no turn then before those are taken as well, for up to `maxTurn`: a peer's packets must not wait in the kernel
- * behind those of a flood, each batch of which takes a turn.
+ * Connections get no turn then before those are taken as well, for up to `maxTurn`: a peer's packets must not wait in the
+ * kernel behind those of a flood, each batch of which takes a turn.
  */
 export const datagramsPerPoll = 32
 
@@ -258,12 +263,14 @@ export const maxEndsChecked = 8
 /** How many codes of stops are kept, at most, from the packets of one turn. */
 export const maxStopCodes = 2_048
 
-/** How many incoming handshakes may be under way until a client must prove its address with a Retry (RFC 9000, section 8.1.2). */
+/**
+ * How many incoming handshakes may be under way until a client must prove its address with a Retry (RFC 9000, section 8.1.2).
+ */
 export const retryThreshold = 64
 
 /**
- * How many connections may be accepted at once without a Retry that have not completed their handshake yet, or have failed to; and how
- * many more in each second. A connection that completes it does not count.
+ * How many connections may be accepted at once without a Retry that have not completed their handshake yet, or have failed to;
+ * and how many more in each second. A connection that completes it does not count.
  */
 export const maxUnprovenAccepts = 256
 
@@ -277,8 +284,9 @@ export const maxUnprovenAcceptsPerIp = 64
 export const unprovenAcceptsPerIpAndSecond = 8
 
 /**
- * How many handshakes one IP address, or one /64 of IPv6, may begin at once, complete or not, without a Retry; and how many more
- * in each second. As many may begin after a Retry; over it packets with a token are dropped, and the client sends another later.
+ * How many handshakes one IP address, or one /64 of IPv6, may begin at once, complete or not, without a Retry; and how many
+ * more in each second. As many may begin after a Retry; over it packets with a token are dropped, and the client sends another
+ * later.
  */
 export const maxAcceptsPerIp = 64
 
@@ -292,8 +300,8 @@ export const maxCountedIps = 4_096
 export const maxHandshakeBytes = 64 << 10
 
 /**
- * How many CRYPTO frames of a peer the binding takes before the handshake is complete: each costs 200 bytes besides its own, and
- * anybody can make them. Every packet that is sent again brings a few.
+ * How many CRYPTO frames of a peer the binding takes before the handshake is complete: each costs 200 bytes besides its own,
+ * and any host can make them. Every packet that is sent again brings a few.
  */
 export const maxHandshakePieces = 128
 
@@ -353,8 +361,8 @@ export const livenessProbeInterval = 50
 export const maxCollectionPause = 64
 
 /**
- * How many bytes have to be freed, how few per millisecond now, and for how many milliseconds, until a socket requests a garbage
- * collection. Connections whose peers have vanished end within seconds of each other.
+ * How many bytes have to be freed, how few per millisecond now, and for how many milliseconds, until a socket requests a
+ * garbage collection. Connections whose peers have vanished end within seconds of each other.
  */
 export const minCollected = 32 << 20
 
@@ -364,8 +372,14 @@ export const quietTime = 3_000
 /** See `minCollected`. */
 export const quietRate = 1 << 10
 
-/** Up to what size of the heap, in bytes, a collection is requested: it takes about 1 ms for each MiB in use. */
-export const maxQuickHeap = 256 << 20
+/** The shortest time between two collections that a socket requests, in milliseconds: each stops the whole process. */
+export const collectionInterval = 60_000
+
+/**
+ * Up to what size of the heap, in bytes, a socket requests a collection: it stops the process for about 1 ms for each MiB in
+ * use. A program with a larger heap makes garbage enough by itself.
+ */
+export const maxQuickHeap = 64 << 20
 
 /** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50
@@ -401,8 +415,8 @@ export const smallFragment = 512
 export const smallFragmentCost = 4_096
 
 /**
- * How many frames with stream data the binding may keep of one connection. It frees them in one go when the connection ends, which
- * takes about 0.2 us for each, and nobody else has a turn meanwhile.
+ * How many frames with stream data the binding may keep of one connection. It frees them in one go when the connection ends,
+ * which takes about 0.2 us for each, and no other connection has a turn meanwhile.
  */
 export const maxFragments = 131_072
 
@@ -427,12 +441,18 @@ export const bytesPerFrame = 4
 /** The share of `maxConnections` that is kept for dials of this side. */
 export const dialShare = 0.1
 
+/**
+ * How many connections of peers may have handshakes under way in a full socket, as a share of `maxConnections`, besides those;
+ * at least one may. Each takes the place of another connection once its handshake is complete.
+ */
+export const pendingShare = 0.1
+
 /** How long a connection must have been idle, in milliseconds, to give up its place in a full socket. */
 export const evictableIdle = 30_000
 
 /**
- * How many packet numbers a group has, of which one packet leaves: see `path/addressProof.ts`. Whoever guesses which one is right in one
- * of so many cases.
+ * How many packet numbers a group has, of which one packet leaves: see `path/addressProof.ts`. A host that guesses which one is
+ * right in one of so many cases.
  */
 export const probeGroup = 16
 

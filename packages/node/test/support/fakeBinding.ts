@@ -40,6 +40,8 @@ export class Native {
   readonly streams = new Map<number, number>()
   readonly closes: Array<readonly [application: boolean, code: number, reason: string]> = []
   over = false
+  /** What `isClosed` says: the binding has found a stateless reset. */
+  closed = false
   pings = 0
   /** Whether a PING makes a packet: 40 bytes, of which the last four are its number. */
   makesPings = false
@@ -191,7 +193,7 @@ export class Native {
   }
 
   isClosed(): boolean {
-    return false
+    return this.closed
   }
 
   isDraining(): boolean {
@@ -237,12 +239,15 @@ export interface Setup extends Partial<BindOptions> {
   readonly onPeer?: (peer: Peer) => void
   /** Bytes of the largest packets; the smallest are all there are by default. */
   readonly maxPayload?: number
+  /** Whether the binding makes Retry packets. By default it fails to, and the first packets that would get one are dropped. */
+  readonly makesRetries?: boolean
 }
 
 /** A socket at 127.0.0.1:1, or another address. */
 export const bind = (setup: Setup = {}) => {
   const local = setup.localAddress ?? address("127.0.0.1:1")
-  const { maxPayload = minDatagramSize, onHandshake, onPeer, ...overrides } = setup
+  const { makesRetries = false, maxPayload = minDatagramSize, onHandshake, onPeer, ...overrides } = setup
+  const retries: Array<{ readonly newScid: Uint8Array; readonly token: Uint8Array }> = []
   const natives: Array<Native> = []
   const ids: Array<Uint8Array> = []
   const sent: Array<Uint8Array> = []
@@ -274,6 +279,11 @@ export const bind = (setup: Setup = {}) => {
   })
   const socket = new Socket({
     quiche: {
+      retry: (_scid: Uint8Array, _dcid: Uint8Array, newScid: Uint8Array, token: Uint8Array) => {
+        if (!makesRetries) throw new Error("BufferTooShort")
+        retries.push({ newScid, token })
+        return 100
+      },
       Connection: {
         connect: (_name: string, scid: Uint8Array) => make(scid),
         accept: (scid: Uint8Array) => {
@@ -353,6 +363,8 @@ export const bind = (setup: Setup = {}) => {
     /** What the binding was asked for, in order: its connections, and the ids that the driver gave them. */
     natives,
     ids,
+    /** The ids and tokens of the Retry packets that it has made. */
+    retries,
     sent,
     /** The same as it was handed to the kernel. */
     datagrams,
@@ -400,9 +412,13 @@ export const acknowledging = (id: Uint8Array, number: number, numbers: ReadonlyA
 }
 
 /** A client's first packet, without the parts that are encrypted. */
-export const initial = (dcid = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)): Uint8Array => {
+export const initial = (
+  dcid: Uint8Array = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
+  token: Uint8Array = new Uint8Array(0)
+): Uint8Array => {
   const packet = new Uint8Array(minDatagramSize)
-  packet.set([0xc0, 0, 0, 0, 1, dcid.length, ...dcid, 1, 9, 0])
+  const length = token.length === 0 ? [0] : [0x40 | (token.length >> 8), token.length & 0xff]
+  packet.set([0xc0, 0, 0, 0, 1, dcid.length, ...dcid, 1, 9, ...length, ...token])
   return packet
 }
 

@@ -94,9 +94,10 @@ export class PartialMessages {
     if (this.bytes <= partialAllowance) return
     const arrived = this.backing.stats().bytesReceived - this.received
     const slow = [...this.streams].filter(({ takes }) => takes)
-    const isFast = arrived === 0 || arrived >= (minPartialRate * partialCheckInterval) / 1_000
+    const isFast = arrived >= (minPartialRate * partialCheckInterval) / 1_000
     if (isFast || slow.length === 0 || this.backing.isHeldBack === true) this.slowFor = 0
-    else this.slowFor += partialCheckInterval
+    // Silence is neither fast nor slow: else one packet in every other interval would keep the messages for ever.
+    else if (arrived > 0) this.slowFor += partialCheckInterval
     if (this.slowFor < slowPartialTime) return this.next()
     for (const stream of slow) stream.expire()
     // The end of a stream is a change, which may have started the timer.

@@ -155,6 +155,20 @@ describe("messages in part", () => {
     })
   )
 
+  it.effect("end when the peer sends a little now and then: silence between is no progress", () =>
+    Effect.gen(function* () {
+      const { expired, pass, stream } = yield* setup
+      stream("a").set(much)
+      const checks = slowPartialTime / partialCheckInterval
+      for (let i = 1; i <= checks; i++) {
+        assert.deepStrictEqual(expired, [])
+        yield* pass(5 * partialCheckInterval, 0)
+        yield* pass(partialCheckInterval, 1)
+      }
+      assert.deepStrictEqual(expired, ["a"])
+    })
+  )
+
   it.effect("stay when they are short, and run no timer then", () =>
     Effect.gen(function* () {
       const { expired, pass, running, stream } = yield* setup

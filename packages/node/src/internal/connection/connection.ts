@@ -211,18 +211,21 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
     if (key !== undefined && !this.parts.ids.accepts(key)) return
-    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.isNext(datagram.length)) return
-    this.takeIn(datagram, elsewhere, true)
+    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.admitHeldBack(datagram.length)) return
+    this.takeIn(datagram, elsewhere)
   }
 
   /**
-   * Takes a packet that may be a stateless reset with the token that the binding knows. If it is none, any host may have sent it.
-   * Returns whether it is one.
+   * Takes a packet that may be a stateless reset with the token that the binding knows. Returns whether it is one. If it is
+   * none, any host may have sent it, and nothing changes.
    */
   receiveUnknown(packet: Uint8Array): boolean {
     if (this.lifecycle.hasEnded) return false
-    this.takeIn(packet, undefined, false)
-    return this.native.isClosed()
+    this.parts.receiver.receive(packet, undefined, this.lifecycle.wasEstablished, false)
+    if (!this.native.isClosed()) return false
+    this.turns.packetArrived(false)
+    this.host.schedule(this)
+    return true
   }
 
   /** A stateless reset has come, with the token of an id that the peer has issued. */
@@ -232,16 +235,16 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.lifecycle.receiveReset()
   }
 
-  private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, own: boolean): void {
+  private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
     const { handshake } = this
     const established = this.lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
-    if (this.lifecycle.state === "admitting" && !handshake.takesBeforeAdmission(datagram.length)) return
+    if (this.lifecycle.state === "admitting" && !handshake.countBeforeAdmission(datagram.length)) return
     this.parts.budget.received(datagram.length)
-    this.turns.packetArrived(own)
-    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, own)
+    this.turns.packetArrived(true)
+    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, true)
     if (isRetry(datagram)) handshake.receivedRetry()
-    if (!isLongHeader(datagram)) {
+    if (!isLongHeader(datagram) && this.native.isEstablished()) {
       this.parts.ids.taken()
       this.handshake.receivedOneRtt()
     }
@@ -253,11 +256,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.host.schedule(this)
   }
 
-  /** Whether a datagram of `bytes` is taken although the peer is held back. */
-  private isNext(bytes: number): boolean {
+  /** Returns whether a datagram of `bytes` is taken although the peer is held back. It counts as taken then. */
+  private admitHeldBack(bytes: number): boolean {
     const now = performance.now()
     const fill = this.isHeldBack ? this.host.fill(this) : 0
-    return (this.hold ??= new Hold()).isNext(bytes, now, fill)
+    return (this.hold ??= new Hold()).admit(bytes, now, fill)
   }
 
   /** Counts the bytes of the handshake. */
@@ -358,7 +361,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
     // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
     if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
-    this.handlers = this.owner?.onEstablished(this)
+    const { owner } = this
+    // What made the connection is not kept for its whole life.
+    this.owner = undefined
+    this.handlers = owner?.onEstablished(this)
     this.host.onEstablished(this)
   }
 
@@ -396,7 +402,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.lifecycle.beginClose(false, code, detail, close)
   }
 
-  onEnded(close: Close, established: boolean): void {
+  onEnded(close: Close): void {
     const { handlers, owner } = this
     this.parts.onClosing()
     this.host.onEnded(this)
@@ -405,6 +411,6 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     this.owner = undefined
     this.handlers = undefined
     handlers?.onClosed(close)
-    owner?.onEnded(this, close, established)
+    owner?.onEnded(this, close)
   }
 }

@@ -48,6 +48,6 @@ export interface ConnectionOwner<C> {
   readonly admit: (connection: C, decide: (isAdmitted: boolean) => void) => (() => void) | undefined
   /** The handshake is complete, and the peer is admitted. */
   readonly onEstablished: (connection: C) => ConnectionEvents
-  /** The handshake has failed or the peer was refused, or else the connection has ended, and was `established` before. */
-  readonly onEnded: (connection: C, close: Close, established: boolean) => void
+  /** The handshake has failed, or the peer was refused. Once the connection is established, it forgets its owner. */
+  readonly onEnded: (connection: C, close: Close) => void
 }

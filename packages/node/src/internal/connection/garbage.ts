@@ -25,9 +25,9 @@ let collector: (() => void) | undefined = undefined
 
 const collectNow = (): void => (collector ??= exposed())()
 
-/** Collects garbage unless the program has a large heap: that takes long, and such a program makes garbage enough by itself. */
-export const collectIfQuick = (): void => {
-  if (process.memoryUsage().heapUsed < maxQuickHeap) collectNow()
+/** Collects garbage unless the heap of the program is `maxQuickHeap` or larger. */
+export const collectIfQuick = (heapUsed = process.memoryUsage().heapUsed, collect = collectNow): void => {
+  if (heapUsed < maxQuickHeap) collect()
 }
 
 /** Requests garbage collections for one connection, with pauses that double, up to `maxCollectionPause` sweeps. */

@@ -76,8 +76,11 @@ export class Handshake {
     this.keyId = undefined
   }
 
-  /** Whether a datagram of `bytes` is taken before the peer is admitted: the binding keeps what it brings. */
-  takesBeforeAdmission(bytes: number): boolean {
+  /**
+   * Counts a datagram of `bytes` that comes before the peer is admitted. Returns whether it is taken: the binding keeps what it
+   * brings.
+   */
+  countBeforeAdmission(bytes: number): boolean {
     this.bytesBeforeAdmission += bytes
     return this.bytesBeforeAdmission <= maxBytesBeforeAdmission
   }
@@ -92,8 +95,8 @@ export class Handshake {
     this.confirmed = true
   }
 
-  /** Whether the peer has confirmed the handshake since the last call. */
-  isNewlyConfirmed(): boolean {
+  /** Returns true once: when the peer has confirmed the handshake and that was not told yet. */
+  takeConfirmation(): boolean {
     if (!this.confirmed || this.confirmationReported) return false
     this.confirmationReported = true
     return true
@@ -141,7 +144,8 @@ export class Handshake {
 
   /** Whether the peer has all of the handshake that it needs to read what this side sends. */
   get peerHasKeys(): boolean {
-    // The acceptor's handshake is complete with the dialler's last packet of it, and the acceptor sends nothing in 1-RTT before.
+    // The acceptor's handshake is complete with the dialler's last packet of it, and the acceptor sends nothing in 1-RTT
+    // before.
     return this.dialled ? this.oneRttReceived : this.native.isEstablished()
   }
 }

@@ -9,10 +9,10 @@ export class Hold {
   private smallFrom = 0
 
   /**
-   * Whether a datagram of `bytes` is taken at `now`, in milliseconds, when the part `fill` of the limit is in use. It counts as taken
-   * then. The interval to the next one is the longest when the limit is reached.
+   * Returns whether a datagram of `bytes` is taken at `now`, in milliseconds, when the part `fill` of the limit is in use. It
+   * counts as taken then. The interval to the next one is the longest when the limit is reached.
    */
-  isNext(bytes: number, now: number, fill: number): boolean {
+  admit(bytes: number, now: number, fill: number): boolean {
     if (bytes <= tunables.smallDatagram) {
       if (now < this.smallFrom) return false
       this.smallFrom = now + tunables.smallDatagramInterval

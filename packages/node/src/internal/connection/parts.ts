@@ -67,8 +67,11 @@ export interface PartsOwner extends PacketOwner {
   /** The peer has not answered a liveness probe in time. */
   readonly onSilence: () => void
   readonly onUnresponsive: () => void
-  readonly onEnded: (close: Close, established: boolean) => void
+  readonly onEnded: (close: Close) => void
 }
+
+/** That of all peers that are where they were. */
+const noProof = new AddressProof({ candidate: undefined, prove: () => {} })
 
 /**
  * The parts of one connection. Its methods are the views of single parts: methods of one class take no memory for each
@@ -90,7 +93,7 @@ export class Parts<C extends PartsOwner>
   readonly scratch: Uint8Array
   readonly mtu: MtuDiscovery
   readonly peer: PeerAddress
-  readonly proof: AddressProof
+  private ownProof: AddressProof | undefined = undefined
   readonly activity: PeerActivity
   readonly handshake: Handshake
   readonly frames: PeerFrames
@@ -119,8 +122,6 @@ export class Parts<C extends PartsOwner>
     this.mtu = mtu
     const peer = new PeerAddress(options.remote)
     this.peer = peer
-    const proof = new AddressProof(peer)
-    this.proof = proof
     const acknowledged = new AcknowledgedPackets()
     this.acknowledged = acknowledged
     this.activity = new PeerActivity(native, socket.idleTimeout)
@@ -134,7 +135,7 @@ export class Parts<C extends PartsOwner>
       peer,
       owner: connection,
       mtu,
-      proof,
+      proofs: this,
       numbers: acknowledged
     })
     this.ids = new ConnectionIds(this, options.id, options.hasResetToken)
@@ -179,7 +180,8 @@ export class Parts<C extends PartsOwner>
   }
 
   canRetireFirst(): boolean {
-    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the connection.
+    // Before a dialler's handshake is confirmed, packets of it may still come for that id, and the binding would close the
+    // connection.
     return !this.dialled || this.handshake.isConfirmed
   }
 
@@ -233,8 +235,8 @@ export class Parts<C extends PartsOwner>
     this.connection.onUnresponsive()
   }
 
-  onEnded(close: Close, established: boolean): void {
-    this.connection.onEnded(close, established)
+  onEnded(close: Close): void {
+    this.connection.onEnded(close)
   }
 
   // --- the lifecycle -----------------------------------------------------------------------------------------------
@@ -307,6 +309,12 @@ export class Parts<C extends PartsOwner>
 
   deliverAll(): void {
     this.streams.deliverAll()
+  }
+
+  /** Made when the peer may be at another address for the first time: few peers ever move. */
+  get proof(): AddressProof {
+    if (this.ownProof !== undefined) return this.ownProof
+    return this.peer.candidate === undefined ? noProof : (this.ownProof = new AddressProof(this.peer))
   }
 
   // --- the path ----------------------------------------------------------------------------------------------------

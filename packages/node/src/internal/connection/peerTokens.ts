@@ -1,6 +1,7 @@
 /**
- * The stateless reset tokens that a peer has sent with its connection ids (RFC 9000, section 10.3.1), which the binding ignores: it knows
- * only the token of a server's transport parameters. Only the token of the id in use counts, since the peer may not know the others.
+ * The stateless reset tokens that a peer has sent with its connection ids (RFC 9000, section 10.3.1), which the binding
+ * ignores: it knows only the token of a server's transport parameters. Only the token of the id in use counts, since the peer
+ * may not know the others.
  *
  * They are one text, because every connection has them, and most never use them: for each id its length as a character, the id,
  * and its token.
@@ -12,8 +13,8 @@ import { resetTokenLength } from "../packets/resetToken.ts"
 const maxIds = 2
 
 /**
- * Adds an id of the peer's to `tokens`: it begins at the offset `at` in a packet, and its token is behind it. The oldest id makes room
- * for it, but not the one in use, `current`.
+ * Adds an id of the peer's to `tokens`: it begins at the offset `at` in a packet, and its token is behind it. The oldest id
+ * makes room for it, but not the one in use, `current`.
  */
 export const withToken = (
   tokens: string,

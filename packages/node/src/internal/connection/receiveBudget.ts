@@ -77,11 +77,11 @@ export class ReceiveBudget {
   }
 
   /**
-   * Checks the balance at the end of a turn that took `packets` and read `bytes`, when `memory` bytes hold what was not read, and
-   * `answers` bytes what the peer has asked for and not taken.
-   * Returns the reason when the connection cannot go on.
+   * Checks the balance at the end of a turn that took `packets` and read `bytes`, when `memory` bytes hold what was not read,
+   * and `answers` bytes what the peer has asked for and not taken. Returns the reason when the connection cannot go on.
    */
   audit(packets: number, bytes: number, memory = 0, answers = 0): string | undefined {
+    if (this.isOver) return undefined
     this.explained += bytes * perByteRead + Math.min(packets, bytes) * perPacketIn
     const readable = this.native.isReadable()
     if (!readable) this.overhead = this.bytesIn - this.bytesRead

@@ -1,7 +1,7 @@
 /**
- * Whether the peer still answers. A peer is unresponsive when the first packet that it has not answered is a few probe
- * timeouts old (RFC 9002, section 6.2), whether or not other packets were sent after it. Probe timeouts grow with the round-trip time, so a peer
- * that is far away has longer. Like the binding's timers, this runs on the system's clock.
+ * Whether the peer still answers. A peer is unresponsive when the first packet that it has not answered is a few probe timeouts
+ * old (RFC 9002, section 6.2), whether or not other packets were sent after it. Probe timeouts grow with the round-trip time,
+ * so a peer that is far away has longer. Like the binding's timers, this runs on the system's clock.
  */
 import { minSilence, maxSilence, silentProbes } from "../tunables.ts"
 

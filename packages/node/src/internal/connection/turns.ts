@@ -127,9 +127,9 @@ export class Turns {
       acknowledged.expired()
       receiver.timedOut()
       mtu.timedOut(now)
+      peer.retry()
     }
     native.onTimeout()
-    peer.retry()
     this.host.schedule()
   }
 
@@ -145,7 +145,7 @@ export class Turns {
     if (lifecycle.state === "admitting") this.host.applyDecision()
     else if (lifecycle.state === "handshaking" && native.isEstablished()) this.host.onHandshakeComplete()
     if (!news || !lifecycle.isEstablished) return
-    if (handshake.isNewlyConfirmed()) this.host.onAccepted()
+    if (handshake.takeConfirmation()) this.host.onAccepted()
     outgoing.allowReading()
     this.bytesThisTurn += incoming.read(false)
   }

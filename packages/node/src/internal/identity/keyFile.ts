@@ -91,7 +91,9 @@ const problemOf = (stats: Stats): string | undefined => {
   return undefined
 }
 
-/** Reads one byte more than is allowed, at most. The size that the system tells is not asked for: files of the kernel have none. */
+/**
+ * Reads one byte more than is allowed, at most. The size that the system tells is not asked for: files of the kernel have none.
+ */
 const readBounded = async (file: fs.FileHandle): Promise<Uint8Array> => {
   const buffer = new Uint8Array(maxKeyFileBytes + 1)
   let length = 0
@@ -104,8 +106,8 @@ const readBounded = async (file: fs.FileHandle): Promise<Uint8Array> => {
 }
 
 /**
- * Makes a file with mode 0600, unless there is one. Returns whether it made the file. Whoever opens `path` finds all of the
- * text or no file, also after a power cut: the text goes to a temporary file in the same folder, which then gets the name
+ * Makes a file with mode 0600, unless there is one. Returns whether it made the file. A process that opens `path` finds all of
+ * the text or no file, also after a power cut: the text goes to a temporary file in the same folder, which then gets the name
  * as well by a hard link, since that does not replace a file. An interruption waits until this is done.
  */
 export const createKeyFile = (path: string, text: string): Effect.Effect<boolean, KeyFileError> => {

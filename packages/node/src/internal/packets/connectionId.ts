@@ -1,6 +1,6 @@
 /**
- * The connection ids that this side issues (RFC 9000, section 5.1): their length, and random ids. They are cut from random bytes
- * that are drawn for many at a time, because each draw is a system call.
+ * The connection ids that this side issues (RFC 9000, section 5.1): their length, and random ids. They are cut from random
+ * bytes that are drawn for many at a time, because each draw is a system call.
  */
 import { randomFillSync } from "node:crypto"
 

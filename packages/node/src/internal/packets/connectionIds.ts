@@ -2,11 +2,11 @@
  * The connection ids that the peer may address its packets to (RFC 9000, section 5.1): that of the handshake, and spare ones.
  *
  * A peer that finds this side at another address may validate the path before it follows, with an id that it has not used
- * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a limited
- * rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
+ * before. Without a spare id it does not follow, and the connection is lost. Ids that the peer retires are replaced at a
+ * limited rate: to retire one costs the peer 3 bytes, and this side a frame of 54 bytes and a place in the socket's table.
  *
- * Each id has a stateless reset token, but for that of some handshakes: a client cannot tell one there (RFC 9000, section 18.2),
- * and after a Retry the binding cannot. So the peer is to retire such an id, soon after the handshake is confirmed.
+ * Each id has a stateless reset token, but for that of some handshakes: a client cannot tell one there (RFC 9000, section
+ * 18.2), and after a Retry the binding cannot. So the peer is to retire such an id, soon after the handshake is confirmed.
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
@@ -97,8 +97,8 @@ export class ConnectionIds {
   }
 
   /**
-   * Called after the binding has taken a packet. When two packets retire the same id, as retransmissions do, the second one makes
-   * the binding close the connection if only one id is left. So another id is issued between them.
+   * Called after the binding has taken a packet. When two packets retire the same id, as retransmissions do, the second one
+   * makes the binding close the connection if only one id is left. So another id is issued between them.
    */
   taken(): void {
     if (this.hasChanged && this.readRetired()) this.hasChanged = false

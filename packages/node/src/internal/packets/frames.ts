@@ -63,7 +63,9 @@ const varint = (packet: Uint8Array): number => {
   return high * 2 ** 32 + low
 }
 
-/** The offset of the first frame in a packet with a short header whose header protection is removed (RFC 9000, section 17.3.1). */
+/**
+ * The offset of the first frame in a packet with a short header whose header protection is removed (RFC 9000, section 17.3.1).
+ */
 export const framesStart = (packet: Uint8Array): number => 1 + connectionIdLength + (packet[0]! & 0x03) + 1
 
 /** The offset at which the frames of a packet end, and its tag begins. */
@@ -92,8 +94,9 @@ export const isPadding = (packet: Uint8Array): boolean => {
 }
 
 /**
- * Hands the frames of a decrypted packet to `visitor`, in their order; they begin at `start`, which is found in short headers. An unknown or truncated frame ends the
- * walk: the binding closes the connection because of it. Returns the number of frames, a run of padding counted as one.
+ * Hands the frames of a decrypted packet to `visitor`, in their order; they begin at `start`, which is found in short headers.
+ * An unknown or truncated frame ends the walk: the binding closes the connection because of it. Returns the number of frames, a
+ * run of padding counted as one.
  */
 export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesStart(packet)): number => {
   const end = framesEnd(packet)

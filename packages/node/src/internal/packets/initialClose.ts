@@ -1,7 +1,7 @@
 /**
  * Initial packets with a CONNECTION_CLOSE frame, for connections that the binding cannot close (RFC 9000, sections 10.2.3 and
- * 17.2.2): it refuses only after a whole TLS handshake, sends no close frame before the first reply of the peer, and would send the
- * client's certificate before a close frame that the server can read.
+ * 17.2.2): it refuses only after a whole TLS handshake, sends no close frame before the first reply of the peer, and would send
+ * the client's certificate before a close frame that the server can read.
  *
  * The keys of Initial packets follow from the client's destination id (RFC 9001, section 5.2). So each host on the path that
  * sees the packet can reply to it, and the client can add further packets.
@@ -22,7 +22,9 @@ const expandLabel = (secret: Uint8Array, label: string, length: number): Buffer 
   return hmac(secret, Buffer.from([0, length, name.length, ...name, 0, 1])).subarray(0, length)
 }
 
-/** Makes the packet that refuses a client: `client` has the ids of its packet, `scid` is the id that the connection would have. */
+/**
+ * Makes the packet that refuses a client: `client` has the ids of its packet, `scid` is the id that the connection would have.
+ */
 export const refusal = (
   client: { readonly dcid: Uint8Array; readonly scid: Uint8Array },
   scid: Uint8Array,

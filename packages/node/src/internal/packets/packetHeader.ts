@@ -1,6 +1,6 @@
 /**
- * QUIC packet headers (RFC 8999, and RFC 9000, section 17), parsed without the binding: its parser throws on every stray datagram
- * and leaks memory with each token that it reads.
+ * QUIC packet headers (RFC 8999, and RFC 9000, section 17), parsed without the binding: its parser throws on every stray
+ * datagram and leaks memory with each token that it reads.
  */
 import { connectionIdLength } from "./connectionId.ts"
 
@@ -98,7 +98,9 @@ export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> =
   return packets
 }
 
-/** The offset at which a packet of version 1 with a long header ends. A Retry packet has no length: it ends with the datagram. */
+/**
+ * The offset at which a packet of version 1 with a long header ends. A Retry packet has no length: it ends with the datagram.
+ */
 const packetEnd = (packet: Uint8Array): number | undefined => afterLength(packet)?.end
 
 /** Where the packet number of a packet of version 1 with a long header begins, and where the packet ends. */

@@ -32,7 +32,7 @@ export const resetKeyOf = (identity: Identity): Effect.Effect<ResetKey, Unusable
 /** Returns the token of a connection id. */
 export type ResetTokens = (id: Uint8Array) => Buffer
 
-/** The tokens of a socket that is bound to `port`. The key stands in no field, so that nobody can print it. */
+/** The tokens of a socket that is bound to `port`. The key stands in no field, so that it is never printed with an object. */
 export const resetTokens = (resetKey: ResetKey, port: number): ResetTokens => {
   const key = Redacted.value(resetKey)
   const portBytes = Uint8Array.of(port >>> 8, port & 0xff)

@@ -1,6 +1,6 @@
 /**
- * Stateless resets (RFC 9000, section 10.3): packets that end a connection which their sender has forgotten. They look like packets
- * with a short header, and end with a token that only the peer of that connection knows.
+ * Stateless resets (RFC 9000, section 10.3): packets that end a connection which their sender has forgotten. They look like
+ * packets with a short header, and end with a token that only the peer of that connection knows.
  */
 import { randomFillSync } from "node:crypto"
 import { connectionIdLength } from "./connectionId.ts"
@@ -20,8 +20,9 @@ const minAnswered = 1 + connectionIdLength + 4 + 16
 const maxLength = 43
 
 /**
- * The length of the reset that answers a packet of `received` bytes; undefined if there is none. It is shorter than that packet,
- * so that two sides that both know no connection fall silent after a few resets of each other's (RFC 9000, section 10.3.3).
+ * The length of the reset that answers a packet of `received` bytes; undefined if there is none. It is shorter than that
+ * packet, so that two sides that both know no connection fall silent after a few resets of each other's (RFC 9000, section
+ * 10.3.3).
  */
 export const resetLength = (received: number): number | undefined =>
   received < minAnswered ? undefined : Math.min(received - 1, maxLength)

@@ -5,8 +5,8 @@
  * PATH_CHALLENGE would be that, but the binding ends a connection whose challenge is not answered before the next timer. And an
  * acknowledgement alone proves nothing: a peer may acknowledge what it has not received, and the binding takes that. So some
  * packet numbers are skipped, as RFC 9000, section 21.4 advises. Of each group of numbers one packet, picked at random, leaves
- * for the address, and the others are made and withheld. Whoever acknowledges the packet that left, and none of the others, in
- * as many groups as are needed, has received them. A peer that acknowledges a withheld one has invented it, and loses its
+ * for the address, and the others are made and withheld. A peer that acknowledges the packet that left, and none of the others,
+ * in as many groups as are needed, has received them. A peer that acknowledges a withheld one has invented it, and loses its
  * connection.
  */
 import { randomInt } from "node:crypto"
@@ -43,9 +43,12 @@ export interface ProbeSender {
   readonly release: (length: number, candidate: Candidate) => void
 }
 
+/** The view of the peer's address. */
+export type ProvenPeer = Pick<PeerAddress, "candidate" | "prove">
+
 /** Sends the probes of one connection to the candidate address of its peer, and reads the acknowledgements. */
 export class AddressProof {
-  private readonly peer: PeerAddress
+  private readonly peer: ProvenPeer
   /** The candidate that the groups are about. */
   private subject: Candidate | undefined = undefined
   private groups: Array<Group> = []
@@ -55,7 +58,7 @@ export class AddressProof {
   private nextAt = -Infinity
   private pause: number = firstProofPause
 
-  constructor(peer: PeerAddress) {
+  constructor(peer: ProvenPeer) {
     this.peer = peer
   }
 

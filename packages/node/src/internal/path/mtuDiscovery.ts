@@ -19,7 +19,9 @@ export interface PathCounts {
   readonly lostBytes: number
 }
 
-/** The sizes to probe, in bytes: Ethernet with room for tunnels, Ethernet with IPv6, jumbo frames, and the binding's maximum. */
+/**
+ * The sizes to probe, in bytes: Ethernet with room for tunnels, Ethernet with IPv6, jumbo frames, and the binding's maximum.
+ */
 const sizes = [1_350, 1_452, 8_952, 16_383]
 
 /** How often one size is probed (RFC 8899, MAX_PROBES), and the wait after the first failure, in milliseconds; waits double. */
@@ -38,7 +40,10 @@ const acknowledgementDelay = 50
 /** After how many timeouts in a row, with nothing acknowledged, the size may be to blame. */
 const maxTimeouts = 3
 
-/** Black hole detection: how many large packets it looks at, for how many milliseconds at least, and the share of losses that is too much. */
+/**
+ * Black hole detection: how many large packets it looks at, for how many milliseconds at least, and the share of losses that is
+ * too much.
+ */
 const sample = 16
 const minSampleTime = 200
 const maxLoss = 0.75

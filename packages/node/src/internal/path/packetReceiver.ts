@@ -57,8 +57,9 @@ export class PacketReceiver {
 
   /**
    * Takes a datagram, which comes from `elsewhere` if not from the peer's current address. The binding decrypts in place, so
-   * the datagram is not usable afterwards. Returns whether the peer has moved: it has proven by the datagram that it receives at
-   * another address. Only when the handshake is complete it may, which `mayMove` tells. `own` tells whether its destination id belongs to this connection.
+   * the datagram is not usable afterwards. Returns whether the peer has moved: it has proven by the datagram that it receives
+   * at another address. Only when the handshake is complete it may, which `mayMove` tells. `own` tells whether its destination
+   * id belongs to this connection.
    */
   receive(
     datagram: Uint8Array,
@@ -68,7 +69,7 @@ export class PacketReceiver {
   ): boolean {
     if (this.frames.violation !== undefined || !isPacket(datagram)) return false
     const { current } = this.peer
-    this.peer.packetArrived()
+    if (own) this.peer.packetArrived()
     const apart = this.validation.begin(elsewhere)
     let last = datagram
     if (isLongHeader(datagram)) {
@@ -116,7 +117,7 @@ export class PacketReceiver {
 }
 
 /**
- * Whether the fixed bit is set, or the bit of a long header. A packet without it is to be discarded (RFC 9000, section 17.3.1), and the
- * binding would take it.
+ * Whether the fixed bit is set, or the bit of a long header. A packet without it is to be discarded (RFC 9000, section 17.3.1),
+ * and the binding would take it.
  */
 const isPacket = (packet: Uint8Array): boolean => (packet[0]! & 0xc0) !== 0

@@ -21,6 +21,11 @@ export interface PacketOwner extends Sender {
   readonly packetSent: (datagram: Uint8Array, length: number) => void
 }
 
+/** The view of the connection's parts: the proof changes when there is something to prove for the first time. */
+export interface ProofSource {
+  readonly proof: AddressProof
+}
+
 /** The bytes that leave ahead of probes: what must not be withheld, such as acknowledgements and credit. */
 const beforeProbes = 2 * minDatagramSize
 
@@ -34,7 +39,7 @@ export class PacketSender implements ProbeSender {
   private readonly peer: PeerAddress
   private readonly owner: PacketOwner
   private readonly mtu: MtuDiscovery
-  private readonly proof: AddressProof
+  private readonly proofs: ProofSource
   private readonly numbers: { readonly next: number }
   private readonly bucket: TokenBucket
   private readonly burst: Burst
@@ -48,7 +53,7 @@ export class PacketSender implements ProbeSender {
     readonly peer: PeerAddress
     readonly owner: PacketOwner
     readonly mtu: MtuDiscovery
-    readonly proof: AddressProof
+    readonly proofs: ProofSource
     /** The number of the next 1-RTT packet. */
     readonly numbers: { readonly next: number }
   }) {
@@ -57,7 +62,7 @@ export class PacketSender implements ProbeSender {
     this.peer = options.peer
     this.owner = options.owner
     this.mtu = options.mtu
-    this.proof = options.proof
+    this.proofs = options.proofs
     this.numbers = options.numbers
     this.bucket = new TokenBucket(options.rate)
     this.burst = new Burst(options.mtu.isTrusted)
@@ -76,10 +81,10 @@ export class PacketSender implements ProbeSender {
     this.bucket.refill(now)
     const bytes = most ?? this.burst.size
     let flushed: Flushed
-    if (handshake || !this.proof.isDue(now)) flushed = this.flushUpTo(bytes, now, handshake)
+    if (handshake || !this.proofs.proof.isDue(now)) flushed = this.flushUpTo(bytes, now, handshake)
     else {
       flushed = this.flushUpTo(Math.min(bytes, beforeProbes), now, false)
-      if (flushed !== "held") this.proof.send(now, this)
+      if (flushed !== "held") this.proofs.proof.send(now, this)
       if (flushed === "more" && bytes > beforeProbes) flushed = this.flushUpTo(bytes - beforeProbes, now, false)
     }
     if (flushed === "more" && most === undefined) this.burst.spent(this.lost)

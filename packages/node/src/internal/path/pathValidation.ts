@@ -23,8 +23,8 @@ export class PathValidation {
   }
 
   /**
-   * Called before the binding takes a datagram, which comes from `elsewhere` if not from the peer's address. Returns whether the
-   * binding must take each of its packets in a call of its own.
+   * Called before the binding takes a datagram, which comes from `elsewhere` if not from the peer's address. Returns whether
+   * the binding must take each of its packets in a call of its own.
    */
   begin(elsewhere: NetAddress.InetAddress | undefined): boolean {
     this.watching = elsewhere !== undefined || this.peer.candidate !== undefined

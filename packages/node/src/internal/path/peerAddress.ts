@@ -5,7 +5,7 @@
  * proves nothing about where it came from: any host may have written that address on it, the peer included. So a packet
  * from another address makes that address a candidate. The candidate gets at most three times the bytes that came from it
  * (RFC 9000, section 8.1) until `AddressProof` shows that the peer receives there. Until then the last proven address is the
- * peer's, for packets and for everybody who asks.
+ * peer's, for packets and for the owner of the connection.
  *
  * A peer whose packets come from its proven address is there: the candidate is dropped, unless those packets were sent before the one
  * that told of it. A client that moves right after the handshake may have only handshake packets to send, which the binding

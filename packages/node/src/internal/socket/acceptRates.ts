@@ -1,7 +1,7 @@
 /**
  * How many handshakes a peer may begin: each costs this side about a millisecond of its processor, complete or not.
  *
- * Anybody can put an IP address on a packet, so what comes without a Retry uses up only what may come without one. Peers on this
+ * Any host can put any IP address on a packet, so what comes without a Retry uses up only what may come without one. Peers on this
  * machine are no strangers, and often many: no rate applies to them.
  */
 import * as NetAddress from "effect/net/NetAddress"

@@ -27,8 +27,15 @@ export type Verdict = { readonly _tag: "Drop" } | { readonly _tag: "Reply"; read
 
 const drop: Verdict = { _tag: "Drop" }
 
-/** How much a socket has to do, as far as admission depends on it. All numbers are counts. */
+/**
+ * The client, and how much a socket has to do, as far as admission depends on it. All numbers are counts. Each is only read
+ * when the verdict depends on it: most stray packets cost no look at the load.
+ */
 export interface Load {
+  /** The client's address as text. */
+  readonly client: string
+  /** In milliseconds of Effect's clock. */
+  readonly now: number
   /** Whether there is no place for another connection, and none that can be freed. */
   readonly isFull: boolean
   /** How many connections there may be. */
@@ -40,11 +47,13 @@ export interface Load {
   readonly maxFromIp: number
   /** How many incoming handshakes are under way. */
   readonly handshakes: number
-  /** Whether each client has to prove its address first: too many have only pretended to dial, or another gives up its place. */
+  /**
+   * Whether each client has to prove its address first: too many have only pretended to dial, or another gives up its place.
+   */
   readonly needsRetry: boolean
   /** Whether the client's IP address has proven itself and pretended to dial too often. */
   readonly isExhausted: boolean
-  /** Whether the unread bytes of the open connections leave no room for a further peer. */
+  /** Whether the unread bytes of the open connections, and of those of the client's IP address, leave no room for another. */
   readonly isBehind: boolean
 }
 
@@ -60,14 +69,10 @@ export class Admission {
     this.quiche = quiche
   }
 
-  /** Judges a packet from `client`, an address as text, at `now`, in milliseconds of Effect's clock. */
-  judge(packet: Uint8Array, client: string, now: number, load: Load): Verdict {
-    // A packet with a short header that belongs to no connection is late, stray, or from before a restart.
-    if (!packetHeader.isLongHeader(packet)) return drop
+  /** Judges a packet of `length` bytes that has a long header. */
+  judge(length: number, header: packetHeader.LongHeader, load: Load): Verdict {
     // A small first datagram would have a larger reply, which serves amplification attacks (RFC 9000, section 14.1).
-    if (packet.length < minDatagramSize) return drop
-    const header = packetHeader.parseLongHeader(packet)
-    if (header === undefined || header.version === 0) return drop
+    if (length < minDatagramSize || header.version === 0) return drop
     if (header.version !== packetHeader.version1) {
       return { _tag: "Reply", packet: packetHeader.versionNegotiation(header, randomBytes(1)[0]!) }
     }
@@ -81,7 +86,7 @@ export class Admission {
       return { _tag: "Reply", packet: refusal(header, randomId(), CONNECTION_REFUSED, reason) }
     }
     if (header.token.length > 0) {
-      const originalDcid = this.tokens.verify(client, header.token, header.dcid, now)
+      const originalDcid = this.tokens.verify(load.client, header.token, header.dcid, load.now)
       // The token is not from this socket, or too old: the client will try again without it.
       if (originalDcid === undefined || load.isExhausted) return drop
       // The id of the Retry packet stays in use: the client addresses it, and the transport parameters name it.
@@ -91,7 +96,7 @@ export class Admission {
     // Under load a client first proves that it receives packets at its address.
     if (load.needsRetry || load.handshakes >= tunables.retryThreshold) {
       const newScid = randomId()
-      const token = this.tokens.issue(client, header.dcid, newScid, now)
+      const token = this.tokens.issue(load.client, header.dcid, newScid, load.now)
       const buffer = new Uint8Array(minDatagramSize)
       try {
         const length = this.quiche.retry(header.scid, header.dcid, newScid, token, packetHeader.version1, buffer)

@@ -1,14 +1,15 @@
 /**
- * The limit for the memory that holds what the peers of a socket have sent and nobody has read: of all connections together,
- * and of those with one IP address.
+ * The limit for the memory that holds what the peers of a socket have sent and this side has not read: of all connections
+ * together, and of those with one IP address.
  *
  * From three quarters of a limit on, the connection with the most is held back: only some of its packets are taken, the fewer
  * the nearer the limit is. Its peer takes the others for lost, sends more slowly, and loses nothing. The most is looked for
  * first among the IP addresses and then among the connections of one, so that many connections of one host do not cost
  * another host its one. What a connection may always hold does not count against it.
  *
- * Of the connections that are held back, one at a time goes on all the same, so that its messages become complete and make
- * room: partial messages of many peers would else wait for each other for ever.
+ * Of the connections that are held back, one at a time has a grace: all of its packets are taken, so that its messages become
+ * complete and make room. Partial messages of many peers would else wait for each other for ever. The IP addresses have their
+ * graces in rounds, the one that holds least first. One that does not grow in its grace loses it.
  *
  * A connection is closed only above a limit, by more than one turn may take, when all others of its IP address are held back as
  * well. What is taken then does not get there.
@@ -18,8 +19,8 @@ import * as ErrorCode from "@qp2p/core/ErrorCode"
 import {
   admitBelow,
   connectionAllowance,
-  goOnBelow,
-  heldBackTurn,
+  graceBelow,
+  gracePeriod,
   holdBackAbove,
   ipShare,
   mostPerTurn
@@ -45,12 +46,14 @@ export class MemoryBudget<C extends Holder> {
   private readonly byIp = new Map<string, number>()
   /** The connections that hold more than they always may. */
   private readonly large = new Set<C>()
-  /** The connections that are held back, and the one that goes on all the same. The order is that of their turns to go on. */
+  /** The connections that are held back, and the one that has its grace. Those that had theirs last come last. */
   private readonly heldBack = new Set<C>()
-  private goingOn: C | undefined = undefined
-  /** How long that connection has gone on, in milliseconds, and what it held at the last look. */
-  private goingOnFor = 0
-  private goingOnUnread = 0
+  private graced: C | undefined = undefined
+  /** For how long that connection has had its grace, in milliseconds, and what it held at the last look. */
+  private graceElapsed = 0
+  private gracedUnread = 0
+  /** The IP addresses of which a connection had its grace in this round. */
+  private readonly hadGrace = new Set<string>()
 
   /** `limit` in bytes. `onOverload` learns of each connection that is closed, and how many bytes waited on it. */
   constructor(options: {
@@ -61,9 +64,13 @@ export class MemoryBudget<C extends Holder> {
     this.onOverload = options.onOverload
   }
 
-  /** Whether the unread bytes exceed the share of the limit up to which peers are accepted. */
-  get isBehind(): boolean {
-    return this.bytes > this.limit * admitBelow
+  /**
+   * Whether no further connection of an IP address is accepted: the unread bytes of all exceed the share of the limit up to
+   * which any is, and those of this address exceed what each connection may hold. So two addresses that fill the limit keep no
+   * other out.
+   */
+  isBehind(ipGroup: string): boolean {
+    return this.bytes > this.limit * admitBelow && (this.byIp.get(ipGroup) ?? 0) > connectionAllowance
   }
 
   /** How much of a limit is in use, as a part of it: of the limit for all, or of that for the connection's IP address. */
@@ -77,8 +84,10 @@ export class MemoryBudget<C extends Holder> {
     const { ipGroup } = connection
     this.bytes += by
     const ofIp = (this.byIp.get(ipGroup) ?? 0) + by
-    if (ofIp === 0) this.byIp.delete(ipGroup)
-    else this.byIp.set(ipGroup, ofIp)
+    if (ofIp === 0) {
+      this.byIp.delete(ipGroup)
+      this.hadGrace.delete(ipGroup)
+    } else this.byIp.set(ipGroup, ofIp)
     if (connection.unread > connectionAllowance) this.large.add(connection)
     else this.large.delete(connection)
     const limitOfIp = this.limitOfIp(connection)
@@ -89,35 +98,62 @@ export class MemoryBudget<C extends Holder> {
       else if (this.heldBack.has(connection)) this.releaseIfPossible(connection)
       return
     }
-    if (connection === this.goingOn && this.fill(connection) >= goOnBelow) this.endTurn()
-    if (this.bytes > this.limit * holdBackAbove) this.restrain(undefined, this.bytes > this.limit + mostPerTurn)
-    else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, ofIp > limitOfIp + mostPerTurn)
+    if (connection === this.graced && this.fill(connection) >= graceBelow) this.endGrace()
+    const isHeldBack = this.heldBack.has(connection)
+    if (this.bytes > this.limit * holdBackAbove) {
+      this.restrain(undefined, isHeldBack, this.bytes > this.limit + mostPerTurn)
+    } else if (ofIp > limitOfIp * holdBackAbove) this.restrain(ipGroup, isHeldBack, ofIp > limitOfIp + mostPerTurn)
   }
 
-  /** Has the next of those that are held back go on. Called by the sweep; the last call was `elapsed` milliseconds ago. */
+  /**
+   * Grants the next of those that are held back its grace. Called by the sweep; the last call was `elapsed` milliseconds ago.
+   */
   tick(elapsed: number): void {
     if (this.heldBack.size === 0) return
-    const { goingOn } = this
-    if (goingOn !== undefined) {
-      this.goingOnFor += elapsed
+    const { graced } = this
+    if (graced !== undefined) {
+      this.graceElapsed += elapsed
       // One that gets smaller has completed something; one that stands still has nothing to send.
-      const isGrowing = goingOn.unread > this.goingOnUnread
-      this.goingOnUnread = goingOn.unread
-      if (isGrowing && this.goingOnFor < heldBackTurn) return
-      this.endTurn()
+      const isGrowing = graced.unread > this.gracedUnread
+      this.gracedUnread = graced.unread
+      if (isGrowing && this.graceElapsed < gracePeriod) return
+      this.endGrace()
     }
-    const [next] = this.heldBack
-    if (next === undefined || this.fill(next) >= goOnBelow) return
-    this.goingOn = next
-    this.goingOnFor = 0
-    this.goingOnUnread = next.unread
+    const next = this.nextForGrace()
+    if (next === undefined) return
+    this.hadGrace.add(next.ipGroup)
+    this.graced = next
+    this.graceElapsed = 0
+    this.gracedUnread = next.unread
     next.isHeldBack = false
   }
 
-  /** Holds the one back again that goes on. Its next turn comes behind those of the others. */
-  private endTurn(): void {
-    const connection = this.goingOn!
-    this.goingOn = undefined
+  /**
+   * Returns the connection whose IP address holds least, of those addresses that have had no grace in this round; of one
+   * address, the connection that had none for the longest time. When all have had theirs, the next round begins.
+   */
+  private nextForGrace(): C | undefined {
+    let next: C | undefined
+    let nextInRound: C | undefined
+    for (const connection of this.heldBack) {
+      if (this.fill(connection) >= graceBelow) continue
+      if (this.isOfSmaller(connection, next)) next = connection
+      if (!this.hadGrace.has(connection.ipGroup) && this.isOfSmaller(connection, nextInRound)) nextInRound = connection
+    }
+    if (nextInRound !== undefined) return nextInRound
+    this.hadGrace.clear()
+    return next
+  }
+
+  /** Whether the IP address of `connection` holds less than that of `other`. */
+  private isOfSmaller({ ipGroup }: C, other: C | undefined): boolean {
+    return other === undefined || (this.byIp.get(ipGroup) ?? 0) < (this.byIp.get(other.ipGroup) ?? 0)
+  }
+
+  /** Holds the connection back again that has its grace. Its next grace comes behind those of the others. */
+  private endGrace(): void {
+    const connection = this.graced!
+    this.graced = undefined
     connection.isHeldBack = true
     this.heldBack.delete(connection)
     this.heldBack.add(connection)
@@ -130,10 +166,11 @@ export class MemoryBudget<C extends Holder> {
 
   /**
    * Holds back the largest connection that is not held back yet: of an IP address, or else of the IP address with the most that
-   * has one. If all are held back, and too much is held, closes the largest of all.
+   * has one. If all are held back, and too much is held, closes the largest of all. `isHeldBack` tells whether the connection
+   * is held back that has grown: the others are looked at when they grow.
    */
-  private restrain(ipGroup: string | undefined, isTooMuch: boolean): void {
-    if (this.heldBack.size === this.large.size && !isTooMuch) return
+  private restrain(ipGroup: string | undefined, isHeldBack: boolean, isTooMuch: boolean): void {
+    if (!isTooMuch && (isHeldBack || this.heldBack.size === this.large.size)) return
     let largest: C | undefined
     let next: C | undefined
     for (const connection of this.large) {
@@ -165,6 +202,6 @@ export class MemoryBudget<C extends Holder> {
     if (this.fill(connection) > holdBackAbove && connection.unread > connectionAllowance) return
     connection.isHeldBack = false
     this.heldBack.delete(connection)
-    if (this.goingOn === connection) this.goingOn = undefined
+    if (this.graced === connection) this.graced = undefined
   }
 }

@@ -15,7 +15,9 @@ export interface Receiver {
   readonly state: State
   /** Whether a packet comes from another address than the peer's. */
   readonly isFromElsewhere: (host: string, port: number) => boolean
-  /** Takes a datagram, which comes from `elsewhere` if not from the peer's address, for the id `key` if it has a short header. */
+  /**
+   * Takes a datagram, which comes from `elsewhere` if not from the peer's address, for the id `key` if it has a short header.
+   */
   readonly receive: (
     datagram: Uint8Array,
     elsewhere: NetAddress.InetAddress | undefined,
@@ -28,6 +30,15 @@ export interface Receiver {
   readonly mismatchVersion: () => void
 }
 
+/** Makes a connection for a packet of `length` bytes that belongs to none and has a long header, if admission lets it. */
+export type Accept<C> = (
+  length: number,
+  header: packetHeader.LongHeader,
+  host: string,
+  port: number,
+  address: () => NetAddress.InetAddress
+) => C | undefined
+
 /** Answers a packet with a short header for the id `key`, which is that of no connection. */
 export type AnswerUnknown = (packet: Uint8Array, key: string, address: () => NetAddress.InetAddress) => void
 
@@ -37,24 +48,14 @@ export type AnswerUnknown = (packet: Uint8Array, key: string, address: () => Net
  */
 export class PacketRouter<C extends Receiver> {
   private readonly table: ConnectionTable<C>
-  private readonly accept: (
-    packet: Uint8Array,
-    host: string,
-    port: number,
-    address: () => NetAddress.InetAddress
-  ) => C | undefined
+  private readonly accept: Accept<C>
   private readonly answerUnknown: AnswerUnknown
   /** The last sender, so that an address is made only once for many datagrams. */
   private lastHost = ""
   private lastPort = 0
   private lastAddress: NetAddress.InetAddress | undefined = undefined
 
-  /** `accept` makes a connection for a packet that belongs to none, if admission lets it. */
-  constructor(
-    table: ConnectionTable<C>,
-    accept: (packet: Uint8Array, host: string, port: number, address: () => NetAddress.InetAddress) => C | undefined,
-    answerUnknown: AnswerUnknown
-  ) {
+  constructor(table: ConnectionTable<C>, accept: Accept<C>, answerUnknown: AnswerUnknown) {
     this.table = table
     this.accept = accept
     this.answerUnknown = answerUnknown
@@ -75,6 +76,8 @@ export class PacketRouter<C extends Receiver> {
       if (header === undefined) return
       connection = this.table.withId(packetHeader.keyOf(header.dcid))
       if (connection !== undefined && header.version === 0) return negotiateVersion(connection, packet, header)
+      connection ??= this.accept(packet.length, header, host, port, () => this.addressOf(host, port, datagram))
+      if (connection === undefined) return
     } else {
       key = packetHeader.shortHeaderKey(packet)
       if (key === undefined) return
@@ -87,16 +90,14 @@ export class PacketRouter<C extends Receiver> {
         return
       }
     }
-    connection ??= this.accept(packet, host, port, () => this.addressOf(host, port, datagram))
-    if (connection === undefined) return
     const elsewhere = connection.isFromElsewhere(host, port) ? this.addressOf(host, port, datagram) : undefined
     connection.receive(packet, elsewhere, key)
   }
 
   /**
-   * Gives a packet to the connection that it is a stateless reset of, and returns whether there is one. A reset carries no id of
-   * this side's, only a token at its end (RFC 9000, section 10.3). The token of an id that the peer has issued is in the table,
-   * and that of a server's first id is known to the binding alone.
+   * Gives a packet to the connection that it is a stateless reset of, and returns whether there is one. A reset carries no id
+   * of this side's, only a token at its end (RFC 9000, section 10.3). The token of an id that the peer has issued is in the
+   * table, and that of a server's first id is known to the binding alone.
    */
   private routeReset(packet: Uint8Array, host: string, port: number): boolean {
     const token = resetTokenKey(packet)
@@ -135,5 +136,8 @@ const negotiateVersion = (connection: Receiver, packet: Uint8Array, header: pack
 }
 
 /** One name for a host, whether its zone came as an index or as the name of an interface. */
-const hostOf = ({ address, host }: IncomingDatagram): string =>
-  host === undefined || host.includes("%") ? NetAddress.formatHost(address) : host
+const hostOf = (datagram: IncomingDatagram): string => {
+  const { host } = datagram
+  // To ask for the address costs more than the rest.
+  return host === undefined || host.includes("%") ? NetAddress.formatHost(datagram.address) : host
+}

@@ -2,9 +2,13 @@
  * The places of a socket for connections. Some are kept for dials of this side. When there is no other left, an accepted
  * connection gives up its place: one that its owner has not used, the oldest of the IP address with the most of those; or else
  * the one that is idle for the longest time, if that is `evictableIdle`. Connections that this side dialled stay.
+ *
+ * It gives up its place only once the handshake of the new one is complete: a host that only begins handshakes closes no
+ * connection. Until then the new one is pending, and has no place. `maxConnections` does not count those that are pending;
+ * their number is bounded.
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
-import { dialShare, evictableIdle } from "../tunables.ts"
+import { dialShare, evictableIdle, pendingShare } from "../tunables.ts"
 import { LargestFirst } from "./largestFirst.ts"
 
 /** The view of a connection. */
@@ -47,6 +51,9 @@ export class Places<C extends Occupant> {
   /** The accepted connections that were not used when this was last checked, and the others by their last activity. */
   private readonly unused = new LargestFirst<C>()
   private readonly used = new Map<C, Activity>()
+  /** The accepted connections whose handshakes are under way, and which have no place. */
+  private readonly pending = new Set<C>()
+  private readonly maxPending: number
 
   constructor(options: {
     readonly table: Table<C>
@@ -56,26 +63,41 @@ export class Places<C extends Occupant> {
     this.table = options.table
     this.most = options.maxConnections
     this.mostAccepted = options.maxConnections - Math.floor(options.maxConnections * dialShare)
+    this.maxPending = Math.max(1, Math.floor(options.maxConnections * pendingShare))
     this.onEvicted = options.onEvicted
   }
 
   /** Whether a connection of a peer's needs the place of another one. */
   get isFullForPeers(): boolean {
-    return this.table.accepted >= this.mostAccepted || this.table.open >= this.most
+    return this.table.accepted - this.pending.size >= this.mostAccepted || this.isFull
   }
 
   /** Whether a dial of this side's needs the place of a connection. */
   get isFull(): boolean {
-    return this.table.open >= this.most
+    return this.table.open - this.pending.size >= this.most
   }
 
-  /** A peer's connection is established, and the peer admitted. Before, it keeps its place until the handshake timeout. */
-  add(connection: C): void {
+  /** A peer has begun a handshake, and the connection will need the place of another one. */
+  addPending(connection: C): void {
+    this.pending.add(connection)
+  }
+
+  /**
+   * A peer's connection is established, at `now`, and the peer admitted. Before, it keeps the place that it has until the
+   * handshake timeout. Returns false when it was pending, and no connection gives up its place.
+   */
+  add(connection: C, now: number): boolean {
+    if (this.pending.has(connection)) {
+      if (this.isFullForPeers && !this.evict(now)) return false
+      this.pending.delete(connection)
+    }
     this.unused.add(connection.ipGroup, connection)
+    return true
   }
 
   /** A connection has ended. */
   delete(connection: C): void {
+    if (this.pending.delete(connection)) return
     if (!this.unused.delete(connection.ipGroup, connection)) this.used.delete(connection)
   }
 
@@ -89,9 +111,9 @@ export class Places<C extends Occupant> {
     }
   }
 
-  /** Whether a connection can give up its place, at `now`. */
+  /** Whether a further connection of a peer's can be pending, and a connection can give up its place, at `now`. */
   canEvict(now: number): boolean {
-    return this.candidate(now) !== undefined
+    return this.pending.size < this.maxPending && this.candidate(now) !== undefined
   }
 
   /** Closes the connection that needs its place least. Returns false when there is none. */

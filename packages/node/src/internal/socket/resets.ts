@@ -1,9 +1,9 @@
 /**
- * Answers packets of forgotten connections with stateless resets (RFC 9000, section 10.3): a process that restarts with its key, on
- * its port, ends the connections of its former life, and their peers dial again.
+ * Answers packets of forgotten connections with stateless resets (RFC 9000, section 10.3): a process that restarts with its
+ * key, on its port, ends the connections of its former life, and their peers dial again.
  *
- * Sockets of one process may have one key and one port, on different addresses. They make the same tokens, so none of them answers
- * for a connection of another: the reset would show the token of that connection to whoever sees it.
+ * Sockets of one process may have one key and one port, on different addresses. They make the same tokens, so none of them
+ * answers for a connection of another: the reset would show the token of that connection to every host that sees it.
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import type { PeerId } from "@qp2p/core/PeerId"
@@ -52,7 +52,10 @@ export class Resets {
     else same.add(this.table)
   }
 
-  /** Answers a packet with a short header for an id of no connection of this socket's, unless it is too short, or there are too many. */
+  /**
+   * Answers a packet with a short header for an id of no connection of this socket's, unless it is too short, or there are too
+   * many.
+   */
   answer(packet: Uint8Array, key: string, address: () => NetAddress.InetAddress): void {
     const length = resetLength(packet.length)
     if (length === undefined || this.isHeld(key)) return

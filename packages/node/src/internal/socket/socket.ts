@@ -55,7 +55,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly acceptor: Acceptor | undefined
   private readonly router: PacketRouter<SocketConnection>
   private readonly memoryBudget: MemoryBudget<SocketConnection>
-  private readonly freedMemory = new FreedMemory(collectIfQuick)
+  private readonly freedMemory = new FreedMemory(() => collectIfQuick())
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit
@@ -154,7 +154,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     })
     this.router = new PacketRouter(
       table,
-      (packet, host, port, address) => (this.closing ? undefined : this.acceptor?.accept(packet, host, port, address)),
+      (length, header, host, port, address) =>
+        this.closing ? undefined : this.acceptor?.accept(length, header, host, port, address),
       (packet, key, address) => this.resets.answer(packet, key, address)
     )
   }

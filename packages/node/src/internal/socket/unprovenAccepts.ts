@@ -1,6 +1,6 @@
 /**
- * How many connections were accepted whose handshake is not complete, under way or failed: what a client costs that only pretends to
- * dial. Each costs memory until the garbage collector finds it, also if it ends at once.
+ * How many connections were accepted whose handshake is not complete, under way or failed: what a client costs that only
+ * pretends to dial. Each costs memory until the garbage collector finds it, also if it ends at once.
  */
 import * as tunables from "../tunables.ts"
 import { IpRate } from "./ipRate.ts"

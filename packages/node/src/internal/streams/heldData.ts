@@ -32,7 +32,8 @@ const maxSpare = 1_024
  * pieces count as far more than they take: see `smallFragmentCost`.
  */
 export class HeldData {
-  private readonly streams = new Map<number, Held>()
+  /** Made with the first frame: most idle connections never need it. */
+  private streams: Map<number, Held> | undefined = undefined
   private last: Held | undefined = undefined
   private pieces = 0
   private bytes = 0
@@ -49,7 +50,7 @@ export class HeldData {
 
   /** The streams that are watched. */
   ids(): Iterable<number> {
-    return this.streams.keys()
+    return this.streams?.keys() ?? []
   }
 
   /** A STREAM frame has come. */
@@ -65,11 +66,12 @@ export class HeldData {
   }
 
   private of(id: number): Held {
-    let held = this.streams.get(id)
+    const streams = (this.streams ??= new Map())
+    let held = streams.get(id)
     if (held === undefined) {
       held = spare.pop() ?? new Held()
       held.id = id
-      this.streams.set(id, held)
+      streams.set(id, held)
     }
     this.last = held
     return held
@@ -77,7 +79,7 @@ export class HeldData {
 
   /** The stream was read up to `offset`. */
   read(id: number, offset: number): void {
-    const held = this.last !== undefined && this.last.id === id ? this.last : this.streams.get(id)
+    const held = this.last !== undefined && this.last.id === id ? this.last : this.streams?.get(id)
     if (held === undefined || offset < held.olderEnd) return
     this.release(held.older, held.olderBytes)
     if (offset >= held.end) {
@@ -100,9 +102,9 @@ export class HeldData {
 
   /** The stream has ended. */
   ended(id: number): void {
-    const held = this.streams.get(id)
+    const held = this.streams?.get(id)
     if (held === undefined) return
-    this.streams.delete(id)
+    this.streams!.delete(id)
     if (this.last === held) this.last = undefined
     this.release(held.older + held.newer, held.olderBytes + held.newerBytes)
     held.end = held.olderEnd = held.older = held.olderBytes = held.newer = held.newerBytes = 0
@@ -110,14 +112,20 @@ export class HeldData {
     if (spare.length < maxSpare) spare.push(held)
   }
 
-  /** Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. */
+  /**
+   * Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. Those of which
+   * nothing is held are not asked about: `ended` is called for them, unless they were stopped.
+   */
   forgetEnded(hasEnded: (id: number) => boolean): void {
-    for (const id of this.streams.keys()) if (hasEnded(id)) this.ended(id)
+    if (this.streams === undefined) return
+    for (const [id, { isStopped, newer, older }] of this.streams) {
+      if ((isStopped || older + newer > 0) && hasEnded(id)) this.ended(id)
+    }
   }
 
   /** Forgets all: the connection closes. */
   clear(): void {
-    this.streams.clear()
+    this.streams = undefined
     this.last = undefined
     this.pieces = this.bytes = 0
   }

@@ -13,8 +13,8 @@ const warm = 2
 const quiet = 3_000
 /** Milliseconds that an attack may take in all. */
 const longest = 90_000
-/** Milliseconds after the attack in which the node gets back to rest. */
-const recovery = 30_000
+/** Milliseconds after the attack in which the node gets back to rest: it requests a garbage collection once a minute at most. */
+const recovery = 70_000
 /** MiB at which an attack is ended, so that the machine survives it. */
 const tooMuch = 2_500
 
@@ -57,7 +57,7 @@ const port = async (child: Child): Promise<number> => {
 }
 
 /**
- * Waits until memory is back at its idle level and 10 %, or for 30 s. Returns the memory then, and after how many
+ * Waits until memory is back at its idle level and 10 %, or for 70 s. Returns the memory then, and after how many
  * seconds.
  */
 const recovered = async (node: Child, idle: number) => {

@@ -1,7 +1,7 @@
 // @module-tag platform
 import { assert, it } from "@effect/vitest"
-import { GarbageCollection } from "../../../src/internal/connection/garbage.ts"
-import { maxCollectionPause } from "../../../src/internal/tunables.ts"
+import { collectIfQuick, GarbageCollection } from "../../../src/internal/connection/garbage.ts"
+import { maxCollectionPause, maxQuickHeap } from "../../../src/internal/tunables.ts"
 
 /** At which of so many sweeps garbage was collected; `progressAt` some there had been progress. */
 const collectedAt = (count: number, progressAt: ReadonlyArray<number> = []) => {
@@ -25,6 +25,13 @@ it("garbage is collected at once, and ever less often while that does not help",
 
 it("garbage is collected at once again when it has helped", () => {
   assert.deepStrictEqual(collectedAt(16, [5, 6, 9]), [0, 1, 3, 5, 6, 7, 9, 10, 12])
+})
+
+it("garbage is left to the engine where the heap is large", () => {
+  let collections = 0
+  for (const heap of [maxQuickHeap - 1, maxQuickHeap]) collectIfQuick(heap, () => (collections += 1))
+  assert.strictEqual(collections, 1)
+  assert.isAtMost(maxQuickHeap, 64 << 20)
 })
 
 it("garbage that a FinalizationRegistry knows is collected by it", async () => {

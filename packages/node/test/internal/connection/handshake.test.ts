@@ -66,6 +66,8 @@ describe("the end of a handshake", () => {
       for (const native of natives) native.established = true
       assert.deepStrictEqual(yield* turn(...handshake), [1_200, 1_200])
       assert.deepStrictEqual(yield* turn(...handshake), [1_200, 16_383])
+      // Any host can send a packet with an unknown id in the peer's name: it is no answer.
+      assert.deepStrictEqual(yield* turn(shortHeader(new Uint8Array(20).fill(7)), ...handshake), [1_200, 16_383])
       assert.deepStrictEqual(yield* turn(shortHeader(dialler), shortHeader(acceptor)), [16_383, 16_383])
     })
   )

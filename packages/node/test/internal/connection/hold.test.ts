@@ -5,7 +5,7 @@ import * as tunables from "../../../src/internal/tunables.ts"
 /** How many of the datagrams of `bytes` are taken that come every millisecond for so long. */
 const taken = (hold: Hold, bytes: number, millis: number, fill: number, from = 0) => {
   let count = 0
-  for (let now = from; now < from + millis; now++) if (hold.isNext(bytes, now, fill)) count += 1
+  for (let now = from; now < from + millis; now++) if (hold.admit(bytes, now, fill)) count += 1
   return count
 }
 
@@ -32,8 +32,8 @@ describe("a peer that is held back", () => {
 
   it("gets acknowledgements through all the same, and not every one", () => {
     const hold = new Hold()
-    assert.isTrue(hold.isNext(1_200, 0, 1))
+    assert.isTrue(hold.admit(1_200, 0, 1))
     assert.strictEqual(taken(hold, 60, 1_000, 1), 1_000 / tunables.smallDatagramInterval)
-    assert.isFalse(hold.isNext(1_200, 1_000, 1))
+    assert.isFalse(hold.admit(1_200, 1_000, 1))
   })
 })

@@ -137,4 +137,15 @@ describe("what is reported as unread", () => {
     budget.charge(-5_000)
     assert.strictEqual(unread(), 0)
   })
+
+  it("is nothing from the end of the connection on, whatever comes later, and that ends it for no other reason", () => {
+    const { budget, unread } = reporting()
+    budget.received(5_000)
+    budget.audit(1, 0, 0, 0)
+    assert.strictEqual(unread(), 5_000)
+    budget.end()
+    budget.received(1 << 30)
+    assert.isUndefined(budget.audit(1, 0, 70_000, 200))
+    assert.strictEqual(unread(), 0)
+  })
 })

@@ -1,5 +1,5 @@
 /**
- * When a connection that has ended is looked at again, on a binding and a clock that do what a test says.
+ * When a connection that has ended is looked at again, and what its timers do, on a binding and a clock that do what a test says.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { afterEach, vi } from "vitest"
@@ -95,5 +95,37 @@ describe("a connection that its peer has closed", () => {
     lifecycle.establish()
     turns.afterDispatch(0)
     assert.deepStrictEqual([lifecycle.state, wakes()], ["draining", [minClosingPeriod, 3 * minClosingPeriod + 1]])
+  })
+})
+
+describe("a deadline", () => {
+  /** How often the target of packets has changed by deadlines at which the binding's timer was due in so many milliseconds. */
+  const retries = (...timeouts: ReadonlyArray<number | null>): number => {
+    let timeout: number | null = null
+    let count = 0
+    const ignore = () => {}
+    const turns = new Turns({
+      native: { timeout: () => timeout, onTimeout: ignore },
+      lifecycle: { hasEnded: false },
+      streams: { outgoing: { expired: ignore } },
+      acknowledged: { expired: ignore },
+      receiver: { timedOut: ignore },
+      mtu: { timedOut: ignore },
+      peer: { retry: () => (count += 1) },
+      schedule: ignore
+    } as unknown as TurnsHost)
+    for (const each of timeouts) {
+      timeout = each
+      turns.expire()
+    }
+    return count
+  }
+
+  it("of the binding's has packets go to the other address of a peer that may have moved", () => {
+    assert.strictEqual(retries(0, 0), 2)
+  })
+
+  it("of the driver's own leaves their address as it is", () => {
+    assert.strictEqual(retries(5, null, 20), 0)
   })
 })

@@ -141,7 +141,10 @@ describe.each(["dialled", "accepted"] as const)("of a connection that was %s, co
 
 describe("the id that a dialler brings to its handshake, which has no stateless reset token,", () => {
   /** HANDSHAKE_DONE, and an acknowledgement. */
-  const confirmations = [[0x1e, 0, 0], [0x02, 0, 0, 0, 0]]
+  const confirmations = [
+    [0x1e, 0, 0],
+    [0x02, 0, 0, 0, 0]
+  ]
 
   it.live("is retired once the handshake is confirmed, once, and not before", () =>
     Effect.gen(function* () {

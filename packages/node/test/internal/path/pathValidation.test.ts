@@ -91,6 +91,17 @@ describe("a peer whose packets come from another address", () => {
     assert.isUndefined(peer.candidate)
   })
 
+  it("is still there after any number of packets to ids that are not this connection's, which other hosts may send", () => {
+    const { binding, peer, receiver } = setup()
+    receiver.receive(oneRtt(9), away, true, true)
+    binding.authenticates = false
+    for (let i = 0; i < 100; i++) receiver.receive(oneRtt(1), undefined, true, false)
+    binding.authenticates = true
+    // One that was sent before, and has come late.
+    receiver.receive(oneRtt(8), undefined, true, true)
+    assert.strictEqual(peer.candidate?.address, away)
+  })
+
   it("is not looked for where one came from that is forged, replayed or damaged", () => {
     const { binding, peer, receiver } = setup()
     binding.authenticates = false

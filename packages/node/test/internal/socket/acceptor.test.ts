@@ -9,7 +9,7 @@ import {
   maxAcceptsPerIp,
   maxLogLinesPerIp
 } from "../../../src/internal/tunables.ts"
-import { bind, initial, type Setup, turns } from "../../support/fakeBinding.ts"
+import { bind, initial, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { address } from "../../support/quicSockets.ts"
 
 const address6 = address("[::1]:1")
@@ -40,10 +40,44 @@ const setup = (options: Setup = many) => {
   return { ...it, dialFrom }
 }
 
+describe("a packet that belongs to no connection", () => {
+  it.live(
+    "makes none, and costs no look at its address, when it is too small, of the handshake, damaged or not the first",
+    () =>
+      Effect.gen(function* () {
+        const { natives, sent, socket } = bind()
+        let looks = 0
+        const receive = (payload: Uint8Array) =>
+          socket.receive({
+            payload,
+            host: "192.0.2.1",
+            port: 7,
+            get address() {
+              looks += 1
+              return address("192.0.2.1:7")
+            }
+          })
+        receive(initial().subarray(1))
+        receive(initial().subarray(0, 1_199))
+        receive(initial().fill(0xe0, 0, 1))
+        receive(initial().fill(0xff, 5, 6))
+        receive(initial(Uint8Array.of(1, 2, 3, 4, 5, 6, 7)))
+        receive(initial().fill(0, 4, 5))
+        yield* turns
+        assert.deepStrictEqual([natives.length, sent.length, looks], [0, 0, 0])
+        receive(initial())
+        assert.deepStrictEqual([natives.length, looks], [1, 1])
+        receive(initial().fill(0x40, 0, 1))
+        assert.strictEqual(natives.length, 1)
+        socket.close()
+      })
+  )
+})
+
 describe("peers that dial", () => {
   it.live("too often from one IP address have to wait, and those of others not", () =>
     Effect.gen(function* () {
-      // The fake binding makes no Retry: packets that would get one are dropped.
+      // Packets that would get a Retry are dropped.
       const { clock, dialFrom, socket } = setup()
       assert.strictEqual(yield* dialFrom("192.0.2.1", 100), maxAcceptsPerIp)
       assert.strictEqual(yield* dialFrom("192.0.2.2", 1), 1)
@@ -92,6 +126,48 @@ describe("a full socket", () => {
         assert.deepStrictEqual(warnings, [`${10 - maxLogLinesPerIp} further lines about peers were left out`])
         socket.close()
       })
+  )
+
+  it.live("closes no connection for handshakes that only begin, and one for each that is completed", () =>
+    Effect.gen(function* () {
+      const { accepted, dialFrom, evicted, failAccept, ids, natives, receiveFrom, retries, socket } = setup({
+        ...many,
+        maxConnections: 20,
+        makesRetries: true,
+        // Nothing has passed on the connections.
+        onPeer: (peer) => void Object.assign(peer, { hasCarriedData: false })
+      })
+      assert.strictEqual(yield* dialFrom("192.0.2.1", 18), 18)
+      /** A client sends its first packet, and another one with the token that it gets. Returns whether that made a connection. */
+      const begin = (port: number) => {
+        receiveFrom(initial(Uint8Array.of(9, 9, 9, 9, 9, 9, 9, port)), "192.0.2.2", port)
+        const retry = retries.pop()
+        if (retry === undefined) return false
+        const before = natives.length
+        receiveFrom(initial(retry.newScid, retry.token), "192.0.2.2", port)
+        return natives.length > before
+      }
+      assert.deepStrictEqual([begin(1), begin(2), begin(3)], [true, true, false])
+      yield* turns
+      assert.deepStrictEqual(evicted, [])
+      natives.at(-1)!.established = true
+      receiveFrom(shortHeader(ids.at(-1)!), "192.0.2.2", 2)
+      yield* turns
+      assert.deepStrictEqual([evicted.length, accepted.length], [1, 19])
+      // When the others have come into use meanwhile, the new one goes.
+      for (const peer of accepted) Object.assign(peer, { hasCarriedData: true })
+      natives.at(-2)!.established = true
+      receiveFrom(shortHeader(ids.at(-2)!), "192.0.2.2", 1)
+      yield* turns
+      assert.deepStrictEqual(natives.at(-2)!.closes, [[true, ErrorCode.evicted, "no room for another connection"]])
+      assert.strictEqual(evicted.length, 1)
+      for (const peer of accepted) Object.assign(peer, { hasCarriedData: false })
+      failAccept(new Error("no memory"))
+      assert.isFalse(begin(4))
+      yield* turns
+      assert.strictEqual(evicted.length, 1)
+      socket.close()
+    })
   )
 
   it.live("tells the peer of a connection that gives up its place with code 5", () =>

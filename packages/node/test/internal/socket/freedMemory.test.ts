@@ -1,6 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FreedMemory } from "../../../src/internal/socket/freedMemory.ts"
-import { connectionAllowance, minCollected, quietRate, quietTime } from "../../../src/internal/tunables.ts"
+import {
+  collectionInterval,
+  connectionAllowance,
+  minCollected,
+  quietRate,
+  quietTime
+} from "../../../src/internal/tunables.ts"
 
 const setup = () => {
   let collections = 0
@@ -30,6 +36,20 @@ describe("memory that peers do not use any more", () => {
       freed.tick(1_000)
     }
     assert.strictEqual(collections(), 1)
+  })
+
+  it("is collected once a minute at most, however often much is freed", () => {
+    const { collections, freed } = setup()
+    const at: Array<number> = []
+    for (let second = 1; second <= 150; second++) {
+      const before = collections()
+      if (second % 5 === 1) freed.add(minCollected)
+      freed.tick(1_000)
+      if (collections() > before) at.push(second)
+    }
+    const pauses = at.slice(1).map((second, i) => (second - at[i]!) * 1_000)
+    assert.isAtLeast(Math.min(...pauses), collectionInterval)
+    assert.strictEqual(at.length, 3)
   })
 
   it("is not collected when it is little", () => {

@@ -78,6 +78,27 @@ describe("the limit for all connections", () => {
     assert.deepStrictEqual(it.closed(), [])
   })
 
+  it("looks at no others when one grows that is held back already", () => {
+    const it = setup("127.0.0.1", "127.0.0.1")
+    it.change(0, 440)
+    it.change(1, 320)
+    assert.deepStrictEqual(it.heldBack(), [0])
+    const other = it.peers[1]!
+    const { unread } = other
+    let looks = 0
+    Object.defineProperty(other, "unread", {
+      get: () => {
+        looks += 1
+        return unread
+      }
+    })
+    for (let i = 0; i < 10; i++) it.change(0, 1)
+    assert.deepStrictEqual([looks, it.heldBack()], [0, [0]])
+    // Above the limit, one of them is closed.
+    it.change(0, 240)
+    assert.isAbove(looks, 0)
+  })
+
   it("never holds one back for what each may hold, also while the others leave no room", () => {
     const it = setup("127.0.0.1", "127.0.0.1")
     it.change(0, 900)
@@ -120,6 +141,58 @@ describe("the limit for all connections", () => {
     it.change(1, 200)
     assert.strictEqual(it.budget.fill(it.peers[0]!), 0.5)
     assert.strictEqual(it.budget.fill(it.peers[1]!), 0.45)
+  })
+})
+
+describe("of the IP addresses with connections that are held back", () => {
+  const graced = (it: ReturnType<typeof setup>) => {
+    const held = it.heldBack()
+    return it.peers.flatMap((_, i) => (held.includes(i) ? [] : [i]))
+  }
+  const crowd = () => {
+    const it = setup("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3")
+    it.change(0, 150)
+    it.change(1, 150)
+    it.change(2, 240)
+    it.change(3, 210)
+    for (let i = 0; i < 4; i++) it.change(3, 1)
+    assert.deepStrictEqual(graced(it), [])
+    return it
+  }
+
+  it("the one that holds least has the first grace, and each has one in a round", () => {
+    const it = crowd()
+    const order: Array<number> = []
+    for (let i = 0; i < 6; i++) {
+      it.budget.tick(1_000)
+      order.push(...graced(it))
+    }
+    assert.deepStrictEqual(order, [3, 2, 0, 3, 2, 1])
+  })
+
+  it("one that comes later and holds less has the next grace", () => {
+    const it = setup("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    it.change(0, 370)
+    it.change(1, 370)
+    for (const i of [0, 1]) it.change(i, 6)
+    it.budget.tick(1_000)
+    assert.deepStrictEqual(it.heldBack().length, 1)
+    it.change(2, 1)
+    assert.isTrue(it.peers[2]!.isHeldBack)
+    it.budget.tick(1_000)
+    assert.deepStrictEqual(it.heldBack(), [0, 1])
+  })
+
+  it("one near its own limit does not make the others wait", () => {
+    const it = setup("192.0.2.1", "192.0.2.2")
+    it.change(0, 460)
+    it.change(1, 300)
+    it.change(1, 1)
+    assert.deepStrictEqual(it.heldBack(), [0, 1])
+    for (let i = 0; i < 3; i++) {
+      it.budget.tick(1_000)
+      assert.deepStrictEqual(it.heldBack(), [0])
+    }
   })
 })
 
@@ -220,12 +293,26 @@ describe("the limit for one IP address", () => {
       assert.deepStrictEqual(it.closed(), [])
       it.change(1, 1)
       assert.deepStrictEqual(it.closed(), [1])
-      assert.isTrue(it.budget.isBehind)
+      assert.isTrue(it.budget.isBehind(it.peers[1]!.ipGroup))
       it.change(1, -310)
-      assert.isFalse(it.budget.isBehind)
+      assert.isFalse(it.budget.isBehind(it.peers[1]!.ipGroup))
       assert.deepStrictEqual(it.heldBack(), [])
     })
   }
+
+  it("keeps no newcomer of another address out, however much two of them hold", () => {
+    const it = setup("192.0.2.1", "192.0.2.2", "192.0.2.3")
+    const isBehind = () => it.peers.map(({ ipGroup }) => it.budget.isBehind(ipGroup))
+    it.change(0, 400)
+    assert.deepStrictEqual(isBehind(), [false, false, false])
+    it.change(1, 400)
+    assert.deepStrictEqual(isBehind(), [true, true, false])
+    // What each connection may hold does not count.
+    it.change(2, 1 / 16)
+    assert.deepStrictEqual(isBehind(), [true, true, false])
+    it.change(2, 1 / 16)
+    assert.deepStrictEqual(isBehind(), [true, true, true])
+  })
 
   it("is not for peers on this machine", () => {
     const it = setup("127.0.0.1", "[::1]")

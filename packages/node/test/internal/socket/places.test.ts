@@ -31,14 +31,19 @@ const setup = (maxConnections: number) => {
   const evicted: Array<Occupant> = []
   const places = new Places<Occupant>({ table, maxConnections, onEvicted: (connection) => evicted.push(connection) })
   let count = 0
-  const join = (ip: string, dialled = false): Occupant => {
+  /** A peer begins a handshake. */
+  const begin = (ip: string, dialled = false): Occupant => {
     const connection = new Occupant(ip, dialled)
     count += 1
     table.add(connection, { host: ip, port: count, ip, keys: [`${count}`], dialled })
-    if (!dialled) places.add(connection)
     return connection
   }
-  return { evicted, join, places, table }
+  const join = (ip: string, dialled = false): Occupant => {
+    const connection = begin(ip, dialled)
+    if (!dialled) assert.isTrue(places.add(connection, 0))
+    return connection
+  }
+  return { begin, evicted, join, places, table }
 }
 
 describe("a full socket", () => {
@@ -54,6 +59,43 @@ describe("a full socket", () => {
     for (let i = 0; i < 5; i++) assert.isTrue(places.evict(0))
     assert.deepStrictEqual(evicted.slice(1), [few[0], many[1], honest, few[1], many[2]])
     assert.isFalse(places.evict(0))
+  })
+
+  it("takes a place only for a connection whose handshake is complete, and lets few others begin one", () => {
+    const { begin, evicted, join, places, table } = setup(20)
+    const honest = Array.from({ length: 18 }, () => join("192.0.2.1"))
+    assert.isTrue(places.isFullForPeers && places.canEvict(0))
+    const pending = [begin("192.0.2.2"), begin("192.0.2.2")]
+    for (const each of pending) places.addPending(each)
+    assert.isTrue(places.isFullForPeers)
+    assert.isFalse(places.canEvict(0))
+    // The places for dials of this side are not theirs.
+    assert.isFalse(places.isFull)
+    places.delete(pending[0]!)
+    table.end(pending[0]!)
+    assert.isTrue(places.canEvict(0))
+    assert.deepStrictEqual(evicted, [])
+    assert.isTrue(places.add(pending[1]!, 0))
+    assert.deepStrictEqual(evicted, [honest[0]])
+    assert.strictEqual(table.accepted, 18)
+    // One that finds a place when its handshake is complete takes that of no other.
+    const last = begin("192.0.2.3")
+    places.addPending(last)
+    table.end(honest[1]!)
+    places.delete(honest[1]!)
+    assert.isTrue(places.add(last, 0))
+    assert.strictEqual(evicted.length, 1)
+  })
+
+  it("has no place for a connection that others have become busy for meanwhile", () => {
+    const { begin, evicted, join, places } = setup(1)
+    const only = join("192.0.2.1")
+    assert.isTrue(places.canEvict(0))
+    const late = begin("192.0.2.2")
+    places.addPending(late)
+    only.isUsed = true
+    assert.isFalse(places.add(late, 0))
+    assert.deepStrictEqual(evicted, [])
   })
 
   it("leaves connections that are in use, and those that hold messages", () => {

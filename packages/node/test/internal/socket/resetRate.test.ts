@@ -37,7 +37,7 @@ describe("stateless resets", () => {
     assert.strictEqual(passed(rate, 1_000, "a", late), tunables.maxResetsPerIp)
     rate.take(() => "b", late)
     assert.strictEqual(passed(rate, 1, "a", late), 0)
-    const { byIp } = rate as unknown as { readonly byIp: ReadonlyMap<string, unknown> }
+    const { byIp } = (rate as unknown as { readonly byIp: { readonly byIp: ReadonlyMap<string, unknown> } }).byIp
     assert.strictEqual(byIp.size, 2)
     for (let i = 0; i < 10 * tunables.maxCountedIps; i++) rate.take(() => String(i), late + i * step)
     assert.isAtMost(byIp.size, tunables.maxCountedIps)

@@ -109,22 +109,29 @@ describe("unread bytes", () => {
     })
   )
 
-  it.live("keep further peers out until some of them are read", () =>
+  it.live("keep further peers of the same IP address out until some of them are read, and no others", () =>
     Effect.gen(function* () {
-      const { accepted, ids, natives, peers, receive, sent, socket } = yield* dialled(1, { unreadBuffer: 10_000 })
+      const { accepted, ids, natives, peers, receive, receiveFrom, sent, socket } = yield* dialled(1, {
+        unreadBuffer: 150_000
+      })
       peers[0]!.heed = (stream) => (stream.demand = () => 0)
-      natives[0]!.streams.set(3, 6_000)
-      for (let n = 0; n < 6; n++) receive(shortHeader(ids[0]!, 1_000))
+      natives[0]!.streams.set(3, 80_000)
+      for (let n = 0; n < 80; n++) receive(shortHeader(ids[0]!, 1_000))
       yield* turns
       receive(initial(), 3)
       yield* turns
       assert.strictEqual(natives.length, 1)
       assert.strictEqual(sent.length, 1)
-      peers[0]!.streams[0]!.demand = undefined
-      peers[0]!.streams[0]!.resume()
-      yield* turns
-      receive(initial(), 3)
+      receiveFrom(initial(Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1)), "192.0.2.5", 3)
       assert.strictEqual(natives.length, 2)
+      for (let reads = 0; reads < 5; reads++) {
+        natives[0]!.streams.set(3, 80_000)
+        peers[0]!.streams[0]!.demand = undefined
+        peers[0]!.streams[0]!.resume()
+        yield* turns
+      }
+      receive(initial(), 3)
+      assert.strictEqual(natives.length, 3)
       assert.deepStrictEqual(accepted, [])
       socket.close()
     })
@@ -475,6 +482,58 @@ describe("a connection", () => {
       yield* turns
       assert.deepStrictEqual(peers[0]!.closes, [new StatelessReset()])
       assert.deepStrictEqual(pending.failed, [new ConnectionReset({ peer })])
+    })
+  )
+
+  it.live("keeps nothing that it may never need: neither what made it, nor records of streams and of addresses", () =>
+    Effect.gen(function* () {
+      const it = yield* dialled(1)
+      const { peers, receive } = it
+      receive(initial())
+      it.natives[1]!.established = true
+      receive(shortHeader(it.ids[1]!))
+      yield* turns
+      const inside = (object: object, ...path: ReadonlyArray<string>): unknown =>
+        path.reduce((each, name) => Reflect.get(each, name) as object, object)
+      const { connection } = peers[0]!
+      for (const each of [connection, it.accepted[0]!.connection]) {
+        assert.isUndefined(inside(each, "owner"))
+        assert.isUndefined(inside(each, "parts", "ownProof"))
+        assert.isUndefined(inside(each, "parts", "frames", "held", "streams"))
+      }
+      assert.isDefined(inside(connection, "handlers"))
+      // A peer that moves has one from then on.
+      it.natives[0]!.authenticates = true
+      yield* moveTo(it, "127.0.0.2", 2)
+      assert.isDefined(inside(connection, "parts", "ownProof"))
+      assert.strictEqual(String(connection.remoteAddress), "127.0.0.2:2")
+    })
+  )
+
+  it.live("has no turn for a packet that is no stateless reset of it, and one for that which is", () =>
+    Effect.gen(function* () {
+      const { natives, peers, receive } = yield* dialled(1)
+      const native = natives[0]!
+      native.received = 1
+      let calls = 0
+      native.retiredScidNext = () => {
+        calls += 1
+        return null
+      }
+      const send = native.send.bind(native)
+      native.send = (buffer) => {
+        calls += 1
+        return send(buffer)
+      }
+      const unknown = shortHeader(new Uint8Array(20).fill(7))
+      const { taken } = native
+      receive(unknown)
+      yield* turns
+      assert.deepStrictEqual([native.taken - taken, calls], [1, 0])
+      native.closed = true
+      receive(unknown)
+      yield* turns
+      assert.deepStrictEqual(peers[0]!.closes, [new StatelessReset()])
     })
   )
 

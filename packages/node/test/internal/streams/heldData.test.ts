@@ -90,4 +90,22 @@ describe("the data that the binding keeps", () => {
     assert.deepStrictEqual([...held.ids()], [])
     assert.strictEqual(held.memory, 0)
   })
+
+  it("asks about no stream of which nothing is held, unless it was stopped", () => {
+    const held = new HeldData()
+    assert.deepStrictEqual([...held.ids()], [])
+    for (const id of [2, 6, 10]) held.add(id, 0, 10)
+    held.read(2, 10)
+    held.stopped(10)
+    const asked: Array<number> = []
+    held.forgetEnded((id) => {
+      asked.push(id)
+      return false
+    })
+    assert.deepStrictEqual(asked, [6, 10])
+    // One that comes late is asked about again.
+    held.add(2, 0, 10)
+    held.forgetEnded((id) => id === 2)
+    assert.deepStrictEqual([...held.ids()], [6, 10])
+  })
 })

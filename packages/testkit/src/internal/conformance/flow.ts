@@ -263,7 +263,7 @@ export const flow: Group = {
       })
     ),
     rule(
-      "near unreadBuffer senders are held back and none is closed, over half of it dials are refused, and all arrives at last",
+      "near unreadBuffer senders are held back and none is closed, over half of it their IP address dials in vain, and all arrives at last",
       Effect.gen(function* () {
         const size = much / 32
         const server = yield* bind({ unreadBuffer: 2 * much })

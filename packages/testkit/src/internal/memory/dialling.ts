@@ -108,11 +108,19 @@ const refuse = (wire: MemoryWire, dialler: MemoryConnection, realm: Realm, sourc
   back.close()
 }
 
+/** What the connections of one host may hold unread before a dial of it is refused, in bytes. */
+const allowance = 64 << 10
+
 /** Whether a socket's limits leave no room for another connection with this host. */
 const isFull = ({ connections, options, unread }: MemoryPort, remote: NetAddress.IpAddress): boolean => {
-  if (unread > options.unreadBuffer / 2) return true
   let fromThere = 0
-  for (const { remoteAddress } of connections) if (countTogether(remoteAddress.address, remote)) fromThere++
+  let unreadFromThere = 0
+  for (const connection of connections) {
+    if (!countTogether(connection.remoteAddress.address, remote)) continue
+    fromThere += 1
+    unreadFromThere += connection.unread
+  }
+  if (unread > options.unreadBuffer / 2 && unreadFromThere > allowance) return true
   return connections.size >= options.maxConnections || fromThere >= options.maxConnectionsPerIp
 }
 

@@ -331,7 +331,7 @@ export const streams: Breaks = {
         }
       }))
     ),
-  "near unreadBuffer senders are held back and none is closed, over half of it dials are refused, and all arrives at last":
+  "near unreadBuffer senders are held back and none is closed, over half of it their IP address dials in vain, and all arrives at last":
     breaking("there is no such limit", never("a dial fails"), () => ({
       options: () => ({ unreadBuffer: Number.MAX_SAFE_INTEGER })
     })),
