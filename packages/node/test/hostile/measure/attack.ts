@@ -13,8 +13,10 @@ const warm = 2
 const quiet = 3_000
 /** Milliseconds that an attack may take in all. */
 const longest = 90_000
-/** Milliseconds after the attack in which the node gets back to rest: it requests a garbage collection once a minute at most. */
-const recovery = 70_000
+/** Milliseconds after the attack in which the node gets back to rest. */
+const recovery = 30_000
+/** Milliseconds between two collections of garbage meanwhile: what is measured is what the node holds. */
+const collecting = 5_000
 /** MiB at which an attack is ended, so that the machine survives it. */
 const tooMuch = 2_500
 
@@ -57,14 +59,19 @@ const port = async (child: Child): Promise<number> => {
 }
 
 /**
- * Waits until memory is back at its idle level and 10 %, or for 70 s. Returns the memory then, and after how many
+ * Waits until memory is back at its idle level and 10 %, or for 30 s. Returns the memory then, and after how many
  * seconds.
  */
 const recovered = async (node: Child, idle: number) => {
   const began = performance.now()
   let memory = meter.resident(node.pid)
+  let collectAt = began + collecting
   while (node.isAlive && memory > idle * 1.1 && performance.now() - began < recovery) {
     await sleep(200)
+    if (performance.now() >= collectAt) {
+      node.tell("collect")
+      collectAt += collecting
+    }
     memory = meter.resident(node.pid)
   }
   return { memory, seconds: (performance.now() - began) / 1_000 }
@@ -83,6 +90,7 @@ const measured = async (attack: string, seconds: number, net: network.Network, s
   await sleep(quiet / 2)
   await honest.ask("report", 5_000)
   const idleShare = meter.share(node.pid)
+  node.tell("collect")
   await sleep(quiet / 2)
   const idle = { memory: meter.resident(node.pid), processor: idleShare() }
   const before = (await honest.ask("report", 5_000)) as Honest | undefined

@@ -31,7 +31,7 @@ const problems = (
     : [`${memory.peak.toFixed(0)} MiB resident, idle ${memory.idle.toFixed(0)}`]),
   ...(memory.after <= memory.idle * 1.1 + heap
     ? []
-    : [`${memory.after.toFixed(0)} MiB after 70 s, idle ${memory.idle.toFixed(0)}`]),
+    : [`${memory.after.toFixed(0)} MiB after 30 s, idle ${memory.idle.toFixed(0)}`]),
   ...(honest.lost === 0 ? [] : [`lost ${honest.lost} of ${honest.asked}: ${JSON.stringify(honest.reasons)}`]),
   ...(pushes.received >= pushes.sent
     ? []

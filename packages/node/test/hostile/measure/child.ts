@@ -20,7 +20,10 @@ export class Child {
   /** What the program leaves in its temporary directory, `directory`, is its parent's to remove: it may be killed. */
   constructor(network: Network, directory: string, program: string, args: ReadonlyArray<string>) {
     const file = fileURLToPath(new URL(`../programs/${program}.mjs`, import.meta.url))
-    const [command, ...rest] = [...network.inside, process.execPath, file, ...args] as [string, ...Array<string>]
+    const [command, ...rest] = [...network.inside, process.execPath, "--expose-gc", file, ...args] as [
+      string,
+      ...Array<string>
+    ]
     this.process = spawn(command, rest, {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: { ...process.env, NODE_OPTIONS: "", TMPDIR: directory }
@@ -65,6 +68,10 @@ export class Child {
     if (!this.isAlive) return undefined
     this.process.send(question)
     return await this.hear("report", limit)
+  }
+
+  tell(what: string): void {
+    if (this.isAlive) this.process.send(what)
   }
 
   async kill(): Promise<void> {
