@@ -262,6 +262,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     let room = this.probeTimer.room()
     const isUnanswered = room < Infinity
     if (isUnanswered ? room <= 0 && !this.mayProbe : this.isCongestionWindowFull()) return
+    // It may be written to its end now, and then the binding forgets it.
+    this.congestionProbe = undefined
     if (this.credit.streamLimitedSize > 0) this.credit.releaseStreamLimited()
     if (this.credit.backlogLimitedSize > 0 && this.mayRelease && !isUnanswered)
       this.workDone += this.credit.releaseBacklogLimited(now)

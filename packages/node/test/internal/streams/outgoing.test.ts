@@ -288,6 +288,27 @@ describe("after a timer of the binding, which then takes any number of bytes,", 
     assert.strictEqual(sent.length, 6)
   })
 
+  it("a stream that had found the congestion window full is written to its end, and then asked no more", () => {
+    const { outgoing, peer, sent, write } = setup()
+    const stream = outgoing.open(false, 0)
+    const results = write(stream, new Uint8Array(1_000), true)
+    peer.full = () => true
+    outgoing.write(0)
+    assert.isTrue(outgoing.isCongested)
+    outgoing.expired()
+    peer.full = () => false
+    outgoing.write(1)
+    outgoing.flushed()
+    assert.deepStrictEqual(sent.at(-1), [2, 1_000, true])
+    // The binding knows it no more.
+    peer.acknowledged.add(2)
+    peer.full = () => true
+    peer.packets += 1
+    outgoing.write(2)
+    outgoing.completeUni(3, false)
+    assert.deepStrictEqual(results, ["done"])
+  })
+
   it("no turn is due for streams that wait for the peer's application", () => {
     const { outgoing, peer, write } = setup()
     peer.credit.uni = 1_000

@@ -53,6 +53,7 @@ export const setup = () => {
     },
     streamCapacity: (id: number) => {
       throwIfStopped(id)
+      if (peer.acknowledged.has(id)) throw new Error(`InvalidStreamState(${id})`)
       return peer.full(id) ? 0 : peer.room
     },
     streamFinished: (id: number) => peer.acknowledged.has(id),
