@@ -89,6 +89,7 @@ export class PeerFrames implements FrameVisitor {
   /** Whether it may have others: those of the handshake. */
   private isOutOfStep = true
   private confirms = false
+  private isConfirmed = false
 
   constructor(host: PeerFramesHost) {
     this.host = host
@@ -106,10 +107,13 @@ export class PeerFrames implements FrameVisitor {
 
   /** The binding may have authenticated a packet that is not taken here, as one of the handshake. */
   longHeaderTaken(): void {
-    this.isOutOfStep = true
+    // Later the binding has no keys for such packets (RFC 9001, section 4.9.2).
+    if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
   }
 
-  private resynchronise(): void {
+  /** Called when the packets of a turn are on their way. To ask the binding costs more than a packet, and delays none here. */
+  resynchronise(): void {
+    if (!this.isOutOfStep) return
     this.isOutOfStep = false
     this.authenticated = this.host.native.stats().recv
   }
@@ -119,16 +123,17 @@ export class PeerFrames implements FrameVisitor {
     if (packet.length < minPacketLength) return
     if (isPadding(packet)) {
       // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
-      if (this.isOutOfStep) this.resynchronise()
-      else if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
+      if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
       return
     }
     if (!this.numbers.add(packet)) return
-    if (this.isOutOfStep) this.resynchronise()
-    else this.authenticated += 1
+    this.authenticated += 1
     this.hasData = this.confirms = false
     const frames = walk(packet, this)
-    if (this.confirms && hasWalked(packet)) this.host.onHandshakeConfirmed()
+    if (this.confirms && hasWalked(packet)) {
+      this.isConfirmed = true
+      this.host.onHandshakeConfirmed()
+    }
     if (!this.hasData) this.host.budget.withoutData(packet.length)
     if (frames > tunables.maxSmallFrames + packet.length / tunables.bytesPerFrame) {
       this.violate(INTERNAL_ERROR, "too many frames in a packet")

@@ -186,9 +186,10 @@ export class Turns {
 
   /** The third part: what can wait until the packets are on their way, so that they do not wait for it. */
   afterDispatch(now: number): void {
-    const { lifecycle, mtu, native, streams } = this.host
+    const { frames, lifecycle, mtu, native, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed") return
+    if (lifecycle.isEstablished) frames.resynchronise()
     if (lifecycle.hasEnded || lifecycle.wasReset || native.isClosed() || native.isDraining()) lifecycle.end(now)
     if (lifecycle.isEstablished && outgoing.completeBidi(now)) mtu.acknowledged()
     if (this.flushed === "all" && lifecycle.state !== "closing" && outgoing.hasDeferred) {

@@ -38,6 +38,7 @@ const setup = (dialled: boolean) => {
       ids += 1
     }
   })
+  frames.resynchronise()
   /** The binding has authenticated the packet. */
   const take = (packet: Uint8Array) => {
     authenticated += 1

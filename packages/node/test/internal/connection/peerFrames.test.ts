@@ -47,6 +47,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
+  frames.resynchronise()
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
     for (let i = 0; i < times; i++) {
@@ -60,6 +61,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     frames.take(decrypted(bytes, { number: number - 1, numberLength: 4 }))
   const violation = () => frames.violation
   return {
+    authenticate: () => (authenticated += 1),
     violation,
     acks,
     ids,
@@ -217,6 +219,22 @@ describe("pieces of streams", () => {
     it.take([0, 0, 0, 0])
     it.frames.take(decrypted(piece(2, 1), { number: 0, numberLength: 4 }))
     assert.strictEqual(it.frames.held.fragments, 2)
+  })
+
+  it("count twice as well after such a packet of a peer that sends it right behind the handshake", () => {
+    for (const dialled of [false, true]) {
+      const it = setup({ dialled })
+      // The binding has authenticated a packet of the handshake.
+      if (dialled) {
+        it.authenticate()
+        it.frames.longHeaderTaken()
+      }
+      it.take(piece(2, 1))
+      it.take([0, 0, 0, 0])
+      it.frames.resynchronise()
+      it.frames.take(decrypted(piece(2, 1), { number: 0, numberLength: 4 }))
+      assert.strictEqual(it.frames.held.fragments, 2)
+    }
   })
 
   it("count once also after packets that the binding has not authenticated: zeros, and what is too short", () => {

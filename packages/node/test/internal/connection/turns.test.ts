@@ -48,6 +48,7 @@ const setup = (draining: number) => {
   const turns = new Turns({
     native,
     lifecycle,
+    frames: { resynchronise: () => {} },
     streams: { outgoing },
     updateDeadline: () => {}
   } as unknown as TurnsHost)
