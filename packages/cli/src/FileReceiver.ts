@@ -1,5 +1,5 @@
 /**
- * The receiving side of `FileTransfer`.
+ * The receiving side of `FileTransfer`, whose messages `FileMessages` describes.
  *
  * The messages of all streams and peers come from one queue, and one caller handles them in that order. A message is
  * written to disk before the next one is taken. When the disk is slower than the network, the queue fills, and flow
@@ -28,7 +28,7 @@ import type { FileEvent } from "./FileEvent.ts"
 import * as FileLimits from "./FileLimits.ts"
 import { safeName } from "./FileName.ts"
 import * as FileStore from "./FileStore.ts"
-import * as FileTransfer from "./FileTransfer.ts"
+import * as FileMessages from "./FileMessages.ts"
 import * as Format from "./Format.ts"
 import * as IncomingFile from "./internal/IncomingFile.ts"
 import * as PeerGroup from "./internal/PeerGroup.ts"
@@ -155,14 +155,14 @@ export const make = Effect.fnUntraced(function* (
   let lostNanos = 0n
   const senderTime = Effect.map(Clock.monotonicTimeNanos, (now) => now - lostNanos)
 
-  const answer = (reply: SendStream, group: PeerGroup.PeerGroup, result: FileTransfer.Result) =>
+  const answer = (reply: SendStream, group: PeerGroup.PeerGroup, result: FileMessages.Result) =>
     Effect.suspend(() => {
       over.add(reply)
       // A peer that acknowledges nothing must not keep others from hearing that their file has arrived.
       return answers.end(
         reply,
         group.network,
-        reply.sendMessage(FileTransfer.resultCodec.encode(result), { fin: true }),
+        reply.sendMessage(FileMessages.resultCodec.encode(result), { fin: true }),
         { matters: result.ok }
       )
     })
@@ -198,7 +198,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const admit = Effect.fnUntraced(function* (group: PeerGroup.PeerGroup, header: FileTransfer.Header) {
+  const admit = Effect.fnUntraced(function* (group: PeerGroup.PeerGroup, header: FileMessages.Header) {
     if (store === undefined) return yield* Rejected.make("this node takes no files")
     if (header.size === undefined && header.end === undefined) {
       return yield* Rejected.make("nothing announces where the file ends")
@@ -210,7 +210,7 @@ export const make = Effect.fnUntraced(function* (
     return store
   })
 
-  const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileTransfer.Header) {
+  const begin = Effect.fnUntraced(function* (message: Incoming, reply: SendStream, header: FileMessages.Header) {
     const { peer, peerId } = message
     const name = safeName(header.name)
     const group = PeerGroup.make(peerId, peer)
@@ -299,7 +299,7 @@ export const make = Effect.fnUntraced(function* (
       return true
     }
     if (over.has(reply)) return true
-    const header = FileTransfer.headerCodec.decode(message.payload)
+    const header = FileMessages.headerCodec.decode(message.payload)
     if (Option.isNone(header)) return false
     yield* begin(message, reply, header.value)
     return true

@@ -17,11 +17,10 @@ import type { FileEvent } from "../src/FileEvent.ts"
 import type * as FileLimits from "../src/FileLimits.ts"
 import * as FileReceiver from "../src/FileReceiver.ts"
 import type * as FileStore from "../src/FileStore.ts"
-import * as FileTransfer from "../src/FileTransfer.ts"
+import { headerCodec, resultCodec, trailerCodec } from "../src/FileMessages.ts"
 import * as Format from "../src/Format.ts"
 import { idAt, makeStream, type FakeStream } from "./support/fakeStream.ts"
 
-const { headerCodec, resultCodec, trailerCodec } = FileTransfer
 const address = NetAddress.inetAddressFromStringUnsafe
 const attacker = address("192.0.2.1:1")
 const honest = address("198.51.100.1:1")

@@ -15,13 +15,12 @@ import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
 import * as FileReceiver from "../src/FileReceiver.ts"
 import type * as FileStore from "../src/FileStore.ts"
+import { abandonmentCodec, headerCodec, resultCodec, trailerCodec } from "../src/FileMessages.ts"
 import * as FileTransfer from "../src/FileTransfer.ts"
 import * as Format from "../src/Format.ts"
 import * as OutDirectory from "../src/OutDirectory.ts"
 import * as PartialFiles from "../src/PartialFiles.ts"
 import { alice, bob, idAt, makeStream, pump, type FakeStream } from "./support/fakeStream.ts"
-
-const { abandonmentCodec, headerCodec, resultCodec, trailerCodec } = FileTransfer
 
 /** A directory to send from, one to receive into, and a receiver that notes what it is told. */
 const setup = Effect.fnUntraced(function* (

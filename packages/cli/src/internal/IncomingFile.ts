@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { createHash } from "node:crypto"
-import type * as FileTransfer from "../FileTransfer.ts"
-import { abandonmentCodec, maxControlSize, trailerCodec } from "../FileTransfer.ts"
+import type * as FileMessages from "../FileMessages.ts"
+import { abandonmentCodec, maxControlSize, trailerCodec } from "../FileMessages.ts"
 import * as Format from "../Format.ts"
 import { longestReason, printable } from "../Printable.ts"
 import * as Rejected from "./Rejected.ts"
@@ -27,7 +27,7 @@ const minControlSize = 53
  * The file that a header announces. `write` gets its content; `maxSize` is in bytes.
  */
 export const make = (
-  header: FileTransfer.Header,
+  header: FileMessages.Header,
   options: {
     readonly maxSize: number
     readonly write: (content: Uint8Array) => Effect.Effect<void, Rejected.Rejected>
@@ -50,7 +50,7 @@ export const make = (
     return Option.contains(size, received) ? Option.getOrUndefined(trailerCodec.decode(payload)) : undefined
   }
 
-  const complete = (trailer: FileTransfer.Trailer) => {
+  const complete = (trailer: FileMessages.Trailer) => {
     if (Option.isSome(size) && received !== size.value) {
       return Effect.fail(Rejected.make(`it ended after ${received} of the announced ${size.value} bytes`))
     }

@@ -11,12 +11,11 @@ import * as Queue from "effect/Queue"
 import { TestConsole } from "effect/testing"
 import * as receive from "../../src/commands/receive.ts"
 import * as FileLog from "../../src/FileLog.ts"
-import * as FileTransfer from "../../src/FileTransfer.ts"
+import { headerCodec, resultCodec, trailerCodec } from "../../src/FileMessages.ts"
 import * as Format from "../../src/Format.ts"
 import { makeEndpoint } from "../support/fakeEndpoint.ts"
 import { alice, bob, idAt, makeStream } from "../support/fakeStream.ts"
 
-const { headerCodec, resultCodec, trailerCodec } = FileTransfer
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
 const header = (name: string, size: number) => text(headerCodec.encode({ qp2p: "file/1", name, size }))
 const trailer = text(trailerCodec.encode({ sha256: Format.sha256(new TextEncoder().encode("content")) }))

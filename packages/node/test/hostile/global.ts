@@ -3,9 +3,9 @@ import type { TestProject } from "vitest/node"
 
 export const setup = (project: TestProject) => {
   project.provide("hostile", {
-    // @effect-diagnostics-next-line processEnv:off
+    // @effect-diagnostics-next-line processEnv:off -- vitest sets up before any Effect runs
     seconds: Number(process.env["QP2P_HOSTILE_SECONDS"] ?? 4),
-    // @effect-diagnostics-next-line processEnv:off
+    // @effect-diagnostics-next-line processEnv:off -- vitest sets up before any Effect runs
     report: process.env["QP2P_HOSTILE_REPORT"] ?? "/dev/null"
   })
 }

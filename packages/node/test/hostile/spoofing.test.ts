@@ -2,7 +2,7 @@ import { describe, it } from "vitest"
 import { attacked, noSpoofing } from "./measure/attacked.ts"
 
 const obstacle = noSpoofing()
-// @effect-diagnostics-next-line globalConsole:off
+// @effect-diagnostics-next-line globalConsole:off -- a line for who runs the tests, before any Effect runs
 if (obstacle !== undefined) console.log(`attacks with forged source addresses are skipped: ${obstacle}`)
 
 it("sends a neighbour of a peer no more than three times what the peer has sent", () =>

@@ -36,7 +36,7 @@ export interface Target {
 }
 
 // @effect-diagnostics processEnv:off -- no Effect runs here
-// @effect-diagnostics globalDate:off
+// @effect-diagnostics globalDate:off -- nor is there a clock of its own
 const seconds = Number(process.env["QP2P_FUZZ_SECONDS"] ?? 0)
 const givenSeed = process.env["QP2P_FUZZ_SEED"]
 /** Whether inputs of which something new comes are saved as well. */
