@@ -414,7 +414,8 @@ describe("an endpoint", () => {
     it.effect(`tries ${name} again for the retry duration`, () =>
       countingDials(({ times }) =>
         Effect.gen(function* () {
-          const { server: full } = yield* turns.connect({ server: { ...never, maxConnections: 1 }, client: never })
+          // The connection that it has is one that it dialled: no idling makes it give up its place.
+          const { client: full } = yield* turns.connect({ server: never, client: { ...never, maxConnections: 1 } })
           const one = yield* endpoint({ ...endpointNever, retryDuration })
           const fiber = yield* Effect.forkChild(call(one, full.socket.address))
           yield* turns.pass()
