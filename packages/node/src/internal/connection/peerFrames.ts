@@ -89,6 +89,8 @@ export class PeerFrames implements FrameVisitor {
   private authenticated = 0
   /** Whether it may have others: those of the handshake. */
   private isOutOfStep = true
+  /** How many turns go by before the binding is asked. */
+  private turnsOutOfStep: number = tunables.turnsOutOfStep
   private confirms = false
   private isConfirmed = false
 
@@ -112,9 +114,9 @@ export class PeerFrames implements FrameVisitor {
     if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
   }
 
-  /** Called when the packets of a turn are on their way. To ask the binding costs more than a packet, and delays none here. */
+  /** Called when the packets of a turn are on their way. */
   resynchronise(): void {
-    if (!this.isOutOfStep) return
+    if (!this.isOutOfStep || (this.turnsOutOfStep -= 1) > 0) return
     this.isOutOfStep = false
     this.authenticated = this.host.native.stats().recv
   }
@@ -124,7 +126,7 @@ export class PeerFrames implements FrameVisitor {
     if (packet.length < minPacketLength) return
     if (isPadding(packet)) {
       // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
-      if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
+      if (this.isOutOfStep || this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
       return
     }
     if (!this.numbers.add(packet)) return
