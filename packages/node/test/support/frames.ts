@@ -61,6 +61,7 @@ export const visitor = (some: Partial<FrameVisitor>): FrameVisitor => ({
   onAck: ignore,
   onStop: ignore,
   onStream: ignore,
+  onMaxStreamData: ignore,
   onCrypto: ignore,
   onHandshakeDone: ignore,
   onNewConnectionId: ignore,

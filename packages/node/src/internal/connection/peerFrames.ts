@@ -55,6 +55,9 @@ export interface Violation {
   readonly detail: string
 }
 
+/** RFC 9000, section 2.1. */
+const isBidirectional = (id: number): boolean => id % 4 < 2
+
 /** How many CRYPTO frames the packets have that are being read. */
 let pieces = 0
 
@@ -69,6 +72,7 @@ const piecesVisitor: FrameVisitor = {
   onAck: ignore,
   onControl: ignore,
   onHandshakeDone: ignore,
+  onMaxStreamData: ignore,
   onNewConnectionId: ignore,
   onStop: ignore,
   onStream: ignore
@@ -77,7 +81,7 @@ const piecesVisitor: FrameVisitor = {
 /** Reads the packets of one connection that the binding has decrypted, and finds what no honest peer sends. */
 export class PeerFrames implements FrameVisitor {
   /** What the binding keeps of the streams. */
-  readonly held = new HeldData()
+  readonly held: HeldData
   private readonly host: PeerFramesHost
   private readonly numbers = new PacketNumberWindow()
   /** How many frames about connection ids, paths and tokens may come now. */
@@ -96,6 +100,7 @@ export class PeerFrames implements FrameVisitor {
 
   constructor(host: PeerFramesHost) {
     this.host = host
+    this.held = new HeldData(host.dialled)
   }
 
   /** What no honest peer does, if the peer has done it. The binding must get no more of its packets. */
@@ -142,6 +147,7 @@ export class PeerFrames implements FrameVisitor {
       this.violate(INTERNAL_ERROR, "too many frames in a packet")
     }
     if (this.held.fragments > tunables.maxFragments) this.checkFragments()
+    if (this.held.watched > tunables.maxWatchedStreams) this.forgetEnded()
   }
 
   /** Whether the handshake has come in so many pieces that the binding is to get no more of it. */
@@ -178,12 +184,19 @@ export class PeerFrames implements FrameVisitor {
 
   onStop(id: number, code: number): void {
     this.host.streams.outgoing.stopCodes.add(id, code)
+    if (isBidirectional(id)) this.held.opened(id)
   }
 
   onStream(id: number, offset: number, length: number): void {
     this.hasData = true
-    // The binding keeps nothing of a frame without data but the end of the stream.
     if (length > 0) this.held.add(id, offset, length)
+    // The binding makes a stream for a frame without data, too, and keeps that until the peer ends it.
+    else this.held.opened(id)
+  }
+
+  onMaxStreamData(id: number): void {
+    // The binding makes a stream for it, too, if the peer may open it.
+    if (isBidirectional(id)) this.held.opened(id)
   }
 
   /** TLS in QUIC has no message for a client to send after the handshake (RFC 9001, sections 4.4 and 6). */

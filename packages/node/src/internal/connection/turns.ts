@@ -169,7 +169,8 @@ export class Turns {
       }
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
-      const trouble = budget.audit(packets, bytes, frames.held.memory, outgoing.queuedAnswers)
+      const { held } = frames
+      const trouble = budget.audit(packets, bytes, held.memory + held.streamMemory, outgoing.queuedAnswers)
       if (frames.violation !== undefined) this.host.fail(frames.violation.code, frames.violation.detail)
       else if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
     }

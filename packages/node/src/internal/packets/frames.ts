@@ -29,6 +29,8 @@ export interface FrameVisitor {
   readonly onStop: (id: number, code: number) => void
   /** STREAM: where its data begins in the stream, and how many bytes it has. */
   readonly onStream: (id: number, offset: number, length: number, fin: boolean) => void
+  /** MAX_STREAM_DATA. */
+  readonly onMaxStreamData: (id: number) => void
   readonly onCrypto: (offset: number, length: number) => void
   readonly onHandshakeDone: () => void
   /** NEW_CONNECTION_ID: the id begins at the offset `at` in the packet, and the token of 16 bytes comes behind it. */
@@ -193,7 +195,14 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
       case 0x17: // STREAMS_BLOCKED, unidirectional
         varint(packet)
         break
-      case 0x11: // MAX_STREAM_DATA
+      case 0x11: {
+        // MAX_STREAM_DATA
+        const id = varint(packet)
+        varint(packet)
+        if (at > end) return frames
+        visitor.onMaxStreamData(id)
+        break
+      }
       case 0x15: // STREAM_DATA_BLOCKED
         varint(packet)
         varint(packet)

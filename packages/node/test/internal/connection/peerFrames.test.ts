@@ -160,6 +160,41 @@ describe("a peer's packet", () => {
   })
 })
 
+describe("a frame without data", () => {
+  for (const [name, bytes] of [
+    ["STREAM", [0x0e, 4, 0, 0]],
+    ["STREAM, with the end behind a gap", [0x0f, 4, 9, 0]],
+    ["MAX_STREAM_DATA", [0x11, 4, 9]],
+    ["STOP_SENDING", [0x05, 4, 9]]
+  ] as const) {
+    it(`such as ${name} opens a stream, which takes memory until it has ended`, () => {
+      const { finished, frames, take } = setup()
+      take(bytes, 2)
+      assert.strictEqual(frames.held.streamMemory, tunables.streamCost)
+      frames.tick(1_000)
+      assert.strictEqual(frames.held.streamMemory, tunables.streamCost)
+      finished.add(4)
+      frames.tick(1_000)
+      assert.strictEqual(frames.held.streamMemory, 0)
+    })
+  }
+
+  it("opens none of this side's, and none where the peer cannot", () => {
+    const { frames, take } = setup()
+    take([0x11, 1, 9, 0x11, 3, 9, 0x05, 3, 9])
+    assert.strictEqual(frames.held.watched, 0)
+  })
+
+  it("leaves no more than a bounded number of records of streams that have ended", () => {
+    const { finished, frames, take } = setup()
+    for (let i = 0; i <= tunables.maxWatchedStreams; i++) {
+      finished.add(4 * i)
+      take([0x11, 0x80 | ((4 * i) >> 24), (4 * i) >> 16, ((4 * i) >> 8) & 0xff, (4 * i) & 0xff, 9])
+    }
+    assert.isAtMost(frames.held.watched, 1)
+  })
+})
+
 describe("frames about connection ids, paths and tokens", () => {
   const rows: ReadonlyArray<readonly [string, ReadonlyArray<number>]> = [
     ["NEW_TOKEN", [0x07, 1, 9]],

@@ -25,6 +25,7 @@ const hears = (packet: Uint8Array, wantsAckRanges = false) => {
     onAck: (smallest, largest) => heard.push(["ack", smallest, largest]),
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
+    onMaxStreamData: (id) => heard.push(["window", id]),
     onCrypto: (offset, length) => heard.push(["crypto", offset, length]),
     onHandshakeDone: () => heard.push(["done"]),
     onNewConnectionId: (sequence, bytes, at, length) =>
@@ -46,6 +47,7 @@ const data = fc.array(fc.nat({ max: 255 }), { maxLength: 60 })
 const heardByNumbers = (type: number, values: ReadonlyArray<number>): Frame["heard"] => {
   if (type === 0x05) return ["stop", ...values]
   if (type === 0x1e) return ["done"]
+  if (type === 0x11) return ["window", values[0]!]
   return type === 0x19 ? ["control", type] : undefined
 }
 
