@@ -160,7 +160,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   /** About how many bytes wait until they are read. */
   get unread(): number {
-    return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
+    return this.parts.budget.unread
   }
 
   /** Whether anything of the application has passed. */

@@ -108,6 +108,11 @@ export class PeerFrames implements FrameVisitor {
     return this.found
   }
 
+  /** How much memory the streams and their pieces take in the binding, in bytes. */
+  get memory(): number {
+    return this.held.memory + this.held.streamMemory
+  }
+
   /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
   get isNearLimit(): boolean {
     return this.held.fragments > tunables.maxFragments * holdBackAbove

@@ -169,11 +169,10 @@ export class Turns {
       }
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
-      const { held } = frames
-      const trouble = budget.audit(packets, bytes, held.memory + held.streamMemory, outgoing.queuedAnswers)
+      const trouble = budget.audit(packets, bytes, frames.memory, outgoing.queuedAnswers)
       if (frames.violation !== undefined) this.host.fail(frames.violation.code, frames.violation.detail)
       else if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
-    }
+    } else if (lifecycle.state === "admitting") budget.holds(frames.memory)
     this.flushed = "all"
     if (lifecycle.hasEnded) return
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
