@@ -13,14 +13,43 @@ import type * as WireMessage from "../../WireMessage.ts"
 import type { ReceiveBuffer } from "./receiveBuffer.ts"
 import { withNumber } from "./sendStream.ts"
 
-/** The application's handle. Its effects and running reads reference it, so that a stream that is read is not abandoned. */
-export class RecvStreamImpl implements RecvStream {
-  private readonly received: ReceiveBuffer
+/** Reads the bytes of a stream without frames. Its effects reference it, so that a stream that is read is not abandoned. */
+export class ByteReader<E = never> {
+  protected readonly received: ReceiveBuffer<E>
 
-  constructor(received: ReceiveBuffer) {
+  constructor(received: ReceiveBuffer<E>) {
     this.received = received
   }
 
+  readonly pullBytes: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | E | Cause.Done> = Effect.suspend(
+    () => {
+      const { received } = this
+      const wrong = received.setMode("Bytes")
+      if (wrong !== undefined) return Effect.fail(wrong)
+      const chunks = received.takeBytes()
+      return chunks === undefined ? this.endOr(this.pullBytes) : Effect.succeed(chunks)
+    }
+  )
+
+  readonly stop = (code: number): Effect.Effect<void> => withNumber("code", code, () => this.received.stop(code))
+
+  /** Ends an empty stream, or waits for content and then runs `pull`. */
+  protected endOr<A>(pull: Effect.Effect<A, RecvError | E | Cause.Done>): Effect.Effect<A, RecvError | E | Cause.Done> {
+    const { failure, finished } = this.received
+    if (failure !== undefined) return Effect.fail(failure)
+    return finished ? Cause.done() : Effect.andThen(this.wait, pull)
+  }
+
+  protected readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    const { waiters } = this.received
+    const waiter = () => resume(Effect.void)
+    waiters.add(waiter)
+    return Effect.sync(() => waiters.delete(waiter))
+  })
+}
+
+/** The application's handle. */
+export class RecvStreamImpl extends ByteReader implements RecvStream {
   readonly next: Effect.Effect<Uint8Array, RecvError> = Effect.suspend(() => {
     const { received } = this
     const wrong = received.setMode("Messages")
@@ -44,33 +73,7 @@ export class RecvStreamImpl implements RecvStream {
 
   readonly messages: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pullMessage))
 
-  private readonly pullBytes: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> = Effect.suspend(
-    () => {
-      const { received } = this
-      const wrong = received.setMode("Bytes")
-      if (wrong !== undefined) return Effect.fail(wrong)
-      const chunks = received.takeBytes()
-      return chunks === undefined ? this.endOr(this.pullBytes) : Effect.succeed(chunks)
-    }
-  )
-
   readonly bytes: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pullBytes))
-
-  readonly stop = (code: number): Effect.Effect<void> => withNumber("code", code, () => this.received.stop(code))
-
-  /** Ends an empty stream, or waits for content and then runs `pull`. */
-  private endOr<A>(pull: Effect.Effect<A, RecvError | Cause.Done>): Effect.Effect<A, RecvError | Cause.Done> {
-    const { failure, finished } = this.received
-    if (failure !== undefined) return Effect.fail(failure)
-    return finished ? Cause.done() : Effect.andThen(this.wait, pull)
-  }
-
-  private readonly wait: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    const { waiters } = this.received
-    const waiter = () => resume(Effect.void)
-    waiters.add(waiter)
-    return Effect.sync(() => waiters.delete(waiter))
-  })
 }
 
 const payloadOf = (message: WireMessage.WireMessage): Effect.Effect<Uint8Array, SerializationError> =>
