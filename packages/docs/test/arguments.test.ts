@@ -174,6 +174,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   ConnectionError: errors,
   ConnectionId: { fromAddress: call(inet) },
   ConnectionPool: {},
+  DatagramError: errors,
   Direction: {},
   Disconnection: {},
   ErrorCode: { clamp: silent(any) },
@@ -192,6 +193,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
   Identity: { config: call(path), fromSecretKey: call(param(new Uint8Array(32))) },
+  IncomingDatagram: {},
   IncomingMessage: {},
   IncomingStream: {},
   // These are what looks at arguments: they take anything.
@@ -350,6 +352,7 @@ const connection: Calls<Connection> = {
   openBi: call(options),
   openUni: call(options),
   send: call(payload, options),
+  sendDatagram: call(bytes),
   // The last: what it accepts closes the connection.
   close: call(options)
 }
@@ -358,10 +361,7 @@ const sendStream: Calls<SendStream> = {
   reset: call(number),
   sendMessage: call(payload, options),
   setPriority: call(number),
-  write: call(
-    param(Uint8Array.of(1), (value) => value instanceof Uint8Array && ArrayBuffer.isView(value)),
-    options
-  )
+  write: call(bytes, options)
 }
 
 const recvStream: Calls<RecvStream> = { stop: call(number) }
@@ -436,7 +436,8 @@ const memoryNetwork: Calls<Testkit.MemoryNetwork.MemoryNetwork["Service"]> = {
   ...control,
   kill: call(places, places),
   reset: call(places, places),
-  refuse: call(places)
+  refuse: call(places),
+  setDatagrams: call(record, direction)
 }
 
 const simulatedNetwork: Calls<SimulatedNetwork.SimulatedNetwork["Service"]> = {

@@ -7,9 +7,10 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
-import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
+import type { CloseOptions, Connection, ConnectionStats, Direction, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, PeerRefused } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
+import type { DatagramError } from "../../DatagramError.ts"
 import type { PeerId } from "../../PeerId.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
@@ -17,7 +18,7 @@ import type { IncomingMessage } from "../../IncomingMessage.ts"
 import type { IncomingStream } from "../../IncomingStream.ts"
 import { ofOptions, unless } from "../../InvalidArgument.ts"
 import type { RecvStream } from "../../RecvStream.ts"
-import type { ConnectionLost } from "../../SendError.ts"
+import { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
 import type {
@@ -25,7 +26,7 @@ import type {
   BackingRecvStream,
   BackingSendStream,
   ConnectionEvents,
-  ConnectionStats,
+  ConnectionStats as Counters,
   HeldStreams,
   RecvEvents,
   StreamFailure
@@ -33,12 +34,14 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
+import type { DatagramInbox } from "../datagramInbox.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import type { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import type { Lane } from "../lane.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
+import { Datagrams, type DatagramsOwner, maxPayload, statsOf } from "./datagrams.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
 import { ReceiveBuffer } from "./receiveBuffer.ts"
 import { RecvStreamImpl } from "./recvStream.ts"
@@ -58,6 +61,7 @@ export interface ConnectionOwner extends TimerOwner {
   readonly messages: FairInbox<IncomingMessage>
   /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
   readonly streams: FairInbox<IncomingStream> | undefined
+  readonly datagrams: DatagramInbox
   /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (
@@ -76,8 +80,16 @@ export interface ConnectionOwner extends TimerOwner {
   readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
 }
 
+/** An own property of each connection, so that copies made by spreading have it. */
+const maxDatagramSize: PropertyDescriptor & ThisType<{ readonly backing: BackingConnection }> = {
+  enumerable: true,
+  get() {
+    return maxPayload(this.backing)
+  }
+}
+
 /** This library's `Connection`. */
-export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameOwner, SendOwner {
+export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOwner, FirstFrameOwner, SendOwner {
   readonly id: ConnectionId
   readonly peerId: PeerId
   readonly direction: Direction
@@ -111,6 +123,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   /** The peer's parts of the application's queues, from the peer's first stream on. */
   private messageLane: Lane<IncomingMessage> | undefined = undefined
   private streamLane: Lane<IncomingStream> | undefined = undefined
+  declare readonly maxDatagramSize: number
+  /** Made with the first datagram, in either direction. */
+  private ownDatagrams: Datagrams | undefined = undefined
   readonly undecided: UndecidedStreams
 
   constructor(
@@ -131,6 +146,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
     this.partial = new PartialMessages(owner, backing)
+    Object.defineProperty(this, "maxDatagramSize", maxDatagramSize)
   }
 
   get seniority(): string | undefined {
@@ -146,7 +162,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.ending === undefined && this.backing.isUnresponsive === true
   }
 
-  get counters(): ConnectionStats {
+  get counters(): Counters {
     return this.backing.stats()
   }
 
@@ -189,6 +205,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       return Effect.sync(() => message.cancel())
     })
   }
+
+  readonly sendDatagram = (payload: Uint8Array): Effect.Effect<void, DatagramError> =>
+    Effect.suspend(() => {
+      if (this.ending !== undefined) return Effect.fail(new ConnectionLost({ reason: this.errorOf(this.ending) }))
+      const failure = this.datagrams.send(payload)
+      return failure === undefined ? Effect.void : Effect.fail(failure)
+    })
 
   readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
     Effect.suspend(() => {
@@ -240,7 +263,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.backing.isAccepted
   }
 
-  readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
+  readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => statsOf(this.backing.stats(), this.ownDatagrams))
 
   // --- events of the transport -------------------------------------------------------------------------------------
 
@@ -248,6 +271,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.streams === undefined
       ? new InboundStream(this, receive, send)
       : new FirstFrame(this, receive, send)
+  }
+
+  onDatagram(datagram: Uint8Array): void {
+    this.datagrams.receive(datagram)
   }
 
   onAccepted(): void {
@@ -276,6 +303,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.streamLane?.removeAll(({ connection }) => connection === this.surfaced)
     this.messageLane?.release()
     this.streamLane?.release()
+    this.ownDatagrams?.end()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     try {
       this.owner.onClosed(this, close)
@@ -302,7 +330,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return (this.streamLane ??= this.laneOf(this.owner.streams!))
   }
 
-  private laneOf<A>(queue: FairInbox<A>): Lane<A> {
+  private get datagrams(): Datagrams {
+    return (this.ownDatagrams ??= new Datagrams(this.backing, this.owner.datagrams, this))
+  }
+
+  laneOf<A>(queue: FairInbox<A>): Lane<A> {
     const lane = queue.lane(ipPrefix(this.remoteAddress.address), this.peerId)
     if (this.ending !== undefined) lane.release()
     return lane
@@ -360,7 +392,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     })
   }
 
-  private carryData(): void {
+  carryData(): void {
     this.hasCarriedData = true
     if (!this.isUsed) this.use()
   }

@@ -32,6 +32,7 @@ import * as ErrorCode from "../../ErrorCode.ts"
 import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
 import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
+import type { DatagramInbox } from "../datagramInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { LogLimit } from "../logLimit.ts"
 import { VerificationBudget } from "../verificationBudget.ts"
@@ -150,6 +151,10 @@ export class Connections implements ConnectionOwner, DialsOwner {
 
   get streams(): FairInbox<IncomingStream> | undefined {
     return this.queues.streams
+  }
+
+  get datagrams(): DatagramInbox {
+    return this.queues.datagrams
   }
 
   readonly stopped = (): boolean => this.isStopped
