@@ -350,7 +350,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   private closeByTransport(code: number, detail: string, close: Close): void {
     // The peer has been told that these bytes arrived; they must not be lost with the connection.
-    if (this.lifecycle.isEstablished) this.parts.streams.deliverAll()
+    if (this.lifecycle.isEstablished) this.parts.deliverAll()
     this.lifecycle.beginClose(false, code, detail, close)
   }
 

@@ -160,7 +160,7 @@ export class Turns {
    * that both ends are busy.
    */
   write(now: number, isSaturated: boolean): void {
-    const { budget, datagrams, frames, handshake, lifecycle, mtu, sender, streams } = this.host
+    const { acknowledged, budget, datagrams, frames, handshake, lifecycle, mtu, sender, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed" || lifecycle.wasReset) return
     this.isSaturated = isSaturated
@@ -171,6 +171,8 @@ export class Turns {
       if (packets > 0) {
         outgoing.checkStopped()
         sender.observe(now)
+        // Datagrams are acknowledged, too, and complete nothing.
+        if (acknowledged.takeLargeArrived()) mtu.acknowledged()
       }
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
