@@ -5,7 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { maxUnread, unexplainedBytes } from "../src/internal/tunables.ts"
+import { maxUnread, unexplainedBytes } from "../src/internal/tunables/memory.ts"
 import { forgingPeer } from "./support/forgingPeer.ts"
 import { bind, connected, settled, text, until } from "./support/quicSockets.ts"
 

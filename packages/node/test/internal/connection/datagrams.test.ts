@@ -9,7 +9,7 @@ import {
   maxArrivedDatagrams,
   maxQueuedDatagramBytes,
   maxQueuedDatagrams
-} from "../../../src/internal/tunables.ts"
+} from "../../../src/internal/tunables/datagrams.ts"
 
 const setup = () => {
   const arrived: Array<Uint8Array> = []
