@@ -123,8 +123,9 @@ export class World {
     this.here[slot] = life
     this.silent.delete(slot)
     this.read(life)
-    const { nextConnection, nextDisconnection } = life.endpoint
+    const { nextConnection, nextDatagram, nextDisconnection } = life.endpoint
     life.takers.push(
+      this.fork(forever(nextDatagram, (datagram) => this.traffic.takeDatagram(life, datagram))),
       this.fork(
         forever(nextConnection, (connection) => {
           life.told.push(connection.id)
