@@ -245,14 +245,11 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   }
 
   private makeDatagrams(): Datagrams {
-    const connection = this
     return new Datagrams({
       port: this.port,
       wire: this.wire,
       remote: () => this.link.to,
-      get closed() {
-        return connection.closed
-      },
+      isClosed: () => this.closed !== undefined,
       deliver: (at, source, datagram) => {
         const { peer } = this
         if (peer !== undefined && peer.port === at) {

@@ -1,5 +1,4 @@
 /** The datagrams of one end of a memory connection: packets of their own, which are sent once. */
-import type { Close } from "@qp2p/core/Close"
 import { anywhere, Rules } from "../network/conditions.ts"
 import type { Place } from "../network/place.ts"
 import type { PacketOutcome } from "../network/wire.ts"
@@ -58,8 +57,7 @@ export interface DatagramsHost {
       outcome: PacketOutcome<MemoryPort>
     ) => number
   }
-  /** How the connection ended, if it has. */
-  readonly closed: Close | undefined
+  readonly isClosed: () => boolean
   /** A datagram that has left arrives at a socket. */
   readonly deliver: (at: MemoryPort | undefined, source: Place, datagram: Uint8Array) => void
 }
@@ -81,7 +79,7 @@ export class Datagrams {
   send(datagram: Uint8Array): boolean {
     const { host } = this
     const { length } = datagram
-    if (host.closed !== undefined || length > this.maxSize) return false
+    if (host.isClosed() || length > this.maxSize) return false
     if (this.underWay >= maxUnderWay || this.bytesUnderWay + length > maxBytesUnderWay) return false
     const { datagrams, random, timeline } = host.wire
     this.underWay += 1
