@@ -29,6 +29,7 @@ import * as args from "./internal/arguments.ts"
 import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import type { Identity, IdentityError } from "./Identity.ts"
+import type { IncomingDatagram } from "./IncomingDatagram.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
@@ -44,6 +45,7 @@ import type { ServeOptions } from "./ServeOptions.ts"
 import type { Transport } from "./Transport.ts"
 
 export type { Disconnection } from "./Disconnection.ts"
+export type { IncomingDatagram } from "./IncomingDatagram.ts"
 export type { IncomingMessage } from "./IncomingMessage.ts"
 export type { IncomingStream } from "./IncomingStream.ts"
 
@@ -126,10 +128,10 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 /**
  * An endpoint of the network.
  *
- * Each message, stream, connection and disconnection goes to exactly one taker, by a stream or one by one. The queues are
- * bounded: messages that the application does not take hold their senders back. A stream takes items in batches: when the
- * program stops it early, the rest of its batch is lost. `nextConnection`, `nextStream`, `nextMessage` and
- * `nextDisconnection` take exactly one item.
+ * Each message, stream, datagram, connection and disconnection goes to exactly one taker, by a stream or one by one. The queues
+ * are bounded: messages that the application does not take hold their senders back, and datagrams are dropped. A stream takes
+ * items in batches: when the program stops it early, the rest of its batch is lost. `nextConnection`, `nextStream`,
+ * `nextMessage`, `nextDatagram` and `nextDisconnection` take exactly one item.
  *
  * @stability unstable
  * @category services
@@ -200,6 +202,13 @@ export class Endpoint extends Context.Service<
      */
     readonly incomingStreams: Stream.Stream<IncomingStream>
     /**
+     * The datagrams of all connections, which peers send with `Connection.sendDatagram`. At most `messageBuffer` wait here, of
+     * at most a sixteenth of `messageBufferBytes`, 256 bytes counted for each besides its payload. One peer may fill a third of
+     * that, and the peers at one IP address a half. A further datagram is dropped, and counted in the `stats` of its connection.
+     * The stream ends when the endpoint stops.
+     */
+    readonly datagrams: Stream.Stream<IncomingDatagram>
+    /**
      * The connections that ended, except those for verification. A connection for verification that appeared in
      * `incomingConnections` and was taken appears here as well. The stream ends when the endpoint stops.
      */
@@ -210,6 +219,8 @@ export class Endpoint extends Context.Service<
     readonly nextStream: Effect.Effect<IncomingStream, EndpointStopped>
     /** Takes the next message. */
     readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
+    /** Takes the next datagram. */
+    readonly nextDatagram: Effect.Effect<IncomingDatagram, EndpointStopped>
     /** Takes the next disconnection. */
     readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
     /**

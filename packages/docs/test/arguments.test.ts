@@ -176,6 +176,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   ConnectionError: errors,
   ConnectionId: { fromAddress: call(inet) },
   ConnectionPool: {},
+  DatagramError: errors,
   Direction: {},
   Disconnection: {},
   ErrorCode: { clamp: silent(any) },
@@ -194,6 +195,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
   Identity: { config: call(path), fromSecretKey: call(param(new Uint8Array(32))) },
+  IncomingDatagram: {},
   IncomingMessage: {},
   IncomingStream: {},
   // These are what looks at arguments: they take anything.
@@ -359,6 +361,7 @@ const connection: Calls<Connection> = {
   openProtocol: call(protocolName, options),
   openUni: call(options),
   send: call(payload, options),
+  sendDatagram: call(bytes),
   // The last: what it accepts closes the connection.
   close: call(options)
 }
@@ -367,10 +370,7 @@ const sendStream: Calls<SendStream> = {
   reset: call(number),
   sendMessage: call(payload, options),
   setPriority: call(number),
-  write: call(
-    param(Uint8Array.of(1), (value) => value instanceof Uint8Array && ArrayBuffer.isView(value)),
-    options
-  )
+  write: call(bytes, options)
 }
 
 /** Its reading half is tried last: what it accepts stops it. */
@@ -454,7 +454,8 @@ const memoryNetwork: Calls<Testkit.MemoryNetwork.MemoryNetwork["Service"]> = {
   ...control,
   kill: call(places, places),
   reset: call(places, places),
-  refuse: call(places)
+  refuse: call(places),
+  setDatagrams: call(record, direction)
 }
 
 const simulatedNetwork: Calls<SimulatedNetwork.SimulatedNetwork["Service"]> = {

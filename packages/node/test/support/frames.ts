@@ -66,6 +66,7 @@ export const visitor = (some: Partial<FrameVisitor>): FrameVisitor => ({
   onHandshakeDone: ignore,
   onNewConnectionId: ignore,
   onControl: ignore,
+  onDatagram: ignore,
   ...some
 })
 

@@ -36,6 +36,7 @@ import type { ConnectionOwner } from "../connection/connectionOwner.ts"
 import * as args from "../arguments.ts"
 import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
+import type { DatagramInbox } from "../datagramInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { LogLimit } from "../logLimit.ts"
 import { VerificationBudget } from "../verificationBudget.ts"
@@ -173,6 +174,10 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
 
   get streams(): FairInbox<IncomingStream> | undefined {
     return this.queues.streams
+  }
+
+  get datagrams(): DatagramInbox {
+    return this.queues.datagrams
   }
 
   readonly stopped = (): boolean => this.isStopped

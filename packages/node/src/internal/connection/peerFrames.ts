@@ -39,6 +39,8 @@ export interface PeerFramesHost {
     readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
   }
   readonly budget: { readonly withoutData: (bytes: number) => void }
+  /** A packet has come with so many datagrams, which the binding has now. */
+  readonly datagrams: { readonly take: (frames: number) => void }
   /**
    * The other side has completed the handshake (RFC 9001, section 4.1.2): a packet has HANDSHAKE_DONE, or an acknowledgement of
    * 1-RTT packets, which the other side reads only then. A packet that closes the connection confirms nothing, and neither does
@@ -71,6 +73,7 @@ const piecesVisitor: FrameVisitor = {
   onAckRange: ignore,
   onAck: ignore,
   onControl: ignore,
+  onDatagram: ignore,
   onHandshakeDone: ignore,
   onMaxStreamData: ignore,
   onNewConnectionId: ignore,
@@ -87,6 +90,8 @@ export class PeerFrames implements FrameVisitor {
   /** How many frames about connection ids, paths and tokens may come now. */
   private controlLeft: number = tunables.maxControlFrames
   private hasData = false
+  /** How many datagrams are in the packet that is being read. */
+  private datagrams = 0
   private handshakePieces = 0
   private found: Violation | undefined = undefined
   /** How many packets the binding has authenticated, if it has no others than were taken here. */
@@ -142,7 +147,9 @@ export class PeerFrames implements FrameVisitor {
     if (!this.numbers.add(packet)) return
     this.authenticated += 1
     this.hasData = this.confirms = false
+    this.datagrams = 0
     const frames = walk(packet, this)
+    if (this.datagrams > 0) this.host.datagrams.take(this.datagrams)
     if (this.confirms && hasWalked(packet)) {
       this.isConfirmed = true
       this.host.onHandshakeConfirmed()
@@ -202,6 +209,12 @@ export class PeerFrames implements FrameVisitor {
   onMaxStreamData(id: number): void {
     // The binding makes a stream for it, too, if the peer may open it.
     if (isBidirectional(id)) this.held.opened(id)
+  }
+
+  onDatagram(length: number): void {
+    this.datagrams += 1
+    // One without a byte is no data: it has no kind.
+    if (length > 0) this.hasData = true
   }
 
   /** TLS in QUIC has no message for a client to send after the handshake (RFC 9001, sections 4.4 and 6). */

@@ -33,6 +33,7 @@ const setup = (dialled: boolean) => {
     proof: { isPending: false, acknowledged: () => true },
     streams: { outgoing: { stopCodes } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    datagrams: { take: (datagrams) => holds(datagrams > 0, "the binding is asked only for what has come") },
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => {
       holds(at + length + 16 <= packet.length, "an id and its token lie in the packet")

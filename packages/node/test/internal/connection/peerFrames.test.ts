@@ -13,6 +13,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
   const finished = new Set<number>()
   const shutDown: Array<number> = []
   const ids: Array<ReadonlyArray<number>> = []
+  const datagrams: Array<number> = []
   let withoutData = 0
   /** How many packets the binding has authenticated: some of the handshake to begin with. */
   let authenticated = 3
@@ -44,6 +45,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     },
     streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    datagrams: { take: (frames) => datagrams.push(frames) },
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
@@ -72,6 +74,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     shutDown,
     stops,
     take,
+    datagrams,
     withoutData: () => withoutData
   }
 }
@@ -125,6 +128,19 @@ describe("a peer's packet", () => {
     assert.strictEqual(withoutData(), 0)
     take([0x02, 9, 0, 0, 2])
     assert.strictEqual(withoutData(), 25 + 5 + 16)
+  })
+
+  it("has its datagrams taken at once, and those without a byte are no data", () => {
+    const { datagrams, frames, take, withoutData } = setup()
+    take([0x31, 2, 0, 7, 0x31, 0, 0x30, 0, 1, 2])
+    assert.deepStrictEqual([datagrams, withoutData()], [[3], 0])
+    take(piece(2, 1))
+    assert.deepStrictEqual(datagrams, [3])
+    take([0x31, 0, 0x31, 0])
+    assert.deepStrictEqual([datagrams, withoutData()], [[3, 2], 25 + 4 + 16])
+    take([0x31, 9, 0])
+    assert.deepStrictEqual(datagrams, [3, 2])
+    assert.isUndefined(frames.violation)
   })
 
   it("is a violation with a CRYPTO frame of a client, and none with a server's", () => {

@@ -30,7 +30,8 @@ const hears = (packet: Uint8Array, wantsAckRanges = false) => {
     onHandshakeDone: () => heard.push(["done"]),
     onNewConnectionId: (sequence, bytes, at, length) =>
       heard.push(["id", sequence, ...bytes.subarray(at, at + length + 16)]),
-    onControl: (type) => heard.push(["control", type])
+    onControl: (type) => heard.push(["control", type]),
+    onDatagram: (length) => heard.push(["datagram", length])
   }
   return { frames: walk(packet, visitor), heard }
 }
@@ -112,7 +113,7 @@ const frame = fc.oneof(
   path,
   withData(0x06, true, (offset, length) => ["crypto", offset, length]),
   withData(0x07, false, () => ["control", 0x07]),
-  withData(0x31, false, () => undefined),
+  withData(0x31, false, (_, length) => ["datagram", length]),
   ...(
     [
       [0x01, 0],
@@ -230,7 +231,9 @@ describe("the frames of a packet", () => {
   it("end with a STREAM or DATAGRAM frame without a length, and with one that closes or is unknown", () => {
     assert.deepStrictEqual(hears(decrypted([0x0c, 6, 0x40, 100, 5, 6, 42])).heard, [["stream", 6, 100, 3, false]])
     assert.deepStrictEqual(hears(decrypted([0x09, 6])).heard, [["stream", 6, 0, 0, true]])
-    for (const type of [0x30, 0x1c, 0x1d, 0x1f, 0x2a]) {
+    assert.deepStrictEqual(hears(decrypted([0x30, 5, 6, 42])).heard, [["datagram", 3]])
+    assert.deepStrictEqual(hears(decrypted([0x30])).heard, [["datagram", 0]])
+    for (const type of [0x1c, 0x1d, 0x1f, 0x2a]) {
       assert.deepStrictEqual(hears(decrypted([type, 5, 6, 42, 5, 6, 42])).heard, [])
     }
   })
