@@ -96,7 +96,10 @@ export class Calls {
   readonly end = (clientId: number): Effect.Effect<void> =>
     Effect.sync(() => {
       const call = this.calls.get(clientId)
-      if (call !== undefined) this.remove(call)
+      if (call === undefined) return
+      this.remove(call)
+      // A notification has no answer.
+      abandon(call)
     })
 
   /** Interrupts the handler of a call whose caller no longer wants the answer. */
