@@ -15,7 +15,6 @@ import * as Layer from "effect/Layer"
 import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
-import * as limits from "./internal/limits.ts"
 import * as internal from "./internal/server/serverProtocol.ts"
 import * as QuicRpc from "./QuicRpc.ts"
 
@@ -75,14 +74,7 @@ export const makeProtocol = (
   unless(
     () => ofOptions(options, fields),
     () =>
-      internal.make({
-        protocol: options?.protocol ?? limits.rpcProtocol,
-        maxStreams: options?.maxStreams,
-        maxStreamsPerPeer: options?.maxStreamsPerPeer,
-        maxRequests: options?.maxRequests ?? limits.callsInAll,
-        maxRequestsPerPeer: options?.maxRequestsPerPeer ?? limits.callsPerPeer,
-        maxRequestSize: options?.maxRequestSize ?? limits.maxMessage
-      })
+      Effect.map(internal.make(internal.settingsOf(options)), ({ protocol }) => protocol)
   )
 
 /**

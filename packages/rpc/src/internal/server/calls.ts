@@ -36,6 +36,16 @@ export class Calls {
     return new Set(this.calls.keys())
   }
 
+  /** How many calls there are. */
+  get size(): number {
+    return this.calls.size
+  }
+
+  /** How many connections are watched. */
+  get connections(): number {
+    return this.ofConnections.size
+  }
+
   /** Whether there is room for another call of a peer. */
   hasRoom(peer: PeerState): boolean {
     return this.calls.size < this.options.maxCalls && peer.calls < this.options.maxCallsPerPeer
