@@ -9,3 +9,7 @@ export * as QuicRpc from "./QuicRpc.ts"
 export * as QuicRpcClient from "./QuicRpcClient.ts"
 
 export * as QuicRpcServer from "./QuicRpcServer.ts"
+
+export * as QuicSocket from "./QuicSocket.ts"
+
+export * as QuicSocketServer from "./QuicSocketServer.ts"

@@ -9,7 +9,9 @@ import * as places from "./support/places.ts"
 import { protocolSuite } from "./support/protocolSuite.ts"
 
 const client = Layer.unwrap(
-  Effect.map(places.Pair, ({ two }) => library.layerClient.pipe(Layer.provide(QuicRpcClient.layerProtocol(two.peerAddress))))
+  Effect.map(places.Pair, ({ two }) =>
+    library.layerClient.pipe(Layer.provide(QuicRpcClient.layerProtocol(two.peerAddress)))
+  )
 ).pipe(Layer.provide(places.caller))
 
 const server = library.layerServer.pipe(Layer.provide(QuicRpcServer.layerProtocol()), Layer.provide(places.server))

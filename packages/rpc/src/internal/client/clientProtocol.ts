@@ -29,11 +29,7 @@ type RequestId = string | number
 export const make = (
   peer: PeerAddress.Input,
   settings: Settings
-): Effect.Effect<
-  RpcClient.Protocol["Service"],
-  never,
-  Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
-> =>
+): Effect.Effect<RpcClient.Protocol["Service"], never, Endpoint | RpcSerialization.RpcSerialization | Scope.Scope> =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (write) {
       const endpoint = yield* Endpoint
@@ -55,9 +51,7 @@ export const make = (
           return Effect.fail(errors.unencodable(error))
         }
         if (content === undefined) return Effect.void
-        return content.length > limits.smallRequest
-          ? ownCall.make(answers, call, open)
-          : session.run(call, content)
+        return content.length > limits.smallRequest ? ownCall.make(answers, call, open) : session.run(call, content)
       }
 
       const request = (clientId: number, message: RequestEncoded): Effect.Effect<void, RpcClientError> =>

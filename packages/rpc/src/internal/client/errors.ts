@@ -32,7 +32,9 @@ export const ofWrite = (error: SendError | ProtocolRefused): RpcClientError =>
 /** The stream of a call has failed, or has ended before the answer. The server may have done what was asked. */
 export const ofRead = (error: RecvError | ProtocolRefused | Cause.Done): RpcClientError => {
   if (Cause.isDone(error)) return new RpcClientError({ reason: new Socket.SocketCloseError({ code: 1000 }) })
-  return isRefusal(error) ? notSent(error) : new RpcClientError({ reason: new Socket.SocketReadError({ cause: error }) })
+  return isRefusal(error)
+    ? notSent(error)
+    : new RpcClientError({ reason: new Socket.SocketReadError({ cause: error }) })
 }
 
 /** The server breaks the rules. */

@@ -63,11 +63,7 @@ export interface Served {
 /** Makes the protocol and serves it until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
-): Effect.fn.Return<
-  Served,
-  ProtocolTaken,
-  Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
-> {
+): Effect.fn.Return<Served, ProtocolTaken, Endpoint | RpcSerialization.RpcSerialization | Scope.Scope> {
   const endpoint = yield* Endpoint
   const serialization = yield* RpcSerialization.RpcSerialization
   const scope = yield* Effect.scope
@@ -148,8 +144,7 @@ export const make = Effect.fnUntraced(function* (
       }
     })
 
-  const refuse = (stream: ProtocolStream, code: number) =>
-    Effect.andThen(stream.reset(code), stream.stop(code))
+  const refuse = (stream: ProtocolStream, code: number) => Effect.andThen(stream.reset(code), stream.stop(code))
 
   const serve = (stream: ProtocolStream): Effect.Effect<void> =>
     Effect.suspend(() => {
