@@ -35,7 +35,7 @@ export const make = (
   write: (clientId: number, message: FromServerEncoded) => Effect.Effect<void>
 ): Answers => {
   const { codecFor } = serialization
-  const decodeDefect = Schema.decodeUnknownSync(codecFor(Schema.Defect()) as Schema.Codec<unknown, unknown>)
+  const decodeDefect = Schema.decodeUnknownSync(codecFor(Schema.Defect()))
   const encodeExit = Schema.encodeUnknownSync(codecFor(undeclared) as Schema.Codec<unknown, unknown>)
 
   /** To the RPC client a defect is the end of all calls. Here it is that of the call whose stream it comes on. */

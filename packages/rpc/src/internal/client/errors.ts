@@ -19,7 +19,7 @@ export const ofOpen = (error: ConnectionError): RpcClientError =>
     : notSent(error)
 
 /** Whether the server has refused the stream before it looked at a request. */
-const isRefusal = (error: SendError | RecvError | ProtocolRefused): boolean => {
+const isRefusal = (error: SendError | ProtocolRefused): boolean => {
   if (error._tag !== "StreamLost") return error._tag === "ProtocolRefused"
   const { reason } = error
   return reason._tag !== "StreamClosed" && reason.code === ErrorCode.overloaded

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (
   const endpoint = yield* Endpoint
   const serialization = yield* RpcSerialization.RpcSerialization
   const scope = yield* Effect.scope
-  const context = Context.omit(Scope.Scope)(yield* Effect.context<never>())
+  const context = Context.omit(Scope.Scope)(yield* Effect.context())
   const disconnects = yield* Queue.make<number>()
   /** Open while an RPC server runs. Nothing is read before that. */
   const running = Latch.makeUnsafe(false)
@@ -173,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
             return reader.release
           })
         ),
-        Effect.updateContext(() => peer.context as Context.Context<never>)
+        Effect.updateContext(() => peer.context)
       )
     })
 
