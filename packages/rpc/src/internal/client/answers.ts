@@ -1,13 +1,11 @@
 /** What a client's calls have in common: where answers go, and how messages are read. */
-import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type { FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { FitTags } from "./fitTags.ts"
-
-/** The messages that a client sends. */
-export type FromClient = FromClientEncoded
 
 /** A call that a client is waiting for. */
 export interface ClientCall {
@@ -22,6 +20,8 @@ export interface Answers {
   readonly serialization: RpcSerialization.RpcSerialization["Service"]
   readonly maxResponseSize: number
   readonly fitTags: FitTags
+  /** The scope of the client. */
+  readonly scope: Scope.Scope
   /** Gives a part of the answer, or the end of it, to the RPC client. Completes when it has room for more. */
   readonly deliver: (call: ClientCall, message: FromServerEncoded) => Effect.Effect<void>
 }
@@ -32,6 +32,7 @@ const undeclared = Schema.Exit(Schema.Never, Schema.Never, Schema.Defect())
 export const make = (
   serialization: RpcSerialization.RpcSerialization["Service"],
   maxResponseSize: number,
+  scope: Scope.Scope,
   write: (clientId: number, message: FromServerEncoded) => Effect.Effect<void>
 ): Answers => {
   const { codecFor } = serialization
@@ -48,6 +49,7 @@ export const make = (
     serialization,
     maxResponseSize,
     fitTags: new FitTags(),
+    scope,
     deliver: (call, message) => {
       const { clientId, request } = call
       switch (message._tag) {
