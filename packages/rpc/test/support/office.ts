@@ -1,6 +1,5 @@
 /** A small service whose handlers tests can watch and hold, and what its server holds for its callers. */
 import * as Endpoint from "@qp2p/core/Endpoint"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,6 +20,8 @@ export const Office = RpcGroup.make(
   Rpc.make("Echo", { payload: { text: Schema.String }, success: Schema.String }),
   /** An answer of so many characters. */
   Rpc.make("Long", { payload: { length: Schema.Number }, success: Schema.String }),
+  /** The numbers from 1. */
+  Rpc.make("UpTo", { payload: { count: Schema.Number }, success: Schema.Number, stream: true }),
   /** Numbers without end. */
   Rpc.make("Count", { success: Schema.Number, stream: true }),
   /** Text without end, in pieces of 16,000 characters. */
@@ -75,6 +76,11 @@ const handlers = (watch: Watch) => {
   return Office.toLayer({
     Echo: ({ text }) => Effect.succeed(text),
     Long: ({ length }) => Effect.succeed("x".repeat(length)),
+    UpTo: ({ count }) =>
+      Stream.take(
+        Stream.iterate(1, (number) => number + 1),
+        count
+      ),
     Count: () => endless(made(1)),
     Pour: () => endless(made("y".repeat(16_000))),
     Hold: () => watched(Deferred.await(watch.letGo)),

@@ -19,6 +19,8 @@ export interface ClientCall {
 export interface Answers {
   readonly serialization: RpcSerialization.RpcSerialization["Service"]
   readonly maxResponseSize: number
+  /** The priority of requests. */
+  readonly priority: number
   readonly fitTags: FitTags
   /** The scope of the client. */
   readonly scope: Scope.Scope
@@ -31,7 +33,7 @@ const undeclared = Schema.Exit(Schema.Never, Schema.Never, Schema.Defect())
 /** Makes what the calls of a client share. */
 export const make = (
   serialization: RpcSerialization.RpcSerialization["Service"],
-  maxResponseSize: number,
+  { maxResponseSize, priority }: Pick<Answers, "maxResponseSize" | "priority">,
   scope: Scope.Scope,
   write: (clientId: number, message: FromServerEncoded) => Effect.Effect<void>
 ): Answers => {
@@ -48,6 +50,7 @@ export const make = (
   return {
     serialization,
     maxResponseSize,
+    priority,
     fitTags: new FitTags(),
     scope,
     deliver: (call, message) => {

@@ -19,7 +19,7 @@ import { Sessions } from "./sessions.ts"
 /** The settings of a client, with their defaults. */
 export interface Settings {
   readonly protocol: string
-  readonly priority: number | undefined
+  readonly priority: number
   readonly maxResponseSize: number
 }
 
@@ -36,7 +36,7 @@ export const make = (
       const serialization = yield* RpcSerialization.RpcSerialization
       const scope = yield* Effect.scope
       const context = Context.omit(Scope.Scope)(yield* Effect.context())
-      const answers = answering.make(serialization, settings.maxResponseSize, scope, write)
+      const answers = answering.make(serialization, settings, scope, write)
       const open = endpoint.openProtocol(peer, settings.protocol, { priority: settings.priority })
       const sessions = new Sessions(answers, open, scope, context)
       /** The calls under way, by client and request. */

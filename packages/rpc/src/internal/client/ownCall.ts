@@ -67,6 +67,12 @@ const withStream = (
     Scope.close
   )
 
+/** Writes the first frame. A long one is behind everything short. */
+const write = ({ priority }: Answers, stream: ProtocolStream, bytes: Uint8Array) =>
+  bytes.length <= limits.smallRequest
+    ? stream.write(bytes)
+    : Effect.andThen(stream.setPriority(priority + limits.bulkPriority), stream.write(bytes))
+
 /** Opens the stream, writes the first frame, and reads the answer. */
 const run = (
   answers: Answers,
@@ -79,7 +85,10 @@ const run = (
     const begin = Effect.try({ try: () => first(parser), catch: errors.unencodable })
     return withStream(answers, open, (stream) =>
       Effect.flatMap(begin, (bytes) =>
-        Effect.andThen(Effect.mapError(stream.write(bytes), errors.ofWrite), readAnswer(answers, call, stream, parser))
+        Effect.andThen(
+          Effect.mapError(write(answers, stream, bytes), errors.ofWrite),
+          readAnswer(answers, call, stream, parser)
+        )
       )
     )
   })
