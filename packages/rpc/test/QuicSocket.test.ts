@@ -276,7 +276,7 @@ describe("a socket server", () => {
         server.run((socket) =>
           Effect.gen(function* () {
             const [first] = yield* (yield* socket.reader).pull
-            if (text(first!) === "fail") return yield* Effect.fail("failed")
+            if (text(first) === "fail") return yield* Effect.fail("failed")
             yield* (yield* socket.writer).write("fine")
           }).pipe(Effect.scoped)
         )
