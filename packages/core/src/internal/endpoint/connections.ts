@@ -29,7 +29,8 @@ import type {
 } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
+import { ConnectionImpl } from "../connection/connection.ts"
+import type { ConnectionOwner } from "../connection/connectionOwner.ts"
 import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
@@ -47,7 +48,7 @@ import * as target from "./target.ts"
 import type { Target } from "./target.ts"
 
 /** The connections of one endpoint. */
-export class Connections implements ConnectionOwner, DialsOwner {
+export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner {
   readonly config: EndpointConfig
   readonly pool: Pool
   readonly queues: Queues
