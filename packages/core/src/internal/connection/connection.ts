@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
@@ -12,7 +13,8 @@ import { type ConnectionError, EndpointStopped, PeerRefused } from "../../Connec
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { PeerId } from "../../PeerId.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { ofOptions, unless } from "../../InvalidArgument.ts"
+import { ofOptions, ofValue, unless } from "../../InvalidArgument.ts"
+import type { ProtocolStream } from "../../ProtocolStream.ts"
 import type { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
@@ -29,6 +31,7 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
+import { protocolName } from "../wire/protocolName.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { InboundStream } from "./inboundStream.ts"
@@ -41,6 +44,7 @@ import { PartialMessages, type PartialStream } from "./partialMessages.ts"
 import { Acceptance } from "./acceptance.ts"
 import type { ConnectionOwner } from "./connectionOwner.ts"
 import { recvHandle, sendHandle } from "./handles.ts"
+import { openProtocol } from "./openProtocol.ts"
 import { PeerLanes } from "./peerLanes.ts"
 import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
 import { type SendOwner, SendStreamImpl } from "./sendStream.ts"
@@ -180,6 +184,20 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       return Effect.succeed({ send: sendHandle(send, this), receive: recvHandle(received) })
     })
 
+  readonly openProtocol = (
+    name: string,
+    options?: PriorityOptions
+  ): Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope> =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const wrong = ofValue("name", name, protocolName) ?? invalidPriority(options)
+      if (wrong !== undefined) return Effect.fail(wrong)
+      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+      this.isUsed = this.hasCarriedData = true
+      const stream = openProtocol(this, this.backing, name, normalizePriority(options?.priority))
+      const release = () => Effect.sync(() => stream.abort(ErrorCode.noError))
+      return Effect.as(Scope.addFinalizerExit(scope, release), stream)
+    })
+
   readonly close = (options?: CloseOptions): Effect.Effect<void> =>
     unless(
       () => ofOptions(options, closeOptions),
@@ -213,7 +231,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   // --- events of the transport -------------------------------------------------------------------------------------
 
   onStream(receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents {
-    return this.owner.streams === undefined
+    return send === undefined && this.owner.streams === undefined
       ? new InboundStream(this, receive, send)
       : new FirstFrame(this, receive, send)
   }
@@ -289,6 +307,15 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     if (message._tag === "EndpointEchoReq") this.hasEchoed = true
     else if (!this.isUsed) this.use()
     this.owner.onControl(this, message, reply)
+  }
+
+  get readsStreams(): boolean {
+    return this.owner.streams !== undefined
+  }
+
+  acceptProtocol(protocol: string, receive: BackingRecvStream, send: BackingSendStream): RecvEvents {
+    if (!this.hasCarriedData) this.carryData()
+    return this.owner.onProtocol(this, protocol, receive, send)
   }
 
   hasRoomForStream(): boolean {

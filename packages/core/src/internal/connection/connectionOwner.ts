@@ -3,7 +3,7 @@
  */
 import type { Close } from "../../Close.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
-import type { HeldStreams } from "../../Transport.ts"
+import type { BackingRecvStream, BackingSendStream, HeldStreams, RecvEvents } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
 import type { Inboxes } from "./peerLanes.ts"
 import type { Reply } from "./reply.ts"
@@ -15,6 +15,13 @@ export interface ConnectionOwner<C> extends TimerOwner, Inboxes {
   /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (connection: C, message: WireMessage.ControlMessage, reply: Reply | undefined) => void
+  /** The peer has opened a stream of a protocol. Returns the handlers of the events of what it sends. */
+  readonly onProtocol: (
+    connection: C,
+    protocol: string,
+    receive: BackingRecvStream,
+    send: BackingSendStream
+  ) => RecvEvents
   /** The peer has sent something other than an echo question for the first time. */
   readonly onUsed: (connection: C) => void
   readonly onMoved: (connection: C) => void
