@@ -53,6 +53,8 @@ export const openRaw = (connection: BackingConnection, content?: Uint8Array, fin
 export interface Got {
   readonly chunks: ReadonlyArray<Uint8Array>
   readonly ends: ReadonlyArray<StreamFailure | "fin">
+  /** What became of its writes. */
+  readonly writes: ReadonlyArray<StreamFailure | "done">
   readonly write: (content: Uint8Array, fin: boolean) => void
   readonly reset: (code: number) => void
   readonly stop: (code: number) => void
@@ -63,10 +65,12 @@ export const bareAcceptor = Effect.fnUntraced(function* (local: string) {
   const streams: Array<Got> = []
   const peer = yield* raw(local, (send, receive) => {
     const { chunks, ends, events } = halfEvents()
+    const writes: Array<StreamFailure | "done"> = []
     streams.push({
       chunks,
       ends,
-      write: (content, fin) => send?.write(content, fin, () => {}),
+      writes,
+      write: (content, fin) => send?.write(content, fin, (failure) => writes.push(failure ?? "done")),
       reset: (code) => send?.reset(code),
       stop: (code) => receive.stop(code)
     })
