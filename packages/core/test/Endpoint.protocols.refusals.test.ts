@@ -189,9 +189,9 @@ describe("the limits of streams", () => {
           "TooManyStreams"
         ])
         const [first, , third] = others
-        yield* first!.disconnectFrom(peer)
+        yield* first.disconnectFrom(peer)
         yield* settle
-        assert.isUndefined(yield* open(third!, peer))
+        assert.isUndefined(yield* open(third, peer))
       })
     )
   )
