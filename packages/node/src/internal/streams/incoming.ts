@@ -5,7 +5,7 @@
 import type { BackingSendStream, ConnectionEvents, RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 import type { NativeConnection } from "../binding/native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
-import { initialStreamWindow, maxConnectionRead, maxEndsChecked, maxStreamsRead } from "../tunables.ts"
+import { initialStreamWindow, maxConnectionRead, maxEndsChecked, maxStreamsRead } from "../tunables/streams.ts"
 
 const shutdownRead = 0
 
