@@ -1,18 +1,22 @@
 /**
- * A runner's console. Each line of standard input is a command, and each line of standard output an answer:
+ * The console of a runner. Each line of standard input is a command, and each line of standard output an answer:
  *
- * - `add COUNTER AMOUNT [KEY]`: adds to a counter, wherever it lives. The same key again adds nothing.
- * - `read COUNTER`: tells its number.
- * - `parcel NAME MILLISECONDS`: sends a parcel, and tells who has packed and delivered it.
- * - `shards`: tells how many of the cluster's shards this runner has.
+ * - `add COUNTER AMOUNT [KEY]` adds to a counter, wherever it lives. The same key again adds nothing.
+ * - `read COUNTER` tells its number.
+ * - `parcel NAME MILLISECONDS` sends a parcel, and tells who has packed and who has delivered it.
+ * - `shards` tells how many shards this runner has.
+ * - `has SINGLETON` tells whether this runner runs a singleton, such as `ClusterCron/Beat`.
+ *
+ * Commands run side by side. One may begin with a number and a colon, which its answer repeats: `7: read apples`.
  */
+import { Endpoint } from "@qp2p/core"
 import { Console, Duration, Effect, Stdio, Stream } from "effect"
-import { Sharding, ShardId, ShardingConfig } from "effect/cluster"
+import { EntityId, Sharding, ShardId, ShardingConfig } from "effect/cluster"
 import { Counter } from "./Counter.ts"
 import { nameOf } from "./names.ts"
 import { Parcel } from "./Parcel.ts"
 
-/** The most commands that are under way at once. */
+/** The most commands that run at once. */
 const concurrency = 128
 
 const shards = Effect.gen(function* () {
@@ -22,12 +26,17 @@ const shards = Effect.gen(function* () {
   return `shards ${own.length}`
 })
 
-const run = Effect.fnUntraced(function* (line: string) {
-  const [command, name = "", amount = "1", key = crypto.randomUUID()] = line.trim().split(/\s+/u)
+const has = Effect.fnUntraced(function* (singleton: string) {
+  const { getShardId, hasShardId } = yield* Sharding.Sharding
+  return `has ${singleton}: ${hasShardId(getShardId(EntityId.make(singleton), "default")) ? "yes" : "no"}`
+})
+
+const run = Effect.fnUntraced(function* (command: string) {
+  const [verb, name = "", number = "1", key = crypto.randomUUID()] = command.split(/\s+/u)
   const counter = yield* Counter.client
-  switch (command) {
+  switch (verb) {
     case "add": {
-      const { runner, value } = yield* counter(name).Add({ key, amount: Number(amount) })
+      const { runner, value } = yield* counter(name).Add({ key, amount: Number(number) })
       return `counter ${name} is ${value} on ${runner}`
     }
     case "read": {
@@ -35,29 +44,37 @@ const run = Effect.fnUntraced(function* (line: string) {
       return `counter ${name} is ${value} on ${runner}`
     }
     case "parcel": {
-      const { deliveredBy, packedBy } = yield* Parcel.execute({ name, wait: Duration.millis(Number(amount)) })
+      const { deliveredBy, packedBy } = yield* Parcel.execute({ name, wait: Duration.millis(Number(number)) })
       return `parcel ${name} was packed by ${packedBy} and delivered by ${deliveredBy}`
     }
     case "shards":
       return yield* shards
+    case "has":
+      return yield* has(name)
     default:
-      return `no such command: ${line}`
+      return `no such command: ${command}`
   }
 })
 
-/** Tells the runner's name, and then answers commands until standard input ends. */
+const answer = (line: string) => {
+  const [, number = "", command = ""] = /^(\d+: )?(.*)$/u.exec(line.trim()) ?? []
+  return run(command).pipe(
+    Effect.catchCause((cause) => Effect.succeed(`failed: ${cause}`)),
+    Effect.flatMap((text) => Console.log(`${number}${text}`))
+  )
+}
+
+/** Tells who this runner is, and then answers commands until standard input ends. */
 export const commands = Effect.gen(function* () {
+  const { localAddress } = yield* Endpoint.Endpoint
   const { runnerAddress } = yield* ShardingConfig.ShardingConfig
   const { stdin } = yield* Stdio.Stdio
-  yield* Console.log(`runner ${nameOf(runnerAddress)}`)
+  yield* Console.log(`runner ${nameOf(runnerAddress)} listens on ${localAddress}`)
   yield* stdin.pipe(
     Stream.decodeText,
     Stream.splitLines,
     Stream.filter((line) => line.trim() !== ""),
-    Stream.mapEffect(
-      (line) => Effect.catchCause(run(line), (cause) => Effect.succeed(`failed: ${line}: ${cause}`)).pipe(Effect.flatMap(Console.log)),
-      { concurrency, unordered: true }
-    ),
+    Stream.mapEffect(answer, { concurrency, unordered: true }),
     Stream.runDrain
   )
 })
