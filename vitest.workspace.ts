@@ -88,6 +88,7 @@ export default defineConfig({
       project("core", "packages/core"),
       project("node", "packages/node"),
       project("upnp", "packages/upnp"),
+      project("rpc", "packages/rpc"),
       project("testkit", "packages/testkit"),
       project("cli", "packages/cli"),
       project("docs", "packages/docs"),

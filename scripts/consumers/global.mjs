@@ -10,7 +10,7 @@ import { root } from "../process.mjs"
 import { installTools } from "./tools.mjs"
 
 /** What a program of a user's imports. The command is a program of its own. */
-const libraries = new Set(["@qp2p/core", "@qp2p/node", "@qp2p/testkit", "@qp2p/upnp"])
+const libraries = new Set(["@qp2p/core", "@qp2p/node", "@qp2p/rpc", "@qp2p/testkit", "@qp2p/upnp"])
 
 export const setup = async (vitest) => {
   const work = temporaryFolder("qp2p-consumers-")

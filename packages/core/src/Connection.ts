@@ -7,12 +7,14 @@
 import type * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
 import type { Direction } from "./Direction.ts"
 import type { PeerId } from "./PeerId.ts"
+import type { ProtocolStream } from "./ProtocolStream.ts"
 import type { SendError } from "./SendError.ts"
 import type { SendStream } from "./SendStream.ts"
 import type { ConnectionStats } from "./Transport.ts"
@@ -86,6 +88,11 @@ export interface Connection {
   readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>
   /** Opens a stream that both sides write. */
   readonly openBi: (options?: PriorityOptions) => Effect.Effect<BidirectionalStream, ConnectionError>
+  /** Opens a stream of a protocol, as `Endpoint.openProtocol` does, on this connection. */
+  readonly openProtocol: (
+    name: string,
+    options?: PriorityOptions
+  ) => Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
   /**
    * Closes the connection. The peer's side ends with `ApplicationClosed`, which has the code and the detail. Completes when
    * the connection has ended. It does nothing on a connection that has ended.

@@ -36,8 +36,11 @@ import * as internal from "./internal/endpoint/start.ts"
 import type * as PeerAddress from "./PeerAddress.ts"
 import type { PeerId } from "./PeerId.ts"
 import type * as PortMapper from "./PortMapper.ts"
+import type { ProtocolTaken } from "./ProtocolError.ts"
+import type { ProtocolStream } from "./ProtocolStream.ts"
 import type { RpcError } from "./RpcError.ts"
 import type { NotConnected, SendError } from "./SendError.ts"
+import type { ServeOptions } from "./ServeOptions.ts"
 import type { Transport } from "./Transport.ts"
 
 export type { Disconnection } from "./Disconnection.ts"
@@ -242,6 +245,38 @@ export class Endpoint extends Context.Service<
       peer: PeerAddress.Input,
       options?: PriorityOptions
     ) => Effect.Effect<BidirectionalStream, ConnectionError>
+    /**
+     * Opens a stream of the protocol `name` (1 to 255 bytes of UTF-8) to a peer, and dials the peer if there is no connection. The
+     * stream is writable at once: its first bytes leave together with the name. It completes without the peer's acceptance, of the
+     * connection and of the stream: see `ProtocolStream` for a refusal. A dial that fails with a transient error is retried for
+     * `retryDuration`. A name of another length, or with a lone surrogate, fails with `InvalidArgument`.
+     *
+     * The stream belongs to the scope. When the scope closes, a half that was not finished is reset, and what the peer still sends is
+     * stopped, both with code 0.
+     */
+    readonly openProtocol: (
+      peer: PeerAddress.Input,
+      name: string,
+      options?: PriorityOptions
+    ) => Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
+    /**
+     * Serves the protocol `name` (1 to 255 bytes of UTF-8) until the scope closes: runs `handler` for each stream that a peer opens,
+     * in a fiber and a scope of its own, on every connection, inbound and outbound. Fails with `ProtocolTaken` when the endpoint
+     * already serves the name, and with `InvalidArgument`, which the type leaves out, when the name or a limit is out of range.
+     *
+     * When the handler ends, its half of the stream is finished, and what the peer still sends is discarded. When it fails or has a
+     * defect, the stream is reset with code 7, and the failure is logged; other streams do not notice. An interrupted handler resets
+     * its stream with code 0. The end of the connection does not interrupt a handler: its reads and writes fail, and
+     * `ProtocolStream.stopped` reports it.
+     *
+     * When the scope closes, handlers that run are interrupted, and further streams are refused. A handler that does not read holds
+     * back its own stream: messages and other streams go on.
+     */
+    readonly serveProtocol: <E, R>(
+      name: string,
+      handler: (stream: ProtocolStream) => Effect.Effect<void, E, R>,
+      options?: ServeOptions
+    ) => Effect.Effect<void, ProtocolTaken, R | Scope.Scope>
     /** Sends a message over an existing connection, once. Fails with `NotConnected` when there is none. */
     readonly trySendMessage: (
       payload: Uint8Array,

@@ -79,3 +79,21 @@ export const refused = 4
  * @since 0.1.0
  */
 export const evicted = 5
+
+/**
+ * Code 6: the protocol of the stream is refused. Stops a stream whose opener goes on sending after the refusal.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const protocolRefused = 6
+
+/**
+ * Code 7: the handler of the protocol has failed. Resets the stream, and stops its other half.
+ *
+ * @stability unstable
+ * @category codes
+ * @since 0.1.0
+ */
+export const handlerFailed = 7

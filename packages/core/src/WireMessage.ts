@@ -14,6 +14,8 @@
  * variant as u32, then its address or boolean. An address is its kind as u32 (0 for IPv4, 1 for IPv6), the octets, and
  * the port as u16. IPv6 scope ids and flow labels are not sent.
  *
+ * The variants 0 to 3 are those of qp2p. This library adds 16 and 17, which open a protocol: see `ProtocolOpenReq`.
+ *
  * The module has plain functions and a class, called synchronously for each chunk: a message costs no fiber.
  *
  * @stability unstable
@@ -25,6 +27,7 @@ import * as args from "./internal/arguments.ts"
 import { size, notBytesError, oversized, argumentError } from "./internal/wire/errors.ts"
 import * as controlBody from "./internal/wire/controlBody.ts"
 import * as header from "./internal/wire/header.ts"
+import { protocolName } from "./internal/wire/protocolName.ts"
 import { SerializationError } from "./SendError.ts"
 
 export { Decoder } from "./internal/wire/decoder.ts"
@@ -39,7 +42,7 @@ export { Decoder } from "./internal/wire/decoder.ts"
 export const headerLength = header.length
 
 /**
- * The size of the largest frame of a control message, in bytes: one with an IPv6 address.
+ * The size of the largest frame of a control message, in bytes: one that opens a protocol with the longest name.
  *
  * @stability unstable
  * @category constants
@@ -111,13 +114,49 @@ export interface EndpointVerificationResp {
 }
 
 /**
+ * Begins a bidirectional stream that carries a protocol. The bytes of the protocol follow, without frames. The variant is 16; the
+ * name follows as bincode writes a text: its length in bytes as u64, then the UTF-8. qp2p knows no such variant, and fails to
+ * decode the stream.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProtocolOpenReq {
+  readonly _tag: "ProtocolOpenReq"
+  /** The name of the protocol: 1 to 255 bytes of UTF-8. */
+  readonly protocol: string
+}
+
+/**
+ * Begins the returning half of a stream that began with `ProtocolOpenReq`. The variant is 17; the outcome follows as u32: 0 for
+ * "Accepted", 1 for "NotServed", 2 for "TooManyStreams". After "Accepted", the bytes of the protocol follow, without frames. After
+ * a refusal, the half ends.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface ProtocolOpenResp {
+  readonly _tag: "ProtocolOpenResp"
+  /** Whether the peer serves the stream, or why it does not. */
+  readonly outcome: "Accepted" | "NotServed" | "TooManyStreams"
+}
+
+/**
  * A message between endpoints. Applications never receive one.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
-export type ControlMessage = EndpointEchoReq | EndpointEchoResp | EndpointVerificationReq | EndpointVerificationResp
+export type ControlMessage =
+  | EndpointEchoReq
+  | EndpointEchoResp
+  | EndpointVerificationReq
+  | EndpointVerificationResp
+  | ProtocolOpenReq
+  | ProtocolOpenResp
 
 /**
  * The content of one frame.
@@ -234,7 +273,9 @@ const tags: Readonly<Record<WireMessage["_tag"], args.Fields>> = {
   EndpointEchoReq: {},
   EndpointEchoResp: { address: args.inetAddress },
   EndpointVerificationReq: { address: args.inetAddress },
-  EndpointVerificationResp: { reachable: args.flag }
+  EndpointVerificationResp: { reachable: args.flag },
+  ProtocolOpenReq: { protocol: protocolName },
+  ProtocolOpenResp: { outcome: args.oneOf("Accepted", "NotServed", "TooManyStreams") }
 }
 
 const tag = args.oneOf(...Object.keys(tags))

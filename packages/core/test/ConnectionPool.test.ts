@@ -25,6 +25,7 @@ class Fake implements Connection {
   readonly send = () => Effect.never
   readonly openUni = () => Effect.never
   readonly openBi = () => Effect.never
+  readonly openProtocol = () => Effect.never
   readonly close = () => Effect.never
   readonly closed = Effect.never
   readonly stats = Effect.never

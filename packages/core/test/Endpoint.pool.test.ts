@@ -52,6 +52,10 @@ class Delegate implements Connection {
     this.log.push("send")
     return this.inner.send(...args)
   }
+  openProtocol(...args: Parameters<Connection["openProtocol"]>) {
+    this.log.push("openProtocol")
+    return this.inner.openProtocol(...args)
+  }
   openUni(...args: Parameters<Connection["openUni"]>) {
     return this.inner.openUni(...args)
   }

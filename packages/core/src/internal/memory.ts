@@ -67,3 +67,11 @@ export class GrowingBytes {
  */
 export const allocatePooled = (size: number): Uint8Array =>
   platform === undefined ? new Uint8Array(size) : platform.allocUnsafe(size)
+
+/** Joins two arrays of bytes in a new one, which may be a view of a larger, pooled buffer. */
+export const joined = (one: Uint8Array, two: Uint8Array): Uint8Array => {
+  const bytes = allocatePooled(one.length + two.length)
+  bytes.set(one)
+  bytes.set(two, one.length)
+  return bytes
+}

@@ -5,18 +5,16 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, PeerRefused } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { PeerId } from "../../PeerId.ts"
-import type { EndpointConfig } from "../../EndpointConfig.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import type { IncomingMessage } from "../../IncomingMessage.ts"
-import type { IncomingStream } from "../../IncomingStream.ts"
-import { ofOptions, unless } from "../../InvalidArgument.ts"
-import type { RecvStream } from "../../RecvStream.ts"
+import { ofOptions, ofValue, unless } from "../../InvalidArgument.ts"
+import type { ProtocolStream } from "../../ProtocolStream.ts"
 import type { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
@@ -33,48 +31,26 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
+import { protocolName } from "../wire/protocolName.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
-import type { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
-import type { Lane } from "../lane.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
 import { ReceiveBuffer } from "./receiveBuffer.ts"
-import { RecvStreamImpl } from "./recvStream.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
 import { PartialMessages, type PartialStream } from "./partialMessages.ts"
-import { onAbandoned } from "./abandoned.ts"
+import { Acceptance } from "./acceptance.ts"
+import type { ConnectionOwner } from "./connectionOwner.ts"
+import { recvHandle, sendHandle } from "./handles.ts"
+import { openProtocol } from "./openProtocol.ts"
+import { PeerLanes } from "./peerLanes.ts"
 import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
-import { finish, type SendOwner, SendStreamImpl } from "./sendStream.ts"
+import { type SendOwner, SendStreamImpl } from "./sendStream.ts"
 import { maxMalformedStreams } from "./limits.ts"
-import { type TimerOwner, UndecidedStreams } from "./undecidedStreams.ts"
+import { UndecidedStreams } from "./undecidedStreams.ts"
 import { type WaitingStream, WaitingStreams } from "./waitingStreams.ts"
-
-/** The view of an endpoint that a connection needs. */
-export interface ConnectionOwner extends TimerOwner {
-  readonly config: EndpointConfig
-  readonly messages: FairInbox<IncomingMessage>
-  /** The queue of streams that the application reads itself; undefined when all streams are read as messages. */
-  readonly streams: FairInbox<IncomingStream> | undefined
-  /** Whether the endpoint has been closed; its connections then end for that reason. */
-  readonly stopped: () => boolean
-  readonly onControl: (
-    connection: ConnectionImpl,
-    message: WireMessage.ControlMessage,
-    reply: Reply | undefined
-  ) => void
-  /** The peer has sent something other than an echo question for the first time. */
-  readonly onUsed: (connection: ConnectionImpl) => void
-  readonly onMoved: (connection: ConnectionImpl) => void
-  readonly onUnresponsive: (connection: ConnectionImpl) => void
-  readonly onStreamsHeld: (connection: ConnectionImpl, held: HeldStreams) => void
-  /** The connection can no longer send; `onClosed` follows. */
-  readonly onLost: (connection: ConnectionImpl) => void
-  readonly onClosed: (connection: ConnectionImpl, close: Close) => void
-  readonly onMalformed: (connection: ConnectionImpl, reason: string) => void
-}
 
 /** This library's `Connection`. */
 export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameOwner, SendOwner {
@@ -97,26 +73,21 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   /** Whether the connection can no longer send. */
   isLost = false
   private readonly backing: BackingConnection
-  private readonly owner: ConnectionOwner
+  private readonly owner: ConnectionOwner<ConnectionImpl>
   private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
-  /** How many callers wait for the peer's acceptance. */
-  waitingForAcceptance = 0
-  /** Made when a caller waits for the peer's acceptance. */
-  private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
+  private readonly acceptance = new Acceptance()
   private readonly partial: PartialMessages
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
-  /** The peer's parts of the application's queues, from the peer's first stream on. */
-  private messageLane: Lane<IncomingMessage> | undefined = undefined
-  private streamLane: Lane<IncomingStream> | undefined = undefined
+  private readonly lanes: PeerLanes
   readonly undecided: UndecidedStreams
 
   constructor(
     id: ConnectionId,
     backing: BackingConnection,
-    owner: ConnectionOwner,
+    owner: ConnectionOwner<ConnectionImpl>,
     dialledAddress: Option.Option<NetAddress.InetAddress> = Option.none(),
     expected?: PeerId
   ) {
@@ -131,6 +102,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
     this.partial = new PartialMessages(owner, backing)
+    this.lanes = new PeerLanes(owner, () => ipPrefix(this.remoteAddress.address), this.peerId)
   }
 
   get seniority(): string | undefined {
@@ -196,7 +168,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       if (wrong !== undefined) return Effect.fail(wrong)
       if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
       this.isUsed = this.hasCarriedData = true
-      return Effect.succeed(this.sendHandle(this.backing.openUni(normalizePriority(options?.priority))))
+      return Effect.succeed(sendHandle(this.backing.openUni(normalizePriority(options?.priority)), this))
     })
 
   readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
@@ -209,7 +181,21 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
       const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
       const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
       received.backing = receive
-      return Effect.succeed({ send: this.sendHandle(send), receive: recvHandle(received) })
+      return Effect.succeed({ send: sendHandle(send, this), receive: recvHandle(received) })
+    })
+
+  readonly openProtocol = (
+    name: string,
+    options?: PriorityOptions
+  ): Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope> =>
+    Effect.flatMap(Effect.scope, (scope) => {
+      const wrong = ofValue("name", name, protocolName) ?? invalidPriority(options)
+      if (wrong !== undefined) return Effect.fail(wrong)
+      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
+      this.isUsed = this.hasCarriedData = true
+      const stream = openProtocol(this, this.backing, name, normalizePriority(options?.priority))
+      const release = () => Effect.sync(() => stream.abort(ErrorCode.noError))
+      return Effect.as(Scope.addFinalizerExit(scope, release), stream)
     })
 
   readonly close = (options?: CloseOptions): Effect.Effect<void> =>
@@ -227,13 +213,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   readonly accepted: Effect.Effect<void, ConnectionError> = Effect.suspend(() => {
     if (this.backing.isAccepted) return Effect.void
     if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-    const acceptance = (this.acceptance ??= Deferred.makeUnsafe())
-    return Effect.acquireUseRelease(
-      Effect.sync(() => (this.waitingForAcceptance += 1)),
-      () => Deferred.await(acceptance),
-      () => Effect.sync(() => (this.waitingForAcceptance -= 1))
-    )
+    return this.acceptance.wait
   })
+
+  /** How many callers wait for the peer's acceptance. */
+  get waitingForAcceptance(): number {
+    return this.acceptance.waiting
+  }
 
   /** Whether the peer has accepted the connection. */
   get isAccepted(): boolean {
@@ -245,13 +231,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   // --- events of the transport -------------------------------------------------------------------------------------
 
   onStream(receive: BackingRecvStream, send: BackingSendStream | undefined): RecvEvents {
-    return this.owner.streams === undefined
+    return send === undefined && this.owner.streams === undefined
       ? new InboundStream(this, receive, send)
       : new FirstFrame(this, receive, send)
   }
 
   onAccepted(): void {
-    if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.void)
+    this.acceptance.resume(() => Effect.void)
   }
 
   onMoved(): void {
@@ -273,16 +259,14 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.partial.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
-    this.streamLane?.removeAll(({ connection }) => connection === this.surfaced)
-    this.messageLane?.release()
-    this.streamLane?.release()
+    this.lanes.release(({ connection }) => connection === this.surfaced)
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     try {
       this.owner.onClosed(this, close)
     } finally {
       // A defect of the program's pool must not keep those waiting who wait for the end.
       Deferred.doneUnsafe(this.end, Effect.succeed(close))
-      if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.fail(this.errorOf(close)))
+      this.acceptance.resume(() => Effect.fail(this.errorOf(close)))
     }
   }
 
@@ -292,30 +276,14 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.owner.config.maxMessageSize
   }
 
-  /** The part of the queue of messages that is the peer's. */
-  private get messages(): Lane<IncomingMessage> {
-    return (this.messageLane ??= this.laneOf(this.owner.messages))
-  }
-
-  /** The part of the queue of streams that is the peer's. */
-  private get streams(): Lane<IncomingStream> {
-    return (this.streamLane ??= this.laneOf(this.owner.streams!))
-  }
-
-  private laneOf<A>(queue: FairInbox<A>): Lane<A> {
-    const lane = queue.lane(ipPrefix(this.remoteAddress.address), this.peerId)
-    if (this.ending !== undefined) lane.release()
-    return lane
-  }
-
   hasRoom(): boolean {
-    return this.messages.hasRoom
+    return this.lanes.messages.hasRoom
   }
 
   waitForRoom(stream: WaitingStream, isRead: boolean): void {
     // A stream may go on after the end, when an answer that it waited for is done.
     if (this.ending !== undefined && this.owner.streams !== undefined) return stream.drop()
-    this.waiting.add(this.messages, stream, { first: isRead, isRead })
+    this.waiting.add(this.lanes.messages, stream, { first: isRead, isRead })
   }
 
   stopWaiting(stream: WaitingStream): void {
@@ -327,12 +295,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   keep(bytes: number): void {
-    this.messages.keep(bytes)
+    this.lanes.messages.keep(bytes)
   }
 
   user(payload: Uint8Array, reply: Option.Option<SendStream>): void {
     if (!this.hasCarriedData) this.carryData()
-    this.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
+    this.lanes.messages.offer({ peer: this.remoteAddress, peerId: this.peerId, connectionId: this.id, payload, reply })
   }
 
   control(message: WireMessage.ControlMessage, reply: Reply | undefined): void {
@@ -341,22 +309,31 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.owner.onControl(this, message, reply)
   }
 
+  get readsStreams(): boolean {
+    return this.owner.streams !== undefined
+  }
+
+  acceptProtocol(protocol: string, receive: BackingRecvStream, send: BackingSendStream): RecvEvents {
+    if (!this.hasCarriedData) this.carryData()
+    return this.owner.onProtocol(this, protocol, receive, send)
+  }
+
   hasRoomForStream(): boolean {
-    return this.ending !== undefined || this.streams.hasRoom
+    return this.ending !== undefined || this.lanes.streams.hasRoom
   }
 
   waitForStreamRoom(stream: WaitingStream, isRead: boolean): void {
-    this.waiting.add(this.streams, stream, { first: false, isRead })
+    this.waiting.add(this.lanes.streams, stream, { first: false, isRead })
   }
 
   /** Passes a stream to the application. The stream is dropped when the connection has ended. */
   offerStream(received: ReceiveBuffer, send: BackingSendStream | undefined): void {
     if (this.ending !== undefined) return received.drop()
     if (!this.hasCarriedData) this.carryData()
-    this.streams.offer({
+    this.lanes.streams.offer({
       connection: this.surfaced,
       receive: recvHandle(received),
-      send: send === undefined ? Option.none() : Option.some(this.sendHandle(send))
+      send: send === undefined ? Option.none() : Option.some(sendHandle(send, this))
     })
   }
 
@@ -387,13 +364,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return new SendStreamImpl(stream, this)
   }
 
-  /** Makes the handle of a stream that was opened here. An abandoned one is finished, or it would count as open. */
-  private sendHandle(stream: BackingSendStream): SendStream {
-    const handle = this.sendStream(stream)
-    onAbandoned(handle, () => finish(stream))
-    return handle
-  }
-
   private readonly errorOf = (close: Close): ConnectionError => {
     if (close._tag === "LocallyClosed" && this.owner.stopped()) return new EndpointStopped()
     if (!this.backing.isAccepted && close._tag === "ApplicationClosed" && close.code === ErrorCode.refused) {
@@ -408,11 +378,4 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     if (loss._tag === "ConnectionLost" && this.ending === undefined) this.owner.onLost(this)
     return loss
   }
-}
-
-/** Makes a receiving handle. The rest of an abandoned stream is read and dropped: unread, it would keep the stream open. */
-const recvHandle = (received: ReceiveBuffer): RecvStream => {
-  const receive = new RecvStreamImpl(received)
-  onAbandoned(receive, () => received.drop())
-  return receive
 }

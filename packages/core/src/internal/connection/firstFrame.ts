@@ -1,10 +1,12 @@
 /**
- * Dispatches a stream of the peer by its first bytes, when the application reads streams itself. A stream that begins with the
- * header of a control message belongs to the endpoint, every other one to the application. A stream whose bytes may begin such
- * a header stays undecided until the rest arrives, until its end, or until `undecidedTimeout`: then it is the application's.
+ * Dispatches a stream of the peer by its first bytes. A stream that begins with the header of a control message belongs to the
+ * endpoint: one that opens a protocol goes to its handler, every other one is read as messages. A stream that begins in another way
+ * is read as messages too, or belongs to the application where that reads streams itself. Then, a stream whose bytes may begin such
+ * a header stays undecided until the rest arrives, until its end, or until `undecidedTimeout`: it is the application's then.
  */
 import * as ErrorCode from "../../ErrorCode.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
+import { joined } from "../memory.ts"
 import * as controlBody from "../wire/controlBody.ts"
 import * as header from "../wire/header.ts"
 import { type InboundOwner, InboundStream } from "./inboundStream.ts"
@@ -13,10 +15,17 @@ import { finish } from "./sendStream.ts"
 import type { UndecidedStream, UndecidedStreams } from "./undecidedStreams.ts"
 import type { WaitingStream } from "./waitingStreams.ts"
 
+/** The size of the frame whose header begins these bytes. */
+const frameLength = (bytes: Uint8Array): number => header.length + header.bodyLength(bytes)
+
 /** The view of a connection that `FirstFrame` needs. */
 export interface FirstFrameOwner extends InboundOwner {
   readonly streamErrorOf: ReceiveBufferOptions["streamErrorOf"]
   readonly undecided: Pick<UndecidedStreams, "add" | "remove">
+  /** Whether the application reads streams itself. */
+  readonly readsStreams: boolean
+  /** Takes a stream that the peer has opened for a protocol. Returns the handlers of the events of what follows. */
+  readonly acceptProtocol: (protocol: string, receive: BackingRecvStream, send: BackingSendStream) => RecvEvents
   /** Whether the application's queue of streams has room. */
   readonly hasRoomForStream: () => boolean
   /** Calls `stream.onRoom` when the queue of streams has room. `isRead` says that bytes of the stream have been read. */
@@ -24,13 +33,15 @@ export interface FirstFrameOwner extends InboundOwner {
   readonly offerStream: (received: ReceiveBuffer, send: BackingSendStream | undefined) => void
 }
 
+const nothing = new Uint8Array(0)
+
 /** The receiving half of a stream whose reader is not known yet. */
 export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   private readonly owner: FirstFrameOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
-  private readonly head = new Uint8Array(header.length)
-  private length = 0
+  /** The first bytes, until the reader is known: less than one frame of a control message. */
+  private part: Uint8Array = nothing
   /** The reader of the stream, once it is known. */
   private reader: RecvEvents | undefined = undefined
   /** The buffer for the application, while the stream waits to be offered. */
@@ -45,41 +56,43 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   }
 
   /**
-   * Demands only the first header: the application's bytes stay with the peer until the application reads. Without room for
-   * the stream, it demands a header only where that may begin a question to the endpoint, which must not wait for the
-   * application. A short stream would otherwise be read whole, and give the peer credit for another one that has to wait.
+   * Demands no more than one frame of a control message, unless there is room for messages. Where the application reads streams
+   * itself, it demands only the first header: the application's bytes stay with the peer until the application reads.
+   *
+   * Without room, it demands a header only where that may begin a question to the endpoint or open a protocol, which must not wait
+   * for the application. A short stream would otherwise be read whole, and give the peer credit for another one that has to wait.
    */
   demand(): number {
     if (this.reader !== undefined) return this.reader.demand?.() ?? Infinity
-    const { owner } = this
-    if (owner.hasRoomForStream() || (this.send !== undefined && owner.mayReadWithoutRoom)) {
-      return header.length - this.length
-    }
+    const { owner, part } = this
+    if (part.length >= header.length) return frameLength(part) - part.length
+    const hasRoom = owner.readsStreams ? owner.hasRoomForStream() : owner.hasRoom()
+    if (hasRoom && !owner.readsStreams) return Infinity
+    if (hasRoom || (this.send !== undefined && owner.mayReadWithoutRoom)) return header.length - part.length
     this.waitForRoom(false)
     return 0
   }
 
   onData(chunk: Uint8Array): boolean {
     if (this.reader !== undefined) return this.reader.onData(chunk)
-    let taken = 0
-    while (taken < chunk.length && this.length < header.length) this.head[this.length++] = chunk[taken++]!
-    const head = this.head.subarray(0, this.length)
-    if (!header.mayBegin(head, header.controlFlag, controlBody.minLength, controlBody.maxLength)) {
-      return this.handOver(head, chunk.subarray(taken))
+    const bytes = this.part.length === 0 ? chunk : joined(this.part, chunk)
+    if (!header.mayBegin(bytes, header.controlFlag, controlBody.minLength, controlBody.maxLength)) {
+      return this.owner.readsStreams ? this.handOver(bytes) : this.readMessages(bytes)
     }
-    if (this.length < header.length) {
-      this.awaitRest()
-      return true
+    if (bytes.length < header.length) {
+      if (this.owner.readsStreams) this.awaitRest()
+      return this.keep(bytes)
     }
     this.decide()
     this.stopWaiting()
-    const reader = (this.reader = new InboundStream(this.owner, this.receive, this.send))
-    const wantsMore = reader.onData(head)
-    return taken === chunk.length ? wantsMore : reader.onData(chunk.subarray(taken))
+    return this.onControl(bytes)
   }
 
   onEnd(failure?: StreamFailure): void {
-    if (this.reader === undefined && failure === undefined && this.length > 0) this.handOverHead()
+    if (this.reader === undefined) {
+      if (!this.owner.readsStreams || this.part.length >= header.length) this.readMessages(this.part)
+      else if (failure === undefined && this.part.length > 0) this.handOver(this.part)
+    }
     if (this.reader !== undefined) return this.reader.onEnd(failure)
     // The stream ended empty, or failed: neither the endpoint nor the application gets it.
     this.decide()
@@ -92,7 +105,7 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
 
   onTimeout(): void {
     this.isUndecided = false
-    this.handOverHead()
+    this.handOver(this.part)
   }
 
   onRoom(): void {
@@ -109,19 +122,40 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
     this.unoffered = undefined
   }
 
-  private handOverHead(): void {
-    this.handOver(this.head.subarray(0, this.length), this.head.subarray(0, 0))
+  /** Reads a stream that begins with the header of a control message. */
+  private onControl(bytes: Uint8Array): boolean {
+    const { owner, receive, send } = this
+    const end = frameLength(bytes)
+    if (send === undefined || !controlBody.mayBeginOpenReq(bytes, header.length, end)) return this.readMessages(bytes)
+    if (bytes.length < end) return this.keep(bytes)
+    const message = controlBody.decode(bytes, header.length, end - header.length)
+    // Messages are read of a malformed one, which finds what is wrong.
+    if (typeof message === "string" || message._tag !== "ProtocolOpenReq") return this.readMessages(bytes)
+    const reader = (this.reader = owner.acceptProtocol(message.protocol, receive, send))
+    return bytes.length === end || reader.onData(bytes.subarray(end))
   }
 
-  private handOver(head: Uint8Array, rest: Uint8Array): boolean {
+  /** Keeps the first bytes. The transport owns the chunk that they are of. */
+  private keep(bytes: Uint8Array): boolean {
+    this.part = new Uint8Array(bytes)
+    return true
+  }
+
+  private readMessages(bytes: Uint8Array): boolean {
+    this.stopWaiting()
+    const reader = (this.reader = new InboundStream(this.owner, this.receive, this.send))
+    return bytes.length === 0 || reader.onData(bytes)
+  }
+
+  /** Passes the stream to the application, which reads it itself. */
+  private handOver(bytes: Uint8Array): boolean {
     this.decide()
     const { maxMessageSize, reassemble, streamErrorOf } = this.owner
     const malformed = (reason: string) => this.owner.malformed(reason)
     const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, malformed, isLazy: true })
     received.backing = this.receive
     this.reader = received
-    received.onData(head)
-    if (rest.length > 0) received.onData(rest)
+    received.onData(bytes)
     if (this.owner.hasRoomForStream()) {
       this.stopWaiting()
       this.owner.offerStream(received, this.send)
@@ -135,7 +169,8 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   private waitForRoom(isRead: boolean): void {
     if (this.isWaiting) return
     this.isWaiting = true
-    this.owner.waitForStreamRoom(this, isRead)
+    if (this.owner.readsStreams) this.owner.waitForStreamRoom(this, isRead)
+    else this.owner.waitForRoom(this, isRead)
   }
 
   private stopWaiting(): void {

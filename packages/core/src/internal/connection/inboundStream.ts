@@ -7,11 +7,16 @@ import * as Option from "effect/Option"
 import type { SendStream } from "../../SendStream.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import * as controlBody from "../wire/controlBody.ts"
+import * as header from "../wire/header.ts"
 import { messageOverhead } from "./limits.ts"
 import { maxSharedPayload } from "./outboundMessages.ts"
 import type { PartialStream } from "./partialMessages.ts"
 import { Reply } from "./reply.ts"
 import type { WaitingStream } from "./waitingStreams.ts"
+
+/** The size of the largest frame of a question to the endpoint, in bytes. */
+const largestQuestion = header.length + controlBody.maxAddressLength
 
 /** The view of a connection that an inbound stream needs. */
 export interface InboundOwner {
@@ -78,9 +83,7 @@ export class InboundStream implements RecvEvents, WaitingStream, PartialStream {
     // A question to the endpoint must not wait for the application. A peer that stops the replies gets credit for further
     // streams although these wait, so that their number has a limit.
     const mayAsk = this.reply?.isShared === false && this.owner.mayReadWithoutRoom
-    if (mayAsk && this.decoder.buffered < WireMessage.largestControlFrame) {
-      return WireMessage.largestControlFrame - this.decoder.buffered
-    }
+    if (mayAsk && this.decoder.buffered < largestQuestion) return largestQuestion - this.decoder.buffered
     this.waitForRoom()
     return 0
   }
@@ -89,6 +92,7 @@ export class InboundStream implements RecvEvents, WaitingStream, PartialStream {
     if (this.isOver) return true
     const error = this.decoder.push(chunk, this.decoded)
     const room = this.deliver()
+    if (this.isOver) return true
     if (error !== undefined) {
       this.refuse(error.detail)
     } else if (!this.updatePartial(this.decoder.buffered)) {
@@ -143,6 +147,9 @@ export class InboundStream implements RecvEvents, WaitingStream, PartialStream {
         }
         if (this.reply !== undefined) this.reply.isShared = true
         owner.user(message.payload, this.handle)
+      } else if (message._tag === "ProtocolOpenReq" || message._tag === "ProtocolOpenResp") {
+        this.refuse(`a ${message._tag} where it does not begin a bidirectional stream`)
+        return false
       } else {
         if (this.reply?.hasRoom === false) {
           this.waitForReply(this.reply)

@@ -40,3 +40,12 @@ export const partialCheckInterval = 5_000
 
 /** See `minPartialRate`. */
 export const slowPartialTime = 30_000
+
+/** The bytes of a stream of a protocol that its handler has not read, before the stream is paused; and one chunk more. */
+export const protocolBuffer = 64 << 10
+
+/**
+ * The bytes that are discarded of a stream of a protocol that nothing reads any more, before the peer is asked to stop. The peer is
+ * asked late, since the loss of that request would end the connection: most peers end the stream by themselves.
+ */
+export const maxDiscarded = 1 << 20

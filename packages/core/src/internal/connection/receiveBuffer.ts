@@ -12,7 +12,7 @@ import * as WireMessage from "../../WireMessage.ts"
 import type { PartialStream } from "./partialMessages.ts"
 
 /**
- * The bytes that the buffer holds before it pauses the stream, enough that a fast reader never waits for the peer. An incomplete
+ * The bytes that a buffer holds by default before it pauses the stream, enough that a fast reader never waits for the peer. An incomplete
  * message that is being read does not count, so that one of any size arrives whole.
  */
 const maxBuffered = 256 << 10
@@ -27,6 +27,8 @@ export type ReadMode = "Messages" | "Bytes"
 export interface ReceiveBufferOptions {
   readonly maxMessageSize: number
   readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  /** The bytes that the buffer holds before it pauses the stream. Default 256 KiB. */
+  readonly maxBuffered?: number | undefined
   /** Whether the buffer takes nothing from the transport before the application reads. */
   readonly isLazy?: boolean | undefined
   /**
@@ -38,14 +40,18 @@ export interface ReceiveBufferOptions {
   readonly malformed?: ((reason: string) => void) | undefined
 }
 
-/** The receive buffer of a stream. The transport references the buffer; only readers reference the application's handle. */
-export class ReceiveBuffer implements RecvEvents, PartialStream {
+/**
+ * The receive buffer of a stream. The transport references the buffer; only readers reference the application's handle. `E` is what
+ * reads may fail with beside `RecvError`: see `fail`.
+ */
+export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
   backing: BackingRecvStream | undefined = undefined
   readonly waiters = new Set<() => void>()
-  failure: RecvError | undefined = undefined
+  failure: RecvError | E | undefined = undefined
   finished = false
   readonly demand: (() => number) | undefined
   private readonly options: ReceiveBufferOptions
+  private readonly most: number
   private reading: ReadMode | undefined = undefined
   private readonly messages = new Fifo<WireMessage.WireMessage>()
   /** The chunks to be read as bytes, and those that arrived before the first read. */
@@ -55,21 +61,24 @@ export class ReceiveBuffer implements RecvEvents, PartialStream {
   private bufferedBytes = 0
   private partial = 0
   private paused = false
-  /** Whether further content is dropped. */
+  /** Whether further content is dropped, and how many bytes of it may arrive before the peer is asked to stop. */
   private isDropping = false
+  private mayDrop = Infinity
+  private dropCode: number = ErrorCode.noError
 
   constructor(options: ReceiveBufferOptions) {
     this.options = options
+    this.most = options.maxBuffered ?? maxBuffered
     this.demand =
       options.isLazy === true ? () => (this.reading === undefined && !this.isDropping ? 0 : Infinity) : undefined
   }
 
   readonly onData = (chunk: Uint8Array): boolean => {
-    if (this.isDropping) return true
+    if (this.isDropping) return this.discard(chunk.length)
     if (this.reading === "Messages") this.decode(chunk)
     else this.keep(chunk)
     this.notify()
-    this.paused = this.bufferedBytes > maxBuffered
+    this.paused = this.bufferedBytes > this.most
     return !this.paused
   }
 
@@ -96,7 +105,7 @@ export class ReceiveBuffer implements RecvEvents, PartialStream {
     }
     if (this.isDropping || this.finished || this.failure !== undefined) return undefined
     // A paused stream may hold only a part of a message, which waits for the rest.
-    if (this.options.isLazy === true || (this.paused && this.bufferedBytes <= maxBuffered)) this.resume()
+    if (this.options.isLazy === true || (this.paused && this.bufferedBytes <= this.most)) this.resume()
     return undefined
   }
 
@@ -186,9 +195,32 @@ export class ReceiveBuffer implements RecvEvents, PartialStream {
     if (this.paused || this.options.isLazy === true) this.resume()
   }
 
+  /** Drops the rest as `drop` does. A peer that goes on sending after so many bytes is asked to stop all the same, with `code`. */
+  dropAtMost(bytes: number, code: number): void {
+    this.mayDrop = bytes
+    this.dropCode = code
+    if (!this.finished) this.drop()
+  }
+
+  /** Fails all reads with an error, and drops the content. */
+  fail(failure: RecvError | E): void {
+    this.failure ??= failure
+    this.clear()
+    this.isDropping = true
+    this.notify()
+  }
+
+  private discard(bytes: number): boolean {
+    this.mayDrop -= bytes
+    if (this.mayDrop >= 0) return true
+    this.mayDrop = Infinity
+    this.backing?.stop(this.dropCode)
+    return true
+  }
+
   private onTaken(bytes: number): void {
     this.bufferedBytes -= bytes
-    if (this.paused && this.bufferedBytes <= maxBuffered) this.resume()
+    if (this.paused && this.bufferedBytes <= this.most) this.resume()
   }
 
   private clear(): void {

@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { RecvError } from "../../RecvError.ts"
-import type { RecvStream } from "../../RecvStream.ts"
 import { SerializationError, StreamLost } from "../../SendError.ts"
 import { StreamClosed } from "../../StreamError.ts"
 import type * as WireMessage from "../../WireMessage.ts"
@@ -14,14 +13,14 @@ import type { ReceiveBuffer } from "./receiveBuffer.ts"
 import { withNumber } from "./sendStream.ts"
 
 /** The application's handle. Its effects and running reads reference it, so that a stream that is read is not abandoned. */
-export class RecvStreamImpl implements RecvStream {
-  private readonly received: ReceiveBuffer
+export class RecvStreamImpl<E = never> {
+  private readonly received: ReceiveBuffer<E>
 
-  constructor(received: ReceiveBuffer) {
+  constructor(received: ReceiveBuffer<E>) {
     this.received = received
   }
 
-  readonly next: Effect.Effect<Uint8Array, RecvError> = Effect.suspend(() => {
+  readonly next: Effect.Effect<Uint8Array, RecvError | E> = Effect.suspend(() => {
     const { received } = this
     const wrong = received.setMode("Messages")
     if (wrong !== undefined) return Effect.fail(wrong)
@@ -32,7 +31,7 @@ export class RecvStreamImpl implements RecvStream {
     return Effect.andThen(this.wait, this.next)
   })
 
-  private readonly pullMessage: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> =
+  private readonly pullMessage: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | E | Cause.Done> =
     Effect.suspend(() => {
       const { received } = this
       const wrong = received.setMode("Messages")
@@ -42,9 +41,9 @@ export class RecvStreamImpl implements RecvStream {
       return this.endOr(this.pullMessage)
     })
 
-  readonly messages: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pullMessage))
+  readonly messages: Stream.Stream<Uint8Array, RecvError | E> = Stream.fromPull(Effect.succeed(this.pullMessage))
 
-  private readonly pullBytes: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | Cause.Done> = Effect.suspend(
+  readonly pullBytes: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, RecvError | E | Cause.Done> = Effect.suspend(
     () => {
       const { received } = this
       const wrong = received.setMode("Bytes")
@@ -54,12 +53,12 @@ export class RecvStreamImpl implements RecvStream {
     }
   )
 
-  readonly bytes: Stream.Stream<Uint8Array, RecvError> = Stream.fromPull(Effect.succeed(this.pullBytes))
+  readonly bytes: Stream.Stream<Uint8Array, RecvError | E> = Stream.fromPull(Effect.succeed(this.pullBytes))
 
   readonly stop = (code: number): Effect.Effect<void> => withNumber("code", code, () => this.received.stop(code))
 
   /** Ends an empty stream, or waits for content and then runs `pull`. */
-  private endOr<A>(pull: Effect.Effect<A, RecvError | Cause.Done>): Effect.Effect<A, RecvError | Cause.Done> {
+  private endOr<A>(pull: Effect.Effect<A, RecvError | E | Cause.Done>): Effect.Effect<A, RecvError | E | Cause.Done> {
     const { failure, finished } = this.received
     if (failure !== undefined) return Effect.fail(failure)
     return finished ? Cause.done() : Effect.andThen(this.wait, pull)

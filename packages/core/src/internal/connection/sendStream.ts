@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { Close } from "../../Close.ts"
 import type { ConnectionLost, SendError, StreamLost } from "../../SendError.ts"
-import type { SendStream, SendStreamOptions } from "../../SendStream.ts"
+import type { SendStreamOptions } from "../../SendStream.ts"
 import type { StreamStopped } from "../../StreamError.ts"
 import type { BackingSendStream, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
@@ -43,26 +43,29 @@ export const withNumber = (name: string, value: unknown, act: () => void): Effec
 export const finish = (stream: BackingSendStream): void => stream.write(empty, true, constVoid)
 
 /** The view of a connection that a sending half needs. */
-export interface SendOwner {
+export interface SendOwner<E = never> {
   readonly maxMessageSize: number
-  readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost | E
   readonly closed: Effect.Effect<Close>
 }
 
-/** The application's handle. Its effects reference it, so that a stream is not abandoned while one of them is referenced. */
-export class SendStreamImpl implements SendStream {
+/**
+ * The application's handle. Its effects reference it, so that a stream is not abandoned while one of them is referenced. `E` is what
+ * the owner makes of a failure beside the errors of a `SendStream`.
+ */
+export class SendStreamImpl<E = never> {
   private readonly stream: BackingSendStream
-  private readonly owner: SendOwner
+  private readonly owner: SendOwner<E>
   /** The peer's stop, once `stopped` has been run. */
   private stop: Deferred.Deferred<StreamStopped> | undefined = undefined
 
-  constructor(stream: BackingSendStream, owner: SendOwner) {
+  constructor(stream: BackingSendStream, owner: SendOwner<E>) {
     this.stream = stream
     this.owner = owner
   }
 
-  readonly sendMessage = (payload: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError> =>
-    Effect.callback<void, SendError>((resume) => {
+  readonly sendMessage = (payload: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError | E> =>
+    Effect.callback<void, SendError | E>((resume) => {
       const invalid =
         invalidOptions(options, streamSendOptions) ?? WireMessage.checkPayload(payload, this.owner.maxMessageSize)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
@@ -70,8 +73,8 @@ export class SendStreamImpl implements SendStream {
       writeUserMessage(this.stream, payload, options?.fin === true, this.complete(resume))
     })
 
-  readonly write = (bytes: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError> =>
-    Effect.callback<void, SendError>((resume) => {
+  readonly write = (bytes: Uint8Array, options?: SendStreamOptions): Effect.Effect<void, SendError | E> =>
+    Effect.callback<void, SendError | E>((resume) => {
       const invalid = invalidOptions(options, streamSendOptions) ?? invalidBytes(bytes)
       if (invalid !== undefined) return resume(Effect.fail(invalid))
       if (bytes.length === 0 && options?.fin !== true) return resume(Effect.void)
@@ -81,7 +84,7 @@ export class SendStreamImpl implements SendStream {
   readonly setPriority = (priority: number): Effect.Effect<void> =>
     withNumber("priority", priority, () => this.stream.setPriority(normalizePriority(priority)))
 
-  readonly finish: Effect.Effect<void, SendError> = Effect.callback<void, SendError>((resume) =>
+  readonly finish: Effect.Effect<void, SendError | E> = Effect.callback<void, SendError | E>((resume) =>
     this.stream.write(empty, true, this.complete(resume))
   )
 
@@ -97,7 +100,7 @@ export class SendStreamImpl implements SendStream {
     )
   })
 
-  private complete(resume: (effect: Effect.Effect<void, SendError>) => void) {
+  private complete(resume: (effect: Effect.Effect<void, SendError | E>) => void) {
     return (failure?: StreamFailure) =>
       resume(failure === undefined ? Effect.void : Effect.fail(this.owner.streamErrorOf(failure)))
   }

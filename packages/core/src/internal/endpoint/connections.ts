@@ -22,14 +22,19 @@ import type { PeerId } from "../../PeerId.ts"
 import type { Peer } from "../../PeerPolicy.ts"
 import type {
   BackingConnection,
+  BackingRecvStream,
+  BackingSendStream,
   BackingSocket,
   ConnectionEvents,
   HeldStreams,
-  NetworkInterface
+  NetworkInterface,
+  RecvEvents
 } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { ConnectionImpl, type ConnectionOwner } from "../connection/connection.ts"
+import { ConnectionImpl } from "../connection/connection.ts"
+import type { ConnectionOwner } from "../connection/connectionOwner.ts"
+import * as args from "../arguments.ts"
 import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
@@ -40,6 +45,7 @@ import { PendingInbound } from "./pendingInbound.ts"
 import { answerWith } from "./answering.ts"
 import { Dials, type DialsOwner, type LookUp } from "./dials.ts"
 import { Peers } from "./peers.ts"
+import { Protocols } from "./protocols.ts"
 import { Queues } from "./queues.ts"
 import { maxProbed, Replacements } from "./replacements.ts"
 import { SharedDials } from "./sharedDials.ts"
@@ -47,7 +53,7 @@ import * as target from "./target.ts"
 import type { Target } from "./target.ts"
 
 /** The connections of one endpoint. */
-export class Connections implements ConnectionOwner, DialsOwner {
+export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner {
   readonly config: EndpointConfig
   readonly pool: Pool
   readonly queues: Queues
@@ -70,6 +76,7 @@ export class Connections implements ConnectionOwner, DialsOwner {
   readonly lookUpName: LookUp
   private readonly logLimit: LogLimit
   private readonly debugLimit: LogLimit
+  readonly protocols: Protocols
   private readonly verificationBudget = new VerificationBudget<ConnectionImpl>(({ counters }) => counters.bytesReceived)
 
   constructor(options: {
@@ -115,6 +122,18 @@ export class Connections implements ConnectionOwner, DialsOwner {
         const line = `the PeerPolicy ${fault}: a peer is refused`
         logLimit.log(address.address, cause === undefined ? Effect.logWarning(line) : Effect.logWarning(line, cause))
       }
+    })
+    this.protocols = new Protocols({
+      onRefused: ({ remoteAddress }, protocol, kind) =>
+        this.debugLimit.log(
+          remoteAddress.address,
+          Effect.logDebug(`refused a stream of ${remoteAddress}: the protocol ${args.show(protocol)} (${kind})`)
+        ),
+      onFailed: ({ remoteAddress }, protocol, cause) =>
+        logLimit.log(
+          remoteAddress.address,
+          Effect.logWarning(`the handler of ${args.show(protocol)} failed for ${remoteAddress}`, cause)
+        )
     })
     this.queues = new Queues({
       config,
@@ -265,6 +284,14 @@ export class Connections implements ConnectionOwner, DialsOwner {
     const added = this.pool.all(peerId).filter((other) => !before.has(other))
     if (added.length === 1) connection.surfaced = added[0]!
   }
+
+  /** A peer has opened a stream of a protocol. */
+  readonly onProtocol = (
+    connection: ConnectionImpl,
+    protocol: string,
+    receive: BackingRecvStream,
+    send: BackingSendStream
+  ): RecvEvents => this.protocols.onStream(connection, protocol, receive, send)
 
   // --- events of connections ---------------------------------------------------------------------------------------
 

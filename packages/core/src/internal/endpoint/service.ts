@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../../ConnectionError.ts"
@@ -14,9 +15,11 @@ import type { Mapping } from "../../PortMapper.ts"
 import { isTransient } from "../../RetrySchedule.ts"
 import type * as PeerAddress from "../../PeerAddress.ts"
 import { ConnectionLost, NotConnected, type SendError } from "../../SendError.ts"
+import type { ProtocolStream } from "../../ProtocolStream.ts"
 import * as WireMessage from "../../WireMessage.ts"
 import * as args from "../arguments.ts"
 import { invalidOptions, invalidPriority } from "../connection/sendArguments.ts"
+import { protocolName } from "../wire/protocolName.ts"
 import { localAddresses } from "../localAddresses.ts"
 import { accepted, connectTarget, firstToAnswer } from "./dialling.ts"
 import type { Outcomes } from "./outcomes.ts"
@@ -52,11 +55,11 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
   const { dials, pool, queues } = connections
 
   /** Resolves `peer` and runs `body` with the address, or `otherwise` when `peer` is invalid. */
-  const withPeer = <A, E>(
+  const withPeer = <A, E, R = never>(
     peer: PeerAddress.Input,
-    body: (resolved: Target) => Effect.Effect<A, E>,
-    otherwise: (error: InvalidAddress) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E> =>
+    body: (resolved: Target) => Effect.Effect<A, E, R>,
+    otherwise: (error: InvalidAddress) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {
       const resolved = connections.resolve(peer)
       return Result.isSuccess(resolved) ? body(resolved.success) : otherwise(resolved.failure)
@@ -79,6 +82,14 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
       },
       Effect.fail
     )
+
+  /** Dials, and retries after transient errors. */
+  const dialled = (resolved: Target): Effect.Effect<Connection, ConnectionError> =>
+    retrying<Connection, ConnectionError>(state, connectTarget(connections, resolved), {
+      duration: config.retryDuration,
+      isTransient,
+      failure: identity
+    })
 
   const ownAddress = () =>
     ownPeerAddress(
@@ -148,6 +159,20 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
         ? Effect.flatMap(connectTo(peer), (connection) => connection.openBi(options))
         : Effect.fail(wrong)
     },
+    openProtocol: (peer, name, options) =>
+      withPeer<ProtocolStream, ConnectionError, Scope.Scope>(
+        peer,
+        (resolved) => {
+          const wrong = ofValue("name", name, protocolName) ?? invalidPriority(options)
+          if (wrong !== undefined) return Effect.fail(wrong)
+          const connection = connections.current(resolved)
+          // The stream does not wait for the peer to accept the connection.
+          const connected = connection === undefined ? dialled(resolved) : Effect.succeed(connection)
+          return Effect.flatMap(connected, (each) => each.openProtocol(name, options))
+        },
+        Effect.fail
+      ),
+    serveProtocol: connections.protocols.serve,
     trySendMessage: (payload, peer, options) =>
       withPeer<void, NotConnected | SendError>(
         peer,

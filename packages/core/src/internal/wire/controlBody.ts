@@ -2,14 +2,35 @@
  * Encodes and decodes the bodies of control messages; `WireMessage.ts` describes their layout.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import type { ControlMessage } from "../../WireMessage.ts"
+import type { ControlMessage, ProtocolOpenResp } from "../../WireMessage.ts"
+import { decodeText, encodeText } from "../text.ts"
+import { maxNameLength } from "./protocolName.ts"
 
 /** The size of a body without a field, in bytes. */
 export const minLength = 4
 const booleanLength = minLength + 1
 const ipv4Length = minLength + 4 + 4 + 2
-/** The size of a body with an IPv6 address, in bytes. */
-export const maxLength = minLength + 4 + 16 + 2
+/** The size of a body with an IPv6 address, in bytes: the largest question and the largest answer of an endpoint. */
+export const maxAddressLength = minLength + 4 + 16 + 2
+
+/** The variants of the messages that open protocols: an extension of qp2p's, which has 0 to 3. */
+const openReq = 16
+const openResp = 17
+
+/** The size of the length that precedes a name, in bytes. */
+const lengthLength = 8
+
+/** The bytes of the body of a `ProtocolOpenReq` before its name. */
+export const openReqOverhead = minLength + lengthLength
+
+/** The size of the body of a `ProtocolOpenResp`, in bytes. */
+export const openRespLength = minLength + 4
+
+/** The size of the largest body, in bytes: of a `ProtocolOpenReq` with the longest name. */
+export const maxLength = openReqOverhead + maxNameLength
+
+/** The outcomes of a `ProtocolOpenResp`, by their numbers. */
+const outcomes: ReadonlyArray<ProtocolOpenResp["outcome"]> = ["Accepted", "NotServed", "TooManyStreams"]
 
 /** Encodes the body of a control message. */
 export const encode = (message: ControlMessage): Uint8Array => {
@@ -25,6 +46,18 @@ export const encode = (message: ControlMessage): Uint8Array => {
       body[minLength] = message.reachable ? 1 : 0
       return body
     }
+    case "ProtocolOpenReq": {
+      const name = encodeText(message.protocol)
+      const body = variant(openReq, openReqOverhead + name.length)
+      body[minLength] = name.length
+      body.set(name, openReqOverhead)
+      return body
+    }
+    case "ProtocolOpenResp": {
+      const body = variant(openResp, openRespLength)
+      body[minLength] = outcomes.indexOf(message.outcome)
+      return body
+    }
   }
 }
 
@@ -36,7 +69,7 @@ const variant = (number: number, length: number): Uint8Array => {
 
 const withAddress = (number: number, address: NetAddress.InetAddress): Uint8Array => {
   const isV4 = NetAddress.isInetAddressV4(address)
-  const length = isV4 ? ipv4Length : maxLength
+  const length = isV4 ? ipv4Length : maxAddressLength
   const body = variant(number, length)
   body[minLength] = isV4 ? 0 : 1
   body.set(isV4 ? NetAddress.ipv4ToOctets(address.address) : NetAddress.ipv6ToOctets(address.address), minLength + 4)
@@ -47,6 +80,15 @@ const withAddress = (number: number, address: NetAddress.InetAddress): Uint8Arra
 
 const u32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+
+/** Whether the bytes from `at` on may begin the body of a `ProtocolOpenReq` that ends at `end`. */
+export const mayBeginOpenReq = (bytes: Uint8Array, at: number, end: number): boolean => {
+  if (end - at <= openReqOverhead) return false
+  for (let i = 0; i < minLength && at + i < bytes.length; i++) {
+    if (bytes[at + i] !== (i === 0 ? openReq : 0)) return false
+  }
+  return true
+}
 
 /** Decodes the `length` bytes at `at`. Returns the message, or the reason why they are not one. */
 export const decode = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
@@ -69,9 +111,35 @@ export const decode = (bytes: Uint8Array, at: number, length: number): ControlMe
         ? `the boolean of EndpointVerificationResp must be 0 or 1, got ${value}`
         : { _tag: "EndpointVerificationResp", reachable: value === 1 }
     }
+    case openReq:
+      return decodeOpenReq(bytes, at, length)
+    case openResp:
+      return decodeOpenResp(bytes, at, length)
     default:
-      return `the variant of a control message must be 0 to 3, got ${variant}`
+      return `the variant of a control message must be 0 to 3, ${openReq} or ${openResp}, got ${variant}`
   }
+}
+
+const decodeOpenReq = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
+  const expected = length - openReqOverhead
+  if (expected < 1) return `ProtocolOpenReq takes at least ${openReqOverhead + 1} bytes, got ${length}`
+  const nameLength = u32(bytes, at + minLength)
+  // A body is too short for a length of more than 32 bits.
+  if (nameLength !== expected || u32(bytes, at + minLength + 4) !== 0) {
+    return `the name of ProtocolOpenReq must have the length ${expected}, got another one`
+  }
+  const name = at + openReqOverhead
+  const protocol = decodeText(bytes.subarray(name, name + nameLength))
+  return protocol === undefined ? "the name of ProtocolOpenReq must be UTF-8" : { _tag: "ProtocolOpenReq", protocol }
+}
+
+const decodeOpenResp = (bytes: Uint8Array, at: number, length: number): ControlMessage | string => {
+  if (length !== openRespLength) return wrongLength("ProtocolOpenResp", openRespLength, length)
+  const number = u32(bytes, at + minLength)
+  const outcome = outcomes[number]
+  return outcome === undefined
+    ? `the outcome of ProtocolOpenResp must be 0 to ${outcomes.length - 1}, got ${number}`
+    : { _tag: "ProtocolOpenResp", outcome }
 }
 
 const decodeAddress = (
@@ -83,7 +151,7 @@ const decodeAddress = (
   if (length < ipv4Length) return wrongLength(name, ipv4Length, length)
   const kind = u32(bytes, at + minLength)
   if (kind > 1) return `the kind of an address must be 0 or 1, got ${kind}`
-  const expected = kind === 0 ? ipv4Length : maxLength
+  const expected = kind === 0 ? ipv4Length : maxAddressLength
   if (length !== expected) return wrongLength(`${name} with an IPv${kind === 0 ? 4 : 6} address`, expected, length)
   const octets = bytes.subarray(at + minLength + 4, at + length - 2)
   return NetAddress.inetAddressUnsafe(

@@ -30,13 +30,24 @@ export const write = (into: Uint8Array, at: number, bodyLength: number, flag: 0 
   into[at + 8] = 0
 }
 
-/** Whether `head`, the first bytes of a header or all of them, may be one with this flag and a body of this length. */
+/**
+ * Whether `head`, the first bytes of a header or more bytes than it, may begin one with this flag and a body of this length. The
+ * lengths are less than 65,536.
+ */
 export const mayBegin = (head: Uint8Array, flag: 0 | 1, shortest: number, longest: number): boolean => {
-  for (let i = 0; i < head.length; i++) {
+  const known = Math.min(head.length, length)
+  for (let i = 0; i < known; i++) {
     const byte = head[i]!
-    // Bodies that are looked for are shorter than 256 bytes: the last byte of the length says it all.
-    const isRight = i === 5 ? byte >= shortest && byte <= longest : byte === (i === 1 ? version : i === 6 ? flag : 0)
+    const isRight =
+      i === 4
+        ? byte >= shortest >> 8 && byte <= longest >> 8
+        : i === 5
+          ? bodyLength(head) >= shortest && bodyLength(head) <= longest
+          : byte === (i === 1 ? version : i === 6 ? flag : 0)
     if (!isRight) return false
   }
   return true
 }
+
+/** The length of the body of a header that `mayBegin` accepts, in bytes. */
+export const bodyLength = (head: Uint8Array): number => (head[4]! << 8) | head[5]!

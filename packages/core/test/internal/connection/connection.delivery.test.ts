@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { ConnectionId } from "../../../src/ConnectionId.ts"
-import { ConnectionImpl, type ConnectionOwner } from "../../../src/internal/connection/connection.ts"
+import { ConnectionImpl } from "../../../src/internal/connection/connection.ts"
+import type { ConnectionOwner } from "../../../src/internal/connection/connectionOwner.ts"
 import { sendOnce } from "../../../src/internal/endpoint/sending.ts"
 import { StreamLost } from "../../../src/SendError.ts"
 import { type StreamError, StreamClosed, StreamStopped } from "../../../src/StreamError.ts"
@@ -11,7 +12,10 @@ import { connection, payload } from "../../support/fakeSendStreams.ts"
 describe("a connection", () => {
   const connected = () => {
     const { backing, streams } = connection(true)
-    const owner = { config: { maxMessageSize: 1_000 }, stopped: () => false } as unknown as ConnectionOwner
+    const owner = {
+      config: { maxMessageSize: 1_000 },
+      stopped: () => false
+    } as unknown as ConnectionOwner<ConnectionImpl>
     return { connection: new ConnectionImpl("id" as ConnectionId, backing, owner), streams }
   }
 

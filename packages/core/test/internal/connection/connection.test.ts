@@ -6,7 +6,8 @@ import * as NetAddress from "effect/net/NetAddress"
 import { IdleTimedOut } from "../../../src/Close.ts"
 import { ConnectionTimedOut } from "../../../src/ConnectionError.ts"
 import type { ConnectionId } from "../../../src/ConnectionId.ts"
-import { ConnectionImpl, type ConnectionOwner } from "../../../src/internal/connection/connection.ts"
+import { ConnectionImpl } from "../../../src/internal/connection/connection.ts"
+import type { ConnectionOwner } from "../../../src/internal/connection/connectionOwner.ts"
 import { ask } from "../../../src/internal/endpoint/asking.ts"
 import { ConnectionLost } from "../../../src/SendError.ts"
 import type { IncomingMessage } from "../../../src/IncomingMessage.ts"
@@ -28,7 +29,7 @@ it.effect("a question on a connection that has ended fails with its end, and tou
         throw new Error("calls on what is over do nothing")
       }
     } as unknown as BackingConnection
-    const owner = { stopped: () => false, onClosed: () => {} } as unknown as ConnectionOwner
+    const owner = { stopped: () => false, onClosed: () => {} } as unknown as ConnectionOwner<ConnectionImpl>
     const connection = new ConnectionImpl("id" as ConnectionId, backing, owner)
     connection.onClosed(new IdleTimedOut())
     const answer = ask(connection, { _tag: "EndpointEchoReq" }, { limit: Duration.infinity, maxMessageSize: 1_000 })
@@ -44,7 +45,7 @@ it.effect("a connection whose end makes the program's pool fail has ended all th
       onClosed: () => {
         throw new Error("a defect of the program's pool")
       }
-    } as unknown as ConnectionOwner
+    } as unknown as ConnectionOwner<ConnectionImpl>
     const connection = new ConnectionImpl("id" as ConnectionId, backing, owner)
     assert.throws(() => connection.onClosed(new IdleTimedOut()), "a defect of the program's pool")
     assert.deepStrictEqual(yield* connection.closed, new IdleTimedOut())
@@ -61,8 +62,8 @@ const setup = (options: { readonly readsStreams: boolean }) => {
   messages.lane("192.0.2.9", "another peer").offer({} as IncomingMessage)
   const replies = new Set<Reply>()
   const timers: Array<Fiber.Fiber<unknown, unknown>> = []
-  const owner: Partial<ConnectionOwner> = {
-    config: { maxMessageSize: 1_000, reassemblyBuffer: 1_000 } as ConnectionOwner["config"],
+  const owner: Partial<ConnectionOwner<ConnectionImpl>> = {
+    config: { maxMessageSize: 1_000, reassemblyBuffer: 1_000 } as ConnectionOwner<ConnectionImpl>["config"],
     messages,
     streams: options.readsStreams ? new FairInbox<IncomingStream>(queue) : undefined,
     now: () => 0,
@@ -80,7 +81,7 @@ const setup = (options: { readonly readsStreams: boolean }) => {
     onClosed: () => {}
   }
   const backing = { remoteAddress: peer } as unknown as BackingConnection
-  const connection = new ConnectionImpl("id" as ConnectionId, backing, owner as ConnectionOwner)
+  const connection = new ConnectionImpl("id" as ConnectionId, backing, owner as ConnectionOwner<ConnectionImpl>)
   return { connection, kept: () => messages.kept, messages, replies, timers }
 }
 

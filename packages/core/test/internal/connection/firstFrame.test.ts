@@ -29,6 +29,8 @@ const setup = (
   const stream = new FirstFrame(
     {
       maxMessageSize: 1_000,
+      readsStreams: true,
+      acceptProtocol: () => ({ onData: () => true, onEnd: () => {} }),
       hasRoom: () => true,
       waitForRoom: () => {},
       stopWaiting: (stream) => waiting.delete(stream),

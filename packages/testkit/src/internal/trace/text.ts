@@ -41,6 +41,10 @@ const messageText = (message: WireMessage): Text => {
       return `${message._tag} ${message.address}`
     case "EndpointVerificationResp":
       return `${message._tag} ${message.reachable}`
+    case "ProtocolOpenReq":
+      return `${message._tag} ${JSON.stringify(message.protocol)}`
+    case "ProtocolOpenResp":
+      return `${message._tag} ${message.outcome}`
   }
 }
 

@@ -1,0 +1,57 @@
+/**
+ * Makes streams of protocols: opens one, or accepts one that the peer has opened.
+ */
+import type { ProtocolRefused } from "../../ProtocolError.ts"
+import type { BackingConnection, BackingRecvStream, BackingSendStream, RecvEvents } from "../../Transport.ts"
+import * as WireMessage from "../../WireMessage.ts"
+import { microtask } from "../microtask.ts"
+import { LeadingSend } from "./leadingSend.ts"
+import { protocolBuffer } from "./limits.ts"
+import { ProtocolAnswer } from "./protocolAnswer.ts"
+import { type ProtocolOwner, ProtocolStreamImpl } from "./protocolStream.ts"
+import { ReceiveBuffer } from "./receiveBuffer.ts"
+
+/** Opens a stream of a protocol. Its name leaves with the bytes that are written in this turn, or without any. */
+export const openProtocol = (
+  owner: ProtocolOwner,
+  backing: Pick<BackingConnection, "openBi">,
+  protocol: string,
+  priority: number
+): ProtocolStreamImpl => {
+  const { maxMessageSize, streamErrorOf } = owner
+  const received = new ReceiveBuffer<ProtocolRefused>({ maxMessageSize, streamErrorOf })
+  const answer = new ProtocolAnswer(received)
+  const { receive, send } = backing.openBi(priority, answer)
+  received.backing = receive
+  const sending = new LeadingSend(send, WireMessage.encode({ _tag: "ProtocolOpenReq", protocol }))
+  const stream = new ProtocolStreamImpl(protocol, owner, sending, received)
+  answer.owner = stream
+  microtask(() => sending.flush())
+  return stream
+}
+
+/** A stream of a protocol that the peer has opened. */
+export interface AcceptedProtocol {
+  readonly stream: ProtocolStreamImpl
+  /** The handlers of the events of what the peer sends. */
+  readonly received: RecvEvents
+}
+
+/** Accepts a stream of a protocol. The acceptance leaves with the first bytes of this side, or with its end. */
+export const acceptProtocol = (
+  owner: ProtocolOwner,
+  protocol: string,
+  receive: BackingRecvStream,
+  send: BackingSendStream
+): AcceptedProtocol => {
+  const { maxMessageSize, streamErrorOf } = owner
+  const received = new ReceiveBuffer<ProtocolRefused>({
+    maxMessageSize,
+    streamErrorOf,
+    isLazy: true,
+    maxBuffered: protocolBuffer
+  })
+  received.backing = receive
+  const sending = new LeadingSend(send, WireMessage.encode({ _tag: "ProtocolOpenResp", outcome: "Accepted" }))
+  return { stream: new ProtocolStreamImpl(protocol, owner, sending, received), received }
+}

@@ -1,0 +1,7 @@
+/**
+ * Effect's sockets and RPC over the endpoints of `@qp2p/core`.
+ *
+ * @stability unstable
+ * @since 0.1.0
+ */
+export * as QuicRpc from "./QuicRpc.ts"

@@ -1,0 +1,108 @@
+/** Reads the frames of a stream that a peer opened, within the limits on what has arrived only in part. */
+import type { ProtocolStream } from "@qp2p/core/Protocol"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as limits from "../limits.ts"
+import { type Frame, FrameDecoder } from "../wire/frameDecoder.ts"
+import type { PeerState } from "./peers.ts"
+
+/** The caller breaks the rules. It costs the caller the stream. */
+export class Violation extends Data.TaggedError("Violation")<{ readonly detail: string }> {}
+
+/** The caller is gone: it has reset the stream, or the connection is lost. */
+export class Gone extends Data.TaggedError("Gone") {}
+
+/** The server holds as many bytes of incomplete requests as it may. */
+export class Overloaded extends Data.TaggedError("Overloaded") {}
+
+/** The bytes of incomplete requests that a server holds. */
+export interface Buffered {
+  bytes: number
+}
+
+/** The frames of one stream. */
+export class RequestReader {
+  private readonly stream: ProtocolStream
+  private readonly decoder: FrameDecoder
+  private readonly peer: PeerState
+  private readonly buffered: Buffered
+  private pending: Array<Frame> = []
+  private counted = 0
+  private permits = 0
+
+  constructor(stream: ProtocolStream, maxContent: number, peer: PeerState, buffered: Buffered) {
+    this.stream = stream
+    this.decoder = new FrameDecoder(maxContent)
+    this.peer = peer
+    this.buffered = buffered
+  }
+
+  /** Takes the next frame. */
+  readonly one: Effect.Effect<Frame, Violation | Gone | Overloaded> = Effect.suspend(() =>
+    Effect.map(this.some, (frames) => {
+      const [first, ...rest] = frames
+      this.pending = rest
+      return first!
+    })
+  )
+
+  /** Takes the frames that are there, at least one. */
+  readonly some: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> = Effect.suspend(() => {
+    if (this.pending.length > 0) {
+      const { pending } = this
+      this.pending = []
+      return Effect.succeed(pending)
+    }
+    return this.more
+  })
+
+  /** Lowers the limit on the content of frames. */
+  limitTo(maxContent: number): void {
+    this.decoder.maxContent = maxContent
+  }
+
+  /** Gives back what the incomplete frame counts for. */
+  readonly release: Effect.Effect<void> = Effect.suspend(() => {
+    this.buffered.bytes -= this.counted
+    this.counted = 0
+    const { permits } = this
+    this.permits = 0
+    return permits === 0 ? Effect.void : this.peer.receiving.release(permits)
+  })
+
+  private readonly more: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> = Effect.suspend(() => {
+    const pull =
+      this.decoder.buffered === 0
+        ? this.stream.pull
+        : Effect.timeoutOrElse(this.stream.pull, {
+            duration: limits.patience,
+            orElse: () => new Violation({ detail: "a request stopped in the middle" })
+          })
+    return pull.pipe(
+      Effect.catch((error) => Effect.fail(error._tag === "Violation" ? error : new Gone())),
+      Effect.flatMap((chunks) => this.push(chunks))
+    )
+  })
+
+  /** Waits until the peer has room for all of the frame, so that frames never hold each other up half way. */
+  private readonly reserve = Effect.suspend(() => {
+    const permits = Math.min(this.decoder.expected, limits.bufferedPerPeer)
+    return Effect.flatMap(this.peer.receiving.take(permits), () => {
+      this.permits = permits
+      return this.more
+    })
+  })
+
+  private push(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> {
+    const frames: Array<Frame> = []
+    for (const chunk of chunks) {
+      if (!this.decoder.push(chunk, frames)) return new Violation({ detail: "a frame is too long" })
+    }
+    const { buffered, decoder } = this
+    buffered.bytes += decoder.buffered - this.counted
+    this.counted = decoder.buffered
+    if (buffered.bytes > limits.bufferedInAll) return new Overloaded()
+    if (frames.length > 0) return Effect.as(this.release, frames)
+    return this.permits > 0 || decoder.expected <= limits.maxSharedFrame ? this.more : this.reserve
+  }
+}

@@ -1,0 +1,166 @@
+/** The RPC server's side: a `RpcServer.Protocol` over the streams of an endpoint. */
+import { Endpoint } from "@qp2p/core/Endpoint"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { ProtocolStream, ProtocolTaken } from "@qp2p/core/Protocol"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import type { FromClientEncoded } from "effect/rpc/RpcMessage"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import * as RpcServer from "effect/rpc/RpcServer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import * as limits from "../limits.ts"
+import { FrameKind, readU32 } from "../wire/frame.ts"
+import * as messages from "../wire/messages.ts"
+import { Calls } from "./calls.ts"
+import { OwnReply, serveCall } from "./ownStream.ts"
+import { Peers, type PeerState } from "./peers.ts"
+import { type Buffered, type Gone, type Overloaded, RequestReader, Violation } from "./requestReader.ts"
+import { serveCalls } from "./sharedStream.ts"
+import { Tickets } from "./tickets.ts"
+
+/** The settings of a server, with their defaults. */
+export interface Settings {
+  readonly protocol: string
+  readonly maxStreams: number | undefined
+  readonly maxStreamsPerPeer: number | undefined
+  readonly maxRequests: number
+  readonly maxRequestsPerPeer: number
+  readonly maxRequestSize: number
+}
+
+/** What a server holds, for tests. */
+export interface Held {
+  readonly calls: number
+  readonly peers: number
+  readonly tickets: number
+  readonly connections: number
+  readonly bufferedBytes: number
+}
+
+/** Makes the protocol and serves it until the scope closes. */
+export const make = Effect.fnUntraced(function* (
+  settings: Settings
+): Effect.fn.Return<
+  RpcServer.Protocol["Service"],
+  ProtocolTaken,
+  Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
+> {
+  const endpoint = yield* Endpoint
+  const serialization = yield* RpcSerialization.RpcSerialization
+  const scope = yield* Effect.scope
+  const context = Context.omit(Scope.Scope)(yield* Effect.context<never>())
+  const disconnects = yield* Queue.make<number>()
+  /** Open while an RPC server runs. Nothing is read before that. */
+  const running = Latch.makeUnsafe(false)
+  let write!: (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
+
+  const peers = new Peers(context)
+  const tickets = new Tickets()
+  const buffered: Buffered = { bytes: 0 }
+  const encodeDefect = Schema.encodeSync(serialization.codecFor(Schema.Defect()))
+  const calls = new Calls({
+    maxCalls: settings.maxRequests,
+    maxCallsPerPeer: settings.maxRequestsPerPeer,
+    peers,
+    disconnects,
+    write: (clientId, message) => write(clientId, message),
+    encodeDefect
+  })
+
+  const protocol = yield* RpcServer.Protocol.make((write_) => {
+    write = write_
+    return Effect.succeed({
+      disconnects,
+      send: calls.send,
+      end: calls.end,
+      clientIds: Effect.sync(() => calls.clientIds),
+      initialMessage: Effect.succeedNone,
+      supportsAck: false,
+      supportsTransferables: false,
+      supportsSpanPropagation: true,
+      supportsNotifications: false,
+      codecFor: serialization.codecFor
+    })
+  })
+
+  /** Answers the claim of an answer that has moved. */
+  const serveClaim = (stream: ProtocolStream, peer: PeerState, parser: messages.Parser, content: Uint8Array) =>
+    Effect.suspend((): Effect.Effect<void, Violation> => {
+      if (content.length !== 4) return new Violation({ detail: "a claim without a ticket" })
+      const waiting = tickets.take(readU32(content, 0), peer)
+      // The answer may have been given up since.
+      if (waiting === undefined) return stream.reset(ErrorCode.noError)
+      const { call } = waiting
+      const reply = new OwnReply(
+        stream,
+        parser,
+        Effect.suspend(() => calls.interrupt(call))
+      )
+      waiting.give(reply)
+      return Effect.onInterrupt(reply.run, () => Effect.sync(() => calls.disconnect(call)))
+    })
+
+  const serveStream = (
+    stream: ProtocolStream,
+    peer: PeerState,
+    reader: RequestReader
+  ): Effect.Effect<void, Violation | Gone | Overloaded> =>
+    Effect.flatMap(reader.one, (frame) => {
+      const parser = serialization.makeUnsafe()
+      switch (frame.kind) {
+        case FrameKind.message: {
+          const request = messages.request(parser, frame.content)
+          if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
+          if (!calls.hasRoom(peer)) return stream.reset(ErrorCode.overloaded)
+          return serveCall(calls, stream, peer, parser, request)
+        }
+        case FrameKind.calls:
+          reader.limitTo(limits.maxSharedFrame)
+          return serveCalls(calls, tickets, stream, peer, parser, reader.some)
+        case FrameKind.claim:
+          return serveClaim(stream, peer, parser, frame.content)
+        default:
+          return new Violation({ detail: `a stream that begins with a frame of kind ${frame.kind}` })
+      }
+    })
+
+  const refuse = (stream: ProtocolStream, code: number) =>
+    Effect.andThen(stream.reset(code), stream.stop(code))
+
+  const serve = (stream: ProtocolStream): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const peer = peers.of(stream.peerId)
+      const reader = new RequestReader(stream, settings.maxRequestSize, peer, buffered)
+      const watched = calls.isWatched(stream.connection)
+        ? Effect.void
+        : Effect.forkIn(calls.watch(stream.connection), scope, { startImmediately: true })
+      return watched.pipe(
+        Effect.andThen(running.await),
+        Effect.andThen(serveStream(stream, peer, reader)),
+        Effect.catchTags({
+          Gone: () => Effect.void,
+          Overloaded: () => refuse(stream, ErrorCode.overloaded),
+          Violation: ({ detail }) =>
+            Effect.andThen(
+              Effect.logDebug(`a stream of ${stream.peerId} is refused: ${detail}`),
+              refuse(stream, ErrorCode.malformed)
+            )
+        }),
+        Effect.ensuring(Effect.andThen(reader.release, Effect.sync(() => peers.release(peer)))),
+        Effect.updateContext(() => peer.context as Context.Context<never>)
+      )
+    })
+
+  yield* endpoint.serveProtocol(settings.protocol, serve, {
+    maxStreams: settings.maxStreams,
+    maxStreamsPerPeer: settings.maxStreamsPerPeer
+  })
+
+  return RpcServer.Protocol.of({
+    ...protocol,
+    run: (f) => Effect.ensuring(Effect.andThen(running.open, protocol.run(f)), running.close)
+  })
+})

@@ -1,0 +1,148 @@
+/** A stream with many calls whose requests and answers are short. An answer that is not moves to a stream of its own. */
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { ProtocolStream } from "@qp2p/core/Protocol"
+import * as Effect from "effect/Effect"
+import * as limits from "../limits.ts"
+import { Outbox } from "../outbox.ts"
+import { encode, FrameKind, u32 } from "../wire/frame.ts"
+import type { Frame } from "../wire/frameDecoder.ts"
+import * as messages from "../wire/messages.ts"
+import type { Call, Reply } from "./call.ts"
+import type { Calls } from "./calls.ts"
+import type { OwnReply } from "./ownStream.ts"
+import type { PeerState } from "./peers.ts"
+import type { Tickets } from "./tickets.ts"
+
+const nothing = new Uint8Array(0)
+
+/** What a shared stream and the answers on it have in common. */
+interface Shared {
+  readonly outbox: Outbox
+  readonly tickets: Tickets
+  readonly calls: Calls
+  /** The calls whose answers the caller expects on this stream, by the numbers that the caller gave them. */
+  readonly inFlight: Map<number, Call>
+  /** The calls whose answers wait for streams of their own. */
+  readonly moving: Map<number, Call>
+}
+
+class SharedReply implements Reply {
+  readonly encode: Reply["encode"]
+  private readonly shared: Shared
+  private readonly number: number
+  private ticket: number | undefined = undefined
+  private own: OwnReply | undefined = undefined
+
+  constructor(shared: Shared, number: number, parser: messages.Parser) {
+    this.shared = shared
+    this.number = number
+    this.encode = parser.encode
+  }
+
+  readonly part = (content: Uint8Array | string): Effect.Effect<void> =>
+    this.own === undefined ? this.move((own) => own.part(content)) : this.own.part(content)
+
+  readonly last = (content: Uint8Array | string): Effect.Effect<void> => {
+    if (this.own !== undefined) return this.own.last(content)
+    if (content.length > limits.smallAnswer) return this.move((own) => own.last(content))
+    const { inFlight, outbox } = this.shared
+    if (!inFlight.delete(this.number)) return Effect.void
+    outbox.push(encode(FrameKind.message, this.number, content))
+    return outbox.isFull ? outbox.room : Effect.void
+  }
+
+  abandon(): void {
+    if (this.ticket !== undefined) this.shared.tickets.drop(this.ticket)
+  }
+
+  /** Lets the caller open a stream for the answer, and goes on with it. */
+  private move(next: (own: OwnReply) => Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { calls, inFlight, moving, outbox, tickets } = this.shared
+      const call = inFlight.get(this.number)
+      if (call === undefined) return Effect.void
+      inFlight.delete(this.number)
+      moving.set(this.number, call)
+      const ticket = tickets.issue(call)
+      this.ticket = ticket
+      outbox.push(encode(FrameKind.moved, this.number, u32(ticket)))
+      return Effect.flatMap(tickets.claimed(ticket), (own) => {
+        moving.delete(this.number)
+        this.own = own
+        return own === undefined ? calls.interrupt(call) : next(own)
+      })
+    })
+  }
+}
+
+const violation = Effect.fail(Violation)
+
+/** Answers the calls of a shared stream until it ends. Fails when the caller breaks the rules. */
+export const serveCalls = (
+  calls: Calls,
+  tickets: Tickets,
+  stream: ProtocolStream,
+  peer: PeerState,
+  parser: messages.Parser,
+  frames: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone>
+): Effect.Effect<void, Violation> =>
+  Effect.suspend(() => {
+    if (peer.sharedStreams >= limits.sharedStreamsPerPeer) return stream.reset(ErrorCode.overloaded)
+    peer.sharedStreams++
+    const outbox = new Outbox()
+    const shared: Shared = { outbox, tickets, calls, inFlight: new Map(), moving: new Map() }
+    const { inFlight, moving } = shared
+    outbox.push(encode(FrameKind.settings, 0, u32(limits.callsPerStream)))
+
+    const begin = ({ call: number, content }: Frame): Effect.Effect<void, Violation> => {
+      if (inFlight.has(number) || moving.has(number) || inFlight.size >= limits.callsPerStream) return violation
+      const request = messages.request(parser, content)
+      if (request === undefined) return violation
+      if (!calls.hasRoom(peer)) {
+        outbox.push(encode(FrameKind.refused, number, nothing))
+        return outbox.room
+      }
+      const call = calls.add(peer, stream.connection, request.id, new SharedReply(shared, number, parser))
+      inFlight.set(number, call)
+      return calls.start(call, request)
+    }
+
+    const interrupt = ({ call: number }: Frame): Effect.Effect<void> => {
+      const call = inFlight.get(number) ?? moving.get(number)
+      // The answer may be on its way already.
+      if (call === undefined) return Effect.void
+      inFlight.delete(number)
+      moving.delete(number)
+      return calls.interrupt(call)
+    }
+
+    const take = (frame: Frame): Effect.Effect<void, Violation> => {
+      switch (frame.kind) {
+        case FrameKind.message:
+          return begin(frame)
+        case FrameKind.interrupt:
+          return interrupt(frame)
+        default:
+          return violation
+      }
+    }
+
+    const read = frames.pipe(
+      Effect.flatMap((some) => Effect.forEach(some, take, { discard: true })),
+      Effect.forever({ disableYield: true })
+    )
+    return Effect.raceFirst(read, Effect.ignore(outbox.drain(stream.write))).pipe(
+      Effect.catchIf(
+        (error) => error === "Gone",
+        () => Effect.void
+      ),
+      Effect.ensuring(
+        Effect.sync(() => {
+          peer.sharedStreams--
+          outbox.release()
+          for (const call of inFlight.values()) calls.disconnect(call)
+          for (const call of moving.values()) calls.disconnect(call)
+        })
+      )
+    )
+  })
