@@ -2,13 +2,39 @@
 import { Effect, Scope } from "effect"
 import * as dgram from "node:dgram"
 
-const open = Effect.acquireRelease(
-  Effect.callback<dgram.Socket>((resume) => {
-    const socket = dgram.createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
-    socket.once("error", (cause) => resume(Effect.die(cause)))
-    socket.bind(0, "127.0.0.1", () => resume(Effect.succeed(socket)))
-  }),
-  (socket) => Effect.callback<void>((resume) => void socket.close(() => resume(Effect.void)))
+class Udp {
+  private readonly socket: dgram.Socket
+  private isOpen = true
+
+  constructor(socket: dgram.Socket) {
+    this.socket = socket
+    socket.once("close", () => (this.isOpen = false))
+  }
+
+  get port(): number {
+    return this.socket.address().port
+  }
+
+  onPacket(handler: (bytes: Uint8Array, from: number) => void): void {
+    this.socket.on("message", (bytes, { port }) => handler(bytes, port))
+  }
+
+  /** A late packet is not sent by a socket that has closed. */
+  send(bytes: Uint8Array, port: number): void {
+    if (this.isOpen) this.socket.send(bytes, port, "127.0.0.1", () => {})
+  }
+}
+
+const open = Effect.map(
+  Effect.acquireRelease(
+    Effect.callback<dgram.Socket>((resume) => {
+      const socket = dgram.createSocket({ type: "udp4", recvBufferSize: 4 << 20 })
+      socket.once("error", (cause) => resume(Effect.die(cause)))
+      socket.bind(0, "127.0.0.1", () => resume(Effect.succeed(socket)))
+    }),
+    (socket) => Effect.callback<void>((resume) => void socket.close(() => resume(Effect.void)))
+  ),
+  (socket) => new Udp(socket)
 )
 
 /** A runner's place in the network: others reach it at `port`, and it listens on `runnerPort`. */
@@ -38,26 +64,26 @@ export const network = (size: number): Effect.Effect<Network, never, Scope.Scope
 
     const add = Effect.gen(function* () {
       const front = yield* open
-      const place = new Place(front.address().port)
+      const place = new Place(front.port)
       places.push(place)
       // Each peer has a socket of its own behind the relay, as behind a NAT, so that the answers find it.
-      const back = new Map<number, dgram.Socket | undefined>()
+      const back = new Map<number, Udp | undefined>()
       const passes = (from: number) => {
         const sender = places.find(({ runnerPort }) => runnerPort === from)
         return sender === place || !(place.isSevered || sender?.isSevered === true)
       }
-      front.on("message", (bytes, { port: from }) => {
+      front.onPacket((bytes, from) => {
         if (!passes(from)) return
-        const socket = back.get(from)
-        if (socket !== undefined) return void socket.send(bytes, place.runnerPort, "127.0.0.1", () => {})
+        const known = back.get(from)
+        if (known !== undefined) return known.send(bytes, place.runnerPort)
         if (back.has(from)) return
         back.set(from, undefined)
         const connect = Effect.map(open, (own) => {
           back.set(from, own)
-          own.on("message", (answer) => {
-            if (passes(from)) front.send(answer, from, "127.0.0.1", () => {})
+          own.onPacket((answer) => {
+            if (passes(from)) front.send(answer, from)
           })
-          own.send(bytes, place.runnerPort, "127.0.0.1", () => {})
+          own.send(bytes, place.runnerPort)
         })
         Effect.runFork(Effect.provideService(connect, Scope.Scope, scope))
       })
