@@ -1,11 +1,14 @@
 // @module-tag platform
 /** A cluster of three processes over QUIC: runners die and come back, and cannot reach each other. */
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { cluster, type Runner, until } from "./support/runners.ts"
+import { Effect, Fiber } from "effect"
+import { cluster, type Count, type Runner, until } from "./support/runners.ts"
 
 /** Processes take their time where others run, too. In milliseconds. */
 const limit = 180_000
+
+/** The singleton that asks runners whether they are there, and tells the storage. */
+const health = "effect/cluster/Sharding/RunnerHealth"
 
 const counters = Array.from({ length: 100 }, (_, index) => `counter-${index}`)
 
@@ -15,6 +18,26 @@ const share = (runners: ReadonlyArray<Runner>) =>
     Effect.forEach(runners, ({ shards }) => shards),
     (each) => each.every((shards) => shards > 0) && each.reduce((sum, shards) => sum + shards) === 60
   )
+
+const names = (runners: ReadonlyArray<Runner>) => new Set(runners.map(({ name }) => name))
+
+const startAll = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>) {
+  yield* Effect.forEach(runners, ({ start }) => start, { concurrency: "unbounded" })
+  yield* share(runners)
+})
+
+/** The runner that runs a singleton, and the others. */
+const find = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>, singleton: string) {
+  const [one, ...none] = yield* Effect.filter(runners, (runner) => runner.has(singleton))
+  assert.deepStrictEqual(none, [])
+  return { one: one!, others: runners.filter((runner) => runner !== one) }
+})
+
+/** A counter of which this is true. */
+const findCounter = Effect.fnUntraced(function* (runner: Runner, isGood: (count: Count) => boolean) {
+  for (const counter of counters) if (isGood(yield* runner.read(counter))) return counter
+  throw new Error("there is no such counter")
+})
 
 /** Adds to every counter, from a runner. */
 const addToAll = (runner: Runner) => Effect.forEach(counters, (counter) => runner.add(counter, 1), { concurrency: 50 })
@@ -35,9 +58,7 @@ it.live(
     Effect.gen(function* () {
       const { runners } = yield* cluster
       const [first, second, third] = runners
-      const names = (some: ReadonlyArray<Runner>) => new Set(some.map(({ name }) => name))
-      yield* Effect.forEach(runners, ({ start }) => start, { concurrency: 3 })
-      yield* share(runners)
+      yield* startAll(runners)
       yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
       for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 3), names(runners))
 
@@ -52,3 +73,60 @@ it.live(
     }),
   limit
 )
+
+it.live(
+  "goes on without a runner that the others cannot reach, and with it when they can again",
+  () =>
+    Effect.gen(function* () {
+      const { network, runners } = yield* cluster
+      yield* startAll(runners)
+      yield* addToAll(runners[0])
+      // Another one than the runner that looks after the health of the others.
+      const { others } = yield* find(runners, health)
+      const cut = others[0]!
+      const rest = runners.filter((runner) => runner !== cut)
+      const elsewhere = yield* findCounter(rest[0]!, ({ on }) => on !== cut.name)
+
+      network.sever(cut.place)
+      const question = yield* Effect.forkChild(cut.read(elsewhere))
+      // It lives, and sees in the storage that it has no shards.
+      yield* until(cut.shards, (shards) => shards === 0)
+      yield* share(rest)
+      yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
+      for (const runner of rest) assert.deepStrictEqual(yield* readAll(runner, 3), names(rest))
+      assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+
+      network.heal(cut.place)
+      assert.strictEqual((yield* Fiber.join(question)).value, 3)
+      yield* share(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 6), names(runners))
+    }),
+  limit
+)
+
+it.live(
+  "loses no message that is kept in the storage when the runner that looks after the others is the one that is cut off",
+  () =>
+    Effect.gen(function* () {
+      const { network, runners } = yield* cluster
+      yield* startAll(runners)
+      const { one: cut, others: rest } = yield* find(runners, health)
+
+      network.sever(cut.place)
+      // It finds the others dead, and has all shards. Those others see that in the storage.
+      yield* until(cut.shards, (shards) => shards === 60)
+      const questions = yield* Effect.forEach(rest, (runner) => Effect.forkChild(runner.read(counters[0]!)))
+      yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
+      assert.deepStrictEqual(yield* readAll(cut, 2), names([cut]))
+      for (const question of questions) assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+
+      network.heal(cut.place)
+      for (const question of questions) assert.strictEqual((yield* Fiber.join(question)).value, 2)
+      yield* share(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 5), names(runners))
+    }),
+  limit
+)
+

@@ -82,7 +82,7 @@ class Program {
 /** A runner, which can be killed and started again with the same key. */
 export class Runner {
   readonly peerId: PeerId.PeerId
-  private readonly place: Network["places"][number]
+  readonly place: Network["places"][number]
   private readonly env: Record<string, string>
   private program: Program | undefined
 
