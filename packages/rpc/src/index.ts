@@ -5,3 +5,7 @@
  * @since 0.1.0
  */
 export * as QuicRpc from "./QuicRpc.ts"
+
+export * as QuicRpcClient from "./QuicRpcClient.ts"
+
+export * as QuicRpcServer from "./QuicRpcServer.ts"

@@ -36,6 +36,16 @@ export class Calls {
     return new Set(this.calls.keys())
   }
 
+  /** How many calls there are. */
+  get size(): number {
+    return this.calls.size
+  }
+
+  /** How many connections are watched. */
+  get connections(): number {
+    return this.ofConnections.size
+  }
+
   /** Whether there is room for another call of a peer. */
   hasRoom(peer: PeerState): boolean {
     return this.calls.size < this.options.maxCalls && peer.calls < this.options.maxCallsPerPeer
@@ -96,7 +106,10 @@ export class Calls {
   readonly end = (clientId: number): Effect.Effect<void> =>
     Effect.sync(() => {
       const call = this.calls.get(clientId)
-      if (call !== undefined) this.remove(call)
+      if (call === undefined) return
+      this.remove(call)
+      // A notification has no answer.
+      abandon(call)
     })
 
   /** Interrupts the handler of a call whose caller no longer wants the answer. */

@@ -13,8 +13,8 @@ import type { PeerState } from "./peers.ts"
 /** The way back on a stream of one call. */
 export class OwnReply implements Reply {
   readonly encode: Reply["encode"]
-  /** The last frame of the answer. */
-  readonly end = Deferred.makeUnsafe<Uint8Array>()
+  /** The last frame of the answer; undefined when there is none. */
+  private readonly end = Deferred.makeUnsafe<Uint8Array | undefined>()
   private readonly stream: ProtocolStream
   private readonly onGone: Effect.Effect<void>
 
@@ -35,13 +35,14 @@ export class OwnReply implements Reply {
     })
 
   abandon(): void {
-    // The fiber of the stream ends by itself: it learns first that the caller is gone.
+    Deferred.doneUnsafe(this.end, Effect.undefined)
   }
 
   /** Waits for the end of the answer and writes it. Returns before that when the caller resets the stream. */
   readonly run: Effect.Effect<void> = Effect.suspend(() =>
     Effect.flatMap(Effect.raceFirst(this.gone, Deferred.await(this.end)), (frame) => {
-      if (frame === undefined) return this.onGone
+      if (frame === "Gone") return this.onGone
+      if (frame === undefined) return Effect.void
       const write = Effect.ignore(this.stream.write(frame, { fin: true }))
       if (frame.length <= limits.smallAnswer) return write
       return Effect.andThen(this.stream.setPriority(limits.bulkPriority), write)
@@ -49,12 +50,12 @@ export class OwnReply implements Reply {
   )
 
   /** Waits until the caller resets the stream, or the connection is lost. What the caller still sends is dropped. */
-  private readonly gone: Effect.Effect<undefined> = Effect.suspend(() =>
+  private readonly gone: Effect.Effect<"Gone"> = Effect.suspend(() =>
     this.stream.pull.pipe(
       Effect.forever({ disableYield: true }),
       // A caller that only ends its half waits for the answer.
       Effect.catchTag("Done", () => Effect.never),
-      Effect.catch(() => Effect.undefined)
+      Effect.catch(() => Effect.succeed("Gone" as const))
     )
   )
 }

@@ -31,20 +31,40 @@ export interface Settings {
   readonly maxRequestSize: number
 }
 
-/** What a server holds, for tests. */
+/** Settings as a program gives them. */
+export type Given = { readonly [K in keyof Settings]?: Settings[K] | undefined }
+
+/** Adds the defaults to settings. */
+export const settingsOf = (given: Given = {}): Settings => ({
+  protocol: given.protocol ?? limits.rpcProtocol,
+  maxStreams: given.maxStreams,
+  maxStreamsPerPeer: given.maxStreamsPerPeer,
+  maxRequests: given.maxRequests ?? limits.callsInAll,
+  maxRequestsPerPeer: given.maxRequestsPerPeer ?? limits.callsPerPeer,
+  maxRequestSize: given.maxRequestSize ?? limits.maxMessage
+})
+
+/** How much of each a server holds. All are 0 when no peer is connected. */
 export interface Held {
   readonly calls: number
   readonly peers: number
+  readonly streams: number
   readonly tickets: number
   readonly connections: number
   readonly bufferedBytes: number
+}
+
+/** A protocol that is served, and what it holds. */
+export interface Served {
+  readonly protocol: RpcServer.Protocol["Service"]
+  readonly held: () => Held
 }
 
 /** Makes the protocol and serves it until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
 ): Effect.fn.Return<
-  RpcServer.Protocol["Service"],
+  Served,
   ProtocolTaken,
   Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
 > {
@@ -60,6 +80,7 @@ export const make = Effect.fnUntraced(function* (
   const peers = new Peers(context)
   const tickets = new Tickets()
   const buffered: Buffered = { bytes: 0 }
+  let streams = 0
   const encodeDefect = Schema.encodeSync(serialization.codecFor(Schema.Defect()))
   const calls = new Calls({
     maxCalls: settings.maxRequests,
@@ -133,6 +154,7 @@ export const make = Effect.fnUntraced(function* (
   const serve = (stream: ProtocolStream): Effect.Effect<void> =>
     Effect.suspend(() => {
       const peer = peers.of(stream.peerId)
+      streams++
       const reader = new RequestReader(stream, settings.maxRequestSize, peer, buffered)
       const watched = calls.isWatched(stream.connection)
         ? Effect.void
@@ -149,7 +171,13 @@ export const make = Effect.fnUntraced(function* (
               refuse(stream, ErrorCode.malformed)
             )
         }),
-        Effect.ensuring(Effect.andThen(reader.release, Effect.sync(() => peers.release(peer)))),
+        Effect.ensuring(
+          Effect.suspend(() => {
+            streams--
+            peers.release(peer)
+            return reader.release
+          })
+        ),
         Effect.updateContext(() => peer.context as Context.Context<never>)
       )
     })
@@ -159,8 +187,18 @@ export const make = Effect.fnUntraced(function* (
     maxStreamsPerPeer: settings.maxStreamsPerPeer
   })
 
-  return RpcServer.Protocol.of({
-    ...protocol,
-    run: (f) => Effect.ensuring(Effect.andThen(running.open, protocol.run(f)), running.close)
-  })
+  return {
+    protocol: RpcServer.Protocol.of({
+      ...protocol,
+      run: (f) => Effect.ensuring(Effect.andThen(running.open, protocol.run(f)), running.close)
+    }),
+    held: () => ({
+      calls: calls.size,
+      connections: calls.connections,
+      peers: peers.size,
+      streams,
+      tickets: tickets.size,
+      bufferedBytes: buffered.bytes
+    })
+  }
 })

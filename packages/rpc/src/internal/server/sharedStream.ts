@@ -11,6 +11,7 @@ import type { Call, Reply } from "./call.ts"
 import type { Calls } from "./calls.ts"
 import type { OwnReply } from "./ownStream.ts"
 import type { PeerState } from "./peers.ts"
+import { type Gone, type Overloaded, Violation } from "./requestReader.ts"
 import type { Tickets } from "./tickets.ts"
 
 const nothing = new Uint8Array(0)
@@ -52,7 +53,10 @@ class SharedReply implements Reply {
   }
 
   abandon(): void {
-    if (this.ticket !== undefined) this.shared.tickets.drop(this.ticket)
+    const { inFlight, moving, tickets } = this.shared
+    inFlight.delete(this.number)
+    moving.delete(this.number)
+    if (this.ticket !== undefined) tickets.drop(this.ticket)
   }
 
   /** Lets the caller open a stream for the answer, and goes on with it. */
@@ -75,7 +79,6 @@ class SharedReply implements Reply {
   }
 }
 
-const violation = Effect.fail(Violation)
 
 /** Answers the calls of a shared stream until it ends. Fails when the caller breaks the rules. */
 export const serveCalls = (
@@ -84,8 +87,8 @@ export const serveCalls = (
   stream: ProtocolStream,
   peer: PeerState,
   parser: messages.Parser,
-  frames: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone>
-): Effect.Effect<void, Violation> =>
+  frames: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded>
+): Effect.Effect<void, Violation | Gone | Overloaded> =>
   Effect.suspend(() => {
     if (peer.sharedStreams >= limits.sharedStreamsPerPeer) return stream.reset(ErrorCode.overloaded)
     peer.sharedStreams++
@@ -95,9 +98,11 @@ export const serveCalls = (
     outbox.push(encode(FrameKind.settings, 0, u32(limits.callsPerStream)))
 
     const begin = ({ call: number, content }: Frame): Effect.Effect<void, Violation> => {
-      if (inFlight.has(number) || moving.has(number) || inFlight.size >= limits.callsPerStream) return violation
+      if (inFlight.has(number) || moving.has(number) || inFlight.size >= limits.callsPerStream) {
+        return new Violation({ detail: "a call with the number of another, or too many calls" })
+      }
       const request = messages.request(parser, content)
-      if (request === undefined) return violation
+      if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
       if (!calls.hasRoom(peer)) {
         outbox.push(encode(FrameKind.refused, number, nothing))
         return outbox.room
@@ -123,7 +128,7 @@ export const serveCalls = (
         case FrameKind.interrupt:
           return interrupt(frame)
         default:
-          return violation
+          return new Violation({ detail: `a frame of kind ${frame.kind} on a shared stream` })
       }
     }
 
@@ -132,10 +137,6 @@ export const serveCalls = (
       Effect.forever({ disableYield: true })
     )
     return Effect.raceFirst(read, Effect.ignore(outbox.drain(stream.write))).pipe(
-      Effect.catchIf(
-        (error) => error === "Gone",
-        () => Effect.void
-      ),
       Effect.ensuring(
         Effect.sync(() => {
           peer.sharedStreams--

@@ -1,0 +1,110 @@
+/** A call on a stream of its own: from its first frame to the end of the answer. Interruption resets the stream. */
+import type { ConnectionError } from "@qp2p/core/ConnectionError"
+import type { ProtocolStream } from "@qp2p/core/Protocol"
+import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
+import type { RpcClientError } from "effect/rpc/RpcClientError"
+import type * as Scope from "effect/Scope"
+import * as limits from "../limits.ts"
+import { encode, FrameKind } from "../wire/frame.ts"
+import { type Frame, FrameDecoder } from "../wire/frameDecoder.ts"
+import * as messages from "../wire/messages.ts"
+import type { Answers, ClientCall } from "./answers.ts"
+import * as errors from "./errors.ts"
+
+/** Reads an answer and hands it over, part by part. */
+const readAnswer = (
+  answers: Answers,
+  call: ClientCall,
+  stream: ProtocolStream,
+  parser: messages.Parser
+): Effect.Effect<void, RpcClientError> => {
+  const decoder = new FrameDecoder(answers.maxResponseSize)
+  let hasParts = false
+  let isOver = false
+
+  const take = ({ content, kind }: Frame): Effect.Effect<void, RpcClientError> => {
+    const message = kind === FrameKind.message ? messages.response(parser, content) : undefined
+    if (message === undefined) return Effect.fail(errors.malformed("the server's answer is malformed"))
+    if (message._tag === "Chunk") hasParts = true
+    else {
+      isOver = true
+      answers.fitTags.note(call.request.tag, !hasParts && content.length <= limits.smallAnswer)
+    }
+    return answers.deliver(call, message)
+  }
+
+  const takeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> => {
+    const frames: Array<Frame> = []
+    for (const chunk of chunks) {
+      if (!decoder.push(chunk, frames)) return Effect.fail(errors.malformed("the server's answer is too long"))
+    }
+    let at = 0
+    return Effect.whileLoop({
+      while: () => at < frames.length && !isOver && !call.isInterrupted,
+      body: () => take(frames[at++]!),
+      step: constVoid
+    })
+  }
+
+  const pull = Effect.flatMap(Effect.mapError(stream.pull, errors.ofRead), takeAll)
+  return Effect.whileLoop({
+    while: () => !isOver && !call.isInterrupted,
+    body: () => pull,
+    step: constVoid
+  })
+}
+
+/** Opens the stream, writes the first frame, and reads the answer. The end of the scope ends the stream. */
+const run = (
+  answers: Answers,
+  call: ClientCall,
+  open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>,
+  first: (parser: messages.Parser) => Uint8Array
+): Effect.Effect<void, RpcClientError> =>
+  Effect.suspend(() => {
+    const parser = answers.serialization.makeUnsafe()
+    const begin = Effect.try({ try: () => first(parser), catch: errors.unencodable })
+    return Effect.scoped(
+      Effect.flatMap(begin, (bytes) =>
+        Effect.flatMap(Effect.mapError(open, errors.ofOpen), (stream) =>
+          Effect.andThen(
+            Effect.mapError(stream.write(bytes), errors.ofWrite),
+            readAnswer(answers, call, stream, parser)
+          )
+        )
+      )
+    )
+  })
+
+/** Sends a request that has no answer. */
+export const notify = (
+  answers: Answers,
+  { request }: ClientCall,
+  open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
+): Effect.Effect<void, RpcClientError> =>
+  Effect.scoped(
+    Effect.flatMap(Effect.mapError(open, errors.ofOpen), (stream) =>
+      Effect.suspend(() => {
+        const bytes = encode(FrameKind.message, 0, answers.serialization.makeUnsafe().encode(request)!)
+        return Effect.mapError(stream.write(bytes, { fin: true }), errors.ofWrite)
+      })
+    )
+  )
+
+/** Makes a call on a stream of its own. */
+export const make = (
+  answers: Answers,
+  call: ClientCall,
+  open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
+): Effect.Effect<void, RpcClientError> =>
+  run(answers, call, open, (parser) => encode(FrameKind.message, 0, parser.encode(call.request)!))
+
+/** Goes on with a call whose answer has moved from the shared stream to one of its own. `ticket` is that of the answer. */
+export const claim = (
+  answers: Answers,
+  call: ClientCall,
+  { connection, protocol }: ProtocolStream,
+  ticket: Uint8Array
+): Effect.Effect<void, RpcClientError> =>
+  run(answers, call, connection.openProtocol(protocol), () => encode(FrameKind.claim, 0, ticket))
