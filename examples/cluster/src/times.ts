@@ -15,8 +15,13 @@ export const sharding: Partial<ShardingConfig.ShardingConfig["Service"]> = {
   entityTerminationTimeout: "2 seconds"
 }
 
-/** Those of the connections: one whose peer is silent for as long is closed, and dialled again when it is needed. */
+/**
+ * Those of the connections. A runner that is gone is given up soon, since Effect Cluster has its own ways to try again: a dial takes
+ * two seconds at most, and a connection whose peer is silent for three seconds is closed.
+ */
 export const endpoint: EndpointConfig.Input = {
-  idleTimeout: "5 seconds",
-  keepAliveInterval: "1 second"
+  idleTimeout: "3 seconds",
+  keepAliveInterval: "1 second",
+  handshakeTimeout: "2 seconds",
+  retryDuration: 0
 }

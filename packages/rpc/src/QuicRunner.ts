@@ -23,7 +23,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as RpcClient from "effect/rpc/RpcClient"
+import type * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as address from "./internal/runner/address.ts"
@@ -76,8 +76,7 @@ const makeRunnerProtocol = (members: Options["members"] | undefined) =>
         if (members !== undefined && !(yield* isMember(members, peerId))) {
           return unreachable(new Error(`${peer} does not belong to the cluster`), codecFor)
         }
-        const services = yield* Layer.build(QuicRpcClient.layerProtocol(peer, { protocol }))
-        return Context.get(services, RpcClient.Protocol)
+        return yield* QuicRpcClient.makeProtocol(peer, { protocol })
       }, Effect.provideContext(context))
     })
   })

@@ -9,3 +9,5 @@ export * as QuicRpc from "./QuicRpc.ts"
 export * as QuicRpcClient from "./QuicRpcClient.ts"
 
 export * as QuicRpcServer from "./QuicRpcServer.ts"
+
+export * as QuicRunner from "./QuicRunner.ts"
