@@ -31,7 +31,7 @@ export const layer = ({ database, members: keys, ...endpoint }: Options) => {
     Layer.provideMerge(Storage.layer(database)),
     Layer.provideMerge(QuicRunner.layerShardingConfig(times.sharding)),
     Layer.provide(RpcSerialization.layerSchemaBinary()),
-    Layer.provideMerge(NodeEndpoint.layer({ ...endpoint, config: { ...times.endpoint, ...endpoint.config } })),
+    Layer.provideMerge(NodeEndpoint.layer({ ...endpoint, config: { ...endpoint.config, ...times.endpoint } })),
     Layer.provide(policy)
   )
 }

@@ -1,7 +1,10 @@
 // @module-tag platform
 /** A cluster of three processes over QUIC: runners die and come back, and cannot reach each other. */
 import { assert, it } from "@effect/vitest"
+import { Endpoint } from "@qp2p/core"
+import { NodeEndpoint, NodeIdentity } from "@qp2p/node"
 import { Effect, Fiber } from "effect"
+import { look } from "./support/database.ts"
 import { cluster, type Count, type Runner, until } from "./support/runners.ts"
 
 /** Processes take their time where others run, too. In milliseconds. */
@@ -130,3 +133,63 @@ it.live(
   limit
 )
 
+
+it.live(
+  "carries a parcel to its end, and goes on beating, when the runner that did both dies",
+  () =>
+    Effect.gen(function* () {
+      const { database, runners } = yield* cluster
+      yield* startAll(runners)
+      const { beats, steps } = yield* look(database)
+      const { one: victim, others } = yield* find(runners, "ClusterCron/Beat")
+      yield* until(beats, (each) => each.some(({ runner }) => runner === victim.name))
+
+      // Parcels go to any runner: so many are sent that one is packed by this one.
+      const first = others[0]!
+      const sent: Array<Fiber.Fiber<string>> = []
+      const send = Effect.suspend(() => Effect.map(Effect.forkChild(first.ask(`parcel ${sent.length} 5000`)), (fiber) => sent.push(fiber)))
+      const packed = yield* until(Effect.andThen(send, steps), (each) => each.some(({ runner }) => runner === victim.name))
+      assert.deepStrictEqual([...new Set(packed.map(({ step }) => step))], ["pack"])
+      const { parcel } = packed.find(({ runner }) => runner === victim.name)!
+
+      yield* victim.kill
+      const beatsBefore = yield* beats
+      const [, deliveredBy] = /^parcel \S+ was packed by \S+ and delivered by (\S+)$/u.exec(yield* Fiber.join(sent[Number(parcel)]!))!
+      assert.include([...names(others)], deliveredBy!)
+      // Each parcel arrives, and no step is done twice.
+      yield* Fiber.joinAll(sent)
+      assert.deepStrictEqual(
+        (yield* steps).map(({ parcel: name, step }) => `${name} ${step}`).toSorted(),
+        sent.flatMap((_, name) => [`${name} deliver`, `${name} pack`]).toSorted()
+      )
+
+      // The others beat, and make up for the beats that are missing.
+      const all = yield* until(beats, (each) => new Set(each.map(({ time }) => time)).size >= beatsBefore.length + 10)
+      const late = all.filter(({ time }) => time > beatsBefore.at(-1)!.time)
+      for (const { runner } of late) assert.include([...names(others)], runner)
+      const times = [...new Set(all.map(({ time }) => Date.parse(time)))]
+      assert.deepStrictEqual(times, times.map((_, index) => times[0]! + index * 1_000))
+    }),
+  limit
+)
+
+it.live(
+  "refuses a peer whose key is not in the cluster",
+  () =>
+    Effect.gen(function* () {
+      const { keys, runners } = yield* cluster
+      const [first, second] = runners
+      yield* startAll([first, second])
+      const dial = (identity?: Endpoint.Options["identity"]) =>
+        Effect.flatMap(Endpoint.Endpoint, (endpoint) => endpoint.connectTo(first.name)).pipe(
+          Effect.provide(NodeEndpoint.layer({ localAddress: "127.0.0.1:0", identity }))
+        )
+
+      assert.strictEqual((yield* Effect.flip(dial()))._tag, "PeerRefused")
+      // The third runner has not started: its key gets in, from wherever it is shown.
+      assert.strictEqual((yield* dial(NodeIdentity.fromFile(keys[2]))).peerId, first.peerId)
+      yield* addToAll(second)
+      assert.deepStrictEqual(yield* readAll(first, 1), names([first, second]))
+    }),
+  limit
+)

@@ -153,8 +153,8 @@ export interface Cluster {
   readonly network: Network
   /** The file that the runners share. */
   readonly database: string
-  /** A folder for the test. */
-  readonly folder: string
+  /** The files with the keys of the runners. */
+  readonly keys: readonly [string, string, string]
 }
 
 /** A cluster of three, whose processes are killed at the end of the scope. */
@@ -180,7 +180,12 @@ export const cluster: Effect.Effect<Cluster, never, Scope.Scope> = Effect.gen(fu
       (runner) => runner.kill
     )
   )
-  return { runners: runners as unknown as Cluster["runners"], network: between, database, folder }
+  return {
+    runners: runners as unknown as Cluster["runners"],
+    network: between,
+    database,
+    keys: keys as unknown as Cluster["keys"]
+  }
 })
 
 /** Repeats a look at something that changes, until it is as it should be. */
