@@ -65,7 +65,7 @@ export const makeProtocol = (
     () =>
       internal.make(peer, {
         protocol: options?.protocol ?? limits.rpcProtocol,
-        priority: options?.priority,
+        priority: options?.priority ?? 0,
         maxResponseSize: options?.maxResponseSize ?? limits.maxMessage
       })
   )

@@ -73,8 +73,7 @@ export const makeProtocol = (
 > =>
   unless(
     () => ofOptions(options, fields),
-    () =>
-      Effect.map(internal.make(internal.settingsOf(options)), ({ protocol }) => protocol)
+    () => Effect.map(internal.make(internal.settingsOf(options)), ({ protocol }) => protocol)
   )
 
 /**

@@ -108,7 +108,8 @@ const handlers = Library.toLayer(
       Owner: () => Reader,
       "shelves.count": () => Effect.void,
       Burn: () => Effect.die("boom"),
-      BurnSlowly: () => Effect.die(Object.assign(new Error("smoke"), { name: "Fire", stack: "Fire: smoke\n  at shelf 3" })),
+      BurnSlowly: () =>
+        Effect.die(Object.assign(new Error("smoke"), { name: "Fire", stack: "Fire: smoke\n  at shelf 3" })),
       Wait: () =>
         Deferred.succeed(seen.waiting, undefined).pipe(
           Effect.andThen(Effect.never),

@@ -49,3 +49,6 @@ export const server = Layer.effect(
   Endpoint.Endpoint,
   Effect.map(Pair, ({ two }) => two)
 )
+
+/** What a test in memory has. */
+export type Needs = Layer.Success<ReturnType<typeof inMemory>>

@@ -1,13 +1,11 @@
 /** What a client's calls have in common: where answers go, and how messages are read. */
-import type { FromClientEncoded, FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
+import type { FromServerEncoded, RequestEncoded } from "effect/rpc/RpcMessage"
 import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { FitTags } from "./fitTags.ts"
-
-/** The messages that a client sends. */
-export type FromClient = FromClientEncoded
 
 /** A call that a client is waiting for. */
 export interface ClientCall {
@@ -21,7 +19,11 @@ export interface ClientCall {
 export interface Answers {
   readonly serialization: RpcSerialization.RpcSerialization["Service"]
   readonly maxResponseSize: number
+  /** The priority of requests. */
+  readonly priority: number
   readonly fitTags: FitTags
+  /** The scope of the client. */
+  readonly scope: Scope.Scope
   /** Gives a part of the answer, or the end of it, to the RPC client. Completes when it has room for more. */
   readonly deliver: (call: ClientCall, message: FromServerEncoded) => Effect.Effect<void>
 }
@@ -31,11 +33,12 @@ const undeclared = Schema.Exit(Schema.Never, Schema.Never, Schema.Defect())
 /** Makes what the calls of a client share. */
 export const make = (
   serialization: RpcSerialization.RpcSerialization["Service"],
-  maxResponseSize: number,
+  { maxResponseSize, priority }: Pick<Answers, "maxResponseSize" | "priority">,
+  scope: Scope.Scope,
   write: (clientId: number, message: FromServerEncoded) => Effect.Effect<void>
 ): Answers => {
   const { codecFor } = serialization
-  const decodeDefect = Schema.decodeUnknownSync(codecFor(Schema.Defect()) as Schema.Codec<unknown, unknown>)
+  const decodeDefect = Schema.decodeUnknownSync(codecFor(Schema.Defect()))
   const encodeExit = Schema.encodeUnknownSync(codecFor(undeclared) as Schema.Codec<unknown, unknown>)
 
   /** To the RPC client a defect is the end of all calls. Here it is that of the call whose stream it comes on. */
@@ -47,7 +50,9 @@ export const make = (
   return {
     serialization,
     maxResponseSize,
+    priority,
     fitTags: new FitTags(),
+    scope,
     deliver: (call, message) => {
       const { clientId, request } = call
       switch (message._tag) {

@@ -19,7 +19,7 @@ import { Sessions } from "./sessions.ts"
 /** The settings of a client, with their defaults. */
 export interface Settings {
   readonly protocol: string
-  readonly priority: number | undefined
+  readonly priority: number
   readonly maxResponseSize: number
 }
 
@@ -29,18 +29,14 @@ type RequestId = string | number
 export const make = (
   peer: PeerAddress.Input,
   settings: Settings
-): Effect.Effect<
-  RpcClient.Protocol["Service"],
-  never,
-  Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
-> =>
+): Effect.Effect<RpcClient.Protocol["Service"], never, Endpoint | RpcSerialization.RpcSerialization | Scope.Scope> =>
   RpcClient.Protocol.make(
     Effect.fnUntraced(function* (write) {
       const endpoint = yield* Endpoint
       const serialization = yield* RpcSerialization.RpcSerialization
       const scope = yield* Effect.scope
-      const context = Context.omit(Scope.Scope)(yield* Effect.context<never>()) as Context.Context<never>
-      const answers = answering.make(serialization, settings.maxResponseSize, write)
+      const context = Context.omit(Scope.Scope)(yield* Effect.context())
+      const answers = answering.make(serialization, settings, scope, write)
       const open = endpoint.openProtocol(peer, settings.protocol, { priority: settings.priority })
       const sessions = new Sessions(answers, open, scope, context)
       /** The calls under way, by client and request. */
@@ -55,9 +51,7 @@ export const make = (
           return Effect.fail(errors.unencodable(error))
         }
         if (content === undefined) return Effect.void
-        return content.length > limits.smallRequest
-          ? ownCall.make(answers, call, open)
-          : session.run(call, content)
+        return content.length > limits.smallRequest ? ownCall.make(answers, call, open) : session.run(call, content)
       }
 
       const request = (clientId: number, message: RequestEncoded): Effect.Effect<void, RpcClientError> =>

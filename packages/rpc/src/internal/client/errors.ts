@@ -19,7 +19,7 @@ export const ofOpen = (error: ConnectionError): RpcClientError =>
     : notSent(error)
 
 /** Whether the server has refused the stream before it looked at a request. */
-const isRefusal = (error: SendError | RecvError | ProtocolRefused): boolean => {
+const isRefusal = (error: SendError | ProtocolRefused): boolean => {
   if (error._tag !== "StreamLost") return error._tag === "ProtocolRefused"
   const { reason } = error
   return reason._tag !== "StreamClosed" && reason.code === ErrorCode.overloaded
@@ -32,7 +32,9 @@ export const ofWrite = (error: SendError | ProtocolRefused): RpcClientError =>
 /** The stream of a call has failed, or has ended before the answer. The server may have done what was asked. */
 export const ofRead = (error: RecvError | ProtocolRefused | Cause.Done): RpcClientError => {
   if (Cause.isDone(error)) return new RpcClientError({ reason: new Socket.SocketCloseError({ code: 1000 }) })
-  return isRefusal(error) ? notSent(error) : new RpcClientError({ reason: new Socket.SocketReadError({ cause: error }) })
+  return isRefusal(error)
+    ? notSent(error)
+    : new RpcClientError({ reason: new Socket.SocketReadError({ cause: error }) })
 }
 
 /** The server breaks the rules. */

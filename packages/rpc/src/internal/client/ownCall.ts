@@ -4,7 +4,7 @@ import type { ProtocolStream } from "@qp2p/core/Protocol"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as limits from "../limits.ts"
 import { encode, FrameKind } from "../wire/frame.ts"
 import { type Frame, FrameDecoder } from "../wire/frameDecoder.ts"
@@ -55,7 +55,25 @@ const readAnswer = (
   })
 }
 
-/** Opens the stream, writes the first frame, and reads the answer. The end of the scope ends the stream. */
+/** Opens a stream and uses it. The stream ends with the use, and with the client. */
+const withStream = (
+  answers: Answers,
+  open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>,
+  use: (stream: ProtocolStream) => Effect.Effect<void, RpcClientError>
+): Effect.Effect<void, RpcClientError> =>
+  Effect.acquireUseRelease(
+    Scope.fork(answers.scope),
+    (scope) => Effect.flatMap(Effect.mapError(Scope.provide(open, scope), errors.ofOpen), use),
+    Scope.close
+  )
+
+/** Writes the first frame. A long one is behind everything short. */
+const write = ({ priority }: Answers, stream: ProtocolStream, bytes: Uint8Array) =>
+  bytes.length <= limits.smallRequest
+    ? stream.write(bytes)
+    : Effect.andThen(stream.setPriority(priority + limits.bulkPriority), stream.write(bytes))
+
+/** Opens the stream, writes the first frame, and reads the answer. */
 const run = (
   answers: Answers,
   call: ClientCall,
@@ -65,13 +83,11 @@ const run = (
   Effect.suspend(() => {
     const parser = answers.serialization.makeUnsafe()
     const begin = Effect.try({ try: () => first(parser), catch: errors.unencodable })
-    return Effect.scoped(
+    return withStream(answers, open, (stream) =>
       Effect.flatMap(begin, (bytes) =>
-        Effect.flatMap(Effect.mapError(open, errors.ofOpen), (stream) =>
-          Effect.andThen(
-            Effect.mapError(stream.write(bytes), errors.ofWrite),
-            readAnswer(answers, call, stream, parser)
-          )
+        Effect.andThen(
+          Effect.mapError(write(answers, stream, bytes), errors.ofWrite),
+          readAnswer(answers, call, stream, parser)
         )
       )
     )
@@ -83,13 +99,11 @@ export const notify = (
   { request }: ClientCall,
   open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
 ): Effect.Effect<void, RpcClientError> =>
-  Effect.scoped(
-    Effect.flatMap(Effect.mapError(open, errors.ofOpen), (stream) =>
-      Effect.suspend(() => {
-        const bytes = encode(FrameKind.message, 0, answers.serialization.makeUnsafe().encode(request)!)
-        return Effect.mapError(stream.write(bytes, { fin: true }), errors.ofWrite)
-      })
-    )
+  withStream(answers, open, (stream) =>
+    Effect.suspend(() => {
+      const bytes = encode(FrameKind.message, 0, answers.serialization.makeUnsafe().encode(request)!)
+      return Effect.mapError(stream.write(bytes, { fin: true }), errors.ofWrite)
+    })
   )
 
 /** Makes a call on a stream of its own. */

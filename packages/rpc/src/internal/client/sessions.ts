@@ -74,7 +74,7 @@ export class Sessions {
       Effect.onExit((exit) => Effect.sync(() => this.end(session, exit))),
       Effect.ignore,
       // Nothing of the caller whose call opens the stream.
-      Effect.updateContext((_: Context.Context<never>) => this.context)
+      Effect.updateContext<never, never>(() => this.context)
     )
     return Effect.as(Effect.forkIn(served, this.scope, { startImmediately: true }), session)
   })

@@ -63,15 +63,11 @@ export interface Served {
 /** Makes the protocol and serves it until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
-): Effect.fn.Return<
-  Served,
-  ProtocolTaken,
-  Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
-> {
+): Effect.fn.Return<Served, ProtocolTaken, Endpoint | RpcSerialization.RpcSerialization | Scope.Scope> {
   const endpoint = yield* Endpoint
   const serialization = yield* RpcSerialization.RpcSerialization
   const scope = yield* Effect.scope
-  const context = Context.omit(Scope.Scope)(yield* Effect.context<never>())
+  const context = Context.omit(Scope.Scope)(yield* Effect.context())
   const disconnects = yield* Queue.make<number>()
   /** Open while an RPC server runs. Nothing is read before that. */
   const running = Latch.makeUnsafe(false)
@@ -148,8 +144,7 @@ export const make = Effect.fnUntraced(function* (
       }
     })
 
-  const refuse = (stream: ProtocolStream, code: number) =>
-    Effect.andThen(stream.reset(code), stream.stop(code))
+  const refuse = (stream: ProtocolStream, code: number) => Effect.andThen(stream.reset(code), stream.stop(code))
 
   const serve = (stream: ProtocolStream): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -178,7 +173,7 @@ export const make = Effect.fnUntraced(function* (
             return reader.release
           })
         ),
-        Effect.updateContext(() => peer.context as Context.Context<never>)
+        Effect.updateContext(() => peer.context)
       )
     })
 

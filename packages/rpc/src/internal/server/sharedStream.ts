@@ -79,7 +79,6 @@ class SharedReply implements Reply {
   }
 }
 
-
 /** Answers the calls of a shared stream until it ends. Fails when the caller breaks the rules. */
 export const serveCalls = (
   calls: Calls,

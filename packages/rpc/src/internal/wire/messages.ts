@@ -11,8 +11,7 @@ const isFields = (value: unknown): value is Fields => typeof value === "object" 
 
 const isId = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number"
 
-const isOptional = (value: unknown, type: "string" | "boolean"): boolean =>
-  value === undefined || typeof value === type
+const isOptional = (value: unknown, type: "string" | "boolean"): boolean => value === undefined || typeof value === type
 
 const isHeader = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && typeof value[1] === "string"

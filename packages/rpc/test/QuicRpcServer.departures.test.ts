@@ -1,0 +1,137 @@
+/** What a server holds for callers that are gone: nothing. */
+import { assert, describe, it } from "@effect/vitest"
+import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as office from "./support/office.ts"
+import * as places from "./support/places.ts"
+
+/** Calls of each kind, under way: on streams of their own, on a shared one, with parts, without an answer to wait for. */
+const busy = (client: office.Client, running: office.Running) =>
+  Effect.gen(function* () {
+    // Of these two, the procedures share a stream from then on.
+    yield* client.Echo({ text: "first" })
+    const calls = [
+      client.Hold(),
+      client.Hold(),
+      client.Count().pipe(Stream.runForEach(() => Effect.never)),
+      client.Pour().pipe(Stream.runForEach(() => Effect.never)),
+      client.Hold(undefined, { discard: true })
+    ]
+    const fibers = yield* Effect.forEach(calls, (call) =>
+      Effect.forkDetach(call as Effect.Effect<unknown, unknown>, { startImmediately: true })
+    )
+    yield* office.until(() => running.watch.running === calls.length)
+    yield* client.Echo({ text: "shared" })
+    return { fibers, count: calls.length }
+  })
+
+const test = (
+  title: string,
+  body: Effect.Effect<void, unknown, places.Pair | MemoryNetwork.MemoryNetwork | Scope.Scope | office.Needs>
+) => it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
+
+const gone = (running: office.Running, count: number) =>
+  Effect.gen(function* () {
+    yield* office.until(() => running.watch.running === 0)
+    assert.strictEqual(running.watch.interrupted, count)
+    assert.strictEqual((yield* running.protocol.clientIds).size, 0)
+    yield* office.until(() => running.held().connections === 0)
+    assert.deepStrictEqual(running.held(), office.nothing)
+  })
+
+describe("a caller that is gone", () => {
+  test(
+    "because its endpoint has closed leaves no handler, no stream and no client id",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const { count } = yield* busy(yield* office.client(one, two.peerAddress), running)
+      assert.isAbove(running.held().streams, 3)
+      yield* one.close
+      yield* gone(running, count)
+    })
+  )
+
+  test(
+    "because its connection is lost leaves no handler, no stream and no client id",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const network = yield* MemoryNetwork.MemoryNetwork
+      const running = yield* office.serve(two)
+      const { count } = yield* busy(yield* office.client(one, two.peerAddress), running)
+      yield* network.reset(two.localAddress, one.localAddress)
+      yield* gone(running, count)
+    })
+  )
+
+  test(
+    "because it went silent leaves nothing after the idle timeout",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const network = yield* MemoryNetwork.MemoryNetwork
+      const running = yield* office.serve(two)
+      const { count } = yield* busy(yield* office.client(one, two.peerAddress), running)
+      yield* network.partition(one.localAddress, two.localAddress)
+      yield* TestClock.adjust("5 minutes")
+      yield* gone(running, count)
+    })
+  )
+
+  test(
+    "because its client has closed leaves no handler that it waits for, while the connection goes on",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(office.client(one, two.peerAddress), scope)
+      const { count } = yield* busy(client, running)
+      yield* Scope.close(scope, Exit.void)
+      // The call whose answer it did not wait for goes on: the peer is still there.
+      yield* office.until(() => running.watch.running === 1)
+      assert.strictEqual(running.watch.interrupted, count - 1)
+      yield* office.until(() => running.held().streams === 0)
+      assert.strictEqual(running.held().calls, 1)
+      assert.lengthOf(yield* one.connections, 1)
+      yield* one.close
+      yield* gone(running, count)
+    })
+  )
+
+  test(
+    "call by call, by interruption, leaves no call and no stream but the shared one",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const client = yield* office.client(one, two.peerAddress)
+      const { count, fibers } = yield* busy(client, running)
+      yield* Effect.forEach(fibers, Fiber.interrupt)
+      yield* office.until(() => running.held().calls === 1)
+      assert.strictEqual(running.watch.interrupted, count - 1)
+      yield* office.until(() => running.held().streams === 1)
+      assert.strictEqual(yield* client.Echo({ text: "still" }), "still")
+    })
+  )
+
+  test(
+    "a thousand times, one after the other, leaves as little",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const client = yield* office.client(one, two.peerAddress)
+      yield* Effect.forEach(
+        Array.from({ length: 1_000 }),
+        () => Effect.raceFirst(Effect.asVoid(client.Hold()), office.turns(3)),
+        { concurrency: 20, discard: true }
+      )
+      yield* office.until(() => running.held().calls === 0 && running.held().streams === 0)
+      yield* one.close
+      yield* office.until(() => running.held().connections === 0)
+      assert.deepStrictEqual(running.held(), office.nothing)
+    })
+  )
+})
