@@ -1,5 +1,5 @@
 /** One runner of the cluster: Effect Cluster over QUIC, a file that all runners share, and what the cluster does. */
-import { Endpoint, PeerPolicy, type PeerId } from "@qp2p/core"
+import { type Endpoint, type PeerId, PeerPolicy } from "@qp2p/core"
 import { NodeEndpoint } from "@qp2p/node"
 import { QuicRunner } from "@qp2p/rpc"
 import { Effect, Layer } from "effect"

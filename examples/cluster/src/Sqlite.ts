@@ -45,7 +45,7 @@ const load = Effect.tryPromise({
     const builtIn = process.getBuiltinModule?.("node:sqlite") as (Driver & { StatementSync: Function }) | undefined
     // The first versions of Node with the module give no rows as arrays.
     if (builtIn !== undefined && "setReturnArrays" in builtIn.StatementSync.prototype) return builtIn
-    return (await import("@photostructure/sqlite")) as unknown as Driver
+    return await import("@photostructure/sqlite")
   },
   catch: (cause) => failure(cause, "load")
 })
@@ -66,14 +66,14 @@ const connect = (database: DatabaseSyncInstance): SqlConnection.Connection => {
     return statement
   }
 
-  const run = (sql: string, params: ReadonlyArray<unknown>, asArrays: boolean, isKept: boolean) =>
-    Effect.withFiber<ReadonlyArray<any>, SqlError.SqlError>((fiber) =>
+  const run = <A extends object>(sql: string, params: ReadonlyArray<unknown>, asArrays: boolean, isKept: boolean) =>
+    Effect.withFiber<ReadonlyArray<A>, SqlError.SqlError>((fiber) =>
       Effect.try({
         try: () => {
           const statement = prepare(sql, isKept)
           statement.setReadBigInts(Context.get(fiber.context, SqlClient.SafeIntegers))
           statement.setReturnArrays(asArrays)
-          return statement.all(...(params.map(parameter) as Array<string>))
+          return statement.all(...(params.map(parameter) as Array<string>)) as Array<A>
         },
         catch: (cause) => failure(cause, "execute")
       })
@@ -93,7 +93,9 @@ const connect = (database: DatabaseSyncInstance): SqlConnection.Connection => {
     },
     executeStream: (sql, params, transform) => {
       const rows = run(sql, params, false, true)
-      return Stream.unwrap(Effect.map(rows, (all) => Stream.fromIterable(transform === undefined ? all : transform(all))))
+      return Stream.unwrap(
+        Effect.map(rows, (all) => Stream.fromIterable(transform === undefined ? all : transform(all)))
+      )
     }
   }
 }

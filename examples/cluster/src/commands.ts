@@ -22,7 +22,9 @@ const concurrency = 128
 const shards = Effect.gen(function* () {
   const { hasShardId } = yield* Sharding.Sharding
   const { shardsPerGroup } = yield* ShardingConfig.ShardingConfig
-  const own = Array.from({ length: shardsPerGroup }, (_, index) => ShardId.make("default", index + 1)).filter(hasShardId)
+  const own = Array.from({ length: shardsPerGroup }, (_, index) => ShardId.make("default", index + 1)).filter(
+    hasShardId
+  )
   return `shards ${own.length}`
 })
 

@@ -133,7 +133,6 @@ it.live(
   limit
 )
 
-
 it.live(
   "carries a parcel to its end, and goes on beating, when the runner that did both dies",
   () =>
@@ -147,14 +146,20 @@ it.live(
       // Parcels go to any runner: so many are sent that one is packed by this one.
       const first = others[0]!
       const sent: Array<Fiber.Fiber<string>> = []
-      const send = Effect.suspend(() => Effect.map(Effect.forkChild(first.ask(`parcel ${sent.length} 5000`)), (fiber) => sent.push(fiber)))
-      const packed = yield* until(Effect.andThen(send, steps), (each) => each.some(({ runner }) => runner === victim.name))
+      const send = Effect.suspend(() =>
+        Effect.map(Effect.forkChild(first.ask(`parcel ${sent.length} 5000`)), (fiber) => sent.push(fiber))
+      )
+      const packed = yield* until(Effect.andThen(send, steps), (each) =>
+        each.some(({ runner }) => runner === victim.name)
+      )
       assert.deepStrictEqual([...new Set(packed.map(({ step }) => step))], ["pack"])
       const { parcel } = packed.find(({ runner }) => runner === victim.name)!
 
       yield* victim.kill
       const beatsBefore = yield* beats
-      const [, deliveredBy] = /^parcel \S+ was packed by \S+ and delivered by (\S+)$/u.exec(yield* Fiber.join(sent[Number(parcel)]!))!
+      const [, deliveredBy] = /^parcel \S+ was packed by \S+ and delivered by (\S+)$/u.exec(
+        yield* Fiber.join(sent[Number(parcel)]!)
+      )!
       assert.include([...names(others)], deliveredBy!)
       // Each parcel arrives, and no step is done twice.
       yield* Fiber.joinAll(sent)
@@ -168,7 +173,10 @@ it.live(
       const late = all.filter(({ time }) => time > beatsBefore.at(-1)!.time)
       for (const { runner } of late) assert.include([...names(others)], runner)
       const times = [...new Set(all.map(({ time }) => Date.parse(time)))]
-      assert.deepStrictEqual(times, times.map((_, index) => times[0]! + index * 1_000))
+      assert.deepStrictEqual(
+        times,
+        times.map((_, index) => times[0]! + index * 1_000)
+      )
     }),
   limit
 )

@@ -122,7 +122,11 @@ export const layer = ({
   | RunnerHealth.RunnerHealth
 > =>
   RunnerServer.layerWithClients.pipe(
-    Layer.provide(QuicRpcServer.layerProtocol({ protocol }).pipe(Layer.updateService(Endpoint, (endpoint) => guard(endpoint, members)))),
+    Layer.provide(
+      QuicRpcServer.layerProtocol({ protocol }).pipe(
+        Layer.updateService(Endpoint, (endpoint) => guard(endpoint, members))
+      )
+    ),
     Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members)))
   )
 
@@ -144,9 +148,7 @@ export const layerClientOnly = ({
   | MessageStorage.MessageStorage
   | RunnerStorage.RunnerStorage
 > =>
-  RunnerServer.layerClientOnly.pipe(
-    Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members)))
-  )
+  RunnerServer.layerClientOnly.pipe(Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members))))
 
 /**
  * The options of `layerHealth`.
@@ -182,7 +184,8 @@ export const layerHealth = ({
   Layer.effect(
     RunnerHealth.RunnerHealth,
     Effect.map(Runners.Runners, ({ ping }) => ({
-      isAlive: (runner) => ping(runner).pipe(Effect.timeout(timeout), Effect.retry({ times: attempts - 1 }), Effect.isSuccess)
+      isAlive: (runner) =>
+        ping(runner).pipe(Effect.timeout(timeout), Effect.retry({ times: attempts - 1 }), Effect.isSuccess)
     }))
   ).pipe(
     Layer.provide(Layer.fresh(Runners.layerRpc)),

@@ -165,7 +165,9 @@ export const cluster: Effect.Effect<Cluster, never, Scope.Scope> = Effect.gen(fu
   )
   const between = yield* network(3)
   const keys = [0, 1, 2].map((index) => join(folder, `${index}.key`))
-  const ids = yield* Effect.forEach(keys, (key) => Effect.orDie(Effect.map(NodeIdentity.fromFile(key), ({ peerId }) => peerId)))
+  const ids = yield* Effect.forEach(keys, (key) =>
+    Effect.orDie(Effect.map(NodeIdentity.fromFile(key), ({ peerId }) => peerId))
+  )
   const database = join(folder, "cluster.db")
   const runners = yield* Effect.forEach(ids, (id, index) =>
     Effect.acquireRelease(

@@ -10,7 +10,7 @@ export type Members = (peerId: PeerId) => Effect.Effect<boolean>
 /** Asks. A failure, a defect and an answer that is no boolean mean no. */
 export const isMember = (members: Members, peerId: PeerId): Effect.Effect<boolean> =>
   Effect.suspend(() => members(peerId)).pipe(
-    Effect.map((answer) => answer === true),
+    Effect.map((answer: unknown) => answer === true),
     Effect.catchCause((cause) =>
       Effect.as(Effect.logWarning(`it is unknown whether ${short(peerId)} belongs to the cluster`, cause), false)
     )
