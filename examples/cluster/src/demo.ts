@@ -27,10 +27,15 @@ class Runner {
   private readonly child: ChildProcessByStdio<Writable, Readable, null>
   private readonly waiting = new Map<string, (answer: string) => void>()
   private asked = 0
+  /** Waits until the runner has started. */
+  readonly started: Effect.Effect<string>
 
   constructor(env: Record<string, string>) {
     const args = ["--disable-warning=ExperimentalWarning", program]
     this.child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "inherit"] })
+    const started = this.answerTo("runner")
+    this.started = Effect.promise(() => started)
+    // A runner that is killed may be asked once more.
     this.child.stdin.on("error", () => {})
     createInterface({ input: this.child.stdout }).on("line", (line) => {
       const [, number = "runner", answer = line] = /^(\d+): (.*)$/u.exec(line) ?? []
@@ -38,18 +43,13 @@ class Runner {
     })
   }
 
-  private answerTo(number: string) {
-    return Effect.callback<string>(
-      (resume) => void this.waiting.set(number, (answer) => resume(Effect.succeed(answer)))
-    )
+  private answerTo(number: string): Promise<string> {
+    return new Promise((resolve) => this.waiting.set(number, resolve))
   }
-
-  /** Waits until the runner has started. */
-  readonly started = this.answerTo("runner")
 
   /** The answer to a command: see `commands.ts`. */
   ask(command: string): Effect.Effect<string> {
-    return Effect.suspend(() => {
+    return Effect.promise(() => {
       const number = String(++this.asked)
       this.child.stdin.write(`${number}: ${command}\n`)
       return this.answerTo(number)
