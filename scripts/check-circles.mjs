@@ -14,6 +14,11 @@ const allowed = [
     reason: "Types only: the public module documents the service and the options that these files implement and take."
   },
   {
+    from: "packages/core/src/ProtocolStream.ts",
+    to: "packages/core/src/Connection.ts",
+    reason: "Types only: a stream of a protocol names its connection, which opens such streams."
+  },
+  {
     from: "packages/core/src/internal/wire/",
     to: "packages/core/src/WireMessage.ts",
     reason: "Types only: the public module documents the messages that these files encode and decode."

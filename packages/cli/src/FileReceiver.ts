@@ -10,7 +10,6 @@
  */
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { SendStream } from "@qp2p/core/SendStream"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,8 +28,8 @@ import * as FileLimits from "./FileLimits.ts"
 import { safeName } from "./FileName.ts"
 import * as FileStore from "./FileStore.ts"
 import * as FileMessages from "./FileMessages.ts"
-import * as Format from "./Format.ts"
 import * as IncomingFile from "./internal/IncomingFile.ts"
+import * as Pace from "./internal/Pace.ts"
 import * as PeerGroup from "./internal/PeerGroup.ts"
 import * as Rejected from "./internal/Rejected.ts"
 import * as Replies from "./internal/Replies.ts"
@@ -104,22 +103,12 @@ interface Transfer {
   readonly content: IncomingFile.IncomingFile
   readonly file: FileStore.OpenFile
   readonly scope: Scope.Closeable
-  readonly startedAt: bigint
-  lastHeard: bigint
-  /** When the current span for the minimum rate began, and what had arrived by then. */
-  spanStart: bigint
-  spanReceived: number
+  readonly pace: Pace.Pace
   /** All content has arrived and has the right hash. */
   isComplete: boolean
 }
 
 const senderOf = ({ group, peer }: Transfer) => ({ peer, peerId: group.peer })
-
-/**
- * The longest time in which the receiver handles a message that counts against senders. Beyond it the disk is to blame, and
- * what has arrived waits for its turn.
- */
-const longestStep = 1_000_000_000n
 
 /**
  * A receiver for the lifetime of the scope. When the scope closes, open transfers are dropped and their partial files
@@ -141,8 +130,7 @@ export const make = Effect.fnUntraced(function* (
     (Option.isSome(options.directory) ? yield* FileStore.directory(options.directory.value, limits) : undefined)
   const parentScope = yield* Effect.scope
   const stallTimeout = Duration.fromInputUnsafe(limits.stallTimeout)
-  const stallMillis = Duration.toMillis(stallTimeout)
-  const stallNanos = BigInt(Math.round(stallMillis * 1_000_000))
+  const paceLimits = { stallTimeout, minRate: limits.minRate }
 
   // All messages of a stream carry the same `reply` object: nothing else identifies the stream.
   const transfers = new Map<SendStream, Transfer>()
@@ -151,9 +139,7 @@ export const make = Effect.fnUntraced(function* (
   const answers = yield* Replies.make
   const lock = yield* Semaphore.make(1)
 
-  /** The time that the receiver spent on messages beyond `longestStep` each. */
-  let lostNanos = 0n
-  const senderTime = Effect.map(Clock.monotonicTimeNanos, (now) => now - lostNanos)
+  const senderTime = Pace.makeSenderTime()
 
   const answer = (reply: SendStream, group: PeerGroup.PeerGroup, result: FileMessages.Result) =>
     Effect.suspend(() => {
@@ -184,11 +170,11 @@ export const make = Effect.fnUntraced(function* (
 
   /** Makes room for a transfer of the peer, or says why there is none. */
   const makeRoom = Effect.fnUntraced(function* (group: PeerGroup.PeerGroup) {
-    const now = yield* senderTime
+    const now = yield* senderTime.now
     const open = Array.from(transfers.values(), (transfer) => ({
       transfer,
       group: transfer.group,
-      rate: transfer.content.received() / Math.max(1, Number(now - transfer.startedAt)),
+      rate: transfer.pace.rate(now),
       isComplete: transfer.isComplete
     }))
     const admission = TransferSlots.admit(open, group, limits)
@@ -229,26 +215,24 @@ export const make = Effect.fnUntraced(function* (
       return yield* refuse("Failed", opened.failure)
     }
     const file = opened.success
-    const now = yield* senderTime
+    const now = yield* senderTime.now
     const size = Option.fromUndefinedOr(header.size)
     const write = Effect.fnUntraced(function* (content: Uint8Array) {
       const noRoom = yield* room?.forBytes(content.length) ?? Effect.undefined
       if (noRoom !== undefined) return yield* new Rejected.Rejected(noRoom)
       yield* rejected(file.write(content))
     })
+    const content = IncomingFile.make(header, { maxSize: limits.maxSize, write })
     transfers.set(reply, {
       peer,
       group,
       reply,
       name,
       size,
-      content: IncomingFile.make(header, { maxSize: limits.maxSize, write }),
+      content,
       file,
       scope,
-      startedAt: now,
-      lastHeard: now,
-      spanStart: now,
-      spanReceived: 0,
+      pace: Pace.make(now, content.received, paceLimits),
       isComplete: false
     })
     yield* options.onEvent({ _tag: "Started", peer, peerId, name, size })
@@ -259,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
     function* (transfer: Transfer, sha256: string, placed: Deferred.Deferred<void>) {
       const { group, name, reply } = transfer
       const path = yield* rejected(transfer.file.commit).pipe(Effect.ensuring(Deferred.succeed(placed, undefined)))
-      const elapsed = Duration.nanos((yield* senderTime) - transfer.startedAt)
+      const elapsed = transfer.pace.elapsed(yield* senderTime.now)
       transfers.delete(reply)
       yield* Scope.close(transfer.scope, Exit.void)
       yield* store?.room?.added ?? Effect.void
@@ -285,7 +269,7 @@ export const make = Effect.fnUntraced(function* (
         )
       }
       yield* options.onEvent({ _tag: "Progress", ...senderOf(transfer), name, size, received: content.received() })
-      transfer.lastHeard = yield* senderTime
+      transfer.pace.heard(yield* senderTime.now)
     },
     (effect, transfer) => Effect.catchTag(effect, "Rejected", (error) => drop(transfer, error))
   )
@@ -305,14 +289,6 @@ export const make = Effect.fnUntraced(function* (
     return true
   })
 
-  const timed = Effect.fnUntraced(function* (message: Incoming) {
-    const before = yield* Clock.monotonicTimeNanos
-    const isHandled = yield* handle(message)
-    const took = (yield* Clock.monotonicTimeNanos) - before
-    if (took > longestStep) lostNanos += took - longestStep
-    return isHandled
-  })
-
   /** Drops the transfers for which there is a reason. */
   const dropFor = (reason: (transfer: Transfer) => string | undefined) =>
     Effect.forEach(
@@ -324,21 +300,9 @@ export const make = Effect.fnUntraced(function* (
       { discard: true }
     )
 
-  const slowness = (transfer: Transfer, now: bigint): string | undefined => {
-    if (now - transfer.lastHeard >= stallNanos) return `nothing arrived for ${Format.duration(stallTimeout)}`
-    if (now - transfer.spanStart < stallNanos) return undefined
-    const received = transfer.content.received()
-    const rate = (received - transfer.spanReceived) / (Number(now - transfer.spanStart) / 1e9)
-    transfer.spanStart = now
-    transfer.spanReceived = received
-    return rate < limits.minRate
-      ? `slower than ${Format.bytes(limits.minRate)}/s for ${Format.duration(stallTimeout)}`
-      : undefined
-  }
-
-  yield* Effect.sleep(Duration.millis(Math.max(10, stallMillis / 4))).pipe(
+  yield* Effect.sleep(Duration.millis(Math.max(10, Duration.toMillis(stallTimeout) / 4))).pipe(
     Effect.andThen(
-      lock.withPermits(1)(Effect.flatMap(senderTime, (now) => dropFor((transfer) => slowness(transfer, now))))
+      lock.withPermits(1)(Effect.flatMap(senderTime.now, (now) => dropFor(({ pace }) => pace.slowness(now))))
     ),
     Effect.forever,
     Effect.forkScoped
@@ -346,7 +310,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     // An interruption must not leave half a step behind, such as a reserved name.
-    handle: (message) => Effect.uninterruptible(lock.withPermits(1)(timed(message))),
+    handle: (message) => Effect.uninterruptible(lock.withPermits(1)(senderTime.handling(handle(message)))),
     forget: (peer) =>
       lock.withPermits(1)(
         Effect.suspend(() => dropFor(({ group }) => (group.peer === peer ? "the sender went away" : undefined)))

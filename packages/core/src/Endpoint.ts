@@ -145,7 +145,11 @@ export class Endpoint extends Context.Service<
      * programs, which dial it. A client has no addresses.
      */
     readonly peerAddress: PeerAddress.PeerAddress
-    /** The current `peerAddress`, and each one that follows it. A slow reader gets the latest. It ends when the endpoint stops. */
+    /**
+     * The current `peerAddress`, and each other one that a bootstrap or the port mapping brings. It does not report a change
+     * of the machine's network interfaces alone: read `peerAddress`, which asks for the interfaces each time. A slow reader
+     * gets the latest. It ends when the endpoint stops.
+     */
     readonly peerAddressChanges: Stream.Stream<PeerAddress.PeerAddress>
     /** The address that the UDP socket is bound to. A wildcard cannot be dialled: see `localAddresses`. */
     readonly localAddress: NetAddress.InetAddress

@@ -73,12 +73,14 @@ export interface ProtocolStream {
   /**
    * Returns the stream as a `Socket` of Effect.
    *
-   * The stream exists already, so `reader` does not dial, and can be acquired once: again it fails with `SocketOpenError`, as when the
-   * peer refuses the stream. The end of the peer's half is a `SocketCloseError` with code 1000; a reset and the loss of the
-   * connection are a `SocketReadError`. When the reader's scope closes, a waiting `pull` fails with code 1006, this half ends and
-   * the peer's is stopped; both are reset when the scope closes with a failure or an interruption. Releasing the writer
-   * finishes this half, and the peer's half goes on. A `CloseEvent` finishes this half when its code is 1000, and else resets it with
-   * that code; the peer's half is stopped. `upgrade` fails with `SocketUpgradeError`: the connection is encrypted already.
+   * The stream exists already, so `reader` does not dial, and can be acquired once: again it fails with `SocketOpenError`, and so do
+   * `pull` and `write` when the peer refuses the stream. The end of the peer's half is a `SocketCloseError` with code 1000, and a
+   * reset with a code of 1000 or more is one with that code. Other resets and the loss of the connection are a `SocketReadError`.
+   *
+   * When the reader's scope closes, a waiting `pull` fails with code 1006, this half is finished, and the peer's is stopped. When the
+   * scope closes with a failure or an interruption, this half is reset with code 0 instead. Releasing the writer finishes this half,
+   * and the peer's half goes on. A `CloseEvent` finishes this half when its code is 1000, and else resets it with its code; the
+   * peer's half is stopped. `upgrade` fails with `SocketUpgradeError`: the connection is encrypted already.
    */
   readonly toSocket: () => Socket.Socket
 }

@@ -75,7 +75,7 @@ class Delegate implements Connection {
   }
 }
 
-const counted = (inner: Connection, log: Log): Pick<Connection, "send" | "openBi" | "close"> => ({
+const counted = (inner: Connection, log: Log): Pick<Connection, "send" | "openBi" | "openProtocol" | "close"> => ({
   send: (...args) => {
     log.push("send")
     return inner.send(...args)
@@ -83,6 +83,10 @@ const counted = (inner: Connection, log: Log): Pick<Connection, "send" | "openBi
   openBi: (...args) => {
     log.push("openBi")
     return inner.openBi(...args)
+  },
+  openProtocol: (...args) => {
+    log.push("openProtocol")
+    return inner.openProtocol(...args)
   },
   close: (...args) => {
     log.push("close")
@@ -159,10 +163,12 @@ describe("a pool that keeps", () => {
             assert.strictEqual(textOf((yield* two.nextMessage).payload), text)
           }
           yield* one.openBidirectionalStream(there)
+          const stream = yield* one.openProtocol(there, "protocol")
+          assert.isTrue(stream.connection === listed)
           assert.strictEqual((yield* one.connections).length, 1)
           assert.isTrue(Option.isSome(yield* one.connectionId(there)))
           yield* one.disconnectFrom(there)
-          assert.deepStrictEqual(log.splice(0), ["openBi", "close"])
+          assert.deepStrictEqual(log.splice(0), ["openBi", "openProtocol", "close"])
           assert.strictEqual((yield* one.nextDisconnection).last, true)
           assert.deepStrictEqual(yield* one.connections, [])
           assert.isTrue(Option.isNone(yield* one.connectionId(there)))
@@ -182,6 +188,8 @@ describe("a pool that keeps", () => {
         const log: Log = []
         const two = yield* endpointWith(poolOf(wrap, log, "kept"), { localAddress: there })
         const one = yield* endpoint(here)
+        const served: Array<Connection> = []
+        yield* two.serveProtocol("protocol", ({ connection }) => Effect.sync(() => served.push(connection)))
         for (let i = 0; i < 2; i++) {
           yield* one.connectTo(there)
           yield* settle
@@ -190,6 +198,9 @@ describe("a pool that keeps", () => {
           assert.strictEqual(`${arrived.remoteAddress}`, here)
           yield* arrived.send(bytes("welcome"))
           assert.deepStrictEqual(log.splice(0), ["send"])
+          yield* one.openProtocol(there, "protocol")
+          yield* settle
+          assert.isTrue(served.pop() === arrived)
           assert.isTrue((yield* two.connections)[0] === arrived)
           yield* arrived.close()
           yield* settle

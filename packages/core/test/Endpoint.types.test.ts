@@ -12,6 +12,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Socket from "effect/socket/Socket"
 import type * as Stream from "effect/Stream"
 import type { BidirectionalStream } from "../src/BidirectionalStream.ts"
 import type * as Bootstrap from "../src/Bootstrap.ts"
@@ -34,6 +35,9 @@ import type * as PeerAddress from "../src/PeerAddress.ts"
 import type { PortMapper } from "../src/PortMapper.ts"
 import { PortMapperError, PortMapperTimedOut } from "../src/PortMapperError.ts"
 import { RecvError } from "../src/RecvError.ts"
+import type * as Protocol from "../src/Protocol.ts"
+import type { ProtocolRefused, ProtocolTaken } from "../src/ProtocolError.ts"
+import type { ProtocolStream } from "../src/ProtocolStream.ts"
 import type { RecvStream } from "../src/RecvStream.ts"
 import { RpcError } from "../src/RpcError.ts"
 import { type NotConnected, SendError } from "../src/SendError.ts"
@@ -66,6 +70,18 @@ describe("an endpoint's members", () => {
     >()
     expectTypeOf<ReturnType<Service["openBidirectionalStream"]>>().toEqualTypeOf<
       Effect.Effect<BidirectionalStream, ConnectionError>
+    >()
+    expectTypeOf<ReturnType<Service["openProtocol"]>>().toEqualTypeOf<
+      Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
+    >()
+    type Handler = (stream: ProtocolStream) => Effect.Effect<void, Error, Scope.Scope | PortMapper>
+    const serve = (one: Service, handler: Handler) => one.serveProtocol("name", handler)
+    expectTypeOf<ReturnType<typeof serve>>().toEqualTypeOf<
+      Effect.Effect<void, ProtocolTaken, Scope.Scope | PortMapper>
+    >()
+    const layer = (make: typeof Protocol.layer, handler: Handler) => make("name", handler)
+    expectTypeOf<ReturnType<typeof layer>>().toEqualTypeOf<
+      Layer.Layer<never, ProtocolTaken, Endpoint.Endpoint | PortMapper>
     >()
     expectTypeOf<ReturnType<Service["trySendMessage"]>>().toEqualTypeOf<Effect.Effect<void, NotConnected | SendError>>()
     expectTypeOf<ReturnType<Service["sendMessage"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
@@ -118,6 +134,15 @@ describe("the constructors and layers", () => {
 
 describe("connections and streams", () => {
   it("have the documented results and errors", () => {
+    expectTypeOf<ReturnType<Connection["openProtocol"]>>().toEqualTypeOf<
+      Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
+    >()
+    expectTypeOf<ProtocolStream["read"]>().toEqualTypeOf<Stream.Stream<Uint8Array, RecvError | ProtocolRefused>>()
+    expectTypeOf<ReturnType<ProtocolStream["write"]>>().toEqualTypeOf<
+      Effect.Effect<void, SendError | ProtocolRefused>
+    >()
+    expectTypeOf<ProtocolStream["finish"]>().toEqualTypeOf<Effect.Effect<void, SendError | ProtocolRefused>>()
+    expectTypeOf<ReturnType<ProtocolStream["toSocket"]>>().toEqualTypeOf<Socket.Socket>()
     expectTypeOf<ReturnType<Connection["send"]>>().toEqualTypeOf<Effect.Effect<void, SendError>>()
     expectTypeOf<ReturnType<Connection["openUni"]>>().toEqualTypeOf<Effect.Effect<SendStream, ConnectionError>>()
     expectTypeOf<ReturnType<Connection["openBi"]>>().toEqualTypeOf<

@@ -86,6 +86,41 @@ const vectors: ReadonlyArray<readonly [name: string, message: WireMessage, frame
     "EndpointVerificationResp, not reachable",
     { _tag: "EndpointVerificationResp", reachable: false },
     "00 01 00 00 00 05 01 00 00 | 03 00 00 00 00"
+  ],
+  [
+    "ProtocolOpenReq",
+    { _tag: "ProtocolOpenReq", protocol: "chat" },
+    "00 01 00 00 00 10 01 00 00 | 10 00 00 00 04 00 00 00 00 00 00 00 63 68 61 74"
+  ],
+  [
+    "ProtocolOpenReq with the shortest name",
+    { _tag: "ProtocolOpenReq", protocol: "\0" },
+    "00 01 00 00 00 0d 01 00 00 | 10 00 00 00 01 00 00 00 00 00 00 00 00"
+  ],
+  [
+    "ProtocolOpenReq with the longest name",
+    { _tag: "ProtocolOpenReq", protocol: "\u00e4".repeat(127) + "a" },
+    `00 01 00 00 01 0b 01 00 00 | 10 00 00 00 ff 00 00 00 00 00 00 00 ${"c3 a4".repeat(127)} 61`
+  ],
+  [
+    "ProtocolOpenReq whose name begins with a byte order mark",
+    { _tag: "ProtocolOpenReq", protocol: "\ufeff" },
+    "00 01 00 00 00 0f 01 00 00 | 10 00 00 00 03 00 00 00 00 00 00 00 ef bb bf"
+  ],
+  [
+    "ProtocolOpenResp, accepted",
+    { _tag: "ProtocolOpenResp", outcome: "Accepted" },
+    "00 01 00 00 00 08 01 00 00 | 11 00 00 00 00 00 00 00"
+  ],
+  [
+    "ProtocolOpenResp, not served",
+    { _tag: "ProtocolOpenResp", outcome: "NotServed" },
+    "00 01 00 00 00 08 01 00 00 | 11 00 00 00 01 00 00 00"
+  ],
+  [
+    "ProtocolOpenResp, too many streams",
+    { _tag: "ProtocolOpenResp", outcome: "TooManyStreams" },
+    "00 01 00 00 00 08 01 00 00 | 11 00 00 00 02 00 00 00"
   ]
 ]
 
@@ -110,28 +145,68 @@ const rejected: ReadonlyArray<readonly [name: string, input: string, reason: str
   ],
   [
     "a control message over the maximum, before any of it",
-    "00 01 00 00 00 1b 01 00 00",
-    "a control message takes 4 to 26 bytes, got 27"
+    "00 01 00 00 01 0c 01 00 00",
+    "a control message takes 4 to 267 bytes, got 268"
   ],
   [
     "a control message under the minimum, before any of it",
     "00 01 00 00 00 03 01 00 00",
-    "a control message takes 4 to 26 bytes, got 3"
+    "a control message takes 4 to 267 bytes, got 3"
   ],
   [
     "an unknown variant",
     "00 01 00 00 00 04 01 00 00 | 04 00 00 00",
-    "the variant of a control message must be 0 to 3, got 4"
+    "the variant of a control message must be 0 to 3, 16 or 17, got 4"
   ],
   [
     "a variant in the wrong byte order",
     "00 01 00 00 00 05 01 00 00 | 00 00 00 03 01",
-    "the variant of a control message must be 0 to 3, got 50331648"
+    "the variant of a control message must be 0 to 3, 16 or 17, got 50331648"
   ],
   [
     "a variant with its highest bit set",
     "00 01 00 00 00 04 01 00 00 | 00 00 00 80",
-    "the variant of a control message must be 0 to 3, got 2147483648"
+    "the variant of a control message must be 0 to 3, 16 or 17, got 2147483648"
+  ],
+  [
+    "ProtocolOpenReq without a name",
+    "00 01 00 00 00 0c 01 00 00 | 10 00 00 00 00 00 00 00 00 00 00 00",
+    "ProtocolOpenReq takes at least 13 bytes, got 12"
+  ],
+  [
+    "ProtocolOpenReq with a name that is shorter than its length",
+    "00 01 00 00 00 0e 01 00 00 | 10 00 00 00 03 00 00 00 00 00 00 00 61 62",
+    "the name of ProtocolOpenReq must have the length 2, got another one"
+  ],
+  [
+    "ProtocolOpenReq with something behind its name",
+    "00 01 00 00 00 0e 01 00 00 | 10 00 00 00 01 00 00 00 00 00 00 00 61 62",
+    "the name of ProtocolOpenReq must have the length 2, got another one"
+  ],
+  [
+    "ProtocolOpenReq with a length of more than 32 bits",
+    "00 01 00 00 00 0e 01 00 00 | 10 00 00 00 02 00 00 00 01 00 00 00 61 62",
+    "the name of ProtocolOpenReq must have the length 2, got another one"
+  ],
+  [
+    "ProtocolOpenReq with a name that is not UTF-8",
+    "00 01 00 00 00 0e 01 00 00 | 10 00 00 00 02 00 00 00 00 00 00 00 c3 28",
+    "the name of ProtocolOpenReq must be UTF-8"
+  ],
+  [
+    "ProtocolOpenReq with the UTF-8 of a lone surrogate",
+    "00 01 00 00 00 0f 01 00 00 | 10 00 00 00 03 00 00 00 00 00 00 00 ed a0 80",
+    "the name of ProtocolOpenReq must be UTF-8"
+  ],
+  [
+    "ProtocolOpenResp without an outcome",
+    "00 01 00 00 00 04 01 00 00 | 11 00 00 00",
+    "ProtocolOpenResp takes 8 bytes, got 4"
+  ],
+  [
+    "ProtocolOpenResp with an unknown outcome",
+    "00 01 00 00 00 08 01 00 00 | 11 00 00 00 03 00 00 00",
+    "the outcome of ProtocolOpenResp must be 0 to 2, got 3"
   ],
   [
     "EndpointEchoReq with something behind it",
@@ -536,9 +611,9 @@ describe("WireMessage", () => {
       })
 
       it("fails for control messages of any wrong length", () => {
-        const { error } = decode(concat([encodeHeader(200, 1), new Uint8Array(200)]), makeDecoder())
+        const { error } = decode(concat([encodeHeader(300, 1), new Uint8Array(300)]), makeDecoder())
         expect(error).toStrictEqual(
-          new SerializationError({ detail: "a control message takes 4 to 26 bytes, got 200" })
+          new SerializationError({ detail: "a control message takes 4 to 267 bytes, got 300" })
         )
       })
 

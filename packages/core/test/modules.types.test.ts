@@ -27,6 +27,7 @@ import type * as Identity from "../src/Identity.ts"
 import type * as PeerAddress from "../src/PeerAddress.ts"
 import type * as PeerId from "../src/PeerId.ts"
 import type * as PortMapper from "../src/PortMapper.ts"
+import type * as Protocol from "../src/Protocol.ts"
 import type { PortMapperError } from "../src/PortMapperError.ts"
 import type * as RetrySchedule from "../src/RetrySchedule.ts"
 import type { RpcError } from "../src/RpcError.ts"
@@ -73,6 +74,7 @@ describe("the parts that can be swapped, and what else is public", () => {
       | "toInetAddress"
     >()
     expectTypeOf<keyof typeof PortMapper>().toEqualTypeOf<"PortMapper" | "granted" | "layerFirstOf" | "layerNone">()
+    expectTypeOf<keyof typeof Protocol>().toEqualTypeOf<"ProtocolRefused" | "ProtocolTaken" | "layer">()
     expectTypeOf<keyof typeof RetrySchedule>().toEqualTypeOf<
       "RetrySchedule" | "exponential" | "isTransient" | "isTransientLoss"
     >()

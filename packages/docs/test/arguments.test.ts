@@ -8,6 +8,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Core from "@qp2p/core"
 import type { Connection } from "@qp2p/core/Connection"
+import type { ProtocolStream } from "@qp2p/core/ProtocolStream"
 import type { RecvStream } from "@qp2p/core/RecvStream"
 import type { SendStream } from "@qp2p/core/SendStream"
 import { Transport } from "@qp2p/core/Transport"
@@ -99,6 +100,7 @@ const payload = param(
 )
 const text = param("text", isText)
 const number = param(5, isNumber)
+const protocolName = param("protocol", (value) => isText(value) && value !== "")
 const path = param("path", or(isUndefined, isText))
 const time = param("1 second", isTime)
 const func = param(() => 1, isFunction)
@@ -258,8 +260,12 @@ const core: Omit<Modules<typeof Core>, Records> = {
     isTransientLoss: silent(any)
   },
   RpcError: errors,
+  Protocol: { layer: call(protocolName, func, options) },
+  ProtocolError: errors,
+  ProtocolStream: {},
   SendError: errors,
   SendStream: {},
+  ServeOptions: {},
   StreamError: errors,
   Transport: { problemOfBind: silent(any, any) },
   WireMessage: {
@@ -342,12 +348,15 @@ const endpoint: Calls<Core.Endpoint.Endpoint["Service"]> = {
   disconnectFrom: call(param(there, or(peer.accepts, isText))),
   isReachable: call(peer),
   openBidirectionalStream: call(peer, options),
+  openProtocol: call(peer, protocolName, options),
+  serveProtocol: call(protocolName, func, options),
   sendMessage: call(payload, peer, options),
   trySendMessage: call(payload, peer, options)
 }
 
 const connection: Calls<Connection> = {
   openBi: call(options),
+  openProtocol: call(protocolName, options),
   openUni: call(options),
   send: call(payload, options),
   // The last: what it accepts closes the connection.
@@ -362,6 +371,15 @@ const sendStream: Calls<SendStream> = {
     param(Uint8Array.of(1), (value) => value instanceof Uint8Array && ArrayBuffer.isView(value)),
     options
   )
+}
+
+/** Its reading half is tried last: what it accepts stops it. */
+const protocolStream: Calls<ProtocolStream> = {
+  reset: call(number),
+  setPriority: call(number),
+  stop: call(number),
+  toSocket: silent(),
+  write: sendStream.write
 }
 
 const recvStream: Calls<RecvStream> = { stop: call(number) }
@@ -630,7 +648,11 @@ describe("the arguments of public functions", () => {
     "of @qp2p/core are refused with a typed error when they are wrong, and no socket is wider than was said",
     () =>
       Effect.gen(function* () {
-        yield* tryModules(Core, core)
+        yield* tryModules(
+          Core,
+          core,
+          Object.keys(core).filter((module) => module !== "Protocol")
+        )
         // What left them out may listen everywhere; what said anything else may not.
         bound.length = 0
         const context = yield* Effect.context<Transport | Core.PortMapper.PortMapper>()
@@ -658,6 +680,10 @@ describe("the arguments of public functions", () => {
       yield* tryAll("SendStream", opened.send, { sendMessage: sendStream.sendMessage })
       yield* tryAll("SendStream", opened.send, sendStream)
       yield* tryAll("RecvStream", opened.receive, recvStream)
+      // It serves at an endpoint.
+      yield* Effect.provideService(tryAll("Protocol", Core.Protocol, core.Protocol), Endpoint.Endpoint, one)
+      const protocol = yield* one.openProtocol(there, "protocol")
+      yield* tryAll("ProtocolStream", protocol, protocolStream)
       yield* tryAll("Pool", yield* Core.ConnectionPool.make, pool)
       yield* tryAll("Bootstrap", yield* Core.Bootstrap.make, bootstrap)
       yield* tryAll(

@@ -25,7 +25,7 @@ import { openUdp } from "./internal/udp/openUdp.ts"
 import { Outbox } from "./internal/path/outbox.ts"
 import { Socket } from "./internal/socket/socket.ts"
 import { sweeping } from "./internal/socket/sweeping.ts"
-import * as tunables from "./internal/tunables.ts"
+import * as tunables from "./internal/tunables/path.ts"
 import {
   type BackingSocket,
   type BindOptions,

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { randomFillSync } from "node:crypto"
-import { maxBulkBytes } from "../src/internal/tunables.ts"
+import { maxBulkBytes } from "../src/internal/tunables/streams.ts"
 import { bytes, textOf } from "../../core/test/support/values.ts"
 import {
   endpoint,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as tunables from "../src/internal/tunables.ts"
+import * as tunables from "../src/internal/tunables/frames.ts"
 import { forgingPeer, piece } from "./support/forgingPeer.ts"
 import { bind, connected, settled, text, until } from "./support/quicSockets.ts"
 

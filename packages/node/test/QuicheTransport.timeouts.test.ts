@@ -14,7 +14,9 @@ import { ConnectionTimedOut } from "@qp2p/core/ConnectionError"
 import type * as Endpoint from "@qp2p/core/Endpoint"
 import type * as EndpointConfig from "@qp2p/core/EndpointConfig"
 import * as packetHeader from "../src/internal/packets/packetHeader.ts"
-import * as tunables from "../src/internal/tunables.ts"
+import { retryThreshold, retryTokenLifetime } from "../src/internal/tunables/handshakes.ts"
+import { livenessProbeTimeout } from "../src/internal/tunables/liveness.ts"
+import { maxSweep } from "../src/internal/tunables/turns.ts"
 import { countingDials } from "../../core/test/support/memoryEndpoints.ts"
 import { endpoint, onLoopback } from "./support/quicEndpoints.ts"
 import { blocked, Network, open } from "./support/impairedNetwork.ts"
@@ -34,7 +36,7 @@ const never = {
 const limit = Duration.minutes(10)
 
 /** How often the housekeeping looks. */
-const sweep = Duration.millis(tunables.maxSweep)
+const sweep = Duration.millis(maxSweep)
 
 /** Lets time pass, to one millisecond before `limit` has. */
 const justBelow = TestClock.adjust(Duration.subtract(limit, Duration.millis(1)))
@@ -231,7 +233,7 @@ describe("stall timeout", () => {
 })
 
 describe("a liveness probe", () => {
-  const probeTimeout = Duration.millis(tunables.livenessProbeTimeout)
+  const probeTimeout = Duration.millis(livenessProbeTimeout)
 
   it.effect("ends a connection whose peer does not respond in time, and not before", () =>
     Effect.gen(function* () {
@@ -270,7 +272,7 @@ describe("a Retry token", () => {
     Effect.gen(function* () {
       const server = yield* bind(never)
       const crowd = yield* udp()
-      for (let i = 0; i < tunables.retryThreshold; i++) yield* firstFlight(server, crowd)
+      for (let i = 0; i < retryThreshold; i++) yield* firstFlight(server, crowd)
       crowd.onHeard = () => {}
 
       /** A client that has its token, and has not shown it yet. */
@@ -288,7 +290,7 @@ describe("a Retry token", () => {
       })
       const punctual = yield* holder
       const late = yield* holder
-      yield* TestClock.adjust(tunables.retryTokenLifetime)
+      yield* TestClock.adjust(retryTokenLifetime)
       punctual.show()
       yield* turns.until("the answer to a token that is good", () => punctual.socket.heard.length > 0)
       assert.isFalse(isRetry(punctual.socket.heard[0]!.bytes))
@@ -414,7 +416,8 @@ describe("an endpoint", () => {
     it.effect(`tries ${name} again for the retry duration`, () =>
       countingDials(({ times }) =>
         Effect.gen(function* () {
-          const { server: full } = yield* turns.connect({ server: { ...never, maxConnections: 1 }, client: never })
+          // The connection that it has is one that it dialled: no idling makes it give up its place.
+          const { client: full } = yield* turns.connect({ server: never, client: { ...never, maxConnections: 1 } })
           const one = yield* endpoint({ ...endpointNever, retryDuration })
           const fiber = yield* Effect.forkChild(call(one, full.socket.address))
           yield* turns.pass()

@@ -5,6 +5,7 @@ import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
 import { type End, type Life, type Operation, pairOf, type Sent, type StreamLog } from "./journal.ts"
+import { handlersEnd } from "./calls.ts"
 import type { World } from "./world.ts"
 
 type Say = (violation: string) => void
@@ -23,7 +24,7 @@ export const checkStep = (world: World): ReadonlyArray<string> => check(world, a
 
 /** To be asked when the network is whole again, everybody reads, and everything has had its time. */
 export const checkRest = (world: World): ReadonlyArray<string> =>
-  check(world, [...always, everythingEnds, nothingIsLost, streamsAreWhole, bothSidesAgree])
+  check(world, [...always, everythingEnds, handlersEnd, nothingIsLost, streamsAreWhole, bothSidesAgree])
 
 /** To be asked when every endpoint is closed. */
 export const checkClosed = (world: World): ReadonlyArray<string> =>
@@ -164,7 +165,10 @@ const hasReason = (world: World, operation: Operation, failure: string): boolean
   const asked = /^(\w+)/u.exec(name)![1]
   if (failure === "NotConnected") return openAt(by, peer, operation.startedAt).length === 0 || losses > 0
   if (failure === "EndpointStopped") return false
-  // Whoever asks may stop listening.
+  if (asked === "askNobody" && failure === "ProtocolRefused") return true
+  // Whoever asks may stop listening. A peer that ends serves nothing any more.
+  const isCall = asked?.startsWith("ask") === true
+  if (isCall && ["ProtocolRefused", "StreamReset"].includes(failure)) return steps.some(({ down }) => down.has(peer))
   if (failure === "StreamStopped" || failure === "StreamReset")
     return world.journal.streams.some((stream) => stream.name === name && stream.abandoned)
   const unreachable =

@@ -2,6 +2,7 @@
  * What programs are made of. A step prints as the call that makes it, so that a program that was found can be kept.
  */
 import * as fc from "fast-check"
+import type { Name } from "./calls.ts"
 import type { Answers, StreamEnd } from "./traffic.ts"
 import type { World } from "./world.ts"
 
@@ -129,6 +130,10 @@ export const stream = (a: number, b: number, sizes: ReadonlyArray<number>, answe
     world.traffic.stream(world.at(a)!, b, sizes, answers, end)
   )
 
+/** A question in a protocol, which is answered unless the opener leaves after its first bytes. */
+export const ask = (a: number, b: number, size: number, name: Name, leave = false): Step =>
+  step("ask", [a, b, size, name, leave], fromTo(a, b), (world) => world.calls.ask(world.at(a)!, b, size, name, leave))
+
 export const disconnect = (a: number, b: number): Step =>
   step("disconnect", [a, b], fromTo(a, b), (world) => world.disconnect(world.at(a)!, b))
 
@@ -184,6 +189,12 @@ export const arbitrarySteps = (size: number, times: ReadonlyArray<number>): fc.A
           end
         )
         .map(([[a, b], all, answers, how]) => stream(a, b, all, answers, how))
+    },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(pair, sizes, fc.constantFrom<Name>("echo", "echo", "nobody's"), fc.constantFrom(false, false, true))
+        .map(([[a, b], bytes, name, leave]) => ask(a, b, bytes, name, leave))
     },
     { weight: 2, arbitrary: pair.map(([a, b]) => disconnect(a, b)) },
     { weight: 2, arbitrary: fc.tuple(slot, index).map(([a, i]) => closeConnection(a, i)) },

@@ -20,6 +20,7 @@ import * as TestIdentity from "@qp2p/testkit/TestIdentity"
 import { Journal, type Life, type Operation, pairOf } from "./journal.ts"
 import type { Rig } from "./rig.ts"
 import { spied } from "./spy.ts"
+import { Calls } from "./calls.ts"
 import { forever, Traffic } from "./traffic.ts"
 
 export class World {
@@ -32,6 +33,8 @@ export class World {
   private readonly silent = new Set<number>()
   /** What the applications send each other. */
   readonly traffic = new Traffic(this)
+  /** What they ask each other in protocols. */
+  readonly calls = new Calls(this)
   /** Turns that the next step gets, before the one after it begins. */
   private turns = Infinity
 
@@ -123,6 +126,7 @@ export class World {
     this.here[slot] = life
     this.silent.delete(slot)
     this.read(life)
+    await this.awaited(this.fork(this.calls.serve(life)), `the protocol of ${name}`)
     const { nextConnection, nextDisconnection } = life.endpoint
     life.takers.push(
       this.fork(

@@ -25,6 +25,9 @@ const pair = (one: string, two: string, config: EndpointConfig.Input) =>
     Effect.map(Effect.all([endpoint(one, config), endpoint(two, config)]), ([one, two]) => ({ one, two }))
   )
 
+/** One more endpoint, until the scope closes. */
+export const another = (localAddress: string) => endpoint(localAddress, {})
+
 /** A network in memory, with what controls it. */
 export const network = Layer.fresh(Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone))
 

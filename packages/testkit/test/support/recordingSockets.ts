@@ -4,12 +4,16 @@
 import type { BackingConnection, BindOptions, StreamFailure } from "@qp2p/core/Transport"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Conformance from "../../src/internal/conformance/peers.ts"
+import type { Log } from "../../src/internal/conformance/recording/log.ts"
+import * as RecordedPeer from "../../src/internal/conformance/recording/peer.ts"
+import * as RecordedStream from "../../src/internal/conformance/recording/received.ts"
+import { type Bound, bindWith, type Handshake } from "../../src/internal/conformance/recording/socket.ts"
 import { MemoryNetwork } from "../../src/MemoryNetwork.ts"
 import * as MemoryTransport from "../../src/MemoryTransport.ts"
 import * as TestIdentity from "../../src/TestIdentity.ts"
 
-export { address, text } from "../../src/internal/conformance/peers.ts"
+export { text } from "../../src/internal/conformance/content.ts"
+export { address } from "../../src/internal/conformance/recording/socket.ts"
 
 /** How far a sender may be ahead of its reader. */
 export const window = 256 * 1024
@@ -23,14 +27,14 @@ export const setLatency = (latency: Duration.Input) =>
 export const sameBytes = (actual: ArrayLike<number>, expected: ArrayLike<number>) =>
   Buffer.from(actual as Array<number>).equals(Buffer.from(expected as Array<number>))
 
-export class Received extends Conformance.Received {
+export class Received extends RecordedStream.Received {
   readonly bytes: Array<number> = []
   /** The chunks as they were lent. */
   readonly kept: Array<Uint8Array> = []
   /** After how many bytes to pause. */
   pauseAt = Number.POSITIVE_INFINITY
 
-  constructor(record?: Conformance.Log) {
+  constructor(record?: Log) {
     super(record)
     this.afterChunk = (chunk) => {
       for (const byte of chunk) this.bytes.push(byte)
@@ -40,11 +44,11 @@ export class Received extends Conformance.Received {
   }
 }
 
-export class Peer extends Conformance.Peer<Received> {
+export class Peer extends RecordedPeer.Peer<Received> {
   readonly log: Array<string> = []
   pauseAt = Number.POSITIVE_INFINITY
 
-  constructor(connection: BackingConnection, record: Conformance.Log) {
+  constructor(connection: BackingConnection, record: Log) {
     super(connection, record, (record) => new Received(record))
     this.afterStream = (stream) => {
       stream.pauseAt = this.pauseAt
@@ -53,16 +57,12 @@ export class Peer extends Conformance.Peer<Received> {
   }
 }
 
-const bindPeers = Conformance.bindWith<Peer>((connection, record) => new Peer(connection, record))
+const bindPeers = bindWith<Peer>((connection, record) => new Peer(connection, record))
 
-export type Socket = Conformance.Bound<Peer>
+export type Socket = Bound<Peer>
 
 /** A socket; without keep-alive, so that nothing happens by itself. It admits every peer unless `admission` is given. */
-export const bind = (
-  local: string,
-  overrides: Partial<BindOptions> = {},
-  admission?: (handshake: Conformance.Handshake) => void
-) =>
+export const bind = (local: string, overrides: Partial<BindOptions> = {}, admission?: (handshake: Handshake) => void) =>
   bindPeers({
     local,
     ...(admission && { admission }),

@@ -88,6 +88,7 @@ export class ProtocolStreamImpl implements ProtocolStream, SendOwner<ProtocolRef
   refuse(kind: ProtocolRefused["kind"]): void {
     const refusal = (this.refusal = new ProtocolRefused({ peer: this.peerId, protocol: this.protocol, kind }))
     this.received.fail(refusal)
+    this.received.dropAtMost(maxDiscarded, ErrorCode.noError)
     this.sending.reset(ErrorCode.noError)
     if (this.refused === undefined) return
     Deferred.doneUnsafe(this.refused, Effect.succeed(new StreamStopped({ code: ErrorCode.protocolRefused })))

@@ -23,6 +23,9 @@ type ReadFailure = Effect.Error<ProtocolStream["pull"]>
 
 const readFailure = (error: ReadFailure): Socket.SocketError => {
   if (Cause.isDone(error)) return closed(normal)
+  if (error._tag === "StreamLost" && error.reason._tag === "StreamReset" && error.reason.code >= normal) {
+    return closed(error.reason.code)
+  }
   if (error._tag === "ProtocolRefused") return failure(new Socket.SocketOpenError({ kind: "Unknown", cause: error }))
   return failure(new Socket.SocketReadError({ cause: error }))
 }
@@ -44,9 +47,12 @@ const concat = (chunks: NonEmptyReadonlyArray<Uint8Array | string>): Uint8Array 
 /** Makes the socket of a stream. `ProtocolStream.toSocket` documents it. `finish` ends the own half, and does not wait. */
 export const socketOf = (stream: ProtocolStream, finish: Effect.Effect<void>): Socket.Socket => {
   let isAcquired = false
-  let isReleased = false
-  // The stop at the end of the reader's scope fails a pull that waits.
-  const pull = Effect.mapError(stream.pull, (error) => (isReleased ? closed(abnormal) : readFailure(error)))
+  /** The code with which this side has closed the socket. */
+  let closedWith: number | undefined
+  // The stop that belongs to a close fails a pull that waits.
+  const pull = Effect.mapError(stream.pull, (error) =>
+    closedWith === undefined ? readFailure(error) : closed(closedWith)
+  )
 
   const reader: Socket.Socket["reader"] = Effect.suspend(() => {
     if (isAcquired) {
@@ -56,7 +62,7 @@ export const socketOf = (stream: ProtocolStream, finish: Effect.Effect<void>): S
     isAcquired = true
     return Effect.as(
       Effect.addFinalizer((exit) => {
-        isReleased = true
+        closedWith ??= abnormal
         const own = Exit.isSuccess(exit) ? finish : stream.reset(ErrorCode.noError)
         return Effect.andThen(own, stream.stop(ErrorCode.noError))
       }),
@@ -74,7 +80,10 @@ export const socketOf = (stream: ProtocolStream, finish: Effect.Effect<void>): S
     )
 
   const close = ({ code }: Socket.CloseEvent) =>
-    Effect.andThen(code === normal ? finish : stream.reset(code), stream.stop(ErrorCode.noError))
+    Effect.suspend(() => {
+      closedWith ??= code
+      return Effect.andThen(code === normal ? finish : stream.reset(code), stream.stop(ErrorCode.noError))
+    })
 
   const writer: Socket.Writer = {
     write: (chunk) => (Socket.isCloseEvent(chunk) ? close(chunk) : write(bytesOf(chunk))),

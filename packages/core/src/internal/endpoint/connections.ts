@@ -129,6 +129,11 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
           remoteAddress.address,
           Effect.logDebug(`refused a stream of ${remoteAddress}: the protocol ${args.show(protocol)} (${kind})`)
         ),
+      onLost: ({ remoteAddress }, protocol, { message }) =>
+        this.debugLimit.log(
+          remoteAddress.address,
+          Effect.logDebug(`the handler of ${args.show(protocol)} ended for ${remoteAddress}: ${message}`)
+        ),
       onFailed: ({ remoteAddress }, protocol, cause) =>
         logLimit.log(
           remoteAddress.address,

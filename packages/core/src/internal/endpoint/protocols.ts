@@ -6,11 +6,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as ErrorCode from "../../ErrorCode.ts"
 import { InvalidArgument, ofOptions, ofValue, untyped } from "../../InvalidArgument.ts"
 import { type ProtocolRefused, ProtocolTaken } from "../../ProtocolError.ts"
 import type { ProtocolStream } from "../../ProtocolStream.ts"
+import { ConnectionLost, StreamLost } from "../../SendError.ts"
 import type { ServeOptions } from "../../ServeOptions.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents } from "../../Transport.ts"
 import * as args from "../arguments.ts"
@@ -40,8 +42,10 @@ interface Served {
 export interface ProtocolsOptions {
   /** A stream was refused. */
   readonly onRefused: (connection: ConnectionImpl, protocol: string, kind: ProtocolRefused["kind"]) => void
-  /** A handler has failed; `isOwn` says that it failed for the end of its stream. */
+  /** A handler has failed. */
   readonly onFailed: (connection: ConnectionImpl, protocol: string, cause: Cause.Cause<unknown>) => void
+  /** A handler has failed because its stream or its connection has ended, which is the peer's doing or the network's. */
+  readonly onLost: (connection: ConnectionImpl, protocol: string, error: StreamLost | ConnectionLost) => void
 }
 
 const maxStreams = args.optional(args.integer(1, endpointLimits.all))
@@ -132,6 +136,10 @@ export class Protocols {
       if (Exit.isSuccess(exit)) return stream.end()
       if (Cause.hasInterruptsOnly(exit.cause)) return stream.abort(ErrorCode.noError)
       stream.abort(ErrorCode.handlerFailed)
+      const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+      if (error instanceof StreamLost || error instanceof ConnectionLost) {
+        return this.options.onLost(connection, stream.protocol, error)
+      }
       this.options.onFailed(connection, stream.protocol, exit.cause)
     })
   }

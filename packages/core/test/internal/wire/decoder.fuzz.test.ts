@@ -78,7 +78,9 @@ describe("fuzzing the decoder of frames", () => {
           Uint8Array.of(0, 1, 0, 0, 0, 5, 1, 0, 0, 3, 0, 0, 0),
           Uint8Array.of(0, 1, 0, 0, 0, 14, 1, 0, 0),
           Uint8Array.of(0, 1, 0, 0, 0, 26, 1, 0, 0),
-          Uint8Array.of(0, 1, 0, 0, 0, 1, 0, 0, 0)
+          Uint8Array.of(0, 1, 0, 0, 0, 1, 0, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 14, 1, 0, 0, 16, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0),
+          Uint8Array.of(0, 1, 0, 0, 0, 8, 1, 0, 0, 17, 0, 0, 0)
         ],
         maxLength: 2_048,
         runs: 4_000,

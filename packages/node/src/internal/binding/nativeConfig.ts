@@ -5,7 +5,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Credentials } from "./certificate.ts"
 import type { NativeConfig, Quiche } from "./native.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/streams.ts"
 
 /** The ALPN identifier (RFC 7301). BoringSSL requires one; qp2p's own Rust crate sends none. */
 const alpn = "qp2p/1"

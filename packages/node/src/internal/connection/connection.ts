@@ -17,16 +17,15 @@ import { INTERNAL_ERROR, NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { isPeerId, peerOf } from "../binding/peerCertificate.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
-import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
-import { livenessProbeInterval, maxHandshakeBytes } from "../tunables.ts"
+import { livenessProbeInterval } from "../tunables/liveness.ts"
 import { isLikeLoss } from "../udp/socketErrors.ts"
 import { locallyClosed } from "./closeReason.ts"
 import type { ConnectionHost, ConnectionOwner } from "./connectionHost.ts"
 import type { Handshake } from "./handshake.ts"
-import { Hold } from "./hold.ts"
 import type { Lifecycle, State } from "./lifecycle.ts"
 import type { Limits } from "./liveness.ts"
 import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
+import { PeerDecision } from "./peerDecision.ts"
 import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
 
@@ -50,18 +49,13 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private readonly host: ConnectionHost<Connection<T>>
   private readonly parts: Parts<Connection<T>>
   private readonly lifecycle: Lifecycle
-  private owner: ConnectionOwner<Connection<T>> | undefined
   private handlers: ConnectionEvents | undefined = undefined
   private peer: PeerId | undefined = undefined
-  /** Whether the peer is admitted, once that is decided. */
-  private decision: boolean | undefined = undefined
-  /** Ends the question whether the peer is admitted. */
-  private cancelAdmission: (() => void) | undefined = undefined
+  /** Until the peer is admitted. */
+  private decision: PeerDecision<Connection<T>> | undefined
   private accepted = false
   private probedAt = -Infinity
   private packetsRefused = 0
-  private hold: Hold | undefined = undefined
-  private handshakeBytes = 0
 
   constructor(
     options: ConnectionOptions & {
@@ -74,7 +68,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     const { host } = options
     const parts = new Parts<Connection<T>>(options, this, host)
     this.host = host
-    this.owner = options.owner
+    this.decision = new PeerDecision(options.owner)
     this.native = options.native
     this.dialled = options.dialled
     this.seniority = options.seniority
@@ -204,72 +198,19 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return !this.parts.peer.is(host, port)
   }
 
-  /**
-   * Takes a datagram, which comes from `elsewhere` if not from the peer's address, and which is for the id `key` if it has a
-   * short header. The binding decrypts in place, so the datagram is not usable afterwards.
-   */
+  /** See `PacketIntake`. */
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
-    if (this.lifecycle.hasEnded) return this.lifecycle.repeatClose()
-    if (key !== undefined && !this.parts.ids.accepts(key)) return
-    if ((this.isHeldBack || this.parts.frames.isNearLimit) && !this.admitHeldBack(datagram.length)) return
-    this.takeIn(datagram, elsewhere)
+    this.parts.intake.receive(datagram, elsewhere, key)
   }
 
-  /**
-   * Takes a packet that may be a stateless reset with the token that the binding knows. Returns whether it is one. If it is
-   * none, any host may have sent it, and nothing changes.
-   */
+  /** See `PacketIntake`. */
   receiveUnknown(packet: Uint8Array): boolean {
-    if (this.lifecycle.hasEnded) return false
-    this.parts.receiver.receive(packet, undefined, this.lifecycle.wasEstablished, false)
-    if (!this.native.isClosed()) return false
-    this.turns.packetArrived(false)
-    this.host.schedule(this)
-    return true
+    return this.parts.intake.receiveUnknown(packet)
   }
 
-  /** A stateless reset has come, with the token of an id that the peer has issued. */
+  /** See `PacketIntake`. */
   receiveReset(): void {
-    if (this.lifecycle.hasEnded) return
-    this.turns.packetArrived(false)
-    this.lifecycle.receiveReset()
-  }
-
-  private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
-    const { handshake } = this
-    const established = this.lifecycle.wasEstablished
-    if (!established && !this.isWithinHandshake(datagram.length)) return
-    if (this.lifecycle.state === "admitting" && !handshake.countBeforeAdmission(datagram.length)) return
-    this.parts.budget.received(datagram.length)
-    this.turns.packetArrived(true)
-    const hasMoved = this.parts.receiver.receive(datagram, elsewhere, established, true)
-    if (isRetry(datagram)) handshake.receivedRetry()
-    if (!isLongHeader(datagram) && this.native.isEstablished()) {
-      this.parts.ids.taken()
-      this.handshake.receivedOneRtt()
-    }
-    if (hasMoved) {
-      this.parts.sender.pathChanged()
-      this.host.onMoved(this)
-      this.handlers?.onMoved?.()
-    }
-    this.host.schedule(this)
-  }
-
-  /** Returns whether a datagram of `bytes` is taken although the peer is held back. It counts as taken then. */
-  private admitHeldBack(bytes: number): boolean {
-    const now = performance.now()
-    const fill = this.isHeldBack ? this.host.fill(this) : 0
-    return (this.hold ??= new Hold()).admit(bytes, now, fill)
-  }
-
-  /** Counts the bytes of the handshake. */
-  private isWithinHandshake(bytes: number): boolean {
-    if (this.handshakeBytes > maxHandshakeBytes || this.parts.frames.isHandshakeInPieces) {
-      return this.native.isEstablished()
-    }
-    this.handshakeBytes += bytes
-    return true
+    this.parts.intake.receiveReset()
   }
 
   packetSent(datagram: Uint8Array, length: number): void {
@@ -326,19 +267,16 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (!isPeerId(peer)) return this.fail(peer.code, peer.detail)
     this.peer = peer
     this.lifecycle.beginAdmission()
-    this.cancelAdmission = this.owner!.admit(this, (isAdmitted) => {
-      if (this.decision !== undefined) return
-      this.decision = isAdmitted
-      this.host.schedule(this)
-    })
+    this.decision!.ask(this, () => this.host.schedule(this))
     this.applyDecision()
   }
 
   /** Acts on the decision about the peer, if there is one. */
   applyDecision(): void {
-    if (this.lifecycle.state !== "admitting" || this.decision === undefined) return
-    this.cancelAdmission = undefined
-    if (this.decision) this.establish()
+    if (this.lifecycle.state !== "admitting") return
+    const isAdmitted = this.decision?.isAdmitted
+    if (isAdmitted === undefined) return
+    if (isAdmitted) this.establish()
     else this.refuse()
   }
 
@@ -361,10 +299,10 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
     // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
     if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
-    const { owner } = this
+    const { decision } = this
     // What made the connection is not kept for its whole life.
-    this.owner = undefined
-    this.handlers = owner?.onEstablished(this)
+    this.decision = undefined
+    this.handlers = decision?.onEstablished(this)
     this.host.onEstablished(this)
   }
 
@@ -381,6 +319,12 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (this.native.isEstablished()) return this.host.schedule(this)
     this.handshake.timeOut()
     this.close(0, "")
+  }
+
+  /** The peer's address has changed. */
+  onMoved(): void {
+    this.host.onMoved(this)
+    this.handlers?.onMoved?.()
   }
 
   onUnresponsive(): void {
@@ -403,14 +347,14 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   onEnded(close: Close): void {
-    const { handlers, owner } = this
+    const { decision, handlers } = this
     this.parts.onClosing()
     this.host.onEnded(this)
-    if (this.decision === undefined) this.cancelAdmission?.()
+    decision?.withdraw()
     this.parts.streams.fail(close)
-    this.owner = undefined
+    this.decision = undefined
     this.handlers = undefined
     handlers?.onClosed(close)
-    owner?.onEnded(this, close)
+    decision?.onEnded(this, close)
   }
 }

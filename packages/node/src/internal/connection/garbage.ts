@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { maxCollectionPause, maxQuickHeap } from "../tunables.ts"
+import { maxCollectionPause, maxQuickHeap } from "../tunables/garbage.ts"
 
 /** V8's `gc`, which contexts have that are made while the flag is set. */
 const exposed = (): (() => void) => {

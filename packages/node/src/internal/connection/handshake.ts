@@ -5,7 +5,7 @@
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { NativeConnection } from "../binding/native.ts"
 import type { ClientIds } from "../packets/initialClose.ts"
-import { maxBytesBeforeAdmission } from "../tunables.ts"
+import { maxBytesBeforeAdmission } from "../tunables/handshakes.ts"
 
 /** Holds what went wrong during the handshake, and tells whether its last packets have left and have arrived. */
 export class Handshake {

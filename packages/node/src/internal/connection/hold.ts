@@ -1,7 +1,7 @@
 /**
  * Which datagrams of a peer are taken while its connection is held back.
  */
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/memory.ts"
 
 /** Decides on each datagram of one connection. */
 export class Hold {

@@ -14,7 +14,7 @@
 import type { Close } from "@qp2p/core/Close"
 import { NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { minClosingPeriod } from "../tunables.ts"
+import { minClosingPeriod } from "../tunables/closing.ts"
 import { foundClose, locallyClosed } from "./closeReason.ts"
 import { Closing } from "./closing.ts"
 

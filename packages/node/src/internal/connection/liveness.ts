@@ -4,7 +4,7 @@
  * and at most two ticks late.
  */
 import { keepAliveInterval } from "@qp2p/core/KeepAlive"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/liveness.ts"
 import type { State } from "./lifecycle.ts"
 
 /** All in milliseconds. */

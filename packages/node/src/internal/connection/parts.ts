@@ -23,6 +23,7 @@ import { ConnectionStreams } from "./connectionStreams.ts"
 import { Handshake } from "./handshake.ts"
 import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
+import { PacketIntake, type PacketIntakeHost } from "./packetIntake.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
 import { tokenOf, withToken } from "./peerTokens.ts"
@@ -67,6 +68,8 @@ export interface PartsOwner extends PacketOwner {
   /** The peer has not answered a liveness probe in time. */
   readonly onSilence: () => void
   readonly onUnresponsive: () => void
+  /** The peer's address has changed. */
+  readonly onMoved: () => void
   readonly onEnded: (close: Close) => void
 }
 
@@ -84,6 +87,7 @@ export class Parts<C extends PartsOwner>
     LifecycleHost,
     LivenessHost,
     OutgoingHost,
+    PacketIntakeHost,
     PeerFramesHost,
     ResponsivenessHost,
     TurnsHost
@@ -107,6 +111,7 @@ export class Parts<C extends PartsOwner>
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
+  readonly intake: PacketIntake
   /** The stateless reset tokens of the peer's ids: see `peerTokens.ts`. */
   private peerTokens = ""
   private readonly connection: C
@@ -145,6 +150,7 @@ export class Parts<C extends PartsOwner>
     this.responsiveness = new Responsiveness(this)
     this.liveness = new Liveness(this, options.keepAliveJitter)
     this.turns = new Turns(this)
+    this.intake = new PacketIntake(this)
   }
 
   // --- the socket --------------------------------------------------------------------------------------------------
@@ -185,6 +191,10 @@ export class Parts<C extends PartsOwner>
     return !this.dialled || this.handshake.isConfirmed
   }
 
+  fill(): number {
+    return this.socket.fill(this.connection)
+  }
+
   onUnread(change: number): void {
     this.socket.onUnread(this.connection, change)
   }
@@ -197,6 +207,14 @@ export class Parts<C extends PartsOwner>
 
   events(): ConnectionEvents {
     return this.connection.events()
+  }
+
+  isHeldBack(): boolean {
+    return this.connection.isHeldBack
+  }
+
+  onMoved(): void {
+    this.connection.onMoved()
   }
 
   onHandshakeComplete(): void {
@@ -281,10 +299,6 @@ export class Parts<C extends PartsOwner>
 
   isCongested(): boolean {
     return this.streams.outgoing.isCongested
-  }
-
-  isHeldBack(): boolean {
-    return this.connection.isHeldBack
   }
 
   isAwaited(): boolean {

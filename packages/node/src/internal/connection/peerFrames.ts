@@ -9,7 +9,8 @@ import { connectionIdLength } from "../packets/connectionId.ts"
 import { isLongHeader, longFramesStart, splitDatagram } from "../packets/packetHeader.ts"
 import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
 import { HeldData } from "../streams/heldData.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/frames.ts"
+import { holdBackAbove } from "../tunables/memory.ts"
 
 const shutdownRead = 0
 
@@ -102,7 +103,7 @@ export class PeerFrames implements FrameVisitor {
 
   /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
   get isNearLimit(): boolean {
-    return this.held.fragments > tunables.maxFragments * tunables.holdBackAbove
+    return this.held.fragments > tunables.maxFragments * holdBackAbove
   }
 
   /** The binding may have authenticated a packet that is not taken here, as one of the handshake. */

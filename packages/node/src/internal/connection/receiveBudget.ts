@@ -5,7 +5,8 @@
  * received with the bytes read from streams.
  */
 import type { NativeConnection } from "../binding/native.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/memory.ts"
+import { initialStreamWindow } from "../tunables/streams.ts"
 
 /** Bytes that count as headers and acknowledgements: for each packet that brought data, and for each packet sent. */
 const perPacketIn = 64
@@ -71,7 +72,7 @@ export class ReceiveBudget {
     const unread = this.bytesIn - this.bytesRead - this.overhead
     // A reset costs the peer little, so the allowance for it is bounded.
     const left = tunables.maxUnread + this.bytesRead - this.dropped
-    const dropped = Math.max(0, Math.min(unread, tunables.initialStreamWindow, left))
+    const dropped = Math.max(0, Math.min(unread, initialStreamWindow, left))
     this.dropped += dropped
     this.explained += dropped
   }

@@ -3,7 +3,7 @@
  * old (RFC 9002, section 6.2), whether or not other packets were sent after it. Probe timeouts grow with the round-trip time,
  * so a peer that is far away has longer. Like the binding's timers, this runs on the system's clock.
  */
-import { minSilence, maxSilence, silentProbes } from "../tunables.ts"
+import { minSilence, maxSilence, silentProbes } from "../tunables/liveness.ts"
 
 /** The view of the connection. */
 export interface ResponsivenessHost {

@@ -18,7 +18,7 @@ import type { PeerActivity } from "./peerActivity.ts"
 import type { PeerFrames } from "./peerFrames.ts"
 import type { ReceiveBudget } from "./receiveBudget.ts"
 import type { Responsiveness } from "./responsiveness.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/turns.ts"
 
 /** The parts of the connection, and the connection itself, as far as turns need them. */
 export interface TurnsHost {

@@ -11,7 +11,7 @@
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
 import { randomId } from "./connectionId.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/connectionIds.ts"
 
 /** The view of the connection, which registers the ids. */
 export interface ConnectionIdsHost {

@@ -5,7 +5,7 @@
  * Layout: issue time (8 bytes, ms) | HMAC-SHA256 (32) | the client's original destination id.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
-import { retryTokenLifetime } from "../tunables.ts"
+import { retryTokenLifetime } from "../tunables/handshakes.ts"
 import { connectionIdLength } from "./connectionId.ts"
 
 const headerLength = 8 + 32

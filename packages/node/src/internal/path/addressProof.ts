@@ -17,7 +17,7 @@ import {
   minProofPause,
   probeGroup,
   probeSize
-} from "../tunables.ts"
+} from "../tunables/path.ts"
 import { type Candidate, type PeerAddress, spend } from "./peerAddress.ts"
 
 /** Groups of probes that are remembered; an acknowledgement of an older one does not count. */

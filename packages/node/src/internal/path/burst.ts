@@ -2,7 +2,7 @@
  * How many bytes a connection sends in one turn. Within a machine only the receiver's socket buffer limits them, and
  * the cost of a turn does not depend on its bytes: there bursts grow until packets are lost.
  */
-import { burst, maxBurst } from "../tunables.ts"
+import { burst, maxBurst } from "../tunables/path.ts"
 
 /** How many whole bursts have to arrive before the next may be larger. */
 const firstTrial = 8

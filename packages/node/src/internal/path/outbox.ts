@@ -2,7 +2,7 @@
  * The outbox of a socket: collects the datagrams of one turn and hands them to the kernel as one batch.
  */
 import type * as NetAddress from "effect/net/NetAddress"
-import { maxDatagramsInFlight } from "../tunables.ts"
+import { maxDatagramsInFlight } from "../tunables/path.ts"
 import type { Batch, QueuedDatagram, Sender } from "../udp/udpSocket.ts"
 
 /** In bytes. */

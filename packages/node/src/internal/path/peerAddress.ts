@@ -14,7 +14,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { PacketNumber } from "../packets/packetHeader.ts"
-import { acknowledgedProbes, probeSize } from "../tunables.ts"
+import { acknowledgedProbes, probeSize } from "../tunables/path.ts"
 
 /** How many times the received bytes may be sent to an address that is not proven (RFC 9000, section 8.1). */
 const amplificationLimit = 3

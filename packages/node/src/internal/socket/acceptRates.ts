@@ -5,7 +5,7 @@
  * machine are no strangers, and often many: no rate applies to them.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/handshakes.ts"
 import { IpRate } from "./ipRate.ts"
 
 /** Counts handshakes by IP address, those without a Retry and those after one. */

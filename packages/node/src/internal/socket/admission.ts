@@ -8,7 +8,8 @@ import type { Quiche } from "../binding/native.ts"
 import * as packetHeader from "../packets/packetHeader.ts"
 import { randomId } from "../packets/connectionId.ts"
 import * as retryToken from "../packets/retryToken.ts"
-import * as tunables from "../tunables.ts"
+import { retryThreshold } from "../tunables/handshakes.ts"
+import { minEndedKept } from "../tunables/places.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 
 /** The ids of a connection to be made. */
@@ -79,7 +80,7 @@ export class Admission {
     // RFC 9000, section 7.2: a client's first destination id has at least 8 bytes.
     if (!header.initial || header.dcid.length < 8) return drop
     // Ended connections cost memory too, for a few round trips.
-    if (load.ended >= Math.max(load.maxConnections, tunables.minEndedKept)) return drop
+    if (load.ended >= Math.max(load.maxConnections, minEndedKept)) return drop
     const isFull = load.isFull || load.fromIp >= load.maxFromIp
     if (isFull || load.isBehind) {
       const reason = isFull ? "too many connections" : "too much is unread"
@@ -94,7 +95,7 @@ export class Admission {
       return { _tag: "Accept", scid, originalDcid, clientDcid: scid, clientScid: header.scid.slice() }
     }
     // Under load a client first proves that it receives packets at its address.
-    if (load.needsRetry || load.handshakes >= tunables.retryThreshold) {
+    if (load.needsRetry || load.handshakes >= retryThreshold) {
       const newScid = randomId()
       const token = this.tokens.issue(load.client, header.dcid, newScid, load.now)
       const buffer = new Uint8Array(minDatagramSize)

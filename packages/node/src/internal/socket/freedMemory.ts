@@ -5,7 +5,8 @@
  * the engine collects none for minutes, and keeps what the messages and the ended connections took. A collection stops the
  * whole process, so one is requested once a minute at most, and only while the heap is small.
  */
-import { collectionInterval, connectionAllowance, minCollected, quietRate, quietTime } from "../tunables.ts"
+import { collectionInterval, minCollected, quietRate, quietTime } from "../tunables/garbage.ts"
+import { connectionAllowance } from "../tunables/memory.ts"
 
 /** Requests one collection when much was freed, and the socket has become quiet. */
 export class FreedMemory {

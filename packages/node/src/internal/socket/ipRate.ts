@@ -1,7 +1,7 @@
 /**
  * How often something may happen by IP address: so many times at once after a pause, and so many more in each second.
  */
-import { maxCountedIps } from "../tunables.ts"
+import { maxCountedIps } from "../tunables/handshakes.ts"
 
 interface Left {
   count: number

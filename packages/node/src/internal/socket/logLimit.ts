@@ -2,7 +2,7 @@
  * Limits the lines that peers can cause in the log: in each second so many for each IP address, and so many for all. Those over
  * a limit are counted, and a line tells their number afterwards.
  */
-import { logInterval, maxLogLines, maxLogLinesPerIp } from "../tunables.ts"
+import { logInterval, maxLogLines, maxLogLinesPerIp } from "../tunables/logs.ts"
 
 /** Writes lines or counts them. */
 export class LogLimit {

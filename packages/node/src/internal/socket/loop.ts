@@ -10,7 +10,7 @@
 import type * as NetAddress from "effect/net/NetAddress"
 import type { State } from "../connection/lifecycle.ts"
 import type { TurnState } from "./turnState.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/turns.ts"
 import { Deadlines, type Due } from "./deadlines.ts"
 import { reportIdleTurns } from "./idleTurns.ts"
 import { TurnQueue } from "./turnQueue.ts"

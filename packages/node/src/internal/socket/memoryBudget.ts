@@ -24,7 +24,7 @@ import {
   holdBackAbove,
   ipShare,
   mostPerTurn
-} from "../tunables.ts"
+} from "../tunables/memory.ts"
 
 /** The view of a connection. */
 export interface Holder {

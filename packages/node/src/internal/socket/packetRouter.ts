@@ -5,7 +5,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import type { State } from "../connection/lifecycle.ts"
 import * as packetHeader from "../packets/packetHeader.ts"
 import { resetTokenKey } from "../packets/statelessReset.ts"
-import { maxAskedForResets } from "../tunables.ts"
+import { maxAskedForResets } from "../tunables/connectionIds.ts"
 import type { IncomingDatagram } from "../udp/udpSocket.ts"
 import type { ConnectionTable } from "./connectionTable.ts"
 

@@ -8,7 +8,7 @@
  * their number is bounded.
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
-import { dialShare, evictableIdle, pendingShare } from "../tunables.ts"
+import { dialShare, evictableIdle, pendingShare } from "../tunables/places.ts"
 import { LargestFirst } from "./largestFirst.ts"
 
 /** The view of a connection. */

@@ -2,7 +2,7 @@
  * The ids of connections that a socket has forgotten a moment ago. Late packets for them are no reason for a stateless reset: most are
  * repeated close frames.
  */
-import { maxRecentIds, recentIdLifetime } from "../tunables.ts"
+import { maxRecentIds, recentIdLifetime } from "../tunables/connectionIds.ts"
 
 /** Remembers ids for `recentIdLifetime` milliseconds at least, and for twice as long at most. */
 export class RecentIds {

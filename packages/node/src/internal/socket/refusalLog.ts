@@ -3,7 +3,7 @@
  * network is down for all of them.
  */
 import * as NetAddress from "effect/net/NetAddress"
-import { refusalLogInterval } from "../tunables.ts"
+import { refusalLogInterval } from "../tunables/logs.ts"
 import { refusalReason } from "../udp/socketErrors.ts"
 
 /** The view of a connection. */

@@ -2,7 +2,7 @@
  * How many stateless resets a socket may send, to all addresses together and to each IP address: any host can send packets that
  * belong to no connection, and under another address.
  */
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/connectionIds.ts"
 import { IpRate } from "./ipRate.ts"
 
 /** The name of all IP addresses together. */

@@ -4,7 +4,7 @@
  */
 import { keepAliveInterval } from "@qp2p/core/KeepAlive"
 import type { Limits } from "../connection/liveness.ts"
-import { freshFor, maxSweep, minSweep } from "../tunables.ts"
+import { freshFor, maxSweep, minSweep } from "../tunables/turns.ts"
 
 /** The view of a connection. */
 interface Swept {

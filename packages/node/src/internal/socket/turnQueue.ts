@@ -3,7 +3,7 @@
  * more turns by them than one with a single connection.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import { maxIdleTurnQueues } from "../tunables.ts"
+import { maxIdleTurnQueues } from "../tunables/turns.ts"
 
 /** The view of a connection. */
 interface Queued {

@@ -5,7 +5,7 @@
  * It also notices turns in which a connection does nothing, although the connection asked for them itself, at once or by a
  * deadline that has passed. Each such turn asks for the next one, and the loop would keep a processor busy for ever.
  */
-import { maxOverdueTurns } from "../tunables.ts"
+import { maxOverdueTurns } from "../tunables/turns.ts"
 
 /** Records whether a connection is scheduled, and counts turns that did nothing or left their deadline in the past. */
 export class TurnState {

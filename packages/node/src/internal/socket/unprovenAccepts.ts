@@ -2,7 +2,7 @@
  * How many connections were accepted whose handshake is not complete, under way or failed: what a client costs that only
  * pretends to dial. Each costs memory until the garbage collector finds it, also if it ends at once.
  */
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/handshakes.ts"
 import { IpRate } from "./ipRate.ts"
 
 /** The name under which all clients count together. */

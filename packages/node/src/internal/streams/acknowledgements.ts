@@ -5,7 +5,7 @@ import type { AcknowledgedPackets } from "./acknowledgedPackets.ts"
 import { AckInference, type AckInferenceHost, type AckProbes } from "./ackInference.ts"
 import { untraced } from "../binding/errorCodes.ts"
 import type { SendStream } from "./sendStream.ts"
-import { completionTurns, inferAfter, maxCapacityChecks, minCompletedBytes } from "../tunables.ts"
+import { completionTurns, inferAfter, maxCapacityChecks, minCompletedBytes } from "../tunables/streams.ts"
 
 const shutdownWrite = 1
 

@@ -2,7 +2,7 @@
  * Limits how many long unidirectional streams of a priority send at once. Too many would all be half received, and none
  * of them whole.
  */
-import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../tunables.ts"
+import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../tunables/streams.ts"
 
 /** What the limit needs of a stream. */
 export interface BulkStream {

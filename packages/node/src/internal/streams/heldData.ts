@@ -6,7 +6,7 @@
  * of them would have to be kept. So the frames of a stream are divided: those that had come when the largest offset was last
  * looked at, and those that came since. When that offset has been read, the former are gone.
  */
-import { fragmentCost, smallFragment, smallFragmentCost } from "../tunables.ts"
+import { fragmentCost, smallFragment, smallFragmentCost } from "../tunables/frames.ts"
 
 /** The frames of one stream. */
 class Held {

@@ -5,7 +5,7 @@
 import type { BackingSendStream, ConnectionEvents, RecvEvents, StreamFailure } from "@qp2p/core/Transport"
 import type { NativeConnection } from "../binding/native.ts"
 import { type RecvOwner, RecvStream } from "./recvStream.ts"
-import { initialStreamWindow, maxConnectionRead, maxEndsChecked, maxStreamsRead } from "../tunables.ts"
+import { initialStreamWindow, maxConnectionRead, maxEndsChecked, maxStreamsRead } from "../tunables/streams.ts"
 
 const shutdownRead = 0
 
@@ -68,8 +68,12 @@ export class Incoming implements RecvOwner {
   private readonly streams = new Map<number, RecvStream>()
   /** Streams that the peer was asked to stop and has not ended, with the milliseconds since. */
   private stopping: Map<number, number> | undefined = undefined
-  /** The streams most likely to be readable: the latest that this side opened, and the next that the peer opens. */
+  /**
+   * The streams most likely to be readable: the latest that this side opened, the next that the peer opens, and the one that was
+   * read last because the binding listed it.
+   */
   private latest = 0
+  private recent = 0
   private nextUni: number
   private nextBi: number
   /** The number of this pass of reading, of which no stream gets more than one share. */
@@ -113,7 +117,7 @@ export class Incoming implements RecvOwner {
     if (!this.native.isReadable()) return 0
     this.pass += 1
     let left = regardless ? Infinity : maxStreamsRead
-    for (const id of [this.latest, this.nextBi, this.nextUni]) {
+    for (const id of [this.latest, this.nextBi, this.nextUni, this.recent]) {
       if (this.isClosing || !this.native.streamReadable(id)) continue
       if (this.readStream(id, regardless)) left -= 1
     }
@@ -165,7 +169,10 @@ export class Incoming implements RecvOwner {
           this.hasMore = true
           break
         }
-      } else if (this.readStream(id, regardless)) left -= 1
+      } else if (this.readStream(id, regardless)) {
+        left -= 1
+        this.recent = id
+      }
     }
   }
 

@@ -6,7 +6,7 @@ import type { StreamFailure } from "@qp2p/core/Transport"
 import { codeOf, untraced } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import type { StopCodes } from "./stopCodes.ts"
-import { sendQuantum } from "../tunables.ts"
+import { sendQuantum } from "../tunables/streams.ts"
 
 /** The failure of a stream that was reset here, or that the binding does not know any more. */
 export const streamClosed = (): StreamClosed => untraced(() => new StreamClosed())

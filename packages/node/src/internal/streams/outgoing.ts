@@ -13,7 +13,7 @@ import { SendQueue } from "./sendQueue.ts"
 import { SendingStreams } from "./sendingStreams.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { StopCodes } from "./stopCodes.ts"
-import { maxBlockedTries, maxReleased } from "../tunables.ts"
+import { maxBlockedTries, maxReleased } from "../tunables/streams.ts"
 
 const nothing = new Uint8Array(0)
 

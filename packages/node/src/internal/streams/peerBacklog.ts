@@ -8,7 +8,7 @@
  * and credit for them comes before the room is used up.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import { initialStreamWindow, maxBacklogWeight, maxReservedCredit, streamWeight } from "../tunables.ts"
+import { initialStreamWindow, maxBacklogWeight, maxReservedCredit, streamWeight } from "../tunables/streams.ts"
 
 /** The share of one stream in the backlog. */
 export interface BacklogEntry {

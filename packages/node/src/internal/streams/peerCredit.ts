@@ -5,7 +5,7 @@
 import type { NativeConnection } from "../binding/native.ts"
 import { type BacklogEntry, PeerBacklog } from "./peerBacklog.ts"
 import { type QueuedStream, SendQueue } from "./sendQueue.ts"
-import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased } from "../tunables.ts"
+import { firstCreditProbe, initialStreamWindow, longestCreditProbe, maxReleased } from "../tunables/streams.ts"
 
 /** What `PeerCredit` keeps of a stream. It is made with the stream, and `PeerCredit` alone changes it. */
 export class CreditState {

@@ -5,7 +5,7 @@
  * would copy all that is queued. So only a few bytes are written until then.
  */
 import type { NativeConnection } from "../binding/native.ts"
-import { maxWrittenUnanswered } from "../tunables.ts"
+import { maxWrittenUnanswered } from "../tunables/streams.ts"
 
 /** Follows the binding's timers of one connection. The binding does not tell which of them has expired. */
 export class ProbeTimer {

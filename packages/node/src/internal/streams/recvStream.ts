@@ -6,7 +6,7 @@ import type { BackingRecvStream, RecvEvents, StreamFailure } from "@qp2p/core/Tr
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { codeOf } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { maxStreamRead } from "../tunables.ts"
+import { maxStreamRead } from "../tunables/streams.ts"
 
 /** What a receiving half needs of its connection. */
 export interface RecvOwner {

@@ -6,7 +6,7 @@
  * priorities are no substitute: a long write takes all it offers, and an urgent one then waits behind it.
  */
 import { Fifo } from "@qp2p/core/Fifo"
-import { sendQuantum } from "../tunables.ts"
+import { sendQuantum } from "../tunables/streams.ts"
 
 /** What the queue needs of a stream. */
 export interface QueuedStream {

@@ -10,7 +10,7 @@ import type { NativeConnection } from "../binding/native.ts"
 import { failureOf, findAcknowledged, findStop, stoppedBy, streamClosed } from "./nativeSend.ts"
 import { CreditState } from "./peerCredit.ts"
 import type { StopCodes } from "./stopCodes.ts"
-import { sendHighWater, sendQuantum } from "../tunables.ts"
+import { sendHighWater, sendQuantum } from "../tunables/streams.ts"
 
 const empty = new Uint8Array(0)
 

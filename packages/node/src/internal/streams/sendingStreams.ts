@@ -2,7 +2,7 @@
  * The streams of a connection that have an id and an unfinished sending half, and the ids of those to come.
  */
 import type { OpeningBlocked } from "./heldStreams.ts"
-import { maxOpenStreams, streamCredit } from "../tunables.ts"
+import { maxOpenStreams, streamCredit } from "../tunables/streams.ts"
 
 /** Probe streams that may be open beyond `maxOpenStreams`. */
 const maxProbeStreams = 64

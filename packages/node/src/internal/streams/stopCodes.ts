@@ -6,7 +6,7 @@
  * what has arrived, so the binding could not be asked for the code in time.
  */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
-import { maxStopCodes } from "../tunables.ts"
+import { maxStopCodes } from "../tunables/streams.ts"
 
 /** Maps stream ids to the error codes of STOP_SENDING frames, at most `maxStopCodes` of one turn. */
 export class StopCodes {

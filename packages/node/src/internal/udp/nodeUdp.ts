@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as dgram from "node:dgram"
 import type { BindError } from "@qp2p/core/EndpointError"
 import * as socketErrors from "./socketErrors.ts"
-import * as tunables from "../tunables.ts"
+import * as tunables from "../tunables/udp.ts"
 import type { Batch, IncomingDatagram, QueuedDatagram, UdpEvents, UdpSocket } from "./udpSocket.ts"
 import { Zones } from "./zones.ts"
 

@@ -5,7 +5,7 @@
 import * as NetAddress from "effect/net/NetAddress"
 import type { NetworkInterface } from "@qp2p/core/Transport"
 import { interfaces as interfacesOfMachine } from "./interfaces.ts"
-import { maxNeighbours } from "../tunables.ts"
+import { maxNeighbours } from "../tunables/udp.ts"
 
 /**
  * Translates zones between interface names and numbers, from a list of interfaces that is read again when a zone is unknown.

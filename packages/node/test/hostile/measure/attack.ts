@@ -58,15 +58,12 @@ const port = async (child: Child): Promise<number> => {
   return told
 }
 
-/**
- * Waits until memory is back at its idle level and 10 %, or for 30 s. Returns the memory then, and after how many
- * seconds.
- */
-const recovered = async (node: Child, idle: number) => {
+/** Waits until memory is at most `enough` MiB, or for 30 s. Returns the memory then, and after how many seconds. */
+const recovered = async (node: Child, enough: number) => {
   const began = performance.now()
   let memory = meter.resident(node.pid)
   let collectAt = began + collecting
-  while (node.isAlive && memory > idle * 1.1 && performance.now() - began < recovery) {
+  while (node.isAlive && memory > enough && performance.now() - began < recovery) {
     await sleep(200)
     if (performance.now() >= collectAt) {
       node.tell("collect")
@@ -77,7 +74,10 @@ const recovered = async (node: Child, idle: number) => {
   return { memory, seconds: (performance.now() - began) / 1_000 }
 }
 
-const measured = async (attack: string, seconds: number, net: network.Network, start: Start) => {
+/** MiB to wait for after an attack, by the idle memory. */
+type Enough = (idle: number) => number
+
+const measured = async (attack: string, seconds: number, net: network.Network, enough: Enough, start: Start) => {
   const node = start("node", net.node)
   const at = { host: net.node, port: await port(node) }
   const honest = start("honest", net.honest, net.newcomer, `${at.host}:${at.port}`)
@@ -109,7 +109,7 @@ const measured = async (attack: string, seconds: number, net: network.Network, s
   }
   await attacker.kill()
   const during = duringShare()
-  const after = await recovered(node, idle.memory)
+  const after = await recovered(node, enough(idle.memory))
   const afterShare = meter.share(node.pid)
   await sleep(2_000)
   const processor = { idle: idle.processor, during, after: afterShare() }
@@ -153,12 +153,15 @@ const measured = async (attack: string, seconds: number, net: network.Network, s
   return result
 }
 
-/** Runs an attack by its name. It goes on for `seconds` where it has no end of its own. */
-export const run = async (attack: string, seconds: number, net: network.Network): Promise<Result> => {
+/**
+ * Runs an attack by its name. It goes on for `seconds` where it has no end of its own. Afterwards the node's memory is
+ * awaited to be `enough`.
+ */
+export const run = async (attack: string, seconds: number, net: network.Network, enough: Enough): Promise<Result> => {
   const directory = mkdtempSync(join(tmpdir(), "qp2p-hostile-"))
   const children: Array<Child> = []
   try {
-    return await measured(attack, seconds, net, (program, ...args) => {
+    return await measured(attack, seconds, net, enough, (program, ...args) => {
       const child = new Child(net, directory, program, args)
       children.push(child)
       return child

@@ -8,7 +8,7 @@ import { PeerMismatch, PeerRefused, TransportError } from "@qp2p/core/Connection
 import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
 import type { Peer } from "@qp2p/core/PeerPolicy"
 import * as Effect from "effect/Effect"
-import { maxBytesBeforeAdmission } from "../../../src/internal/tunables.ts"
+import { maxBytesBeforeAdmission } from "../../../src/internal/tunables/handshakes.ts"
 import { certificateOf, publicKeyOf } from "../../support/certificates.ts"
 import { bind, initial, type Native, peerId, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { address } from "../../support/quicSockets.ts"

@@ -1,7 +1,7 @@
 // @module-tag platform
 import { assert, it } from "@effect/vitest"
 import { collectIfQuick, GarbageCollection } from "../../../src/internal/connection/garbage.ts"
-import { maxCollectionPause, maxQuickHeap } from "../../../src/internal/tunables.ts"
+import { maxCollectionPause, maxQuickHeap } from "../../../src/internal/tunables/garbage.ts"
 
 /** At which of so many sweeps garbage was collected; `progressAt` some there had been progress. */
 const collectedAt = (count: number, progressAt: ReadonlyArray<number> = []) => {

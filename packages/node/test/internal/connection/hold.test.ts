@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Hold } from "../../../src/internal/connection/hold.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/memory.ts"
 
 /** How many of the datagrams of `bytes` are taken that come every millisecond for so long. */
 const taken = (hold: Hold, bytes: number, millis: number, fill: number, from = 0) => {

@@ -2,7 +2,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { type Close, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { Lifecycle } from "../../../src/internal/connection/lifecycle.ts"
-import { minClosingPeriod } from "../../../src/internal/tunables.ts"
+import { minClosingPeriod } from "../../../src/internal/tunables/closing.ts"
 
 const frame = Uint8Array.of(0xcc)
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/liveness.ts"
 import type { State } from "../../../src/internal/connection/lifecycle.ts"
 import { Liveness } from "../../../src/internal/connection/liveness.ts"
 

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../../../src/internal/binding/errorCodes.ts"
 import { PeerFrames } from "../../../src/internal/connection/peerFrames.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/frames.ts"
 import { decrypted, decryptedLong } from "../../support/frames.ts"
 
 const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean; readonly sent?: number } = {}) => {

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ReceiveBudget } from "../../../src/internal/connection/receiveBudget.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/memory.ts"
+import { initialStreamWindow } from "../../../src/internal/tunables/streams.ts"
 
 /** While there is nothing to read, and while there is. */
 const budget = tunables.unexplainedBytes + tunables.maxOutOfOrder
@@ -72,8 +73,8 @@ describe("the budget for what is no data", () => {
 describe("streams that are reset unread", () => {
   it("allow for bytes that are never read, one stream window each at most", () => {
     const receiveBudget = setup({ readable: () => true })
-    for (let i = 0; i < tunables.maxUnread / tunables.initialStreamWindow; i++) {
-      assert.isUndefined(turn(receiveBudget, tunables.initialStreamWindow, 0))
+    for (let i = 0; i < tunables.maxUnread / initialStreamWindow; i++) {
+      assert.isUndefined(turn(receiveBudget, initialStreamWindow, 0))
       receiveBudget.wasReset()
     }
     assert.isUndefined(turn(receiveBudget, readableBudget - 2 * MiB, 0))
@@ -85,8 +86,8 @@ describe("streams that are reset unread", () => {
       const receiveBudget = setup({ readable: () => true })
       assert.isUndefined(turn(receiveBudget, read, read))
       let taken = 0
-      for (; taken < 10 * readableBudget; taken += tunables.initialStreamWindow) {
-        if (turn(receiveBudget, tunables.initialStreamWindow, 0) !== undefined) break
+      for (; taken < 10 * readableBudget; taken += initialStreamWindow) {
+        if (turn(receiveBudget, initialStreamWindow, 0) !== undefined) break
         receiveBudget.wasReset()
       }
       return taken

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Responsiveness } from "../../../src/internal/connection/responsiveness.ts"
-import { minSilence, maxSilence, silentProbes } from "../../../src/internal/tunables.ts"
+import { minSilence, maxSilence, silentProbes } from "../../../src/internal/tunables/liveness.ts"
 
 /** A peer, and how often it was told not to answer. */
 const setup = () => {

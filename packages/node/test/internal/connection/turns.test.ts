@@ -7,7 +7,7 @@ import { LocallyClosed } from "@qp2p/core/Close"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { Lifecycle } from "../../../src/internal/connection/lifecycle.ts"
 import { Turns, type TurnsHost } from "../../../src/internal/connection/turns.ts"
-import { minClosingPeriod } from "../../../src/internal/tunables.ts"
+import { minClosingPeriod } from "../../../src/internal/tunables/closing.ts"
 
 afterEach(() => vi.restoreAllMocks())
 

@@ -3,7 +3,11 @@ import * as Effect from "effect/Effect"
 import { ConnectionIds } from "../../../src/internal/packets/connectionIds.ts"
 import { idKey, keyOf } from "../../../src/internal/packets/packetHeader.ts"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import { connectionIdInterval, maxConnectionIds, retiredIdLifetime } from "../../../src/internal/tunables.ts"
+import {
+  connectionIdInterval,
+  maxConnectionIds,
+  retiredIdLifetime
+} from "../../../src/internal/tunables/connectionIds.ts"
 import { bind, initial, Native, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { decrypted } from "../../support/frames.ts"
 import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { randomBytes } from "node:crypto"
 import * as retryToken from "../../../src/internal/packets/retryToken.ts"
-import { retryTokenLifetime } from "../../../src/internal/tunables.ts"
+import { retryTokenLifetime } from "../../../src/internal/tunables/handshakes.ts"
 
 const hex = (input: Uint8Array | undefined) => (input === undefined ? undefined : Buffer.from(input).toString("hex"))
 

@@ -2,13 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import * as NetAddress from "effect/net/NetAddress"
 import { AddressProof } from "../../../src/internal/path/addressProof.ts"
 import { type Candidate, PeerAddress } from "../../../src/internal/path/peerAddress.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import {
+  acknowledgedProbes,
+  firstProofPause,
+  longestProofPause,
+  probeGroup
+} from "../../../src/internal/tunables/path.ts"
 
 const [home, away, beyond] = ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.3:3"].map(
   NetAddress.inetAddressFromStringUnsafe
 ) as [NetAddress.InetAddress, NetAddress.InetAddress, NetAddress.InetAddress]
-
-const { acknowledgedProbes, firstProofPause, longestProofPause, probeGroup } = tunables
 
 /** A proof, and a sender that writes down what it makes and what leaves. */
 const setup = () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Burst } from "../../../src/internal/path/burst.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/path.ts"
 
 const none = () => 0
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { Outbox } from "../../../src/internal/path/outbox.ts"
-import { maxDatagramsInFlight } from "../../../src/internal/tunables.ts"
+import { maxDatagramsInFlight } from "../../../src/internal/tunables/path.ts"
 import type { Batch, Sender } from "../../../src/internal/udp/udpSocket.ts"
 import { address } from "../../support/quicSockets.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NetAddress from "effect/net/NetAddress"
-import { acknowledgedProbes, probeSize } from "../../../src/internal/tunables.ts"
+import { acknowledgedProbes, probeSize } from "../../../src/internal/tunables/path.ts"
 import { PeerAddress, spend } from "../../../src/internal/path/peerAddress.ts"
 
 const [home, away, beyond] = ["192.0.2.1:1", "192.0.2.2:2", "[2001:db8::3]:3"].map(

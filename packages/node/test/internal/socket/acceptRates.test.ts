@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as NetAddress from "effect/net/NetAddress"
 import { AcceptRates } from "../../../src/internal/socket/acceptRates.ts"
-import { acceptsPerIpAndSecond, maxAcceptsPerIp, maxCountedIps } from "../../../src/internal/tunables.ts"
+import { acceptsPerIpAndSecond, maxAcceptsPerIp, maxCountedIps } from "../../../src/internal/tunables/handshakes.ts"
 
 const ip = "192.0.2.1"
 const address = (text: string) => NetAddress.inetAddressFromStringUnsafe(`${text}:1`).address

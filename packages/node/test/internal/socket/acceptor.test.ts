@@ -2,13 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { TooManyConnections } from "@qp2p/core/ConnectionError"
-import {
-  acceptsPerIpAndSecond,
-  evictableIdle,
-  logInterval,
-  maxAcceptsPerIp,
-  maxLogLinesPerIp
-} from "../../../src/internal/tunables.ts"
+import { acceptsPerIpAndSecond, maxAcceptsPerIp } from "../../../src/internal/tunables/handshakes.ts"
+import { logInterval, maxLogLinesPerIp } from "../../../src/internal/tunables/logs.ts"
+import { evictableIdle } from "../../../src/internal/tunables/places.ts"
 import { bind, initial, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { address } from "../../support/quicSockets.ts"
 

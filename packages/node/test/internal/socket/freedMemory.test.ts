@@ -1,12 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FreedMemory } from "../../../src/internal/socket/freedMemory.ts"
-import {
-  collectionInterval,
-  connectionAllowance,
-  minCollected,
-  quietRate,
-  quietTime
-} from "../../../src/internal/tunables.ts"
+import { collectionInterval, minCollected, quietRate, quietTime } from "../../../src/internal/tunables/garbage.ts"
+import { connectionAllowance } from "../../../src/internal/tunables/memory.ts"
 
 const setup = () => {
   let collections = 0

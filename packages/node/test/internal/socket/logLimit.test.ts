@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LogLimit } from "../../../src/internal/socket/logLimit.ts"
-import { logInterval, maxLogLines, maxLogLinesPerIp } from "../../../src/internal/tunables.ts"
+import { logInterval, maxLogLines, maxLogLinesPerIp } from "../../../src/internal/tunables/logs.ts"
 
 const setup = () => {
   const lines: Array<string> = []

@@ -4,7 +4,7 @@ import type { State } from "../../../src/internal/connection/lifecycle.ts"
 import { TurnState } from "../../../src/internal/socket/turnState.ts"
 import { idleTurnsChannel } from "../../../src/internal/socket/idleTurns.ts"
 import { Loop } from "../../../src/internal/socket/loop.ts"
-import { datagramsPerPoll, maxOverdueTurns, maxTurn, saturatedAt } from "../../../src/internal/tunables.ts"
+import { datagramsPerPoll, maxOverdueTurns, maxTurn, saturatedAt } from "../../../src/internal/tunables/turns.ts"
 
 /** What the loop takes for the time, in milliseconds: however busy the machine is, no turn takes any. */
 let time = 0

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { Places } from "../../../src/internal/socket/places.ts"
 import { ConnectionTable } from "../../../src/internal/socket/connectionTable.ts"
-import { evictableIdle } from "../../../src/internal/tunables.ts"
+import { evictableIdle } from "../../../src/internal/tunables/places.ts"
 
 class Occupant {
   isUsed = false

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RecentIds } from "../../../src/internal/socket/recentIds.ts"
-import { maxRecentIds, recentIdLifetime } from "../../../src/internal/tunables.ts"
+import { maxRecentIds, recentIdLifetime } from "../../../src/internal/tunables/connectionIds.ts"
 
 describe("the ids of connections that were forgotten a moment ago", () => {
   it("are known for some time, and then no longer, at whatever time they were added", () => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ResetRate } from "../../../src/internal/socket/resetRate.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/connectionIds.ts"
+import { maxCountedIps } from "../../../src/internal/tunables/handshakes.ts"
 
 /** How many of `count` resets to one IP address may be sent at this time. */
 const passed = (rate: ResetRate, count: number, ip: string, now: number): number => {
@@ -33,13 +34,13 @@ describe("stateless resets", () => {
     const late = 10_000_000
     /** Enough time for what all addresses may have together. */
     const step = Math.ceil(1_000 / tunables.resetsPerSecond)
-    for (let i = 1; i < tunables.maxCountedIps; i++) rate.take(() => String(i), i * step)
+    for (let i = 1; i < maxCountedIps; i++) rate.take(() => String(i), i * step)
     assert.strictEqual(passed(rate, 1_000, "a", late), tunables.maxResetsPerIp)
     rate.take(() => "b", late)
     assert.strictEqual(passed(rate, 1, "a", late), 0)
     const { byIp } = (rate as unknown as { readonly byIp: { readonly byIp: ReadonlyMap<string, unknown> } }).byIp
     assert.strictEqual(byIp.size, 2)
-    for (let i = 0; i < 10 * tunables.maxCountedIps; i++) rate.take(() => String(i), late + i * step)
-    assert.isAtMost(byIp.size, tunables.maxCountedIps)
+    for (let i = 0; i < 10 * maxCountedIps; i++) rate.take(() => String(i), late + i * step)
+    assert.isAtMost(byIp.size, maxCountedIps)
   })
 })

@@ -6,7 +6,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { connectionIdLength, randomId } from "../../../src/internal/packets/connectionId.ts"
 import { asBigInt } from "../../../src/internal/packets/resetToken.ts"
-import { connectionIdInterval, maxAskedForResets, maxResets, maxResetsPerIp } from "../../../src/internal/tunables.ts"
+import {
+  connectionIdInterval,
+  maxAskedForResets,
+  maxResets,
+  maxResetsPerIp
+} from "../../../src/internal/tunables/connectionIds.ts"
 import { bind, fakeTokens, initial, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { decrypted } from "../../support/frames.ts"
 import { address } from "../../support/quicSockets.ts"

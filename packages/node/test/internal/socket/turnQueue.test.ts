@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { TurnQueue } from "../../../src/internal/socket/turnQueue.ts"
-import { maxIdleTurnQueues } from "../../../src/internal/tunables.ts"
+import { maxIdleTurnQueues } from "../../../src/internal/tunables/turns.ts"
 
 interface Connection {
   readonly ipGroup: string

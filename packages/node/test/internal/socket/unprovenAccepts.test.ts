@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { UnprovenAccepts } from "../../../src/internal/socket/unprovenAccepts.ts"
-import * as tunables from "../../../src/internal/tunables.ts"
+import * as tunables from "../../../src/internal/tunables/handshakes.ts"
 
 describe("clients that do not complete their handshake", () => {
   it("are let in without a Retry up to a number, and a number in each second", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BulkLimit } from "../../../src/internal/streams/bulkLimit.ts"
-import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../../../src/internal/tunables.ts"
+import { maxBulkBytes, maxBulkStreams, sendQuantum } from "../../../src/internal/tunables/streams.ts"
 import { byte, setup } from "./sendingSide.ts"
 
 describe("long unidirectional streams", () => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { HeldData } from "../../../src/internal/streams/heldData.ts"
-import { fragmentCost, smallFragment, smallFragmentCost } from "../../../src/internal/tunables.ts"
+import { fragmentCost, smallFragment, smallFragmentCost } from "../../../src/internal/tunables/frames.ts"
 
 describe("the data that the binding keeps", () => {
   it("costs its bytes and something for each piece, and more when that is small, until it is read", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { SendStream } from "../../../src/internal/streams/sendStream.ts"
-import { initialStreamWindow, maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables.ts"
+import { initialStreamWindow, maxStreamRead, maxStreamsRead } from "../../../src/internal/tunables/streams.ts"
 import { StreamClosed } from "@qp2p/core/StreamError"
 import { Received } from "../../support/quicSockets.ts"
 import { setup } from "./receivingSide.ts"

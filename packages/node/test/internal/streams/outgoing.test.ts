@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { maxWrittenUnanswered, maxOpenStreams, sendHighWater } from "../../../src/internal/tunables.ts"
+import { maxWrittenUnanswered, maxOpenStreams, sendHighWater } from "../../../src/internal/tunables/streams.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { byte, setup } from "./sendingSide.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { PeerBacklog } from "../../../src/internal/streams/peerBacklog.ts"
-import { initialStreamWindow, maxBacklogWeight } from "../../../src/internal/tunables.ts"
+import { initialStreamWindow, maxBacklogWeight } from "../../../src/internal/tunables/streams.ts"
 
 /**
  * The credit of a peer that lets `first` streams be opened and reads them in order. quiche tells of what it has read when

@@ -1,5 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { initialStreamWindow, maxBacklogWeight, maxOpenStreams, sendQuantum } from "../../../src/internal/tunables.ts"
+import {
+  initialStreamWindow,
+  maxBacklogWeight,
+  maxOpenStreams,
+  sendQuantum
+} from "../../../src/internal/tunables/streams.ts"
 import { StreamClosed } from "@qp2p/core/StreamError"
 import { byte, nothing, setup } from "./sendingSide.ts"
 

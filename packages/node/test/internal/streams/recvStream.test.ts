@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { RecvStream } from "../../../src/internal/streams/recvStream.ts"
-import { maxStreamRead } from "../../../src/internal/tunables.ts"
+import { maxStreamRead } from "../../../src/internal/tunables/streams.ts"
 import { StreamClosed, StreamReset } from "@qp2p/core/StreamError"
 import { Received } from "../../support/quicSockets.ts"
 

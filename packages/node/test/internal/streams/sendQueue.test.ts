@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { SendQueue } from "../../../src/internal/streams/sendQueue.ts"
-import { sendQuantum } from "../../../src/internal/tunables.ts"
+import { sendQuantum } from "../../../src/internal/tunables/streams.ts"
 
 /** What the queue looks at, and a name. */
 interface Item {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { SendStream } from "../../../src/internal/streams/sendStream.ts"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
-import { sendHighWater, sendQuantum } from "../../../src/internal/tunables.ts"
+import { sendHighWater, sendQuantum } from "../../../src/internal/tunables/streams.ts"
 import { StreamClosed, StreamStopped } from "@qp2p/core/StreamError"
 import { outcomes } from "../../support/quicSockets.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
 import { decrypted as packet, stop as readStops } from "../../support/frames.ts"
-import { maxStopCodes } from "../../../src/internal/tunables.ts"
+import { maxStopCodes } from "../../../src/internal/tunables/streams.ts"
 
 /** RFC 9000, section 19.5: the stream, and the code. */
 const stop = (id: number, code: number): ReadonlyArray<number> => [0x05, id, code]

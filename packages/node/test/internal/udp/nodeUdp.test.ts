@@ -9,7 +9,7 @@ import type { EventEmitter } from "node:events"
 import { type NetworkInterfaceInfoIPv6, networkInterfaces } from "node:os"
 import { BindError } from "@qp2p/core/EndpointError"
 import * as nodeUdp from "../../../src/internal/udp/nodeUdp.ts"
-import { maxReadErrors } from "../../../src/internal/tunables.ts"
+import { maxReadErrors } from "../../../src/internal/tunables/udp.ts"
 import type { QueuedDatagram, UdpSocket } from "../../../src/internal/udp/udpSocket.ts"
 import { address, text, until } from "../../support/quicSockets.ts"
 

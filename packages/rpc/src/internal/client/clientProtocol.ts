@@ -51,7 +51,12 @@ export const make = (
           return Effect.fail(errors.unencodable(error))
         }
         if (content === undefined) return Effect.void
-        return content.length > limits.smallRequest ? ownCall.make(answers, call, open) : session.run(call, content)
+        if (content.length > limits.smallRequest) return ownCall.make(answers, call, open)
+        return Effect.catchIf(
+          session.run(call, content),
+          () => session.isRefused,
+          () => ownCall.make(answers, call, open)
+        )
       }
 
       const request = (clientId: number, message: RequestEncoded): Effect.Effect<void, RpcClientError> =>
@@ -69,7 +74,7 @@ export const make = (
 
       const run = (call: ClientCall): Effect.Effect<void, RpcClientError> => {
         if (call.request.isNotification === true) return ownCall.notify(answers, call, open)
-        if (!answers.fitTags.has(call.request.tag)) return ownCall.make(answers, call, open)
+        if (sessions.isRefused || !answers.fitTags.has(call.request.tag)) return ownCall.make(answers, call, open)
         const session = sessions.available
         if (session !== undefined) return onSession(session, call)
         return Effect.flatMap(sessions.take, (session) => onSession(session, call))

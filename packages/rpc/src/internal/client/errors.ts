@@ -5,6 +5,7 @@ import type { RecvError } from "@qp2p/core/RecvError"
 import type { SendError } from "@qp2p/core/SendError"
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import * as Cause from "effect/Cause"
+import * as Predicate from "effect/Predicate"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as Socket from "effect/socket/Socket"
 
@@ -36,6 +37,10 @@ export const ofRead = (error: RecvError | ProtocolRefused | Cause.Done): RpcClie
     ? notSent(error)
     : new RpcClientError({ reason: new Socket.SocketReadError({ cause: error }) })
 }
+
+/** Whether the server has refused a stream because it has too many. */
+export const isOverload = (error: RpcClientError | undefined): boolean =>
+  error?.reason._tag === "SocketOpenError" && Predicate.isTagged(error.reason.cause, "StreamLost")
 
 /** The server breaks the rules. */
 export const malformed = (message: string): RpcClientError =>

@@ -25,6 +25,8 @@ interface SharedCall {
 export class Session {
   /** Why the session takes no more calls. */
   error: RpcClientError | undefined = undefined
+  /** Whether the server has taken the stream. */
+  isAccepted = false
   private readonly answers: Answers
   private readonly parser: messages.Parser
   private readonly outbox = new Outbox()
@@ -45,6 +47,11 @@ export class Session {
   /** Whether another call may begin. */
   get hasRoom(): boolean {
     return this.error === undefined && this.calls.size < this.maxCalls && !this.outbox.isFull
+  }
+
+  /** Whether the server takes no shared stream of this client: its calls need streams of their own. */
+  get isRefused(): boolean {
+    return !this.isAccepted && errors.isOverload(this.error)
   }
 
   /** Encodes a request for this stream. Throws what the serialization throws. */
@@ -109,6 +116,7 @@ export class Session {
   private take({ call: number, content, kind }: Frame): Effect.Effect<void, RpcClientError> {
     if (kind === FrameKind.settings) {
       if (content.length !== 4) return Effect.fail(errors.malformed("the server's settings are malformed"))
+      this.isAccepted = true
       this.maxCalls = Math.max(1, Math.min(readU32(content, 0), limits.callsPerStream))
       this.onRoom()
       return Effect.void

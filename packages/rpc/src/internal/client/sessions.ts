@@ -21,6 +21,8 @@ export class Sessions {
   private sessions: Array<Session> = []
   private readonly waiters = new Set<() => void>()
   private isClosed = false
+  /** Whether the server takes no shared stream: the peer has too many. */
+  isRefused = false
 
   constructor(
     answers: Answers,
@@ -82,6 +84,7 @@ export class Sessions {
   private end(session: Session, exit: Exit.Exit<void, RpcClientError>): void {
     this.sessions = this.sessions.filter((one) => one !== session)
     session.end(Option.getOrElse(Exit.findErrorOption(exit), errors.closed))
+    if (session.isRefused) this.isRefused = true
     this.onRoom()
   }
 

@@ -1,4 +1,5 @@
 /** A stream with one call: its request is the first frame. Also a stream for an answer that has moved there from a shared one. */
+import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { ProtocolStream } from "@qp2p/core/Protocol"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -41,7 +42,8 @@ export class OwnReply implements Reply {
   /** Waits for the end of the answer and writes it. Returns before that when the caller resets the stream. */
   readonly run: Effect.Effect<void> = Effect.suspend(() =>
     Effect.flatMap(Effect.raceFirst(this.gone, Deferred.await(this.end)), (frame) => {
-      if (frame === "Gone") return this.onGone
+      // What waits for credit would wait for ever.
+      if (frame === "Gone") return Effect.andThen(this.onGone, this.stream.reset(ErrorCode.noError))
       if (frame === undefined) return Effect.void
       const write = Effect.ignore(this.stream.write(frame, { fin: true }))
       if (frame.length <= limits.smallAnswer) return write

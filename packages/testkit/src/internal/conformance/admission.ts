@@ -6,20 +6,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import {
-  bind,
-  type Bound,
-  connect,
-  connected,
-  dialledAtLast,
-  failed,
-  type Handshake,
-  type Peer,
-  roundTrip,
-  text,
-  until
-} from "./peers.ts"
+import { text } from "./content.ts"
+import type { Peer } from "./recording/peer.ts"
+import { bind, type Bound, type Handshake } from "./recording/socket.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, connected, dialledAtLast, failed, roundTrip, until } from "./steps.ts"
 
 const wait = () => {}
 

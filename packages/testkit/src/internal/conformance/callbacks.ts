@@ -5,21 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
-import {
-  type Bound,
-  bind,
-  connect,
-  connected,
-  failed,
-  type Outcome,
-  pattern,
-  type Peer,
-  Received,
-  roundTrip,
-  text,
-  until
-} from "./peers.ts"
+import { pattern, text } from "./content.ts"
+import type { Outcome, Peer } from "./recording/peer.ts"
+import { Received } from "./recording/received.ts"
+import { type Bound, bind } from "./recording/socket.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, connected, failed, roundTrip, until } from "./steps.ts"
 
 /** Runs `call`, and fails if one of `sockets` received an event during it. */
 const withoutEvents = (what: string, sockets: ReadonlyArray<Bound>, call: () => void) => {

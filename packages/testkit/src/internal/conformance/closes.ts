@@ -6,8 +6,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
-import { bind, connect, connected, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
+import { pattern, text } from "./content.ts"
+import type { Peer } from "./recording/peer.ts"
+import { Received } from "./recording/received.ts"
+import { bind } from "./recording/socket.ts"
 import { type Group, rule, Environment } from "./rule.ts"
+import { connect, connected, roundTrip, until } from "./steps.ts"
 
 /**
  * Waits until `peer` gets the report that its connection ended. It keeps sending meanwhile: a lost close notice is repeated only

@@ -3,8 +3,11 @@ import { assert } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
-import { bind, connect, connected, dialledAtLast, type Peer, roundTrip, text, until } from "./peers.ts"
+import { text } from "./content.ts"
+import type { Peer } from "./recording/peer.ts"
+import { bind } from "./recording/socket.ts"
 import { type Group, rule, Environment } from "./rule.ts"
+import { connect, connected, dialledAtLast, roundTrip, until } from "./steps.ts"
 
 const at = NetAddress.formatInet
 

@@ -3,8 +3,11 @@ import { StreamClosed, StreamReset, StreamStopped } from "@qp2p/core/StreamError
 import type { BackingSendStream } from "@qp2p/core/Transport"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, pattern, type Peer, Received, roundTrip, text, until } from "./peers.ts"
+import { pattern, text } from "./content.ts"
+import type { Peer } from "./recording/peer.ts"
+import { Received } from "./recording/received.ts"
 import { type Group, isStopLost, rule, stopArrived, unlessStopLost } from "./rule.ts"
+import { connect, roundTrip, until } from "./steps.ts"
 
 /** More bytes than any transport takes from a stream that is not read. */
 const much = 1 << 20

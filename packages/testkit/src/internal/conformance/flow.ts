@@ -1,23 +1,12 @@
 /** Rules about slow receivers. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import {
-  assertSame,
-  bind,
-  connect,
-  connected,
-  dialledAtLast,
-  failed,
-  pattern,
-  type Peer,
-  type Received,
-  roundTrip,
-  type Sent,
-  standstill,
-  text,
-  until
-} from "./peers.ts"
+import { assertSame, pattern, text } from "./content.ts"
+import type { Peer, Sent } from "./recording/peer.ts"
+import type { Received } from "./recording/received.ts"
+import { bind } from "./recording/socket.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, connected, dialledAtLast, failed, roundTrip, standstill, until } from "./steps.ts"
 
 /** More bytes than any transport may take from a stream that is not read. */
 const tooMuch = 32 << 20

@@ -6,8 +6,10 @@ import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as TestIdentity from "../../TestIdentity.ts"
-import { type Bound, bind, connect, connected, failed, type Handshake, roundTrip, text, until } from "./peers.ts"
+import { text } from "./content.ts"
+import { type Bound, bind, type Handshake } from "./recording/socket.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, connected, failed, roundTrip, until } from "./steps.ts"
 
 /** A key that no socket of these rules has. */
 const stranger = TestIdentity.make("a stranger").peerId

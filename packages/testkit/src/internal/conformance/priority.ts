@@ -1,8 +1,9 @@
 /** Rules about priorities. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { connect, type Peer, until } from "./peers.ts"
+import type { Peer } from "./recording/peer.ts"
 import { type Group, rule, Environment } from "./rule.ts"
+import { connect, until } from "./steps.ts"
 
 /**
  * The number of streams of each kind. They fit into every window, so that priorities and not readers decide their

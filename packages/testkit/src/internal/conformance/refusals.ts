@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
-import { address, bind, connect, connected, dialledAtLast, failed, roundTrip, until } from "./peers.ts"
+import { address, bind } from "./recording/socket.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, connected, dialledAtLast, failed, roundTrip, until } from "./steps.ts"
 
 const isV4 = ({ address }: NetAddress.InetAddress) => NetAddress.formatIp(address).includes(".")
 

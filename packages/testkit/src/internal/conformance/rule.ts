@@ -17,7 +17,6 @@ export class NeverHappened extends Schema.TaggedError<NeverHappened>("@qp2p/test
   }
 }
 
-/** Where the rules are tried. */
 /** The environment of the rules; the default suits loopback sockets without loss. */
 export interface Environment {
   /** The address that sockets bind; its port is 0. */
@@ -38,7 +37,7 @@ export const Environment: Context.Reference<Environment> = Context.Reference("@q
   defaultValue: (): Environment => ({ address: "127.0.0.1:0", limit: Duration.seconds(20), lossy: false })
 })
 
-/** Breaches of the contract that the recorders of `peers.ts` see, in every rule. */
+/** Breaches of the contract that the recorders in `recording/` see, in every rule. */
 export const Faults: Context.Reference<Array<string>> = Context.Reference("@qp2p/testkit/conformance/Faults", {
   defaultValue: (): Array<string> => []
 })
@@ -87,7 +86,7 @@ export interface Group {
 const withFaults = (faults: ReadonlyArray<string>) =>
   Effect.suspend(() => (faults.length === 0 ? Effect.void : Effect.die(new Error(faults.join(", ")))))
 
-/** Makes a rule that fails also when a recorder of `peers.ts` saw a breach of the contract. */
+/** Makes a rule that fails also when a recorder in `recording/` saw a breach of the contract. */
 export const rule = (title: string, body: Rule["run"]): Rule => ({
   title,
   run: Effect.suspend(() => {

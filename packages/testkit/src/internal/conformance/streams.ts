@@ -1,8 +1,11 @@
 /** Rules about what streams carry. */
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { assertSame, connect, type Outcome, pattern, type Peer, Received, text, until } from "./peers.ts"
+import { assertSame, pattern, text } from "./content.ts"
+import type { Outcome, Peer } from "./recording/peer.ts"
+import { Received } from "./recording/received.ts"
 import { type Group, rule } from "./rule.ts"
+import { connect, until } from "./steps.ts"
 
 const nothing = new Uint8Array(0)
 

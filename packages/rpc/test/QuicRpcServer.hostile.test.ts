@@ -1,0 +1,320 @@
+/** Callers that break the rules: it costs them the stream, and nobody else anything. */
+import { assert, describe, it } from "@effect/vitest"
+import * as ErrorCode from "@qp2p/core/ErrorCode"
+import type { ProtocolStream } from "@qp2p/core/Protocol"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import * as limits from "../src/internal/limits.ts"
+import { encode, FrameKind, u32 } from "../src/internal/wire/frame.ts"
+import { type Frame, FrameDecoder } from "../src/internal/wire/frameDecoder.ts"
+import * as office from "./support/office.ts"
+import * as places from "./support/places.ts"
+
+const nothing = new Uint8Array(0)
+
+const request = (fields: object = {}) =>
+  `${JSON.stringify({ _tag: "Request", id: "1", tag: "Echo", payload: { text: "a" }, headers: [], ...fields })}\n`
+
+const joined = (...parts: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(parts))
+
+const calls = encode(FrameKind.calls, 0, nothing)
+
+/** What a hostile caller writes, and what the server makes of it. */
+const broken: ReadonlyArray<readonly [string, Uint8Array]> = [
+  ["bytes that are no frame", new Uint8Array(64).fill(0xff)],
+  ["a first frame of an unknown kind", encode(99, 0, nothing)],
+  ["a first frame that only a server sends", encode(FrameKind.settings, 0, u32(1))],
+  ["a frame that is longer than a request may be", joined(u32((16 << 20) + 1), new Uint8Array(5))],
+  ["text that is no JSON", encode(FrameKind.message, 0, "{]\n")],
+  ["half a message", encode(FrameKind.message, 0, '{"_tag":')],
+  ["two messages in a frame", encode(FrameKind.message, 0, request() + request())],
+  ["JSON that is no message", encode(FrameKind.message, 0, "[1,null]\n")],
+  ["a message that is no request", encode(FrameKind.message, 0, '{"_tag":"Eof"}\n')],
+  ["a request whose id is an object", encode(FrameKind.message, 0, request({ id: {} }))],
+  ["a request whose headers are not pairs", encode(FrameKind.message, 0, request({ headers: [["a"], 5] }))],
+  ["a request whose headers are missing", encode(FrameKind.message, 0, request({ headers: undefined }))],
+  ["a request whose trace is a number", encode(FrameKind.message, 0, request({ traceId: 1, spanId: 2, sampled: 3 }))],
+  ["a claim without a ticket", encode(FrameKind.claim, 0, nothing)],
+  ["a shared stream with a broken request", joined(calls, encode(FrameKind.message, 0, "{]\n"))],
+  ["a shared stream with an unknown frame", joined(calls, encode(77, 0, nothing))],
+  [
+    "a shared stream with two calls of one number",
+    joined(
+      calls,
+      encode(FrameKind.message, 3, request({ tag: "Hold", payload: null })),
+      encode(FrameKind.message, 3, request())
+    )
+  ],
+  [
+    "a shared stream with more calls than it takes",
+    joined(
+      calls,
+      ...Array.from({ length: limits.callsPerStream + 1 }, (_, index) =>
+        encode(FrameKind.message, index, request({ tag: "Hold", payload: null }))
+      )
+    )
+  ],
+  [
+    "a shared stream with a long request",
+    joined(calls, encode(FrameKind.message, 0, request({ payload: { text: "a".repeat(70_000) } })))
+  ]
+]
+
+const test = (title: string, body: Effect.Effect<void, unknown, places.Needs | Scope.Scope | office.Needs>) =>
+  it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
+
+const open = (one: places.Service, two: places.Service) => one.openProtocol(two.peerAddress, limits.rpcProtocol)
+
+/** Waits until a stream has failed, and returns the tag of the reason and its code. */
+const endOf = (stream: ProtocolStream) =>
+  Stream.runDrain(stream.read).pipe(
+    Effect.flip,
+    Effect.map((error) => {
+      assert.strictEqual(error._tag, "StreamLost")
+      return error._tag === "StreamLost" && error.reason._tag === "StreamReset" ? error.reason.code : undefined
+    })
+  )
+
+/** An honest call that is under way: `check` finds whether it still is. */
+const honest = (one: places.Service, two: places.Service) =>
+  Effect.gen(function* () {
+    const running = yield* office.serve(two)
+    const client = yield* office.client(one, two.peerAddress)
+    yield* client.Echo({ text: "short" })
+    const held = yield* Effect.forkChild(client.Hold())
+    yield* office.until(() => running.watch.running === 1)
+    const check = Effect.gen(function* () {
+      assert.isUndefined(held.pollUnsafe())
+      assert.strictEqual(yield* client.Echo({ text: "well" }), "well")
+    })
+    return { running, client, held, check }
+  })
+
+/** The frames that arrive on a stream, and what is in them. */
+const frames = (stream: ProtocolStream): Effect.Effect<ReadonlyArray<Frame>> => {
+  const decoder = new FrameDecoder(1 << 24)
+  return Effect.map(Effect.orDie(stream.pull as Effect.Effect<ReadonlyArray<Uint8Array>, unknown>), (chunks) => {
+    const all: Array<Frame> = []
+    for (const chunk of chunks) assert.isTrue(decoder.push(chunk, all))
+    return all
+  })
+}
+
+describe("a caller that sends", () => {
+  for (const [title, bytes] of broken) {
+    test(
+      `${title} loses that stream, and others go on`,
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        const { check, running } = yield* honest(one, two)
+        const stream = yield* open(one, two)
+        yield* stream.write(bytes)
+        assert.strictEqual(yield* endOf(stream), ErrorCode.malformed)
+        yield* check
+        yield* office.until(() => running.held().streams === 2 || running.held().streams === 1)
+        assert.isAtMost(running.held().calls, 1)
+        assert.strictEqual(running.held().bufferedBytes, 0)
+        assert.lengthOf(yield* two.connections, 1)
+      })
+    )
+  }
+
+  test(
+    "a ticket that is not its own gets no answer",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(encode(FrameKind.claim, 0, u32(0)))
+      assert.strictEqual(yield* endOf(stream), ErrorCode.noError)
+      yield* check
+    })
+  )
+
+  test(
+    "half a request and no more loses the stream after a while",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(joined(u32(1 << 20), new Uint8Array(5), new Uint8Array(100_000)))
+      yield* office.until(() => running.held().bufferedBytes > 100_000)
+      yield* TestClock.adjust("31 seconds")
+      assert.strictEqual(yield* endOf(stream), ErrorCode.malformed)
+      yield* check
+      assert.strictEqual(running.held().bufferedBytes, 0)
+    })
+  )
+
+  test(
+    "headers that claim much, and nothing else, makes the server hold nothing",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      for (let count = 0; count < 100; count++) {
+        const stream = yield* open(one, two)
+        yield* stream.write(joined(u32(16 << 20), new Uint8Array(5)))
+      }
+      yield* office.until(() => running.held().streams > 100)
+      assert.isBelow(running.held().bufferedBytes, 100 * 16)
+      yield* check
+    })
+  )
+
+  test(
+    "more shared streams than it may has the rest refused",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check } = yield* honest(one, two)
+      for (let count = 0; count < limits.sharedStreamsPerPeer; count++) {
+        const stream = yield* open(one, two)
+        yield* stream.write(calls)
+        assert.deepStrictEqual(
+          (yield* frames(stream)).map(({ kind }) => kind),
+          [FrameKind.settings]
+        )
+      }
+      const stream = yield* open(one, two)
+      yield* stream.write(calls)
+      assert.strictEqual(yield* endOf(stream), ErrorCode.overloaded)
+      yield* check
+    })
+  )
+
+  test(
+    "an unknown procedure gets a defect for that call alone",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(joined(calls, encode(FrameKind.message, 1, request({ tag: "Nothing" }))))
+      const answers: Array<Frame> = []
+      while (answers.length < 2) answers.push(...(yield* frames(stream)))
+      assert.include(new TextDecoder().decode(answers[1]!.content), "Unknown request tag")
+      yield* stream.write(encode(FrameKind.message, 2, request()))
+      assert.include(new TextDecoder().decode((yield* frames(stream))[0]!.content), '"value":"a"')
+      yield* check
+      assert.strictEqual(running.held().calls, 1)
+    })
+  )
+
+  test(
+    "a notification gets no answer, and holds no stream",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(encode(FrameKind.message, 0, request({ isNotification: true })))
+      yield* Stream.runDrain(stream.read)
+      yield* check
+      yield* office.until(() => running.held().streams === 2)
+      assert.strictEqual(running.held().calls, 1)
+    })
+  )
+})
+
+describe("a caller that does not read", () => {
+  test(
+    "its answers holds back itself, and lets go of everything with its connection",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { running } = yield* honest(one, two)
+      const three = yield* places.another("10.0.0.9:9")
+      yield* Effect.forEach(
+        Array.from({ length: 50 }),
+        () =>
+          Effect.gen(function* () {
+            const stream = yield* three.openProtocol(two.peerAddress, limits.rpcProtocol)
+            yield* stream.write(encode(FrameKind.message, 0, request({ tag: "Long", payload: { length: 1 << 20 } })))
+          }),
+        { discard: true }
+      )
+      const shared = yield* three.openProtocol(two.peerAddress, limits.rpcProtocol)
+      yield* shared.write(
+        joined(
+          calls,
+          ...Array.from({ length: 100 }, (_, index) =>
+            encode(FrameKind.message, index, request({ tag: "Long", payload: { length: 20_000 } }))
+          )
+        )
+      )
+      yield* office.until(() => running.held().tickets === 100 && running.held().streams === 52)
+      const client = yield* office.client(one, two.peerAddress)
+      assert.strictEqual(yield* client.Echo({ text: "meanwhile" }), "meanwhile")
+      yield* three.close
+      yield* office.until(() => running.held().connections === 1)
+      yield* office.until(() => running.held().streams <= 3)
+      assert.strictEqual(running.held().tickets, 0)
+      assert.strictEqual(running.held().calls, 1)
+    })
+  )
+
+  test(
+    "or claim an answer that has moved loses it after a while",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(
+        joined(calls, encode(FrameKind.message, 5, request({ tag: "Long", payload: { length: 20_000 } })))
+      )
+      yield* office.until(() => running.held().tickets === 1)
+      yield* TestClock.adjust("31 seconds")
+      yield* office.until(() => running.held().calls === 1)
+      assert.strictEqual(running.held().tickets, 0)
+      yield* check
+    })
+  )
+})
+
+describe("a server that breaks the rules", () => {
+  for (const [title, bytes] of [
+    ["an answer that is no JSON", encode(FrameKind.message, 0, "{]\n")],
+    ["an answer that is no answer", encode(FrameKind.message, 0, request())],
+    ["an answer that is too long", joined(u32((16 << 20) + 1), new Uint8Array(5))],
+    ["a frame of another kind", encode(FrameKind.claim, 0, u32(1))],
+    ["the end of the stream", nothing]
+  ] as const) {
+    test(
+      `with ${title} fails the call with a typed error, on a stream of its own and on a shared one`,
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        let isShared = false
+        const answer = encode(
+          FrameKind.message,
+          0,
+          `${JSON.stringify({ _tag: "Exit", requestId: "?", exit: { _tag: "Success", value: "short" } })}\n`
+        )
+        yield* two.serveProtocol(limits.rpcProtocol, (stream) =>
+          Effect.gen(function* () {
+            yield* stream.pull
+            yield* stream.write(isShared ? bytes : answer, { fin: true })
+          }).pipe(Effect.ignore)
+        )
+        const client = yield* office.client(one, two.peerAddress)
+        // The answer is that of the stream, whatever its id.
+        assert.strictEqual(yield* client.Echo({ text: "a" }), "short")
+        isShared = true
+        for (const call of [client.Echo({ text: "b" }), client.Who()]) {
+          const error = yield* Effect.flip(call)
+          assert.strictEqual(error._tag, "RpcClientError")
+        }
+      })
+    )
+  }
+
+  test(
+    "with an answer to a call that is over is not noticed",
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { client, held, running } = yield* honest(one, two)
+      yield* Fiber.interrupt(held)
+      yield* Deferred.succeed(running.watch.letGo, "too late")
+      assert.strictEqual(yield* client.Echo({ text: "next" }), "next")
+    })
+  )
+})
