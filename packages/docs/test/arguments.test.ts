@@ -13,6 +13,7 @@ import type { RecvStream } from "@qp2p/core/RecvStream"
 import type { SendStream } from "@qp2p/core/SendStream"
 import { Transport } from "@qp2p/core/Transport"
 import * as Node from "@qp2p/node"
+import * as Rpc from "@qp2p/rpc"
 import * as Testkit from "@qp2p/testkit"
 import * as FakeRouter from "@qp2p/testkit/FakeRouter"
 import * as SimulatedNetwork from "@qp2p/testkit/SimulatedNetwork"
@@ -24,6 +25,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
@@ -298,6 +300,15 @@ const upnp: Modules<typeof Upnp> = {
   NatUpnp: { layer: silent(options) }
 }
 
+const rpc: Modules<typeof Rpc> = {
+  QuicRpc: {},
+  // A peer that is none is told by the first call, or the first reader.
+  QuicRpcClient: { makeProtocol: call(any, options), layerProtocol: call(any, options) },
+  QuicRpcServer: { makeProtocol: call(options), layerProtocol: call(options) },
+  QuicSocket: { make: call(any, options), layer: call(any, options) },
+  QuicSocketServer: { make: call(options), layer: call(options) }
+}
+
 const host = param({ address: "10.0.0.3" })
 const sized = param({ size: 0 })
 
@@ -508,6 +519,7 @@ const packages = {
   "@qp2p/core": [Core, core],
   "@qp2p/node": [Node, nodePackage],
   "@qp2p/upnp": [Upnp, upnp],
+  "@qp2p/rpc": [Rpc, rpc],
   "@qp2p/testkit": [wholeTestkit, testkit]
 } as const
 
@@ -755,6 +767,16 @@ describe("the arguments of public functions", () => {
         }
       }
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("of @qp2p/rpc are refused with a typed error when they are wrong", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* Endpoint.make({ localAddress: "10.0.0.1:1" })
+      yield* tryModules(Rpc, rpc).pipe(
+        Effect.provideService(Endpoint.Endpoint, endpoint),
+        Effect.provide(RpcSerialization.layerNdjson)
+      )
+    }).pipe(Effect.scoped, Effect.provide(network))
   )
 
   it.effect("of @qp2p/testkit, and of what it makes, are refused with a typed error when they are wrong", () =>

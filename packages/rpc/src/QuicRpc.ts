@@ -35,9 +35,13 @@ export class Caller extends Context.Service<Caller, PeerId>()("@qp2p/rpc/QuicRpc
  * @category middleware
  * @since 0.1.0
  */
-export class Authenticated extends RpcMiddleware.Service<Authenticated, { provides: Caller }>()(
-  "@qp2p/rpc/QuicRpc/Authenticated"
-) {}
+export class Authenticated extends RpcMiddleware.Service<
+  Authenticated,
+  {
+    /** What handlers may require. */
+    provides: Caller
+  }
+>()("@qp2p/rpc/QuicRpc/Authenticated") {}
 
 /**
  * The implementation of `Authenticated`. A request that did not arrive over an endpoint has no proven caller: it dies, and its

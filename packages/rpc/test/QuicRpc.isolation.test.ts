@@ -4,14 +4,10 @@ import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as office from "./support/office.ts"
 import * as places from "./support/places.ts"
-
-const test = (title: string, body: Effect.Effect<void, unknown, places.Needs | Scope.Scope | office.Needs>) =>
-  it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
 
 /** 50 Mbit/s and 10 ms each way. */
 const slowPath = Effect.gen(function* () {
@@ -47,8 +43,7 @@ describe("short calls", () => {
     ["on a stream of its own from the start", false],
     ["that moves from the shared stream to one of its own", true]
   ] as const) {
-    test(
-      `are not held back by a long answer ${title}`,
+    it.effect(`are not held back by a long answer ${title}`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* places.Pair
         yield* office.serve(two)
@@ -63,12 +58,11 @@ describe("short calls", () => {
         // Two ways of 10 ms, and what is in flight before them: 256 KiB take 42 ms.
         assert.isBelow(longest, 100)
         assert.lengthOf(yield* passTimeFor(call), long)
-      })
+      }).pipe(office.onNetwork)
     )
   }
 
-  test(
-    "are not held back by a long request",
+  it.effect("are not held back by a long request", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* office.serve(two)
@@ -82,11 +76,10 @@ describe("short calls", () => {
       assert.isUndefined(call.pollUnsafe())
       assert.isBelow(longest, 150)
       assert.isTrue((yield* passTimeFor(call)) === text)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "and other streams are not held back by a stream that is not read",
+  it.effect("and other streams are not held back by a stream that is not read", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -104,11 +97,10 @@ describe("short calls", () => {
       assert.lengthOf(numbers, 1_000)
       assert.strictEqual(yield* client.Echo({ text: "through" }), "through")
       yield* Fiber.interruptAll(stuck)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "of more than one shared stream takes at once wait for nothing but each other",
+  it.effect("of more than one shared stream takes at once wait for nothing but each other", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -125,13 +117,12 @@ describe("short calls", () => {
       )
       yield* office.until(() => running.held().calls === 0)
       assert.isAtMost(running.held().streams, 4)
-    })
+    }).pipe(office.onNetwork)
   )
 })
 
 describe("an answer", () => {
-  test(
-    "of 16 MiB less its frame arrives whole, and a longer one fails its call alone",
+  it.effect("of 16 MiB less its frame arrives whole, and a longer one fails its call alone", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* office.serve(two)
@@ -145,11 +136,10 @@ describe("an answer", () => {
       assert.isUndefined(held.pollUnsafe())
       assert.strictEqual(yield* client.Echo({ text: "on" }), "on")
       yield* Fiber.interrupt(held)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "in parts moves from the shared stream, when the answer before it was short",
+  it.effect("in parts moves from the shared stream, when the answer before it was short", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -162,6 +152,6 @@ describe("an answer", () => {
       }
       yield* office.until(() => running.held().calls === 0)
       assert.deepStrictEqual({ ...running.held(), streams: 0 }, { ...office.nothing, peers: 1, connections: 1 })
-    })
+    }).pipe(office.onNetwork)
   )
 })

@@ -15,9 +15,6 @@ import * as TestClock from "effect/testing/TestClock"
 import * as office from "./support/office.ts"
 import * as places from "./support/places.ts"
 
-const test = (title: string, body: Effect.Effect<void, unknown, places.Needs | Scope.Scope | office.Needs>) =>
-  it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
-
 /** The reason of a call's failure, which must be that of the client. */
 const reasonOf = <A, E>(call: Effect.Effect<A, E>) =>
   Effect.map(Effect.flip(call), (error) => {
@@ -32,8 +29,7 @@ const causeOf = (reason: RpcClientError["reason"]): unknown => {
 }
 
 describe("a call", () => {
-  test(
-    "that nobody serves never reached a handler",
+  it.effect("that nobody serves never reached a handler", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const client = yield* office.client(one, two.peerAddress, { protocol: "something else" })
@@ -42,11 +38,10 @@ describe("a call", () => {
       assert.strictEqual(causeOf(reason), "ProtocolRefused")
       const stream = yield* reasonOf(Stream.runDrain(client.Count()))
       assert.strictEqual(stream._tag, "SocketOpenError")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "to a peer that cannot be reached never reached a handler, and times out as its dial does",
+  it.effect("to a peer that cannot be reached never reached a handler, and times out as its dial does", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const network = yield* MemoryNetwork.MemoryNetwork
@@ -57,34 +52,34 @@ describe("a call", () => {
       const reason = yield* Fiber.join(call)
       assert.strictEqual(reason._tag, "SocketOpenError")
       assert.include(["ConnectionTimedOut", "NoneReachable"], causeOf(reason))
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
+  it.effect(
     "whose connection is lost fails, on a stream of its own and on a shared one, and the next one dials again",
-    Effect.gen(function* () {
-      const { one, two } = yield* places.Pair
-      const network = yield* MemoryNetwork.MemoryNetwork
-      const running = yield* office.serve(two)
-      const client = yield* office.client(one, two.peerAddress)
-      yield* Deferred.succeed(running.watch.letGo, "short")
-      yield* client.Hold()
-      const held = yield* Deferred.make<string>()
-      Object.assign(running.watch, { letGo: held })
-      // The first shares a stream, the second has its own.
-      const calls = [client.Hold(), Stream.runDrain(client.Count().pipe(Stream.tap(() => Effect.yieldNow)))]
-      const fibers = yield* Effect.forEach(calls, (call) => Effect.forkChild(reasonOf<unknown, unknown>(call)))
-      yield* office.until(() => running.watch.running === 2)
-      yield* network.reset(two.localAddress, one.localAddress)
-      for (const fiber of fibers) assert.strictEqual((yield* Fiber.join(fiber))._tag, "SocketReadError")
-      assert.strictEqual(yield* client.Echo({ text: "again" }), "again")
-      yield* Deferred.succeed(held, "and again")
-      assert.strictEqual(yield* client.Hold(), "and again")
-    })
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        const network = yield* MemoryNetwork.MemoryNetwork
+        const running = yield* office.serve(two)
+        const client = yield* office.client(one, two.peerAddress)
+        yield* Deferred.succeed(running.watch.letGo, "short")
+        yield* client.Hold()
+        const held = yield* Deferred.make<string>()
+        Object.assign(running.watch, { letGo: held })
+        // The first shares a stream, the second has its own.
+        const calls = [client.Hold(), Stream.runDrain(client.Count().pipe(Stream.tap(() => Effect.yieldNow)))]
+        const fibers = yield* Effect.forEach(calls, (call) => Effect.forkChild(reasonOf<unknown, unknown>(call)))
+        yield* office.until(() => running.watch.running === 2)
+        yield* network.reset(two.localAddress, one.localAddress)
+        for (const fiber of fibers) assert.strictEqual((yield* Fiber.join(fiber))._tag, "SocketReadError")
+        assert.strictEqual(yield* client.Echo({ text: "again" }), "again")
+        yield* Deferred.succeed(held, "and again")
+        assert.strictEqual(yield* client.Hold(), "and again")
+      }).pipe(office.onNetwork)
   )
 
-  test(
-    "is made again by the caller's policy, and reaches the server that has come back",
+  it.effect("is made again by the caller's policy, and reaches the server that has come back", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const scope = yield* Scope.make()
@@ -104,11 +99,10 @@ describe("a call", () => {
       yield* Deferred.succeed(back.watch.letGo, "at last")
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(yield* Fiber.join(fiber), "at last")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "beyond what the server answers at once never reached a handler",
+  it.effect("beyond what the server answers at once never reached a handler", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two, { maxRequestsPerPeer: 3 })
@@ -124,11 +118,10 @@ describe("a call", () => {
       yield* Deferred.succeed(running.watch.letGo, "x")
       yield* office.until(() => running.held().calls === 0)
       assert.strictEqual(yield* client.Echo({ text: "b" }), "b")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "whose client is closed is over",
+  it.effect("whose client is closed is over", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -140,44 +133,44 @@ describe("a call", () => {
       yield* Scope.close(scope, Exit.void)
       for (const fiber of fibers) assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
       assert.isTrue(Exit.isFailure(yield* Effect.exit(client.Echo({ text: "late" }))))
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
+  it.effect(
     "does not notice the defect of another's handler, although defects are fatal to an RPC server's client",
-    Effect.gen(function* () {
-      const { one, two } = yield* places.Pair
-      const running = yield* office.serve(two)
-      const client = yield* office.client(one, two.peerAddress)
-      const taken = yield* Deferred.make<void>()
-      let count = 0
-      const stream = yield* client.Count().pipe(
-        Stream.runForEach(() =>
-          Effect.suspend(() => {
-            count++
-            return Effect.andThen(Deferred.succeed(taken, undefined), Effect.yieldNow)
-          })
-        ),
-        Effect.forkChild
-      )
-      yield* Deferred.await(taken)
-      const held = yield* Effect.forkChild(client.Hold())
-      yield* office.until(() => running.watch.running === 2)
-      for (let time = 0; time < 3; time++) {
-        const exit = yield* Effect.exit(client.Fail())
-        assert.include(String(exit), "boom")
-      }
-      const before = count
-      yield* office.until(() => count > before + 10)
-      assert.isUndefined(stream.pollUnsafe())
-      yield* Deferred.succeed(running.watch.letGo, "there")
-      assert.strictEqual(yield* Fiber.join(held), "there")
-      yield* Fiber.interrupt(stream)
-    })
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        const running = yield* office.serve(two)
+        const client = yield* office.client(one, two.peerAddress)
+        const taken = yield* Deferred.make<void>()
+        let count = 0
+        const stream = yield* client.Count().pipe(
+          Stream.runForEach(() =>
+            Effect.suspend(() => {
+              count++
+              return Effect.andThen(Deferred.succeed(taken, undefined), Effect.yieldNow)
+            })
+          ),
+          Effect.forkChild
+        )
+        yield* Deferred.await(taken)
+        const held = yield* Effect.forkChild(client.Hold())
+        yield* office.until(() => running.watch.running === 2)
+        for (let time = 0; time < 3; time++) {
+          const exit = yield* Effect.exit(client.Fail())
+          assert.include(String(exit), "boom")
+        }
+        const before = count
+        yield* office.until(() => count > before + 10)
+        assert.isUndefined(stream.pollUnsafe())
+        yield* Deferred.succeed(running.watch.letGo, "there")
+        assert.strictEqual(yield* Fiber.join(held), "there")
+        yield* Fiber.interrupt(stream)
+      }).pipe(office.onNetwork)
   )
 
-  test(
-    "to several servers of one endpoint reaches the one of its name",
+  it.effect("to several servers of one endpoint reaches the one of its name", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const first = yield* office.serve(two, { protocol: "first" })
@@ -190,11 +183,10 @@ describe("a call", () => {
       }
       const taken = yield* Effect.flip(office.serve(two, { protocol: "first" }))
       assert.strictEqual(taken._tag, "ProtocolTaken")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "goes both ways between two endpoints, over one connection",
+  it.effect("goes both ways between two endpoints, over one connection", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* office.serve(one)
@@ -205,11 +197,10 @@ describe("a call", () => {
       assert.strictEqual(yield* back.Who(), two.peerId)
       assert.lengthOf(yield* one.connections, 1)
       assert.lengthOf(yield* two.connections, 1)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "reaches the peer with the key, and no other at its address",
+  it.effect("reaches the peer with the key, and no other at its address", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* office.serve(two)
@@ -218,6 +209,6 @@ describe("a call", () => {
       const reason = yield* reasonOf(client.Echo({ text: "a" }))
       assert.strictEqual(reason._tag, "SocketOpenError")
       assert.include(["PeerMismatch", "NoneReachable"], causeOf(reason))
-    })
+    }).pipe(office.onNetwork)
   )
 })

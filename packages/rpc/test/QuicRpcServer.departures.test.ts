@@ -30,11 +30,6 @@ const busy = (client: office.Client, running: office.Running) =>
     return { fibers, count: calls.length }
   })
 
-const test = (
-  title: string,
-  body: Effect.Effect<void, unknown, places.Pair | MemoryNetwork.MemoryNetwork | Scope.Scope | office.Needs>
-) => it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
-
 const gone = (running: office.Running, count: number) =>
   Effect.gen(function* () {
     yield* office.until(() => running.watch.running === 0)
@@ -45,8 +40,7 @@ const gone = (running: office.Running, count: number) =>
   })
 
 describe("a caller that is gone", () => {
-  test(
-    "because its endpoint has closed leaves no handler, no stream and no client id",
+  it.effect("because its endpoint has closed leaves no handler, no stream and no client id", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -54,11 +48,10 @@ describe("a caller that is gone", () => {
       assert.isAbove(running.held().streams, 3)
       yield* one.close
       yield* gone(running, count)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "because its connection is lost leaves no handler, no stream and no client id",
+  it.effect("because its connection is lost leaves no handler, no stream and no client id", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const network = yield* MemoryNetwork.MemoryNetwork
@@ -66,11 +59,10 @@ describe("a caller that is gone", () => {
       const { count } = yield* busy(yield* office.client(one, two.peerAddress), running)
       yield* network.reset(two.localAddress, one.localAddress)
       yield* gone(running, count)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "because it went silent leaves nothing after the idle timeout",
+  it.effect("because it went silent leaves nothing after the idle timeout", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const network = yield* MemoryNetwork.MemoryNetwork
@@ -79,11 +71,10 @@ describe("a caller that is gone", () => {
       yield* network.partition(one.localAddress, two.localAddress)
       yield* TestClock.adjust("5 minutes")
       yield* gone(running, count)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "because its client has closed leaves no handler that it waits for, while the connection goes on",
+  it.effect("because its client has closed leaves no handler that it waits for, while the connection goes on", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -99,11 +90,10 @@ describe("a caller that is gone", () => {
       assert.lengthOf(yield* one.connections, 1)
       yield* one.close
       yield* gone(running, count)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "call by call, by interruption, leaves no call and no stream but the shared one",
+  it.effect("call by call, by interruption, leaves no call and no stream but the shared one", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -114,11 +104,10 @@ describe("a caller that is gone", () => {
       assert.strictEqual(running.watch.interrupted, count - 1)
       yield* office.until(() => running.held().streams === 1)
       assert.strictEqual(yield* client.Echo({ text: "still" }), "still")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "a thousand times, one after the other, leaves as little",
+  it.effect("a thousand times, one after the other, leaves as little", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const running = yield* office.serve(two)
@@ -132,6 +121,6 @@ describe("a caller that is gone", () => {
       yield* one.close
       yield* office.until(() => running.held().connections === 0)
       assert.deepStrictEqual(running.held(), office.nothing)
-    })
+    }).pipe(office.onNetwork)
   )
 })

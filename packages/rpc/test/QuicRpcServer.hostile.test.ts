@@ -5,7 +5,6 @@ import type { ProtocolStream } from "@qp2p/core/Protocol"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as limits from "../src/internal/limits.ts"
@@ -64,9 +63,6 @@ const broken: ReadonlyArray<readonly [string, Uint8Array]> = [
   ]
 ]
 
-const test = (title: string, body: Effect.Effect<void, unknown, places.Needs | Scope.Scope | office.Needs>) =>
-  it.effect(title, () => body.pipe(Effect.scoped, Effect.provide([places.inMemory(), office.layer])))
-
 const open = (one: places.Service, two: places.Service) => one.openProtocol(two.peerAddress, limits.rpcProtocol)
 
 /** Waits until a stream has failed, and returns the tag of the reason and its code. */
@@ -106,8 +102,7 @@ const frames = (stream: ProtocolStream): Effect.Effect<ReadonlyArray<Frame>> => 
 
 describe("a caller that sends", () => {
   for (const [title, bytes] of broken) {
-    test(
-      `${title} loses that stream, and others go on`,
+    it.effect(`${title} loses that stream, and others go on`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* places.Pair
         const { check, running } = yield* honest(one, two)
@@ -119,12 +114,11 @@ describe("a caller that sends", () => {
         assert.isAtMost(running.held().calls, 1)
         assert.strictEqual(running.held().bufferedBytes, 0)
         assert.lengthOf(yield* two.connections, 1)
-      })
+      }).pipe(office.onNetwork)
     )
   }
 
-  test(
-    "a ticket that is not its own gets no answer",
+  it.effect("a ticket that is not its own gets no answer", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check } = yield* honest(one, two)
@@ -132,11 +126,10 @@ describe("a caller that sends", () => {
       yield* stream.write(encode(FrameKind.claim, 0, u32(0)))
       assert.strictEqual(yield* endOf(stream), ErrorCode.noError)
       yield* check
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "half a request and no more loses the stream after a while",
+  it.effect("half a request and no more loses the stream after a while", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check, running } = yield* honest(one, two)
@@ -147,11 +140,10 @@ describe("a caller that sends", () => {
       assert.strictEqual(yield* endOf(stream), ErrorCode.malformed)
       yield* check
       assert.strictEqual(running.held().bufferedBytes, 0)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "headers that claim much, and nothing else, makes the server hold nothing",
+  it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check, running } = yield* honest(one, two)
@@ -162,11 +154,10 @@ describe("a caller that sends", () => {
       yield* office.until(() => running.held().streams > 100)
       assert.isBelow(running.held().bufferedBytes, 100 * 16)
       yield* check
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "more shared streams than it may has the rest refused",
+  it.effect("more shared streams than it may has the rest refused", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check } = yield* honest(one, two)
@@ -182,11 +173,10 @@ describe("a caller that sends", () => {
       yield* stream.write(calls)
       assert.strictEqual(yield* endOf(stream), ErrorCode.overloaded)
       yield* check
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "an unknown procedure gets a defect for that call alone",
+  it.effect("an unknown procedure gets a defect for that call alone", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check, running } = yield* honest(one, two)
@@ -199,11 +189,10 @@ describe("a caller that sends", () => {
       assert.include(new TextDecoder().decode((yield* frames(stream))[0]!.content), '"value":"a"')
       yield* check
       assert.strictEqual(running.held().calls, 1)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "a notification gets no answer, and holds no stream",
+  it.effect("a notification gets no answer, and holds no stream", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check, running } = yield* honest(one, two)
@@ -213,13 +202,12 @@ describe("a caller that sends", () => {
       yield* check
       yield* office.until(() => running.held().streams === 2)
       assert.strictEqual(running.held().calls, 1)
-    })
+    }).pipe(office.onNetwork)
   )
 })
 
 describe("a caller that does not read", () => {
-  test(
-    "its answers holds back itself, and lets go of everything with its connection",
+  it.effect("its answers holds back itself, and lets go of everything with its connection", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { running } = yield* honest(one, two)
@@ -250,11 +238,10 @@ describe("a caller that does not read", () => {
       yield* office.until(() => running.held().streams <= 3)
       assert.strictEqual(running.held().tickets, 0)
       assert.strictEqual(running.held().calls, 1)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "or claim an answer that has moved loses it after a while",
+  it.effect("or claim an answer that has moved loses it after a while", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { check, running } = yield* honest(one, two)
@@ -267,7 +254,7 @@ describe("a caller that does not read", () => {
       yield* office.until(() => running.held().calls === 1)
       assert.strictEqual(running.held().tickets, 0)
       yield* check
-    })
+    }).pipe(office.onNetwork)
   )
 })
 
@@ -279,8 +266,7 @@ describe("a server that breaks the rules", () => {
     ["a frame of another kind", encode(FrameKind.claim, 0, u32(1))],
     ["the end of the stream", nothing]
   ] as const) {
-    test(
-      `with ${title} fails the call with a typed error, on a stream of its own and on a shared one`,
+    it.effect(`with ${title} fails the call with a typed error, on a stream of its own and on a shared one`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* places.Pair
         let isShared = false
@@ -303,18 +289,17 @@ describe("a server that breaks the rules", () => {
           const error = yield* Effect.flip(call)
           assert.strictEqual(error._tag, "RpcClientError")
         }
-      })
+      }).pipe(office.onNetwork)
     )
   }
 
-  test(
-    "with an answer to a call that is over is not noticed",
+  it.effect("with an answer to a call that is over is not noticed", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const { client, held, running } = yield* honest(one, two)
       yield* Fiber.interrupt(held)
       yield* Deferred.succeed(running.watch.letGo, "too late")
       assert.strictEqual(yield* client.Echo({ text: "next" }), "next")
-    })
+    }).pipe(office.onNetwork)
   )
 })

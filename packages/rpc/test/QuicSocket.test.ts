@@ -17,9 +17,6 @@ import * as QuicSocketServer from "../src/QuicSocketServer.ts"
 import * as office from "./support/office.ts"
 import * as places from "./support/places.ts"
 
-const test = (title: string, body: Effect.Effect<void, unknown, places.Needs | Scope.Scope>) =>
-  it.effect(title, () => body.pipe(Effect.scoped, Effect.provide(places.inMemory())))
-
 const serverAt = (endpoint: places.Service, options?: QuicSocketServer.Options) =>
   Effect.provideService(QuicSocketServer.make(options), Endpoint.Endpoint, endpoint)
 
@@ -56,8 +53,7 @@ const echo = (server: SocketServer.SocketServer["Service"]) =>
   )
 
 describe("a socket", () => {
-  test(
-    "carries bytes and text both ways, and the end of one half leaves the other",
+  it.effect("carries bytes and text both ways, and the end of one half leaves the other", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* echo(yield* serverAt(two))
@@ -71,11 +67,10 @@ describe("a socket", () => {
       const { all, end } = yield* readAll(pull)
       assert.strictEqual(all, "hello world!")
       assert.deepInclude(reasonOf(end), { _tag: "SocketCloseError", code: 1000 })
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "writes what was written before it was connected",
+  it.effect("writes what was written before it was connected", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* echo(yield* serverAt(two))
@@ -88,11 +83,10 @@ describe("a socket", () => {
       assert.isUndefined(early.pollUnsafe())
       assert.strictEqual((yield* readAll((yield* socket.reader).pull)).all, "early!")
       yield* Fiber.join(early)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "opens a stream for each reader, and dials again after its connection was lost",
+  it.effect("opens a stream for each reader, and dials again after its connection was lost", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const network = yield* MemoryNetwork.MemoryNetwork
@@ -116,11 +110,10 @@ describe("a socket", () => {
         })
       )
       assert.strictEqual(again.all, "again!")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "fails to open when nothing serves its name, and when nothing is there",
+  it.effect("fails to open when nothing serves its name, and when nothing is there", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const refused = yield* socketTo(one, two, { protocol: "nothing" })
@@ -132,21 +125,19 @@ describe("a socket", () => {
       const failed = yield* Effect.forkChild(Effect.flip(Effect.scoped(nowhere.reader)))
       yield* TestClock.adjust("5 minutes")
       assert.strictEqual(reasonOf(yield* Fiber.join(failed))._tag, "SocketOpenError")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "cannot be upgraded to TLS: QUIC is encrypted",
+  it.effect("cannot be upgraded to TLS: QUIC is encrypted", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* echo(yield* serverAt(two))
       const { upgrade } = yield* (yield* socketTo(one, two)).reader
       assert.strictEqual(reasonOf(yield* Effect.flip(upgrade()))._tag, "SocketUpgradeError")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "fails a pull that waits when its scope closes",
+  it.effect("fails a pull that waits when its scope closes", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       yield* echo(yield* serverAt(two))
@@ -156,15 +147,18 @@ describe("a socket", () => {
       yield* office.turns(10)
       yield* Scope.close(scope, Exit.void)
       assert.deepInclude(reasonOf(yield* Fiber.join(waiting)), { _tag: "SocketCloseError", code: 1006 })
-    })
+    }).pipe(office.onNetwork)
   )
 
   for (const [title, event, expected] of [
     ["a normal close ends it as its end does", new Socket.CloseEvent(1000), { _tag: "SocketCloseError", code: 1000 }],
-    ["another close resets it", new Socket.CloseEvent(1011, "broken"), { _tag: "SocketReadError" }]
+    [
+      "another close ends it with its code",
+      new Socket.CloseEvent(1011, "broken"),
+      { _tag: "SocketCloseError", code: 1011 }
+    ]
   ] as const) {
-    test(
-      `of which ${title}, for the other side`,
+    it.effect(`of which ${title}, for the other side`, () =>
       Effect.gen(function* () {
         const { one, two } = yield* places.Pair
         const server = yield* serverAt(two)
@@ -184,14 +178,13 @@ describe("a socket", () => {
         yield* office.turns(20)
         yield* writer.write(event)
         assert.deepInclude(reasonOf(yield* Deferred.await(seen)), expected)
-      })
+      }).pipe(office.onNetwork)
     )
   }
 })
 
 describe("a socket server", () => {
-  test(
-    "has the address of its endpoint, and the caller's id in its handlers",
+  it.effect("has the address of its endpoint, and the caller's id in its handlers", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const server = yield* serverAt(two)
@@ -214,11 +207,10 @@ describe("a socket server", () => {
       yield* socket.reader
       yield* (yield* socket.writer).write("a")
       assert.strictEqual(yield* Deferred.await(seen), one.peerId)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "serves what arrived before it ran",
+  it.effect("serves what arrived before it ran", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const server = yield* serverAt(two)
@@ -228,11 +220,10 @@ describe("a socket server", () => {
       yield* office.turns(50)
       yield* echo(server)
       assert.strictEqual((yield* readAll(pull)).all, "early!")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "interrupts its handlers when its run ends, and a later run takes over",
+  it.effect("interrupts its handlers when its run ends, and a later run takes over", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const server = yield* serverAt(two)
@@ -264,11 +255,10 @@ describe("a socket server", () => {
       const reader = yield* next.reader
       yield* Effect.scoped(Effect.flatMap(next.writer, ({ write }) => write("b")))
       assert.strictEqual((yield* readAll(reader.pull)).all, "b!")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "resets the stream of a handler that fails, and the others go on",
+  it.effect("resets the stream of a handler that fails, and the others go on", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const server = yield* serverAt(two)
@@ -292,11 +282,10 @@ describe("a socket server", () => {
         )
       assert.strictEqual(reasonOf((yield* say("fail")).end)._tag, "SocketReadError")
       assert.strictEqual((yield* say("go on")).all, "fine")
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "keeps nothing of callers that are gone",
+  it.effect("keeps nothing of callers that are gone", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
       const server = yield* serverAt(two, { maxStreamsPerPeer: 5 })
@@ -326,17 +315,16 @@ describe("a socket server", () => {
       }
       yield* one.close
       assert.strictEqual(running, 0)
-    })
+    }).pipe(office.onNetwork)
   )
 
-  test(
-    "takes a name once",
+  it.effect("takes a name once", () =>
     Effect.gen(function* () {
       const { two } = yield* places.Pair
       yield* serverAt(two)
       yield* serverAt(two, { protocol: "another" })
       const taken = yield* Effect.flip(serverAt(two))
       assert.strictEqual(taken._tag, "ProtocolTaken")
-    })
+    }).pipe(office.onNetwork)
   )
 })

@@ -8,12 +8,14 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
+import type * as Scope from "effect/Scope"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as PeerAddress from "@qp2p/core/PeerAddress"
 import * as serverProtocol from "../../src/internal/server/serverProtocol.ts"
 import * as QuicRpc from "../../src/QuicRpc.ts"
 import * as QuicRpcClient from "../../src/QuicRpcClient.ts"
+import * as places from "./places.ts"
 import type { Service } from "./places.ts"
 
 export const Office = RpcGroup.make(
@@ -145,9 +147,11 @@ export const nothing: serverProtocol.Held = {
 
 export const layer = RpcSerialization.layerNdjson
 
-/** What the tests of the office need beside two endpoints. */
-export type Needs = RpcSerialization.RpcSerialization
-
 /** Lets others run so many times. */
 export const turns = (count: number): Effect.Effect<void> =>
   Effect.forEach(Array.from({ length: count }), () => Effect.yieldNow, { discard: true })
+
+/** Runs a test with two endpoints on a network in memory of its own. */
+export const onNetwork = <A, E>(
+  effect: Effect.Effect<A, E, places.Needs | RpcSerialization.RpcSerialization | Scope.Scope>
+): Effect.Effect<A, unknown> => effect.pipe(Effect.scoped, Effect.provide([places.inMemory(), layer]))

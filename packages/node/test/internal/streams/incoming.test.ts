@@ -48,6 +48,21 @@ describe("streams of the peer", () => {
     assert.strictEqual(peer.streams.length, 9)
   })
 
+  it("that were read last from a list are read without one", () => {
+    const { arrived, incoming, lists } = setup()
+    for (const id of [2, 6, 10]) arrived.set(id, { bytes: 1, fin: false })
+    incoming.read(false)
+    const before = lists()
+    arrived.set(6, { bytes: 1, fin: false })
+    incoming.read(false)
+    assert.strictEqual(lists(), before + 1)
+    for (let turn = 0; turn < 10; turn++) {
+      arrived.set(6, { bytes: 3, fin: false })
+      assert.strictEqual(incoming.read(false), 3)
+    }
+    assert.strictEqual(lists(), before + 1)
+  })
+
   it("do not wait for one of ours that always has more than its share", () => {
     const { arrived, incoming, peer } = setup()
     const ours = new Received()
