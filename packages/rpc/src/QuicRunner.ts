@@ -8,6 +8,17 @@
  * @since 0.1.0
  */
 import { Endpoint } from "@qp2p/core/Endpoint"
+import {
+  duration,
+  type Fields,
+  func,
+  integer,
+  type InvalidArgument,
+  ofOptions,
+  ofRecord,
+  optional,
+  unless
+} from "@qp2p/core/InvalidArgument"
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { ProtocolTaken } from "@qp2p/core/ProtocolError"
 import type * as MessageStorage from "effect/cluster/MessageStorage"
@@ -22,10 +33,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Result from "effect/Result"
 import type * as RpcClient from "effect/rpc/RpcClient"
 import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
+import * as Struct from "effect/Struct"
 import * as address from "./internal/runner/address.ts"
 import { guard, isMember } from "./internal/runner/membership.ts"
 import * as QuicRpcClient from "./QuicRpcClient.ts"
@@ -48,6 +61,14 @@ export interface Options {
    */
   readonly members: (peerId: PeerId) => Effect.Effect<boolean>
 }
+
+const fields: Fields = { members: func }
+
+/** The layer, unless its options are wrong: those of callers without types are an `InvalidArgument` when the layer is built. */
+const checked = <A, E, R>(
+  problem: () => InvalidArgument | undefined,
+  make: () => Layer.Layer<A, E, R>
+): Layer.Layer<A, E, R> => Layer.unwrap(unless(problem, () => Effect.sync(make)))
 
 /** A protocol whose every call fails, for a runner that cannot be called. */
 const unreachable = (reason: unknown, codecFor: RpcSerialization.CodecFor): RpcClient.Protocol["Service"] => {
@@ -97,6 +118,10 @@ export const layerRunnerProtocol: Layer.Layer<
   Endpoint | RpcSerialization.RpcSerialization
 > = Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(undefined))
 
+/** The same, with members. */
+const layerProtocolOf = (members: Options["members"]) =>
+  Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members))
+
 /**
  * Runs a runner on the endpoint: it serves the runners of the cluster, calls them, and hosts the shards that it gets. Other peers
  * of the endpoint are refused: their streams of this protocol are reset, and a runner that the storage lists but whose id is not a
@@ -109,9 +134,9 @@ export const layerRunnerProtocol: Layer.Layer<
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({
-  members
-}: Options): Layer.Layer<
+export const layer = (
+  options: Options
+): Layer.Layer<
   Sharding | Runners.Runners,
   ProtocolTaken,
   | Endpoint
@@ -121,13 +146,17 @@ export const layer = ({
   | RunnerStorage.RunnerStorage
   | RunnerHealth.RunnerHealth
 > =>
-  RunnerServer.layerWithClients.pipe(
-    Layer.provide(
-      QuicRpcServer.layerProtocol({ protocol }).pipe(
-        Layer.updateService(Endpoint, (endpoint) => guard(endpoint, members))
+  checked(
+    () => ofRecord("options", options, fields),
+    () =>
+      RunnerServer.layerWithClients.pipe(
+        Layer.provide(
+          QuicRpcServer.layerProtocol({ protocol }).pipe(
+            Layer.updateService(Endpoint, (endpoint) => guard(endpoint, options.members))
+          )
+        ),
+        Layer.provide(layerProtocolOf(options.members))
       )
-    ),
-    Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members)))
   )
 
 /**
@@ -137,9 +166,9 @@ export const layer = ({
  * @category layers
  * @since 0.1.0
  */
-export const layerClientOnly = ({
-  members
-}: Options): Layer.Layer<
+export const layerClientOnly = (
+  options: Options
+): Layer.Layer<
   Sharding | Runners.Runners,
   never,
   | Endpoint
@@ -148,7 +177,10 @@ export const layerClientOnly = ({
   | MessageStorage.MessageStorage
   | RunnerStorage.RunnerStorage
 > =>
-  RunnerServer.layerClientOnly.pipe(Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members))))
+  checked(
+    () => ofRecord("options", options, fields),
+    () => RunnerServer.layerClientOnly.pipe(Layer.provide(layerProtocolOf(options.members)))
+  )
 
 /**
  * The options of `layerHealth`.
@@ -160,9 +192,11 @@ export const layerClientOnly = ({
 export interface HealthOptions extends Options {
   /** How long a runner may take to answer. Default 2 s. */
   readonly timeout?: Duration.Input | undefined
-  /** After how many questions without an answer a runner is unhealthy. Default 3. */
+  /** After how many questions without an answer a runner is unhealthy: 1 to 1,000. Default 3. */
   readonly attempts?: number | undefined
 }
+
+const healthFields: Fields = { ...fields, timeout: optional(duration), attempts: optional(integer(1, 1_000)) }
 
 /**
  * Asks runners over the endpoint whether they are there. One that does not answer, or is not a member, is unhealthy: its shards go
@@ -172,25 +206,32 @@ export interface HealthOptions extends Options {
  * @category layers
  * @since 0.1.0
  */
-export const layerHealth = ({
-  attempts = 3,
-  members,
-  timeout = "2 seconds"
-}: HealthOptions): Layer.Layer<
+export const layerHealth = (
+  options: HealthOptions
+): Layer.Layer<
   RunnerHealth.RunnerHealth,
   never,
   Endpoint | RpcSerialization.RpcSerialization | ShardingConfig.ShardingConfig | MessageStorage.MessageStorage
 > =>
-  Layer.effect(
-    RunnerHealth.RunnerHealth,
-    Effect.map(Runners.Runners, ({ ping }) => ({
-      isAlive: (runner) =>
-        ping(runner).pipe(Effect.timeout(timeout), Effect.retry({ times: attempts - 1 }), Effect.isSuccess)
-    }))
-  ).pipe(
-    Layer.provide(Layer.fresh(Runners.layerRpc)),
-    Layer.provide(Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members)))
+  checked(
+    () => ofRecord("options", options, healthFields),
+    () => {
+      const { attempts = 3, members, timeout = "2 seconds" } = options
+      return Layer.effect(
+        RunnerHealth.RunnerHealth,
+        Effect.map(Runners.Runners, ({ ping }) => ({
+          isAlive: (runner) =>
+            ping(runner).pipe(Effect.timeout(timeout), Effect.retry({ times: attempts - 1 }), Effect.isSuccess)
+        }))
+      ).pipe(Layer.provide(Layer.fresh(Runners.layerRpc)), Layer.provide(layerProtocolOf(members)))
+    }
   )
+
+/** The settings of Effect Cluster that are not those of the endpoint. Their values are for Effect to look at. */
+const shardingFields: Fields = Record.map(
+  Struct.omit(ShardingConfig.defaults, ["runnerAddress", "runnerListenAddress"]),
+  () => () => undefined
+)
 
 /**
  * Provides the `ShardingConfig` of this endpoint's runner: `runnerAddress` is its id and its public address at the time, and
@@ -205,9 +246,13 @@ export const layerShardingConfig = (
 ): Layer.Layer<ShardingConfig.ShardingConfig, never, Endpoint> =>
   Layer.effect(
     ShardingConfig.ShardingConfig,
-    Effect.map(Endpoint, ({ peerId, publicAddress }) => ({
-      ...ShardingConfig.defaults,
-      ...options,
-      runnerAddress: Option.some(address.make(peerId, publicAddress))
-    }))
+    unless(
+      () => ofOptions(options, shardingFields),
+      () =>
+        Effect.map(Endpoint, ({ peerId, publicAddress }) => ({
+          ...ShardingConfig.defaults,
+          ...options,
+          runnerAddress: Option.some(address.make(peerId, publicAddress))
+        }))
+    )
   )
