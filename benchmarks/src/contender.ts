@@ -15,6 +15,8 @@ export interface Contender {
   readonly unavailable?: string | undefined
   /** Whether it heeds `maxUdpPayload`. */
   readonly overQuic?: boolean | undefined
+  /** "calls" for those that make calls of Effect RPC and carry nothing else. */
+  readonly makes?: "calls" | undefined
   readonly listen: (options: Options) => Promise<Listener>
   /** A fresh socket (endpoint, swarm) with one connection to a listener. */
   readonly dial: (address: string, options: Options) => Promise<Link>
@@ -54,6 +56,8 @@ export interface Link {
   readonly messages: (load: MessageLoad) => Promise<void>
   /** `count` questions of `size` bytes one after the other, each answered with as many bytes, on a bidirectional stream of its own where there are such; the time of each, in milliseconds. */
   readonly requests: (load: RequestLoad) => Promise<Float64Array>
+  /** Calls of Effect RPC, of those that make them. */
+  readonly calls?: Calls | undefined
   /** Ends the connection, and the socket where `dial` made it. */
   readonly close: () => Promise<void>
 }
@@ -63,6 +67,15 @@ export interface MessageLoad {
   readonly size: number
   readonly count: number
   readonly inFlight: number
+}
+
+export interface Calls {
+  /** `count` calls with `size` bytes there and back, `inFlight` at a time; the time of each, in milliseconds. */
+  readonly unary: (load: MessageLoad) => Promise<Float64Array>
+  /** A call whose answer is a stream of `count` numbers. */
+  readonly stream: (count: number) => Promise<void>
+  /** A call whose answer has `size` bytes. */
+  readonly long: (size: number) => Promise<void>
 }
 
 export interface RequestLoad {

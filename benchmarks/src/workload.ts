@@ -10,6 +10,8 @@ export interface Workload {
   readonly name: string
   /** One sentence for the report. */
   readonly about: string
+  /** For those that make calls alone: "rpc", or "unary" where a question on a stream is as good. */
+  readonly calls?: "rpc" | "unary" | undefined
   /** What each figure means, by name. The first is the one that tables and ratios show. */
   readonly figures: { readonly [name: string]: FigureMeaning }
   readonly modes: ReadonlyArray<Mode>

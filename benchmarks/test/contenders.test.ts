@@ -11,7 +11,27 @@ const untilHanded = async (listener: Listener, messages: number): Promise<void> 
   while (listener.counts().messages < messages) await sleep(1)
 }
 
-const ours = names.filter((name) => foreignOf(name) === undefined)
+const makesCalls = (name: string): boolean => name.startsWith("rpc-")
+
+const ours = names.filter((name) => foreignOf(name) === undefined && !makesCalls(name))
+
+for (const name of names.filter(makesCalls)) {
+  test(`${name} makes calls`, { timeout: 60_000 }, async () => {
+    const { dial, listen, makes } = await loadContender(name)
+    assert.equal(makes, "calls")
+    const listener = await listen({})
+    const { calls, close } = await dial(listener.address, {})
+    assert.ok(calls !== undefined)
+    const times = await calls.unary({ size: 64, count: 50, inFlight: 8 })
+    assert.equal(times.length, 50)
+    assert.ok(times.every((time) => time > 0))
+    assert.deepEqual(listener.counts(), { messages: 50, bytes: 3_200 })
+    await calls.stream(5_000)
+    await calls.long(1 << 20)
+    await close()
+    await listener.close()
+  })
+}
 
 for (const name of ours) {
   describe(name, { timeout: 60_000 }, () => {

@@ -17,7 +17,11 @@ const contenders: { readonly [name: string]: Load } = {
   "libp2p-tcp": () => import("./libp2pTcp.ts"),
   "libp2p-tcp-one-stream": () => import("./libp2pTcpOneStream.ts"),
   "libp2p-quic": () => import("./libp2pQuic.ts"),
-  tcp: () => import("./tcp.ts")
+  tcp: () => import("./tcp.ts"),
+  "rpc-qp2p": () => import("./rpcQp2p.ts"),
+  "rpc-tcp": () => import("./rpcTcp.ts"),
+  "rpc-websocket": () => import("./rpcWebsocket.ts"),
+  "rpc-http": () => import("./rpcHttp.ts")
 }
 
 /** Programs in other languages. */

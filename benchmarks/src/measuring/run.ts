@@ -6,6 +6,7 @@ import type { Contender } from "../contender.ts"
 import { foreignOf, loadContender } from "../contenders/registry.ts"
 import type { ForeignContender } from "../foreign.ts"
 import type { Named, Scale, Workload } from "../workload.ts"
+import { callsRefusal } from "../workloads/calls.ts"
 import { describeMachine } from "./machine.ts"
 import { measure } from "./processes.ts"
 import type { Figures, Mode, Omission, Parameters, Results, Sample } from "./results.ts"
@@ -65,7 +66,7 @@ const runnerOf = (contender: Contender): Runner => ({
   about: contender.about,
   carrier: contender.carrier,
   overQuic: contender.overQuic,
-  refuses: () => undefined,
+  refuses: (workload) => callsRefusal(contender, workload),
   sample: (workload, mode, parameters, { profileTo, scale, seconds }) => {
     const network = workload.network?.(parameters)
     const maxUdpPayload = parameters["maxUdpPayload"]

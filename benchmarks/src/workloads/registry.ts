@@ -1,4 +1,5 @@
 import type { Workload } from "../workload.ts"
+import { calls } from "./calls.ts"
 import { cost } from "./cost.ts"
 import { dials } from "./dials.ts"
 import { fanIn } from "./fanIn.ts"
@@ -14,6 +15,7 @@ import { transfer } from "./transfer.ts"
 export const workloads: ReadonlyArray<Workload> = [
   ...messages,
   requests,
+  ...calls,
   transfer,
   dials,
   firstMessage,
