@@ -51,7 +51,10 @@ const main = Effect.gen(function* () {
         yield* echo(ids[calls++ % entities]!).Say({ text })
       }
     })
-    yield* Effect.all(Array.from({ length: order.inFlight }, () => caller), { concurrency: "unbounded", discard: true })
+    yield* Effect.all(
+      Array.from({ length: order.inFlight }, () => caller),
+      { concurrency: "unbounded", discard: true }
+    )
     yield* tell({ answer: "measured", calls, seconds: (performance.now() - began) / 1_000 })
   }
 })

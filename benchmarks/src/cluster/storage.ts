@@ -12,7 +12,9 @@ export const layer = (addresses: ReadonlyArray<RunnerAddress.RunnerAddress>) => 
       RunnerStorage.RunnerStorage.of({
         getRunners: Effect.succeed(runners.map((runner): [Runner.Runner, boolean] => [runner, true])),
         register: ({ address }) =>
-          Effect.succeed(MachineId.make(addresses.findIndex(({ host, port }) => host === address.host && port === address.port))),
+          Effect.succeed(
+            MachineId.make(addresses.findIndex(({ host, port }) => host === address.host && port === address.port))
+          ),
         unregister: () => Effect.void,
         setRunnerHealth: () => Effect.void,
         acquire: (_address, shards) => Effect.sync(() => [...shards]),

@@ -71,7 +71,9 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-console.log(`Messages of ${bytes} bytes to entities, a second; median of ${rounds} rounds of ${seconds} s (lowest to highest)\n`)
+console.log(
+  `Messages of ${bytes} bytes to entities, a second; median of ${rounds} rounds of ${seconds} s (lowest to highest)\n`
+)
 console.log("| in flight | SocketRunner | QuicRunner | QuicRunner : SocketRunner | target |")
 console.log("| --- | --- | --- | --- | --- |")
 const text = (numbers: ReadonlyArray<number>) =>
@@ -82,5 +84,7 @@ for (const inFlight of cases) {
     Array<number>
   ]
   const ratio = median(quic) / median(socket)
-  console.log(`| ${inFlight} | ${text(socket)} | ${text(quic)} | ${ratio.toFixed(2)} | ${ratio >= target ? "met" : `${target}: missed`} |`)
+  console.log(
+    `| ${inFlight} | ${text(socket)} | ${text(quic)} | ${ratio.toFixed(2)} | ${ratio >= target ? "met" : `${target}: missed`} |`
+  )
 }
