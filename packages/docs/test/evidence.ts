@@ -39,4 +39,6 @@ export const checkEvidence = (
 
 /** The source of a test file of a package or an example, which tests may be named from. */
 export const testSource = (file: string): string | undefined =>
-  /^(?:packages|examples)\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file) ? read(file) : undefined
+  /^(?:packages|examples)\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file)
+    ? read(file)
+    : undefined
