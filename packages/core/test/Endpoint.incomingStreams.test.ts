@@ -95,8 +95,10 @@ describe("an application that reads streams itself", () => {
       const stranger = yield* raw(here)
       const connection = yield* stranger.dial(there)
       const control = encode({ _tag: "EndpointEchoReq" })
-      // Each is a control message up to some byte, and not there.
-      const almost = Array.from({ length: 9 }, (_, i) => control.map((byte, j) => (i === j ? byte ^ 0x40 : byte)))
+      // Each is a control message up to some byte, and not there. A length of 0x44 would be that of another control message.
+      const almost = Array.from({ length: 9 }, (_, i) =>
+        control.map((byte, j) => (i === j ? byte ^ (i === 5 ? 0x07 : 0x40) : byte))
+      )
       const all = [
         ...almost,
         control.subarray(0, 5),

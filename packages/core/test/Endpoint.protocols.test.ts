@@ -150,7 +150,13 @@ describe("the names of protocols", () => {
           const refused: unknown = yield* Effect.flip(two.serveProtocol(name, () => Effect.void))
           assert.deepInclude(refused, { _tag: "InvalidArgument", argument: "name" })
         }
+        yield* settle
         assert.lengthOf(yield* one.connections, 0)
+        const connection = yield* one.connectTo(peer)
+        for (const name of wrong as ReadonlyArray<string>) {
+          const error = yield* Effect.flip(Effect.scoped(connection.openProtocol(name)))
+          assert.include(error, { _tag: "InvalidArgument", argument: "name" })
+        }
         const served: Array<string> = []
         for (const name of right) {
           yield* two.serveProtocol(name, ({ protocol }) => Effect.sync(() => served.push(protocol)))

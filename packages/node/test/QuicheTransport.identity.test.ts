@@ -398,10 +398,11 @@ describe("a policy that has not answered", () => {
       const near = yield* connected(dial)
       yield* until("the end", () => near.closes.length > 0)
       assert.deepStrictEqual([near.closes, results, server.accepted], [[refusedByPeer], [refusedByPeer], []])
-      assert.deepStrictEqual(kinds(between.toClient.slice(0, 3)), ["Initial", "Handshake", "1-RTT"])
-      assert.isBelow(between.toClient[1]!.length, 60)
+      const refusal = between.toClient.findIndex((datagram) => !packetHeader.isLongHeader(datagram))
+      assert.deepStrictEqual(kinds(between.toClient.slice(0, refusal + 1)), ["Initial", "Handshake", "1-RTT"])
+      assert.isBelow(between.toClient[refusal]!.length, 60)
       // Packets that the dialler has sent before it arrived are answered with copies.
-      for (const copy of between.toClient.slice(3)) assert.deepStrictEqual(copy, between.toClient[2])
+      for (const copy of between.toClient.slice(refusal)) assert.deepStrictEqual(copy, between.toClient[refusal])
     })
   )
 

@@ -1,12 +1,14 @@
 /** What a server holds for callers that are gone: nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import * as MemoryNetwork from "@qp2p/testkit/MemoryNetwork"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as limits from "../src/internal/limits.ts"
 import * as office from "./support/office.ts"
 import * as places from "./support/places.ts"
 
@@ -104,6 +106,33 @@ describe("a caller that is gone", () => {
       assert.strictEqual(running.watch.interrupted, count - 1)
       yield* office.until(() => running.held().streams === 1)
       assert.strictEqual(yield* client.Echo({ text: "still" }), "still")
+    }).pipe(office.onNetwork)
+  )
+
+  it.effect("on a shared stream, by interruption, leaves neither the call nor the place that it had", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const client = yield* office.client(one, two.peerAddress)
+      yield* Deferred.succeed(running.watch.letGo, "short")
+      yield* client.Hold()
+      Object.assign(running.watch, { letGo: yield* Deferred.make<string>() })
+      const { callsPerStream, sharedStreams } = limits
+      // More than there is room for on all shared streams, twice over.
+      for (let round = 1; round <= 2; round++) {
+        const calls = yield* Effect.forEach(Array.from({ length: callsPerStream * sharedStreams + 10 }), () =>
+          Effect.forkChild(client.Hold())
+        )
+        yield* office.until(() => running.watch.running === callsPerStream * sharedStreams)
+        yield* Fiber.interruptAll(calls)
+        yield* office.until(() => running.held().calls === 0)
+        // Those that waited may have begun when others were interrupted.
+        assert.isAtLeast(running.watch.interrupted, round * callsPerStream * sharedStreams)
+        assert.strictEqual(running.watch.running, 0)
+      }
+      yield* Deferred.succeed(running.watch.letGo, "room")
+      assert.strictEqual(yield* client.Hold(), "room")
+      assert.isAtMost(running.held().streams, sharedStreams)
     }).pipe(office.onNetwork)
   )
 

@@ -129,6 +129,36 @@ describe("a trace", () => {
     )
   )
 
+  it.effect("names the protocol of a stream, and shows what follows as bytes, whatever it looks like", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const one = yield* Endpoint.make({ identity: TestIdentity.make(1), localAddress: "10.0.0.1:1" })
+        const two = yield* Endpoint.make({ identity: TestIdentity.make(2), localAddress: "10.0.0.2:2" })
+        yield* two.serveProtocol("echo", (stream) =>
+          Effect.flatMap(stream.pull, ([chunk]) => stream.write(chunk, { fin: true }))
+        )
+        const ask = Effect.fnUntraced(function* (name: string, question: Uint8Array) {
+          const stream = yield* one.openProtocol("10.0.0.2:2", name)
+          yield* Effect.forkChild(stream.write(question))
+          yield* Effect.exit(stream.pull)
+          yield* settle
+        })
+        yield* ask("echo", WireMessage.encodeUser(text("hi")))
+        yield* ask("nobody's", text("hello"))
+        const trace = yield* sinceNote
+        for (const line of [
+          `10.0.0.1:1 → 10.0.0.2:2  #1 out1 ProtocolOpenReq "echo"`,
+          "10.0.0.1:1 → 10.0.0.2:2  #1 out1 11 bytes 0x0001000000020000006869",
+          "10.0.0.2:2 → 10.0.0.1:1  #1 in1 ProtocolOpenResp Accepted",
+          "10.0.0.2:2 → 10.0.0.1:1  #1 in1 11 bytes 0x0001000000020000006869, fin",
+          `10.0.0.2:2 ← 10.0.0.1:1  #1 in2 5 bytes "hello"`,
+          "10.0.0.1:1 ← 10.0.0.2:2  #1 out2 ProtocolOpenResp NotServed"
+        ])
+          assert.include(trace, line)
+      })
+    )
+  )
+
   it.effect("tells of dials without a connection, and of sockets", () =>
     onNetwork(
       Effect.gen(function* () {

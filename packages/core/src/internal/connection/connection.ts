@@ -5,16 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import type { BidirectionalStream } from "../../BidirectionalStream.ts"
 import type { Close } from "../../Close.ts"
 import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, PeerRefused } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
 import type { PeerId } from "../../PeerId.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { ofOptions, ofValue, unless } from "../../InvalidArgument.ts"
-import type { ProtocolStream } from "../../ProtocolStream.ts"
+import { ofOptions, unless } from "../../InvalidArgument.ts"
 import type { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
@@ -31,22 +28,21 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
-import { protocolName } from "../wire/protocolName.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
-import { ReceiveBuffer } from "./receiveBuffer.ts"
+import type { ReceiveBuffer } from "./receiveBuffer.ts"
 import type { Reply } from "./reply.ts"
 import { OutboundMessages } from "./outboundMessages.ts"
 import { PartialMessages, type PartialStream } from "./partialMessages.ts"
 import { Acceptance } from "./acceptance.ts"
 import type { ConnectionOwner } from "./connectionOwner.ts"
 import { recvHandle, sendHandle } from "./handles.ts"
-import { openProtocol } from "./openProtocol.ts"
+import { openingsOf } from "./openings.ts"
 import { PeerLanes } from "./peerLanes.ts"
-import { bufferChanged, invalidOptions, invalidPriority } from "./sendArguments.ts"
+import { bufferChanged, invalidOptions } from "./sendArguments.ts"
 import { type SendOwner, SendStreamImpl } from "./sendStream.ts"
 import { maxMalformedStreams } from "./limits.ts"
 import { UndecidedStreams } from "./undecidedStreams.ts"
@@ -83,6 +79,11 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private readonly waiting = new WaitingStreams()
   private readonly lanes: PeerLanes
   readonly undecided: UndecidedStreams
+  readonly openUni: Connection["openUni"]
+  readonly openBi: Connection["openBi"]
+  readonly openProtocol: Connection["openProtocol"]
+  /** The name under which the peer's IP address counts; undefined until it is asked for. */
+  private ipName: string | undefined = undefined
 
   constructor(
     id: ConnectionId,
@@ -102,7 +103,16 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
     this.partial = new PartialMessages(owner, backing)
-    this.lanes = new PeerLanes(owner, () => ipPrefix(this.remoteAddress.address), this.peerId)
+    this.lanes = new PeerLanes(owner, () => this.ip, this.peerId)
+    const { openBi, openProtocol, openUni } = openingsOf(this, backing)
+    this.openUni = openUni
+    this.openBi = openBi
+    this.openProtocol = openProtocol
+  }
+
+  /** The name under which the peer's IP address counts. */
+  get ip(): string {
+    return (this.ipName ??= ipPrefix(this.remoteAddress.address))
   }
 
   get seniority(): string | undefined {
@@ -162,41 +172,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     })
   }
 
-  readonly openUni = (options?: PriorityOptions): Effect.Effect<SendStream, ConnectionError> =>
-    Effect.suspend(() => {
-      const wrong = invalidPriority(options)
-      if (wrong !== undefined) return Effect.fail(wrong)
-      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = this.hasCarriedData = true
-      return Effect.succeed(sendHandle(this.backing.openUni(normalizePriority(options?.priority)), this))
-    })
-
-  readonly openBi = (options?: PriorityOptions): Effect.Effect<BidirectionalStream, ConnectionError> =>
-    Effect.suspend(() => {
-      const wrong = invalidPriority(options)
-      if (wrong !== undefined) return Effect.fail(wrong)
-      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = this.hasCarriedData = true
-      const { maxMessageSize, reassemble, streamErrorOf } = this
-      const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
-      const { receive, send } = this.backing.openBi(normalizePriority(options?.priority), received)
-      received.backing = receive
-      return Effect.succeed({ send: sendHandle(send, this), receive: recvHandle(received) })
-    })
-
-  readonly openProtocol = (
-    name: string,
-    options?: PriorityOptions
-  ): Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope> =>
-    Effect.flatMap(Effect.scope, (scope) => {
-      const wrong = ofValue("name", name, protocolName) ?? invalidPriority(options)
-      if (wrong !== undefined) return Effect.fail(wrong)
-      if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-      this.isUsed = this.hasCarriedData = true
-      const stream = openProtocol(this, this.backing, name, normalizePriority(options?.priority))
-      const release = () => Effect.sync(() => stream.abort(ErrorCode.noError))
-      return Effect.as(Scope.addFinalizerExit(scope, release), stream)
-    })
+  /** The application is about to open something. Returns the error when it cannot. */
+  begin(): ConnectionError | undefined {
+    if (this.ending !== undefined) return this.errorOf(this.ending)
+    this.isUsed = this.hasCarriedData = true
+    return undefined
+  }
 
   readonly close = (options?: CloseOptions): Effect.Effect<void> =>
     unless(
@@ -242,6 +223,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   onMoved(): void {
     this.remoteAddress = this.backing.remoteAddress
+    this.ipName = undefined
     this.owner.onMoved(this)
   }
 

@@ -11,6 +11,21 @@ import { ProtocolAnswer } from "./protocolAnswer.ts"
 import { type ProtocolOwner, ProtocolStreamImpl } from "./protocolStream.ts"
 import { ReceiveBuffer } from "./receiveBuffer.ts"
 
+/** The frames with the names that were opened before: programs open the same few names again and again. */
+const frames = new Map<string, Uint8Array>()
+const maxFrames = 256
+
+const frameOf = (protocol: string): Uint8Array => {
+  const known = frames.get(protocol)
+  if (known !== undefined) return known
+  if (frames.size >= maxFrames) frames.clear()
+  const frame = WireMessage.encode({ _tag: "ProtocolOpenReq", protocol })
+  frames.set(protocol, frame)
+  return frame
+}
+
+const accepted = WireMessage.encode({ _tag: "ProtocolOpenResp", outcome: "Accepted" })
+
 /** Opens a stream of a protocol. Its name leaves with the bytes that are written in this turn, or without any. */
 export const openProtocol = (
   owner: ProtocolOwner,
@@ -23,7 +38,7 @@ export const openProtocol = (
   const answer = new ProtocolAnswer(received)
   const { receive, send } = backing.openBi(priority, answer)
   received.backing = receive
-  const sending = new LeadingSend(send, WireMessage.encode({ _tag: "ProtocolOpenReq", protocol }))
+  const sending = new LeadingSend(send, frameOf(protocol))
   const stream = new ProtocolStreamImpl(protocol, owner, sending, received)
   answer.owner = stream
   microtask(() => sending.flush())
@@ -52,6 +67,6 @@ export const acceptProtocol = (
     maxBuffered: protocolBuffer
   })
   received.backing = receive
-  const sending = new LeadingSend(send, WireMessage.encode({ _tag: "ProtocolOpenResp", outcome: "Accepted" }))
+  const sending = new LeadingSend(send, accepted)
   return { stream: new ProtocolStreamImpl(protocol, owner, sending, received), received }
 }

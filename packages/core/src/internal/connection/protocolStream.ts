@@ -3,6 +3,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { Close } from "../../Close.ts"
 import type { Connection } from "../../Connection.ts"
 import type { PeerId } from "../../PeerId.ts"
@@ -16,7 +17,7 @@ import type { AnswerOwner } from "./protocolAnswer.ts"
 import type { LeadingSend } from "./leadingSend.ts"
 import { maxDiscarded } from "./limits.ts"
 import type { ReceiveBuffer } from "./receiveBuffer.ts"
-import { RecvStreamImpl } from "./recvStream.ts"
+import { ByteReader } from "./recvStream.ts"
 import { type SendOwner, SendStreamImpl } from "./sendStream.ts"
 import { socketOf } from "./streamSocket.ts"
 
@@ -34,7 +35,6 @@ export class ProtocolStreamImpl implements ProtocolStream, SendOwner<ProtocolRef
   readonly connection: Connection
   readonly maxMessageSize: number
   readonly closed: Effect.Effect<Close>
-  readonly read: ProtocolStream["read"]
   readonly pull: ProtocolStream["pull"]
   readonly stop: ProtocolStream["stop"]
   readonly write: ProtocolStream["write"]
@@ -58,8 +58,7 @@ export class ProtocolStreamImpl implements ProtocolStream, SendOwner<ProtocolRef
     this.owner = owner
     this.sending = sending
     this.received = received
-    const receive = new RecvStreamImpl(received)
-    this.read = receive.bytes
+    const receive = new ByteReader(received)
     this.pull = receive.pullBytes
     this.stop = receive.stop
     const send = (this.handle = new SendStreamImpl<ProtocolRefused>(sending, this))
@@ -67,6 +66,10 @@ export class ProtocolStreamImpl implements ProtocolStream, SendOwner<ProtocolRef
     this.finish = send.finish
     this.reset = send.reset
     this.setPriority = send.setPriority
+  }
+
+  get read(): ProtocolStream["read"] {
+    return Stream.fromPull(Effect.succeed(this.pull))
   }
 
   readonly stopped: Effect.Effect<StreamStopped | Close> = Effect.suspend(() => {

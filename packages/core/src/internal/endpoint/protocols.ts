@@ -20,7 +20,6 @@ import type { ConnectionImpl } from "../connection/connection.ts"
 import { acceptProtocol } from "../connection/openProtocol.ts"
 import type { ProtocolStreamImpl } from "../connection/protocolStream.ts"
 import { refuseProtocol } from "../connection/refusedProtocol.ts"
-import { ipPrefix } from "../ipPrefix.ts"
 import { microtask } from "../microtask.ts"
 import { protocolName } from "../wire/protocolName.ts"
 import { endpointLimits, limitsOf } from "./protocolLimits.ts"
@@ -97,7 +96,7 @@ export class Protocols {
   ): RecvEvents => {
     const served = this.served.get(name)
     if (served === undefined) return this.refuse(connection, name, receive, send, "NotServed")
-    const owner: StreamOwner = { peer: connection.peerId, ip: ipPrefix(connection.remoteAddress.address) }
+    const owner: StreamOwner = { peer: connection.peerId, ip: connection.ip }
     if (!this.count.hasRoom(owner) || !served.count.hasRoom(owner)) {
       return this.refuse(connection, name, receive, send, "TooManyStreams")
     }

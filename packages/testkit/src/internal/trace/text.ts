@@ -1,5 +1,5 @@
 /** Describes payloads and wire messages in a few words. */
-import { Decoder, type WireMessage } from "@qp2p/core/WireMessage"
+import { Decoder, encode, type WireMessage } from "@qp2p/core/WireMessage"
 
 /** How many bytes of a payload are shown. */
 const shown = 32
@@ -48,6 +48,9 @@ const messageText = (message: WireMessage): Text => {
   }
 }
 
+/** Whether the bytes of a protocol follow the message. */
+const isOfProtocol = ({ _tag }: WireMessage): boolean => _tag === "ProtocolOpenReq" || _tag === "ProtocolOpenResp"
+
 /**
  * Decodes one half of a stream as it passes: a text for each message, or for each chunk once the bytes are not qp2p's
  * frames.
@@ -56,6 +59,9 @@ export class Frames {
   private readonly decoder = new Decoder({ maxMessageSize: 0xffff_ffff })
   private foreign = false
   private begun = false
+  /** The first message, once it is complete, and the bytes before the current chunk. */
+  private first: WireMessage | undefined = undefined
+  private before = 0
 
   /** Decodes `chunk`, and copies what it keeps. */
   read(chunk: Uint8Array): Array<Text> {
@@ -66,12 +72,22 @@ export class Frames {
       // have.
       this.foreign = chunk[0] !== 0
     }
+    let rest = chunk
     if (!this.foreign) {
       const messages: Array<WireMessage> = []
       this.foreign = this.decoder.push(chunk, messages) !== undefined
+      const [first] = messages
+      if (first !== undefined && this.first === undefined && isOfProtocol(first)) {
+        // What follows are the bytes of the protocol, whatever they look like.
+        this.foreign = true
+        messages.length = 1
+        rest = chunk.subarray(encode(first).length - this.before)
+      }
+      this.first ??= first
+      this.before += chunk.length
       for (const message of messages) texts.push(messageText(message))
     }
-    if (this.foreign && chunk.length > 0) texts.push(payloadText(chunk, ""))
+    if (this.foreign && rest.length > 0) texts.push(payloadText(rest, ""))
     return texts
   }
 
