@@ -98,7 +98,9 @@ export default defineConfig({
       project("testkit", "packages/testkit"),
       project("cli", "packages/cli"),
       project("docs", "packages/docs"),
-      project("examples", "examples/gossip")
+      project("examples", "examples/gossip"),
+      project("cluster", "examples/cluster"),
+      project("journal", "examples/journal")
     ],
     ...(isQuick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.

@@ -307,6 +307,12 @@ const rpc: Modules<typeof Rpc> = {
   // A peer that is none is told by the first call, or the first reader.
   QuicRpcClient: { makeProtocol: call(any, options), layerProtocol: call(any, options) },
   QuicRpcServer: { makeProtocol: call(options), layerProtocol: call(options) },
+  QuicRunner: {
+    layer: call(options),
+    layerClientOnly: call(options),
+    layerHealth: call(options),
+    layerShardingConfig: call(options)
+  },
   QuicSocket: { make: call(any, options), layer: call(any, options) },
   QuicSocketServer: { make: call(options), layer: call(options) }
 }

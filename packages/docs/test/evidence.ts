@@ -37,6 +37,8 @@ export const checkEvidence = (
   return titlesOf(source).some((pattern) => pattern.test(title!)) ? undefined : `${file} has no test "${title}"`
 }
 
-/** The source of a test file of a package, which tests may be named from. */
+/** The source of a test file of a package or an example, which tests may be named from. */
 export const testSource = (file: string): string | undefined =>
-  /^packages\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file) ? read(file) : undefined
+  /^(?:packages|examples)\/\w+\/(?:test|interop)\/.*\.test\.ts$/u.test(file) && files.includes(file)
+    ? read(file)
+    : undefined

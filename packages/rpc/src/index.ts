@@ -10,6 +10,8 @@ export * as QuicRpcClient from "./QuicRpcClient.ts"
 
 export * as QuicRpcServer from "./QuicRpcServer.ts"
 
+export * as QuicRunner from "./QuicRunner.ts"
+
 export * as QuicSocket from "./QuicSocket.ts"
 
 export * as QuicSocketServer from "./QuicSocketServer.ts"

@@ -32,8 +32,10 @@ export const another = (localAddress: string) => endpoint(localAddress, {})
 export const network = Layer.fresh(Layer.merge(MemoryTransport.layerNetwork(), PortMapper.layerNone))
 
 /** Two endpoints on a network in memory. Nothing there takes time. */
-export const inMemory = (config: EndpointConfig.Input = {}) =>
-  pair("10.0.0.1:1", "10.0.0.2:2", config).pipe(Layer.provideMerge(network))
+export const inMemory = (
+  config: EndpointConfig.Input = {},
+  [one, two]: readonly [string, string] = ["10.0.0.1:1", "10.0.0.2:2"]
+) => pair(one, two, config).pipe(Layer.provideMerge(network))
 
 /** Two endpoints on loopback, over QUIC. */
 export const onLoopback = (config: EndpointConfig.Input = {}) =>

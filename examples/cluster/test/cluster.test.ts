@@ -1,0 +1,203 @@
+// @module-tag platform
+/** A cluster of three processes over QUIC: runners die and come back, and cannot reach each other. */
+import { assert, it } from "@effect/vitest"
+import { Endpoint } from "@qp2p/core"
+import { NodeEndpoint, NodeIdentity } from "@qp2p/node"
+import { Effect, Fiber } from "effect"
+import { look } from "./support/database.ts"
+import { cluster, type Count, type Runner, until } from "./support/runners.ts"
+
+/** What a cluster waits for comes sooner or later, and later on a busy machine. In milliseconds. */
+const limit = 600_000
+
+/** The singleton that asks runners whether they are there, and tells the storage. */
+const health = "effect/cluster/Sharding/RunnerHealth"
+
+const counters = Array.from({ length: 100 }, (_, index) => `counter-${index}`)
+
+/** Waits until the runners share all shards. */
+const share = (runners: ReadonlyArray<Runner>) =>
+  until(
+    Effect.forEach(runners, ({ shards }) => shards),
+    (each) => each.every((shards) => shards > 0) && each.reduce((sum, shards) => sum + shards) === 60
+  )
+
+const names = (runners: ReadonlyArray<Runner>) => new Set(runners.map(({ name }) => name))
+
+const startAll = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>) {
+  yield* Effect.forEach(runners, ({ start }) => start, { concurrency: "unbounded" })
+  yield* share(runners)
+})
+
+/** The runner that runs a singleton, and the others. */
+const find = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>, singleton: string) {
+  const [one, ...none] = yield* Effect.filter(runners, (runner) => runner.has(singleton))
+  assert.deepStrictEqual(none, [])
+  return { one: one!, others: runners.filter((runner) => runner !== one) }
+})
+
+/** A counter of which this is true. */
+const findCounter = Effect.fnUntraced(function* (runner: Runner, isGood: (count: Count) => boolean) {
+  for (const counter of counters) if (isGood(yield* runner.read(counter))) return counter
+  throw new Error("there is no such counter")
+})
+
+/** Adds to every counter, from a runner. */
+const addToAll = (runner: Runner) => Effect.forEach(counters, (counter) => runner.add(counter, 1), { concurrency: 50 })
+
+/** Reads every counter, from a runner, and returns the runners that host one. */
+const readAll = Effect.fnUntraced(function* (runner: Runner, expected: number) {
+  const counts = yield* Effect.forEach(counters, (counter) => runner.read(counter), { concurrency: 50 })
+  assert.deepStrictEqual(
+    counts.map(({ value }) => value),
+    counters.map(() => expected)
+  )
+  return new Set(counts.map(({ on }) => on))
+})
+
+it.live(
+  "shares 100 entities, gives those of a runner that dies to the others, and some to one that comes back",
+  () =>
+    Effect.gen(function* () {
+      const { runners } = yield* cluster
+      const [first, second, third] = runners
+      yield* startAll(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 3), names(runners))
+
+      yield* third.kill
+      yield* Effect.forEach([first, second], addToAll, { concurrency: 2 })
+      for (const runner of [first, second]) assert.deepStrictEqual(yield* readAll(runner, 5), names([first, second]))
+
+      yield* third.start
+      yield* share(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 8), names(runners))
+    }),
+  limit
+)
+
+it.live(
+  "goes on without a runner that the others cannot reach, and with it when they can again",
+  () =>
+    Effect.gen(function* () {
+      const { network, runners } = yield* cluster
+      yield* startAll(runners)
+      yield* addToAll(runners[0])
+      // Another one than the runner that looks after the health of the others.
+      const { others } = yield* find(runners, health)
+      const cut = others[0]!
+      const rest = runners.filter((runner) => runner !== cut)
+      const elsewhere = yield* findCounter(rest[0]!, ({ on }) => on !== cut.name)
+
+      network.sever(cut.place)
+      const question = yield* Effect.forkChild(cut.read(elsewhere))
+      // It lives, and sees in the storage that it has no shards.
+      yield* until(cut.shards, (shards) => shards === 0)
+      yield* share(rest)
+      yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
+      for (const runner of rest) assert.deepStrictEqual(yield* readAll(runner, 3), names(rest))
+      assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+
+      network.heal(cut.place)
+      assert.strictEqual((yield* Fiber.join(question)).value, 3)
+      yield* share(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 6), names(runners))
+    }),
+  limit
+)
+
+it.live(
+  "loses no message that is kept in the storage when the runner that looks after the others is the one that is cut off",
+  () =>
+    Effect.gen(function* () {
+      const { network, runners } = yield* cluster
+      yield* startAll(runners)
+      const { one: cut, others: rest } = yield* find(runners, health)
+
+      network.sever(cut.place)
+      // It finds the others dead, and has all shards. Those others see that in the storage.
+      yield* until(cut.shards, (shards) => shards === 60)
+      const questions = yield* Effect.forEach(rest, (runner) => Effect.forkChild(runner.read(counters[0]!)))
+      yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
+      assert.deepStrictEqual(yield* readAll(cut, 2), names([cut]))
+      for (const question of questions) assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+
+      network.heal(cut.place)
+      for (const question of questions) assert.strictEqual((yield* Fiber.join(question)).value, 2)
+      yield* share(runners)
+      yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
+      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 5), names(runners))
+    }),
+  limit
+)
+
+it.live(
+  "carries a parcel to its end, and goes on beating, when the runner that did both dies",
+  () =>
+    Effect.gen(function* () {
+      const { database, runners } = yield* cluster
+      yield* startAll(runners)
+      const { beats, steps } = yield* look(database)
+      const { one: victim, others } = yield* find(runners, "ClusterCron/Beat")
+      yield* until(beats, (each) => each.some(({ runner }) => runner === victim.name))
+
+      // Parcels go to any runner: so many are sent that one is packed by this one.
+      const first = others[0]!
+      const sent: Array<Fiber.Fiber<string>> = []
+      const send = Effect.suspend(() =>
+        Effect.map(Effect.forkChild(first.ask(`parcel ${sent.length} 5000`)), (fiber) => sent.push(fiber))
+      )
+      const packed = yield* until(Effect.andThen(send, steps), (each) =>
+        each.some(({ runner }) => runner === victim.name)
+      )
+      assert.deepStrictEqual([...new Set(packed.map(({ step }) => step))], ["pack"])
+      const { parcel } = packed.find(({ runner }) => runner === victim.name)!
+
+      yield* victim.kill
+      const beatsBefore = yield* beats
+      const [, deliveredBy] = /^parcel \S+ was packed by \S+ and delivered by (\S+)$/u.exec(
+        yield* Fiber.join(sent[Number(parcel)]!)
+      )!
+      assert.include([...names(others)], deliveredBy!)
+      // Each parcel arrives, and no step is done twice.
+      yield* Fiber.joinAll(sent)
+      assert.deepStrictEqual(
+        (yield* steps).map(({ parcel: name, step }) => `${name} ${step}`).toSorted(),
+        sent.flatMap((_, name) => [`${name} deliver`, `${name} pack`]).toSorted()
+      )
+
+      // The others beat, and make up for the beats that are missing.
+      const all = yield* until(beats, (each) => new Set(each.map(({ time }) => time)).size >= beatsBefore.length + 10)
+      const late = all.filter(({ time }) => time > beatsBefore.at(-1)!.time)
+      for (const { runner } of late) assert.include([...names(others)], runner)
+      const times = [...new Set(all.map(({ time }) => Date.parse(time)))]
+      assert.deepStrictEqual(
+        times,
+        times.map((_, index) => times[0]! + index * 1_000)
+      )
+    }),
+  limit
+)
+
+it.live(
+  "refuses a peer whose key is not in the cluster",
+  () =>
+    Effect.gen(function* () {
+      const { keys, runners } = yield* cluster
+      const [first, second] = runners
+      yield* startAll([first, second])
+      const dial = (identity?: Endpoint.Options["identity"]) =>
+        Effect.flatMap(Endpoint.Endpoint, (endpoint) => endpoint.connectTo(first.name)).pipe(
+          Effect.provide(NodeEndpoint.layer({ localAddress: "127.0.0.1:0", identity }))
+        )
+
+      assert.strictEqual((yield* Effect.flip(dial()))._tag, "PeerRefused")
+      // The third runner has not started: its key gets in, from wherever it is shown.
+      assert.strictEqual((yield* dial(NodeIdentity.fromFile(keys[2]))).peerId, first.peerId)
+      yield* addToAll(second)
+      assert.deepStrictEqual(yield* readAll(first, 1), names([first, second]))
+    }),
+  limit
+)
