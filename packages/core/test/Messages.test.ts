@@ -113,14 +113,14 @@ describe("a message", () => {
         class Secret extends Context.Service<Secret, string>()("Secret") {}
         const Sealed = Schema.String.pipe(
           Schema.decodeTo(Schema.String, {
-            decode: SchemaGetter.transformOrFail((text: string) =>
+            decode: SchemaGetter.transformEffect((text: string) =>
               Effect.flatMap(Secret, (secret) =>
                 text.startsWith(secret)
                   ? Effect.succeed(text.slice(secret.length))
-                  : Effect.fail(new SchemaIssue.InvalidValue(Option.some(text)))
+                  : Effect.fail(new SchemaIssue.InvalidValue({ message: "sealed with another key" }))
               )
             ),
-            encode: SchemaGetter.transformOrFail((text: string) => Effect.map(Secret, (secret) => secret + text))
+            encode: SchemaGetter.transformEffect((text: string) => Effect.map(Secret, (secret) => secret + text))
           })
         )
         const [one, two] = yield* pair()
@@ -150,7 +150,7 @@ describe("a message whose connection is lost", () => {
         const sending = yield* Effect.forkChild(ann.send(two.peerId, "again"), { startImmediately: true })
         yield* pass(70)
         yield* kill(own, peer)
-        yield* pass(3_000)
+        yield* pass(1_200)
         yield* Fiber.join(sending)
         assert.strictEqual((yield* bob.next).value, "again")
         assert.strictEqual((yield* bob.next).value, "again")
@@ -212,7 +212,7 @@ describe("a question", () => {
         assert.strictEqual(yield* ann.ask(two.peerAddress, "four"), 4)
         assert.strictEqual(yield* bob.ask(one.peerId, "seventeen"), 9)
         const answers = yield* Effect.forEach(
-          Array.from({ length: 1_000 }, (_, i) => "x".repeat(1 + (i % 7))),
+          Array.from({ length: 300 }, (_, i) => "x".repeat(1 + (i % 7))),
           (text) => Effect.map(ann.ask(peer, text), (answer) => answer === text.length),
           { concurrency: "unbounded" }
         )
@@ -395,18 +395,18 @@ describe("the protocol of messages", () => {
         const seen = yield* answerLengths(bob)
         const [sent, asked] = yield* Effect.all(
           [
-            Effect.forEach(Array.from({ length: 1_500 }), (_, i) => ann.send(peer, `m${i}`), {
+            Effect.forEach(Array.from({ length: 600 }), (_, i) => ann.send(peer, `m${i}`), {
               concurrency: "unbounded"
             }),
-            Effect.forEach(Array.from({ length: 1_500 }), (_, i) => ann.ask(peer, `q${i}`), {
+            Effect.forEach(Array.from({ length: 600 }), (_, i) => ann.ask(peer, `q${i}`), {
               concurrency: "unbounded"
             })
           ],
           { concurrency: "unbounded" }
         )
-        assert.strictEqual(sent.length + asked.length, 3_000)
-        assert.strictEqual(new Set(seen).size, 3_000)
-        assert.strictEqual(seen.length, 3_000)
+        assert.strictEqual(sent.length + asked.length, 1_200)
+        assert.strictEqual(new Set(seen).size, 1_200)
+        assert.strictEqual(seen.length, 1_200)
       })
     )
   )
@@ -415,8 +415,8 @@ describe("the protocol of messages", () => {
     onNetwork(
       Effect.gen(function* () {
         const one = yield* endpoint(own)
-        const tagOf = (effect: Effect.Effect<unknown, unknown, never>) =>
-          Effect.map(Effect.flip(effect), (error) => (error as { _tag: string })._tag)
+        const tagOf = (effect: Effect.Effect<unknown, unknown, any>) =>
+          Effect.map(Effect.flip(effect as Effect.Effect<unknown, { readonly _tag: string }>), ({ _tag }) => _tag)
         for (const [name, given] of [
           ["", schemas],
           ["notes", { message: "String" }],
