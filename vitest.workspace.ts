@@ -91,7 +91,8 @@ export default defineConfig({
       project("testkit", "packages/testkit"),
       project("cli", "packages/cli"),
       project("docs", "packages/docs"),
-      project("examples", "examples/gossip")
+      project("examples", "examples/gossip"),
+      project("chat", "examples/chat")
     ],
     ...(isQuick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.

@@ -331,7 +331,7 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   SimulatedNetwork: { make: call(options), layer: call(options), layerHost: call(host) },
   TestIdentity: { make: call(param("ann", or(isText, isNumber))) },
   TestPair: {
-    both: call(effect),
+    both: { ...call(effect), refusalsOnly: true },
     layer: call(options),
     layerOf: call(param({ server: Layer.empty, client: () => Layer.empty }), options)
   },
