@@ -100,7 +100,8 @@ export default defineConfig({
       project("docs", "packages/docs"),
       project("examples", "examples/gossip"),
       project("cluster", "examples/cluster"),
-      project("journal", "examples/journal")
+      project("journal", "examples/journal"),
+      project("chat", "examples/chat")
     ],
     ...(isQuick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.

@@ -59,14 +59,17 @@ export type { IncomingStream } from "./IncomingStream.ts"
 export type Address = NetAddress.InetAddress | string
 
 /**
- * The options of `sendMessage`.
+ * The options of `sendMessage` and `openProtocol`.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SendOptions extends PriorityOptions {
-  /** How long a failed send is retried. Default `EndpointConfig.retryDuration`. */
+  /**
+   * How long a send that failed, or the dial for a stream of a protocol, is retried. 0 does not retry. Default
+   * `EndpointConfig.retryDuration`.
+   */
   readonly retryDuration?: Duration.Input | undefined
 }
 
@@ -142,6 +145,8 @@ export class Endpoint extends Context.Service<
   {
     /** The endpoint's own id: its public key. */
     readonly peerId: PeerId
+    /** The settings of the endpoint, with their defaults. */
+    readonly config: EndpointConfig.EndpointConfig
     /**
      * The endpoint as others find it: its id and every address known by now, the public one first. Hand its text to other
      * programs, which dial it. A client has no addresses.
@@ -272,7 +277,7 @@ export class Endpoint extends Context.Service<
     readonly openProtocol: (
       peer: PeerAddress.Input,
       name: string,
-      options?: PriorityOptions
+      options?: SendOptions
     ) => Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
     /**
      * Serves the protocol `name` (1 to 255 bytes of UTF-8) until the scope closes: runs `handler` for each stream that a peer opens,
