@@ -23,7 +23,7 @@ const clients = Effect.gen(function* () {
 })
 
 describe("the client of a SQLite file", () => {
-  it.live("waits, without holding up the process, while another one writes", () =>
+  it.live("waits while another one writes", () =>
     Effect.gen(function* () {
       const { one, two } = yield* clients
       const hasWritten = yield* Deferred.make<void>()
@@ -39,7 +39,7 @@ describe("the client of a SQLite file", () => {
         two.withTransaction,
         Effect.forkChild
       )
-      // The process goes on: its timers fire, however long the other connection waits.
+      // Both connections are of this process, which must go on for the first one to end.
       yield* Effect.sleep("30 millis")
       assert.strictEqual(second.pollUnsafe(), undefined)
       yield* Deferred.succeed(mayCommit, undefined)
