@@ -57,10 +57,16 @@ const tagged = (root: string, tag: string): Array<string> => {
 
 const failOnIdleTurns = new URL("scripts/fail-on-idle-turns.mjs", import.meta.url)
 
+/**
+ * Node 20 prints that Ed25519 of WebCrypto is experimental (`packages/node/docs/platforms.md`). Tests of programs look at all that
+ * these print.
+ */
+const withoutWarning = process.versions.node.startsWith("20.") ? " --disable-warning=ExperimentalWarning" : ""
+
 /** What a project needs for that, in its own processes and in the programs that its tests start. */
 export const failingOnIdleTurns = {
   setupFiles: [fileURLToPath(failOnIdleTurns)],
-  env: { NODE_OPTIONS: `--import=${failOnIdleTurns.href}` }
+  env: { NODE_OPTIONS: `--import=${failOnIdleTurns.href}${withoutWarning}` }
 }
 
 const project = (name: string, root: string) => ({
@@ -94,7 +100,8 @@ export default defineConfig({
       project("docs", "packages/docs"),
       project("examples", "examples/gossip"),
       project("cluster", "examples/cluster"),
-      project("journal", "examples/journal")
+      project("journal", "examples/journal"),
+      project("chat", "examples/chat")
     ],
     ...(isQuick ? { testNamePattern: /^(?!.*\[slow\])/u } : {}),
     // For `npm run coverage`, which runs one project: paths are relative to its folder, but that of the report.

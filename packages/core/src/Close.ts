@@ -29,7 +29,7 @@ export class LocallyClosed extends Schema.TaggedError<LocallyClosed>("@qp2p/core
  * The peer's application closed the connection with a code of its own (RFC 9000, section 19.19).
  *
  * `code` is 0 to 2^62 - 1; codes above 2^53 - 1 are reported as 2^53 - 1. `detail` is the peer's text, decoded
- * leniently: treat it as untrusted.
+ * leniently and cut at 1,000 bytes: treat it as untrusted.
  *
  * @stability unstable
  * @category models

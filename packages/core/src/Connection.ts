@@ -12,16 +12,35 @@ import type { BidirectionalStream } from "./BidirectionalStream.ts"
 import type { Close } from "./Close.ts"
 import type { ConnectionError } from "./ConnectionError.ts"
 import type { ConnectionId } from "./ConnectionId.ts"
+import type { DatagramError } from "./DatagramError.ts"
 import type { Direction } from "./Direction.ts"
 import type { PeerId } from "./PeerId.ts"
 import type { ProtocolStream } from "./ProtocolStream.ts"
 import type { SendError } from "./SendError.ts"
 import type { SendStream } from "./SendStream.ts"
-import type { ConnectionStats } from "./Transport.ts"
-
-export type { ConnectionStats } from "./Transport.ts"
+import type * as Transport from "./Transport.ts"
 
 export type { Direction } from "./Direction.ts"
+
+/**
+ * The counters of one connection.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionStats extends Transport.ConnectionStats {
+  /** The number of datagrams that `sendDatagram` has queued. */
+  readonly datagramsSent: number
+  /** The number of datagrams that arrived for the application, which got them or will. */
+  readonly datagramsReceived: number
+  /** The number of datagrams that arrived and were dropped, since the application did not read `Endpoint.datagrams` in time. */
+  readonly datagramsDropped: number
+  /** The number of datagrams that arrived and were dropped, since their kind is unknown here. */
+  readonly datagramsUnknown: number
+  /** The number of datagrams that were not sent: the queue was full, or the path carries only smaller ones since. */
+  readonly datagramsUnsent: number
+}
 
 /**
  * The priority option of messages and streams. A higher priority is sent first.
@@ -84,6 +103,19 @@ export interface Connection {
    * what is not sent yet. Messages of up to 16 KiB that wait at the same priority share a stream.
    */
   readonly send: (payload: Uint8Array, options?: PriorityOptions) => Effect.Effect<void, SendError>
+  /**
+   * The most bytes of a datagram's payload that the connection carries now; 0 when the peer takes no datagrams. It follows the
+   * size of the path's packets, so it may grow and shrink.
+   */
+  readonly maxDatagramSize: number
+  /**
+   * Sends a datagram of at most `maxDatagramSize` bytes, and of none at least (RFC 9221). Completes at once: the datagram waits
+   * to leave. It is sent once, and may be lost; datagrams may overtake each other and messages. The payload is copied.
+   *
+   * A connection keeps a bounded number of datagrams to send. A further one is dropped, and its send fails with
+   * `DatagramQueueFull`: to wait would only make it late.
+   */
+  readonly sendDatagram: (payload: Uint8Array) => Effect.Effect<void, DatagramError>
   /** Opens a stream that only this side writes. */
   readonly openUni: (options?: PriorityOptions) => Effect.Effect<SendStream, ConnectionError>
   /** Opens a stream that both sides write. */

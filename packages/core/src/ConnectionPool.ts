@@ -178,8 +178,12 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
   }
 
   const all = (peer: PeerKey): ReadonlyArray<Connection> => {
-    const peers = typeof peer === "string" ? [peer] : (byAddress.get(addressKey(peer)) ?? []).map(peerOf)
-    return [...new Set(peers)].flatMap((peerId) => (byPeer.get(peerId) ?? []).map(({ connection }) => connection))
+    if (typeof peer === "string") return connectionsOf(byPeer.get(peer))
+    const there = byAddress.get(addressKey(peer))
+    if (there === undefined) return []
+    // The connections of most peers are at one address.
+    if (there.length === 1) return connectionsOf(byPeer.get(peerOf(there[0]!)))
+    return [...new Set(there.map(peerOf))].flatMap((peerId) => connectionsOf(byPeer.get(peerId)))
   }
 
   const startDial = (key: string, dial: Effect.Effect<Connection, ConnectionError>) =>
@@ -269,6 +273,9 @@ const countWhile = <A>(items: ReadonlyArray<A>, matches: (item: A) => boolean): 
 }
 
 const peerOf = ({ connection }: Member): PeerId => connection.peerId
+
+const connectionsOf = (members: ReadonlyArray<Member> = []): ReadonlyArray<Connection> =>
+  members.map(({ connection }) => connection)
 
 /** Tells whether a value can be kept as a connection. Users' own connections may be of any class. */
 const isConnectionLike = (connection: unknown): boolean =>

@@ -29,6 +29,7 @@ import * as args from "./internal/arguments.ts"
 import { invalidPath } from "./internal/configPath.ts"
 import * as configSource from "./internal/configSource.ts"
 import type { Identity, IdentityError } from "./Identity.ts"
+import type { IncomingDatagram } from "./IncomingDatagram.ts"
 import type { IncomingMessage } from "./IncomingMessage.ts"
 import type { IncomingStream } from "./IncomingStream.ts"
 import * as optionSetting from "./internal/optionSetting.ts"
@@ -44,6 +45,7 @@ import type { ServeOptions } from "./ServeOptions.ts"
 import type { Transport } from "./Transport.ts"
 
 export type { Disconnection } from "./Disconnection.ts"
+export type { IncomingDatagram } from "./IncomingDatagram.ts"
 export type { IncomingMessage } from "./IncomingMessage.ts"
 export type { IncomingStream } from "./IncomingStream.ts"
 
@@ -57,14 +59,17 @@ export type { IncomingStream } from "./IncomingStream.ts"
 export type Address = NetAddress.InetAddress | string
 
 /**
- * The options of `sendMessage`.
+ * The options of `sendMessage` and `openProtocol`.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface SendOptions extends PriorityOptions {
-  /** How long a failed send is retried. Default `EndpointConfig.retryDuration`. */
+  /**
+   * How long a send that failed, or the dial for a stream of a protocol, is retried. 0 does not retry. Default
+   * `EndpointConfig.retryDuration`.
+   */
   readonly retryDuration?: Duration.Input | undefined
 }
 
@@ -126,10 +131,10 @@ export const config = (path?: string, options?: EndpointConfig.SourceOptions): C
 /**
  * An endpoint of the network.
  *
- * Each message, stream, connection and disconnection goes to exactly one taker, by a stream or one by one. The queues are
- * bounded: messages that the application does not take hold their senders back. A stream takes items in batches: when the
- * program stops it early, the rest of its batch is lost. `nextConnection`, `nextStream`, `nextMessage` and
- * `nextDisconnection` take exactly one item.
+ * Each message, stream, datagram, connection and disconnection goes to exactly one taker, by a stream or one by one. The queues
+ * are bounded: messages that the application does not take hold their senders back, and datagrams are dropped. A stream takes
+ * items in batches: when the program stops it early, the rest of its batch is lost. `nextConnection`, `nextStream`,
+ * `nextMessage`, `nextDatagram` and `nextDisconnection` take exactly one item.
  *
  * @stability unstable
  * @category services
@@ -140,6 +145,8 @@ export class Endpoint extends Context.Service<
   {
     /** The endpoint's own id: its public key. */
     readonly peerId: PeerId
+    /** The settings of the endpoint, with their defaults. */
+    readonly config: EndpointConfig.EndpointConfig
     /**
      * The endpoint as others find it: its id and every address known by now, the public one first. Hand its text to other
      * programs, which dial it. A client has no addresses.
@@ -200,6 +207,13 @@ export class Endpoint extends Context.Service<
      */
     readonly incomingStreams: Stream.Stream<IncomingStream>
     /**
+     * The datagrams of all connections, which peers send with `Connection.sendDatagram`. At most `messageBuffer` wait here, of
+     * at most a sixteenth of `messageBufferBytes`, 256 bytes counted for each besides its payload. One peer may fill a third of
+     * that, and the peers at one IP address a half. A further datagram is dropped, and counted in the `stats` of its connection.
+     * The stream ends when the endpoint stops.
+     */
+    readonly datagrams: Stream.Stream<IncomingDatagram>
+    /**
      * The connections that ended, except those for verification. A connection for verification that appeared in
      * `incomingConnections` and was taken appears here as well. The stream ends when the endpoint stops.
      */
@@ -210,6 +224,8 @@ export class Endpoint extends Context.Service<
     readonly nextStream: Effect.Effect<IncomingStream, EndpointStopped>
     /** Takes the next message. */
     readonly nextMessage: Effect.Effect<IncomingMessage, EndpointStopped>
+    /** Takes the next datagram. */
+    readonly nextDatagram: Effect.Effect<IncomingDatagram, EndpointStopped>
     /** Takes the next disconnection. */
     readonly nextDisconnection: Effect.Effect<Disconnection, EndpointStopped>
     /**
@@ -261,7 +277,7 @@ export class Endpoint extends Context.Service<
     readonly openProtocol: (
       peer: PeerAddress.Input,
       name: string,
-      options?: PriorityOptions
+      options?: SendOptions
     ) => Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
     /**
      * Serves the protocol `name` (1 to 255 bytes of UTF-8) until the scope closes: runs `handler` for each stream that a peer opens,

@@ -97,7 +97,7 @@ export const EndpointConfig = Schema.Struct({
   messageBuffer: setting.withDefault(setting.integer(1, 1_000_000), 10_000),
   /**
    * The most bytes of received messages that wait to be taken, of which one peer may fill a third, and the peers at one IP address a
-   * half. An empty queue takes a message of any size. Default 64 MiB.
+   * half. An empty queue takes a message of any size. Datagrams may take a sixteenth of it besides. Default 64 MiB.
    */
   messageBufferBytes: setting.withDefault(setting.integer(1, Number.MAX_SAFE_INTEGER), 64 * 2 ** 20),
   /**

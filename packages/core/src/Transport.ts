@@ -172,6 +172,10 @@ export interface ConnectionStats {
   readonly bytesReceived: number
   /** The most bytes that may be in flight (RFC 9002, section 7). */
   readonly congestionWindow: number
+  /** The number of datagrams that arrived and were dropped, because more came at once than the transport keeps. Default 0. */
+  readonly datagramsDropped?: number | undefined
+  /** The number of datagrams that were queued and dropped, because the path carries only smaller ones since. Default 0. */
+  readonly datagramsUnsent?: number | undefined
 }
 
 /**
@@ -198,6 +202,18 @@ export interface BackingConnection {
     priority: number,
     events: RecvEvents
   ) => { readonly send: BackingSendStream; readonly receive: BackingRecvStream }
+  /**
+   * The most bytes of a datagram (RFC 9221) that the connection carries now; 0 when the peer takes none. It follows the size of
+   * the path's packets. Without this property, the connection carries no datagrams.
+   */
+  readonly maxDatagramSize?: number | undefined
+  /**
+   * Queues a datagram of at most `maxDatagramSize` bytes, which belongs to the transport from then on. Returns false when it is
+   * dropped at once: too many wait to leave, or the connection has ended. The number and the bytes of those that wait are
+   * bounded. A datagram is sent once, is not acknowledged to the owner, and arrives at most once, in any order. Datagrams and
+   * streams take turns, so that neither delays the other for long.
+   */
+  readonly sendDatagram?: ((datagram: Uint8Array) => boolean) | undefined
   /** Drops queued data and closes the connection with `code` (0 to 2^53 - 1) and `detail`, a text for people. */
   readonly close: (code: number, detail: string) => void
   /** Returns the counters of the connection. */
@@ -230,8 +246,9 @@ export interface BackingConnection {
    */
   readonly isUnresponsive?: boolean | undefined
   /**
-   * Adds `change` bytes to what the owner holds of messages that have arrived in part: they count against `unreadBuffer` like
-   * unread bytes of the connection. Core calls it for long messages only, in steps. Without this method, they count nowhere.
+   * Adds `change` bytes to what the owner holds of messages that have arrived in part, and of datagrams that wait to be taken:
+   * they count against `unreadBuffer` like unread bytes of the connection. Core calls it for long messages only, in steps, and
+   * for each datagram. Without this method, they count nowhere.
    */
   readonly charge?: ((change: number) => void) | undefined
   /**
@@ -272,6 +289,11 @@ export interface HeldStreams {
 export interface ConnectionEvents {
   /** The peer opened a stream. `send` is the sending half of a bidirectional one. Returns the handlers of its events. */
   readonly onStream: (receive: BackingRecvStream, send: BackingSendStream | undefined) => RecvEvents
+  /**
+   * A datagram has arrived, whose bytes belong to the owner. It is not called before the peer is admitted. Without this
+   * property, datagrams are dropped.
+   */
+  readonly onDatagram?: ((datagram: Uint8Array) => void) | undefined
   /**
    * Whether anything of the application has passed on the connection, in either direction. A full transport closes connections
    * first on which nothing has. Without this property, every connection counts as one that has carried data.

@@ -23,6 +23,8 @@ class Fake implements Connection {
   remoteAddress: NetAddress.InetAddress
   readonly dialledAddress: Option.Option<NetAddress.InetAddress>
   readonly send = () => Effect.never
+  readonly maxDatagramSize = 0
+  readonly sendDatagram = () => Effect.never
   readonly openUni = () => Effect.never
   readonly openBi = () => Effect.never
   readonly openProtocol = () => Effect.never

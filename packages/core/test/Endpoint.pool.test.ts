@@ -56,6 +56,12 @@ class Delegate implements Connection {
     this.log.push("openProtocol")
     return this.inner.openProtocol(...args)
   }
+  get maxDatagramSize() {
+    return this.inner.maxDatagramSize
+  }
+  sendDatagram(...args: Parameters<Connection["sendDatagram"]>) {
+    return this.inner.sendDatagram(...args)
+  }
   openUni(...args: Parameters<Connection["openUni"]>) {
     return this.inner.openUni(...args)
   }

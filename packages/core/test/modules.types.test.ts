@@ -14,16 +14,19 @@ import type * as Option from "effect/Option"
 import type * as Result from "effect/Result"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type * as Bootstrap from "../src/Bootstrap.ts"
 import type { Close } from "../src/Close.ts"
-import type { Connection } from "../src/Connection.ts"
+import type { Connection, ConnectionStats } from "../src/Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../src/ConnectionError.ts"
 import type * as ConnectionId from "../src/ConnectionId.ts"
 import type * as ConnectionPool from "../src/ConnectionPool.ts"
+import type { DatagramError } from "../src/DatagramError.ts"
 import type * as Endpoint from "../src/Endpoint.ts"
 import type * as EndpointConfig from "../src/EndpointConfig.ts"
 import type { EndpointConfigError, BindError } from "../src/EndpointError.ts"
 import type * as Identity from "../src/Identity.ts"
+import type { IncomingDatagram } from "../src/IncomingDatagram.ts"
 import type * as PeerAddress from "../src/PeerAddress.ts"
 import type * as PeerId from "../src/PeerId.ts"
 import type * as PortMapper from "../src/PortMapper.ts"
@@ -179,7 +182,13 @@ describe("the parts that can be swapped, and what else is public", () => {
     expectTypeOf<Parameters<Transport.DialEvents["onFailed"]>>().toEqualTypeOf<[error: ConnectionError]>()
     expectTypeOf<Parameters<Transport.ConnectionEvents["onClosed"]>>().toEqualTypeOf<[close: Close]>()
     expectTypeOf<Transport.StreamFailure>().toEqualTypeOf<StreamError | Close>()
-    expectTypeOf<Connection["stats"]>().toEqualTypeOf<Effect.Effect<Transport.ConnectionStats>>()
+    expectTypeOf<Connection["stats"]>().toEqualTypeOf<Effect.Effect<ConnectionStats>>()
+    expectTypeOf<ConnectionStats>().toExtend<Transport.ConnectionStats>()
+    expectTypeOf<Connection["maxDatagramSize"]>().toEqualTypeOf<number>()
+    expectTypeOf<Connection["sendDatagram"]>().toEqualTypeOf<
+      (payload: Uint8Array) => Effect.Effect<void, DatagramError>
+    >()
+    expectTypeOf<Endpoint.Endpoint["Service"]["datagrams"]>().toEqualTypeOf<Stream.Stream<IncomingDatagram>>()
   })
 
   it("RetrySchedule", () => {

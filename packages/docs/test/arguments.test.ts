@@ -29,6 +29,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as FastCheck from "fast-check"
 import { junk, type Outcome, outcomeOf } from "./junk.ts"
 
@@ -103,6 +104,7 @@ const payload = param(
 const text = param("text", isText)
 const number = param(5, isNumber)
 const protocolName = param("protocol", (value) => isText(value) && value !== "")
+const schemas = param({ message: Schema.String, answer: Schema.String })
 const path = param("path", or(isUndefined, isText))
 const time = param("1 second", isTime)
 const func = param(() => 1, isFunction)
@@ -178,6 +180,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   ConnectionError: errors,
   ConnectionId: { fromAddress: call(inet) },
   ConnectionPool: {},
+  DatagramError: errors,
   Direction: {},
   Disconnection: {},
   ErrorCode: { clamp: silent(any) },
@@ -196,6 +199,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   EndpointConfig: { config: call(path, options), decode: call(record), durationFromString: silent(text) },
   EndpointError: errors,
   Identity: { config: call(path), fromSecretKey: call(param(new Uint8Array(32))) },
+  IncomingDatagram: {},
   IncomingMessage: {},
   IncomingStream: {},
   // These are what looks at arguments: they take anything.
@@ -262,6 +266,8 @@ const core: Omit<Modules<typeof Core>, Records> = {
     isTransientLoss: silent(any)
   },
   RpcError: errors,
+  Messages: { make: call(protocolName, schemas, options), makeClient: call(protocolName, schemas, options) },
+  MessagesError: errors,
   Protocol: { layer: call(protocolName, func, options) },
   ProtocolError: errors,
   ProtocolStream: {},
@@ -343,6 +349,11 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   NetworkControl: {},
   SimulatedNetwork: { make: call(options), layer: call(options), layerHost: call(host) },
   TestIdentity: { make: call(param("ann", or(isText, isNumber))) },
+  TestPair: {
+    both: { ...call(effect), refusalsOnly: true },
+    layer: call(options),
+    layerOf: call(param({ server: Layer.empty, client: () => Layer.empty }), options)
+  },
   TestPortMapper: { layer: call(options), layerHost: call(param(undefined)) },
   Topology: { layerMesh: call(sized), layerPair: call(options), layerStar: call(sized) },
   TrafficTrace: {
@@ -376,6 +387,7 @@ const connection: Calls<Connection> = {
   openProtocol: call(protocolName, options),
   openUni: call(options),
   send: call(payload, options),
+  sendDatagram: call(bytes),
   // The last: what it accepts closes the connection.
   close: call(options)
 }
@@ -384,10 +396,12 @@ const sendStream: Calls<SendStream> = {
   reset: call(number),
   sendMessage: call(payload, options),
   setPriority: call(number),
-  write: call(
-    param(Uint8Array.of(1), (value) => value instanceof Uint8Array && ArrayBuffer.isView(value)),
-    options
-  )
+  write: call(bytes, options)
+}
+
+const messages: Calls<Core.Messages.Messages<string, string>> = {
+  ask: call(peer, text, options),
+  send: call(peer, text, options)
 }
 
 /** Its reading half is tried last: what it accepts stops it. */
@@ -471,7 +485,8 @@ const memoryNetwork: Calls<Testkit.MemoryNetwork.MemoryNetwork["Service"]> = {
   ...control,
   kill: call(places, places),
   reset: call(places, places),
-  refuse: call(places)
+  refuse: call(places),
+  setDatagrams: call(record, direction)
 }
 
 const simulatedNetwork: Calls<SimulatedNetwork.SimulatedNetwork["Service"]> = {
@@ -669,7 +684,7 @@ describe("the arguments of public functions", () => {
         yield* tryModules(
           Core,
           core,
-          Object.keys(core).filter((module) => module !== "Protocol")
+          Object.keys(core).filter((module) => module !== "Protocol" && module !== "Messages")
         )
         // What left them out may listen everywhere; what said anything else may not.
         bound.length = 0
@@ -700,6 +715,11 @@ describe("the arguments of public functions", () => {
       yield* tryAll("RecvStream", opened.receive, recvStream)
       // It serves at an endpoint.
       yield* Effect.provideService(tryAll("Protocol", Core.Protocol, core.Protocol), Endpoint.Endpoint, one)
+      yield* Effect.provideService(tryAll("Messages", Core.Messages, core.Messages), Endpoint.Endpoint, one)
+      const make = Core.Messages.make("typed", { message: Schema.String, answer: Schema.String })
+      const typed = yield* Effect.provideService(make, Endpoint.Endpoint, two)
+      yield* Effect.forkScoped(Stream.runForEach(typed.incoming, ({ reply, value }) => reply(value)))
+      yield* tryAll("Messages", yield* Effect.provideService(make, Endpoint.Endpoint, one), messages)
       const protocol = yield* one.openProtocol(there, "protocol")
       yield* tryAll("ProtocolStream", protocol, protocolStream)
       yield* tryAll("Pool", yield* Core.ConnectionPool.make, pool)
@@ -793,6 +813,7 @@ describe("the arguments of public functions", () => {
         "MemoryTransport",
         "SimulatedNetwork",
         "TestIdentity",
+        "TestPair",
         "TestPortMapper",
         "Topology",
         "TrafficTrace"

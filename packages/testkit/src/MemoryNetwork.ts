@@ -12,19 +12,51 @@
  * @since 0.1.0
  */
 import { type Close, StatelessReset, TransportClosed } from "@qp2p/core/Close"
-import { ofOptions, untyped } from "@qp2p/core/InvalidArgument"
+import {
+  between,
+  duration,
+  type Fields,
+  ofOptions,
+  ofRecord,
+  optional,
+  unless,
+  untyped
+} from "@qp2p/core/InvalidArgument"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { seed } from "./internal/checks.ts"
+import { atLeast, seed } from "./internal/checks.ts"
 import { MemoryWire } from "./internal/memory/wire.ts"
 import * as control from "./internal/network/control.ts"
 import { isAt } from "./internal/network/place.ts"
 import * as Timeline from "./internal/network/timeline.ts"
-import type { NetworkControl, Place, Places } from "./NetworkControl.ts"
+import type { Direction, NetworkControl, Place, Places } from "./NetworkControl.ts"
+
+/**
+ * What happens to the datagrams of connections (`Connection.sendDatagram`) on their way. Each probability is from 0 to 1, and 0 by
+ * default. Streams are not concerned.
+ *
+ * @stability unstable
+ * @category models
+ * @since 0.1.0
+ */
+export interface DatagramFaults {
+  /** The probability that a datagram is lost. */
+  readonly loss?: number | undefined
+  /** The probability that a datagram is delayed by up to `reorderingDelay`, so that later ones overtake it. */
+  readonly reordering?: number | undefined
+  /** The longest extra delay of a reordered datagram; 10 milliseconds by default. */
+  readonly reorderingDelay?: Duration.Input | undefined
+  /**
+   * The payload of the largest packet on the path, in bytes; 1,200 by default. `Connection.maxDatagramSize` is 45 less, as over
+   * QUIC. With 44 or less, the peer takes no datagrams.
+   */
+  readonly mtu?: number | undefined
+}
 
 /**
  * The network that the sockets of `MemoryTransport` share, and what a test does to it.
@@ -54,6 +86,11 @@ export class MemoryNetwork extends Context.Service<
      * owner sees `TransportClosed` with code 1, and `peer` sees `StatelessReset`, as if it had just sent a packet.
      */
     readonly reset: (local: Place, peer: Place) => Effect.Effect<void, NetAddress.NetAddressError>
+    /** Changes what happens to datagrams that are sent from now on. What is missing keeps its setting. */
+    readonly setDatagrams: (
+      faults: DatagramFaults,
+      direction?: Direction
+    ) => Effect.Effect<void, NetAddress.NetAddressError>
     /** The wire that `MemoryTransport` sends its packets on. */
     readonly wire: MemoryWire
   }
@@ -105,8 +142,28 @@ export const make = Effect.fnUntraced(function* (
         endAll(local, peer, killed),
         endAll(peer, local, () => new StatelessReset())
       ),
+    setDatagrams: (faults, direction) =>
+      unless(
+        () => ofRecord("faults", faults, faultFields),
+        () => control.along(direction, (from, to) => wire.datagrams.change(changeOf(faults), from, to))
+      ),
     wire
   })
+})
+
+const probability = optional(between(0, 1))
+
+const faultFields: Fields = {
+  loss: probability,
+  reordering: probability,
+  reorderingDelay: optional(duration),
+  mtu: optional(atLeast(0))
+}
+
+const changeOf = ({ reorderingDelay, ...others }: DatagramFaults) => ({
+  ...others,
+  reorderingDelay:
+    reorderingDelay === undefined ? undefined : Duration.toMillis(Duration.fromInputUnsafe(reorderingDelay))
 })
 
 /**

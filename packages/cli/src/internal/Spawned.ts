@@ -2,6 +2,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Queue from "effect/Queue"
@@ -105,11 +106,12 @@ export const spawn = Effect.fnUntraced(function* (
       Effect.ignore,
       Effect.forkScoped
     )
-  yield* read(handle.stdout, false)
-  yield* read(handle.stderr, true)
+  const readers = [yield* read(handle.stdout, false), yield* read(handle.stderr, true)]
 
   const exitCode = handle.exitCode.pipe(
     Effect.map(Number),
+    // Its last lines may still be in the pipes, and the pipes may be another process's, too.
+    Effect.tap(() => Effect.ignore(Effect.timeout(Fiber.awaitAll(readers), "1 second"))),
     Effect.mapError((error) => failed(error.message)),
     orTooLate("did not end")
   )

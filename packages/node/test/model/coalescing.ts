@@ -59,6 +59,10 @@ export const coalescing = (
     },
     close: (code, reason) => backing.close(code, reason),
     stats: () => backing.stats(),
+    get maxDatagramSize() {
+      return backing.maxDatagramSize
+    },
+    sendDatagram: backing.sendDatagram && ((datagram) => backing.sendDatagram!(datagram)),
     seniority: backing.seniority,
     checkAlive: backing.checkAlive && (() => backing.checkAlive!()),
     get isUnresponsive() {
@@ -70,6 +74,7 @@ export const coalescing = (
   const events = (inner: ConnectionEvents): ConnectionEvents => ({
     onStream: (receive, send) => inner.onStream(receive, send && sender(send)),
     onAccepted: () => inner.onAccepted?.(),
+    onDatagram: (datagram) => inner.onDatagram?.(datagram),
     onMoved: () => inner.onMoved?.(),
     onUnresponsive: () => inner.onUnresponsive?.(),
     onStreamsHeld: (held) => inner.onStreamsHeld?.(held),

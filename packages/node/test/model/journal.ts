@@ -85,6 +85,17 @@ export interface Sent {
   readonly received: Array<{ readonly by: Life; readonly at: number; readonly connection: ConnectionId }>
 }
 
+/** A datagram. */
+export interface SentDatagram {
+  readonly id: number
+  readonly size: number
+  readonly from: Life
+  readonly to: number
+  /** Whether the connection took it. */
+  readonly isTaken: boolean
+  readonly received: Array<Life>
+}
+
 /** One direction of a stream: what was written to it, and what came out of it. */
 export interface StreamLog {
   readonly name: string
@@ -126,6 +137,7 @@ export class Journal {
   readonly trouble: Array<Trouble> = [{ down: new Set(), cut: new Set(), silent: new Set(), broken: [], rushed: false }]
   readonly lives: Array<Life> = []
   readonly sent: Array<Sent> = []
+  readonly datagrams: Array<SentDatagram> = []
   readonly streams: Array<StreamLog> = []
   readonly operations: Array<Operation> = []
   /** What contradicts the guarantees at first sight. */

@@ -57,6 +57,14 @@ const received = ({ journal }: World, say: Say): void => {
   }
 }
 
+/** A datagram arrives once at most, and only if the connection took it. */
+const datagramsArriveOnce = ({ journal }: World, say: Say): void => {
+  for (const { from, id, isTaken, received: by } of journal.datagrams) {
+    if (by.length > 1) say(`datagram ${id} of ${from.name} has arrived ${by.length} times`)
+    if (by.length > 0 && !isTaken) say(`datagram ${id} of ${from.name} was refused, and has arrived`)
+  }
+}
+
 /** The connections with the receiver that the sender lost while it sent. */
 const lossesDuring = ({ from, operation, to }: Sent): ReadonlyArray<End> => lost(from, to, operation)
 
@@ -339,6 +347,7 @@ const nameOf = ({ from, id, manner, to }: Sent): string => `message ${id} (${man
 
 const always: ReadonlyArray<Law> = [
   received,
+  datagramsArriveOnce,
   inOrder,
   failuresHaveReasons,
   triesOnlyWhatIsThere,

@@ -43,6 +43,10 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
         backing.close(code, reason)
       },
       stats: () => backing.stats(),
+      get maxDatagramSize() {
+        return backing.maxDatagramSize
+      },
+      sendDatagram: backing.sendDatagram && ((datagram) => backing.sendDatagram!(datagram)),
       seniority: backing.seniority,
       checkAlive: backing.checkAlive && (() => backing.checkAlive!()),
       get isUnresponsive() {
@@ -70,6 +74,7 @@ export const spied = (transport: Transport["Service"], owner: string, step: () =
         events.onAccepted?.()
       },
       onMoved: () => events.onMoved?.(),
+      onDatagram: (datagram) => events.onDatagram?.(datagram),
       onUnresponsive: () => events.onUnresponsive?.(),
       onStreamsHeld: (held) => events.onStreamsHeld?.(held),
       onClosed: (close) => {

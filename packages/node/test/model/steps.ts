@@ -124,6 +124,17 @@ export const sendOver = (a: number, index: number, size: number): Step =>
     (world) => world.traffic.sendOver(world.at(a)!, handle(world, a, index)!, size)
   )
 
+/** So many datagrams, over the `index`th connection that the application at `a` has ever had. */
+export const datagrams = (a: number, index: number, count: number, size: number): Step =>
+  step(
+    "datagrams",
+    [a, index, count, size],
+    (world) => handle(world, a, index) !== undefined,
+    (world) => {
+      for (let i = 0; i < count; i++) world.traffic.datagram(world.at(a)!, handle(world, a, index)!, size)
+    }
+  )
+
 /** Messages on one stream, each of which may be answered. */
 export const stream = (a: number, b: number, sizes: ReadonlyArray<number>, answers: Answers, end: StreamEnd): Step =>
   step("stream", [a, b, sizes, answers, end], fromTo(a, b), (world) =>
@@ -196,6 +207,14 @@ export const arbitrarySteps = (size: number, times: ReadonlyArray<number>): fc.A
         .tuple(pair, sizes, fc.constantFrom<Name>("echo", "echo", "nobody's"), fc.constantFrom(false, false, true))
         .map(([[a, b], bytes, name, leave]) => ask(a, b, bytes, name, leave))
     },
+    {
+      weight: 4,
+      arbitrary: fc
+        .tuple(slot, index, fc.constantFrom(1, 1, 2, 10), fc.integer({ min: 4, max: 1_200 }))
+        .map(([a, i, count, size]) => datagrams(a, i, count, size))
+    },
+    // More than a connection keeps.
+    { weight: 1, arbitrary: fc.tuple(slot, index).map(([a, i]) => datagrams(a, i, 300, 4)) },
     { weight: 2, arbitrary: pair.map(([a, b]) => disconnect(a, b)) },
     { weight: 2, arbitrary: fc.tuple(slot, index).map(([a, i]) => closeConnection(a, i)) },
     { weight: 3, arbitrary: pair.map(([a, b]) => kill(a, b)) },

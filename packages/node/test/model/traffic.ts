@@ -1,11 +1,14 @@
 /**
  * What applications send each other: messages, and streams with their answers.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { Connection } from "@qp2p/core/Connection"
 import type { ConnectionId } from "@qp2p/core/ConnectionId"
+import type { IncomingDatagram } from "@qp2p/core/IncomingDatagram"
 import type { IncomingMessage } from "@qp2p/core/IncomingMessage"
 import type { SendStream } from "@qp2p/core/SendStream"
 import type { Journal, Life, Manner, Operation, Sent, StreamLog } from "./journal.ts"
@@ -53,6 +56,39 @@ export class Traffic {
   sendOver(life: Life, connection: Connection, size: number): void {
     const to = this.world.slotOf(NetAddress.formatInet(connection.remoteAddress))
     this.message(life, to, size, "send", undefined, (payload) => connection.send(payload))
+  }
+
+  /** Sends a datagram over one of the connections that the application has been given, whatever has become of it. */
+  datagram(life: Life, connection: Connection, size: number): void {
+    const { datagrams, violations } = this.journal
+    const to = this.world.slotOf(NetAddress.formatInet(connection.remoteAddress))
+    const id = datagrams.length
+    const payload = payloadOf(id, Math.max(smallest, size))
+    const exit = Effect.runSyncExit(connection.sendDatagram(payload))
+    datagrams.push({ id, size: payload.length, from: life, to, isTaken: Exit.isSuccess(exit), received: [] })
+    if (Exit.isSuccess(exit)) return
+    const { _tag: failure } = Cause.squash(exit.cause) as { readonly _tag?: string }
+    const isEnded = !life.ends.some(({ closed, id: open }) => open === connection.id && closed === undefined)
+    const hasReason =
+      failure === "DatagramQueueFull" ||
+      (failure === "DatagramTooLarge" && payload.length > connection.maxDatagramSize) ||
+      (failure === "ConnectionLost" && (isEnded || life.end !== undefined || !this.world.rig.exact))
+    if (!hasReason) violations.push(`datagram ${id} of ${life.name} fails with ${failure} for no reason`)
+  }
+
+  takeDatagram(life: Life, { payload, connection, peerId }: IncomingDatagram): void {
+    const { datagrams, violations } = this.journal
+    const record = datagrams[idOf(payload)]
+    if (record === undefined || !isSame(payload, payloadOf(record.id, record.size))) {
+      violations.push(`${life.name} got a datagram of ${payload.length} bytes that nobody has sent`)
+      return
+    }
+    record.received.push(life)
+    const say = (what: string) => violations.push(`${life.name} got datagram ${record.id} ${what}`)
+    if (record.to !== life.slot) say(`, which was for ${record.to}`)
+    if (record.from.endpoint.peerId !== peerId || connection.peerId !== peerId) say(`of ${peerId}`)
+    if (!life.ends.some(({ id, peer }) => id === connection.id && peer === record.from.address))
+      say(`over connection ${connection.id}, which is not with ${record.from.name}`)
   }
 
   /** Sends messages on one stream, and takes the answers when there are any. */

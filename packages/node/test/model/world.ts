@@ -127,8 +127,9 @@ export class World {
     this.silent.delete(slot)
     this.read(life)
     await this.awaited(this.fork(this.calls.serve(life)), `the protocol of ${name}`)
-    const { nextConnection, nextDisconnection } = life.endpoint
+    const { nextConnection, nextDatagram, nextDisconnection } = life.endpoint
     life.takers.push(
+      this.fork(forever(nextDatagram, (datagram) => this.traffic.takeDatagram(life, datagram))),
       this.fork(
         forever(nextConnection, (connection) => {
           life.told.push(connection.id)

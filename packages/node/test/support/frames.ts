@@ -61,10 +61,12 @@ export const visitor = (some: Partial<FrameVisitor>): FrameVisitor => ({
   onAck: ignore,
   onStop: ignore,
   onStream: ignore,
+  onMaxStreamData: ignore,
   onCrypto: ignore,
   onHandshakeDone: ignore,
   onNewConnectionId: ignore,
   onControl: ignore,
+  onDatagram: ignore,
   ...some
 })
 

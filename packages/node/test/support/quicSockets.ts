@@ -73,6 +73,7 @@ export class Peer implements ConnectionEvents {
   moves = 0
   /** For each acceptance, what the connection said of it at the time. */
   readonly acceptances: Array<boolean> = []
+  readonly datagrams: Array<Uint8Array> = []
   heed: ((stream: Received) => void) | undefined
 
   constructor(connection: BackingConnection) {
@@ -90,6 +91,10 @@ export class Peer implements ConnectionEvents {
 
   readonly onAccepted = () => {
     this.acceptances.push(this.connection.isAccepted)
+  }
+
+  readonly onDatagram = (datagram: Uint8Array) => {
+    this.datagrams.push(datagram)
   }
 
   readonly onMoved = () => {

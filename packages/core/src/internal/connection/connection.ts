@@ -6,13 +6,14 @@ import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type { Close } from "../../Close.ts"
-import type { CloseOptions, Connection, Direction, PriorityOptions } from "../../Connection.ts"
+import type { CloseOptions, Connection, ConnectionStats, Direction, PriorityOptions } from "../../Connection.ts"
 import { type ConnectionError, EndpointStopped, PeerRefused } from "../../ConnectionError.ts"
 import type { ConnectionId } from "../../ConnectionId.ts"
+import type { DatagramError } from "../../DatagramError.ts"
 import type { PeerId } from "../../PeerId.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import { ofOptions, unless } from "../../InvalidArgument.ts"
-import type { ConnectionLost } from "../../SendError.ts"
+import { ConnectionLost } from "../../SendError.ts"
 import { type SendError, type StreamLost } from "../../SendError.ts"
 import type { SendStream } from "../../SendStream.ts"
 import type {
@@ -20,7 +21,7 @@ import type {
   BackingRecvStream,
   BackingSendStream,
   ConnectionEvents,
-  ConnectionStats,
+  ConnectionStats as Counters,
   HeldStreams,
   RecvEvents,
   StreamFailure
@@ -28,10 +29,13 @@ import type {
 import * as WireMessage from "../../WireMessage.ts"
 import { closeOptions, priorityOptions } from "../arguments.ts"
 import { normalizePriority } from "../priority.ts"
+import type { DatagramInbox, QueuedDatagram } from "../datagramInbox.ts"
+import type { Lane } from "../lane.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
+import { Datagrams, type DatagramsOwner, maxPayload, statsOf } from "./datagrams.ts"
 import { FirstFrame, type FirstFrameOwner } from "./firstFrame.ts"
 import type { ReceiveBuffer } from "./receiveBuffer.ts"
 import type { Reply } from "./reply.ts"
@@ -48,8 +52,16 @@ import { maxMalformedStreams } from "./limits.ts"
 import { UndecidedStreams } from "./undecidedStreams.ts"
 import { type WaitingStream, WaitingStreams } from "./waitingStreams.ts"
 
+/** An own property of each connection, so that copies made by spreading have it. */
+const maxDatagramSize: PropertyDescriptor & ThisType<{ readonly backing: BackingConnection }> = {
+  enumerable: true,
+  get() {
+    return maxPayload(this.backing)
+  }
+}
+
 /** This library's `Connection`. */
-export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameOwner, SendOwner {
+export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOwner, FirstFrameOwner, SendOwner {
   readonly id: ConnectionId
   readonly peerId: PeerId
   readonly direction: Direction
@@ -78,6 +90,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
   private readonly lanes: PeerLanes
+  declare readonly maxDatagramSize: number
+  /** Made with the first datagram, in either direction. */
+  private ownDatagrams: Datagrams | undefined = undefined
   readonly undecided: UndecidedStreams
   readonly openUni: Connection["openUni"]
   readonly openBi: Connection["openBi"]
@@ -108,6 +123,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.openUni = openUni
     this.openBi = openBi
     this.openProtocol = openProtocol
+    Object.defineProperty(this, "maxDatagramSize", maxDatagramSize)
   }
 
   /** The name under which the peer's IP address counts. */
@@ -128,7 +144,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.ending === undefined && this.backing.isUnresponsive === true
   }
 
-  get counters(): ConnectionStats {
+  get counters(): Counters {
     return this.backing.stats()
   }
 
@@ -179,6 +195,13 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return undefined
   }
 
+  readonly sendDatagram = (payload: Uint8Array): Effect.Effect<void, DatagramError> =>
+    Effect.suspend(() => {
+      if (this.ending !== undefined) return Effect.fail(new ConnectionLost({ reason: this.errorOf(this.ending) }))
+      const failure = this.datagrams.send(payload)
+      return failure === undefined ? Effect.void : Effect.fail(failure)
+    })
+
   readonly close = (options?: CloseOptions): Effect.Effect<void> =>
     unless(
       () => ofOptions(options, closeOptions),
@@ -207,7 +230,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return this.backing.isAccepted
   }
 
-  readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => this.backing.stats())
+  readonly stats: Effect.Effect<ConnectionStats> = Effect.sync(() => statsOf(this.backing.stats(), this.ownDatagrams))
 
   // --- events of the transport -------------------------------------------------------------------------------------
 
@@ -215,6 +238,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     return send === undefined && this.owner.streams === undefined
       ? new InboundStream(this, receive, send)
       : new FirstFrame(this, receive, send)
+  }
+
+  onDatagram(datagram: Uint8Array): void {
+    this.datagrams.receive(datagram)
   }
 
   onAccepted(): void {
@@ -242,6 +269,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
     this.lanes.release(({ connection }) => connection === this.surfaced)
+    this.ownDatagrams?.end()
     // The pool drops the connection first: the fibers that wait for the end run at once, and must not find it in the pool.
     try {
       this.owner.onClosed(this, close)
@@ -256,6 +284,14 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
 
   get maxMessageSize(): number {
     return this.owner.config.maxMessageSize
+  }
+
+  private get datagrams(): Datagrams {
+    return (this.ownDatagrams ??= new Datagrams(this.backing, this.owner.datagrams, this))
+  }
+
+  laneOf(queue: DatagramInbox): Lane<QueuedDatagram> {
+    return this.lanes.of(queue)
   }
 
   hasRoom(): boolean {
@@ -319,7 +355,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     })
   }
 
-  private carryData(): void {
+  carryData(): void {
     this.hasCarriedData = true
     if (!this.isUsed) this.use()
   }

@@ -5,6 +5,7 @@ import type { Close } from "../../Close.ts"
 import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { BackingRecvStream, BackingSendStream, HeldStreams, RecvEvents } from "../../Transport.ts"
 import type * as WireMessage from "../../WireMessage.ts"
+import type { DatagramInbox } from "../datagramInbox.ts"
 import type { Inboxes } from "./peerLanes.ts"
 import type { Reply } from "./reply.ts"
 import type { TimerOwner } from "./undecidedStreams.ts"
@@ -12,6 +13,7 @@ import type { TimerOwner } from "./undecidedStreams.ts"
 /** The view of an endpoint that a connection of the class `C` needs. */
 export interface ConnectionOwner<C> extends TimerOwner, Inboxes {
   readonly config: EndpointConfig
+  readonly datagrams: DatagramInbox
   /** Whether the endpoint has been closed; its connections then end for that reason. */
   readonly stopped: () => boolean
   readonly onControl: (connection: C, message: WireMessage.ControlMessage, reply: Reply | undefined) => void

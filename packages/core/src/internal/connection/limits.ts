@@ -26,6 +26,9 @@ export const messageOverhead = 128
  */
 export const partialAllowance = 64 << 10
 
+/** What a stream with an incomplete message counts for besides its bytes, in bytes. */
+export const partialStreamCost = 4 << 10
+
 /** The steps in which the transport learns of the bytes of incomplete messages. */
 export const chargeStep = 64 << 10
 

@@ -8,7 +8,14 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { BackingConnection } from "../../Transport.ts"
-import { chargeStep, minPartialRate, partialAllowance, partialCheckInterval, slowPartialTime } from "./limits.ts"
+import {
+  chargeStep,
+  minPartialRate,
+  partialAllowance,
+  partialCheckInterval,
+  partialStreamCost,
+  slowPartialTime
+} from "./limits.ts"
 import type { TimerOwner } from "./undecidedStreams.ts"
 
 /** A stream on which a message has arrived in part. */
@@ -51,7 +58,7 @@ export class PartialMessages {
     if (now === 0) this.streams.delete(stream)
     else if (now === change) this.streams.add(stream)
     this.charge()
-    if (this.timer === undefined && this.bytes > partialAllowance) this.start()
+    if (this.timer === undefined && this.isLong) this.start()
     return this.bytes <= this.owner.config.reassemblyBuffer
   }
 
@@ -61,6 +68,11 @@ export class PartialMessages {
     this.bytes = this.charged = 0
     this.timer?.interruptUnsafe()
     this.timer = undefined
+  }
+
+  /** Whether the peer has to go on. A byte on each of many streams is long, too. */
+  private get isLong(): boolean {
+    return this.bytes + this.streams.size * partialStreamCost > partialAllowance
   }
 
   /** Tells the transport, in steps: short messages cost no call. */
@@ -91,7 +103,7 @@ export class PartialMessages {
 
   private check(): void {
     this.timer = undefined
-    if (this.bytes <= partialAllowance) return
+    if (!this.isLong) return
     const arrived = this.backing.stats().bytesReceived - this.received
     const slow = [...this.streams].filter(({ takes }) => takes)
     const isFast = arrived >= (minPartialRate * partialCheckInterval) / 1_000
@@ -101,6 +113,6 @@ export class PartialMessages {
     if (this.slowFor < slowPartialTime) return this.next()
     for (const stream of slow) stream.expire()
     // The end of a stream is a change, which may have started the timer.
-    if (this.timer === undefined && this.bytes > partialAllowance) this.start()
+    if (this.timer === undefined && this.isLong) this.start()
   }
 }

@@ -31,12 +31,12 @@ export class PeerLanes {
 
   /** The part of the queue of messages that is the peer's. */
   get messages(): Lane<IncomingMessage> {
-    return (this.messageLane ??= this.laneOf(this.inboxes.messages))
+    return (this.messageLane ??= this.of(this.inboxes.messages))
   }
 
   /** The part of the queue of streams that is the peer's. It exists when the application reads streams itself. */
   get streams(): Lane<IncomingStream> {
-    return (this.streamLane ??= this.laneOf(this.inboxes.streams!))
+    return (this.streamLane ??= this.of(this.inboxes.streams!))
   }
 
   /** The connection has ended. Removes the streams that satisfy `is` from the queue, and gives the lanes back. */
@@ -47,7 +47,8 @@ export class PeerLanes {
     this.streamLane?.release()
   }
 
-  private laneOf<A>(queue: FairInbox<A>): Lane<A> {
+  /** The part of a queue that is the peer's. Its owner releases it. */
+  of<A>(queue: FairInbox<A>): Lane<A> {
     const lane = queue.lane(this.ip(), this.peer)
     if (this.isReleased) lane.release()
     return lane

@@ -5,7 +5,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Bootstrap from "../../Bootstrap.ts"
@@ -37,6 +36,7 @@ import type { ConnectionOwner } from "../connection/connectionOwner.ts"
 import * as args from "../arguments.ts"
 import type { Reply } from "../connection/reply.ts"
 import type { FairInbox } from "../fairInbox.ts"
+import type { DatagramInbox } from "../datagramInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import { LogLimit } from "../logLimit.ts"
 import { VerificationBudget } from "../verificationBudget.ts"
@@ -153,7 +153,7 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
           : this.pool.dial(expected, this.sharedDials.noted(expected, [peer], once))
       },
       add: (connection) => this.register(connection),
-      all: (connection) => this.usable(connection),
+      all: (connection, most) => this.peers.with(connection, isUsable, most),
       remove: (connection) => {
         this.onLost(connection)
         connection.timeOut()
@@ -174,6 +174,10 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
 
   get streams(): FairInbox<IncomingStream> | undefined {
     return this.queues.streams
+  }
+
+  get datagrams(): DatagramInbox {
+    return this.queues.datagrams
   }
 
   readonly stopped = (): boolean => this.isStopped
@@ -250,14 +254,9 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
       return connection
     }
     // A peer that dials may have lost its other connections, as after a crash: probe them.
-    for (const other of Iterable.take(this.usable(connection), maxProbed)) other.checkAlive()
+    for (const other of this.peers.with(connection, isUsable, maxProbed)) other.checkAlive()
     this.pendingInbound.add(connection)
     return connection
-  }
-
-  /** Returns the usable connections with the peer of a connection. */
-  private usable(connection: ConnectionImpl): globalThis.Iterable<ConnectionImpl> {
-    return Iterable.filter(this.peers.with(connection), (other) => !other.isLost)
   }
 
   /** Passes an inbound connection to the application. */
@@ -386,3 +385,5 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
     disconnections.report({ peer: remoteAddress, peerId, dialledAddress, connectionId: id, reason, last })
   }
 }
+
+const isUsable = (connection: ConnectionImpl): boolean => !connection.isLost

@@ -50,22 +50,27 @@ export class Peers<C extends Connection> {
   }
 
   /**
-   * Returns every connection with the peer of a connection, and those with peers of other keys that are or were dialled at one
-   * of its addresses: a peer that restarts without its key has another one.
-   *
-   * @yields {C} each of them once
+   * Returns the usable connections with the peer of a connection, `most` at most, and then those with peers of other keys that are
+   * or were dialled at one of its addresses: a peer that restarts without its key has another one.
    */
-  *with(connection: Connection): Iterable<C> {
+  with(
+    connection: Connection,
+    isUsable: (other: C) => boolean,
+    most: number = Number.POSITIVE_INFINITY
+  ): ReadonlyArray<C> {
     const { peerId } = connection
-    yield* this.of(peerId)
-    const seen = new Set<C>()
+    const found: Array<C> = []
+    for (const other of this.byPeer.get(peerId) ?? []) {
+      if (found.length === most) return found
+      if (isUsable(other)) found.push(other)
+    }
     for (const alias of aliasesOf(connection)) {
       for (const other of this.byAddress.get(alias) ?? []) {
-        if (other.peerId === peerId || seen.has(other)) continue
-        seen.add(other)
-        yield other
+        if (found.length === most) return found
+        if (other.peerId !== peerId && isUsable(other) && !found.includes(other)) found.push(other)
       }
     }
+    return found
   }
 
   private addAliases(connection: C): void {

@@ -5,18 +5,23 @@ import type { EndpointConfig } from "../../EndpointConfig.ts"
 import type { IncomingMessage } from "../../IncomingMessage.ts"
 import type { IncomingStream } from "../../IncomingStream.ts"
 import type { ConnectionImpl } from "../connection/connection.ts"
+import { DatagramInbox } from "../datagramInbox.ts"
 import { FairInbox } from "../fairInbox.ts"
 import { Inbox } from "../inbox.ts"
 import * as header from "../wire/header.ts"
 import { Disconnections } from "./disconnections.ts"
 
-/** The queues of one endpoint. Peers share those of messages and streams fairly. */
+/** The share of `messageBufferBytes` that datagrams may take besides. */
+const datagramShare = 1 / 16
+
+/** The queues of one endpoint. Peers share those of messages, streams and datagrams fairly. */
 export class Queues {
   readonly messages: FairInbox<IncomingMessage>
   /** The queue of streams for the application; always empty when the endpoint reads messages. */
   readonly incomingStreams: FairInbox<IncomingStream>
   /** The same, or undefined when the endpoint reads messages. */
   readonly streams: FairInbox<IncomingStream> | undefined
+  readonly datagrams: DatagramInbox
   readonly incoming: Inbox<ConnectionImpl>
   readonly disconnections: Disconnections
 
@@ -31,6 +36,7 @@ export class Queues {
     // Only the header of a waiting stream has been read.
     this.incomingStreams = new FairInbox({ capacity, byteCapacity, sizeOf: () => header.length })
     this.streams = options.readsStreams ? this.incomingStreams : undefined
+    this.datagrams = new DatagramInbox({ capacity, byteCapacity: byteCapacity * datagramShare })
     this.incoming = new Inbox({ capacity })
     this.disconnections = new Disconnections(capacity, options.warn)
   }
@@ -65,6 +71,7 @@ export class Queues {
     this.messages.end()
     this.incoming.end()
     this.incomingStreams.end()
+    this.datagrams.end()
     this.disconnections.inbox.end()
   }
 }

@@ -10,7 +10,6 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Iterable from "effect/Iterable"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
@@ -68,8 +67,8 @@ export interface ReplacementsHost {
     expected: PeerId | undefined,
     made: (connection: ConnectionImpl) => void
   ) => Effect.Effect<unknown, ConnectionError>
-  /** Returns the usable connections with the peer of a connection. */
-  readonly all: (connection: ConnectionImpl) => Iterable<ConnectionImpl>
+  /** Returns the usable connections with the peer of a connection, `most` at most. */
+  readonly all: (connection: ConnectionImpl, most?: number) => ReadonlyArray<ConnectionImpl>
   /** Adds a connection to the pool. */
   readonly add: (connection: ConnectionImpl) => void
   /** Removes a connection from the pool and ends it. */
@@ -113,7 +112,7 @@ export class Replacements {
 
   /** Records a new connection for the other connections with its peer. */
   onNewConnection(connection: ConnectionImpl): void {
-    for (const other of Iterable.take(this.host.all(connection), maxProbed)) {
+    for (const other of this.host.all(connection, maxProbed)) {
       this.later.set(other, { connection, heard: other.counters.packetsReceived, at: this.host.now() })
     }
   }
@@ -157,7 +156,7 @@ class Replacement {
     this.host = host
     // The peer may answer from another address than was dialled.
     this.peer = Option.getOrElse(connection.dialledAddress, () => connection.remoteAddress)
-    this.heardBefore = new Map(Array.from(host.all(connection), (other) => [other, other.counters.packetsReceived]))
+    this.heardBefore = new Map(host.all(connection).map((other) => [other, other.counters.packetsReceived]))
     // The peer made a later connection and has been silent on this one since.
     if (later === undefined || host.now() - later.at > laterLifetime) return
     if (later.heard === connection.counters.packetsReceived) this.made = later.connection

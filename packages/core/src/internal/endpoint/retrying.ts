@@ -7,11 +7,19 @@ import * as Schedule from "effect/Schedule"
 import type { EndpointStopped } from "../../ConnectionError.ts"
 import { InvalidArgument } from "../../InvalidArgument.ts"
 import * as args from "../arguments.ts"
-import type { EndpointState } from "./state.ts"
+
+/** The view of an endpoint. */
+export interface RetryOwner {
+  readonly retrySchedule: (retryDuration: Duration.Duration) => Schedule.Schedule<unknown>
+  readonly connections: {
+    /** Fails when the endpoint stops. */
+    readonly untilStopped: Effect.Effect<never, EndpointStopped>
+  }
+}
 
 /** Retries an effect while `isTransient` holds for its error. It fails at once when the endpoint stops, even during a delay. */
 export const retrying = <A, E>(
-  { connections, retrySchedule }: EndpointState,
+  { connections, retrySchedule }: RetryOwner,
   effect: Effect.Effect<A, E>,
   options: {
     readonly duration: Duration.Duration
@@ -30,7 +38,7 @@ export const retrying = <A, E>(
 }
 
 const scheduleOf = (
-  policy: EndpointState["retrySchedule"],
+  policy: RetryOwner["retrySchedule"],
   duration: Duration.Duration
 ): Schedule.Schedule<unknown> | InvalidArgument => {
   let made: unknown

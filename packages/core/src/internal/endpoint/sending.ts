@@ -63,8 +63,8 @@ const afterLoss = (
     ? sendAnew(state, payload, redial(state.connections, peer, connection), options)
     : Effect.fail(error)
 
-/** Picks the options that `Connection.send` takes. */
-const ownOptions = (options: SendOptions | undefined): PriorityOptions | undefined =>
+/** Picks the options that operations of a connection take. */
+export const ownOptions = (options: SendOptions | undefined): PriorityOptions | undefined =>
   options === undefined ? undefined : { priority: options.priority }
 
 /**

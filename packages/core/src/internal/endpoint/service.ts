@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Connection } from "../../Connection.ts"
 import type { ConnectionError, InvalidAddress } from "../../ConnectionError.ts"
-import type { Endpoint } from "../../Endpoint.ts"
-import { InvalidArgument, ofValue, unless, untyped } from "../../InvalidArgument.ts"
+import type { Endpoint, SendOptions } from "../../Endpoint.ts"
+import { InvalidArgument, ofOptions, ofValue, unless, untyped } from "../../InvalidArgument.ts"
 import type { Mapping } from "../../PortMapper.ts"
 import { isTransient } from "../../RetrySchedule.ts"
 import type * as PeerAddress from "../../PeerAddress.ts"
@@ -26,7 +26,7 @@ import type { Outcomes } from "./outcomes.ts"
 import { changesOf, ownPeerAddress } from "./ownAddress.ts"
 import type { EndpointState } from "./state.ts"
 import { retrying } from "./retrying.ts"
-import { send } from "./sending.ts"
+import { ownOptions, send } from "./sending.ts"
 import type { Target } from "./target.ts"
 
 type Service = Endpoint["Service"]
@@ -84,9 +84,9 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
     )
 
   /** Dials, and retries after transient errors. */
-  const dialled = (resolved: Target): Effect.Effect<Connection, ConnectionError> =>
+  const dialled = (resolved: Target, options: SendOptions | undefined): Effect.Effect<Connection, ConnectionError> =>
     retrying<Connection, ConnectionError>(state, connectTarget(connections, resolved), {
-      duration: config.retryDuration,
+      duration: Option.getOrElse(args.durationOf(options?.retryDuration), () => config.retryDuration),
       isTransient,
       failure: identity
     })
@@ -99,6 +99,7 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
 
   return {
     peerId: state.identity.peerId,
+    config,
     get peerAddress() {
       return ownAddress()
     },
@@ -118,10 +119,12 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
     incomingConnections: Stream.map(queues.incoming.stream, ({ surfaced }) => surfaced),
     incomingStreams: queues.incomingStreams.stream,
     incomingMessages: queues.messages.stream,
+    datagrams: Stream.map(queues.datagrams.stream, ({ datagram }) => datagram),
     disconnections: queues.disconnections.inbox.stream,
     nextConnection: Effect.map(queues.incoming.take, ({ surfaced }) => surfaced),
     nextStream: queues.incomingStreams.take,
     nextMessage: queues.messages.take,
+    nextDatagram: Effect.map(queues.datagrams.take, ({ datagram }) => datagram),
     nextDisconnection: queues.disconnections.inbox.take,
     connectTo,
     connectToAny: (peers) => Effect.map(firstToAnswer(connections, peers), ({ connection }) => connection),
@@ -163,12 +166,12 @@ export const serviceOf = (state: EndpointState, { bootstrap, close, isDialable, 
       withPeer<ProtocolStream, ConnectionError, Scope.Scope>(
         peer,
         (resolved) => {
-          const wrong = ofValue("name", name, protocolName) ?? invalidPriority(options)
+          const wrong = ofValue("name", name, protocolName) ?? ofOptions(options, args.sendOptions)
           if (wrong !== undefined) return Effect.fail(wrong)
           const connection = connections.current(resolved)
           // The stream does not wait for the peer to accept the connection.
-          const connected = connection === undefined ? dialled(resolved) : Effect.succeed(connection)
-          return Effect.flatMap(connected, (each) => each.openProtocol(name, options))
+          const connected = connection === undefined ? dialled(resolved, options) : Effect.succeed(connection)
+          return Effect.flatMap(connected, (each) => each.openProtocol(name, ownOptions(options)))
         },
         Effect.fail
       ),

@@ -7,6 +7,7 @@ import {
   minPartialRate,
   partialAllowance,
   partialCheckInterval,
+  partialStreamCost,
   slowPartialTime
 } from "../../../src/internal/connection/limits.ts"
 import { PartialMessages, type PartialStream } from "../../../src/internal/connection/partialMessages.ts"
@@ -172,7 +173,7 @@ describe("messages in part", () => {
   it.effect("stay when they are short, and run no timer then", () =>
     Effect.gen(function* () {
       const { expired, pass, running, stream } = yield* setup
-      stream("a").set(partialAllowance)
+      stream("a").set(partialAllowance - partialStreamCost)
       assert.strictEqual(running(), 0)
       const b = stream("b")
       b.set(1)
@@ -181,6 +182,16 @@ describe("messages in part", () => {
       yield* pass(3 * slowPartialTime, 1)
       assert.strictEqual(running(), 0)
       assert.deepStrictEqual(expired, [])
+    })
+  )
+
+  it.effect("end when they are a byte each, on many streams, that do not go on", () =>
+    Effect.gen(function* () {
+      const { expired, pass, stream } = yield* setup
+      const many = Array.from({ length: partialAllowance / partialStreamCost }, (_, i) => `${i}`)
+      for (const name of many) stream(name).set(1)
+      yield* pass(slowPartialTime, 1)
+      assert.deepStrictEqual(expired, many)
     })
   )
 

@@ -52,17 +52,23 @@ export const untraced = <A>(body: () => A): A => {
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
-/** Decodes the reason phrase of a close frame. */
-export const decodeReason = (reason: Uint8Array): string => decoder.decode(reason)
-
 /** In bytes. */
 const maxReasonLength = 1_000
 
-/** Encodes a reason phrase, cut between characters at 1,000 bytes: the binding sends no close frame with a longer one. */
-export const encodeReason = (reason: string): Uint8Array => {
-  const bytes = encoder.encode(reason)
+/** Cuts a reason phrase between characters at 1,000 bytes. */
+const cut = (bytes: Uint8Array): Uint8Array => {
   if (bytes.length <= maxReasonLength) return bytes
   let end = maxReasonLength
-  while ((bytes[end]! & 0xc0) === 0x80) end -= 1
+  // A character has at most three bytes behind its first one; what a peer sends may be no text.
+  while (end > maxReasonLength - 3 && (bytes[end]! & 0xc0) === 0x80) end -= 1
   return bytes.subarray(0, end)
 }
+
+/**
+ * Decodes the reason phrase of a close frame, cut at 1,000 bytes: a peer can send 65,000, and the program may keep the reasons
+ * of ten thousand connections.
+ */
+export const decodeReason = (reason: Uint8Array): string => decoder.decode(cut(reason))
+
+/** Encodes a reason phrase, cut at 1,000 bytes: the binding sends no close frame with a longer one. */
+export const encodeReason = (reason: string): Uint8Array => cut(encoder.encode(reason))

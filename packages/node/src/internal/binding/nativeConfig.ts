@@ -5,6 +5,7 @@
 import * as Redacted from "effect/Redacted"
 import type { Credentials } from "./certificate.ts"
 import type { NativeConfig, Quiche } from "./native.ts"
+import { maxDatagramsInPacket, maxQueuedDatagrams } from "../tunables/datagrams.ts"
 import * as tunables from "../tunables/streams.ts"
 
 /** The ALPN identifier (RFC 7301). BoringSSL requires one; qp2p's own Rust crate sends none. */
@@ -69,6 +70,7 @@ const make = (quiche: Quiche, options: Options, maxPayload: number): NativeConfi
   // The driver follows a peer's address (`path/pathValidation.ts`): path migration inside the binding is how CVE-2025-7054
   // freezes the process.
   config.setDisableActiveMigration(true)
+  config.enableDgram(true, maxDatagramsInPacket, maxQueuedDatagrams)
   // Pacing only computes when a packet should leave, and the driver does not wait for that time.
   config.enablePacing(false)
   // With CUBIC or Reno and without pacing, quiche 0.18 stamps a packet with the time of an earlier one, up to four round trips

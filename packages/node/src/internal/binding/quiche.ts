@@ -74,6 +74,8 @@ export interface Config {
   /** The token of the next connections that are accepted, for the id of their handshake, or none. Dialled ones have none. */
   setStatelessResetToken(token: bigint | null): void
   enablePacing(enabled: boolean): void
+  /** Whether datagrams are taken (RFC 9221), and how many wait at most: the oldest that arrived is dropped for the newest. */
+  enableDgram(enabled: boolean, recvQueueLength: number, sendQueueLength: number): void
   /** 0 Reno, 1 CUBIC, 2 BBR. */
   setCcAlgorithm(algorithm: number): void
 }
@@ -124,6 +126,17 @@ export interface Connection {
   /** The next of our ids that the peer has retired. */
   retiredScidNext(): Uint8Array | null
 
+  /** The most bytes of a datagram in the largest packet; null when the peer takes none. */
+  dgramMaxWritableLen(): number | null
+  /** Queues a datagram: null when the queue is full. It throws for one that is too large, and when the peer takes none. */
+  dgramSend(datagram: Uint8Array): void | null
+  dgramSendQueueByteSize(): number
+  /** Drops the queued datagrams for which `drops` returns true. */
+  dgramPurgeOutgoing(drops: (datagram: Uint8Array) => boolean): void
+  /** The length of the oldest datagram that has arrived, which is taken into `buffer`; null when there is none. */
+  dgramRecv(buffer: Uint8Array): number | null
+
+  /** Also true while a datagram that has arrived was not taken. */
   isReadable(): boolean
   readable(): Iterable<number>
   peerStreamsLeftBidi(): number

@@ -26,6 +26,7 @@ const config: Names<Config> = {
   setDisableActiveMigration: true,
   setStatelessResetToken: true,
   enablePacing: true,
+  enableDgram: true,
   setCcAlgorithm: true
 }
 
@@ -51,6 +52,11 @@ const connection: Names<Connection> = {
   destinationId: true,
   newSourceCid: true,
   retiredScidNext: true,
+  dgramMaxWritableLen: true,
+  dgramSend: true,
+  dgramSendQueueByteSize: true,
+  dgramPurgeOutgoing: true,
+  dgramRecv: true,
   isReadable: true,
   readable: true,
   peerStreamsLeftBidi: true,

@@ -105,6 +105,14 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.parts.streams.openBi(priority, events)
   }
 
+  get maxDatagramSize(): number {
+    return this.parts.datagrams.maxSize
+  }
+
+  sendDatagram(datagram: Uint8Array): boolean {
+    return this.lifecycle.isEstablished && this.parts.datagrams.send(datagram)
+  }
+
   close(code: number, reason: string): void {
     this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed())
   }
@@ -134,7 +142,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   stats(): ConnectionStats {
-    return statsOf(this.native, this.packetsRefused)
+    return statsOf(this.native, this.packetsRefused, this.parts.datagrams)
   }
 
   // --- for the socket ----------------------------------------------------------------------------------------------
@@ -160,7 +168,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   /** About how many bytes wait until they are read. */
   get unread(): number {
-    return this.lifecycle.isEstablished ? this.parts.budget.unread : 0
+    return this.parts.budget.unread
   }
 
   /** Whether anything of the application has passed. */
@@ -178,9 +186,9 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.parts.streams.isAwaited
   }
 
-  /** Changes whenever anything passes on its streams. */
+  /** Changes whenever anything passes on its streams, or a datagram. */
   get streamWork(): number {
-    return this.parts.streams.work
+    return this.parts.streams.work + this.parts.datagrams.work
   }
 
   /** Whether a packet of the peer has arrived. */
@@ -342,7 +350,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   private closeByTransport(code: number, detail: string, close: Close): void {
     // The peer has been told that these bytes arrived; they must not be lost with the connection.
-    if (this.lifecycle.isEstablished) this.parts.streams.deliverAll()
+    if (this.lifecycle.isEstablished) this.parts.deliverAll()
     this.lifecycle.beginClose(false, code, detail, close)
   }
 

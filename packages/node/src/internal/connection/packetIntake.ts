@@ -7,7 +7,8 @@ import type { ConnectionIds } from "../packets/connectionIds.ts"
 import { isLongHeader, isRetry } from "../packets/packetHeader.ts"
 import type { PacketReceiver } from "../path/packetReceiver.ts"
 import type { PacketSender } from "../path/packetSender.ts"
-import { maxHandshakeBytes } from "../tunables/handshakes.ts"
+import { maxSendPayload } from "../binding/nativeConfig.ts"
+import { maxHandshakeBytes, maxMemoryBeforeAdmission } from "../tunables/handshakes.ts"
 import type { Handshake } from "./handshake.ts"
 import { Hold } from "./hold.ts"
 import type { Lifecycle } from "./lifecycle.ts"
@@ -84,7 +85,6 @@ export class PacketIntake {
     const { budget, handshake, ids, lifecycle, native, receiver, sender, turns } = this.host
     const established = lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
-    if (lifecycle.state === "admitting" && !handshake.countBeforeAdmission(datagram.length)) return
     budget.received(datagram.length)
     turns.packetArrived(true)
     const hasMoved = receiver.receive(datagram, elsewhere, established, true)
@@ -107,10 +107,14 @@ export class PacketIntake {
     return (this.hold ??= new Hold()).admit(bytes, now, fill)
   }
 
-  /** Counts the bytes of the handshake. Returns whether a datagram of `bytes` is taken. */
+  /** Returns whether a datagram of `bytes` is taken before the peer is admitted. It counts as taken then. */
   private isWithinHandshake(bytes: number): boolean {
-    const { frames, native } = this.host
-    if (this.handshakeBytes > maxHandshakeBytes || frames.isHandshakeInPieces) return native.isEstablished()
+    const { frames, handshake, native } = this.host
+    // No peer that is let in sends a larger one, and in one datagram there is room for many pieces.
+    if (bytes > maxSendPayload) return false
+    if (native.isEstablished())
+      return frames.memory <= maxMemoryBeforeAdmission && handshake.countBeforeAdmission(bytes)
+    if (this.handshakeBytes > maxHandshakeBytes || frames.isHandshakeInPieces) return false
     this.handshakeBytes += bytes
     return true
   }

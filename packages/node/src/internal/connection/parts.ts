@@ -20,6 +20,7 @@ import type { OutgoingHost } from "../streams/outgoing.ts"
 import type { SendStream } from "../streams/sendStream.ts"
 import type { ConnectionHost } from "./connectionHost.ts"
 import { ConnectionStreams } from "./connectionStreams.ts"
+import { Datagrams, type DatagramsHost } from "./datagrams.ts"
 import { Handshake } from "./handshake.ts"
 import { Lifecycle, type LifecycleHost, type State } from "./lifecycle.ts"
 import { Liveness, type LivenessHost } from "./liveness.ts"
@@ -83,6 +84,7 @@ const noProof = new AddressProof({ candidate: undefined, prove: () => {} })
 export class Parts<C extends PartsOwner>
   implements
     ConnectionIdsHost,
+    DatagramsHost,
     IncomingHost,
     LifecycleHost,
     LivenessHost,
@@ -108,6 +110,7 @@ export class Parts<C extends PartsOwner>
   readonly acknowledged: AcknowledgedPackets
   readonly lifecycle: Lifecycle
   readonly streams: ConnectionStreams
+  readonly datagrams: Datagrams
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
@@ -147,6 +150,7 @@ export class Parts<C extends PartsOwner>
     this.budget = new ReceiveBudget(native, this)
     this.lifecycle = new Lifecycle(this)
     this.streams = new ConnectionStreams(this)
+    this.datagrams = new Datagrams(this)
     this.responsiveness = new Responsiveness(this)
     this.liveness = new Liveness(this, options.keepAliveJitter)
     this.turns = new Turns(this)
@@ -274,6 +278,7 @@ export class Parts<C extends PartsOwner>
   onClosing(): void {
     this.budget.end()
     this.frames.discard()
+    this.datagrams.clear()
   }
 
   withdrawal(): Uint8Array | undefined {
@@ -323,6 +328,7 @@ export class Parts<C extends PartsOwner>
 
   deliverAll(): void {
     this.streams.deliverAll()
+    this.datagrams.deliver(this.events())
   }
 
   /** Made when the peer may be at another address for the first time: few peers ever move. */

@@ -39,6 +39,8 @@ export interface PeerFramesHost {
     readonly outgoing: { readonly stopCodes: { readonly add: (id: number, code: number) => void } }
   }
   readonly budget: { readonly withoutData: (bytes: number) => void }
+  /** A packet has come with so many datagrams, which the binding has now. */
+  readonly datagrams: { readonly take: (frames: number) => void }
   /**
    * The other side has completed the handshake (RFC 9001, section 4.1.2): a packet has HANDSHAKE_DONE, or an acknowledgement of
    * 1-RTT packets, which the other side reads only then. A packet that closes the connection confirms nothing, and neither does
@@ -55,6 +57,9 @@ export interface Violation {
   readonly detail: string
 }
 
+/** RFC 9000, section 2.1. */
+const isBidirectional = (id: number): boolean => id % 4 < 2
+
 /** How many CRYPTO frames the packets have that are being read. */
 let pieces = 0
 
@@ -68,7 +73,9 @@ const piecesVisitor: FrameVisitor = {
   onAckRange: ignore,
   onAck: ignore,
   onControl: ignore,
+  onDatagram: ignore,
   onHandshakeDone: ignore,
+  onMaxStreamData: ignore,
   onNewConnectionId: ignore,
   onStop: ignore,
   onStream: ignore
@@ -77,28 +84,38 @@ const piecesVisitor: FrameVisitor = {
 /** Reads the packets of one connection that the binding has decrypted, and finds what no honest peer sends. */
 export class PeerFrames implements FrameVisitor {
   /** What the binding keeps of the streams. */
-  readonly held = new HeldData()
+  readonly held: HeldData
   private readonly host: PeerFramesHost
   private readonly numbers = new PacketNumberWindow()
   /** How many frames about connection ids, paths and tokens may come now. */
   private controlLeft: number = tunables.maxControlFrames
   private hasData = false
+  /** How many datagrams are in the packet that is being read. */
+  private datagrams = 0
   private handshakePieces = 0
   private found: Violation | undefined = undefined
   /** How many packets the binding has authenticated, if it has no others than were taken here. */
   private authenticated = 0
   /** Whether it may have others: those of the handshake. */
   private isOutOfStep = true
+  /** How many turns go by before the binding is asked. */
+  private turnsOutOfStep: number = tunables.turnsOutOfStep
   private confirms = false
   private isConfirmed = false
 
   constructor(host: PeerFramesHost) {
     this.host = host
+    this.held = new HeldData(host.dialled)
   }
 
   /** What no honest peer does, if the peer has done it. The binding must get no more of its packets. */
   get violation(): Violation | undefined {
     return this.found
+  }
+
+  /** How much memory the streams and their pieces take in the binding, in bytes. */
+  get memory(): number {
+    return this.held.memory + this.held.streamMemory
   }
 
   /** Whether the binding keeps so many pieces of streams that the peer is to send more slowly. */
@@ -112,9 +129,9 @@ export class PeerFrames implements FrameVisitor {
     if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
   }
 
-  /** Called when the packets of a turn are on their way. To ask the binding costs more than a packet, and delays none here. */
+  /** Called when the packets of a turn are on their way. */
   resynchronise(): void {
-    if (!this.isOutOfStep) return
+    if (!this.isOutOfStep || (this.turnsOutOfStep -= 1) > 0) return
     this.isOutOfStep = false
     this.authenticated = this.host.native.stats().recv
   }
@@ -124,13 +141,15 @@ export class PeerFrames implements FrameVisitor {
     if (packet.length < minPacketLength) return
     if (isPadding(packet)) {
       // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
-      if (this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
+      if (this.isOutOfStep || this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
       return
     }
     if (!this.numbers.add(packet)) return
     this.authenticated += 1
     this.hasData = this.confirms = false
+    this.datagrams = 0
     const frames = walk(packet, this)
+    if (this.datagrams > 0) this.host.datagrams.take(this.datagrams)
     if (this.confirms && hasWalked(packet)) {
       this.isConfirmed = true
       this.host.onHandshakeConfirmed()
@@ -140,6 +159,7 @@ export class PeerFrames implements FrameVisitor {
       this.violate(INTERNAL_ERROR, "too many frames in a packet")
     }
     if (this.held.fragments > tunables.maxFragments) this.checkFragments()
+    if (this.held.watched > tunables.maxWatchedStreams) this.forgetEnded()
   }
 
   /** Whether the handshake has come in so many pieces that the binding is to get no more of it. */
@@ -176,12 +196,25 @@ export class PeerFrames implements FrameVisitor {
 
   onStop(id: number, code: number): void {
     this.host.streams.outgoing.stopCodes.add(id, code)
+    if (isBidirectional(id)) this.held.opened(id)
   }
 
   onStream(id: number, offset: number, length: number): void {
     this.hasData = true
-    // The binding keeps nothing of a frame without data but the end of the stream.
     if (length > 0) this.held.add(id, offset, length)
+    // The binding makes a stream for a frame without data, too, and keeps that until the peer ends it.
+    else this.held.opened(id)
+  }
+
+  onMaxStreamData(id: number): void {
+    // The binding makes a stream for it, too, if the peer may open it.
+    if (isBidirectional(id)) this.held.opened(id)
+  }
+
+  onDatagram(length: number): void {
+    this.datagrams += 1
+    // One without a byte is no data: it has no kind.
+    if (length > 0) this.hasData = true
   }
 
   /** TLS in QUIC has no message for a client to send after the handshake (RFC 9001, sections 4.4 and 6). */

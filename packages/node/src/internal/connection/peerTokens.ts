@@ -23,16 +23,18 @@ export const withToken = (
   at: number,
   length: number
 ): string => {
-  const id = idKey(packet, at, at + length)
+  const entry = String.fromCharCode(length) + idKey(packet, at, at + length + resetTokenLength)
+  if (tokens === "") return entry
+  const id = idOf(entry)
   const others = entriesOf(tokens).filter((entry) => idOf(entry) !== id)
   while (others.length >= maxIds) others.splice(idOf(others[0]!) === keyOf(current) ? 1 : 0, 1)
-  const entry = String.fromCharCode(length) + idKey(packet, at, at + length + resetTokenLength)
   return flat([...others, entry].join(""))
 }
 
 /** A map key for the token of the id `current`: empty if it has none. */
 export const tokenOf = (tokens: string, current: Uint8Array): string => {
-  const entry = entriesOf(tokens).find((entry) => idOf(entry) === keyOf(current))
+  const id = keyOf(current)
+  const entry = entriesOf(tokens).find((entry) => idOf(entry) === id)
   return entry === undefined ? "" : flat(entry.slice(1 + current.length))
 }
 

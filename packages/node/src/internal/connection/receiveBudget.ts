@@ -96,6 +96,11 @@ export class ReceiveBudget {
     return this.bytesIn > allowed ? "too much that is not data" : undefined
   }
 
+  /** What has come takes `memory` bytes, and is not to be read yet: the peer is not admitted. */
+  holds(memory: number): void {
+    if (!this.isOver) this.report(memory)
+  }
+
   /** The connection's owner holds so many bytes more, or fewer. */
   charge(change: number): void {
     if (this.isOver) return

@@ -6,7 +6,11 @@ import type { ConnectionStats } from "@qp2p/core/Transport"
 import type { NativeConnection } from "../binding/native.ts"
 
 /** Reads the binding's counters. They are all zero as long as the connection has no path. */
-export const statsOf = (native: NativeConnection, packetsRefused: number): ConnectionStats => {
+export const statsOf = (
+  native: NativeConnection,
+  packetsRefused: number,
+  datagrams: { readonly dropped: number; readonly unsent: number }
+): ConnectionStats => {
   const path = native.pathStats()[0]
   return {
     roundTripTime: Duration.millis(path?.rtt ?? 0),
@@ -16,6 +20,8 @@ export const statsOf = (native: NativeConnection, packetsRefused: number): Conne
     packetsRefused,
     bytesSent: path?.sentBytes ?? 0,
     bytesReceived: path?.recvBytes ?? 0,
-    congestionWindow: path?.cwnd ?? 0
+    congestionWindow: path?.cwnd ?? 0,
+    datagramsDropped: datagrams.dropped,
+    datagramsUnsent: datagrams.unsent
   }
 }

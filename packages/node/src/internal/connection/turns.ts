@@ -4,6 +4,7 @@
  */
 import { INTERNAL_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
+import type { ConnectionEvents } from "@qp2p/core/Transport"
 import type { ConnectionIds } from "../packets/connectionIds.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import type { PacketReceiver } from "../path/packetReceiver.ts"
@@ -12,6 +13,7 @@ import type { AddressProof } from "../path/addressProof.ts"
 import type { PeerAddress } from "../path/peerAddress.ts"
 import type { AcknowledgedPackets } from "../streams/acknowledgedPackets.ts"
 import type { ConnectionStreams } from "./connectionStreams.ts"
+import type { Datagrams } from "./datagrams.ts"
 import type { Handshake } from "./handshake.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import type { PeerActivity } from "./peerActivity.ts"
@@ -30,6 +32,7 @@ export interface TurnsHost {
   readonly budget: ReceiveBudget
   readonly frames: PeerFrames
   readonly streams: ConnectionStreams
+  readonly datagrams: Datagrams
   readonly acknowledged: AcknowledgedPackets
   readonly ids: ConnectionIds
   readonly mtu: MtuDiscovery
@@ -37,6 +40,7 @@ export interface TurnsHost {
   readonly proof: AddressProof
   readonly receiver: PacketReceiver
   readonly sender: PacketSender
+  readonly events: () => ConnectionEvents
   /** Asks for a turn soon. */
   readonly schedule: () => void
   /** `deadline` may have come closer. */
@@ -135,7 +139,7 @@ export class Turns {
 
   /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
-    const { activity, handshake, ids, lifecycle, native, streams } = this.host
+    const { activity, datagrams, handshake, ids, lifecycle, native, streams } = this.host
     const { incoming, outgoing } = streams
     // Without news there is nothing to read but what the owner does not want yet, and what came before the peer was admitted.
     const news = this.arrived || incoming.isUnread || !lifecycle.isEstablished
@@ -148,6 +152,7 @@ export class Turns {
     if (handshake.takeConfirmation()) this.host.onAccepted()
     outgoing.allowReading()
     this.bytesThisTurn += incoming.read(false)
+    if (lifecycle.isEstablished) this.bytesThisTurn += datagrams.deliver(this.host.events())
   }
 
   /**
@@ -155,7 +160,7 @@ export class Turns {
    * that both ends are busy.
    */
   write(now: number, isSaturated: boolean): void {
-    const { budget, frames, handshake, lifecycle, mtu, sender, streams } = this.host
+    const { acknowledged, budget, datagrams, frames, handshake, lifecycle, mtu, sender, streams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed" || lifecycle.wasReset) return
     this.isSaturated = isSaturated
@@ -166,18 +171,21 @@ export class Turns {
       if (packets > 0) {
         outgoing.checkStopped()
         sender.observe(now)
+        // Datagrams are acknowledged, too, and complete nothing.
+        if (acknowledged.takeLargeArrived()) mtu.acknowledged()
       }
       if (outgoing.completeUni(now, isSaturated)) mtu.acknowledged()
       outgoing.write(now)
-      const trouble = budget.audit(packets, bytes, frames.held.memory, outgoing.queuedAnswers)
+      const trouble = budget.audit(packets, bytes, frames.memory, outgoing.queuedAnswers)
       if (frames.violation !== undefined) this.host.fail(frames.violation.code, frames.violation.detail)
       else if (trouble !== undefined) this.host.fail(INTERNAL_ERROR, trouble)
-    }
+    } else if (lifecycle.state === "admitting") budget.holds(frames.memory)
     this.flushed = "all"
     if (lifecycle.hasEnded) return
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
     // The packets that complete the handshake may come between the two parts of a turn.
     if (lifecycle.state === "handshaking" && this.isWithheld) this.host.schedule()
+    datagrams.dropTooLarge()
     this.flushed = this.flush(now)
     if (this.flushed === "held") this.occasions += 1
     else if (!this.isWithheld) outgoing.flushed()

@@ -29,7 +29,11 @@ export interface FrameVisitor {
   readonly onStop: (id: number, code: number) => void
   /** STREAM: where its data begins in the stream, and how many bytes it has. */
   readonly onStream: (id: number, offset: number, length: number, fin: boolean) => void
+  /** MAX_STREAM_DATA. */
+  readonly onMaxStreamData: (id: number) => void
   readonly onCrypto: (offset: number, length: number) => void
+  /** DATAGRAM: how many bytes it has. */
+  readonly onDatagram: (length: number) => void
   readonly onHandshakeDone: () => void
   /** NEW_CONNECTION_ID: the id begins at the offset `at` in the packet, and the token of 16 bytes comes behind it. */
   readonly onNewConnectionId: (sequence: number, packet: Uint8Array, at: number, length: number) => void
@@ -193,7 +197,14 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
       case 0x17: // STREAMS_BLOCKED, unidirectional
         varint(packet)
         break
-      case 0x11: // MAX_STREAM_DATA
+      case 0x11: {
+        // MAX_STREAM_DATA
+        const id = varint(packet)
+        varint(packet)
+        if (at > end) return frames
+        visitor.onMaxStreamData(id)
+        break
+      }
       case 0x15: // STREAM_DATA_BLOCKED
         varint(packet)
         varint(packet)
@@ -220,13 +231,21 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
         if (at > end) return frames
         visitor.onControl(type)
         break
-      case 0x30: // DATAGRAM without a length, up to the end of the packet
+      case 0x30: {
+        // DATAGRAM without a length, up to the end of the packet
+        const length = end - at
         at = end
+        // The type itself may have ended behind the packet.
+        if (length < 0) return frames
+        visitor.onDatagram(length)
         break
+      }
       case 0x31: {
         // DATAGRAM
         const length = varint(packet)
         at += length
+        if (!(at <= end)) return frames
+        visitor.onDatagram(length)
         break
       }
       default:

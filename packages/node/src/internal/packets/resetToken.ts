@@ -8,7 +8,7 @@
 import type { Identity } from "@qp2p/core/Identity"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { createHmac, hkdfSync } from "node:crypto"
+import { hash, hkdfSync } from "node:crypto"
 import { UnusableIdentity } from "../binding/certificate.ts"
 
 /** In bytes (RFC 9000, section 10.3). */
@@ -32,14 +32,29 @@ export const resetKeyOf = (identity: Identity): Effect.Effect<ResetKey, Unusable
 /** Returns the token of a connection id. */
 export type ResetTokens = (id: Uint8Array) => Buffer
 
+/** In bytes: the blocks of SHA-256, and its digests. */
+const blockLength = 64
+const digestLength = 32
+
 /** The tokens of a socket that is bound to `port`. The key stands in no field, so that it is never printed with an object. */
 export const resetTokens = (resetKey: ResetKey, port: number): ResetTokens => {
-  const key = Redacted.value(resetKey)
-  const portBytes = Uint8Array.of(port >>> 8, port & 0xff)
-  // The first block of HKDF-Expand (RFC 5869, section 2.3), which is long enough.
-  const counter = Uint8Array.of(1)
-  return (id) =>
-    createHmac("sha256", key).update(portBytes).update(id).update(counter).digest().subarray(0, resetTokenLength)
+  const inner = pad(resetKey, 0x36, [port >>> 8, port & 0xff])
+  const outer = Buffer.concat([pad(resetKey, 0x5c, []), Buffer.alloc(digestLength)])
+  const counter = Buffer.of(1)
+  // The first block of HKDF-Expand (RFC 5869, section 2.3), which is long enough, is an HMAC. As two hashes (RFC 2104) it costs half
+  // of `createHmac`, and a dial needs one on each side.
+  return (id) => {
+    outer.write(hash("sha256", Buffer.concat([inner, id, counter]), "hex"), blockLength, "hex")
+    return Buffer.from(hash("sha256", outer, "hex").slice(0, 2 * resetTokenLength), "hex")
+  }
+}
+
+/** A block of HMAC: the key, no longer than it, combined with `byte`. What is to be hashed begins with `more`. */
+const pad = (key: ResetKey, byte: number, more: ReadonlyArray<number>): Buffer => {
+  const block = Buffer.alloc(blockLength + more.length, byte)
+  Redacted.value(key).forEach((value, i) => (block[i] = value ^ byte))
+  block.set(more, blockLength)
+  return block
 }
 
 /** A token as the binding takes it. */

@@ -27,6 +27,8 @@ export interface Receiver {
   readonly receiveUnknown: (packet: Uint8Array) => boolean
   /** A stateless reset has come. */
   readonly receiveReset: () => void
+  /** Whether a packet of the peer has arrived. */
+  readonly wasHeard: boolean
   readonly mismatchVersion: () => void
 }
 
@@ -129,7 +131,7 @@ export class PacketRouter<C extends Receiver> {
 
 /** Ends a dial whose server speaks no version of this side's (RFC 9000, section 6.2). */
 const negotiateVersion = (connection: Receiver, packet: Uint8Array, header: packetHeader.LongHeader): void => {
-  if (!connection.dialled || connection.state !== "handshaking") return
+  if (!connection.dialled || connection.state !== "handshaking" || connection.wasHeard) return
   // A list with the version that the dial has is a mistake or a forgery.
   if (packetHeader.offeredVersions(packet, header).includes(packetHeader.version1)) return
   connection.mismatchVersion()

@@ -32,6 +32,9 @@ export class AcknowledgedPackets {
    * with each acknowledgement: up to twice the bytes while it recovers from a loss (RFC 6937).
    */
   private unaccounted = 0
+  /** The first packet above the smallest size since one was acknowledged or passed over; -1 for none. */
+  private firstLarge = -1
+  private largeArrived = false
 
   /** The number of the next 1-RTT packet. */
   get next(): number {
@@ -41,7 +44,15 @@ export class AcknowledgedPackets {
   /** The first `length` bytes of `datagram` are on their way. */
   sent(datagram: Uint8Array, length: number): void {
     this.unaccounted += 2 * length
+    if (length > minDatagramSize && this.firstLarge < 0) this.firstLarge = this.nextNumber
     if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.nextNumber += 1
+  }
+
+  /** Whether a packet above the smallest size was acknowledged since the last call: the path carries such packets. */
+  takeLargeArrived(): boolean {
+    const { largeArrived } = this
+    this.largeArrived = false
+    return largeArrived
   }
 
   /** An ACK frame has come, whose newest range is from `smallest` to `largest`. */
@@ -50,6 +61,10 @@ export class AcknowledgedPackets {
     // Numbers that were never sent: either side has lost count.
     if (largest >= this.nextNumber) this.gaplessFrom = Infinity
     this.largest = largest
+    if (this.firstLarge >= 0 && largest >= this.firstLarge) {
+      if (smallest <= this.firstLarge) this.largeArrived = true
+      this.firstLarge = -1
+    }
     if (this.nextNumber >= this.timerProbesEnd) this.unaccounted = 0
     if (largest <= this.acknowledgedTo) return
     if (smallest <= this.acknowledgedTo + 1) {

@@ -6,7 +6,7 @@
  * of them would have to be kept. So the frames of a stream are divided: those that had come when the largest offset was last
  * looked at, and those that came since. When that offset has been read, the former are gone.
  */
-import { fragmentCost, smallFragment, smallFragmentCost } from "../tunables/frames.ts"
+import { fragmentCost, smallFragment, smallFragmentCost, streamCost } from "../tunables/frames.ts"
 
 /** The frames of one stream. */
 class Held {
@@ -32,11 +32,18 @@ const maxSpare = 1_024
  * pieces count as far more than they take: see `smallFragmentCost`.
  */
 export class HeldData {
+  /** The last bit of the ids of streams that the peer opens (RFC 9000, section 2.1). */
+  private readonly peerBit: 0 | 1
   /** Made with the first frame: most idle connections never need it. */
   private streams: Map<number, Held> | undefined = undefined
   private last: Held | undefined = undefined
   private pieces = 0
   private bytes = 0
+  private openedByPeer = 0
+
+  constructor(dialled: boolean) {
+    this.peerBit = dialled ? 1 : 0
+  }
 
   /** How many pieces the binding keeps at most. */
   get fragments(): number {
@@ -46,6 +53,16 @@ export class HeldData {
   /** How much memory they count as, in bytes. */
   get memory(): number {
     return this.bytes
+  }
+
+  /** How much memory the streams that the peer has opened take besides, in bytes. */
+  get streamMemory(): number {
+    return this.openedByPeer * streamCost
+  }
+
+  /** How many streams are watched. */
+  get watched(): number {
+    return this.streams?.size ?? 0
   }
 
   /** The streams that are watched. */
@@ -65,6 +82,11 @@ export class HeldData {
     if (offset + length > held.end) held.end = offset + length
   }
 
+  /** A frame without data has come, which opens the stream if the peer may. */
+  opened(id: number): void {
+    if (id % 2 === this.peerBit) this.of(id)
+  }
+
   private of(id: number): Held {
     const streams = (this.streams ??= new Map())
     let held = streams.get(id)
@@ -72,6 +94,7 @@ export class HeldData {
       held = spare.pop() ?? new Held()
       held.id = id
       streams.set(id, held)
+      if (id % 2 === this.peerBit) this.openedByPeer += 1
     }
     this.last = held
     return held
@@ -105,6 +128,7 @@ export class HeldData {
     const held = this.streams?.get(id)
     if (held === undefined) return
     this.streams!.delete(id)
+    if (id % 2 === this.peerBit) this.openedByPeer -= 1
     if (this.last === held) this.last = undefined
     this.release(held.older + held.newer, held.olderBytes + held.newerBytes)
     held.end = held.olderEnd = held.older = held.olderBytes = held.newer = held.newerBytes = 0
@@ -113,13 +137,13 @@ export class HeldData {
   }
 
   /**
-   * Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. Those of which
-   * nothing is held are not asked about: `ended` is called for them, unless they were stopped.
+   * Forgets the streams that have ended: frames that come late, of a stream that was read, make a record anew. Those that were
+   * read are not asked about: `ended` is called for them, unless they were stopped.
    */
   forgetEnded(hasEnded: (id: number) => boolean): void {
     if (this.streams === undefined) return
-    for (const [id, { isStopped, newer, older }] of this.streams) {
-      if ((isStopped || older + newer > 0) && hasEnded(id)) this.ended(id)
+    for (const [id, { end, isStopped, newer, older }] of this.streams) {
+      if ((isStopped || older + newer > 0 || end === 0) && hasEnded(id)) this.ended(id)
     }
   }
 
@@ -127,7 +151,7 @@ export class HeldData {
   clear(): void {
     this.streams = undefined
     this.last = undefined
-    this.pieces = this.bytes = 0
+    this.pieces = this.bytes = this.openedByPeer = 0
   }
 
   private release(pieces: number, bytes: number): void {

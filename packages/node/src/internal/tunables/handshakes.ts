@@ -42,5 +42,11 @@ export const maxHandshakeBytes = 64 << 10
  */
 export const maxBytesBeforeAdmission = 32 << 10
 
+/**
+ * How much memory what a peer has sent may take until it is admitted, in bytes, as pieces of streams and the streams are counted
+ * (`frames.ts`). The datagram that exceeds it is the last one.
+ */
+export const maxMemoryBeforeAdmission = 512 << 10
+
 /** How long a Retry token is valid, in milliseconds. */
 export const retryTokenLifetime = 10_000

@@ -1,6 +1,7 @@
 /** All attacks by name. `run` resolves to facts about what was done; `bounds` are the most that some of them may be. */
 import { attacks as connections } from "./connections.mjs"
 import { attacks as control } from "./control.mjs"
+import { attacks as datagrams } from "./datagrams.mjs"
 import { attacks as fragments } from "./fragments.mjs"
 import { attacks as frames } from "./frames.mjs"
 import { attacks as initials } from "./initials.mjs"
@@ -18,5 +19,6 @@ export const attacks = {
   ...questions,
   ...frames,
   ...packets,
+  ...datagrams,
   ...spoofing
 }

@@ -39,6 +39,8 @@ export const streamDataBlocked = (id, limit) => frame(0x15, id, limit)
 export const newConnectionId = (sequence, retirePriorTo, id, token) =>
   frame(0x18, sequence, retirePriorTo, id.length, id, token)
 export const pathChallenge = (data) => frame(0x1a, data)
+/** DATAGRAM (RFC 9221, section 4). */
+export const datagram = (data) => frame(0x31, data.length, data)
 export const connectionClose = (code) => frame(0x1d, code, 0)
 
 /** Concatenates what `make` returns for 0, 1, 2 and so on, while it fits into `limit` bytes and is not undefined. */

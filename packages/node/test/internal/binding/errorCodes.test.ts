@@ -76,6 +76,18 @@ describe("decodeReason", () => {
   })
 })
 
+describe("decodeReason of a peer that says too much", () => {
+  it("keeps 1,000 bytes, cut at a character", () => {
+    const bytes = new TextEncoder().encode(`a${"\u{1f600}".repeat(15_000)}`)
+    assert.strictEqual(decodeReason(bytes), `a${"\u{1f600}".repeat(249)}`)
+    assert.strictEqual(decodeReason(new Uint8Array(60_000).fill(0x78)), "x".repeat(1_000))
+  })
+
+  it("keeps no more of bytes that are no text", () => {
+    assert.strictEqual(decodeReason(new Uint8Array(60_000).fill(0x80)), "\ufffd".repeat(997))
+  })
+})
+
 describe("untraced", () => {
   it("spares the errors their traces, and leaves those of others alone", () => {
     const limit = Error.stackTraceLimit

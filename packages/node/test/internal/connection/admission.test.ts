@@ -8,9 +8,12 @@ import { PeerMismatch, PeerRefused, TransportError } from "@qp2p/core/Connection
 import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
 import type { Peer } from "@qp2p/core/PeerPolicy"
 import * as Effect from "effect/Effect"
-import { maxBytesBeforeAdmission } from "../../../src/internal/tunables/handshakes.ts"
+import { maxSendPayload } from "../../../src/internal/binding/nativeConfig.ts"
+import { smallFragmentCost } from "../../../src/internal/tunables/frames.ts"
+import { maxBytesBeforeAdmission, maxMemoryBeforeAdmission } from "../../../src/internal/tunables/handshakes.ts"
 import { certificateOf, publicKeyOf } from "../../support/certificates.ts"
 import { bind, initial, type Native, peerId, type Setup, shortHeader, turns } from "../../support/fakeBinding.ts"
+import { decrypted } from "../../support/frames.ts"
 import { address } from "../../support/quicSockets.ts"
 
 const another = fromPublicKey(publicKeyOf(9))
@@ -35,7 +38,7 @@ const begun = Effect.fnUntraced(function* (side: "dialled" | "accepted", setup: 
     native.outgoing.push(finished)
     socket.receive(packet.slice())
   }
-  return { ...socket, native, dial, complete, packet: () => socket.receive(packet.slice()) }
+  return { ...socket, native, dial, complete, completing: packet, packet: () => socket.receive(packet.slice()) }
 })
 
 /** A policy that keeps what it is asked. */
@@ -192,19 +195,48 @@ describe("a connection whose peer is not admitted yet", () => {
     Effect.gen(function* () {
       for (const side of ["dialled", "accepted"] as const) {
         const { decisions, onHandshake } = policy()
-        const { complete, ids, native, receive, sent } = yield* begun(side, { onHandshake })
+        const { complete, completing, ids, native, receive, sent } = yield* begun(side, { onHandshake })
         complete()
         yield* turns
         const before = native.taken
         for (let i = 0; i < 200; i++) receive(shortHeader(ids[0]!, 1_000))
         yield* turns
-        assert.strictEqual(native.taken - before, Math.floor(maxBytesBeforeAdmission / 1_000))
+        // The packet that completed the handshake is one of them.
+        const most = Math.floor((maxBytesBeforeAdmission - completing.length) / 1_000)
+        assert.strictEqual(native.taken - before, most)
         assert.deepStrictEqual(sent, [])
         decisions[0]!(true)
         yield* turns
         receive(shortHeader(ids[0]!, 1_000))
-        assert.strictEqual(native.taken - before, Math.floor(maxBytesBeforeAdmission / 1_000) + 1)
+        assert.strictEqual(native.taken - before, most + 1)
       }
+    })
+  )
+
+  it.live("takes no large datagrams, and no more pieces of streams than have a part of the memory", () =>
+    Effect.gen(function* () {
+      const { decisions, onHandshake } = policy()
+      const { complete, ids, native, receive } = yield* begun("accepted", { onHandshake })
+      complete()
+      yield* turns
+      const before = native.taken
+      receive(shortHeader(ids[0]!, maxSendPayload + 1))
+      assert.strictEqual(native.taken, before)
+      const pieces = maxMemoryBeforeAdmission / smallFragmentCost
+      /** A piece of stream 2, as the binding leaves it. */
+      const piece = (i: number) => {
+        const packet = decrypted([0x0e, 2, 0x40 | (i >> 8), i & 0xff, 1, 7], { number: i % 256 })
+        packet.set(ids[0]!, 1)
+        return packet
+      }
+      for (let i = 0; i < 2 * pieces; i++) receive(piece(i))
+      // The stream counts, too.
+      assert.strictEqual(native.taken - before, pieces)
+      yield* turns
+      decisions[0]!(true)
+      yield* turns
+      receive(piece(2 * pieces))
+      assert.strictEqual(native.taken - before, pieces + 1)
     })
   )
 

@@ -30,6 +30,7 @@ const confirmsHandshake = (packet: Uint8Array): boolean => {
     proof: { isPending: false, acknowledged: () => true },
     streams: { outgoing: { stopCodes: { add: () => {} } } },
     budget: { withoutData: () => {} },
+    datagrams: { take: () => {} },
     onHandshakeConfirmed: () => (confirmed = true),
     onNewConnectionId: () => {}
   })

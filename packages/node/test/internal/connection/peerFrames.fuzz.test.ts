@@ -7,6 +7,7 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { PeerFrames, type Violation } from "../../../src/internal/connection/peerFrames.ts"
 import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
+import { turnsOutOfStep } from "../../../src/internal/tunables/frames.ts"
 import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 import type { Random } from "../../../../core/test/support/fuzz/random.ts"
 import { decrypted } from "../../support/frames.ts"
@@ -32,13 +33,14 @@ const setup = (dialled: boolean) => {
     proof: { isPending: false, acknowledged: () => true },
     streams: { outgoing: { stopCodes } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    datagrams: { take: (datagrams) => holds(datagrams > 0, "the binding is asked only for what has come") },
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => {
       holds(at + length + 16 <= packet.length, "an id and its token lie in the packet")
       ids += 1
     }
   })
-  frames.resynchronise()
+  for (let i = 0; i < turnsOutOfStep; i++) frames.resynchronise()
   /** The binding has authenticated the packet. */
   const take = (packet: Uint8Array) => {
     authenticated += 1

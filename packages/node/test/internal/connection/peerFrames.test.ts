@@ -13,6 +13,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
   const finished = new Set<number>()
   const shutDown: Array<number> = []
   const ids: Array<ReadonlyArray<number>> = []
+  const datagrams: Array<number> = []
   let withoutData = 0
   /** How many packets the binding has authenticated: some of the handshake to begin with. */
   let authenticated = 3
@@ -44,10 +45,11 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     },
     streams: { outgoing: { stopCodes: { add: (id, code) => stops.push([id, code]) } } },
     budget: { withoutData: (bytes) => (withoutData += bytes) },
+    datagrams: { take: (frames) => datagrams.push(frames) },
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
-  frames.resynchronise()
+  for (let i = 0; i < tunables.turnsOutOfStep; i++) frames.resynchronise()
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
     for (let i = 0; i < times; i++) {
@@ -72,6 +74,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     shutDown,
     stops,
     take,
+    datagrams,
     withoutData: () => withoutData
   }
 }
@@ -127,6 +130,19 @@ describe("a peer's packet", () => {
     assert.strictEqual(withoutData(), 25 + 5 + 16)
   })
 
+  it("has its datagrams taken at once, and those without a byte are no data", () => {
+    const { datagrams, frames, take, withoutData } = setup()
+    take([0x31, 2, 0, 7, 0x31, 0, 0x30, 0, 1, 2])
+    assert.deepStrictEqual([datagrams, withoutData()], [[3], 0])
+    take(piece(2, 1))
+    assert.deepStrictEqual(datagrams, [3])
+    take([0x31, 0, 0x31, 0])
+    assert.deepStrictEqual([datagrams, withoutData()], [[3, 2], 25 + 4 + 16])
+    take([0x31, 9, 0])
+    assert.deepStrictEqual(datagrams, [3, 2])
+    assert.isUndefined(frames.violation)
+  })
+
   it("is a violation with a CRYPTO frame of a client, and none with a server's", () => {
     const accepted = setup()
     accepted.take(crypto)
@@ -157,6 +173,41 @@ describe("a peer's packet", () => {
     assert.strictEqual(honest.violation(), undefined)
     honest.take(pings(1_000))
     assert.strictEqual(honest.violation()?.detail, "too many frames in a packet")
+  })
+})
+
+describe("a frame without data", () => {
+  for (const [name, bytes] of [
+    ["STREAM", [0x0e, 4, 0, 0]],
+    ["STREAM, with the end behind a gap", [0x0f, 4, 9, 0]],
+    ["MAX_STREAM_DATA", [0x11, 4, 9]],
+    ["STOP_SENDING", [0x05, 4, 9]]
+  ] as const) {
+    it(`such as ${name} opens a stream, which takes memory until it has ended`, () => {
+      const { finished, frames, take } = setup()
+      take(bytes, 2)
+      assert.strictEqual(frames.held.streamMemory, tunables.streamCost)
+      frames.tick(1_000)
+      assert.strictEqual(frames.held.streamMemory, tunables.streamCost)
+      finished.add(4)
+      frames.tick(1_000)
+      assert.strictEqual(frames.held.streamMemory, 0)
+    })
+  }
+
+  it("opens none of this side's, and none where the peer cannot", () => {
+    const { frames, take } = setup()
+    take([0x11, 1, 9, 0x11, 3, 9, 0x05, 3, 9])
+    assert.strictEqual(frames.held.watched, 0)
+  })
+
+  it("leaves no more than a bounded number of records of streams that have ended", () => {
+    const { finished, frames, take } = setup()
+    for (let i = 0; i <= tunables.maxWatchedStreams; i++) {
+      finished.add(4 * i)
+      take([0x11, 0x80 | ((4 * i) >> 24), (4 * i) >> 16, ((4 * i) >> 8) & 0xff, (4 * i) & 0xff, 9])
+    }
+    assert.isAtMost(frames.held.watched, 1)
   })
 })
 
@@ -231,7 +282,7 @@ describe("pieces of streams", () => {
       }
       it.take(piece(2, 1))
       it.take([0, 0, 0, 0])
-      it.frames.resynchronise()
+      for (let i = 0; i < tunables.turnsOutOfStep; i++) it.frames.resynchronise()
       it.frames.take(decrypted(piece(2, 1), { number: 0, numberLength: 4 }))
       assert.strictEqual(it.frames.held.fragments, 2)
     }

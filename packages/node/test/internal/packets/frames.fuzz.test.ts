@@ -120,8 +120,9 @@ const readFrame = (type: number, reader: Reader, packet: Uint8Array, heard: Arra
     return ["control", type]
   }
   if (type === 0x30 || type === 0x31) {
-    reader.skip(type === 0x30 ? reader.left : reader.number())
-    return undefined
+    const length = type === 0x30 ? BigInt(reader.left) : reader.number()
+    reader.skip(length)
+    return ["datagram", Number(length)]
   }
   throw new Ended()
 }
@@ -163,7 +164,8 @@ const walkAll = (packet: Uint8Array) => {
       holds(bytes === packet && at + length + 16 <= end, "an id and its token lie in the packet")
       heard.push(["id", sequence, ...bytes.subarray(at, at + length + 16)])
     },
-    onControl: (type) => heard.push(["control", type])
+    onControl: (type) => heard.push(["control", type]),
+    onDatagram: (length) => heard.push(["datagram", length])
   })
   const frames = walk(packet, hears)
   return { heard, frames }

@@ -25,11 +25,13 @@ const hears = (packet: Uint8Array, wantsAckRanges = false) => {
     onAck: (smallest, largest) => heard.push(["ack", smallest, largest]),
     onStop: (id, code) => heard.push(["stop", id, code]),
     onStream: (id, offset, length, fin) => heard.push(["stream", id, offset, length, fin]),
+    onMaxStreamData: (id) => heard.push(["window", id]),
     onCrypto: (offset, length) => heard.push(["crypto", offset, length]),
     onHandshakeDone: () => heard.push(["done"]),
     onNewConnectionId: (sequence, bytes, at, length) =>
       heard.push(["id", sequence, ...bytes.subarray(at, at + length + 16)]),
-    onControl: (type) => heard.push(["control", type])
+    onControl: (type) => heard.push(["control", type]),
+    onDatagram: (length) => heard.push(["datagram", length])
   }
   return { frames: walk(packet, visitor), heard }
 }
@@ -46,6 +48,7 @@ const data = fc.array(fc.nat({ max: 255 }), { maxLength: 60 })
 const heardByNumbers = (type: number, values: ReadonlyArray<number>): Frame["heard"] => {
   if (type === 0x05) return ["stop", ...values]
   if (type === 0x1e) return ["done"]
+  if (type === 0x11) return ["window", values[0]!]
   return type === 0x19 ? ["control", type] : undefined
 }
 
@@ -110,7 +113,7 @@ const frame = fc.oneof(
   path,
   withData(0x06, true, (offset, length) => ["crypto", offset, length]),
   withData(0x07, false, () => ["control", 0x07]),
-  withData(0x31, false, () => undefined),
+  withData(0x31, false, (_, length) => ["datagram", length]),
   ...(
     [
       [0x01, 0],
@@ -228,7 +231,9 @@ describe("the frames of a packet", () => {
   it("end with a STREAM or DATAGRAM frame without a length, and with one that closes or is unknown", () => {
     assert.deepStrictEqual(hears(decrypted([0x0c, 6, 0x40, 100, 5, 6, 42])).heard, [["stream", 6, 100, 3, false]])
     assert.deepStrictEqual(hears(decrypted([0x09, 6])).heard, [["stream", 6, 0, 0, true]])
-    for (const type of [0x30, 0x1c, 0x1d, 0x1f, 0x2a]) {
+    assert.deepStrictEqual(hears(decrypted([0x30, 5, 6, 42])).heard, [["datagram", 3]])
+    assert.deepStrictEqual(hears(decrypted([0x30])).heard, [["datagram", 0]])
+    for (const type of [0x1c, 0x1d, 0x1f, 0x2a]) {
       assert.deepStrictEqual(hears(decrypted([type, 5, 6, 42, 5, 6, 42])).heard, [])
     }
   })

@@ -366,6 +366,9 @@ describe("version negotiation", () => {
       const lost = dial()
       receive(initial())
       natives[2]!.established = true
+      // A packet of this server has come: it speaks the version (RFC 9000, section 6.2).
+      const answered = dial()
+      natives[3]!.received = 1
       yield* turns
       for (const id of ids) receive(negotiation(id, 1))
       yield* turns
@@ -373,6 +376,7 @@ describe("version negotiation", () => {
       for (const id of ids) receive(negotiation(id, 2))
       yield* turns
       assert.strictEqual(lost.failed[0]?._tag, "VersionMismatch")
+      assert.deepStrictEqual(answered.failed, [])
       assert.deepStrictEqual(there.connected[0]!.closes, [])
       assert.deepStrictEqual(accepted[0]!.closes, [])
     })

@@ -37,6 +37,25 @@ describe("packets that were sent", () => {
     assert.isFalse(packets.has(4, 3))
   })
 
+  it("show that the path carries large ones when such a packet is acknowledged, and not when a later one is", () => {
+    const packets = new AcknowledgedPackets()
+    const send = (length: number) => packets.sent(short(length), length)
+    for (const length of [1_200, 1_201, 1_300, 100]) send(length)
+    acknowledge(packets, packet(ack(0, 0)))
+    assert.isFalse(packets.takeLargeArrived())
+    acknowledge(packets, packet(ack(0, 1)))
+    assert.isTrue(packets.takeLargeArrived())
+    assert.isFalse(packets.takeLargeArrived())
+    // The next one that is watched leaves after that. It is lost, and the one behind it is small.
+    send(1_300)
+    send(100)
+    acknowledge(packets, packet(ack(5, 5)))
+    assert.isFalse(packets.takeLargeArrived())
+    send(1_300)
+    acknowledge(packets, packet(ack(5, 6)))
+    assert.isTrue(packets.takeLargeArrived())
+  })
+
   it("before a gap are not known to be acknowledged, with any packets after it, and those after it are", () => {
     const packets = sent(4)
     acknowledge(packets, packet(ack(0, 0)))

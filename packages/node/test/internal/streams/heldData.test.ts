@@ -1,11 +1,38 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { HeldData } from "../../../src/internal/streams/heldData.ts"
-import { fragmentCost, smallFragment, smallFragmentCost } from "../../../src/internal/tunables/frames.ts"
+import { fragmentCost, smallFragment, smallFragmentCost, streamCost } from "../../../src/internal/tunables/frames.ts"
+
+describe("the streams that a peer has opened", () => {
+  it("cost something until they end, whether they have data or not, and those of this side nothing", () => {
+    const held = new HeldData(false)
+    held.add(2, 0, 10)
+    held.read(2, 10)
+    held.opened(0)
+    held.opened(0)
+    held.add(1, 0, 10)
+    held.opened(3)
+    assert.strictEqual(held.watched, 3)
+    assert.strictEqual(held.streamMemory, 2 * streamCost)
+    held.ended(2)
+    assert.strictEqual(held.streamMemory, streamCost)
+    held.forgetEnded(() => false)
+    assert.strictEqual(held.streamMemory, streamCost)
+    held.forgetEnded(() => true)
+    assert.strictEqual(held.streamMemory, 0)
+    held.opened(4)
+    held.clear()
+    assert.strictEqual(held.streamMemory, 0)
+    const dialled = new HeldData(true)
+    dialled.opened(0)
+    dialled.opened(1)
+    assert.strictEqual(dialled.streamMemory, streamCost)
+  })
+})
 
 describe("the data that the binding keeps", () => {
   it("costs its bytes and something for each piece, and more when that is small, until it is read", () => {
-    const held = new HeldData()
+    const held = new HeldData(false)
     held.add(2, 0, smallFragment)
     held.add(6, 0, 10)
     assert.strictEqual(held.fragments, 2)
@@ -19,7 +46,7 @@ describe("the data that the binding keeps", () => {
   })
 
   it("counts piece by piece when it comes out of order, until the gap is closed and read", () => {
-    const held = new HeldData()
+    const held = new HeldData(false)
     for (let i = 0; i < 1_000; i++) held.add(2, 2 * i + 1, 1)
     held.read(2, 0)
     assert.strictEqual(held.fragments, 1_000)
@@ -33,7 +60,7 @@ describe("the data that the binding keeps", () => {
     const event = fc.oneof(piece, fc.nat({ max: 70 }))
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (events) => {
-        const held = new HeldData()
+        const held = new HeldData(false)
         // The binding has every piece whose end has not been read.
         let kept: Array<{ readonly end: number; readonly length: number }> = []
         let end = 0
@@ -63,7 +90,7 @@ describe("the data that the binding keeps", () => {
   })
 
   it("stays bounded on a stream that goes on for ever and always lacks something", () => {
-    const held = new HeldData()
+    const held = new HeldData(false)
     let most = 0
     for (let i = 0; i < 100_000; i++) {
       held.add(2, i * 1_000, 1_000)
@@ -75,7 +102,7 @@ describe("the data that the binding keeps", () => {
   })
 
   it("is gone with the end of its stream, with a stop, and with what had ended before it came", () => {
-    const held = new HeldData()
+    const held = new HeldData(false)
     for (const id of [2, 6, 10]) held.add(id, 5, 1)
     held.ended(2)
     held.stopped(6)
@@ -92,7 +119,7 @@ describe("the data that the binding keeps", () => {
   })
 
   it("asks about no stream of which nothing is held, unless it was stopped", () => {
-    const held = new HeldData()
+    const held = new HeldData(false)
     assert.deepStrictEqual([...held.ids()], [])
     for (const id of [2, 6, 10]) held.add(id, 0, 10)
     held.read(2, 10)

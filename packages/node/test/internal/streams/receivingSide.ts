@@ -63,7 +63,7 @@ export const setup = () => {
     willDrop: (bytes: number) => void (told.willDrop += bytes),
     wasReset: () => void (told.resets += 1)
   }
-  const held = new HeldData()
+  const held = new HeldData(false)
   const incoming = new Incoming({
     native,
     dialled: false,

@@ -2,6 +2,7 @@
 import { admission } from "./admission.ts"
 import { callbacks } from "./callbacks.ts"
 import { closes } from "./closes.ts"
+import { datagrams } from "./datagrams.ts"
 import { dialling } from "./dialling.ts"
 import { ends } from "./ends.ts"
 import { flow } from "./flow.ts"
@@ -21,6 +22,7 @@ export const groups: ReadonlyArray<Group> = [
   flow,
   priority,
   ends,
+  datagrams,
   closes,
   callbacks
 ]

@@ -17,6 +17,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import type { Place } from "../network/place.ts"
 import * as admission from "./admission.ts"
 import { Channel, window } from "./channel.ts"
+import { Datagrams } from "./datagrams.ts"
 import { Following } from "./following.ts"
 import { Link } from "./link.ts"
 import { Liveness } from "./liveness.ts"
@@ -38,6 +39,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   readonly seniority: string
   readonly sending: Sending
   readonly receiving: Receiving
+  private readonly datagrams: Datagrams
   peer: MemoryConnection | undefined
   /** How the connection ended, if it has. */
   closed: Close | undefined
@@ -69,6 +71,7 @@ export class MemoryConnection implements BackingConnection, PortConnection {
     this.isAccepted = onFailed === undefined
     this.sending = new Sending(this)
     this.receiving = new Receiving(this)
+    this.datagrams = this.makeDatagrams()
     this.liveness = this.makeLiveness()
     this.following = this.makeFollowing()
     this.link = new Link(
@@ -105,6 +108,12 @@ export class MemoryConnection implements BackingConnection, PortConnection {
   get isHeldBack() {
     return this.receiving.isHeldBack
   }
+
+  get maxDatagramSize() {
+    return this.datagrams.maxSize
+  }
+
+  readonly sendDatagram = (datagram: Uint8Array) => this.datagrams.send(datagram)
 
   readonly goOn = () => this.receiving.goOn()
 
@@ -233,6 +242,25 @@ export class MemoryConnection implements BackingConnection, PortConnection {
       this.onFailed !== undefined,
       Duration.toMillis(Duration.min(handshakeTimeout, idleTimeout))
     )
+  }
+
+  private makeDatagrams(): Datagrams {
+    return new Datagrams({
+      port: this.port,
+      wire: this.wire,
+      remote: () => this.link.to,
+      isClosed: () => this.closed !== undefined,
+      deliver: (at, source, datagram) => {
+        const { peer } = this
+        if (peer !== undefined && peer.port === at) {
+          peer.receive(source, datagram.length, (receiver) => {
+            // The sender hears that the peer is there, as by an acknowledgement.
+            receiver.send(0, () => {})
+            receiver.events?.onDatagram?.(datagram)
+          })
+        }
+      }
+    })
   }
 
   private makeFollowing(): Following {

@@ -44,6 +44,19 @@ const connectionOf = (connection: BackingConnection, end: End): BackingConnectio
       const { receive, send } = connection.openBi(priority, half.listening(events))
       return { send: sendStream(send, end, name), receive: half.controls(receive) }
     },
+    get maxDatagramSize() {
+      return connection.maxDatagramSize
+    },
+    ...(connection.sendDatagram === undefined
+      ? undefined
+      : {
+          sendDatagram: (datagram: Uint8Array) => {
+            const { length } = datagram
+            const isQueued = connection.sendDatagram!(datagram)
+            end.says(`datagram of ${length} bytes${isQueued ? "" : ", dropped"}`)
+            return isQueued
+          }
+        }),
     close: (code, reason) => {
       if (!end.over) end.says(`close with code ${code}${quoted(reason)}`)
       end.over = true
@@ -84,6 +97,10 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     end.hears("accepted by the peer")
     events.onAccepted?.()
   }
+  const onDatagram = (datagram: Uint8Array) => {
+    end.hears(`datagram of ${datagram.length} bytes`)
+    events.onDatagram?.(datagram)
+  }
   const onUnresponsive = () => {
     end.hears("does not answer")
     events.onUnresponsive?.()
@@ -97,6 +114,9 @@ const connectionEvents = (events: ConnectionEvents, end: End): ConnectionEvents 
     },
     get onStreamsHeld() {
       return events.onStreamsHeld?.bind(events)
+    },
+    get onDatagram() {
+      return events.onDatagram === undefined ? undefined : onDatagram
     },
     get onAccepted() {
       return events.onAccepted === undefined ? undefined : onAccepted

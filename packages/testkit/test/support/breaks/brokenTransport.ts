@@ -122,6 +122,10 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
       },
       close: (code, reason) => real.close(code, reason),
       stats: () => real.stats(),
+      get maxDatagramSize() {
+        return real.maxDatagramSize
+      },
+      sendDatagram: (datagram) => real.sendDatagram!(datagram),
       seniority: real.seniority,
       checkAlive: () => real.checkAlive?.(),
       timeOut: () => real.timeOut?.()
@@ -130,6 +134,9 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
     return {
       ...members,
       ...changed,
+      get maxDatagramSize() {
+        return changed?.maxDatagramSize ?? real.maxDatagramSize
+      },
       get remoteAddress() {
         return changed?.remoteAddress ?? real.remoteAddress
       },
@@ -144,6 +151,7 @@ export const broken = (changes: Changes): Layer.Layer<Transport> => {
       onStream: within(world, "onStream", given.onStream),
       onAccepted: within(world, "onAccepted", () => given.onAccepted?.()),
       onMoved: () => given.onMoved?.(),
+      onDatagram: within(world, "onDatagram", (datagram) => given.onDatagram?.(datagram)),
       onUnresponsive: () => given.onUnresponsive?.(),
       onClosed: within(world, "onClosed", given.onClosed)
     }

@@ -25,6 +25,8 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   acceptances = 0
   /** How often the connection reported that the peer does not respond. */
   silences = 0
+  /** The datagrams that arrived, in that order. */
+  readonly datagrams: Array<Uint8Array> = []
   readonly record: Log
   /** Called with each stream, from within the callback. */
   afterStream: ((stream: Stream) => void) | undefined
@@ -59,6 +61,11 @@ export class Peer<Stream extends Received = Received> implements ConnectionEvent
   readonly onMoved = (): void => {
     this.moves += 1
     if (this.closes.length > 0) this.record.faults.push("onMoved after onClosed")
+  }
+
+  readonly onDatagram = (datagram: Uint8Array): void => {
+    this.datagrams.push(datagram)
+    if (this.closes.length > 0) this.record.faults.push("onDatagram after onClosed")
   }
 
   readonly onUnresponsive = (): void => {
