@@ -65,7 +65,9 @@ for (let round = 0; round < rounds; round++) {
     await measure(caller, 64, seconds / 2)
     for (const inFlight of cases) {
       const key = `${transport} ${inFlight}`
-      samples.set(key, [...(samples.get(key) ?? []), await measure(caller, inFlight, seconds)])
+      const rate = await measure(caller, inFlight, seconds)
+      console.error(`round ${round + 1} of ${rounds}: ${transport}, ${inFlight} in flight: ${Math.round(rate)}/s`)
+      samples.set(key, [...(samples.get(key) ?? []), rate])
     }
     stop()
   }
