@@ -48,7 +48,7 @@ const run = Effect.fnUntraced(function* (settings: Readonly<Record<string, strin
       return Effect.sync(() => waiting.delete(look))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: "20 seconds",
+        duration: "30 seconds",
         orElse: () => Effect.die(new Error(`no line ${pattern} in:\n${lines.join("\n")}`))
       })
     )
