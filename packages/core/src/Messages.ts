@@ -114,6 +114,7 @@ export interface AskOptions extends PriorityOptions {
 export interface Incoming<out Message, in Answer = never> {
   /** The peer that sent it: the key that it has proven. */
   readonly peerId: PeerId
+  /** What it says, as the schema has decoded it. */
   readonly value: Message
   /** Whether the peer waits for an answer. */
   readonly isQuestion: boolean
@@ -145,16 +146,18 @@ export type SendError = SendErrors.SendError | ProtocolRefused | MessageRefused
 export type AskError = SendError | AskTimedOut
 
 /**
- * How many values a peer's messages came to, since the start: `received` were put into `incoming`, the others were refused or given up.
+ * How many values have come from peers since the start, and how many were refused.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Counts {
+  /** Messages and questions that were put into `incoming`. */
   readonly received: number
   /** The frame, the JSON or the schema was wrong. */
   readonly malformed: number
+  /** The value was larger than `maxMessageSize`. */
   readonly tooLarge: number
   /** Questions whose `reply` was not called in time. They are in `received` as well. */
   readonly notAnswered: number
