@@ -361,7 +361,6 @@ describe("a peer that answers a question with", () => {
           yield* pass(20)
           const error = yield* Fiber.join(asking)
           assert.strictEqual(error._tag, tag)
-          // oxlint-disable-next-line no-control-regex -- that is what must not be in it
           assert.notMatch(error.message, /[\u0000\u202e]/u)
         })
       )

@@ -415,7 +415,7 @@ describe("the protocol of messages", () => {
     onNetwork(
       Effect.gen(function* () {
         const one = yield* endpoint(own)
-        const tagOf = (effect: Effect.Effect<unknown, unknown, any>) =>
+        const tagOf = (effect: Effect.Effect<unknown, unknown, unknown>) =>
           Effect.map(Effect.flip(effect as Effect.Effect<unknown, { readonly _tag: string }>), ({ _tag }) => _tag)
         for (const [name, given] of [
           ["", schemas],
