@@ -124,6 +124,21 @@ describe("a peer that sends as a message", () => {
     )
   )
 
+  it.effect("bytes behind a value, later than it, has it refused", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const { connection, messages, open } = yield* attackedMessages()
+        const stream = open(framed(message, '"x"'))
+        yield* settle
+        stream.write(bytes("y"), true)
+        yield* settle
+        assert.strictEqual(response(stream.chunks)?.kind, malformed)
+        assert.deepInclude(yield* messages.counts, { received: 0, malformed: 1 })
+        yield* isFine(connection, messages)
+      })
+    )
+  )
+
   it.effect("a value slowly, or never to its end, has its stream reset with code 2", () =>
     onNetwork(
       Effect.gen(function* () {
