@@ -188,13 +188,15 @@ describe("a peer that sends as a message", () => {
     onNetwork(
       Effect.gen(function* () {
         const { messages, open } = yield* attackedMessages({ maxStreams: 2, maxStreamsPerPeer: 1 })
+        const replies: Array<Messages.Incoming<string, number>["reply"]> = []
         for (let i = 0; i < 20; i++) {
           const { receive } = open(framed(question, '"x"'), true)
           yield* settle
           receive.stop(9)
           yield* settle
-          yield* (yield* messages.next).reply(1)
+          replies.push((yield* messages.next).reply)
         }
+        for (const reply of replies) yield* reply(1)
         const last = open(framed(question, '"last"'), true)
         yield* settle
         yield* (yield* messages.next).reply(4)

@@ -16,7 +16,18 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Messages from "../src/Messages.ts"
 import { answerLengths, messagesPair, Note, on, schemas } from "./support/messages.ts"
-import { client, endpoint, kill, onNetwork, pair, pass, peer, setLatency, settle } from "./support/memoryEndpoints.ts"
+import {
+  client,
+  endpoint,
+  kill,
+  onNetwork,
+  pair,
+  pass,
+  peer,
+  refuse,
+  setLatency,
+  settle
+} from "./support/memoryEndpoints.ts"
 
 const own = "10.0.0.1:1"
 
@@ -186,6 +197,8 @@ describe("a message whose connection is lost", () => {
     onNetwork(
       Effect.gen(function* () {
         const one = yield* endpoint(own)
+        // A dial is refused at once, so the send is between two of them.
+        yield* refuse("10.0.0.9:9")
         const ann = yield* on(one, Messages.makeClient("notes", schemas))
         const failing = yield* Effect.forkChild(Effect.flip(ann.send("10.0.0.9:9", "x", { retryDuration: "1 hour" })), {
           startImmediately: true
