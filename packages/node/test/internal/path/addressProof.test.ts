@@ -88,8 +88,9 @@ describe("the probes to a candidate address", () => {
     hear(away, 1_200)
     const [first] = send(0) as [number]
     assert.isFalse(proof.acknowledged(0, 2 ** 24))
-    assert.isFalse(proof.acknowledged(first - 1, first))
-    assert.isFalse(proof.acknowledged(first, first + 1))
+    // Those beside it, as far as they are in its group.
+    if (first > 1_000) assert.isFalse(proof.acknowledged(first - 1, first))
+    if (first < 999 + probeGroup) assert.isFalse(proof.acknowledged(first, first + 1))
     assert.isFalse(acknowledge([1_000, 1_001].filter((number) => number !== first)))
     // What comes before and after is not about them.
     assert.isTrue(proof.acknowledged(0, 999))
