@@ -35,7 +35,8 @@ export interface PartialOwner extends Pick<TimerOwner, "background"> {
 export class PartialMessages {
   private readonly owner: PartialOwner
   private readonly backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">
-  private readonly streams = new Set<PartialStream>()
+  /** Made with the first one: most messages arrive whole. */
+  private streams: Set<PartialStream> | undefined = undefined
   private bytes = 0
   /** The part of `bytes` that the transport knows. */
   private charged = 0
@@ -55,8 +56,8 @@ export class PartialMessages {
    */
   change(stream: PartialStream, change: number, now: number): boolean {
     this.bytes += change
-    if (now === 0) this.streams.delete(stream)
-    else if (now === change) this.streams.add(stream)
+    if (now === 0) this.streams?.delete(stream)
+    else if (now === change) (this.streams ??= new Set()).add(stream)
     this.charge()
     if (this.timer === undefined && this.isLong) this.start()
     return this.bytes <= this.owner.config.reassemblyBuffer
@@ -64,7 +65,7 @@ export class PartialMessages {
 
   /** The connection has ended. */
   clear(): void {
-    this.streams.clear()
+    this.streams = undefined
     this.bytes = this.charged = 0
     this.timer?.interruptUnsafe()
     this.timer = undefined
@@ -72,7 +73,7 @@ export class PartialMessages {
 
   /** Whether the peer has to go on. A byte on each of many streams is long, too. */
   private get isLong(): boolean {
-    return this.bytes + this.streams.size * partialStreamCost > partialAllowance
+    return this.bytes + (this.streams?.size ?? 0) * partialStreamCost > partialAllowance
   }
 
   /** Tells the transport, in steps: short messages cost no call. */
@@ -105,7 +106,7 @@ export class PartialMessages {
     this.timer = undefined
     if (!this.isLong) return
     const arrived = this.backing.stats().bytesReceived - this.received
-    const slow = [...this.streams].filter(({ takes }) => takes)
+    const slow = [...(this.streams ?? [])].filter(({ takes }) => takes)
     const isFast = arrived >= (minPartialRate * partialCheckInterval) / 1_000
     if (isFast || slow.length === 0 || this.backing.isHeldBack === true) this.slowFor = 0
     // Silence is neither fast nor slow: else one packet in every other interval would keep the messages for ever.

@@ -6,17 +6,23 @@ const alphabet = "abcdefghijklmnopqrstuvwxyz234567"
 
 const values = new Map(Array.from(alphabet, (character, value) => [character, value]))
 
-/** Encodes bytes, 5 bits to a character. The unused bits of the last character are zero. */
+const codes = Array.from(alphabet, (character) => character.charCodeAt(0))
+
+/**
+ * Encodes bytes, 5 bits to a character. The unused bits of the last character are zero. The text is made at once: one that grows
+ * by a character at a time is kept as a chain of its parts, 1.5 kB for an id.
+ */
 export const encode = (bytes: Uint8Array): string => {
-  let text = ""
+  const text: Array<number> = []
   let bits = 0
   let count = 0
   for (const byte of bytes) {
     bits = (bits << 8) | byte
-    for (count += 8; count >= 5; count -= 5) text += alphabet[(bits >>> (count - 5)) & 31]
+    for (count += 8; count >= 5; count -= 5) text.push(codes[(bits >>> (count - 5)) & 31]!)
     bits &= (1 << count) - 1
   }
-  return count === 0 ? text : text + alphabet[(bits << (5 - count)) & 31]
+  if (count > 0) text.push(codes[(bits << (5 - count)) & 31]!)
+  return String.fromCharCode(...text)
 }
 
 /**
