@@ -43,7 +43,7 @@ const freeAddress: Effect.Effect<string> = Effect.callback<string>((resume) => {
   socket.bind(port, "127.0.0.1", () => socket.close(() => resume(Effect.succeed(`127.0.0.1:${port}`))))
 })
 
-describe("qp2p, as a process", () => {
+describe("qp2p, as a process", { timeout: 90_000 }, () => {
   it.live.each(["127.0.0.1:0", "[::1]:0"])("two nodes on %s exchange lines, and end with 0", (listen) =>
     Effect.gen(function* () {
       const one = yield* startNode("--listen", listen)

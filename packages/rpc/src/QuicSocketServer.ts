@@ -50,7 +50,7 @@ const count = optional(integer(1, 2 ** 31 - 1))
 const fields: Fields = { protocol: optional(text), maxStreams: count, maxStreamsPerPeer: count }
 
 /** Runs the handler of the server for one stream. */
-type Accept = (stream: ProtocolStream) => Effect.Effect<void, unknown>
+type Accept = (stream: ProtocolStream) => Effect.Effect<void>
 
 const isClose = (error: unknown): error is Socket.SocketError =>
   (error as Socket.SocketError | undefined)?._tag === "SocketError" &&
@@ -103,6 +103,8 @@ const serve = Effect.fnUntraced(function* (options: Options | undefined) {
           Effect.asVoid,
           // Every socket ends with a close: that is no failure of the handler.
           Effect.catchIf(isClose, () => Effect.void),
+          // The endpoint logs it, and resets the stream.
+          Effect.orDie,
           Effect.provideContext(Context.add(services, Caller, stream.peerId)),
           Effect.forkIn(scope, { startImmediately: true }),
           Effect.flatMap(Fiber.join)

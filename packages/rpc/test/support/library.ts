@@ -20,7 +20,7 @@ export class Book extends Schema.Class<Book>("test/Book")({ isbn: Schema.String,
 
 /** The reader that the middleware finds in the headers. */
 export class Reader extends Context.Service<Reader, { readonly card: string; readonly name: string }>()(
-  "test/Reader"
+  "@qp2p/rpc/test/support/library/Reader"
 ) {}
 
 export class NoCard extends Schema.TaggedError<NoCard>("test/NoCard")("NoCard", {}) {}
@@ -65,7 +65,7 @@ export class Seen extends Context.Service<
     readonly waitInterrupted: Deferred.Deferred<void>
     readonly counts: Ref.Ref<typeof counts.Type>
   }
->()("test/Seen") {}
+>()("@qp2p/rpc/test/support/library/Seen") {}
 
 export const layerSeen = Layer.fresh(
   Layer.effect(
@@ -153,7 +153,7 @@ export const layerServer = RpcServer.layer(Library, { disableFatalDefects: true 
 export class LibraryClient extends Context.Service<
   LibraryClient,
   RpcClient.RpcClient<RpcGroup.Rpcs<typeof Library>, RpcClientError>
->()("test/LibraryClient") {}
+>()("@qp2p/rpc/test/support/library/LibraryClient") {}
 
 const named = RpcMiddleware.layerClient(Admission, ({ next, request }) =>
   next({ ...request, headers: Headers.set(request.headers, "name", "Ann") })

@@ -12,7 +12,9 @@ import * as Layer from "effect/Layer"
 export type Service = Endpoint.Endpoint["Service"]
 
 /** Two endpoints: one that calls, one that serves. */
-export class Pair extends Context.Service<Pair, { readonly one: Service; readonly two: Service }>()("test/Pair") {}
+export class Pair extends Context.Service<Pair, { readonly one: Service; readonly two: Service }>()(
+  "@qp2p/rpc/test/support/places/Pair"
+) {}
 
 let identities = 0
 

@@ -109,11 +109,14 @@ export class PacketIntake {
 
   /** Returns whether a datagram of `bytes` is taken before the peer is admitted. It counts as taken then. */
   private isWithinHandshake(bytes: number): boolean {
-    const { frames, handshake, native } = this.host
+    const { frames, handshake, lifecycle, native } = this.host
     // No peer that is let in sends a larger one, and in one datagram there is room for many pieces.
     if (bytes > maxSendPayload) return false
-    if (native.isEstablished())
-      return frames.memory <= maxMemoryBeforeAdmission && handshake.countBeforeAdmission(bytes)
+    if (native.isEstablished()) {
+      if (frames.memory > maxMemoryBeforeAdmission) return false
+      // In the turn that completes the handshake a peer's whole first flight may come. What comes later waits for the policy.
+      return lifecycle.state !== "admitting" || handshake.countBeforeAdmission(bytes)
+    }
     if (this.handshakeBytes > maxHandshakeBytes || frames.isHandshakeInPieces) return false
     this.handshakeBytes += bytes
     return true

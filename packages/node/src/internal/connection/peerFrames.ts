@@ -98,8 +98,6 @@ export class PeerFrames implements FrameVisitor {
   private authenticated = 0
   /** Whether it may have others: those of the handshake. */
   private isOutOfStep = true
-  /** How many turns go by before the binding is asked. */
-  private turnsOutOfStep: number = tunables.turnsOutOfStep
   private confirms = false
   private isConfirmed = false
 
@@ -129,9 +127,9 @@ export class PeerFrames implements FrameVisitor {
     if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
   }
 
-  /** Called when the packets of a turn are on their way. */
+  /** Called when the packets of a turn are on their way. To ask the binding costs more than a packet, and delays none here. */
   resynchronise(): void {
-    if (!this.isOutOfStep || (this.turnsOutOfStep -= 1) > 0) return
+    if (!this.isOutOfStep) return
     this.isOutOfStep = false
     this.authenticated = this.host.native.stats().recv
   }

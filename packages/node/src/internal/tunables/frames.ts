@@ -53,10 +53,3 @@ export const maxSmallFrames = 64
 
 /** See `maxSmallFrames`. */
 export const bytesPerFrame = 4
-
-/**
- * How many turns of a connection go by before the binding is asked how many packets of the handshake it has taken: that costs as
- * much as several packets, and a dial that soon ends does without. Until then the window of packet numbers gives up at the first
- * packet that fails authentication, and takes duplicates for new packets.
- */
-export const turnsOutOfStep = 4

@@ -7,7 +7,6 @@ import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { PeerFrames, type Violation } from "../../../src/internal/connection/peerFrames.ts"
 import { AcknowledgedPackets } from "../../../src/internal/streams/acknowledgedPackets.ts"
 import { StopCodes } from "../../../src/internal/streams/stopCodes.ts"
-import { turnsOutOfStep } from "../../../src/internal/tunables/frames.ts"
 import { fuzz, holds, timeout } from "../../../../core/test/support/fuzz/fuzz.ts"
 import type { Random } from "../../../../core/test/support/fuzz/random.ts"
 import { decrypted } from "../../support/frames.ts"
@@ -40,7 +39,7 @@ const setup = (dialled: boolean) => {
       ids += 1
     }
   })
-  for (let i = 0; i < turnsOutOfStep; i++) frames.resynchronise()
+  frames.resynchronise()
   /** The binding has authenticated the packet. */
   const take = (packet: Uint8Array) => {
     authenticated += 1

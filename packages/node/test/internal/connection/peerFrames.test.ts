@@ -49,7 +49,7 @@ const setup = (options: { readonly dialled?: boolean; readonly isOver?: boolean;
     onHandshakeConfirmed: () => {},
     onNewConnectionId: (packet, at, length) => ids.push([...packet.subarray(at, at + length + 16)])
   })
-  for (let i = 0; i < tunables.turnsOutOfStep; i++) frames.resynchronise()
+  frames.resynchronise()
   let number = 0
   const take = (bytes: ReadonlyArray<number>, times = 1) => {
     for (let i = 0; i < times; i++) {
@@ -282,7 +282,7 @@ describe("pieces of streams", () => {
       }
       it.take(piece(2, 1))
       it.take([0, 0, 0, 0])
-      for (let i = 0; i < tunables.turnsOutOfStep; i++) it.frames.resynchronise()
+      it.frames.resynchronise()
       it.frames.take(decrypted(piece(2, 1), { number: 0, numberLength: 4 }))
       assert.strictEqual(it.frames.held.fragments, 2)
     }

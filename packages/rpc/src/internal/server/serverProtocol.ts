@@ -60,6 +60,9 @@ export interface Served {
   readonly held: () => Held
 }
 
+const defectEncoder = ({ codecFor }: RpcSerialization.RpcSerialization["Service"]) =>
+  Schema.encodeSync(codecFor(Schema.Defect()))
+
 /** Makes the protocol and serves it until the scope closes. */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
@@ -77,14 +80,13 @@ export const make = Effect.fnUntraced(function* (
   const tickets = new Tickets()
   const buffered: Buffered = { bytes: 0 }
   let streams = 0
-  const encodeDefect = Schema.encodeSync(serialization.codecFor(Schema.Defect()))
   const calls = new Calls({
     maxCalls: settings.maxRequests,
     maxCallsPerPeer: settings.maxRequestsPerPeer,
     peers,
     disconnects,
     write: (clientId, message) => write(clientId, message),
-    encodeDefect
+    encodeDefect: defectEncoder(serialization)
   })
 
   const protocol = yield* RpcServer.Protocol.make((write_) => {
