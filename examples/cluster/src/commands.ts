@@ -41,7 +41,7 @@ const throughMoves = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E
   call.pipe(
     Effect.sandbox,
     Effect.retry({ while: Cause.hasInterruptsOnly, schedule: Schedule.spaced("100 millis") }),
-    Effect.unsandbox
+    Effect.catch((cause) => Effect.failCause(cause))
   )
 
 const run = Effect.fnUntraced(function* (command: string) {
