@@ -10,7 +10,7 @@
  * Commands run side by side. One may begin with a number and a colon, which its answer repeats: `7: read apples`.
  */
 import { Endpoint } from "@qp2p/core"
-import { Console, Duration, Effect, Stdio, Stream } from "effect"
+import { Cause, Console, Duration, Effect, Schedule, Stdio, Stream } from "effect"
 import { EntityId, Sharding, ShardId, ShardingConfig } from "effect/cluster"
 import { Counter } from "./Counter.ts"
 import { nameOf } from "./names.ts"
@@ -33,16 +33,27 @@ const has = Effect.fnUntraced(function* (singleton: string) {
   return `has ${singleton}: ${hasShardId(getShardId(EntityId.make(singleton), "default")) ? "yes" : "no"}`
 })
 
+/**
+ * Makes a call again that was interrupted on the other side: Effect Cluster does that to calls whose entity moves to another runner while
+ * it answers. What must not be done twice has a key.
+ */
+const throughMoves = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  call.pipe(
+    Effect.sandbox,
+    Effect.retry({ while: Cause.hasInterruptsOnly, schedule: Schedule.spaced("100 millis") }),
+    Effect.catch((cause) => Effect.failCause(cause))
+  )
+
 const run = Effect.fnUntraced(function* (command: string) {
   const [verb, name = "", number = "1", key = crypto.randomUUID()] = command.split(/\s+/u)
   const counter = yield* Counter.client
   switch (verb) {
     case "add": {
-      const { runner, value } = yield* counter(name).Add({ key, amount: Number(number) })
+      const { runner, value } = yield* throughMoves(counter(name).Add({ key, amount: Number(number) }))
       return `counter ${name} is ${value} on ${runner}`
     }
     case "read": {
-      const { runner, value } = yield* counter(name).Read()
+      const { runner, value } = yield* throughMoves(counter(name).Read())
       return `counter ${name} is ${value} on ${runner}`
     }
     case "parcel": {

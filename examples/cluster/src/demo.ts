@@ -108,4 +108,4 @@ const demo = Effect.gen(function* () {
   yield* Console.log(named(yield* Fiber.join(parcel)))
 })
 
-demo.pipe(Effect.scoped, Effect.timeout("2 minutes"), NodeRuntime.runMain)
+demo.pipe(Effect.scoped, Effect.timeout("8 minutes"), NodeRuntime.runMain)

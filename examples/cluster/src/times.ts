@@ -6,8 +6,8 @@ import type { ShardingConfig } from "effect/cluster"
 export const sharding: Partial<ShardingConfig.ShardingConfig["Service"]> = {
   shardsPerGroup: 60,
   // The shards of a runner that dies are its own for as long. SQLite's clock counts whole seconds.
-  shardLockExpiration: "6 seconds",
-  shardLockRefreshInterval: "2 seconds",
+  shardLockExpiration: "9 seconds",
+  shardLockRefreshInterval: "3 seconds",
   refreshAssignmentsInterval: "500 millis",
   runnerHealthCheckInterval: "1 second",
   entityMessagePollInterval: "500 millis",

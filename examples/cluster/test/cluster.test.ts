@@ -3,7 +3,7 @@
 import { assert, it } from "@effect/vitest"
 import { Endpoint } from "@qp2p/core"
 import { NodeEndpoint, NodeIdentity } from "@qp2p/node"
-import { Effect, Fiber } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { look } from "./support/database.ts"
 import { cluster, type Count, type Runner, until } from "./support/runners.ts"
 
@@ -31,8 +31,10 @@ const startAll = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>) {
 
 /** The runner that runs a singleton, and the others. */
 const find = Effect.fnUntraced(function* (runners: ReadonlyArray<Runner>, singleton: string) {
-  const [one, ...none] = yield* Effect.filter(runners, (runner) => runner.has(singleton))
-  assert.deepStrictEqual(none, [])
+  const [one] = yield* until(
+    Effect.filter(runners, (runner) => runner.has(singleton)),
+    ({ length }) => length === 1
+  )
   return { one: one!, others: runners.filter((runner) => runner !== one) }
 })
 
@@ -45,15 +47,31 @@ const findCounter = Effect.fnUntraced(function* (runner: Runner, isGood: (count:
 /** Adds to every counter, from a runner. */
 const addToAll = (runner: Runner) => Effect.forEach(counters, (counter) => runner.add(counter, 1), { concurrency: 50 })
 
-/** Reads every counter, from a runner, and returns the runners that host one. */
-const readAll = Effect.fnUntraced(function* (runner: Runner, expected: number) {
-  const counts = yield* Effect.forEach(counters, (counter) => runner.read(counter), { concurrency: 50 })
-  assert.deepStrictEqual(
-    counts.map(({ value }) => value),
-    counters.map(() => expected)
+/** Reads every counter, from a runner: each has this number, whichever runner hosts it, and in the end these do. */
+const readAll = (runner: Runner, expected: number, hosts: ReadonlyArray<Runner>) =>
+  until(
+    Effect.map(
+      Effect.forEach(counters, (counter) => runner.read(counter), { concurrency: 50 }),
+      (counts) => {
+        assert.deepStrictEqual(
+          counts.map(({ value }) => value),
+          counters.map(() => expected)
+        )
+        return new Set(counts.map(({ on }) => on))
+      }
+    ),
+    (on) => on.size === hosts.length && hosts.every(({ name }) => on.has(name))
   )
-  return new Set(counts.map(({ on }) => on))
-})
+
+/**
+ * No packet has passed the cut: the question still has no answer, or has one of a runner on the side of the asker, where the counter
+ * has moved meanwhile.
+ */
+const assertNotFromAcross = (question: Fiber.Fiber<Count>, side: ReadonlyArray<Runner>) => {
+  const exit = question.pollUnsafe()
+  if (exit === undefined) return
+  assert.isTrue(Exit.isSuccess(exit) && side.some(({ name }) => name === exit.value.on))
+}
 
 it.live(
   "shares 100 entities, gives those of a runner that dies to the others, and some to one that comes back",
@@ -63,16 +81,16 @@ it.live(
       const [first, second, third] = runners
       yield* startAll(runners)
       yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
-      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 3), names(runners))
+      for (const runner of runners) yield* readAll(runner, 3, runners)
 
       yield* third.kill
       yield* Effect.forEach([first, second], addToAll, { concurrency: 2 })
-      for (const runner of [first, second]) assert.deepStrictEqual(yield* readAll(runner, 5), names([first, second]))
+      for (const runner of [first, second]) yield* readAll(runner, 5, [first, second])
 
       yield* third.start
       yield* share(runners)
       yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
-      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 8), names(runners))
+      for (const runner of runners) yield* readAll(runner, 8, runners)
     }),
   limit
 )
@@ -96,14 +114,14 @@ it.live(
       yield* until(cut.shards, (shards) => shards === 0)
       yield* share(rest)
       yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
-      for (const runner of rest) assert.deepStrictEqual(yield* readAll(runner, 3), names(rest))
-      assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+      for (const runner of rest) yield* readAll(runner, 3, rest)
+      assertNotFromAcross(question, [cut])
 
       network.heal(cut.place)
-      assert.strictEqual((yield* Fiber.join(question)).value, 3)
+      yield* Fiber.join(question)
       yield* share(runners)
       yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
-      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 6), names(runners))
+      for (const runner of runners) yield* readAll(runner, 6, runners)
     }),
   limit
 )
@@ -121,14 +139,14 @@ it.live(
       yield* until(cut.shards, (shards) => shards === 60)
       const questions = yield* Effect.forEach(rest, (runner) => Effect.forkChild(runner.read(counters[0]!)))
       yield* Effect.forEach(rest, addToAll, { concurrency: 2 })
-      assert.deepStrictEqual(yield* readAll(cut, 2), names([cut]))
-      for (const question of questions) assert.strictEqual(question.pollUnsafe(), undefined, "no packet has passed")
+      yield* readAll(cut, 2, [cut])
+      for (const question of questions) assertNotFromAcross(question, rest)
 
       network.heal(cut.place)
-      for (const question of questions) assert.strictEqual((yield* Fiber.join(question)).value, 2)
+      yield* Fiber.joinAll(questions)
       yield* share(runners)
       yield* Effect.forEach(runners, addToAll, { concurrency: 3 })
-      for (const runner of runners) assert.deepStrictEqual(yield* readAll(runner, 5), names(runners))
+      for (const runner of runners) yield* readAll(runner, 5, runners)
     }),
   limit
 )
@@ -197,7 +215,7 @@ it.live(
       // The third runner has not started: its key gets in, from wherever it is shown.
       assert.strictEqual((yield* dial(NodeIdentity.fromFile(keys[2]))).peerId, first.peerId)
       yield* addToAll(second)
-      assert.deepStrictEqual(yield* readAll(first, 1), names([first, second]))
+      yield* readAll(first, 1, [first, second])
     }),
   limit
 )

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 const demo = fileURLToPath(new URL("../dist/demo.js", import.meta.url))
 
 const run = Effect.callback<{ readonly error: unknown; readonly stdout: string; readonly stderr: string }>((resume) => {
-  const child = execFile(process.execPath, [demo], { timeout: 150_000 }, (error, stdout, stderr) => {
+  const child = execFile(process.execPath, [demo], { timeout: 500_000 }, (error, stdout, stderr) => {
     resume(Effect.succeed({ error, stdout, stderr }))
   })
   return Effect.sync(() => void child.kill())
@@ -32,5 +32,5 @@ it.live(
       ].join("")
       assert.match(stdout, new RegExp(`^${text}$`, "u"))
     }),
-  180_000
+  540_000
 )
