@@ -22,8 +22,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { EndpointStopped } from "./ConnectionError.ts"
-import type { PriorityOptions } from "./Connection.ts"
-import { Endpoint, type SendOptions } from "./Endpoint.ts"
+import { Endpoint } from "./Endpoint.ts"
 import { type InvalidArgument, ofOptions, ofRecord, ofValue, untyped } from "./InvalidArgument.ts"
 import * as args from "./internal/arguments.ts"
 import { endpointLimits } from "./internal/endpoint/protocolLimits.ts"
@@ -33,15 +32,15 @@ import { defaultAnswerTimeout, defaultMaxMessageSize } from "./internal/messages
 import { Receiver } from "./internal/messages/receiver.ts"
 import { Sender } from "./internal/messages/sender.ts"
 import { protocolName } from "./internal/wire/protocolName.ts"
-import type { AskTimedOut, MessageRefused } from "./MessagesError.ts"
-import type * as PeerAddress from "./PeerAddress.ts"
-import type { PeerId } from "./PeerId.ts"
-import type { ProtocolRefused, ProtocolTaken } from "./ProtocolError.ts"
+import type { MessagesClient } from "./MessagesClient.ts"
+import type { Counts, Incoming } from "./MessagesIncoming.ts"
+import type { ProtocolTaken } from "./ProtocolError.ts"
 import { RetrySchedule } from "./RetrySchedule.ts"
-import type * as SendErrors from "./SendError.ts"
 import type { ServeOptions } from "./ServeOptions.ts"
 
+export type { AskError, AskOptions, MessagesClient, SendError } from "./MessagesClient.ts"
 export { AskTimedOut, MessageRefused } from "./MessagesError.ts"
+export type { Counts, Incoming } from "./MessagesIncoming.ts"
 
 /**
  * The schemas of messages and of the answers to questions. Values travel in their JSON form (`Schema.toCodecJson`), so dates, maps and
@@ -90,102 +89,6 @@ export interface Options extends ClientOptions, ServeOptions {
   readonly messageBufferBytes?: number | undefined
   /** How long a question may wait in the program for its answer, from when it is in `incoming`. Default 60 s. */
   readonly answerTimeout?: Duration.Input | undefined
-}
-
-/**
- * The options of `ask`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface AskOptions extends PriorityOptions {
-  /** How long to wait for the answer, the dial included. Default `EndpointConfig.rpcTimeout`. */
-  readonly timeout?: Duration.Input | undefined
-}
-
-/**
- * A message or a question that has arrived.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Incoming<out Message, in Answer = never> {
-  /** The peer that sent it: the key that it has proven. */
-  readonly peerId: PeerId
-  readonly value: Message
-  /** Whether the peer waits for an answer. */
-  readonly isQuestion: boolean
-  /**
-   * Answers a question. Completes when the answer is queued. The first answer counts; later ones, one to a peer that no longer waits,
-   * and one to a message that was sent and not asked, are dropped. Fails only when the own schema or `maxMessageSize` refuses the
-   * answer, and the question can then still be answered.
-   */
-  readonly reply: (answer: Answer) => Effect.Effect<void, SendErrors.SerializationError>
-}
-
-/**
- * The errors of `send`. The own schema or `maxMessageSize` refuses a value with `SerializationError`; so fails a response that cannot be
- * read.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type SendError = SendErrors.SendError | ProtocolRefused | MessageRefused
-
-/**
- * The errors of `ask`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type AskError = SendError | AskTimedOut
-
-/**
- * How many values a peer's messages came to, since the start: `received` were put into `incoming`, the others were refused or given up.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Counts {
-  readonly received: number
-  /** The frame, the JSON or the schema was wrong. */
-  readonly malformed: number
-  readonly tooLarge: number
-  /** Questions whose `reply` was not called in time. They are in `received` as well. */
-  readonly notAnswered: number
-  /** Questions whose answers were more than the peer's share. They are in `received` as well. */
-  readonly overloaded: number
-  /** The peer sent less than 1 KiB in a second, after 30 s. */
-  readonly tooSlow: number
-}
-
-/**
- * The sending side of typed messages.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface MessagesClient<in Message, out Answer = never> {
-  /**
-   * Sends a message, and dials the peer if there is no connection. Completes when the message is in the peer's `incoming`; the peer's
-   * program may never take it from there. While the peer's queue has no room, the send waits.
-   *
-   * It is sent again, for `retryDuration`, as `Endpoint.sendMessage` does: when the connection is lost, and also when the peer has no
-   * room for another stream. A message whose acknowledgement was lost arrives twice. At most 192 messages to a peer are under way;
-   * further ones wait.
-   */
-  readonly send: (peer: PeerAddress.Input, value: Message, options?: SendOptions) => Effect.Effect<void, SendError>
-  /**
-   * Asks a question, and waits for the answer. It is never asked again: after an error the peer may have got it. At most 192 questions
-   * to a peer are under way; further ones wait, within their timeout. An interrupted question is given up at the peer as well.
-   */
-  readonly ask: (peer: PeerAddress.Input, value: Message, options?: AskOptions) => Effect.Effect<Answer, AskError>
 }
 
 /**
