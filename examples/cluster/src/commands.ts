@@ -34,6 +34,7 @@ const has = Effect.fnUntraced(function* (singleton: string) {
 })
 
 const run = Effect.fnUntraced(function* (command: string) {
+  // @effect-diagnostics-next-line cryptoRandomUUIDInEffect:off -- a key that no other command has
   const [verb, name = "", number = "1", key = crypto.randomUUID()] = command.split(/\s+/u)
   const counter = yield* Counter.client
   switch (verb) {

@@ -110,7 +110,7 @@ describe("a message", () => {
   it.effect("may have a schema with services, which are those of where it was made", () =>
     onNetwork(
       Effect.gen(function* () {
-        class Secret extends Context.Service<Secret, string>()("Secret") {}
+        class Secret extends Context.Service<Secret, string>()("@qp2p/core/test/Messages.test/Secret") {}
         const Sealed = Schema.String.pipe(
           Schema.decodeTo(Schema.String, {
             decode: SchemaGetter.transformEffect((text: string) =>
@@ -416,6 +416,7 @@ describe("the protocol of messages", () => {
       Effect.gen(function* () {
         const one = yield* endpoint(own)
         const tagOf = (effect: Effect.Effect<unknown, unknown, any>) =>
+          // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off -- whatever services a wrong call seems to need
           Effect.map(Effect.flip(effect as Effect.Effect<unknown, { readonly _tag: string }>), ({ _tag }) => _tag)
         for (const [name, given] of [
           ["", schemas],

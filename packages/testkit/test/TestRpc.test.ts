@@ -47,7 +47,7 @@ const server = Layer.provide(RpcServer.layer(Greeter), handlers)
 class GreeterClient extends Context.Service<
   GreeterClient,
   RpcClient.RpcClient<RpcGroup.Rpcs<typeof Greeter>, RpcClientError>
->()("GreeterClient") {
+>()("@qp2p/testkit/test/TestRpc.test/GreeterClient") {
   static readonly layer = Layer.effect(GreeterClient, RpcClient.make(Greeter))
 }
 
