@@ -41,6 +41,7 @@ const failure = (cause: unknown, operation: string) => {
 }
 
 const load = Effect.tryPromise({
+  // @effect-diagnostics-next-line asyncFunction:off -- a module is loaded, or another one
   try: async (): Promise<Driver> => {
     const builtIn = process.getBuiltinModule?.("node:sqlite") as (Driver & { StatementSync: Function }) | undefined
     // The first versions of Node with the module give no rows as arrays.

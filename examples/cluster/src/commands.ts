@@ -45,6 +45,7 @@ const throughMoves = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E
   )
 
 const run = Effect.fnUntraced(function* (command: string) {
+  // @effect-diagnostics-next-line cryptoRandomUUIDInEffect:off -- a key that no other command has
   const [verb, name = "", number = "1", key = crypto.randomUUID()] = command.split(/\s+/u)
   const counter = yield* Counter.client
   switch (verb) {

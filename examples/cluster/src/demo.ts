@@ -1,6 +1,9 @@
 /**
  * Runs a cluster of three runners on this machine, each in a process of its own, and shows what happens when one dies.
  */
+// This file starts processes and talks to them: it has no services that would stand for Node's modules.
+// @effect-diagnostics nodeBuiltinImport:off
+// @effect-diagnostics newPromise:off
 import { NodeRuntime } from "@effect/platform-node"
 import { NodeIdentity } from "@qp2p/node"
 import { Console, Effect, Fiber } from "effect"

@@ -75,6 +75,7 @@ describe("the client of a SQLite file", () => {
   it.live("takes booleans, times and nothing, and gives integers of 64 bits when asked to", () =>
     Effect.gen(function* () {
       const { one } = yield* clients
+      // @effect-diagnostics-next-line globalDateInEffect:off -- what a program gives to SQL
       const time = new Date(0)
       assert.deepStrictEqual(yield* one`SELECT ${true} AS yes, ${time} AS time, ${null} AS none`.values, [
         [1, time.toISOString(), null]

@@ -21,11 +21,11 @@ export class List extends Context.Service<
     /** What is to be bought, in the order of the alphabet. */
     readonly items: Effect.Effect<ReadonlyArray<string>>
   }
->()("journal/List") {}
+>()("@qp2p-examples/journal/List") {}
 
 /** What the events of this device and of others have done. The order in which they arrive makes no difference. */
 class State extends Context.Service<State, { readonly added: Set<string>; readonly bought: Set<string> }>()(
-  "journal/State"
+  "@qp2p-examples/journal/List/State"
 ) {}
 
 const handlers = EventLog.group(Events, (handle) =>

@@ -9,7 +9,9 @@ import * as Device from "../src/Device.ts"
 import { List } from "../src/List.ts"
 
 /** What a test may do to the way between devices. */
-class Control extends Context.Service<Control, NetworkControl.NetworkControl>()("test/Control") {}
+class Control extends Context.Service<Control, NetworkControl.NetworkControl>()(
+  "@qp2p-examples/journal/test/Device.test/Control"
+) {}
 
 const inMemory = Layer.provideMerge(
   Layer.effect(Control, Effect.service(MemoryNetwork.MemoryNetwork)),

@@ -193,7 +193,7 @@ describe("the names of protocols", () => {
     onNetwork(
       Effect.gen(function* () {
         const [one, two] = yield* pair()
-        class Suffix extends Context.Service<Suffix, string>()("test/Suffix") {}
+        class Suffix extends Context.Service<Suffix, string>()("@qp2p/core/test/Endpoint.protocols.test/Suffix") {}
         const layer = Protocol.layer("suffix", (stream) =>
           Effect.gen(function* () {
             yield* stream.write(bytes(`${yield* textFrom(stream)}${yield* Suffix}`), { fin: true })

@@ -17,6 +17,7 @@ import * as Rpc from "@qp2p/rpc"
 import * as Testkit from "@qp2p/testkit"
 import * as FakeRouter from "@qp2p/testkit/FakeRouter"
 import * as SimulatedNetwork from "@qp2p/testkit/SimulatedNetwork"
+import * as TestRpc from "@qp2p/testkit/TestRpc"
 import * as Upnp from "@qp2p/upnp"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -267,7 +268,9 @@ const core: Omit<Modules<typeof Core>, Records> = {
   },
   RpcError: errors,
   Messages: { make: call(protocolName, schemas, options), makeClient: call(protocolName, schemas, options) },
+  MessagesClient: {},
   MessagesError: errors,
+  MessagesIncoming: {},
   Protocol: { layer: call(protocolName, func, options) },
   ProtocolError: errors,
   ProtocolStream: {},
@@ -325,7 +328,7 @@ const host = param({ address: "10.0.0.3" })
 const sized = param({ size: 0 })
 
 /** With the modules that its index leaves out. */
-const wholeTestkit = { ...Testkit, FakeRouter, SimulatedNetwork }
+const wholeTestkit = { ...Testkit, FakeRouter, SimulatedNetwork, TestRpc }
 
 const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
   Expect: {
@@ -355,6 +358,7 @@ const testkit: Omit<Modules<typeof wholeTestkit>, Records> = {
     layerOf: call(param({ server: Layer.empty, client: () => Layer.empty }), options)
   },
   TestPortMapper: { layer: call(options), layerHost: call(param(undefined)) },
+  TestRpc: { layer: call(param({ server: Layer.empty }), options) },
   Topology: { layerMesh: call(sized), layerPair: call(options), layerStar: call(sized) },
   TrafficTrace: {
     layer: call(options),

@@ -11,7 +11,7 @@ import { maxQueuedDatagrams } from "../src/internal/tunables/datagrams.ts"
 import { unexplainedBytes } from "../src/internal/tunables/memory.ts"
 import { rawServer } from "./support/nativePeers.ts"
 import { endpoint, eventually, joined, onLoopback, type Service } from "./support/quicEndpoints.ts"
-import { assertSame, at, pattern, text, until } from "./support/quicSockets.ts"
+import { assertSame, at, pattern, text } from "./support/quicSockets.ts"
 
 /** Sends until one arrives: a datagram may be lost. */
 const arrives = Effect.fnUntraced(function* (from: Connection, payload: Uint8Array, to: Service) {
@@ -66,7 +66,10 @@ describe("datagrams over QUIC", () => {
         yield* near.sendDatagram(payload)
         if (i % 100 === 0) yield* near.send(text(`message ${i}`))
       }
-      yield* until("they have arrived", () => Effect.runSync(far.stats).datagramsReceived === count)
+      yield* eventually(
+        "they have arrived",
+        Effect.map(far.stats, ({ datagramsReceived }) => datagramsReceived === count)
+      )
       const received = yield* Stream.runCollect(Stream.take(two.datagrams, count))
       const numbers = received.map(({ payload }) => new DataView(payload.buffer, payload.byteOffset).getUint32(0))
       assert.strictEqual(new Set(numbers).size, count)

@@ -94,8 +94,8 @@ const clientOf = <C, EC, RC>(
   peer: PeerAddress
 ): Effect.Effect<Layer.Layer<C, EC, RC>> =>
   Effect.suspend(() => {
-    const made: unknown = make(peer)
-    if (Layer.isLayer(made)) return Effect.succeed(made as Layer.Layer<C, EC, RC>)
+    const made = make(peer)
+    if (Layer.isLayer(made)) return Effect.succeed(made)
     return untyped(new InvalidArgument({ argument: "ends.client", detail: `must return a Layer, got ${show(made)}` }))
   })
 

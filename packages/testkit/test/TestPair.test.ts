@@ -29,7 +29,7 @@ const server = Layer.effectDiscard(
 class Twice extends Context.Service<
   Twice,
   { readonly of: (value: number) => Effect.Effect<number, Messages.AskError> }
->()("Twice") {
+>()("@qp2p/testkit/test/TestPair.test/Twice") {
   static readonly layer = (peer: PeerAddress) =>
     Layer.effect(
       Twice,
@@ -87,7 +87,7 @@ describe("a pair for tests", () => {
   )
 
   it.effect("builds the same layer for each side", () => {
-    class Id extends Context.Service<Id, string>()("Id") {
+    class Id extends Context.Service<Id, string>()("@qp2p/testkit/test/TestPair.test/Id") {
       static readonly layer = Layer.effect(
         Id,
         Effect.map(Endpoint, ({ peerId }) => peerId)

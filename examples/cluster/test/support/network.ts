@@ -85,6 +85,7 @@ export const network = (size: number): Effect.Effect<Network, never, Scope.Scope
           })
           own.send(bytes, place.runnerPort)
         })
+        // @effect-diagnostics-next-line runEffectInsideEffect:off -- a packet that comes is no fiber's
         Effect.runFork(Effect.provideService(connect, Scope.Scope, scope))
       })
     })

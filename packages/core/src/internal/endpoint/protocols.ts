@@ -172,8 +172,8 @@ const runWith =
   (stream) => {
     const scope = Scope.makeUnsafe()
     const handled = Effect.suspend((): Effect.Effect<void, E, R> => {
-      const effect: unknown = handler(stream)
-      if (Effect.isEffect(effect)) return effect as Effect.Effect<void, E, R>
+      const effect = handler(stream)
+      if (Effect.isEffect(effect)) return effect
       return Effect.die(
         new InvalidArgument({ argument: "handler", detail: `must return an Effect, got ${args.show(effect)}` })
       )

@@ -7,6 +7,7 @@ import { attacks as frames } from "./frames.mjs"
 import { attacks as initials } from "./initials.mjs"
 import { attacks as memory } from "./memory.mjs"
 import { attacks as packets } from "./packets.mjs"
+import { attacks as protocols } from "./protocols.mjs"
 import { attacks as questions } from "./questions.mjs"
 import { attacks as spoofing } from "./spoofing.mjs"
 
@@ -17,6 +18,7 @@ export const attacks = {
   ...initials,
   ...connections,
   ...questions,
+  ...protocols,
   ...frames,
   ...packets,
   ...datagrams,

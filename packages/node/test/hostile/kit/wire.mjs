@@ -35,3 +35,13 @@ export const question = (text) => message(Buffer.from(`echo ${text}`))
 
 /** Asks the program under attack for `bytes` bytes. */
 export const download = (bytes) => message(Buffer.from(`download ${bytes}`))
+
+/** Opens a protocol; what the stream has further is that protocol's. */
+export const openProtocol = (name) => {
+  const text = Buffer.from(name)
+  const body = Buffer.alloc(12 + text.length)
+  body[0] = 16
+  body.writeUInt32LE(text.length, 4)
+  body.set(text, 12)
+  return framed(1, body)
+}

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 
 const [host, newcomerHost, node] = process.argv.slice(2)
 
@@ -24,14 +25,20 @@ const blame = (reason) => {
   seen.reasons[reason] = (seen.reasons[reason] ?? 0) + 1
 }
 
-/** One question. Its time counts from when it was due, so that a held process is no excuse. */
+/** One question: by turns to the program, and on a stream of a protocol. Its time counts from when it was due, so that a held process is no excuse. */
 const ask = Effect.fnUntraced(function* (self, number, due) {
+  const question = Buffer.from(`echo ${number}`)
   const asked = Effect.gen(function* () {
     const { receive, send } = yield* self.openBidirectionalStream(node)
-    yield* Effect.forkChild(Effect.ignore(send.sendMessage(Buffer.from(`echo ${number}`), { fin: true })))
+    yield* Effect.forkChild(Effect.ignore(send.sendMessage(question, { fin: true })))
     return yield* receive.next
   })
-  const result = yield* Effect.exit(Effect.timeout(asked, patience))
+  const called = Effect.gen(function* () {
+    const stream = yield* self.openProtocol(node, "echo")
+    yield* stream.write(question, { fin: true })
+    return Buffer.concat(yield* Stream.runCollect(stream.read))
+  }).pipe(Effect.scoped)
+  const result = yield* Effect.exit(Effect.timeout(number % 2 === 0 ? asked : called, patience))
   if (result._tag === "Success" && Buffer.from(result.value).toString() === `echo ${number}`) {
     seen.latencies.push(performance.now() - due)
   } else {

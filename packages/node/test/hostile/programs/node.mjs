@@ -6,6 +6,7 @@ import * as QuicheTransport from "@qp2p/node/QuicheTransport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 
 const [host] = process.argv.slice(2)
 
@@ -52,8 +53,20 @@ const push = Effect.fnUntraced(function* (self, peer) {
   }
 })
 
+/** Gives back what comes. */
+const echo = (stream) => Stream.runForEach(stream.read, (bytes) => stream.write(bytes))
+
+/** Sends as many bytes as the question says. */
+const download = (stream) =>
+  Effect.gen(function* () {
+    const size = Number(decoder.decode((yield* stream.pull)[0]))
+    yield* Effect.timeout(stream.write(answers.subarray(0, size), { fin: true }), answerTime)
+  })
+
 const program = Effect.gen(function* () {
   const self = yield* Endpoint.make({ localAddress: `${host}:0`, config })
+  yield* self.serveProtocol("echo", echo)
+  yield* self.serveProtocol("download", download)
   let open = 0
   process.on("message", async (what) => {
     if (what === "collect") return globalThis.gc()
