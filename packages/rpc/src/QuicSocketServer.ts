@@ -109,10 +109,13 @@ const serve = Effect.fnUntraced(function* (options: Options | undefined) {
           Effect.forkIn(scope, { startImmediately: true }),
           Effect.flatMap(Fiber.join)
         )
-      runs = [...runs, accept]
-      running.openUnsafe()
+      const begun = Effect.suspend(() => {
+        runs = [...runs, accept]
+        running.openUnsafe()
+        return Effect.never
+      })
       return Effect.ensuring(
-        Effect.never,
+        begun,
         Effect.suspend(() => {
           runs = runs.filter((one) => one !== accept)
           if (runs.length === 0) running.closeUnsafe()
