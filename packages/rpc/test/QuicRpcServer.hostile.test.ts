@@ -145,6 +145,24 @@ describe("a caller that sends", () => {
     }).pipe(office.onNetwork)
   )
 
+  it.effect("a request byte by byte, ever slower, loses the stream", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(joined(u32(10 << 20), new Uint8Array(1_000)))
+      yield* office.until(() => running.held().bufferedBytes > 0)
+      for (let at = 0; at < 4; at++) {
+        yield* TestClock.adjust("20 seconds")
+        yield* Effect.ignore(stream.write(new Uint8Array(1)))
+        yield* office.turns(50)
+      }
+      assert.strictEqual(yield* endOf(stream), ErrorCode.malformed)
+      assert.strictEqual(running.held().bufferedBytes, 0)
+      yield* check
+    }).pipe(office.onNetwork)
+  )
+
   it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
