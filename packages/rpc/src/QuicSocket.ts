@@ -75,8 +75,7 @@ export const make = (peer: PeerAddress.Input, options?: Options): Effect.Effect<
           const writing = yield* Scope.fork(scope)
           const writer = yield* Scope.provide(socket.writer, writing)
           const reading = yield* socket.reader
-          const own: Current = (current = { writer, writing })
-          connected.openUnsafe()
+          const own: Current = { writer, writing }
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
               if (current !== own) return
@@ -84,6 +83,8 @@ export const make = (peer: PeerAddress.Input, options?: Options): Effect.Effect<
               connected.closeUnsafe()
             })
           )
+          current = own
+          connected.openUnsafe()
           return reading
         })
 

@@ -17,6 +17,7 @@ import {
   untyped
 } from "@qp2p/core/InvalidArgument"
 import type { ProtocolStream, ProtocolTaken } from "@qp2p/core/Protocol"
+import { ConnectionLost, StreamLost } from "@qp2p/core/SendError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -50,19 +51,30 @@ const count = optional(integer(1, 2 ** 31 - 1))
 const fields: Fields = { protocol: optional(text), maxStreams: count, maxStreamsPerPeer: count }
 
 /** Runs the handler of the server for one stream. */
-type Accept = (stream: ProtocolStream) => Effect.Effect<void>
+type Accept = (stream: ProtocolStream) => Effect.Effect<void, Loss>
+
+/** The end of a stream that is the peer's doing or the network's. */
+type Loss = StreamLost | ConnectionLost
 
 const isClose = (error: unknown): error is Socket.SocketError =>
   (error as Socket.SocketError | undefined)?._tag === "SocketError" &&
   (error as Socket.SocketError).reason._tag === "SocketCloseError"
+
+/** The loss that is behind a failure of a socket. The endpoint does not take it for a failure of the handler. */
+const lossOf = (error: unknown): Loss | undefined => {
+  const reason: { readonly cause?: unknown } | undefined =
+    (error as Socket.SocketError | undefined)?._tag === "SocketError" ? (error as Socket.SocketError).reason : undefined
+  const cause = reason?.cause
+  return cause instanceof StreamLost || cause instanceof ConnectionLost ? cause : undefined
+}
 
 /**
  * Makes a socket server, and serves its name until the scope closes. Fails with `ProtocolTaken` when the endpoint serves the name
  * already. `address` is the local address of the endpoint.
  *
  * `run` runs the handler for each socket. The fiber of a handler has `QuicRpc.Caller`, the id of the peer. Streams that arrive before
- * `run` wait, unread. The end of a handler ends its stream; a failure that is not the close of the socket resets it and is logged.
- * The end of `run` interrupts its handlers.
+ * `run` wait, unread. The end of a handler ends its stream; a failure that is not the close of the socket resets it and is logged:
+ * as a warning, or for debugging when the stream or the connection was lost. The end of `run` interrupts its handlers.
  *
  * @stability unstable
  * @category constructors
@@ -104,15 +116,21 @@ const serve = Effect.fnUntraced(function* (options: Options | undefined) {
           // Every socket ends with a close: that is no failure of the handler.
           Effect.catchIf(isClose, () => Effect.void),
           // The endpoint logs it, and resets the stream.
-          Effect.orDie,
+          Effect.catch((error) => {
+            const loss = lossOf(error)
+            return loss === undefined ? Effect.die(error) : Effect.fail(loss)
+          }),
           Effect.provideContext(Context.add(services, Caller, stream.peerId)),
           Effect.forkIn(scope, { startImmediately: true }),
           Effect.flatMap(Fiber.join)
         )
-      runs = [...runs, accept]
-      running.openUnsafe()
+      const begun = Effect.suspend(() => {
+        runs = [...runs, accept]
+        running.openUnsafe()
+        return Effect.never
+      })
       return Effect.ensuring(
-        Effect.never,
+        begun,
         Effect.suspend(() => {
           runs = runs.filter((one) => one !== accept)
           if (runs.length === 0) running.closeUnsafe()

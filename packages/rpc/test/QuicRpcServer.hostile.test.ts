@@ -4,7 +4,9 @@ import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { ProtocolStream } from "@qp2p/core/Protocol"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as limits from "../src/internal/limits.ts"
@@ -143,6 +145,24 @@ describe("a caller that sends", () => {
     }).pipe(office.onNetwork)
   )
 
+  it.effect("a request byte by byte, ever slower, loses the stream", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(joined(u32(10 << 20), new Uint8Array(1_000)))
+      yield* office.until(() => running.held().bufferedBytes > 0)
+      for (let at = 0; at < 4; at++) {
+        yield* TestClock.adjust("20 seconds")
+        yield* Effect.ignore(stream.write(new Uint8Array(1)))
+        yield* office.turns(50)
+      }
+      assert.strictEqual(yield* endOf(stream), ErrorCode.malformed)
+      assert.strictEqual(running.held().bufferedBytes, 0)
+      yield* check
+    }).pipe(office.onNetwork)
+  )
+
   it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
@@ -254,6 +274,28 @@ describe("a caller that does not read", () => {
       yield* office.until(() => running.held().calls === 1)
       assert.strictEqual(running.held().tickets, 0)
       yield* check
+    }).pipe(office.onNetwork)
+  )
+})
+
+describe("a caller that does not read its shared stream", () => {
+  it.effect("does not hold up a server that stops", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const scope = yield* Scope.make()
+      const running = yield* Scope.provide(office.serve(two), scope)
+      const shared = yield* open(one, two)
+      const asks = Array.from({ length: 200 }, (_, index) =>
+        encode(FrameKind.message, index, request({ tag: "Long", payload: { length: 16_000 } }))
+      )
+      // More answers than the stream and the server's outbox have room for: their handlers wait.
+      yield* shared.write(joined(calls, ...asks))
+      yield* office.until(() => running.held().calls > 100)
+      yield* office.turns(500)
+      assert.isAbove(running.held().calls, 100)
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* office.until(() => stopping.pollUnsafe() !== undefined)
+      assert.deepStrictEqual(running.held(), office.nothing)
     }).pipe(office.onNetwork)
   )
 })

@@ -48,6 +48,9 @@ export const outbox = 1 << 20
 /** How long a request may stop in the middle, and how long an answer waits for its stream, in milliseconds. */
 export const patience = 30_000
 
+/** The least bytes in a second, in the mean, of a request that has not arrived within `patience`. */
+export const minRate = 1_024
+
 /** The priority of answers that are too long for a shared stream, beneath that of short ones. */
 export const bulkPriority = -1
 

@@ -52,6 +52,7 @@ export const openingsOf = (
         const stream = openProtocol(owner, backing, name, normalizePriority(options?.priority))
         const release = () => Effect.sync(() => stream.abort(ErrorCode.noError))
         return Effect.as(Scope.addFinalizerExit(scope, release), stream)
-      })
+        // An interruption between the two would leave a stream that nothing ends.
+      }).pipe(Effect.uninterruptible)
   }
 }

@@ -85,7 +85,8 @@ export class Protocols {
       }
       this.served.set(name, served)
       return Effect.addFinalizer(() => this.end(name, served))
-    })
+      // An interruption between the two would take the name for ever.
+    }).pipe(Effect.uninterruptible)
 
   /** Takes a stream that a peer has opened: refuses it, or starts a handler after this turn. */
   readonly onStream = (

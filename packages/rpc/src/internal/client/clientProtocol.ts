@@ -62,12 +62,15 @@ export const make = (
       const request = (clientId: number, message: RequestEncoded): Effect.Effect<void, RpcClientError> =>
         Effect.suspend(() => {
           const call: ClientCall = { clientId, request: message, isInterrupted: false }
-          let ofClient = calls.get(clientId)
-          if (ofClient === undefined) calls.set(clientId, (ofClient = new Map()))
-          ofClient.set(message.id, call)
-          return Effect.onExit(run(call), () => {
-            ofClient.delete(message.id)
-            if (ofClient.size === 0) calls.delete(clientId)
+          const begun = Effect.suspend(() => {
+            const ofClient = calls.get(clientId)
+            if (ofClient === undefined) calls.set(clientId, new Map([[message.id, call]]))
+            else ofClient.set(message.id, call)
+            return run(call)
+          })
+          return Effect.onExit(begun, () => {
+            const ofClient = calls.get(clientId)
+            if (ofClient?.delete(message.id) === true && ofClient.size === 0) calls.delete(clientId)
             return Effect.void
           })
         })

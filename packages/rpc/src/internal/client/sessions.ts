@@ -79,7 +79,8 @@ export class Sessions {
       Effect.updateContext<never, never>(() => this.context)
     )
     return Effect.as(Effect.forkIn(served, this.scope, { startImmediately: true }), session)
-  })
+    // Later calls would wait on a session that an interrupted caller has left without its fiber.
+  }).pipe(Effect.uninterruptible)
 
   private end(session: Session, exit: Exit.Exit<void, RpcClientError>): void {
     this.sessions = this.sessions.filter((one) => one !== session)

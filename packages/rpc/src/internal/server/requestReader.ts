@@ -1,5 +1,6 @@
 /** Reads the frames of a stream that a peer opened, within the limits on what has arrived only in part. */
 import type { ProtocolStream } from "@qp2p/core/Protocol"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as limits from "../limits.ts"
@@ -20,6 +21,9 @@ export interface Buffered {
   bytes: number
 }
 
+/** The time in milliseconds, from any start. */
+const now = Effect.map(Clock.Clock, (clock) => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
+
 /** The frames of one stream. */
 export class RequestReader {
   private readonly stream: ProtocolStream
@@ -29,6 +33,8 @@ export class RequestReader {
   private pending: Array<Frame> = []
   private counted = 0
   private permits = 0
+  /** When the incomplete frame began, in milliseconds, or went on after it had waited for room. */
+  private since: number | undefined = undefined
 
   constructor(stream: ProtocolStream, maxContent: number, peer: PeerState, buffered: Buffered) {
     this.stream = stream
@@ -65,30 +71,36 @@ export class RequestReader {
   readonly release: Effect.Effect<void> = Effect.suspend(() => {
     this.buffered.bytes -= this.counted
     this.counted = 0
+    this.since = undefined
     const { permits } = this
     this.permits = 0
     return permits === 0 ? Effect.void : this.peer.receiving.release(permits)
   })
 
   private readonly more: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> = Effect.suspend(() => {
-    const pull =
-      this.decoder.buffered === 0
-        ? this.stream.pull
-        : Effect.timeoutOrElse(this.stream.pull, {
-            duration: limits.patience,
-            orElse: () => new Violation({ detail: "a request stopped in the middle" })
-          })
+    const pull = this.decoder.buffered === 0 ? this.stream.pull : Effect.flatMap(now, (at) => this.pullRest(at))
     return pull.pipe(
       Effect.catch((error) => Effect.fail(error._tag === "Violation" ? error : new Gone())),
       Effect.flatMap((chunks) => this.push(chunks))
     )
   })
 
+  /** Pulls more of the incomplete frame, which has to arrive at the least rate. */
+  private pullRest(at: number) {
+    const since = (this.since ??= at)
+    const left = since + limits.patience + (this.decoder.buffered * 1_000) / limits.minRate - at
+    return Effect.timeoutOrElse(this.stream.pull, {
+      duration: Math.max(0, Math.min(left, limits.patience)),
+      orElse: () => new Violation({ detail: "a request stopped in the middle, or came too slowly" })
+    })
+  }
+
   /** Waits until the peer has room for all of the frame, so that frames never hold each other up half way. */
   private readonly reserve = Effect.suspend(() => {
     const permits = Math.min(this.decoder.expected, limits.bufferedPerPeer)
     return Effect.flatMap(this.peer.receiving.take(permits), () => {
       this.permits = permits
+      this.since = undefined
       return this.more
     })
   })

@@ -49,7 +49,8 @@ class SharedReply implements Reply {
     const { inFlight, outbox } = this.shared
     if (!inFlight.delete(this.number)) return Effect.void
     outbox.push(encode(FrameKind.message, this.number, content))
-    return outbox.isFull ? outbox.room : Effect.void
+    // The end of an answer is sent where nothing interrupts, and the caller may never read: a server that stops does not wait for it.
+    return outbox.isFull ? Effect.catchCause(Effect.interruptible(outbox.room), () => Effect.void) : Effect.void
   }
 
   abandon(): void {
