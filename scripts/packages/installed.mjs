@@ -5,7 +5,9 @@ import { capture, root, tools } from "../process.mjs"
 import { internalModules, publicModules, runNpm } from "./publishable.mjs"
 
 /** Modules that need more than the rest of their package, so that the index leaves them out. */
-const apart = ["FakeRouter", "SimulatedNetwork", "TransportConformance"].map((module) => `@qp2p/testkit/${module}`)
+const apart = ["FakeRouter", "SimulatedNetwork", "TestRpc", "TransportConformance"].map(
+  (module) => `@qp2p/testkit/${module}`
+)
 
 /** What plain Node finds in an installed package; the file runs in the user's project. */
 const importAll = `
