@@ -14,11 +14,6 @@ const allowed = [
     reason: "Types only: the public module documents the service and the options that these files implement and take."
   },
   {
-    from: "packages/core/src/internal/messages/",
-    to: "packages/core/src/Messages.ts",
-    reason: "Types only: the public module documents what these files implement and take."
-  },
-  {
     from: "packages/core/src/ProtocolStream.ts",
     to: "packages/core/src/Connection.ts",
     reason: "Types only: a stream of a protocol names its connection, which opens such streams."
