@@ -28,7 +28,7 @@ const heap = 32
  * MiB that glibc may keep of each connection, for the next ones: between the blocks that are freed lie some that are not. A
  * second wave of connections takes that memory, and adds none.
  */
-const kept = 36 / 1_024
+const kept = 40 / 1_024
 
 /** MiB that a node may hold after an attack with so many connections at once. */
 const mostAfter = (idle: number, connections: number): number => idle * 1.1 + heap + connections * kept
