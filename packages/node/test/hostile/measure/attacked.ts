@@ -24,24 +24,18 @@ const bound = (connections: number): number => 512 + connections / 16
 /** MiB that V8 may keep for its heap after an attack, beyond the 10 %. */
 const heap = 32
 
-/**
- * MiB that glibc may keep of each connection, for the next ones: between the blocks that are freed lie some that are not. A
- * second wave of connections takes that memory, and adds none.
- */
-const kept = 40 / 1_024
-
-/** MiB that a node may hold after an attack with so many connections at once. */
-const mostAfter = (idle: number, connections: number): number => idle * 1.1 + heap + connections * kept
+/** MiB that a node may hold after an attack. */
+const mostAfter = (idle: number): number => idle * 1.1 + heap
 
 const problems = (
-  { death, exceeded, facts, honest, memory, newcomers, pushes }: Result,
+  { death, exceeded, honest, memory, newcomers, pushes }: Result,
   connections: number
 ): ReadonlyArray<string> => [
   ...(death === undefined ? [] : [`the node ended: ${death}`]),
   ...(memory.peak - memory.idle <= bound(connections)
     ? []
     : [`${memory.peak.toFixed(0)} MiB resident, idle ${memory.idle.toFixed(0)}`]),
-  ...(memory.after <= mostAfter(memory.idle, facts["connections at once"] ?? 0)
+  ...(memory.after <= mostAfter(memory.idle)
     ? []
     : [`${memory.after.toFixed(0)} MiB after 30 s, idle ${memory.idle.toFixed(0)}`]),
   ...(honest.lost === 0 ? [] : [`lost ${honest.lost} of ${honest.asked}: ${JSON.stringify(honest.reasons)}`]),
@@ -59,7 +53,7 @@ export const attacked = async (name: string, connections = 100): Promise<Result>
   const { isShort, report, seconds } = inject("hostile")
   const net = network.make()
   try {
-    const result = await attack.run(name, seconds, net, isShort ? (idle) => mostAfter(idle, 0) : (idle) => idle * 1.1)
+    const result = await attack.run(name, seconds, net, isShort ? mostAfter : (idle) => idle * 1.1)
     appendFileSync(report, `${JSON.stringify(result)}\n`)
     assert.deepStrictEqual(problems(result, connections), [], name)
     return result
