@@ -22,13 +22,12 @@ export class Handshake {
   private confirmed = false
   private confirmationReported = false
   private bytesBeforeAdmission = 0
-  /** The id that the keys of Initial packets follow from (RFC 9001, section 5.2). */
-  private keyId: Uint8Array | undefined
+  /** The id that the keys of Initial packets follow from (RFC 9001, section 5.2), while a dial may be withdrawn. */
+  private keyId: Uint8Array | undefined = undefined
 
   constructor(native: NativeConnection, dialled: boolean) {
     this.native = native
     this.dialled = dialled
-    this.keyId = dialled ? native.destinationId() : undefined
   }
 
   /** The code of the system's error, if it has refused to send a packet of the handshake. */
@@ -54,6 +53,11 @@ export class Handshake {
   /** Records that this side refuses the peer. */
   refusePeer(peer: PeerId): void {
     this.rejectedPeer = peer
+  }
+
+  /** Records a packet that leaves before the peer has shown its key. The first one of a dial has the id that the server is to change. */
+  packetSent(packet: Uint8Array): void {
+    if (this.dialled) this.keyId ??= packet.slice(6, 6 + packet[5]!)
   }
 
   /** Records a Retry packet: the next Initial packets have other keys, unless the server has answered before. */

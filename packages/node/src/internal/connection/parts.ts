@@ -9,6 +9,7 @@ import type { NativeConnection } from "../binding/native.ts"
 import { ConnectionIds, type ConnectionIdsHost } from "../packets/connectionIds.ts"
 import { withdrawal } from "../packets/initialClose.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
+import type { IssuedId } from "../packets/idSupply.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
 import { type PacketOwner, PacketSender } from "../path/packetSender.ts"
@@ -171,8 +172,8 @@ export class Parts<C extends PartsOwner>
     this.socket.removeId(this.connection, key)
   }
 
-  resetToken(id: Uint8Array): bigint {
-    return this.socket.resetToken(id)
+  newId(): IssuedId {
+    return this.socket.newId()
   }
 
   onHandshakeConfirmed(): void {
