@@ -106,7 +106,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   close(code: number, reason: string): void {
-    this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed())
+    this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed)
   }
 
   get preferredBatchBytes(): number | undefined {

@@ -22,12 +22,15 @@ export class Handshake {
   private confirmed = false
   private confirmationReported = false
   private bytesBeforeAdmission = 0
-  /** The id that the keys of Initial packets follow from (RFC 9001, section 5.2), while a dial may be withdrawn. */
+  /** Whether this is a dial, and the peer is not admitted. */
+  private mayWithdraw: boolean
+  /** The id that the keys of a dial's Initial packets follow from (RFC 9001, section 5.2), when one has left. */
   private keyId: Uint8Array | undefined = undefined
 
   constructor(native: NativeConnection, dialled: boolean) {
     this.native = native
     this.dialled = dialled
+    this.mayWithdraw = dialled
   }
 
   /** The code of the system's error, if it has refused to send a packet of the handshake. */
@@ -67,16 +70,17 @@ export class Handshake {
 
   /** The ids of a packet that withdraws this dial, if there is no other way to tell the server. */
   get withdrawalIds(): ClientIds | undefined {
-    const { keyId, native } = this
-    if (keyId === undefined) return undefined
+    const { native } = this
+    if (!this.mayWithdraw) return undefined
     // The server has the dial half open before its first answer arrives, and the binding would send nothing. When the
     // handshake is complete on this side only, the binding would send the certificate first.
     if (!native.isEstablished() && native.stats().recv > 0) return undefined
-    return { keyId, dcid: native.destinationId(), scid: native.sourceId() }
+    return { keyId: this.keyId ?? native.destinationId(), dcid: native.destinationId(), scid: native.sourceId() }
   }
 
   /** Records that the peer is admitted: the dial cannot be withdrawn any more. */
   admitPeer(): void {
+    this.mayWithdraw = false
     this.keyId = undefined
   }
 

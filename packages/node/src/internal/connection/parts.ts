@@ -27,7 +27,7 @@ import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PacketIntake, type PacketIntakeHost } from "./packetIntake.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
-import { tokenOf, withToken } from "./peerTokens.ts"
+import { firstToken, tokenOf, withToken } from "./peerTokens.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -180,7 +180,12 @@ export class Parts<C extends PartsOwner>
     if (this.dialled) this.handshake.confirm()
   }
 
-  onNewConnectionId(packet: Uint8Array, at: number, length: number): void {
+  onNewConnectionId(packet: Uint8Array, at: number, length: number, retires: boolean): void {
+    // A first id that retires none is a spare one: the id of the handshake, which has no token here, stays in use.
+    if (this.peerTokens === "" && !retires) {
+      this.peerTokens = firstToken(packet, at, length)
+      return
+    }
     const current = this.native.destinationId()
     this.peerTokens = withToken(this.peerTokens, current, packet, at, length)
     this.socket.setResetToken(this.connection, tokenOf(this.peerTokens, current))

@@ -85,7 +85,7 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
 }
 
 /** Splits a datagram into its packets, of which there may be several during the handshake (RFC 9000, section 12.2). */
-export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> => {
+export const splitDatagram = (datagram: Uint8Array): Array<Uint8Array> => {
   let end = packetEnd(datagram, 0)
   if (end >= datagram.length) return [datagram]
   const packets: Array<Uint8Array> = []

@@ -47,13 +47,16 @@ const idle: Load = {
 /** `retries` keeps the tokens that clients were sent. */
 const setup = (fails = false) => {
   const retries: Array<{ readonly newScid: Uint8Array; readonly token: Uint8Array }> = []
-  const admission = new Admission({
-    retry: (_scid: Uint8Array, _dcid: Uint8Array, newScid: Uint8Array, token: Uint8Array) => {
-      if (fails) throw new Error("BufferTooShort")
-      retries.push({ newScid, token })
-      return 100
-    }
-  } as unknown as Quiche, () => ({ id: randomId(), resetToken: 7n }))
+  const admission = new Admission(
+    {
+      retry: (_scid: Uint8Array, _dcid: Uint8Array, newScid: Uint8Array, token: Uint8Array) => {
+        if (fails) throw new Error("BufferTooShort")
+        retries.push({ newScid, token })
+        return 100
+      }
+    } as unknown as Quiche,
+    () => ({ id: randomId(), resetToken: 7n })
+  )
   const judge = (packet: Uint8Array, load: Partial<Load> = {}, now = 0, from = client) =>
     admission.judge(packet.length, parseLongHeader(packet)!, { ...idle, now, client: from, ...load })
   return { admission, judge, retries }
