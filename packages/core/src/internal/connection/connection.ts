@@ -105,7 +105,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   waitingForAcceptance = 0
   /** Made when a caller waits for the peer's acceptance. */
   private acceptance: Deferred.Deferred<void, ConnectionError> | undefined = undefined
-  private readonly partial: PartialMessages
+  /** Made when a message arrives in part. */
+  private partial: PartialMessages | undefined = undefined
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
   /** The peer's parts of the application's queues, from the peer's first stream on. */
@@ -130,7 +131,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
-    this.partial = new PartialMessages(owner, backing)
   }
 
   get seniority(): string | undefined {
@@ -251,7 +251,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   onAccepted(): void {
-    if (this.acceptance !== undefined) Deferred.doneUnsafe(this.acceptance, Effect.void)
+    const { acceptance } = this
+    this.acceptance = undefined
+    if (acceptance !== undefined) Deferred.doneUnsafe(acceptance, Effect.void)
   }
 
   onMoved(): void {
@@ -270,7 +272,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   onClosed(close: Close): void {
     this.ending = close
     this.undecided.clear()
-    this.partial.clear()
+    this.partial?.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
     this.streamLane?.removeAll(({ connection }) => connection === this.surfaced)
@@ -371,7 +373,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, FirstFrameO
   }
 
   readonly reassemble = (stream: PartialStream, change: number, now: number): boolean =>
-    this.partial.change(stream, change, now)
+    (this.partial ??= new PartialMessages(this.owner, this.backing)).change(stream, change, now)
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)

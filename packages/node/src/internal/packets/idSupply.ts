@@ -5,8 +5,8 @@
  * dial needs one on each side.
  */
 import { idsDrawn } from "../tunables/connectionIds.ts"
-import { randomId } from "./connectionId.ts"
-import { asBigInt, type ResetTokens } from "./resetToken.ts"
+import { connectionIdLength, randomId } from "./connectionId.ts"
+import { asBigInt, resetTokenLength, type ResetTokens } from "./resetToken.ts"
 
 /** A connection id with its stateless reset token, as the binding takes it. */
 export interface IssuedId {
@@ -17,7 +17,9 @@ export interface IssuedId {
 /** Makes the ids of a socket, with the tokens of that socket. */
 export class IdSupply {
   private readonly tokens: ResetTokens
-  private readonly ready: Array<IssuedId> = []
+  /** Ids, each with its token behind it. */
+  private drawn: Buffer | undefined = undefined
+  private used = 0
 
   constructor(tokens: ResetTokens) {
     this.tokens = tokens
@@ -25,14 +27,23 @@ export class IdSupply {
 
   /** Returns an id that it has not returned before. */
   readonly next = (): IssuedId => {
-    if (this.ready.length === 0) this.draw()
-    return this.ready.pop()!
+    if (this.drawn === undefined || this.used === this.drawn.length) this.draw()
+    const drawn = this.drawn!
+    const tokenAt = this.used + connectionIdLength
+    const id = Uint8Array.prototype.slice.call(drawn, this.used, tokenAt)
+    this.used = tokenAt + resetTokenLength
+    return { id, resetToken: asBigInt(drawn, tokenAt) }
   }
 
   private draw(): void {
-    for (let i = 0; i < idsDrawn; i++) {
+    const drawn = (this.drawn ??= Buffer.allocUnsafeSlow(idsDrawn * (connectionIdLength + resetTokenLength)))
+    for (let at = 0; at < drawn.length;) {
       const id = randomId()
-      this.ready.push({ id, resetToken: asBigInt(this.tokens(id)) })
+      drawn.set(id, at)
+      at += connectionIdLength
+      drawn.set(this.tokens(id), at)
+      at += resetTokenLength
     }
+    this.used = 0
   }
 }
