@@ -4,6 +4,7 @@
  */
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { NativeConnection } from "../binding/native.ts"
+import { idKey, idOf, keyOf } from "../packets/packetHeader.ts"
 import type { ClientIds } from "../packets/initialClose.ts"
 import { maxBytesBeforeAdmission } from "../tunables/handshakes.ts"
 
@@ -25,7 +26,7 @@ export class Handshake {
   /** Whether this is a dial, and the peer is not admitted. */
   private mayWithdraw: boolean
   /** The id that the keys of a dial's Initial packets follow from (RFC 9001, section 5.2), when one has left. */
-  private keyId: Uint8Array | undefined = undefined
+  private keyId: string | undefined = undefined
 
   constructor(native: NativeConnection, dialled: boolean) {
     this.native = native
@@ -60,12 +61,12 @@ export class Handshake {
 
   /** Records a packet that leaves before the peer has shown its key. The first one of a dial has the id that the server is to change. */
   packetSent(packet: Uint8Array): void {
-    if (this.dialled) this.keyId ??= packet.slice(6, 6 + packet[5]!)
+    if (this.dialled) this.keyId ??= idKey(packet, 6, 6 + packet[5]!)
   }
 
   /** Records a Retry packet: the next Initial packets have other keys, unless the server has answered before. */
   receivedRetry(): void {
-    if (this.dialled && this.native.stats().recv === 0) this.keyId = this.native.destinationId()
+    if (this.dialled && this.native.stats().recv === 0) this.keyId = keyOf(this.native.destinationId())
   }
 
   /** The ids of a packet that withdraws this dial, if there is no other way to tell the server. */
@@ -75,7 +76,8 @@ export class Handshake {
     // The server has the dial half open before its first answer arrives, and the binding would send nothing. When the
     // handshake is complete on this side only, the binding would send the certificate first.
     if (!native.isEstablished() && native.stats().recv > 0) return undefined
-    return { keyId: this.keyId ?? native.destinationId(), dcid: native.destinationId(), scid: native.sourceId() }
+    const dcid = native.destinationId()
+    return { keyId: this.keyId === undefined ? dcid : idOf(this.keyId), dcid, scid: native.sourceId() }
   }
 
   /** Records that the peer is admitted: the dial cannot be withdrawn any more. */

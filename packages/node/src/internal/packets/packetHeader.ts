@@ -34,6 +34,9 @@ export const idKey = (packet: Uint8Array, start: number, end: number): string =>
 /** A map key for a connection id. */
 export const keyOf = (id: Uint8Array): string => idKey(id, 0, id.length)
 
+/** The connection id of a map key. */
+export const idOf = (key: string): Uint8Array => Buffer.from(key, "latin1")
+
 /** A packet number as a packet carries it: its last `length` bytes, 1 to 4. */
 export interface PacketNumber {
   readonly value: number
@@ -99,10 +102,13 @@ export const splitDatagram = (datagram: Uint8Array): Array<Uint8Array> => {
   return packets
 }
 
-/** Whether a datagram ends with a packet that has a short header. An Initial packet may be followed by zeros. */
-export const endsInShortHeader = (datagram: Uint8Array): boolean => {
+/**
+ * Whether a datagram, the first `length` bytes, ends with a packet that has a short header. An Initial packet may be followed by
+ * zeros.
+ */
+export const endsInShortHeader = (datagram: Uint8Array, length: number): boolean => {
   let start = 0
-  for (let end = packetEnd(datagram, 0); end < datagram.length; end = packetEnd(datagram, start)) start = end
+  for (let end = packetEnd(datagram, 0); end < length; end = packetEnd(datagram, start)) start = end
   return (datagram[start]! & 0xc0) === 0x40
 }
 

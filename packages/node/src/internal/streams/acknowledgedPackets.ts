@@ -41,7 +41,7 @@ export class AcknowledgedPackets {
   /** The first `length` bytes of `datagram` are on their way. */
   sent(datagram: Uint8Array, length: number): void {
     this.unaccounted += 2 * length
-    if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.nextNumber += 1
+    if (!isLongHeader(datagram) || endsInShortHeader(datagram, length)) this.nextNumber += 1
   }
 
   /** An ACK frame has come, whose newest range is from `smallest` to `largest`. */

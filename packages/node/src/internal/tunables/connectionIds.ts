@@ -37,4 +37,4 @@ export const maxRecentIds = 4_096
 export const maxAskedForResets = 16
 
 /** How many connection ids with tokens a socket makes at a time. */
-export const idsDrawn = 8
+export const idsDrawn = 16
