@@ -200,6 +200,8 @@ export const make: Effect.Effect<Pool, never, Scope.Scope> = Effect.gen(function
     Effect.suspend(() => {
       shared.waiting -= 1
       if (shared.waiting > 0) return Effect.void
+      // It has ended: the first caller to leave does so with its result.
+      if (shared.fiber.pollUnsafe() !== undefined) return Effect.void
       // The next caller starts a new dial, since this one is being interrupted.
       if (dials.get(key) === shared) dials.delete(key)
       return Fiber.interrupt(shared.fiber)

@@ -198,6 +198,8 @@ const units = new Set(["weeks", "days", "hours", "minutes", "seconds", "millisec
 /** Rejects NaN and objects without a unit, which Effect reads as 0. */
 const isDurationInput = (input: unknown): boolean => {
   if (typeof input === "number") return !Number.isNaN(input)
+  // Effect throws for it, and to catch that costs more than the rest of a message.
+  if (input === undefined) return false
   if (typeof input !== "object" || input === null || Duration.isDuration(input)) return true
   const parts = Object.entries(input)
   return (

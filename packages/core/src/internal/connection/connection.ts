@@ -85,8 +85,10 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   private readonly outbound: OutboundMessages
   private readonly end = Deferred.makeUnsafe<Close>()
   private ending: Close | undefined = undefined
-  private readonly acceptance = new Acceptance()
-  private readonly partial: PartialMessages
+  /** Made when a caller waits for the peer's acceptance. */
+  private acceptance: Acceptance | undefined = undefined
+  /** Made when a message arrives in part. */
+  private partial: PartialMessages | undefined = undefined
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
   private readonly lanes: PeerLanes
@@ -117,7 +119,6 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
-    this.partial = new PartialMessages(owner, backing)
     this.lanes = new PeerLanes(owner, () => this.ip, this.peerId)
     const { openBi, openProtocol, openUni } = openingsOf(this, backing)
     this.openUni = openUni
@@ -217,12 +218,12 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   readonly accepted: Effect.Effect<void, ConnectionError> = Effect.suspend(() => {
     if (this.backing.isAccepted) return Effect.void
     if (this.ending !== undefined) return Effect.fail(this.errorOf(this.ending))
-    return this.acceptance.wait
+    return (this.acceptance ??= new Acceptance()).wait
   })
 
   /** How many callers wait for the peer's acceptance. */
   get waitingForAcceptance(): number {
-    return this.acceptance.waiting
+    return this.acceptance?.waiting ?? 0
   }
 
   /** Whether the peer has accepted the connection. */
@@ -245,7 +246,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   }
 
   onAccepted(): void {
-    this.acceptance.resume(() => Effect.void)
+    const { acceptance } = this
+    this.acceptance = undefined
+    acceptance?.resume(() => Effect.void)
   }
 
   onMoved(): void {
@@ -265,7 +268,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   onClosed(close: Close): void {
     this.ending = close
     this.undecided.clear()
-    this.partial.clear()
+    this.partial?.clear()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
     this.lanes.release(({ connection }) => connection === this.surfaced)
@@ -276,7 +279,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     } finally {
       // A defect of the program's pool must not keep those waiting who wait for the end.
       Deferred.doneUnsafe(this.end, Effect.succeed(close))
-      this.acceptance.resume(() => Effect.fail(this.errorOf(close)))
+      this.acceptance?.resume(() => Effect.fail(this.errorOf(close)))
     }
   }
 
@@ -366,7 +369,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   }
 
   readonly reassemble = (stream: PartialStream, change: number, now: number): boolean =>
-    this.partial.change(stream, change, now)
+    (this.partial ??= new PartialMessages(this.owner, this.backing)).change(stream, change, now)
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)

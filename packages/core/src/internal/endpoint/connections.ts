@@ -207,7 +207,7 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
    * wait for it.
    */
   giveUp(connection: Connection): void {
-    for (const each of this.peers.of(connection.peerId)) {
+    for (const each of Array.from(this.peers.of(connection.peerId))) {
       if (each.surfaced !== connection || each.isAccepted || each.isUsed || each.waitingForAcceptance > 0) continue
       this.removeFromPool(each)
       this.background(each.close())

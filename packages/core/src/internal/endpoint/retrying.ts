@@ -29,12 +29,23 @@ export const retrying = <A, E>(
 ): Effect.Effect<A, E> => {
   const { duration, failure, isTransient } = options
   if (Duration.isZero(duration)) return effect
-  const schedule = scheduleOf(retrySchedule, duration)
-  if (!Schedule.isSchedule(schedule)) return Effect.fail(failure(schedule))
-  return Effect.raceFirst(
-    Effect.retry(effect, { while: isTransient, schedule }),
-    Effect.mapError(connections.untilStopped, failure)
-  )
+  const again = (first: E): Effect.Effect<A, E> => {
+    const schedule = scheduleOf(retrySchedule, duration)
+    if (!Schedule.isSchedule(schedule)) return Effect.fail(failure(schedule))
+    let told: E | undefined = first
+    const attempt = Effect.suspend(() => {
+      if (told === undefined) return effect
+      const error = told
+      told = undefined
+      return Effect.fail(error)
+    })
+    return Effect.raceFirst(
+      Effect.retry(attempt, { while: isTransient, schedule }),
+      Effect.mapError(connections.untilStopped, failure)
+    )
+  }
+  // Most attempts succeed at once, and need neither a schedule nor the two fibers of a race.
+  return Effect.catch(effect, (error) => (isTransient(error) ? again(error) : Effect.fail(error)))
 }
 
 const scheduleOf = (

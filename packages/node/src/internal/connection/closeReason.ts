@@ -16,13 +16,17 @@ import type { NativeConnection } from "../binding/native.ts"
 /** Why a connection is over that this side has not closed. */
 export const foundClose = (native: NativeConnection): Close => untraced(() => closeOf(native))
 
-/** The reason of a connection that its owner closes. Without a stack trace: most connections end so. */
-export const locallyClosed = (): LocallyClosed => untraced(() => new LocallyClosed())
+/** The reason of a connection that its owner closes. Most connections end so, and to make an error costs more than the rest of an end. */
+export const locallyClosed: LocallyClosed = untraced(() => new LocallyClosed())
+
+/** The reason of a connection that the peer's owner has closed without giving a reason: see `locallyClosed`. */
+const closedByPeer = untraced(() => new ApplicationClosed({ code: 0, detail: "" }))
 
 const closeOf = (native: NativeConnection): Close => {
   const peer = native.peerError()
   if (peer !== null) {
     const code = ErrorCode.clamp(peer.errorCode)
+    if (peer.isApp && code === 0 && peer.reason.length === 0) return closedByPeer
     const detail = decodeReason(peer.reason)
     if (peer.isApp) return new ApplicationClosed({ code, detail })
     // An application close during the handshake comes as this transport error (RFC 9000, section 10.2.3).

@@ -114,7 +114,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   close(code: number, reason: string): void {
-    this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed())
+    this.lifecycle.beginClose(true, ErrorCode.clamp(code), reason, locallyClosed)
   }
 
   get preferredBatchBytes(): number | undefined {
@@ -222,6 +222,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   packetSent(datagram: Uint8Array, length: number): void {
+    if (this.peer === undefined) this.handshake.packetSent(datagram)
     this.parts.budget.sent()
     this.parts.acknowledged.sent(datagram, length)
     this.parts.liveness.packetSent()
@@ -302,16 +303,17 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   private establish(): void {
     this.lifecycle.establish()
     this.handshake.admitPeer()
-    // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those are
-    // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
-    // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
-    // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
-    if (this.dialled && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
     const { decision } = this
     // What made the connection is not kept for its whole life.
     this.decision = undefined
     this.handlers = decision?.onEstablished(this)
     this.host.onEstablished(this)
+    // Behind a dialler's last handshake packet, in the same datagram, the binding sends acknowledgements and padding. Those are
+    // in flight and ask for no acknowledgement. With no other 1-RTT packet in flight, the binding disarms the loss timer, and
+    // when the datagram is lost nothing is ever sent again. The frame that issues a connection id asks for an acknowledgement.
+    // An acceptor has HANDSHAKE_DONE to send, and issues its ids later: a dial that soon ends does without.
+    // Those who wait for the connection do not wait for it.
+    if (this.dialled && !this.lifecycle.hasEnded && !this.parts.ids.issueFirst()) this.handshake.pingWhenSent()
   }
 
   /** Puts a PING on the wire (RFC 9000, section 19.2). */

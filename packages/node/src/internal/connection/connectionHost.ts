@@ -4,6 +4,7 @@
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionEvents } from "@qp2p/core/Transport"
 import type * as NetAddress from "effect/net/NetAddress"
+import type { IssuedId } from "../packets/idSupply.ts"
 import type { Outbox } from "../path/outbox.ts"
 
 /** The view of the socket. */
@@ -15,8 +16,8 @@ export interface ConnectionHost<C> {
   /** Packets with this destination id belong to the connection from now on, or no longer. */
   readonly addId: (connection: C, key: string) => void
   readonly removeId: (connection: C, key: string) => void
-  /** The stateless reset token of an id of this side's. */
-  readonly resetToken: (id: Uint8Array) => bigint
+  /** Makes an id of this side's, with a stateless reset token. */
+  readonly newId: () => IssuedId
   /** A packet for no connection that ends with the token `key` is a stateless reset of this one. */
   readonly setResetToken: (connection: C, key: string) => void
   readonly outbox: Outbox

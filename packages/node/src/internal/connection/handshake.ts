@@ -4,6 +4,7 @@
  */
 import type { PeerId } from "@qp2p/core/PeerId"
 import type { NativeConnection } from "../binding/native.ts"
+import { idKey, idOf, keyOf } from "../packets/packetHeader.ts"
 import type { ClientIds } from "../packets/initialClose.ts"
 import { maxBytesBeforeAdmission } from "../tunables/handshakes.ts"
 
@@ -22,13 +23,15 @@ export class Handshake {
   private confirmed = false
   private confirmationReported = false
   private bytesBeforeAdmission = 0
-  /** The id that the keys of Initial packets follow from (RFC 9001, section 5.2). */
-  private keyId: Uint8Array | undefined
+  /** Whether this is a dial, and the peer is not admitted. */
+  private mayWithdraw: boolean
+  /** The id that the keys of a dial's Initial packets follow from (RFC 9001, section 5.2), when one has left. */
+  private keyId: string | undefined = undefined
 
   constructor(native: NativeConnection, dialled: boolean) {
     this.native = native
     this.dialled = dialled
-    this.keyId = dialled ? native.destinationId() : undefined
+    this.mayWithdraw = dialled
   }
 
   /** The code of the system's error, if it has refused to send a packet of the handshake. */
@@ -56,23 +59,30 @@ export class Handshake {
     this.rejectedPeer = peer
   }
 
+  /** Records a packet that leaves before the peer has shown its key. The first one of a dial has the id that the server is to change. */
+  packetSent(packet: Uint8Array): void {
+    if (this.dialled) this.keyId ??= idKey(packet, 6, 6 + packet[5]!)
+  }
+
   /** Records a Retry packet: the next Initial packets have other keys, unless the server has answered before. */
   receivedRetry(): void {
-    if (this.dialled && this.native.stats().recv === 0) this.keyId = this.native.destinationId()
+    if (this.dialled && this.native.stats().recv === 0) this.keyId = keyOf(this.native.destinationId())
   }
 
   /** The ids of a packet that withdraws this dial, if there is no other way to tell the server. */
   get withdrawalIds(): ClientIds | undefined {
-    const { keyId, native } = this
-    if (keyId === undefined) return undefined
+    const { native } = this
+    if (!this.mayWithdraw) return undefined
     // The server has the dial half open before its first answer arrives, and the binding would send nothing. When the
     // handshake is complete on this side only, the binding would send the certificate first.
     if (!native.isEstablished() && native.stats().recv > 0) return undefined
-    return { keyId, dcid: native.destinationId(), scid: native.sourceId() }
+    const dcid = native.destinationId()
+    return { keyId: this.keyId === undefined ? dcid : idOf(this.keyId), dcid, scid: native.sourceId() }
   }
 
   /** Records that the peer is admitted: the dial cannot be withdrawn any more. */
   admitPeer(): void {
+    this.mayWithdraw = false
     this.keyId = undefined
   }
 

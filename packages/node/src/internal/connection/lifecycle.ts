@@ -174,7 +174,7 @@ export class Lifecycle {
   /** Ends the connection at once, and keeps nothing for late packets: the socket closes. */
   abandon(): void {
     if (this.hasEnded) return
-    this.beginClose(true, NO_ERROR, "", locallyClosed())
+    this.beginClose(true, NO_ERROR, "", locallyClosed)
     this.sendClose(performance.now(), true)
     this.current = "closed"
     // `sendClose` ends a connection that has tried to send its frame for too long.

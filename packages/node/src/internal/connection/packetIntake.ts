@@ -89,7 +89,7 @@ export class PacketIntake {
     turns.packetArrived(true)
     const hasMoved = receiver.receive(datagram, elsewhere, established, true)
     if (isRetry(datagram)) handshake.receivedRetry()
-    if (!isLongHeader(datagram) && native.isEstablished()) {
+    if (!isLongHeader(datagram) && (established || native.isEstablished())) {
       ids.taken()
       handshake.receivedOneRtt()
     }

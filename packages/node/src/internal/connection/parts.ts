@@ -9,6 +9,7 @@ import type { NativeConnection } from "../binding/native.ts"
 import { ConnectionIds, type ConnectionIdsHost } from "../packets/connectionIds.ts"
 import { withdrawal } from "../packets/initialClose.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
+import type { IssuedId } from "../packets/idSupply.ts"
 import type { MtuDiscovery } from "../path/mtuDiscovery.ts"
 import { type HostPort, PacketReceiver } from "../path/packetReceiver.ts"
 import { type PacketOwner, PacketSender } from "../path/packetSender.ts"
@@ -27,7 +28,7 @@ import { Liveness, type LivenessHost } from "./liveness.ts"
 import { PacketIntake, type PacketIntakeHost } from "./packetIntake.ts"
 import { PeerActivity } from "./peerActivity.ts"
 import { PeerFrames, type PeerFramesHost } from "./peerFrames.ts"
-import { tokenOf, withToken } from "./peerTokens.ts"
+import { firstToken, tokenOf, withToken } from "./peerTokens.ts"
 import { ReceiveBudget } from "./receiveBudget.ts"
 import { Responsiveness, type ResponsivenessHost } from "./responsiveness.ts"
 import { Turns, type TurnsHost } from "./turns.ts"
@@ -175,15 +176,20 @@ export class Parts<C extends PartsOwner>
     this.socket.removeId(this.connection, key)
   }
 
-  resetToken(id: Uint8Array): bigint {
-    return this.socket.resetToken(id)
+  newId(): IssuedId {
+    return this.socket.newId()
   }
 
   onHandshakeConfirmed(): void {
     if (this.dialled) this.handshake.confirm()
   }
 
-  onNewConnectionId(packet: Uint8Array, at: number, length: number): void {
+  onNewConnectionId(packet: Uint8Array, at: number, length: number, retires: boolean): void {
+    // A first id that retires none is a spare one: the id of the handshake, which has no token here, stays in use.
+    if (this.peerTokens === "" && !retires) {
+      this.peerTokens = firstToken(packet, at, length)
+      return
+    }
     const current = this.native.destinationId()
     this.peerTokens = withToken(this.peerTokens, current, packet, at, length)
     this.socket.setResetToken(this.connection, tokenOf(this.peerTokens, current))

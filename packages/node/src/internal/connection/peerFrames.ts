@@ -6,7 +6,7 @@ import { INTERNAL_ERROR, PROTOCOL_VIOLATION } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
 import { type FrameVisitor, hasWalked, isPadding, walk } from "../packets/frames.ts"
 import { connectionIdLength } from "../packets/connectionId.ts"
-import { isLongHeader, longFramesStart, splitDatagram } from "../packets/packetHeader.ts"
+import { longFramesStart } from "../packets/packetHeader.ts"
 import { PacketNumberWindow } from "../packets/packetNumberWindow.ts"
 import { HeldData } from "../streams/heldData.ts"
 import * as tunables from "../tunables/frames.ts"
@@ -47,8 +47,11 @@ export interface PeerFramesHost {
    * one with a frame that is not known here. Called for each such packet.
    */
   readonly onHandshakeConfirmed: () => void
-  /** The peer has issued an id, which begins at the offset `at` in a packet; its token of 16 bytes comes behind it. */
-  readonly onNewConnectionId: (packet: Uint8Array, at: number, length: number) => void
+  /**
+   * The peer has issued an id, which begins at the offset `at` in a packet; its token of 16 bytes comes behind it. `retires` tells
+   * whether the id takes the place of others.
+   */
+  readonly onNewConnectionId: (packet: Uint8Array, at: number, length: number, retires: boolean) => void
 }
 
 /** Why a connection cannot go on: a transport error code, and what the peer is told. */
@@ -165,13 +168,12 @@ export class PeerFrames implements FrameVisitor {
     return this.handshakePieces > tunables.maxHandshakePieces
   }
 
-  /** Reads packets of the handshake that the binding has decrypted in place, one or several. */
-  takeHandshake(packets: Uint8Array): void {
+  /** Reads a packet of the handshake that the binding has decrypted in place. */
+  takeHandshake(packet: Uint8Array): void {
+    const start = longFramesStart(packet)
+    if (start === undefined) return
     pieces = 0
-    for (const packet of splitDatagram(packets)) {
-      const start = isLongHeader(packet) ? longFramesStart(packet) : undefined
-      if (start !== undefined) walk(packet, piecesVisitor, start)
-    }
+    walk(packet, piecesVisitor, start)
     this.handshakePieces += pieces
   }
 
@@ -225,9 +227,9 @@ export class PeerFrames implements FrameVisitor {
     this.confirms = true
   }
 
-  onNewConnectionId(_sequence: number, packet: Uint8Array, at: number, length: number): void {
+  onNewConnectionId(_sequence: number, packet: Uint8Array, at: number, length: number, retiresPriorTo: number): void {
     this.onControl()
-    this.host.onNewConnectionId(packet, at, length)
+    this.host.onNewConnectionId(packet, at, length, retiresPriorTo > 0)
   }
 
   onControl(): void {

@@ -12,6 +12,10 @@ import { resetTokenLength } from "../packets/resetToken.ts"
 /** How many ids of a peer the binding keeps: the least `active_connection_id_limit` (RFC 9000, section 18.2). */
 const maxIds = 2
 
+/** The tokens of a peer whose first id begins at the offset `at` in a packet, with its token behind it. */
+export const firstToken = (packet: Uint8Array, at: number, length: number): string =>
+  String.fromCharCode(length) + idKey(packet, at, at + length + resetTokenLength)
+
 /**
  * Adds an id of the peer's to `tokens`: it begins at the offset `at` in a packet, and its token is behind it. The oldest id
  * makes room for it, but not the one in use, `current`.
@@ -23,7 +27,7 @@ export const withToken = (
   at: number,
   length: number
 ): string => {
-  const entry = String.fromCharCode(length) + idKey(packet, at, at + length + resetTokenLength)
+  const entry = firstToken(packet, at, length)
   if (tokens === "") return entry
   const id = idOf(entry)
   const others = entriesOf(tokens).filter((entry) => idOf(entry) !== id)

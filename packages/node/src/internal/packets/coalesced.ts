@@ -13,6 +13,8 @@ import { isLongHeader, splitDatagram } from "./packetHeader.ts"
 export interface Parts {
   /** What to hand to the binding, one after the other. */
   readonly handed: ReadonlyArray<Uint8Array>
+  /** The packets of which that consists. */
+  readonly packets: ReadonlyArray<Uint8Array>
   /** The 1-RTT packet at its end, if there is one. */
   readonly oneRtt: Uint8Array | undefined
 }
@@ -32,7 +34,7 @@ export class Coalesced {
    * not be taken for decrypted.
    */
   parts(datagram: Uint8Array, apart: boolean): Parts {
-    const packets = [...splitDatagram(datagram)]
+    const packets = splitDatagram(datagram)
     const whole = !this.keysMayBeGone && !apart
     let length = datagram.length
     let oneRtt: Uint8Array | undefined
@@ -46,7 +48,7 @@ export class Coalesced {
     }
     // An Initial packet that is alone leaves the keys; a Handshake packet, or any packet behind an Initial one, may not.
     if (packets.length > 1 || (datagram[0]! & 0x30) !== 0) this.keysMayBeGone = true
-    return { handed: whole ? [datagram.subarray(0, length)] : packets, oneRtt }
+    return { handed: whole ? [datagram.subarray(0, length)] : packets, packets, oneRtt }
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import type { NativeConnection } from "../binding/native.ts"
 import { keyOf } from "./packetHeader.ts"
-import { randomId } from "./connectionId.ts"
+import type { IssuedId } from "./idSupply.ts"
 import * as tunables from "../tunables/connectionIds.ts"
 
 /** The view of the connection, which registers the ids. */
@@ -18,8 +18,8 @@ export interface ConnectionIdsHost {
   readonly native: NativeConnection
   readonly addId: (key: string) => void
   readonly removeId: (key: string) => void
-  /** The stateless reset token of an id, as the binding takes it. */
-  readonly resetToken: (id: Uint8Array) => bigint
+  /** Makes an id with a stateless reset token. */
+  readonly newId: () => IssuedId
   /** Whether the peer can do without the id of the handshake. */
   readonly canRetireFirst: () => boolean
 }
@@ -141,9 +141,9 @@ export class ConnectionIds {
 
   /** Issues an id. With `retiresOldest`, the peer retires its oldest one if it stores no more than it has. */
   private issue(retiresOldest = false): boolean {
-    const id = randomId()
+    const { id, resetToken } = this.host.newId()
     try {
-      this.host.native.newSourceCid(id, this.host.resetToken(id), retiresOldest)
+      this.host.native.newSourceCid(id, resetToken, retiresOldest)
     } catch {
       // The binding counts the ids differently. Those that the peer has are enough.
       this.limit = this.active

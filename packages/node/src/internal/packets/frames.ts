@@ -35,8 +35,17 @@ export interface FrameVisitor {
   /** DATAGRAM: how many bytes it has. */
   readonly onDatagram: (length: number) => void
   readonly onHandshakeDone: () => void
-  /** NEW_CONNECTION_ID: the id begins at the offset `at` in the packet, and the token of 16 bytes comes behind it. */
-  readonly onNewConnectionId: (sequence: number, packet: Uint8Array, at: number, length: number) => void
+  /**
+   * NEW_CONNECTION_ID: the id begins at the offset `at` in the packet, and the token of 16 bytes comes behind it. Ids with a
+   * sequence number below `retiresPriorTo` are not to be used any more.
+   */
+  readonly onNewConnectionId: (
+    sequence: number,
+    packet: Uint8Array,
+    at: number,
+    length: number,
+    retiresPriorTo: number
+  ) => void
   /** NEW_TOKEN, RETIRE_CONNECTION_ID, PATH_CHALLENGE or PATH_RESPONSE. */
   readonly onControl: (type: number) => void
 }
@@ -212,12 +221,12 @@ export const walk = (packet: Uint8Array, visitor: FrameVisitor, start = framesSt
       case 0x18: {
         // NEW_CONNECTION_ID
         const sequence = varint(packet)
-        varint(packet)
+        const retiresPriorTo = varint(packet)
         const length = packet[at]!
         const idAt = at + 1
         at = idAt + length + resetTokenLength
         if (!(at <= end)) return frames
-        visitor.onNewConnectionId(sequence, packet, idAt, length)
+        visitor.onNewConnectionId(sequence, packet, idAt, length, retiresPriorTo)
         break
       }
       case 0x19: // RETIRE_CONNECTION_ID

@@ -34,6 +34,9 @@ export const idKey = (packet: Uint8Array, start: number, end: number): string =>
 /** A map key for a connection id. */
 export const keyOf = (id: Uint8Array): string => idKey(id, 0, id.length)
 
+/** The connection id of a map key. */
+export const idOf = (key: string): Uint8Array => Buffer.from(key, "latin1")
+
 /** A packet number as a packet carries it: its last `length` bytes, 1 to 4. */
 export interface PacketNumber {
   readonly value: number
@@ -70,58 +73,77 @@ export const parseLongHeader = (packet: Uint8Array): LongHeader | undefined => {
   if (version === version1 && (dcidLength > 20 || scidLength > 20)) return undefined
   const initial = version === version1 && (packet[0]! & 0x30) === 0
   if (!initial) return { version, initial, dcid, scid, token: empty, end: offset }
-  const tokenLength = readVarint(packet, offset)
-  if (tokenLength === undefined) return undefined
-  const tokenStart = offset + tokenLength.size
-  if (tokenStart + tokenLength.value > packet.length) return undefined
+  const tokenLength = varint(packet, offset)
+  if (tokenLength < 0) return undefined
+  const tokenStart = offset + varintSize(packet, offset)
+  if (tokenStart + tokenLength > packet.length) return undefined
   return {
     version,
     initial,
     dcid,
     scid,
-    token: packet.subarray(tokenStart, tokenStart + tokenLength.value),
+    token: packet.subarray(tokenStart, tokenStart + tokenLength),
     end: offset
   }
 }
 
 /** Splits a datagram into its packets, of which there may be several during the handshake (RFC 9000, section 12.2). */
-export const splitDatagram = (datagram: Uint8Array): ReadonlyArray<Uint8Array> => {
+export const splitDatagram = (datagram: Uint8Array): Array<Uint8Array> => {
+  let end = packetEnd(datagram, 0)
+  if (end >= datagram.length) return [datagram]
   const packets: Array<Uint8Array> = []
-  let rest = datagram
-  while (isLongHeader(rest)) {
-    const end = packetEnd(rest)
-    if (end === undefined || end >= rest.length) break
-    packets.push(rest.subarray(0, end))
-    rest = rest.subarray(end)
+  let start = 0
+  while (end < datagram.length) {
+    packets.push(datagram.subarray(start, end))
+    start = end
+    end = packetEnd(datagram, start)
   }
-  packets.push(rest)
+  packets.push(datagram.subarray(start))
   return packets
 }
 
 /**
- * The offset at which a packet of version 1 with a long header ends. A Retry packet has no length: it ends with the datagram.
+ * Whether a datagram, the first `length` bytes, ends with a packet that has a short header. An Initial packet may be followed by
+ * zeros.
  */
-const packetEnd = (packet: Uint8Array): number | undefined => afterLength(packet)?.end
+export const endsInShortHeader = (datagram: Uint8Array, length: number): boolean => {
+  let start = 0
+  for (let end = packetEnd(datagram, 0); end < length; end = packetEnd(datagram, start)) start = end
+  return (datagram[start]! & 0xc0) === 0x40
+}
 
-/** Where the packet number of a packet of version 1 with a long header begins, and where the packet ends. */
-const afterLength = (packet: Uint8Array): { readonly start: number; readonly end: number } | undefined => {
-  const header = parseLongHeader(packet)
-  if (header === undefined || header.version !== version1 || (packet[0]! & 0x30) === 0x30) return undefined
-  let offset = header.end
-  if (header.initial) {
-    const tokenLength = readVarint(packet, offset)!
-    offset += tokenLength.size + tokenLength.value
+/**
+ * The offset at which the packet of version 1 with a long header ends that begins at `at`; `Infinity` where it cannot be told. A Retry
+ * packet has no length: it ends with the datagram.
+ */
+const packetEnd = (bytes: Uint8Array, at: number): number => {
+  const length = lengthAt(bytes, at)
+  return length < 0 ? Infinity : length + varintSize(bytes, length) + varint(bytes, length)
+}
+
+/** Where the length of the packet stands that begins at `at`; -1 if it has none. Reads a header without any allocation. */
+const lengthAt = (bytes: Uint8Array, at: number): number => {
+  const first = bytes[at]!
+  // A Retry packet has no length. The version comes behind the first byte.
+  if (!(first & 0x80) || (first & 0x30) === 0x30) return -1
+  if (bytes[at + 4] !== version1 || bytes[at + 1] !== 0 || bytes[at + 2] !== 0 || bytes[at + 3] !== 0) return -1
+  const dcidLength = bytes[at + 5]!
+  const scidLength = bytes[at + 6 + dcidLength]!
+  if (!(dcidLength <= 20 && scidLength <= 20)) return -1
+  let offset = at + 7 + dcidLength + scidLength
+  if ((first & 0x30) === 0) {
+    const token = varint(bytes, offset)
+    if (token < 0) return -1
+    offset += varintSize(bytes, offset) + token
   }
-  const length = readVarint(packet, offset)
-  if (length === undefined) return undefined
-  const start = offset + length.size
-  return { start, end: start + length.value }
+  return varint(bytes, offset) < 0 ? -1 : offset
 }
 
 /** Where the frames of a packet with a long header begin that the binding has decrypted in place; undefined if it has none. */
 export const longFramesStart = (packet: Uint8Array): number | undefined => {
-  const bounds = afterLength(packet)
-  return bounds === undefined || bounds.end > packet.length ? undefined : bounds.start + (packet[0]! & 0x03) + 1
+  const length = lengthAt(packet, 0)
+  if (length < 0 || packetEnd(packet, 0) > packet.length) return undefined
+  return length + varintSize(packet, length) + (packet[0]! & 0x03) + 1
 }
 
 /** The versions that a version negotiation packet offers (RFC 9000, section 17.2.1). */
@@ -145,16 +167,17 @@ export const versionNegotiation = (header: LongHeader, random: number): Uint8Arr
   return packet
 }
 
-/** Variable-length integers (RFC 9000, section 16), up to 2^30 - 1: no token is longer than a datagram. */
-const readVarint = (
-  packet: Uint8Array,
-  offset: number
-): { readonly value: number; readonly size: number } | undefined => {
-  const first = packet[offset]
-  if (first === undefined) return undefined
-  const size = 1 << (first >>> 6)
-  if (size === 8 || offset + size > packet.length) return undefined
-  let value = first & 0x3f
-  for (let i = 1; i < size; i++) value = value * 256 + packet[offset + i]!
-  return { value, size }
+/**
+ * The variable-length integer at `offset` (RFC 9000, section 16), up to 2^30 - 1: no token is longer than a datagram. -1 if there is
+ * none.
+ */
+const varint = (bytes: Uint8Array, offset: number): number => {
+  const size = varintSize(bytes, offset)
+  if (size === 8 || !(offset + size <= bytes.length)) return -1
+  let value = bytes[offset]! & 0x3f
+  for (let i = 1; i < size; i++) value = value * 256 + bytes[offset + i]!
+  return value
 }
+
+/** The size of the variable-length integer at `offset`, in bytes. */
+const varintSize = (bytes: Uint8Array, offset: number): number => 1 << (bytes[offset]! >>> 6)

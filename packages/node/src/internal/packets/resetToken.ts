@@ -57,5 +57,6 @@ const pad = (key: ResetKey, byte: number, more: ReadonlyArray<number>): Buffer =
   return block
 }
 
-/** A token as the binding takes it. */
-export const asBigInt = (token: Buffer): bigint => (token.readBigUInt64BE(0) << 64n) | token.readBigUInt64BE(8)
+/** The token that stands in `bytes` at the offset `at`, as the binding takes it. */
+export const asBigInt = (bytes: Buffer, at = 0): bigint =>
+  (bytes.readBigUInt64BE(at) << 64n) | bytes.readBigUInt64BE(at + 8)

@@ -19,8 +19,8 @@ export interface DecryptedPackets {
   /** Set when the binding must not get any further packet. */
   readonly violation: object | undefined
   readonly take: (packet: Uint8Array) => void
-  /** Takes packets with long headers: one, or all of a datagram. */
-  readonly takeHandshake: (packets: Uint8Array) => void
+  /** Takes a packet with a long header. */
+  readonly takeHandshake: (packet: Uint8Array) => void
   /** Packets may have been authenticated that are not taken. */
   readonly longHeaderTaken: () => void
 }
@@ -81,7 +81,9 @@ export class PacketReceiver {
         if (!isPacket(packet)) continue
         this.handOver(packet)
         last = packet
-        if (!mayMove && isLongHeader(packet)) this.frames.takeHandshake(packet)
+      }
+      if (!mayMove) {
+        for (const packet of parts.packets) if (isLongHeader(packet)) this.frames.takeHandshake(packet)
       }
       this.frames.longHeaderTaken()
       if (parts.oneRtt !== undefined && isPacket(parts.oneRtt)) this.readFrames(parts.oneRtt, mayMove)

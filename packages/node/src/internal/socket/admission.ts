@@ -7,6 +7,7 @@ import { refusal } from "../packets/initialClose.ts"
 import type { Quiche } from "../binding/native.ts"
 import * as packetHeader from "../packets/packetHeader.ts"
 import { randomId } from "../packets/connectionId.ts"
+import type { IssuedId } from "../packets/idSupply.ts"
 import * as retryToken from "../packets/retryToken.ts"
 import { retryThreshold } from "../tunables/handshakes.ts"
 import { minEndedKept } from "../tunables/places.ts"
@@ -16,6 +17,8 @@ import { minDatagramSize } from "../packets/datagramSize.ts"
 export interface Accepted {
   readonly _tag: "Accept"
   readonly scid: Uint8Array
+  /** The stateless reset token of `scid`, if it has one. */
+  readonly resetToken: bigint | undefined
   /** Set when the client came through a Retry. */
   readonly originalDcid: Uint8Array | undefined
   readonly clientDcid: Uint8Array
@@ -65,9 +68,12 @@ export interface Load {
 export class Admission {
   private readonly tokens = retryToken.make()
   private readonly quiche: Quiche
+  private readonly newId: () => IssuedId
 
-  constructor(quiche: Quiche) {
+  /** `newId` makes an id with a stateless reset token. */
+  constructor(quiche: Quiche, newId: () => IssuedId) {
     this.quiche = quiche
+    this.newId = newId
   }
 
   /** Judges a packet of `length` bytes that has a long header. */
@@ -92,7 +98,9 @@ export class Admission {
       if (originalDcid === undefined || load.isExhausted) return drop
       // The id of the Retry packet stays in use: the client addresses it, and the transport parameters name it.
       const scid = header.dcid.slice()
-      return { _tag: "Accept", scid, originalDcid, clientDcid: scid, clientScid: header.scid.slice() }
+      // The binding writes the transport parameters into 128 bytes: with the id of a Retry in them there is no room for a token.
+      const ids = { scid, resetToken: undefined, originalDcid, clientDcid: scid }
+      return { _tag: "Accept", ...ids, clientScid: header.scid.slice() }
     }
     // Under load a client first proves that it receives packets at its address.
     if (load.needsRetry || load.handshakes >= retryThreshold) {
@@ -106,9 +114,11 @@ export class Admission {
         return drop
       }
     }
+    const { id, resetToken } = this.newId()
     return {
       _tag: "Accept",
-      scid: randomId(),
+      scid: id,
+      resetToken,
       originalDcid: undefined,
       clientDcid: header.dcid.slice(),
       clientScid: header.scid.slice()

@@ -69,13 +69,12 @@ export class ConnectionFactory {
     owner: ConnectionOwner<SocketConnection>
   ): SocketConnection | undefined {
     const from = hostPortOf(peer)
-    const { clientDcid, clientScid, originalDcid, scid } = verdict
+    const { clientDcid, clientScid, originalDcid, resetToken, scid } = verdict
     let native: NativeConnection
     try {
       const config = this.configFor(peer)
-      // Connections share a config, and each has a token of its own. The binding writes the transport parameters into 128 bytes:
-      // with the id of a Retry in them there is no room for a token.
-      config.setStatelessResetToken(originalDcid === undefined ? this.host.resetToken(scid) : null)
+      // Connections share a config, and each has a token of its own.
+      config.setStatelessResetToken(resetToken ?? null)
       native = this.quiche.Connection.accept(scid, originalDcid, this.to, from, config)
     } catch {
       return undefined
@@ -85,7 +84,7 @@ export class ConnectionFactory {
       keys: [keyOf(scid), keyOf(clientDcid)],
       clientScid,
       dialled: false,
-      hasResetToken: originalDcid === undefined
+      hasResetToken: resetToken !== undefined
     })
   }
 

@@ -7,6 +7,7 @@
  */
 import type * as NetAddress from "effect/net/NetAddress"
 import type { PeerId } from "@qp2p/core/PeerId"
+import { idOf } from "../packets/packetHeader.ts"
 import type { ResetTokens } from "../packets/resetToken.ts"
 import { resetLength, statelessReset } from "../packets/statelessReset.ts"
 import { ipGroup } from "./ipGroup.ts"
@@ -63,7 +64,7 @@ export class Resets {
     if (this.recent.has(key, now)) return
     const from = address()
     if (!this.rate.take(() => ipGroup(from.address), now)) return
-    this.sendImmediate(statelessReset(this.tokens(Buffer.from(key, "latin1")), length), from)
+    this.sendImmediate(statelessReset(this.tokens(idOf(key)), length), from)
   }
 
   /** Forgets a connection with these ids. */

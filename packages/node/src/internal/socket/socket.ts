@@ -11,7 +11,8 @@ import { collectIfQuick } from "../connection/garbage.ts"
 import type { ConnectionHost } from "../connection/connectionHost.ts"
 import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
-import { asBigInt, type ResetTokens } from "../packets/resetToken.ts"
+import { IdSupply, type IssuedId } from "../packets/idSupply.ts"
+import type { ResetTokens } from "../packets/resetToken.ts"
 import * as tunables from "../tunables/streams.ts"
 import type { IncomingDatagram, QueuedDatagram } from "../udp/udpSocket.ts"
 import { Acceptor } from "./acceptor.ts"
@@ -59,7 +60,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly peers: PeerAdmission
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit
-  private readonly tokens: ResetTokens
+  private readonly ids: IdSupply
   private readonly resets: Resets
   private closing = false
   private closed = false
@@ -127,10 +128,11 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.memoryBudget = memoryBudget
     const factory = new ConnectionFactory({ quiche, configOf, maxPayload, local: address, table, host: this })
     this.factory = factory
+    this.ids = new IdSupply(options.resetTokens)
     this.peers = new PeerAdmission(events.onHandshake, onDefect)
     this.acceptor = bind.accept
       ? new Acceptor({
-          admission: new Admission(quiche),
+          admission: new Admission(quiche, this.newId),
           factory,
           table,
           memoryBudget,
@@ -143,7 +145,6 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           sendImmediate: this.sendImmediate
         })
       : undefined
-    this.tokens = options.resetTokens
     this.resets = new Resets({
       tokens: options.resetTokens,
       table,
@@ -255,7 +256,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
 
   readonly removeId = (connection: SocketConnection, key: string): void => this.table.removeId(connection, key)
 
-  readonly resetToken = (id: Uint8Array): bigint => asBigInt(this.tokens(id))
+  readonly newId = (): IssuedId => this.ids.next()
 
   readonly setResetToken = (connection: SocketConnection, key: string): void =>
     this.table.setResetToken(connection, key)

@@ -6,7 +6,7 @@
  * case is tracked here: everything arrives, in order. After a gap nothing is known of what was sent before it, and
  * `AckInference` has to find out.
  */
-import { isLongHeader, splitDatagram } from "../packets/packetHeader.ts"
+import { endsInShortHeader, isLongHeader } from "../packets/packetHeader.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 
 /** Packets that the binding sends without regard to the congestion window when a timer has expired (RFC 9002, section 6.2.4). */
@@ -45,7 +45,7 @@ export class AcknowledgedPackets {
   sent(datagram: Uint8Array, length: number): void {
     this.unaccounted += 2 * length
     if (length > minDatagramSize && this.firstLarge < 0) this.firstLarge = this.nextNumber
-    if (!isLongHeader(datagram) || endsInShortHeader(datagram.subarray(0, length))) this.nextNumber += 1
+    if (!isLongHeader(datagram) || endsInShortHeader(datagram, length)) this.nextNumber += 1
   }
 
   /** Whether a packet above the smallest size was acknowledged since the last call: the path carries such packets. */
@@ -100,10 +100,4 @@ export class AcknowledgedPackets {
   hasNoRetransmissionSince(packet: number): boolean {
     return packet >= this.gaplessFrom && packet >= this.timerlessFrom
   }
-}
-
-const endsInShortHeader = (datagram: Uint8Array): boolean => {
-  const packets = splitDatagram(datagram)
-  // An Initial packet may be followed by zeros.
-  return (packets[packets.length - 1]![0]! & 0xc0) === 0x40
 }

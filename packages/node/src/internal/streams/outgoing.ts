@@ -36,7 +36,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   private answers = 0
   private workDone = 0
   private congested = false
-  private readonly probeTimer: ProbeTimer
+  /** Made when a timer of the binding expires. */
+  private probeTimer: ProbeTimer | undefined = undefined
   /** Whether streams waited, when there was last something to write, because as many are open as may be. */
   private waitsForPlace = false
   /** Bidirectional streams that nothing was written on yet: their receiving halves may be waited for already. */
@@ -57,7 +58,6 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   constructor(host: OutgoingHost) {
     this.host = host
     this.native = host.native
-    this.probeTimer = new ProbeTimer(host.native)
     this.sending = new SendingStreams(host.dialled)
     this.acknowledgements = new Acknowledgements(host, this)
     this.credit = new PeerCredit(this)
@@ -140,14 +140,14 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
 
   /** One of the binding's timers has expired. */
   expired(): void {
-    this.probeTimer.expired()
+    ;(this.probeTimer ??= new ProbeTimer(this.host.native)).expired()
     this.acknowledgements.expired()
   }
 
   /** What the binding has to send has left. */
   flushed(): void {
     const isWaiting = this.queue.size + this.credit.backlogLimitedSize + this.flowBlocked.length > 0
-    if (this.probeTimer.flushed(isWaiting)) this.ping()
+    if (this.probeTimer?.flushed(isWaiting) === true) this.ping()
   }
 
   /** Allows receiving halves to be read; see `Acknowledgements`, as for those that follow. */
@@ -259,7 +259,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
 
   /** Writes as much as the windows take. */
   write(now: number): void {
-    let room = this.probeTimer.room()
+    let room = this.probeTimer?.room() ?? Infinity
     const isUnanswered = room < Infinity
     if (isUnanswered ? room <= 0 && !this.mayProbe : this.isCongestionWindowFull()) return
     // It may be written to its end now, and then the binding forgets it.
@@ -288,8 +288,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
       this.acknowledgements.writing(stream)
       const result = stream.writeSome()
       if (isUnanswered) {
-        this.probeTimer.wrote(stream.written - written)
-        room = this.probeTimer.room()
+        this.probeTimer!.wrote(stream.written - written)
+        room = this.probeTimer!.room()
       }
       if (result !== "ended") stream.notifyOpened()
       if (stream.pending < before) {
@@ -366,7 +366,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
    * no probe would be sent: what changes that has a turn of its own.
    */
   get deadline(): number {
-    const isFree = this.congestionProbe === undefined && !this.probeTimer.awaitsAnswer
+    const isFree = this.congestionProbe === undefined && this.probeTimer?.awaitsAnswer !== true
     return isFree && this.mayRelease ? this.credit.deadline : Infinity
   }
 

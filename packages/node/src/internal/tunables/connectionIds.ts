@@ -35,3 +35,6 @@ export const maxRecentIds = 4_096
  * with each peer, and to ask the binding costs as much as a packet.
  */
 export const maxAskedForResets = 16
+
+/** How many connection ids with tokens a socket makes at a time. */
+export const idsDrawn = 16

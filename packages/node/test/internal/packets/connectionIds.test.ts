@@ -10,7 +10,7 @@ import {
 } from "../../../src/internal/tunables/connectionIds.ts"
 import { bind, initial, Native, shortHeader, turns } from "../../support/fakeBinding.ts"
 import { decrypted } from "../../support/frames.ts"
-import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { connectionIdLength, randomId } from "../../../src/internal/packets/connectionId.ts"
 
 const limits = { keepAlive: 20_000, handshake: 10_000, stall: 60_000 }
 
@@ -216,7 +216,7 @@ describe("retired connection ids", () => {
         native: native as unknown as NativeConnection,
         addId: (key) => known.add(key),
         removeId: (key) => known.delete(key),
-        resetToken: () => 0n,
+        newId: () => ({ id: randomId(), resetToken: 0n }),
         canRetireFirst: () => false
       },
       "first",
@@ -251,7 +251,7 @@ describe("a peer that retires every id that it gets", () => {
         native: native as unknown as NativeConnection,
         addId: (key) => known.add(key),
         removeId: (key) => known.delete(key),
-        resetToken: () => 0n,
+        newId: () => ({ id: randomId(), resetToken: 0n }),
         canRetireFirst: () => false
       },
       "first",

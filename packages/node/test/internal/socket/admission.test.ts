@@ -4,7 +4,7 @@ import type { Quiche } from "../../../src/internal/binding/native.ts"
 import { parseLongHeader } from "../../../src/internal/packets/packetHeader.ts"
 import { retryThreshold, retryTokenLifetime } from "../../../src/internal/tunables/handshakes.ts"
 import { minEndedKept } from "../../../src/internal/tunables/places.ts"
-import { connectionIdLength } from "../../../src/internal/packets/connectionId.ts"
+import { connectionIdLength, randomId } from "../../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
 const client = "192.0.2.7 443"
@@ -47,13 +47,16 @@ const idle: Load = {
 /** `retries` keeps the tokens that clients were sent. */
 const setup = (fails = false) => {
   const retries: Array<{ readonly newScid: Uint8Array; readonly token: Uint8Array }> = []
-  const admission = new Admission({
-    retry: (_scid: Uint8Array, _dcid: Uint8Array, newScid: Uint8Array, token: Uint8Array) => {
-      if (fails) throw new Error("BufferTooShort")
-      retries.push({ newScid, token })
-      return 100
-    }
-  } as unknown as Quiche)
+  const admission = new Admission(
+    {
+      retry: (_scid: Uint8Array, _dcid: Uint8Array, newScid: Uint8Array, token: Uint8Array) => {
+        if (fails) throw new Error("BufferTooShort")
+        retries.push({ newScid, token })
+        return 100
+      }
+    } as unknown as Quiche,
+    () => ({ id: randomId(), resetToken: 7n })
+  )
   const judge = (packet: Uint8Array, load: Partial<Load> = {}, now = 0, from = client) =>
     admission.judge(packet.length, parseLongHeader(packet)!, { ...idle, now, client: from, ...load })
   return { admission, judge, retries }
@@ -64,6 +67,7 @@ describe("a stranger's packet", () => {
     const verdict = setup().judge(initial())
     if (verdict._tag !== "Accept") return assert.fail(verdict._tag)
     assert.strictEqual(verdict.scid.length, connectionIdLength)
+    assert.strictEqual(verdict.resetToken, 7n)
     assert.isUndefined(verdict.originalDcid)
     assert.deepStrictEqual([...verdict.clientDcid], [...dcid])
     assert.deepStrictEqual([...verdict.clientScid], [...scid])
