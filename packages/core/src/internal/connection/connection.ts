@@ -119,7 +119,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     this.owner = owner
     this.outbound = new OutboundMessages(backing)
     this.undecided = new UndecidedStreams(owner)
-    this.lanes = new PeerLanes(owner, () => this.ip, this.peerId)
+    this.lanes = new PeerLanes(owner, this)
     const { openBi, openProtocol, openUni } = openingsOf(this, backing)
     this.openUni = openUni
     this.openBi = openBi

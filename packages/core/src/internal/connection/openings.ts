@@ -28,17 +28,10 @@ export const openingsOf = (
   owner: OpeningOwner,
   backing: BackingConnection
 ): Pick<Connection, "openUni" | "openBi" | "openProtocol"> => {
-  /** Opens with a priority, unless the options are wrong or the connection has ended. */
-  const opening = <A>(options: PriorityOptions | undefined, open: (priority: number) => A) =>
-    Effect.suspend((): Effect.Effect<A, ConnectionError> => {
-      const wrong = invalidPriority(options) ?? owner.begin()
-      return wrong === undefined ? Effect.succeed(open(normalizePriority(options?.priority))) : Effect.fail(wrong)
-    })
-
   return {
-    openUni: (options) => opening(options, (priority) => sendHandle(backing.openUni(priority), owner)),
+    openUni: (options) => opening(owner, options, (priority) => sendHandle(backing.openUni(priority), owner)),
     openBi: (options) =>
-      opening(options, (priority) => {
+      opening(owner, options, (priority) => {
         const { maxMessageSize, reassemble, streamErrorOf } = owner
         const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
         const { receive, send } = backing.openBi(priority, received)
@@ -56,3 +49,14 @@ export const openingsOf = (
       }).pipe(Effect.uninterruptible)
   }
 }
+
+/** Opens with a priority, unless the options are wrong or the connection has ended. */
+const opening = <A>(
+  owner: OpeningOwner,
+  options: PriorityOptions | undefined,
+  open: (priority: number) => A
+): Effect.Effect<A, ConnectionError> =>
+  Effect.suspend(() => {
+    const wrong = invalidPriority(options) ?? owner.begin()
+    return wrong === undefined ? Effect.succeed(open(normalizePriority(options?.priority))) : Effect.fail(wrong)
+  })

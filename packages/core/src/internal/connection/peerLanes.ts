@@ -13,19 +13,23 @@ export interface Inboxes {
   readonly streams: FairInbox<IncomingStream> | undefined
 }
 
+/** The peer of a connection. */
+export interface LanePeer {
+  readonly peerId: string
+  /** The name under which its IP address counts. */
+  readonly ip: string
+}
+
 /** The lanes of one connection's peer. Each is taken when the connection first needs it, and given back with its end. */
 export class PeerLanes {
   private readonly inboxes: Inboxes
-  /** Returns the name under which the peer's IP address counts. */
-  private readonly ip: () => string
-  private readonly peer: string
+  private readonly peer: LanePeer
   private messageLane: Lane<IncomingMessage> | undefined = undefined
   private streamLane: Lane<IncomingStream> | undefined = undefined
   private isReleased = false
 
-  constructor(inboxes: Inboxes, ip: () => string, peer: string) {
+  constructor(inboxes: Inboxes, peer: LanePeer) {
     this.inboxes = inboxes
-    this.ip = ip
     this.peer = peer
   }
 
@@ -49,7 +53,7 @@ export class PeerLanes {
 
   /** The part of a queue that is the peer's. Its owner releases it. */
   of<A>(queue: FairInbox<A>): Lane<A> {
-    const lane = queue.lane(this.ip(), this.peer)
+    const lane = queue.lane(this.peer.ip, this.peer.peerId)
     if (this.isReleased) lane.release()
     return lane
   }

@@ -26,6 +26,7 @@ import type { Lifecycle, State } from "./lifecycle.ts"
 import type { Limits } from "./liveness.ts"
 import { type ConnectionOptions, Parts, type PartsOwner } from "./parts.ts"
 import { PeerDecision } from "./peerDecision.ts"
+import { maxDatagramSize } from "./datagrams.ts"
 import { statsOf } from "./stats.ts"
 import type { Turns } from "./turns.ts"
 
@@ -106,7 +107,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   get maxDatagramSize(): number {
-    return this.parts.datagrams.maxSize
+    return maxDatagramSize(this.parts)
   }
 
   sendDatagram(datagram: Uint8Array): boolean {
@@ -142,7 +143,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
   }
 
   stats(): ConnectionStats {
-    return statsOf(this.native, this.packetsRefused, this.parts.datagrams)
+    return statsOf(this.native, this.packetsRefused, this.parts.usedDatagrams)
   }
 
   // --- for the socket ----------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
 
   /** Changes whenever anything passes on its streams, or a datagram. */
   get streamWork(): number {
-    return this.parts.streams.work + this.parts.datagrams.work
+    return this.parts.streams.work + (this.parts.usedDatagrams?.work ?? 0)
   }
 
   /** Whether a packet of the peer has arrived. */

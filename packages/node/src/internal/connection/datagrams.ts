@@ -29,6 +29,12 @@ export interface DatagramsHost {
   readonly isClosing: () => boolean
 }
 
+/** The most bytes of a datagram that leaves now; 0 when the peer takes none. */
+export const maxDatagramSize = ({ mtu, native }: Pick<DatagramsHost, "native" | "mtu">): number => {
+  const most = native.dgramMaxWritableLen()
+  return most === null ? 0 : Math.max(0, Math.min(most, mtu.current - packetOverhead))
+}
+
 const none: ReadonlyArray<Uint8Array> = []
 
 /** Sends and takes the datagrams of one connection. */
@@ -56,18 +62,11 @@ export class Datagrams {
     return this.passed
   }
 
-  /** The most bytes of a datagram that leaves now; 0 when the peer takes none. */
-  get maxSize(): number {
-    const { mtu, native } = this.host
-    const most = native.dgramMaxWritableLen()
-    return most === null ? 0 : Math.max(0, Math.min(most, mtu.current - packetOverhead))
-  }
-
   /** Queues a datagram. Returns false if it is dropped, since too many wait. */
   send(datagram: Uint8Array): boolean {
     const { native } = this.host
     const { length } = datagram
-    if (length > this.maxSize || this.host.isClosing()) return false
+    if (length > maxDatagramSize(this.host) || this.host.isClosing()) return false
     if (native.dgramSendQueueByteSize() + length > maxQueuedDatagramBytes) return false
     try {
       if (native.dgramSend(datagram) === null) return false

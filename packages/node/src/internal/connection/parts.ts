@@ -111,7 +111,8 @@ export class Parts<C extends PartsOwner>
   readonly acknowledged: AcknowledgedPackets
   readonly lifecycle: Lifecycle
   readonly streams: ConnectionStreams
-  readonly datagrams: Datagrams
+  /** Made with the first datagram, in either direction. */
+  usedDatagrams: Datagrams | undefined = undefined
   readonly responsiveness: Responsiveness
   readonly liveness: Liveness
   readonly turns: Turns
@@ -151,11 +152,14 @@ export class Parts<C extends PartsOwner>
     this.budget = new ReceiveBudget(native, this)
     this.lifecycle = new Lifecycle(this)
     this.streams = new ConnectionStreams(this)
-    this.datagrams = new Datagrams(this)
     this.responsiveness = new Responsiveness(this)
     this.liveness = new Liveness(this, options.keepAliveJitter)
     this.turns = new Turns(this)
     this.intake = new PacketIntake(this)
+  }
+
+  get datagrams(): Datagrams {
+    return (this.usedDatagrams ??= new Datagrams(this))
   }
 
   // --- the socket --------------------------------------------------------------------------------------------------
@@ -284,7 +288,7 @@ export class Parts<C extends PartsOwner>
   onClosing(): void {
     this.budget.end()
     this.frames.discard()
-    this.datagrams.clear()
+    this.usedDatagrams?.clear()
   }
 
   withdrawal(): Uint8Array | undefined {
@@ -334,7 +338,7 @@ export class Parts<C extends PartsOwner>
 
   deliverAll(): void {
     this.streams.deliverAll()
-    this.datagrams.deliver(this.events())
+    this.usedDatagrams?.deliver(this.events())
   }
 
   /** Made when the peer may be at another address for the first time: few peers ever move. */

@@ -9,7 +9,7 @@ import type { NativeConnection } from "../binding/native.ts"
 export const statsOf = (
   native: NativeConnection,
   packetsRefused: number,
-  datagrams: { readonly dropped: number; readonly unsent: number }
+  datagrams: { readonly dropped: number; readonly unsent: number } | undefined
 ): ConnectionStats => {
   const path = native.pathStats()[0]
   return {
@@ -21,7 +21,7 @@ export const statsOf = (
     bytesSent: path?.sentBytes ?? 0,
     bytesReceived: path?.recvBytes ?? 0,
     congestionWindow: path?.cwnd ?? 0,
-    datagramsDropped: datagrams.dropped,
-    datagramsUnsent: datagrams.unsent
+    datagramsDropped: datagrams?.dropped ?? 0,
+    datagramsUnsent: datagrams?.unsent ?? 0
   }
 }

@@ -32,7 +32,8 @@ export interface TurnsHost {
   readonly budget: ReceiveBudget
   readonly frames: PeerFrames
   readonly streams: ConnectionStreams
-  readonly datagrams: Datagrams
+  /** Undefined while there were none. */
+  readonly usedDatagrams: Datagrams | undefined
   readonly acknowledged: AcknowledgedPackets
   readonly ids: ConnectionIds
   readonly mtu: MtuDiscovery
@@ -139,7 +140,7 @@ export class Turns {
 
   /** The first part of a turn: hands on what has arrived. */
   read(now: number): void {
-    const { activity, datagrams, handshake, ids, lifecycle, native, streams } = this.host
+    const { activity, handshake, ids, lifecycle, native, streams, usedDatagrams } = this.host
     const { incoming, outgoing } = streams
     // Without news there is nothing to read but what the owner does not want yet, and what came before the peer was admitted.
     const news = this.arrived || incoming.isUnread || !lifecycle.isEstablished
@@ -152,7 +153,9 @@ export class Turns {
     if (handshake.takeConfirmation()) this.host.onAccepted()
     outgoing.allowReading()
     this.bytesThisTurn += incoming.read(false)
-    if (lifecycle.isEstablished) this.bytesThisTurn += datagrams.deliver(this.host.events())
+    if (usedDatagrams !== undefined && lifecycle.isEstablished) {
+      this.bytesThisTurn += usedDatagrams.deliver(this.host.events())
+    }
   }
 
   /**
@@ -160,7 +163,7 @@ export class Turns {
    * that both ends are busy.
    */
   write(now: number, isSaturated: boolean): void {
-    const { acknowledged, budget, datagrams, frames, handshake, lifecycle, mtu, sender, streams } = this.host
+    const { acknowledged, budget, frames, handshake, lifecycle, mtu, sender, streams, usedDatagrams } = this.host
     const { outgoing } = streams
     if (lifecycle.state === "closed" || lifecycle.wasReset) return
     this.isSaturated = isSaturated
@@ -185,7 +188,7 @@ export class Turns {
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
     // The packets that complete the handshake may come between the two parts of a turn.
     if (lifecycle.state === "handshaking" && this.isWithheld) this.host.schedule()
-    datagrams.dropTooLarge()
+    usedDatagrams?.dropTooLarge()
     this.flushed = this.flush(now)
     if (this.flushed === "held") this.occasions += 1
     else if (!this.isWithheld) outgoing.flushed()

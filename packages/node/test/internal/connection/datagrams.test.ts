@@ -3,7 +3,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
-import { Datagrams, packetOverhead } from "../../../src/internal/connection/datagrams.ts"
+import { Datagrams, maxDatagramSize, packetOverhead } from "../../../src/internal/connection/datagrams.ts"
 import {
   maxArrivedDatagramBytes,
   maxArrivedDatagrams,
@@ -36,18 +36,19 @@ const setup = () => {
       return datagram.length
     }
   } as unknown as NativeConnection
-  const datagrams = new Datagrams({
+  const host = {
     native,
     mtu: {
       get current() {
         return state.mtu
       }
     },
-    budget: { read: (bytes) => (state.read += bytes) },
+    budget: { read: (bytes: number) => (state.read += bytes) },
     scratch: new Uint8Array(65_536),
     schedule: () => (state.turns += 1),
     isClosing: () => state.closing
-  })
+  }
+  const datagrams = new Datagrams(host)
   const events = {
     onStream: () => assert.fail("a stream"),
     onClosed: () => {},
@@ -58,21 +59,21 @@ const setup = () => {
     arrived.push(...all)
     datagrams.take(all.length)
   }
-  return { datagrams, events, handedOn, queued, state, take, arrived }
+  return { datagrams, events, handedOn, host, queued, state, take, arrived }
 }
 
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value)
 
 describe("the size of a datagram", () => {
   it("is what a packet on the path has room for, and no more than the peer takes", () => {
-    const { datagrams, state } = setup()
-    assert.strictEqual(datagrams.maxSize, 1_200 - packetOverhead)
+    const { host, state } = setup()
+    assert.strictEqual(maxDatagramSize(host), 1_200 - packetOverhead)
     state.mtu = 1_452
-    assert.strictEqual(datagrams.maxSize, 1_452 - packetOverhead)
+    assert.strictEqual(maxDatagramSize(host), 1_452 - packetOverhead)
     state.most = 500
-    assert.strictEqual(datagrams.maxSize, 500)
+    assert.strictEqual(maxDatagramSize(host), 500)
     state.most = null
-    assert.strictEqual(datagrams.maxSize, 0)
+    assert.strictEqual(maxDatagramSize(host), 0)
   })
 })
 
@@ -91,7 +92,7 @@ describe("datagrams to send", () => {
     assert.isFalse(many.datagrams.send(filled(1, 0)))
     const long = setup()
     long.state.mtu = 16_383
-    const size = long.datagrams.maxSize
+    const size = maxDatagramSize(long.host)
     let taken = 0
     while (taken < maxQueuedDatagrams && long.datagrams.send(filled(Math.min(size, 16_000), 0))) taken += 1
     assert.strictEqual(taken, Math.floor(maxQueuedDatagramBytes / 16_000))
