@@ -142,7 +142,8 @@ export const nothing: serverProtocol.Held = {
   streams: 0,
   tickets: 0,
   connections: 0,
-  bufferedBytes: 0
+  bufferedBytes: 0,
+  unsentBytes: 0
 }
 
 export const layer = RpcSerialization.layerNdjson
