@@ -11,8 +11,8 @@ import { Group } from "./group.mjs"
 /** A careful program makes no longer text. */
 const longest = 4 << 20
 
-/** Text that is new each time, as that of a handler is: nothing shares its memory. */
-const text = (length) => Buffer.alloc(Math.min(length, longest), "x").toString("latin1")
+/** A text of so many characters. */
+const text = (length) => "x".repeat(Math.min(length, longest))
 
 const handlers = Group.toLayer({
   Echo: ({ text }) => Effect.succeed(text),

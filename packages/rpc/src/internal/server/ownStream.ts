@@ -15,6 +15,9 @@ import type { Holder, UnsentShare } from "./unsent.ts"
 /** A stream queues so many bytes without waiting. */
 const queuedByStreams = 64 << 10
 
+/** What a frame counts for whose handler waits: the handler keeps what the frame was made of. */
+export const waitingBytes = (length: number): number => 2 * length
+
 /** Writes a frame. When that is complete, the stream keeps at most `queuedByStreams` of memory for it. */
 const writePart = (stream: ProtocolStream, frame: Uint8Array) => {
   if (frame.length <= queuedByStreams) return stream.write(frame)
@@ -62,9 +65,9 @@ export class OwnReply implements Reply, Holder {
   /** As `part`, with a frame. */
   readonly partFrame = (frame: Uint8Array): Effect.Effect<void> => {
     if (this.isOver) return this.onGone
-    const { length } = frame
+    const length = waitingBytes(frame.length)
     const write = Effect.catch(writePart(this.stream, frame), () => this.onGone)
-    if (length <= limits.smallAnswer) return write
+    if (frame.length <= limits.smallAnswer) return write
     if (!this.hold(length)) return this.onGone
     return Effect.ensuring(
       write,

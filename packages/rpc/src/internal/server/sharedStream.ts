@@ -11,7 +11,7 @@ import type { Frame } from "../wire/frameDecoder.ts"
 import * as messages from "../wire/messages.ts"
 import type { Call, Reply } from "./call.ts"
 import type { Calls } from "./calls.ts"
-import type { OwnReply } from "./ownStream.ts"
+import { type OwnReply, waitingBytes } from "./ownStream.ts"
 import type { PeerState } from "./peers.ts"
 import { type Gone, type Overloaded, Violation } from "./requestReader.ts"
 import type { Tickets } from "./tickets.ts"
@@ -47,12 +47,12 @@ class SharedReply implements Reply, Holder {
   }
 
   readonly part = (content: Uint8Array | string): Effect.Effect<void> =>
-    this.own === undefined ? this.move(content, (own, frame) => own.partFrame(frame)) : this.own.part(content)
+    this.own === undefined ? this.moveFrame(content, (own, frame) => own.partFrame(frame)) : this.own.part(content)
 
   readonly last = (content: Uint8Array | string): Effect.Effect<void> => {
     if (this.own !== undefined) return this.own.last(content)
     if (content.length > limits.smallAnswer) {
-      return this.move(content, (own, frame) => Effect.sync(() => own.lastFrame(frame)))
+      return this.moveFrame(content, (own, frame) => Effect.sync(() => own.lastFrame(frame)))
     }
     const { drop, inFlight, outbox, unsent } = this.shared
     if (!inFlight.delete(this.number)) return Effect.void
@@ -75,10 +75,15 @@ class SharedReply implements Reply, Holder {
   }
 
   /** Lets the caller open a stream for the answer, and goes on with it. The claim is reset when the peer has too much unread. */
-  private move(
+  private moveFrame(
     content: Uint8Array | string,
     next: (own: OwnReply, frame: Uint8Array) => Effect.Effect<void>
   ): Effect.Effect<void> {
+    const frame = encodeAlone(FrameKind.message, 0, content)
+    return this.move(frame.length, (own) => next(own, frame))
+  }
+
+  private move(length: number, next: (own: OwnReply) => Effect.Effect<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { calls, inFlight, moving, outbox, tickets, unsent } = this.shared
       const call = inFlight.get(this.number)
@@ -88,9 +93,8 @@ class SharedReply implements Reply, Holder {
       const ticket = tickets.issue(call)
       this.ticket = ticket
       outbox.push(encode(FrameKind.moved, this.number, u32(ticket)))
-      const frame = encodeAlone(FrameKind.message, 0, content)
       if (unsent.isFull) this.drop()
-      else unsent.add(this, frame.length)
+      else unsent.add(this, waitingBytes(length))
       return tickets.claimed(ticket).pipe(
         Effect.ensuring(
           Effect.sync(() => {
@@ -100,7 +104,7 @@ class SharedReply implements Reply, Holder {
         Effect.flatMap((own) => {
           moving.delete(this.number)
           this.own = own
-          return own === undefined ? calls.interrupt(call) : next(own, frame)
+          return own === undefined ? calls.interrupt(call) : next(own)
         })
       )
     })
@@ -141,7 +145,7 @@ export const serveCalls = (
       }
       const request = messages.request(parser, content)
       if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
-      if (!calls.hasRoom(peer)) {
+      if (!calls.hasRoom(peer) || unsent.isFull) {
         outbox.push(encode(FrameKind.refused, number, nothing))
         return outbox.room
       }
