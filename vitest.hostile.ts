@@ -1,5 +1,16 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import workspace from "./vitest.workspace.ts"
+
+const project = (name: string, root: string) => ({
+  test: {
+    name,
+    root,
+    include: ["*.test.ts"],
+    globalSetup: [fileURLToPath(new URL("packages/node/test/hostile/global.ts", import.meta.url))],
+    testTimeout: 240_000
+  }
+})
 
 /** For `npm run test:hostile`: attacks on a node in a process of its own, one after the other. */
 export default defineConfig({
@@ -8,16 +19,6 @@ export default defineConfig({
     ...workspace.test,
     maxWorkers: 1,
     fileParallelism: false,
-    projects: [
-      {
-        test: {
-          name: "hostile",
-          root: "packages/node/test/hostile",
-          include: ["*.test.ts"],
-          globalSetup: ["global.ts"],
-          testTimeout: 240_000
-        }
-      }
-    ]
+    projects: [project("hostile", "packages/node/test/hostile"), project("hostile-rpc", "packages/rpc/test/hostile")]
   }
 })

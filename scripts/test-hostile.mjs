@@ -49,7 +49,7 @@ if (process.platform === "linux") {
   const report = join(directory, "results")
   try {
     await install()
-    mustSucceed(await runTool("tsc", ["-b", "packages/node/tsconfig.src.json"]))
+    mustSucceed(await runTool("tsc", ["-b", "packages/node/tsconfig.src.json", "packages/rpc/tsconfig.src.json"]))
     const env = {
       ...process.env,
       QP2P_HOSTILE_SECONDS: seconds,

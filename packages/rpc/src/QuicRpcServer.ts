@@ -38,6 +38,16 @@ export interface Options {
   readonly maxRequestsPerPeer?: number | undefined
   /** The longest request, in bytes of the serialization: 1 to 2^31 - 1. A longer one costs its stream. Default 16 MiB. */
   readonly maxRequestSize?: number | undefined
+  /**
+   * The most bytes of long answers, of more than 16 KiB, that the server holds until its callers take them: 1 to 2^31 - 1. Beyond it,
+   * calls of the peer with the most of them fail. Default 256 MiB.
+   */
+  readonly maxUnsentBytes?: number | undefined
+  /**
+   * The most bytes of long answers that the server holds until one peer takes them: 1 to 2^31 - 1. One answer may exceed it. Further
+   * long answers fail in their callers. From half of it on, further calls on streams of their own wait. Default 64 MiB.
+   */
+  readonly maxUnsentBytesPerPeer?: number | undefined
 }
 
 const most = 2 ** 31 - 1
@@ -50,7 +60,9 @@ const fields: Fields = {
   maxStreamsPerPeer: count,
   maxRequests: count,
   maxRequestsPerPeer: count,
-  maxRequestSize: count
+  maxRequestSize: count,
+  maxUnsentBytes: count,
+  maxUnsentBytesPerPeer: count
 }
 
 /**

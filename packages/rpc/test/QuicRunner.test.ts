@@ -68,6 +68,28 @@ const runner = (
     return { address, name: `${address.host}:${address.port}`, ping, isAlive, ask }
   })
 
+/** An endpoint that calls entities and hosts none. */
+const caller = (
+  endpoint: places.Service,
+  { members = everybody, storage = clusterStorage.make() }: RunnerOptions = {}
+) =>
+  Effect.map(
+    QuicRunner.layerClientOnly({ members }).pipe(
+      Layer.provide(Layer.succeed(RunnerStorage.RunnerStorage, storage)),
+      Layer.provide(MessageStorage.layerNoop),
+      Layer.provide(ShardingConfig.layer({ runnerAddress: Option.none(), shardsPerGroup: 20 })),
+      Layer.provide(RpcSerialization.layerNdjson),
+      Layer.provide(Layer.succeed(Endpoint.Endpoint, endpoint)),
+      Layer.fresh,
+      Layer.build
+    ),
+    (services) => ({
+      ask: (id: string): Effect.Effect<string, unknown> =>
+        Effect.flatMap(Host.client, (host) => host(id).Name()).pipe(Effect.provideContext(services)),
+      ping: Context.get(services, Runners.Runners).ping
+    })
+  )
+
 /** Runs an effect while the clock goes on. */
 const asTimePasses = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
@@ -132,6 +154,52 @@ describe("runners", () => {
       yield* runner(one)
       const error = yield* Effect.flip(runner(one))
       assert.strictEqual(error._tag, "ProtocolTaken")
+    }).pipe(Effect.provide(places.inMemory()))
+  )
+})
+
+describe("a client of a cluster", () => {
+  it.effect("calls the entities of all runners, and hosts and serves none", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const three = yield* places.another("10.0.0.3:3")
+      const storage = clusterStorage.make()
+      const runners = [yield* runner(one, { storage }), yield* runner(two, { storage })]
+      yield* TestClock.adjust("30 seconds")
+      const { ask } = yield* caller(three, { storage })
+      const hosts = yield* asTimePasses(Effect.forEach(ids, ask, { concurrency: 10 }))
+      assert.deepStrictEqual(new Set(hosts), new Set(runners.map(({ name }) => name)))
+      assert.lengthOf(yield* storage.getRunners, 2)
+      // It serves no protocol: its own runner may still be made.
+      const stream = yield* Effect.scoped(
+        Effect.flatMap(one.openProtocol(three.peerId, "effect-cluster"), ({ pull }) => Effect.flip(pull))
+      )
+      assert.strictEqual(stream._tag, "ProtocolRefused")
+    }).pipe(Effect.provide(places.inMemory()))
+  )
+
+  it.effect("that the members do not count among them gets no call through", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const three = yield* places.another("10.0.0.3:3")
+      const first = yield* runner(one, { members: (id) => Effect.succeed(id === two.peerId) })
+      const { ping } = yield* caller(two)
+      yield* asTimePasses(ping(first.address))
+      const stranger = yield* caller(three)
+      const error = yield* asTimePasses(Effect.flip(stranger.ping(first.address)))
+      assert.strictEqual(error._tag, "RunnerUnavailable")
+    }).pipe(Effect.provide(places.inMemory({ retryDuration: 0 })))
+  )
+
+  it.effect("asks who is a member before it connects, and calls no other runner", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const three = yield* places.another("10.0.0.3:3")
+      const [first, second] = [yield* runner(one), yield* runner(two)]
+      const { ping } = yield* caller(three, { members: (id) => Effect.succeed(id === two.peerId) })
+      yield* asTimePasses(ping(second.address))
+      assert.strictEqual((yield* asTimePasses(Effect.flip(ping(first.address))))._tag, "RunnerUnavailable")
+      assert.deepStrictEqual(yield* one.connections, [])
     }).pipe(Effect.provide(places.inMemory()))
   )
 })

@@ -42,10 +42,19 @@ export const bufferedPerPeer = 64 << 20
 /** Received bytes of incomplete requests that a server holds. Requests beyond it are refused. */
 export const bufferedInAll = 256 << 20
 
+/** Bytes of answers that one peer has not taken. Its further long answers are dropped; from half of it on, further calls wait. */
+export const unsentPerPeer = 64 << 20
+
+/** Bytes of answers that a server holds until their callers take them. Beyond it, the peer with the most loses answers. */
+export const unsentInAll = 256 << 20
+
 /** Frames that wait to be written to a shared stream. Writers beyond it wait. */
 export const outbox = 1 << 20
 
-/** How long a request may stop in the middle, and how long an answer waits for its stream, in milliseconds. */
+/**
+ * How long a request may stop in the middle, how long an answer waits for its stream, and how long a call waits for its peer to take
+ * earlier answers, in milliseconds.
+ */
 export const patience = 30_000
 
 /** The least bytes in a second, in the mean, of a request that has not arrived within `patience`. */

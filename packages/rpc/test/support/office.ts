@@ -28,6 +28,8 @@ export const Office = RpcGroup.make(
   Rpc.make("Count", { success: Schema.Number, stream: true }),
   /** Text without end, in pieces of 16,000 characters. */
   Rpc.make("Pour", { success: Schema.String, stream: true }),
+  /** One short text. When the test lets it go, numbered texts of so many characters, without end. */
+  Rpc.make("Swell", { payload: { length: Schema.Number }, success: Schema.String, stream: true }),
   /** Waits for ever, or until the test lets it go. */
   Rpc.make("Hold", { success: Schema.String }),
   Rpc.make("Who", { success: Schema.String }),
@@ -85,6 +87,28 @@ const handlers = (watch: Watch) => {
       ),
     Count: () => endless(made(1)),
     Pour: () => endless(made("y".repeat(16_000))),
+    Swell: ({ length }) => {
+      let number = 0
+      return Stream.concat(
+        Stream.succeed("first"),
+        Stream.unwrap(
+          Effect.as(
+            Deferred.await(watch.letGo),
+            Stream.fromEffectRepeat(Effect.sync(() => `${++number}`.padStart(10, "0").padEnd(length, "z")))
+          )
+        )
+      ).pipe((texts) =>
+        Stream.unwrap(
+          Effect.as(
+            Effect.acquireRelease(
+              Effect.sync(() => watch.running++),
+              () => Effect.sync(() => watch.running--)
+            ),
+            texts
+          )
+        )
+      )
+    },
     Hold: () => watched(Deferred.await(watch.letGo)),
     Who: () => QuicRpc.Caller,
     Fail: () => Effect.die("boom")
@@ -142,7 +166,8 @@ export const nothing: serverProtocol.Held = {
   streams: 0,
   tickets: 0,
   connections: 0,
-  bufferedBytes: 0
+  bufferedBytes: 0,
+  unsentBytes: 0
 }
 
 export const layer = RpcSerialization.layerNdjson

@@ -15,7 +15,7 @@ const write = 1
 const peers = 4
 
 /** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each. */
-const opened = async ({ hosts, node, seconds }, open) => {
+export const opened = async ({ hosts, node, seconds }, open) => {
   const facts = { streams: 0, connections: 0 }
   const slots = []
   await paced(seconds, 200, async (i) => {

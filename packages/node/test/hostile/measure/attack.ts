@@ -77,10 +77,21 @@ const recovered = async (node: Child, enough: number) => {
 /** MiB to wait for after an attack, by the idle memory. */
 type Enough = (idle: number) => number
 
-const measured = async (attack: string, seconds: number, net: network.Network, enough: Enough, start: Start) => {
-  const node = start("node", net.node)
+/** A folder with more for the programs: `node.mjs` serves it, `honest.mjs` asks for it, and `attacks.mjs` attacks it. */
+export type More = URL
+
+const measured = async (
+  attack: string,
+  seconds: number,
+  net: network.Network,
+  enough: Enough,
+  start: Start,
+  more: More | undefined
+) => {
+  const of = (file: string) => (more === undefined ? [] : [new URL(file, more).href])
+  const node = start("node", net.node, ...of("node.mjs"))
   const at = { host: net.node, port: await port(node) }
-  const honest = start("honest", net.honest, net.newcomer, `${at.host}:${at.port}`)
+  const honest = start("honest", net.honest, net.newcomer, `${at.host}:${at.port}`, ...of("honest.mjs"))
   const honestAt = { host: net.honest, port: await port(honest) }
   const { attackers, victim } = net
   const context = { node: at, honest: honestAt, victim, attackers }
@@ -98,7 +109,7 @@ const measured = async (attack: string, seconds: number, net: network.Network, e
   const watched = watch(node.pid)
   const duringShare = meter.share(node.pid)
   const linesBefore = node.lines
-  const attacker = start("attacker", attack, JSON.stringify({ ...context, seconds }))
+  const attacker = start("attacker", attack, JSON.stringify({ ...context, seconds }), ...of("attacks.mjs"))
   let done: Done | undefined
   const isOver = attacker.hear("done", longest).then((told) => {
     done = told as Done | undefined
@@ -157,15 +168,22 @@ const measured = async (attack: string, seconds: number, net: network.Network, e
  * Runs an attack by its name. It goes on for `seconds` where it has no end of its own. Afterwards the node's memory is
  * awaited to be `enough`.
  */
-export const run = async (attack: string, seconds: number, net: network.Network, enough: Enough): Promise<Result> => {
+export const run = async (
+  attack: string,
+  seconds: number,
+  net: network.Network,
+  enough: Enough,
+  more?: More
+): Promise<Result> => {
   const directory = mkdtempSync(join(tmpdir(), "qp2p-hostile-"))
   const children: Array<Child> = []
   try {
-    return await measured(attack, seconds, net, enough, (program, ...args) => {
+    const start: Start = (program, ...args) => {
       const child = new Child(net, directory, program, args)
       children.push(child)
       return child
-    })
+    }
+    return await measured(attack, seconds, net, enough, start, more)
   } finally {
     for (const child of children.toReversed()) await child.kill()
     rmSync(directory, { recursive: true, force: true })

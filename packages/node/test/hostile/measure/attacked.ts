@@ -47,13 +47,14 @@ const problems = (
 ]
 
 /**
- * Runs the attack of that name and fails with everything that it broke. `connections` is how many the node may admit.
+ * Runs the attack of that name and fails with everything that it broke. `connections` is how many the node may admit, and `more` a
+ * folder with more for the programs.
  */
-export const attacked = async (name: string, connections = 100): Promise<Result> => {
+export const attacked = async (name: string, connections = 100, more?: attack.More): Promise<Result> => {
   const { isShort, report, seconds } = inject("hostile")
   const net = network.make()
   try {
-    const result = await attack.run(name, seconds, net, isShort ? mostAfter : (idle) => idle * 1.1)
+    const result = await attack.run(name, seconds, net, isShort ? mostAfter : (idle) => idle * 1.1, more)
     appendFileSync(report, `${JSON.stringify(result)}\n`)
     assert.deepStrictEqual(problems(result, connections), [], name)
     return result

@@ -1,7 +1,8 @@
-// Runs one attack: `attacker.mjs NAME JSON`, and tells its parent what it did.
-import { attacks } from "../attacks/index.mjs"
+// Runs one attack: `attacker.mjs NAME JSON [MODULE]`, and tells its parent what it did. The module has further attacks.
+import { attacks as own } from "../attacks/index.mjs"
 
-const [name, json] = process.argv.slice(2)
+const [name, json, more] = process.argv.slice(2)
+const attacks = more === undefined ? own : { ...own, ...(await import(more)).attacks }
 const { attackers, ...context } = JSON.parse(json)
 
 /** The address of attacker number `i`. */

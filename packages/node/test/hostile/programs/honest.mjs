@@ -1,4 +1,4 @@
-// The honest peer beside an attack: `honest.mjs HOST NEWCOMER-HOST NODE`. It asks every 50 ms over one connection,
+// The honest peer beside an attack: `honest.mjs HOST NEWCOMER-HOST NODE [MODULE]`. The module asks in further ways. It asks every 50 ms over one connection,
 // takes what the node pushes, and every second a newcomer bootstraps from another address. It says what it saw when its
 // parent asks.
 import * as Endpoint from "@qp2p/core/Endpoint"
@@ -10,7 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-const [host, newcomerHost, node] = process.argv.slice(2)
+const [host, newcomerHost, node, more] = process.argv.slice(2)
 
 const period = 50
 /** Milliseconds. A question that takes longer is lost. */
@@ -25,8 +25,8 @@ const blame = (reason) => {
   seen.reasons[reason] = (seen.reasons[reason] ?? 0) + 1
 }
 
-/** One question: by turns to the program, and on a stream of a protocol. Its time counts from when it was due, so that a held process is no excuse. */
-const ask = Effect.fnUntraced(function* (self, number, due) {
+/** One question: by turns to the program, on a stream of a protocol, and as `others` do. Its time counts from when it was due, so that a held process is no excuse. */
+const ask = Effect.fnUntraced(function* (self, others, number, due) {
   const question = Buffer.from(`echo ${number}`)
   const asked = Effect.gen(function* () {
     const { receive, send } = yield* self.openBidirectionalStream(node)
@@ -38,7 +38,8 @@ const ask = Effect.fnUntraced(function* (self, number, due) {
     yield* stream.write(question, { fin: true })
     return Buffer.concat(yield* Stream.runCollect(stream.read))
   }).pipe(Effect.scoped)
-  const result = yield* Effect.exit(Effect.timeout(number % 2 === 0 ? asked : called, patience))
+  const asks = [() => asked, () => called, ...others]
+  const result = yield* Effect.exit(Effect.timeout(asks[number % asks.length](`echo ${number}`), patience))
   if (result._tag === "Success" && Buffer.from(result.value).toString() === `echo ${number}`) {
     seen.latencies.push(performance.now() - due)
   } else {
@@ -78,6 +79,7 @@ const program = Effect.gen(function* () {
     )
   )
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(newcomer, Effect.sleep("1 second"))))
+  const others = more === undefined ? [] : yield* (yield* Effect.promise(() => import(more))).asks(self, node)
   const open = new Set()
   let stopped = false
   process.on("message", async (what) => {
@@ -96,7 +98,7 @@ const program = Effect.gen(function* () {
     const wait = due - performance.now()
     if (wait > 0) yield* Effect.sleep(wait)
     if (stopped) continue
-    const fiber = yield* Effect.forkScoped(ask(self, number, due))
+    const fiber = yield* Effect.forkScoped(ask(self, others, number, due))
     const done = Effect.runPromise(Fiber.await(fiber)).then(() => open.delete(done))
     open.add(done)
   }

@@ -1,4 +1,4 @@
-// The program under attack: `node.mjs HOST`. It answers questions and takes messages, as an application does, and says
+// The program under attack: `node.mjs HOST [MODULE]`. The module serves more at the endpoint. The program answers questions and takes messages, as an application does, and says
 // what it saw when its parent asks. Its parent learns the port.
 import * as Endpoint from "@qp2p/core/Endpoint"
 import * as PortMapper from "@qp2p/core/PortMapper"
@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
-const [host] = process.argv.slice(2)
+const [host, more] = process.argv.slice(2)
 
 /** Connections of peers that vanish end so soon that their memory can be looked at 30 s later. */
 const config = { idleTimeout: "15 seconds" }
@@ -67,6 +67,7 @@ const program = Effect.gen(function* () {
   const self = yield* Endpoint.make({ localAddress: `${host}:0`, config })
   yield* self.serveProtocol("echo", echo)
   yield* self.serveProtocol("download", download)
+  if (more !== undefined) yield* (yield* Effect.promise(() => import(more))).serve(self)
   let open = 0
   process.on("message", async (what) => {
     if (what === "collect") return globalThis.gc()

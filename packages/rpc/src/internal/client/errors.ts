@@ -46,6 +46,9 @@ export const isOverload = (error: RpcClientError | undefined): boolean =>
 export const malformed = (message: string): RpcClientError =>
   new RpcClientError({ reason: new RpcClientDefect({ message, cause: new Error(message) }) })
 
+/** An answer, or a part of one, is longer than `maxResponseSize`. */
+export const tooLong = (): RpcClientError => malformed("the server's answer is too long")
+
 /** The serialization cannot encode the request. */
 export const unencodable = (cause: unknown): RpcClientError =>
   new RpcClientError({ reason: new RpcClientDefect({ message: "the request cannot be encoded", cause }) })

@@ -6,7 +6,7 @@ import { constVoid } from "effect/Function"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Scope from "effect/Scope"
 import * as limits from "../limits.ts"
-import { encode, FrameKind } from "../wire/frame.ts"
+import { encodeAlone, FrameKind } from "../wire/frame.ts"
 import { type Frame, FrameDecoder } from "../wire/frameDecoder.ts"
 import * as messages from "../wire/messages.ts"
 import type { Answers, ClientCall } from "./answers.ts"
@@ -37,7 +37,7 @@ const readAnswer = (
   const takeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> => {
     const frames: Array<Frame> = []
     for (const chunk of chunks) {
-      if (!decoder.push(chunk, frames)) return Effect.fail(errors.malformed("the server's answer is too long"))
+      if (!decoder.push(chunk, frames)) return Effect.fail(errors.tooLong())
     }
     let at = 0
     return Effect.whileLoop({
@@ -101,7 +101,7 @@ export const notify = (
 ): Effect.Effect<void, RpcClientError> =>
   withStream(answers, open, (stream) =>
     Effect.suspend(() => {
-      const bytes = encode(FrameKind.message, 0, answers.serialization.makeUnsafe().encode(request)!)
+      const bytes = encodeAlone(FrameKind.message, 0, answers.serialization.makeUnsafe().encode(request)!)
       return Effect.mapError(stream.write(bytes, { fin: true }), errors.ofWrite)
     })
   )
@@ -112,7 +112,7 @@ export const make = (
   call: ClientCall,
   open: Effect.Effect<ProtocolStream, ConnectionError, Scope.Scope>
 ): Effect.Effect<void, RpcClientError> =>
-  run(answers, call, open, (parser) => encode(FrameKind.message, 0, parser.encode(call.request)!))
+  run(answers, call, open, (parser) => encodeAlone(FrameKind.message, 0, parser.encode(call.request)!))
 
 /** Goes on with a call whose answer has moved from the shared stream to one of its own. `ticket` is that of the answer. */
 export const claim = (
@@ -121,4 +121,4 @@ export const claim = (
   { connection, protocol }: ProtocolStream,
   ticket: Uint8Array
 ): Effect.Effect<void, RpcClientError> =>
-  run(answers, call, connection.openProtocol(protocol), () => encode(FrameKind.claim, 0, ticket))
+  run(answers, call, connection.openProtocol(protocol), () => encodeAlone(FrameKind.claim, 0, ticket))

@@ -82,6 +82,7 @@ export class Session {
   /** Fails the calls that wait: their answers will not come. */
   end(error: RpcClientError): void {
     this.error = error
+    this.outbox.close()
     const waiting = [...this.calls.values()]
     this.calls.clear()
     for (const { resume } of waiting) resume(Effect.fail(error))
@@ -100,7 +101,7 @@ export class Session {
     const takeAll = (chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, RpcClientError> => {
       const frames: Array<Frame> = []
       for (const chunk of chunks) {
-        if (!decoder.push(chunk, frames)) return Effect.fail(errors.malformed("the server's answer is too long"))
+        if (!decoder.push(chunk, frames)) return Effect.fail(errors.tooLong())
       }
       let at = 0
       return Effect.whileLoop({
@@ -129,6 +130,11 @@ export class Session {
     const { fitTags } = this.answers
     switch (kind) {
       case FrameKind.message: {
+        if (content.length > this.answers.maxResponseSize) {
+          resume(Effect.fail(errors.tooLong()))
+          this.onRoom()
+          return Effect.void
+        }
         const message = messages.response(this.parser, content)
         if (message === undefined || message._tag === "Chunk") break
         // The fiber of the call ends first: an RPC client would interrupt it otherwise.

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Semaphore from "effect/Semaphore"
 import { Caller } from "../../QuicRpc.ts"
 import * as limits from "../limits.ts"
+import type { Unsent, UnsentShare } from "./unsent.ts"
 
 /** The counts of one peer. */
 export interface PeerState {
@@ -12,6 +13,8 @@ export interface PeerState {
   readonly context: Context.Context<never>
   /** Bytes of incomplete requests that may still arrive. */
   readonly receiving: Semaphore.Semaphore
+  /** Bytes of answers that the peer has not taken. */
+  readonly unsent: UnsentShare
   calls: number
   sharedStreams: number
   /** The streams and calls that refer to this. */
@@ -22,10 +25,12 @@ export interface PeerState {
 export class Peers {
   private readonly states = new Map<PeerId, PeerState>()
   private readonly context: Context.Context<never>
+  private readonly unsent: Unsent
 
   /** `context` is that of the server, to which each peer's id is added. */
-  constructor(context: Context.Context<never>) {
+  constructor(context: Context.Context<never>, unsent: Unsent) {
     this.context = context
+    this.unsent = unsent
   }
 
   /** The state of a peer that has opened a stream. `release` follows. */
@@ -36,6 +41,7 @@ export class Peers {
         peerId,
         context: Context.add(this.context, Caller, peerId),
         receiving: Semaphore.makeUnsafe(limits.bufferedPerPeer),
+        unsent: this.unsent.share(),
         calls: 0,
         sharedStreams: 0,
         holders: 0

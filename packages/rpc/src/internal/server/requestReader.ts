@@ -13,7 +13,7 @@ export class Violation extends Data.TaggedError("Violation")<{ readonly detail: 
 /** The caller is gone: it has reset the stream, or the connection is lost. */
 export class Gone extends Data.TaggedError("Gone") {}
 
-/** The server holds as many bytes of incomplete requests as it may. */
+/** The server holds as many bytes of incomplete requests as it may, or the peer does not take its answers. */
 export class Overloaded extends Data.TaggedError("Overloaded") {}
 
 /** The bytes of incomplete requests that a server holds. */
@@ -23,6 +23,12 @@ export interface Buffered {
 
 /** The time in milliseconds, from any start. */
 const now = Effect.map(Clock.Clock, (clock) => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
+
+/** Waits until the peer has taken enough of its earlier answers for another call. */
+export const roomForCall = ({ unsent }: PeerState): Effect.Effect<void, Overloaded> =>
+  unsent.isHalfFull
+    ? Effect.timeoutOrElse(unsent.room, { duration: limits.patience, orElse: () => new Overloaded() })
+    : Effect.void
 
 /** The frames of one stream. */
 export class RequestReader {
@@ -95,10 +101,13 @@ export class RequestReader {
     })
   }
 
-  /** Waits until the peer has room for all of the frame, so that frames never hold each other up half way. */
+  /**
+   * Waits until the peer has room for all of the frame, so that frames never hold each other up half way. A long frame is a call on a
+   * stream of its own: it waits for room for that as well, before it has arrived.
+   */
   private readonly reserve = Effect.suspend(() => {
     const permits = Math.min(this.decoder.expected, limits.bufferedPerPeer)
-    return Effect.flatMap(this.peer.receiving.take(permits), () => {
+    return Effect.flatMap(Effect.andThen(roomForCall(this.peer), this.peer.receiving.take(permits)), () => {
       this.permits = permits
       this.since = undefined
       return this.more

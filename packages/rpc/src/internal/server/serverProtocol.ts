@@ -13,13 +13,18 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as limits from "../limits.ts"
 import { FrameKind, readU32 } from "../wire/frame.ts"
+import type { Frame } from "../wire/frameDecoder.ts"
 import * as messages from "../wire/messages.ts"
 import { Calls } from "./calls.ts"
-import { OwnReply, serveCall } from "./ownStream.ts"
+import { gone, OwnReply, serveCall } from "./ownStream.ts"
 import { Peers, type PeerState } from "./peers.ts"
-import { type Buffered, type Gone, type Overloaded, RequestReader, Violation } from "./requestReader.ts"
+import { type Buffered, Gone, type Overloaded, RequestReader, roomForCall, Violation } from "./requestReader.ts"
 import { serveCalls } from "./sharedStream.ts"
 import { Tickets } from "./tickets.ts"
+import { Unsent } from "./unsent.ts"
+
+/** The length of a ticket, in bytes. */
+const claimLength = 4
 
 /** The settings of a server, with their defaults. */
 export interface Settings {
@@ -29,6 +34,8 @@ export interface Settings {
   readonly maxRequests: number
   readonly maxRequestsPerPeer: number
   readonly maxRequestSize: number
+  readonly maxUnsentBytes: number
+  readonly maxUnsentBytesPerPeer: number
 }
 
 /** Settings as a program gives them. */
@@ -41,7 +48,9 @@ export const settingsOf = (given: Given = {}): Settings => ({
   maxStreamsPerPeer: given.maxStreamsPerPeer,
   maxRequests: given.maxRequests ?? limits.callsInAll,
   maxRequestsPerPeer: given.maxRequestsPerPeer ?? limits.callsPerPeer,
-  maxRequestSize: given.maxRequestSize ?? limits.maxMessage
+  maxRequestSize: given.maxRequestSize ?? limits.maxMessage,
+  maxUnsentBytes: given.maxUnsentBytes ?? limits.unsentInAll,
+  maxUnsentBytesPerPeer: given.maxUnsentBytesPerPeer ?? limits.unsentPerPeer
 })
 
 /** How much of each a server holds. All are 0 when no peer is connected. */
@@ -52,6 +61,7 @@ export interface Held {
   readonly tickets: number
   readonly connections: number
   readonly bufferedBytes: number
+  readonly unsentBytes: number
 }
 
 /** A protocol that is served, and what it holds. */
@@ -76,7 +86,8 @@ export const make = Effect.fnUntraced(function* (
   const running = Latch.makeUnsafe(false)
   let write!: (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
-  const peers = new Peers(context)
+  const unsent = new Unsent(settings.maxUnsentBytesPerPeer, settings.maxUnsentBytes)
+  const peers = new Peers(context, unsent)
   const tickets = new Tickets()
   const buffered: Buffered = { bytes: 0 }
   let streams = 0
@@ -108,7 +119,7 @@ export const make = Effect.fnUntraced(function* (
   /** Answers the claim of an answer that has moved. */
   const serveClaim = (stream: ProtocolStream, peer: PeerState, parser: messages.Parser, content: Uint8Array) =>
     Effect.suspend((): Effect.Effect<void, Violation> => {
-      if (content.length !== 4) return new Violation({ detail: "a claim without a ticket" })
+      if (content.length !== claimLength) return new Violation({ detail: "a claim without a ticket" })
       const waiting = tickets.take(readU32(content, 0), peer)
       // The answer may have been given up since.
       if (waiting === undefined) return stream.reset(ErrorCode.noError)
@@ -116,11 +127,25 @@ export const make = Effect.fnUntraced(function* (
       const reply = new OwnReply(
         stream,
         parser,
+        peer.unsent,
         Effect.suspend(() => calls.interrupt(call))
       )
       waiting.give(reply)
       return Effect.onInterrupt(reply.run, () => Effect.sync(() => calls.disconnect(call)))
     })
+
+  /** Waits until the call may begin. One with a long request has waited before that had arrived. */
+  const admitted = (
+    stream: ProtocolStream,
+    peer: PeerState,
+    { content }: Frame
+  ): Effect.Effect<void, Gone | Overloaded> =>
+    content.length > limits.maxSharedFrame || !peer.unsent.isHalfFull
+      ? Effect.void
+      : Effect.raceFirst(
+          roomForCall(peer),
+          Effect.flatMap(gone(stream), () => new Gone())
+        )
 
   const serveStream = (
     stream: ProtocolStream,
@@ -130,15 +155,20 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(reader.one, (frame) => {
       const parser = serialization.makeUnsafe()
       switch (frame.kind) {
-        case FrameKind.message: {
-          const request = messages.request(parser, frame.content)
-          if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
-          if (!calls.hasRoom(peer)) return stream.reset(ErrorCode.overloaded)
-          return serveCall(calls, stream, peer, parser, request)
-        }
+        case FrameKind.message:
+          if (frame.content.length > settings.maxRequestSize) return new Violation({ detail: "a request is too long" })
+          return Effect.andThen(
+            admitted(stream, peer, frame),
+            Effect.suspend(() => {
+              const request = messages.request(parser, frame.content)
+              if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
+              if (!calls.hasRoom(peer)) return stream.reset(ErrorCode.overloaded)
+              return serveCall(calls, stream, peer, parser, request)
+            })
+          )
         case FrameKind.calls:
           reader.limitTo(limits.maxSharedFrame)
-          return serveCalls(calls, tickets, stream, peer, parser, reader.some)
+          return serveCalls(calls, tickets, stream, peer, parser, reader.some, settings.maxRequestSize)
         case FrameKind.claim:
           return serveClaim(stream, peer, parser, frame.content)
         default:
@@ -152,7 +182,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       const peer = peers.of(stream.peerId)
       streams++
-      const reader = new RequestReader(stream, settings.maxRequestSize, peer, buffered)
+      const reader = new RequestReader(stream, Math.max(settings.maxRequestSize, claimLength), peer, buffered)
       const watched = calls.isWatched(stream.connection)
         ? Effect.void
         : Effect.forkIn(calls.watch(stream.connection), scope, { startImmediately: true })
@@ -195,7 +225,8 @@ export const make = Effect.fnUntraced(function* (
       peers: peers.size,
       streams,
       tickets: tickets.size,
-      bufferedBytes: buffered.bytes
+      bufferedBytes: buffered.bytes,
+      unsentBytes: unsent.bytes
     })
   }
 })

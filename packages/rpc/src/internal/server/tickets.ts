@@ -18,11 +18,17 @@ export class Tickets {
   private readonly waiting = new Map<number, Waiting>()
   private next = 0
 
-  /** Makes a ticket for the answer to a call. `claimed` follows. */
-  issue(call: Call): number {
+  /** Makes a ticket that no answer waits for: the claim of it is reset. */
+  issueVoid(): number {
     while (this.waiting.has(this.next)) this.next = (this.next + 1) >>> 0
     const ticket = this.next
     this.next = (ticket + 1) >>> 0
+    return ticket
+  }
+
+  /** Makes a ticket for the answer to a call. `claimed` follows. */
+  issue(call: Call): number {
+    const ticket = this.issueVoid()
     const claimed = Deferred.makeUnsafe<OwnReply | undefined>()
     const give = (own: OwnReply) => Deferred.doneUnsafe(claimed, Effect.succeed(own))
     this.waiting.set(ticket, { call, claimed, give })
@@ -53,6 +59,7 @@ export class Tickets {
   /** Lets an answer that waits go, when its caller no longer wants it. */
   drop(ticket: number): void {
     const waiting = this.waiting.get(ticket)
+    this.waiting.delete(ticket)
     if (waiting !== undefined) Deferred.doneUnsafe(waiting.claimed, Effect.undefined)
   }
 

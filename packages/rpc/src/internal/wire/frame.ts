@@ -80,6 +80,12 @@ export const encode = (kind: number, call: number, content: Uint8Array | string)
   return bytes
 }
 
+/** Encodes a frame that may wait for long: into a buffer of its own, so that it keeps no other memory. */
+export const encodeAlone = (kind: number, call: number, content: Uint8Array | string): Uint8Array => {
+  const frame = encode(kind, call, content)
+  return frame.length === frame.buffer.byteLength ? frame : frame.slice()
+}
+
 /** Encodes a number as u32. */
 export const u32 = (value: number): Uint8Array => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
 
