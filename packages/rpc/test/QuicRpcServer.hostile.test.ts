@@ -241,6 +241,20 @@ describe("a caller that sends", () => {
     )
   }
 
+  it.effect("its request with the end of its half, and then stops the answer, has the handler interrupted", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(encode(FrameKind.message, 0, request({ tag: "Hold", payload: null })), { fin: true })
+      yield* office.until(() => running.watch.running === 2)
+      yield* stream.stop(ErrorCode.noError)
+      yield* office.until(() => running.held().calls === 1)
+      assert.strictEqual(running.watch.interrupted, 1)
+      yield* check
+    }).pipe(office.onNetwork)
+  )
+
   it.effect("a notification gets no answer, and holds no stream", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair
