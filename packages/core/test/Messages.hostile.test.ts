@@ -106,6 +106,30 @@ describe("a peer that sends as a message", () => {
     )
   )
 
+  it.effect("names of fields with line ends, or without end, leaves short lines in the log", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const { lines } = yield* logged(
+          Effect.gen(function* () {
+            const one = yield* endpoint("10.0.0.1:1")
+            yield* on(one, Messages.make("notes", { message: Schema.Record(Schema.String, Schema.Number) }))
+            const connection = yield* (yield* raw("10.0.0.6:6")).dial("10.0.0.1:1")
+            for (const name of ["\\u001b[31m\\nan invented line", "k".repeat(100_000)]) {
+              openRaw(connection, joined([openReq("notes"), framed(message, `{"${name}":"x"}`)]), true)
+              yield* pass(20)
+            }
+          })
+        )
+        const about = lines.filter((line) => line.includes("refused a message"))
+        assert.lengthOf(about, 2)
+        for (const line of about) {
+          assert.notMatch(line, /\p{Cc}/u)
+          assert.isBelow(line.length, 2_000)
+        }
+      })
+    )
+  )
+
   it.effect("a value in pieces of any size has it taken whole", () =>
     onNetwork(
       Effect.gen(function* () {

@@ -40,7 +40,7 @@ import { RpcClientDefect, RpcClientError } from "effect/rpc/RpcClientError"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Struct from "effect/Struct"
 import * as address from "./internal/runner/address.ts"
-import { guard, isMember } from "./internal/runner/membership.ts"
+import { guard, Membership } from "./internal/runner/membership.ts"
 import * as QuicRpcClient from "./QuicRpcClient.ts"
 import * as QuicRpcServer from "./QuicRpcServer.ts"
 
@@ -83,8 +83,8 @@ const unreachable = (reason: unknown, codecFor: RpcSerialization.CodecFor): RpcC
   }
 }
 
-/** The protocol between runners. Without `members`, it calls every runner that the storage lists. */
-const makeRunnerProtocol = (members: Options["members"] | undefined) =>
+/** The protocol between runners. Without members, it calls every runner that the storage lists. */
+const makeRunnerProtocol = (membership: Membership | undefined) =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Endpoint | RpcSerialization.RpcSerialization>()
     const { codecFor } = Context.get(context, RpcSerialization.RpcSerialization)
@@ -94,7 +94,7 @@ const makeRunnerProtocol = (members: Options["members"] | undefined) =>
         const runner = address.parse(runnerAddress)
         if (Result.isFailure(runner)) return unreachable(runner.failure, codecFor)
         const { peer, peerId } = runner.success
-        if (members !== undefined && !(yield* isMember(members, peerId))) {
+        if (membership !== undefined && !(yield* membership.isMember(peerId))) {
           return unreachable(new Error(`${peer} does not belong to the cluster`), codecFor)
         }
         return yield* QuicRpcClient.makeProtocol(peer, { protocol })
@@ -119,8 +119,8 @@ export const layerRunnerProtocol: Layer.Layer<
 > = Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(undefined))
 
 /** The same, with members. */
-const layerProtocolOf = (members: Options["members"]) =>
-  Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(members))
+const layerProtocolOf = (membership: Membership) =>
+  Layer.effect(Runners.RpcClientProtocol, makeRunnerProtocol(membership))
 
 /**
  * Runs a runner on the endpoint: it serves the runners of the cluster, calls them, and hosts the shards that it gets. Other peers
@@ -148,15 +148,17 @@ export const layer = (
 > =>
   checked(
     () => ofRecord("options", options, fields),
-    () =>
-      RunnerServer.layerWithClients.pipe(
+    () => {
+      const membership = new Membership(options.members)
+      return RunnerServer.layerWithClients.pipe(
         Layer.provide(
           QuicRpcServer.layerProtocol({ protocol }).pipe(
-            Layer.updateService(Endpoint, (endpoint) => guard(endpoint, options.members))
+            Layer.updateService(Endpoint, (endpoint) => guard(endpoint, membership))
           )
         ),
-        Layer.provide(layerProtocolOf(options.members))
+        Layer.provide(layerProtocolOf(membership))
       )
+    }
   )
 
 /**
@@ -179,7 +181,7 @@ export const layerClientOnly = (
 > =>
   checked(
     () => ofRecord("options", options, fields),
-    () => RunnerServer.layerClientOnly.pipe(Layer.provide(layerProtocolOf(options.members)))
+    () => RunnerServer.layerClientOnly.pipe(Layer.provide(layerProtocolOf(new Membership(options.members))))
   )
 
 /**
@@ -223,7 +225,7 @@ export const layerHealth = (
           isAlive: (runner) =>
             ping(runner).pipe(Effect.timeout(timeout), Effect.retry({ times: attempts - 1 }), Effect.isSuccess)
         }))
-      ).pipe(Layer.provide(Layer.fresh(Runners.layerRpc)), Layer.provide(layerProtocolOf(members)))
+      ).pipe(Layer.provide(Layer.fresh(Runners.layerRpc)), Layer.provide(layerProtocolOf(new Membership(members))))
     }
   )
 

@@ -212,6 +212,49 @@ describe("a caller that sends", () => {
     }).pipe(office.onNetwork)
   )
 
+  for (const isShared of [false, true]) {
+    it.effect(
+      `a value at which its schema throws gets a defect for that call alone, ${isShared ? "on a shared stream" : "on a stream of its own"}`,
+      () =>
+        Effect.gen(function* () {
+          const { one, two } = yield* places.Pair
+          const { check, running } = yield* honest(one, two)
+          const thrown = request({ tag: "Picky", payload: { text: "throw" } })
+          const stream = yield* open(one, two)
+          yield* stream.write(
+            isShared
+              ? joined(calls, encode(FrameKind.message, 7, request({ tag: "Hold", payload: null })))
+              : encode(FrameKind.message, 0, thrown)
+          )
+          const answers: Array<Frame> = []
+          if (isShared) {
+            yield* office.until(() => running.watch.running === 2)
+            yield* stream.write(encode(FrameKind.message, 8, thrown))
+          }
+          while (answers.at(-1)?.kind !== FrameKind.message) answers.push(...(yield* frames(stream)))
+          assert.include(new TextDecoder().decode(answers.at(-1)!.content), "not this text")
+          // The other call of the stream goes on.
+          yield* office.until(() => running.held().calls === (isShared ? 2 : 1))
+          assert.strictEqual(running.watch.running, isShared ? 2 : 1)
+          yield* check
+        }).pipe(office.onNetwork)
+    )
+  }
+
+  it.effect("its request with the end of its half, and then stops the answer, has the handler interrupted", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, running } = yield* honest(one, two)
+      const stream = yield* open(one, two)
+      yield* stream.write(encode(FrameKind.message, 0, request({ tag: "Hold", payload: null })), { fin: true })
+      yield* office.until(() => running.watch.running === 2)
+      yield* stream.stop(ErrorCode.noError)
+      yield* office.until(() => running.held().calls === 1)
+      assert.strictEqual(running.watch.interrupted, 1)
+      yield* check
+    }).pipe(office.onNetwork)
+  )
+
   it.effect("a notification gets no answer, and holds no stream", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair

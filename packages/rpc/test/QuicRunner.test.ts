@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Rpc from "effect/rpc/Rpc"
@@ -237,6 +238,28 @@ describe("a peer that is no member", () => {
       }).pipe(Effect.provide(places.inMemory({ retryDuration: 0 })))
     )
   }
+
+  it.effect("leaves few lines in the log, however often it asks while nobody knows the members", () => {
+    const warnings: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
+      if (logLevel === "Warn") warnings.push(String(message))
+    })
+    return Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      yield* runner(two, { members: () => Effect.die("the list of members is gone") })
+      const knock = Effect.scoped(
+        Effect.flatMap(one.openProtocol(two.peerAddress, "effect-cluster"), ({ pull }) => Effect.exit(pull))
+      )
+      yield* asTimePasses(knock)
+      for (let i = 0; i < 100; i++) yield* knock
+      const after = warnings.length
+      assert.isAtMost(after, 3)
+      yield* TestClock.adjust("2 seconds")
+      yield* knock
+      assert.strictEqual(warnings.length, after + 1)
+      assert.match(warnings.at(-1)!, /left out/u)
+    }).pipe(Effect.provide(places.inMemory({ retryDuration: 0 })), Effect.provide(Logger.layer([logger])))
+  })
 
   it.effect("is dialled by nobody: the runner does not even connect", () =>
     Effect.gen(function* () {

@@ -18,6 +18,14 @@ import * as QuicRpcClient from "../../src/QuicRpcClient.ts"
 import * as places from "./places.ts"
 import type { Service } from "./places.ts"
 
+/** Text with a check that throws, as one runs out of stack at a value that is too deep. */
+const Picky = Schema.String.check(
+  Schema.makeFilter((text) => {
+    if (text === "throw") throw new Error("not this text")
+    return true
+  })
+)
+
 export const Office = RpcGroup.make(
   Rpc.make("Echo", { payload: { text: Schema.String }, success: Schema.String }),
   /** An answer of so many characters. */
@@ -32,6 +40,7 @@ export const Office = RpcGroup.make(
   Rpc.make("Swell", { payload: { length: Schema.Number }, success: Schema.String, stream: true }),
   /** Waits for ever, or until the test lets it go. */
   Rpc.make("Hold", { success: Schema.String }),
+  Rpc.make("Picky", { payload: { text: Picky }, success: Picky }),
   Rpc.make("Who", { success: Schema.String }),
   Rpc.make("Fail", {})
 ).middleware(QuicRpc.Authenticated)
@@ -110,6 +119,7 @@ const handlers = (watch: Watch) => {
       )
     },
     Hold: () => watched(Deferred.await(watch.letGo)),
+    Picky: ({ text }) => Effect.succeed(text),
     Who: () => QuicRpc.Caller,
     Fail: () => Effect.die("boom")
   })

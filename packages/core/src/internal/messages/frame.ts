@@ -61,8 +61,11 @@ const shortened = (text: Uint8Array): Uint8Array => {
 }
 
 /** Decodes the text of a refusal: what is no text, or has control characters, is for nobody to read. */
-export const decodeDetail = (content: Uint8Array): string =>
-  (decodeText(content) ?? "").replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+export const decodeDetail = (content: Uint8Array): string => printable(decodeText(content) ?? "")
+
+/** The beginning of a text that a peer may have chosen, on one line, without control characters. */
+export const printable = (text: string): string =>
+  text.slice(0, maxDetail).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
 
 /** What is wrong with a frame. */
 export class FrameProblem {

@@ -79,12 +79,15 @@ export class Calls {
     return call
   }
 
-  /** Hands the request to the RPC server, and with it that no other follows. */
+  /**
+   * Hands the request to the RPC server, and with it that no other follows. A schema that throws, as one does that runs out of
+   * stack, is a defect of that call.
+   */
   readonly start = (call: Call, request: RequestEncoded): Effect.Effect<void> => {
     const { write } = this.options
-    return Effect.andThen(
-      write(call.clientId, request),
-      Effect.suspend(() => write(call.clientId, constEof))
+    return Effect.suspend(() => write(call.clientId, request)).pipe(
+      Effect.andThen(Effect.suspend(() => write(call.clientId, constEof))),
+      Effect.catchDefect((defect) => this.fail(call, defect))
     )
   }
 
@@ -127,6 +130,15 @@ export class Calls {
     if (!this.calls.has(call.clientId)) return
     this.remove(call)
     Queue.offerUnsafe(this.options.disconnects, call.clientId)
+  }
+
+  /** Answers a call that the RPC server could not take, and ends it there. */
+  private fail(call: Call, defect: unknown): Effect.Effect<void> {
+    const answer = ResponseDefectEncoded(this.options.encodeDefect(defect))
+    return Effect.andThen(
+      this.send(call.clientId, answer),
+      Effect.sync(() => this.disconnect(call))
+    )
   }
 
   private remove(call: Call): void {

@@ -29,12 +29,14 @@ const writePart = (stream: ProtocolStream, frame: Uint8Array) => {
   )
 }
 
-/** Waits until the caller resets the stream, or the connection is lost. What the caller still sends is dropped. */
+/**
+ * Waits until the caller resets the stream, or the connection is lost. What the caller still sends is dropped. A caller that has
+ * ended its half has nothing to reset: it stops the answer.
+ */
 export const gone = (stream: ProtocolStream): Effect.Effect<"Gone"> =>
   stream.pull.pipe(
     Effect.forever({ disableYield: true }),
-    // A caller that only ends its half waits for the answer.
-    Effect.catchTag("Done", () => Effect.never),
+    Effect.catchTag("Done", () => Effect.as(stream.stopped, "Gone" as const)),
     Effect.catch(() => Effect.succeed("Gone" as const))
   )
 
