@@ -175,7 +175,7 @@ export class Receiver<Message, Answer> {
       this.counted[countOf[kind]] += 1
       const { protocol } = this.options
       const { remoteAddress } = stream.connection
-      const line = `refused a message of ${args.show(protocol)} from ${remoteAddress} (${kind}): ${detail}`
+      const line = `refused a message of ${args.quoted(protocol)} from ${remoteAddress} (${kind}): ${detail}`
       this.options.log.log(remoteAddress.address, Effect.logWarning(line))
       return respond(stream, frame.encodeRefusal(kind, detail))
     })
