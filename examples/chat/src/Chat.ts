@@ -20,6 +20,8 @@ export type Event =
   | { readonly _tag: "Came"; readonly member: Member; readonly isBack: boolean }
   | { readonly _tag: "Went"; readonly member: Member }
   | { readonly _tag: "Said"; readonly member: Member; readonly text: string }
+  /** A contact was not reached, and is dialled again. `reason` is told once as long as it stays the same. */
+  | { readonly _tag: "Missed"; readonly contact: PeerAddress.Input; readonly reason: string }
 
 /** The options of a chat. */
 export interface Options {
@@ -78,13 +80,22 @@ const make = Effect.fnUntraced(function* (
   const follow = ({ peerId }: Connection.Connection) => Effect.asVoid(Effect.forkIn(meet(peerId), scope))
 
   /** Stays connected with a contact: dials it, waits for the end of the connection, and dials again. */
-  const keep = (contact: PeerAddress.Input) =>
-    endpoint.connectTo(contact).pipe(
+  const keep = (contact: PeerAddress.Input) => {
+    let told = ""
+    const tell = (reason: string) =>
+      Effect.suspend(() => {
+        if (reason === told) return Effect.void
+        told = reason
+        return reason === "" ? Effect.void : Queue.offer(events, { _tag: "Missed", contact, reason })
+      })
+    return endpoint.connectTo(contact).pipe(
+      Effect.tap(() => tell("")),
       Effect.tap(follow),
       Effect.flatMap(({ closed }) => closed),
-      Effect.catch(({ message }) => Effect.logDebug(`${contact} was not reached: ${message}`)),
+      Effect.catch(({ message }) => tell(message)),
       Effect.repeat(Schedule.spaced(options.redial ?? "2 seconds"))
     )
+  }
 
   const receive = messages.incoming.pipe(
     Stream.mapEffect(

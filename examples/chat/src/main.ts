@@ -39,6 +39,8 @@ const show = (event: Event): string => {
       return `* ${event.member.name} has left`
     case "Said":
       return `${event.member.name}: ${event.text}`
+    case "Missed":
+      return `* ${event.reason}; trying again`
   }
 }
 
@@ -52,12 +54,14 @@ const terminal = Effect.gen(function* () {
     Stream.splitLines,
     Stream.filter((line) => line.trim() !== ""),
     Stream.runForEach((line) =>
-      line === "/who"
-        ? Effect.flatMap(roster, (members) => Console.log(members.map(({ name }) => `* ${name}`).join("\n")))
-        : say(line).pipe(
-            Effect.flatMap(Effect.forEach(({ name }) => Console.error(`* ${name} did not get that`))),
-            Effect.catch(({ message }) => Console.error(message))
-          )
+      Effect.flatMap(roster, (members) => {
+        if (members.length === 0) return Console.log("* nobody else is here")
+        if (line === "/who") return Console.log(members.map(({ name }) => `* ${name}`).join("\n"))
+        return say(line).pipe(
+          Effect.flatMap(Effect.forEach(({ name }) => Console.error(`* ${name} did not get that`))),
+          Effect.catch(({ message }) => Console.error(message))
+        )
+      })
     )
   )
   const heard = Stream.runForEach(events, (event) => Console.log(show(event)))

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Endpoint, Messages } from "@qp2p/core"
-import { Effect, Exit, Fiber, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { network, next, onNetwork, participant } from "./support.ts"
+import { network, next, onNetwork, participant, text } from "./support.ts"
 
 const [annAt, bobAt, cidAt] = ["10.0.0.1:1", "10.0.0.2:2", "10.0.0.3:3"] as const
 
@@ -65,6 +65,27 @@ describe("a chat", () => {
       assert.deepStrictEqual(yield* bob.roster, [])
       assert.deepStrictEqual(yield* eve.roster, [])
     }).pipe(onNetwork)
+  )
+
+  it.effect(
+    "tells why a contact is not reached: once, as long as the reason is the same and until it was reached",
+    () =>
+      Effect.gen(function* () {
+        const bob = yield* participant("Bob", bobAt, { contacts: [annAt] })
+        const seen: Array<string> = []
+        yield* Effect.forkScoped(Stream.runForEach(bob.events, (event) => Effect.sync(() => seen.push(text(event)))))
+        const missed = `no ${annAt}: ${annAt} did not answer`
+        yield* TestClock.adjust("5 minutes")
+        assert.deepStrictEqual(seen, [missed])
+
+        const scope = yield* Scope.make()
+        yield* Scope.provide(participant("Ann", annAt), scope)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(seen, [missed, "Ann came"])
+        yield* Scope.close(scope, Exit.void)
+        yield* TestClock.adjust("5 minutes")
+        assert.deepStrictEqual(seen, [missed, "Ann came", "Ann went", missed])
+      }).pipe(onNetwork)
   )
 
   it.effect("names those that do not get a line, and goes on for the others", () =>

@@ -100,3 +100,21 @@ it.live(
     }).pipe(Effect.scoped),
   90_000
 )
+
+it.live(
+  "a chat that reaches no contact says so, and that nobody hears a line",
+  () =>
+    Effect.gen(function* () {
+      const cid = yield* run({
+        CHAT_NAME: "Cid",
+        CHAT_LOCAL_ADDRESS: "127.0.0.1:0",
+        CHAT_CONTACTS: "127.0.0.1:9",
+        CHAT_RETRY_DURATION: "0",
+        CHAT_HANDSHAKE_TIMEOUT: "100ms"
+      })
+      yield* cid.hear(/^\* 127\.0\.0\.1:9 did not answer; trying again$/u)
+      yield* cid.say("hello?")
+      yield* cid.hear(/^\* nobody else is here$/u)
+    }).pipe(Effect.scoped),
+  90_000
+)

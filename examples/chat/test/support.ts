@@ -31,6 +31,8 @@ export const text = (event: Event): string => {
       return `${event.member.name} went`
     case "Said":
       return `${event.member.name}: ${event.text}`
+    case "Missed":
+      return `no ${event.contact}: ${event.reason}`
   }
 }
 

@@ -1,17 +1,12 @@
 /**
- * The console of a runner. Each line of standard input is a command, and each line of standard output an answer:
- *
- * - `add COUNTER AMOUNT [KEY]` adds to a counter, wherever it lives. The same key again adds nothing.
- * - `read COUNTER` tells its number.
- * - `parcel NAME MILLISECONDS` sends a parcel, and tells who has packed and who has delivered it.
- * - `shards` tells how many shards this runner has.
- * - `has SINGLETON` tells whether this runner runs a singleton, such as `ClusterCron/Beat`.
+ * The console of a runner. Each line of standard input is a command of `Command.ts`, and each line of standard output an answer.
  *
  * Commands run side by side. One may begin with a number and a colon, which its answer repeats: `7: read apples`.
  */
 import { Endpoint } from "@qp2p/core"
 import { Cause, Console, Duration, Effect, Schedule, Stdio, Stream } from "effect"
 import { EntityId, Sharding, ShardId, ShardingConfig } from "effect/cluster"
+import * as Command from "./Command.ts"
 import { Counter } from "./Counter.ts"
 import { nameOf } from "./names.ts"
 import { Parcel } from "./Parcel.ts"
@@ -44,29 +39,31 @@ const throughMoves = <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E
     Effect.catch((cause) => Effect.failCause(cause))
   )
 
-const run = Effect.fnUntraced(function* (command: string) {
-  // @effect-diagnostics-next-line cryptoRandomUUIDInEffect:off -- a key that no other command has
-  const [verb, name = "", number = "1", key = crypto.randomUUID()] = command.split(/\s+/u)
+const run = Effect.fnUntraced(function* (text: string) {
+  const command = Command.parse(text)
   const counter = yield* Counter.client
-  switch (verb) {
-    case "add": {
-      const { runner, value } = yield* throughMoves(counter(name).Add({ key, amount: Number(number) }))
+  switch (command._tag) {
+    case "Add": {
+      // @effect-diagnostics-next-line cryptoRandomUUIDInEffect:off -- a key that no other command has
+      const { amount, counter: name, key = crypto.randomUUID() } = command
+      const { runner, value } = yield* throughMoves(counter(name).Add({ key, amount }))
       return `counter ${name} is ${value} on ${runner}`
     }
-    case "read": {
-      const { runner, value } = yield* throughMoves(counter(name).Read())
-      return `counter ${name} is ${value} on ${runner}`
+    case "Read": {
+      const { runner, value } = yield* throughMoves(counter(command.counter).Read())
+      return `counter ${command.counter} is ${value} on ${runner}`
     }
-    case "parcel": {
-      const { deliveredBy, packedBy } = yield* Parcel.execute({ name, wait: Duration.millis(Number(number)) })
+    case "Parcel": {
+      const { name, wait } = command
+      const { deliveredBy, packedBy } = yield* Parcel.execute({ name, wait: Duration.millis(wait) })
       return `parcel ${name} was packed by ${packedBy} and delivered by ${deliveredBy}`
     }
-    case "shards":
+    case "Shards":
       return yield* shards
-    case "has":
-      return yield* has(name)
-    default:
-      return `no such command: ${command}`
+    case "Has":
+      return yield* has(command.singleton)
+    case "Unknown":
+      return `no such command: ${text}; there are ${Command.all.join(", ")}`
   }
 })
 

@@ -107,7 +107,7 @@ const demo = Effect.gen(function* () {
   yield* Effect.forEach(fruits, (fruit) => bob.ask(`add ${fruit} 1`), { concurrency: 6 })
   for (const fruit of fruits) yield* Console.log(named(yield* ann.ask(`read ${fruit}`)))
 
-  yield* Console.log("\nA parcel is a workflow. It arrives, whoever dies on the way:")
+  yield* Console.log("\nA parcel was sent before Cid died. It is a workflow: it arrives, whoever of its runners dies:")
   yield* Console.log(named(yield* Fiber.join(parcel)))
 })
 

@@ -45,6 +45,6 @@ export class AskTimedOut extends Schema.TaggedError<AskTimedOut>("@qp2p/core/Mes
   { peer: Schema.String, protocol: Schema.String }
 ) {
   override get message() {
-    return `${this.peer} did not answer a question of ${JSON.stringify(this.protocol)} in time`
+    return `${this.peer} did not answer a question of ${JSON.stringify(this.protocol)} within its timeout, which includes the dial`
   }
 }

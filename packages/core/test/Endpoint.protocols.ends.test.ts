@@ -60,7 +60,7 @@ describe("a handler", () => {
             })
           )
           assert.lengthOf(lines, 1)
-          assert.match(lines[0]!, /^Warn: the handler of the text "wrong" failed for 10\.0\.0\.1:1/u)
+          assert.match(lines[0]!, /^Warn: the handler of "wrong" failed for 10\.0\.0\.1:1/u)
         })
       )
     )

@@ -265,6 +265,8 @@ describe("a question", () => {
         yield* TestClock.adjust("1 millis")
         const error = yield* Fiber.join(asking)
         assert.deepInclude(error, { _tag: "AskTimedOut", peer, protocol: "notes" })
+        const line = `${peer} did not answer a question of "notes" within its timeout, which includes the dial`
+        assert.strictEqual(error.message, line)
         // Too late: nothing waits for it, and nothing fails.
         yield* reply(5)
         yield* pass(500)
@@ -345,7 +347,9 @@ describe("a question", () => {
         const [one, two] = yield* pair()
         const bob = yield* on(two, Messages.make("notes", { message: Schema.String }))
         const mute = yield* on(one, Messages.makeClient("notes", { message: Schema.String }))
-        assert.strictEqual((yield* Effect.flip(mute.ask(peer, "x")))._tag, "SerializationError")
+        const { _tag, message } = yield* Effect.flip(mute.ask(peer, "x"))
+        assert.strictEqual(_tag, "SerializationError")
+        assert.match(message, /have no answers: send them, or make them with a schema for `answer`$/u)
         const ann = yield* on(one, Messages.makeClient("notes", schemas))
         assert.deepInclude(yield* Effect.flip(ann.ask(peer, "x")), { _tag: "MessageRefused", kind: "Malformed" })
         yield* ann.send(peer, "x")

@@ -153,6 +153,12 @@ const checkQp2p = (command: string, rest: string): string | undefined => {
   return unknown.length > 0 ? `qp2p ${command} has no ${unknown.join(", ")}` : undefined
 }
 
+/** A line that a merge leaves behind, also after the formatter took it for a quotation or for a row of a table. */
+const checkMerge = (line: string): string | undefined =>
+  /^(?:<{7}(?: |$)|\|{7}(?: |$)|={7}$|\| ={7} +\||>{7}(?: |$)|(?:> ){6}>)/u.test(line)
+    ? `left by a merge: ${line}`
+    : undefined
+
 /** A default as the table shows it. */
 const shown = (value: EndpointConfig.EndpointConfig[keyof EndpointConfig.EndpointConfig]): string => {
   if (value === undefined) return "none"
@@ -198,6 +204,11 @@ describe.each(documents)("$path", (document) => {
       find(lines, /(?:^|`)qp2p ([a-z]+)([^`#]*)/gu, ([, command, rest]) => checkQp2p(command!, rest!))
     )
     assert.deepStrictEqual([...inline, ...blocks, ...qp2p], [])
+  })
+
+  it("has no marks of a merge", () => {
+    const problems = find({ path, prose: read(path).split("\n") }, /^.+$/gu, ([line]) => checkMerge(line))
+    assert.deepStrictEqual(problems, [])
   })
 
   it("gives no machine away", () => {
@@ -248,6 +259,16 @@ describe("this check", () => {
       ),
       ["a.ts:4: two.ts is not there", "a.ts:6: docs/three.md is not there"]
     )
+    for (const line of [
+      "<<<<<<< HEAD",
+      "=======",
+      "| =======    |",
+      ">>>>>>> 1234567 (A commit)",
+      "> > > > > > > 1234567"
+    ]) {
+      assert.strictEqual(checkMerge(line), `left by a merge: ${line}`)
+    }
+    assert.isUndefined(checkMerge("| ------- |"))
     assert.strictEqual(checkModule("@qp2p/core/Nothing"), "@qp2p/core/Nothing is not there")
     assert.strictEqual(checkMember("Endpoint", "layerNothing"), "Endpoint.layerNothing is not there")
     assert.deepStrictEqual(checkCommand("npm run nothing"), ["npm run nothing: there is no such script"])

@@ -65,7 +65,8 @@ const article = (noun: string): string => `${/^[AEIO]/iu.test(noun) ? "an" : "a"
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-const quoted = (text: string): string => JSON.stringify(shortened(text))
+/** Quotes a text on one line, and shortens a long one. */
+export const quoted = (text: string): string => JSON.stringify(shortened(text))
 
 const shortened = (text: string): string =>
   (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text).replaceAll(/\s+/gu, " ")

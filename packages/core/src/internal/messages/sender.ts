@@ -213,7 +213,7 @@ const malformedResponse = (detail: string) =>
   new SerializationError({ detail: `the peer's response is malformed: ${detail}` })
 
 const withoutAnswers = new SerializationError({
-  detail: "these messages have no answers: the option `answer` has none"
+  detail: "these messages have no answers: send them, or make them with a schema for `answer`"
 })
 
 /** Returns the peer with the addresses at which it was reached before the others. */
