@@ -436,10 +436,10 @@ describe("the protocol of messages", () => {
           ["notes", {}],
           ["notes", { message: Schema.String, anser: Schema.String }]
         ] as const) {
-          assert.strictEqual(
-            yield* tagOf(on(one, Effect.scoped(Messages.make(name, given as never)))),
-            "InvalidArgument"
-          )
+          const made = Messages.make(name, given as typeof schemas)
+          const taken = yield* Effect.flip(on(one, Effect.scoped(made)))
+          assert.deepInclude(taken, { _tag: "ProtocolTaken", protocol: name })
+          assert.strictEqual(taken.reason?._tag, "InvalidArgument")
           assert.strictEqual(yield* tagOf(on(one, Messages.makeClient(name, given as never))), "InvalidArgument")
         }
         for (const given of [
@@ -449,7 +449,7 @@ describe("the protocol of messages", () => {
           { capacity: 1 }
         ]) {
           const made = on(one, Effect.scoped(Messages.make("notes", schemas, given as never)))
-          assert.strictEqual(yield* tagOf(made), "InvalidArgument")
+          assert.strictEqual((yield* Effect.flip(made)).reason?._tag, "InvalidArgument")
         }
         const ann = yield* on(one, Messages.makeClient("notes", schemas))
         assert.strictEqual(yield* tagOf(ann.ask(peer, "x", { timeout: -1 })), "SerializationError")

@@ -127,17 +127,17 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
       onRefused: ({ remoteAddress }, protocol, kind) =>
         this.debugLimit.log(
           remoteAddress.address,
-          Effect.logDebug(`refused a stream of ${remoteAddress}: the protocol ${args.show(protocol)} (${kind})`)
+          Effect.logDebug(`refused a stream of ${remoteAddress}: the protocol ${args.quoted(protocol)} (${kind})`)
         ),
       onLost: ({ remoteAddress }, protocol, { message }) =>
         this.debugLimit.log(
           remoteAddress.address,
-          Effect.logDebug(`the handler of ${args.show(protocol)} ended for ${remoteAddress}: ${message}`)
+          Effect.logDebug(`the handler of the protocol ${args.quoted(protocol)} ended for ${remoteAddress}: ${message}`)
         ),
       onFailed: ({ remoteAddress }, protocol, cause) =>
         logLimit.log(
           remoteAddress.address,
-          Effect.logWarning(`the handler of ${args.show(protocol)} failed for ${remoteAddress}`, cause)
+          Effect.logWarning(`the handler of the protocol ${args.quoted(protocol)} failed for ${remoteAddress}`, cause)
         )
     })
     this.queues = new Queues({

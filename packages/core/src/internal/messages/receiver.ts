@@ -16,10 +16,11 @@ import * as args from "../arguments.ts"
 import { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import type { LogLimit } from "../logLimit.ts"
+import { visible } from "../text.ts"
 import type { ValueCodec } from "./codec.ts"
 import * as frame from "./frame.ts"
 import { offer } from "./laneRoom.ts"
-import { maxUnreserved, valueOverhead } from "./limits.ts"
+import { maxDetail, maxUnreserved, valueOverhead } from "./limits.ts"
 import { Pace } from "./pace.ts"
 import { type Owner, release, type Reservation, Reservations } from "./reservations.ts"
 
@@ -175,7 +176,9 @@ export class Receiver<Message, Answer> {
       this.counted[countOf[kind]] += 1
       const { protocol } = this.options
       const { remoteAddress } = stream.connection
-      const line = `refused a message of ${args.show(protocol)} from ${remoteAddress} (${kind}): ${detail}`
+      // The detail may quote what the peer has sent.
+      const why = visible(detail.slice(0, maxDetail))
+      const line = `refused a message of the protocol ${args.quoted(protocol)} from ${remoteAddress} (${kind}): ${why}`
       this.options.log.log(remoteAddress.address, Effect.logWarning(line))
       return respond(stream, frame.encodeRefusal(kind, detail))
     })
