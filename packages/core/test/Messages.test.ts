@@ -424,6 +424,23 @@ describe("the protocol of messages", () => {
     )
   )
 
+  it.effect("counts what is under way by the key of the peer, whatever the peer is called", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        // Together the questions by each name would be more than the peer serves.
+        const { ann, bob, two } = yield* messagesPair({ maxStreamsPerPeer: 200 })
+        const seen = yield* answerLengths(bob)
+        const askAll = (names: ReadonlyArray<string>) =>
+          Effect.forEach(Array.from({ length: 900 }), (_, i) => ann.ask(names[i % names.length]!, `q${i}`), {
+            concurrency: "unbounded"
+          })
+        assert.lengthOf(yield* askAll([peer, `${two.peerId}@${peer}`]), 900)
+        assert.lengthOf(yield* askAll([peer, two.peerId, `${two.peerId}@${peer}`]), 900)
+        assert.lengthOf(seen, 1_800)
+      })
+    )
+  )
+
   it.effect("has typed errors for arguments that are wrong", () =>
     onNetwork(
       Effect.gen(function* () {
