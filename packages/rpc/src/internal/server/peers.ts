@@ -1,7 +1,7 @@
 /** What a server counts for each peer, while it serves a stream of that peer. */
 import type { PeerId } from "@qp2p/core/PeerId"
+import { Reservations } from "@qp2p/core/Reservations"
 import * as Context from "effect/Context"
-import * as Semaphore from "effect/Semaphore"
 import { Caller } from "../../QuicRpc.ts"
 import * as limits from "../limits.ts"
 
@@ -10,8 +10,8 @@ export interface PeerState {
   readonly peerId: PeerId
   /** What the fibers of the peer's requests have in context. One object for all: the RPC server keeps what it derives from it. */
   readonly context: Context.Context<never>
-  /** Bytes of incomplete requests that may still arrive. */
-  readonly receiving: Semaphore.Semaphore
+  /** The memory for incomplete requests, which all peers share. */
+  readonly receiving: Reservations
   calls: number
   sharedStreams: number
   /** The streams and calls that refer to this. */
@@ -22,6 +22,7 @@ export interface PeerState {
 export class Peers {
   private readonly states = new Map<PeerId, PeerState>()
   private readonly context: Context.Context<never>
+  private readonly receiving = new Reservations(limits.bufferedInAll)
 
   /** `context` is that of the server, to which each peer's id is added. */
   constructor(context: Context.Context<never>) {
@@ -35,7 +36,7 @@ export class Peers {
       state = {
         peerId,
         context: Context.add(this.context, Caller, peerId),
-        receiving: Semaphore.makeUnsafe(limits.bufferedPerPeer),
+        receiving: this.receiving,
         calls: 0,
         sharedStreams: 0,
         holders: 0
