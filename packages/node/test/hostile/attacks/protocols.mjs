@@ -12,7 +12,8 @@ const half = opening.length - 2
 /** The direction of a stream that this side writes, as the binding counts them. */
 const write = 1
 
-const peers = 4
+/** Enough that the streams of one IP address would take every place of a protocol, were there no shares. */
+const peers = 8
 
 /** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each. */
 const opened = async ({ hosts, node, seconds }, open) => {
