@@ -15,7 +15,7 @@ const write = 1
 /** Enough that the streams of one IP address would take every place of a protocol, were there no shares. */
 const peers = 8
 
-/** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each, `then` what follows in later packets. */
+/** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each, `then` what follows a few milliseconds later. */
 const opened = async ({ hosts, node, seconds }, open, then) => {
   const facts = { streams: 0, connections: 0 }
   const slots = []
@@ -26,11 +26,17 @@ const opened = async ({ hosts, node, seconds }, open, then) => {
       if (i % 50 >= peers) return
       slots[slot] = await connect(node, { host: hosts(0), honest: true }).catch(() => undefined)
       if (slots[slot] === undefined) return
-      slots[slot].nextId = 0
+      slots[slot].nextId = slots[slot].openedFrom = 0
       facts.connections += 1
       return
     }
-    const first = peer.nextId
+    for (; then !== undefined && peer.openedFrom < peer.nextId; peer.openedFrom += 4) {
+      try {
+        then(peer.native, peer.openedFrom)
+      } catch {
+        // The node has ended it.
+      }
+    }
     for (let left = Math.min(peer.native.peerStreamsLeftBidi(), 64); left > 0; left--) {
       try {
         open(peer.native, peer.nextId)
@@ -40,9 +46,6 @@ const opened = async ({ hosts, node, seconds }, open, then) => {
       peer.nextId += 4
       facts.streams += 1
     }
-    peer.flush()
-    if (then === undefined) return
-    for (let id = first; id < peer.nextId; id += 4) then(peer.native, id)
     peer.flush()
   })
   for (const peer of slots) peer?.vanish()
@@ -54,8 +57,8 @@ const unfinished = (context) =>
   opened(context, (native, id) => native.streamSend(id, id % 8 === 0 ? opening.subarray(0, half) : opening, false))
 
 /**
- * Each stream is reset at once, with half of a name or served. A stream that is reset before its bytes have left arrives without them, so
- * most are reset in the packets that follow, when their handlers run.
+ * Each stream is reset at once, with half of a name or served. A stream that is reset in the turn in which its bytes arrive has none for the
+ * node, so most are reset a little later, when their handlers run.
  */
 const resetAtOnce = (context) =>
   opened(
