@@ -5,7 +5,7 @@ import { deadLinks } from "./markdown.mjs"
 
 /** What each package has for its users to read, beside its README. */
 const guides = {
-  "@qp2p/core": ["AGENTS.md", "docs/guide.md", "docs/guarantees.md", "docs/coming-from-qp2p.md"],
+  "@qp2p/core": ["AGENTS.md", "docs/guide.md", "docs/guarantees.md", "docs/wire.md", "docs/coming-from-qp2p.md"],
   "@qp2p/node": ["AGENTS.md", "docs/platforms.md"],
   "@qp2p/testkit": ["AGENTS.md", "docs/testing.md"]
 }

@@ -1,8 +1,8 @@
 /**
  * Before the core is packed: writes the promises of `docs/guarantees.md` into its folder, without the tests that show them, which
- * are in the repository and in no package.
+ * are in the repository and in no package. Copies `docs/wire.md` as it is.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "../process.mjs"
 
@@ -23,3 +23,5 @@ const withoutTests = promises
   .replaceAll(/\[([^\]]+)\]\(\.\.\/packages\/(\w+)\/[^)]+\)/gu, "$1 in `@qp2p/$2`")
 
 writeFileSync(join(root, "packages/core/docs/guarantees.md"), `${introduction}\n${withoutTests}`)
+
+copyFileSync(join(root, "docs/wire.md"), join(root, "packages/core/docs/wire.md"))

@@ -58,26 +58,34 @@ const make = Effect.fnUntraced(function* (
   const events = yield* Queue.sliding<Event>(maxEvents)
   const roster = new Roster()
 
-  /** Adds a peer, and asks for its name. A peer that does not answer is here without one. */
-  const meet = (peerId: PeerId.PeerId) =>
-    Effect.suspend(() => {
-      if (!roster.add(peerId)) return Effect.void
-      return messages.ask(peerId, { _tag: "Hello" }).pipe(
-        Effect.map(({ name }) => roster.call(peerId, name)),
-        Effect.catch(({ message }) => Effect.as(Effect.logDebug(`${peerId} has no name: ${message}`), false)),
-        Effect.flatMap((isBack) => Queue.offer(events, { _tag: "Came", member: roster.member(peerId), isBack })),
-        Effect.asVoid
-      )
-    })
+  const isConnected = (peerId: PeerId.PeerId) =>
+    Effect.map(endpoint.connections, (connections) => connections.some((each) => each.peerId === peerId))
 
-  const part = (peerId: PeerId.PeerId) =>
-    Effect.suspend(() => {
-      const member = roster.member(peerId)
-      return roster.remove(peerId) ? Queue.offer(events, { _tag: "Went", member }) : Effect.void
-    })
+  /** Adds a peer, and asks for its name. A peer that does not answer is here without one. */
+  const meet = Effect.fnUntraced(function* (peerId: PeerId.PeerId) {
+    const stay = roster.add(peerId)
+    if (stay === undefined) return
+    const name = yield* messages.ask(peerId, { _tag: "Hello" }).pipe(
+      Effect.map((answer) => answer.name),
+      Effect.catch(({ message }) => Effect.as(Effect.logDebug(`${peerId} has no name: ${message}`), undefined))
+    )
+    // It may have left meanwhile, and be here again.
+    if (!roster.lasts(stay) || !(yield* isConnected(peerId))) return
+    const isBack = name !== undefined && roster.call(peerId, name)
+    stay.isTold = true
+    yield* Queue.offer(events, { _tag: "Came", member: roster.member(peerId), isBack })
+  })
 
   /** Meets the peer of a connection, in the background. */
-  const follow = ({ peerId }: Connection.Connection) => Effect.asVoid(Effect.forkIn(meet(peerId), scope))
+  const follow = ({ peerId }: Pick<Connection.Connection, "peerId">) =>
+    Effect.asVoid(Effect.forkIn(meet(peerId), scope))
+
+  /** Removes a peer, and meets it again if it has come back: connections and disconnections have no order among each other. */
+  const part = Effect.fnUntraced(function* (peerId: PeerId.PeerId) {
+    const member = roster.member(peerId)
+    if (roster.remove(peerId)?.isTold === true) yield* Queue.offer(events, { _tag: "Went", member })
+    if (yield* isConnected(peerId)) yield* follow({ peerId })
+  })
 
   /** Stays connected with a contact: dials it, waits for the end of the connection, and dials again. */
   const keep = (contact: PeerAddress.Input) => {

@@ -13,25 +13,38 @@ export interface Member {
   readonly name: string
 }
 
+/** The time of a peer in the chat, from its first connection to the end of its last one. */
+export interface Stay {
+  readonly peerId: PeerId.PeerId
+  /** Whether others have been told of it. */
+  isTold: boolean
+}
+
 /** The peers of one chat. */
 export class Roster {
-  private readonly present = new Set<PeerId.PeerId>()
+  private readonly present = new Map<PeerId.PeerId, Stay>()
   /** The names of peers that are here or were here, the latest last. */
   private readonly names = new Map<PeerId.PeerId, string>()
 
   get members(): ReadonlyArray<Member> {
-    return Array.from(this.present, (peerId) => this.member(peerId))
+    return Array.from(this.present.keys(), (peerId) => this.member(peerId))
   }
 
   member(peerId: PeerId.PeerId): Member {
     return { peerId, name: this.names.get(peerId) ?? PeerId.short(peerId) }
   }
 
-  /** A peer has connected. Returns false when it has another connection already. */
-  add(peerId: PeerId.PeerId): boolean {
-    if (this.present.has(peerId)) return false
-    this.present.add(peerId)
-    return true
+  /** A peer has connected. Returns its stay, unless it has another connection already. */
+  add(peerId: PeerId.PeerId): Stay | undefined {
+    if (this.present.has(peerId)) return undefined
+    const stay = { peerId, isTold: false }
+    this.present.set(peerId, stay)
+    return stay
+  }
+
+  /** Whether a stay goes on. A peer that left and came again has another one. */
+  lasts(stay: Stay): boolean {
+    return this.present.get(stay.peerId) === stay
   }
 
   /** A peer has told its name. Returns whether it was here before. */
@@ -45,8 +58,10 @@ export class Roster {
     return wasHere
   }
 
-  /** The last connection with a peer has ended. Returns whether it was here. */
-  remove(peerId: PeerId.PeerId): boolean {
-    return this.present.delete(peerId)
+  /** The last connection with a peer has ended. Returns its stay, if it was here. */
+  remove(peerId: PeerId.PeerId): Stay | undefined {
+    const stay = this.present.get(peerId)
+    this.present.delete(peerId)
+    return stay
   }
 }

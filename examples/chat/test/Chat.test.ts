@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Endpoint, Messages } from "@qp2p/core"
-import { Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Latch, Queue, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { network, next, onNetwork, participant, text } from "./support.ts"
+import { network, next, onNetwork, participant, text, until } from "./support.ts"
 
 const [annAt, bobAt, cidAt] = ["10.0.0.1:1", "10.0.0.2:2", "10.0.0.3:3"] as const
 
@@ -49,6 +49,60 @@ describe("a chat", () => {
       assert.strictEqual((yield* bob.roster)[0]?.peerId, first.endpoint.peerId)
       yield* bob.say("welcome back")
       assert.deepStrictEqual(yield* next(ann, 1), ["Bob: welcome back"])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("meets a peer again that leaves and comes back, also when it hears of the coming before the leaving", () =>
+    Effect.gen(function* () {
+      const told = yield* Queue.unbounded<Endpoint.Disconnection>()
+      const late = yield* Latch.make(false)
+      const ann = yield* participant("Ann", annAt, {}, (endpoint) =>
+        Object.assign(Object.create(endpoint) as Endpoint.Endpoint["Service"], {
+          disconnections: Stream.mapEffect(endpoint.disconnections, (each) =>
+            Effect.as(Effect.andThen(Queue.offer(told, each), late.await), each)
+          )
+        })
+      )
+      const bob = yield* participant("Bob", bobAt)
+      yield* bob.endpoint.connectTo(annAt)
+      assert.deepStrictEqual(yield* next(ann, 1), ["Bob came"])
+      yield* bob.endpoint.disconnectFrom(annAt)
+      assert.isTrue((yield* Queue.take(told)).last)
+      yield* bob.endpoint.connectTo(annAt)
+      // The new connection is there, and the end of the old one is still to come.
+      assert.lengthOf(yield* ann.endpoint.connections, 1)
+      yield* late.open
+      assert.deepStrictEqual(yield* next(ann, 2), ["Bob went", "Bob is back"])
+      assert.lengthOf(yield* ann.roster, 1)
+      assert.deepStrictEqual(yield* ann.say("welcome back"), [])
+      assert.match((yield* next(bob, 1))[0]!, /: welcome back$/u)
+      // And once more, in order.
+      yield* bob.endpoint.disconnectFrom(annAt)
+      assert.deepStrictEqual(yield* next(ann, 1), ["Bob went"])
+      assert.deepStrictEqual(yield* ann.roster, [])
+      yield* bob.endpoint.connectTo(annAt)
+      assert.deepStrictEqual(yield* next(ann, 1), ["Bob is back"])
+    }).pipe(onNetwork)
+  )
+
+  it.effect("tells of no peer that leaves before it has told its name, and of one that comes back once", () =>
+    Effect.gen(function* () {
+      const ann = yield* participant("Ann", annAt)
+      const shy = yield* Endpoint.make({ localAddress: cidAt })
+      const schemas = { message: Schema.Unknown, answer: Schema.Struct({ name: Schema.String }) }
+      const messages = yield* Effect.provideService(Messages.make("example-chat/1", schemas), Endpoint.Endpoint, shy)
+      yield* shy.connectTo(annAt)
+      const first = yield* messages.next
+      assert.lengthOf(yield* ann.roster, 1)
+      yield* shy.disconnectFrom(annAt)
+      yield* until(Effect.map(ann.roster, ({ length }) => length === 0))
+      yield* shy.connectTo(annAt)
+      const second = yield* messages.next
+      yield* first.reply({ name: "too late" })
+      yield* second.reply({ name: "Shy" })
+      assert.deepStrictEqual(yield* next(ann, 1), ["Shy came"])
+      yield* shy.disconnectFrom(annAt)
+      assert.deepStrictEqual(yield* next(ann, 1), ["Shy went"])
     }).pipe(onNetwork)
   )
 

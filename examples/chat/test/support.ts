@@ -12,14 +12,19 @@ export const onNetwork = <A, E>(
 
 export const network = Effect.service(MemoryNetwork.MemoryNetwork)
 
-/** A participant as long as the scope lives. The same name has the same key, and is so the same peer. */
+/**
+ * A participant as long as the scope lives. The same name has the same key, and is so the same peer. Its chat has the endpoint as
+ * `seen` returns it.
+ */
 export const participant = Effect.fnUntraced(function* (
   name: string,
   localAddress: string,
-  options?: Partial<Options>
+  options?: Partial<Options>,
+  seen: (endpoint: Endpoint.Endpoint["Service"]) => Endpoint.Endpoint["Service"] = (endpoint) => endpoint
 ) {
   const endpoint = Endpoint.layer({ localAddress, identity: TestIdentity.make(name) })
-  const services = yield* Layer.build(Layer.provideMerge(Chat.layer({ name, ...options }), endpoint))
+  const chat = Layer.updateService(Chat.layer({ name, ...options }), Endpoint.Endpoint, seen)
+  const services = yield* Layer.build(Layer.provideMerge(chat, endpoint))
   return { ...Context.get(services, Chat), endpoint: Context.get(services, Endpoint.Endpoint) }
 })
 
@@ -39,3 +44,7 @@ export const text = (event: Event): string => {
 /** The next events, as text. */
 export const next = ({ events }: Pick<Chat["Service"], "events">, count: number) =>
   Effect.map(Stream.runCollect(Stream.take(events, count)), (all) => all.map(text))
+
+/** Waits until something is so. */
+export const until = (isSo: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.flatMap(isSo, (is) => (is ? Effect.void : Effect.andThen(Effect.yieldNow, until(isSo))))

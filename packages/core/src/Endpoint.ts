@@ -282,7 +282,7 @@ export class Endpoint extends Context.Service<
     /**
      * Serves the protocol `name` (1 to 255 bytes of UTF-8) until the scope closes: runs `handler` for each stream that a peer opens,
      * in a fiber and a scope of its own, on every connection, inbound and outbound. Fails with `ProtocolTaken` when the endpoint
-     * already serves the name, and with `InvalidArgument`, which the type leaves out, when the name or a limit is out of range.
+     * already serves the name. When the name or a limit is out of range, the error has an `InvalidArgument` as its `reason`.
      *
      * When the handler ends, its half of the stream is finished, and what the peer still sends is discarded. When it fails or has a
      * defect, the stream is reset with code 7, and the failure is logged; other streams do not notice. An interrupted handler resets

@@ -22,26 +22,26 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { EndpointStopped } from "./ConnectionError.ts"
-import type { PriorityOptions } from "./Connection.ts"
-import { Endpoint, type SendOptions } from "./Endpoint.ts"
-import { type InvalidArgument, ofOptions, ofRecord, ofValue, untyped } from "./InvalidArgument.ts"
+import { Endpoint } from "./Endpoint.ts"
+import { type InvalidArgument, ofOptions, ofRecord, ofValue } from "./InvalidArgument.ts"
 import * as args from "./internal/arguments.ts"
 import { endpointLimits } from "./internal/endpoint/protocolLimits.ts"
+import { unservable } from "./internal/endpoint/unservable.ts"
 import { LogLimit } from "./internal/logLimit.ts"
 import { codecOf } from "./internal/messages/codec.ts"
 import { defaultAnswerTimeout, defaultMaxMessageSize } from "./internal/messages/limits.ts"
 import { Receiver } from "./internal/messages/receiver.ts"
 import { Sender } from "./internal/messages/sender.ts"
 import { protocolName } from "./internal/wire/protocolName.ts"
-import type { AskTimedOut, MessageRefused } from "./MessagesError.ts"
-import type * as PeerAddress from "./PeerAddress.ts"
-import type { PeerId } from "./PeerId.ts"
-import type { ProtocolRefused, ProtocolTaken } from "./ProtocolError.ts"
+import type { MessagesClient } from "./MessagesClient.ts"
+import type { Counts, Incoming } from "./MessagesIncoming.ts"
+import type { ProtocolTaken } from "./ProtocolError.ts"
 import { RetrySchedule } from "./RetrySchedule.ts"
-import type * as SendErrors from "./SendError.ts"
 import type { ServeOptions } from "./ServeOptions.ts"
 
+export type { AskError, AskOptions, MessagesClient, SendError } from "./MessagesClient.ts"
 export { AskTimedOut, MessageRefused } from "./MessagesError.ts"
+export type { Counts, Incoming } from "./MessagesIncoming.ts"
 
 /**
  * The schemas of messages and of the answers to questions. Values travel in their JSON form (`Schema.toCodecJson`), so dates, maps and
@@ -90,105 +90,6 @@ export interface Options extends ClientOptions, ServeOptions {
   readonly messageBufferBytes?: number | undefined
   /** How long a question may wait in the program for its answer, from when it is in `incoming`. Default 60 s. */
   readonly answerTimeout?: Duration.Input | undefined
-}
-
-/**
- * The options of `ask`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface AskOptions extends PriorityOptions {
-  /** How long to wait for the answer, the dial included. Default `EndpointConfig.rpcTimeout`. */
-  readonly timeout?: Duration.Input | undefined
-}
-
-/**
- * A message or a question that has arrived.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Incoming<out Message, in Answer = never> {
-  /** The peer that sent it: the key that it has proven. */
-  readonly peerId: PeerId
-  /** What it says, as the schema has decoded it. */
-  readonly value: Message
-  /** Whether the peer waits for an answer. */
-  readonly isQuestion: boolean
-  /**
-   * Answers a question. Completes when the answer is queued. The first answer counts; later ones, one to a peer that no longer waits,
-   * and one to a message that was sent and not asked, are dropped. Fails only when the own schema or `maxMessageSize` refuses the
-   * answer, and the question can then still be answered.
-   */
-  readonly reply: (answer: Answer) => Effect.Effect<void, SendErrors.SerializationError>
-}
-
-/**
- * The errors of `send`. The own schema or `maxMessageSize` refuses a value with `SerializationError`; so fails a response that cannot be
- * read.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type SendError = SendErrors.SendError | ProtocolRefused | MessageRefused
-
-/**
- * The errors of `ask`.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export type AskError = SendError | AskTimedOut
-
-/**
- * How many values have come from peers since the start, and how many were refused.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface Counts {
-  /** Messages and questions that were put into `incoming`. */
-  readonly received: number
-  /** The frame, the JSON or the schema was wrong. */
-  readonly malformed: number
-  /** The value was larger than `maxMessageSize`. */
-  readonly tooLarge: number
-  /** Questions whose `reply` was not called in time. They are in `received` as well. */
-  readonly notAnswered: number
-  /** Questions whose answers were more than the peer's share. They are in `received` as well. */
-  readonly overloaded: number
-  /** The peer sent less than 1 KiB in a second, after 30 s. */
-  readonly tooSlow: number
-}
-
-/**
- * The sending side of typed messages.
- *
- * @stability unstable
- * @category models
- * @since 0.1.0
- */
-export interface MessagesClient<in Message, out Answer = never> {
-  /**
-   * Sends a message, and dials the peer if there is no connection. Completes when the message is in the peer's `incoming`; the peer's
-   * program may never take it from there. While the peer's queue has no room, the send waits.
-   *
-   * It is sent again, for `retryDuration`, as `Endpoint.sendMessage` does: when the connection is lost, and also when the peer has no
-   * room for another stream. A message whose acknowledgement was lost arrives twice. At most 192 messages to a peer are under way;
-   * further ones wait.
-   */
-  readonly send: (peer: PeerAddress.Input, value: Message, options?: SendOptions) => Effect.Effect<void, SendError>
-  /**
-   * Asks a question, and waits for the answer. It is never asked again: after an error the peer may have got it. At most 192 questions
-   * to a peer are under way; further ones wait, within their timeout. An interrupted question is given up at the peer as well.
-   */
-  readonly ask: (peer: PeerAddress.Input, value: Message, options?: AskOptions) => Effect.Effect<Answer, AskError>
 }
 
 /**
@@ -255,8 +156,8 @@ const parts = Effect.fnUntraced(function* <M extends Schema.Constraint, A extend
 
 /**
  * Makes typed messages, and serves their protocol until the scope closes. `name` is 1 to 255 bytes of UTF-8, and best has a version.
- * Fails with `ProtocolTaken` when the endpoint already serves the name. A program that takes nothing from `incoming` holds its peers
- * back: `makeClient` only sends.
+ * Fails with `ProtocolTaken` when the endpoint already serves the name, and, with a `reason`, when an argument is wrong. A program that
+ * takes nothing from `incoming` holds its peers back: `makeClient` only sends.
  *
  * @stability unstable
  * @category constructors
@@ -273,7 +174,7 @@ export const make = <M extends Schema.Constraint, A extends Schema.Constraint = 
 > =>
   Effect.gen(function* () {
     const wrong = problemOf(name, schemas, given, options)
-    if (wrong !== undefined) return yield* untyped(wrong)
+    if (wrong !== undefined) return yield* unservable(name, wrong)
     const { common, sender } = yield* parts(name, schemas, given)
     const { config, peerAddressChanges } = common.endpoint
     const scope = yield* Effect.scope
@@ -296,7 +197,8 @@ export const make = <M extends Schema.Constraint, A extends Schema.Constraint = 
   })
 
 /**
- * Makes the sending side of typed messages. It serves nothing: peers that send to this endpoint get `ProtocolRefused`.
+ * Makes the sending side of typed messages. It serves nothing: peers that send to this endpoint get `ProtocolRefused`. Fails with
+ * `InvalidArgument` when an argument is wrong.
  *
  * @stability unstable
  * @category constructors
@@ -306,10 +208,10 @@ export const makeClient = <M extends Schema.Constraint, A extends Schema.Constra
   name: string,
   schemas: Schemas<M, A>,
   given?: ClientOptions
-): Effect.Effect<MessagesClient<M["Type"], A["Type"]>, never, Endpoint | ServicesOf<M> | ServicesOf<A>> =>
+): Effect.Effect<MessagesClient<M["Type"], A["Type"]>, InvalidArgument, Endpoint | ServicesOf<M> | ServicesOf<A>> =>
   Effect.gen(function* () {
     const wrong = problemOf(name, schemas, given, clientOptions)
-    if (wrong !== undefined) return yield* untyped(wrong)
+    if (wrong !== undefined) return yield* wrong
     const { sender } = yield* parts(name, schemas, given)
     const { ask, send } = sender
     return { send, ask }

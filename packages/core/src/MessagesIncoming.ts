@@ -1,5 +1,5 @@
 /**
- * What a peer's typed messages come to: the values that arrive, and the counts of all.
+ * The typed messages and questions that arrive, and how many came.
  *
  * @stability unstable
  * @since 0.1.0
@@ -31,18 +31,18 @@ export interface Incoming<out Message, in Answer = never> {
 }
 
 /**
- * How many values a peer's messages came to, since the start: `received` were put into `incoming`, the others were refused or given up.
+ * How many values have come from peers since the start, and how many were refused.
  *
  * @stability unstable
  * @category models
  * @since 0.1.0
  */
 export interface Counts {
-  /** Put into `incoming`. */
+  /** Messages and questions that were put into `incoming`. */
   readonly received: number
   /** The frame, the JSON or the schema was wrong. */
   readonly malformed: number
-  /** Longer than `maxMessageSize`. */
+  /** The value was larger than `maxMessageSize`. */
   readonly tooLarge: number
   /** Questions whose `reply` was not called in time. They are in `received` as well. */
   readonly notAnswered: number

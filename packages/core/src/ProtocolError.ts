@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { InvalidArgument } from "./InvalidArgument.ts"
 import { PeerId, short } from "./PeerId.ts"
 
 /**
@@ -29,7 +30,8 @@ export class ProtocolRefused extends Schema.TaggedError<ProtocolRefused>("@qp2p/
 }
 
 /**
- * This endpoint already serves the protocol.
+ * This endpoint cannot serve the protocol. Without `reason`, it serves the name already. With `reason`, an argument is wrong: the name
+ * is not 1 to 255 bytes of UTF-8, or an option is out of range.
  *
  * @stability unstable
  * @category errors
@@ -37,9 +39,12 @@ export class ProtocolRefused extends Schema.TaggedError<ProtocolRefused>("@qp2p/
  */
 export class ProtocolTaken extends Schema.TaggedError<ProtocolTaken>("@qp2p/core/ProtocolError/ProtocolTaken")(
   "ProtocolTaken",
-  { protocol: Schema.String }
+  { protocol: Schema.String, reason: Schema.optional(InvalidArgument) }
 ) {
   override get message() {
-    return `the endpoint already serves the protocol ${JSON.stringify(this.protocol)}`
+    const protocol = JSON.stringify(this.protocol)
+    return this.reason === undefined
+      ? `the endpoint already serves the protocol ${protocol}`
+      : `the endpoint cannot serve the protocol ${protocol}: ${this.reason.message}`
   }
 }

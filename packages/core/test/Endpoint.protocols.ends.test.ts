@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import { StreamReset } from "../src/StreamError.ts"
 import { StreamLost } from "../src/SendError.ts"
 import type { ProtocolStream } from "../src/ProtocolStream.ts"
+import { maxLinesPerIp } from "../src/internal/logLimit.ts"
 import { logged } from "./support/logs.ts"
 import { endpoint, onNetwork, pair, peer, settle, takenTexts } from "./support/memoryEndpoints.ts"
 import { raw } from "./support/bareSockets.ts"
@@ -60,11 +61,34 @@ describe("a handler", () => {
             })
           )
           assert.lengthOf(lines, 1)
-          assert.match(lines[0]!, /^Warn: the handler of "wrong" failed for 10\.0\.0\.1:1/u)
+          assert.match(lines[0]!, /^Warn: the handler of the protocol "wrong" failed for 10\.0\.0\.1:1/u)
         })
       )
     )
   }
+
+  it.effect("that fails again and again fills no log, and no line has an invisible character of the name", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const name = "a\u202eb\u0007c\u200bd\ne\u{e0041}"
+        const { lines } = yield* logged(
+          Effect.gen(function* () {
+            const [one, two] = yield* pair()
+            yield* two.serveProtocol(name, () => Effect.fail("wrong"))
+            for (let i = 0; i < 50; i++) {
+              const stream = yield* one.openProtocol(peer, name)
+              assert.deepStrictEqual(yield* Effect.flip(Stream.runDrain(stream.read)), resetBy(7))
+            }
+          })
+        )
+        assert.isAtLeast(lines.length, 1)
+        assert.isAtMost(lines.length, maxLinesPerIp)
+        for (const line of lines) {
+          assert.include(line, 'the handler of the protocol "a\\u{202e}b\\u0007c\\u{200b}d e\\u{e0041}" failed')
+        }
+      })
+    )
+  )
 
   it.effect("that ends finishes its half, and what the peer still sends is discarded: 1 MiB of it", () =>
     onNetwork(

@@ -258,12 +258,12 @@ describe("the limits of streams", () => {
             { maxStream: 1 },
             null
           ] as const) {
-            const error: unknown = yield* Effect.flip(two.serveProtocol("x", shout, options as ServeOptions))
-            assert.deepInclude(error, { _tag: "InvalidArgument" })
+            const { _tag, reason } = yield* Effect.flip(two.serveProtocol("x", shout, options as ServeOptions))
+            assert.deepStrictEqual([_tag, reason?._tag], ["ProtocolTaken", "InvalidArgument"])
           }
         }
-        const error: unknown = yield* Effect.flip(two.serveProtocol("x", 5 as unknown as typeof shout))
-        assert.deepInclude(error, { _tag: "InvalidArgument", argument: "handler" })
+        const { reason } = yield* Effect.flip(two.serveProtocol("x", 5 as unknown as typeof shout))
+        assert.deepInclude(reason, { _tag: "InvalidArgument", argument: "handler" })
         yield* two.serveProtocol("x", shout, { maxStreams: 4_096, maxStreamsPerPeer: 1 })
       })
     )

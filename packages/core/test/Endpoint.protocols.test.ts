@@ -146,9 +146,11 @@ describe("the names of protocols", () => {
         for (const name of wrong as ReadonlyArray<string>) {
           const error = yield* Effect.flip(Effect.scoped(one.openProtocol(peer, name)))
           assert.include(error, { _tag: "InvalidArgument", argument: "name" })
-          // The type leaves it out.
-          const refused: unknown = yield* Effect.flip(two.serveProtocol(name, () => Effect.void))
-          assert.deepInclude(refused, { _tag: "InvalidArgument", argument: "name" })
+          const refused = yield* Effect.flip(two.serveProtocol(name, () => Effect.void))
+          assert.strictEqual(refused._tag, "ProtocolTaken")
+          assert.include(refused.reason, { _tag: "InvalidArgument", argument: "name" })
+          assert.isString(refused.protocol)
+          assert.include(refused.message, "must be a text of 1 to 255 bytes of UTF-8")
         }
         yield* settle
         assert.lengthOf(yield* one.connections, 0)
@@ -163,6 +165,49 @@ describe("the names of protocols", () => {
           assert.strictEqual(yield* asked(one, peer, name, ""), "")
         }
         assert.deepStrictEqual(served, right)
+      })
+    )
+  )
+
+  it.effect("that cannot be served have one error, whatever a caller without types passes", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const one = yield* endpoint("10.0.0.1:1")
+        const serve = one.serveProtocol as unknown as (
+          ...given: ReadonlyArray<unknown>
+        ) => Effect.Effect<void, ProtocolTaken, Scope.Scope>
+        const cases: ReadonlyArray<readonly [argument: string, ...given: ReadonlyArray<unknown>]> = [
+          ["name", undefined, shout],
+          ["name", 5, shout],
+          ["handler", "name"],
+          ["handler", "name", Effect.void],
+          ["options", "name", shout, 5],
+          ["options.maxStreams", "name", shout, { maxStreams: 0 }],
+          ["options.maxStreamsPerPeer", "name", shout, { maxStreamsPerPeer: 5_000 }],
+          ["options.maxStream", "name", shout, { maxStream: 1 }]
+        ]
+        for (const [argument, ...given] of cases) {
+          const exit = yield* Effect.exit(serve(...given))
+          const error = Option.getOrThrow(Exit.findErrorOption(exit))
+          assert.instanceOf(error, ProtocolTaken)
+          assert.strictEqual(error.reason?.argument, argument)
+          const layered = yield* Effect.exit(
+            Effect.provideService(
+              Layer.build(
+                (
+                  Protocol.layer as (
+                    ...given: ReadonlyArray<unknown>
+                  ) => Layer.Layer<never, ProtocolTaken, Endpoint.Endpoint>
+                )(...given)
+              ),
+              Endpoint.Endpoint,
+              one
+            )
+          )
+          assert.deepStrictEqual(Option.getOrThrow(Exit.findErrorOption(layered)), error)
+        }
+        // Nothing of that has taken the name.
+        yield* one.serveProtocol("name", shout)
       })
     )
   )

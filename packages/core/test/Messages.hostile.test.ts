@@ -101,7 +101,26 @@ describe("a peer that sends as a message", () => {
           })
         )
         assert.isAtMost(lines.length, 5)
-        assert.isTrue(lines.some((line) => line.includes('"notes"') && line.includes("JSON")))
+        assert.isTrue(lines.some((line) => line.includes('of the protocol "notes" from') && line.includes("JSON")))
+      })
+    )
+  )
+
+  it.effect("a value with invisible characters, of which the log shows none", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        const { lines } = yield* logged(
+          Effect.gen(function* () {
+            const { messages, open } = yield* attackedMessages()
+            open(framed(message, JSON.stringify({ ["\u202e".repeat(2_000)]: "\u200b" })), true)
+            yield* settle
+            assert.strictEqual((yield* messages.counts).malformed, 1)
+          })
+        )
+        assert.lengthOf(lines, 1)
+        assert.match(lines[0]!, /^Warn: refused a message of the protocol "notes" from [^ ]+ \(Malformed\): ./u)
+        assert.notMatch(lines[0]!, /[\p{Cc}\p{Cf}]/u)
+        assert.isBelow(lines[0]!.length, 12_000)
       })
     )
   )

@@ -428,6 +428,23 @@ describe("the protocol of messages", () => {
     )
   )
 
+  it.effect("counts what is under way by the key of the peer, whatever the peer is called", () =>
+    onNetwork(
+      Effect.gen(function* () {
+        // Together the questions by each name would be more than the peer serves.
+        const { ann, bob, two } = yield* messagesPair({ maxStreamsPerPeer: 200 })
+        const seen = yield* answerLengths(bob)
+        const askAll = (names: ReadonlyArray<string>) =>
+          Effect.forEach(Array.from({ length: 900 }), (_, i) => ann.ask(names[i % names.length]!, `q${i}`), {
+            concurrency: "unbounded"
+          })
+        assert.lengthOf(yield* askAll([peer, `${two.peerId}@${peer}`]), 900)
+        assert.lengthOf(yield* askAll([peer, two.peerId, `${two.peerId}@${peer}`]), 900)
+        assert.lengthOf(seen, 1_800)
+      })
+    )
+  )
+
   it.effect("has typed errors for arguments that are wrong", () =>
     onNetwork(
       Effect.gen(function* () {
@@ -440,10 +457,10 @@ describe("the protocol of messages", () => {
           ["notes", {}],
           ["notes", { message: Schema.String, anser: Schema.String }]
         ] as const) {
-          assert.strictEqual(
-            yield* tagOf(on(one, Effect.scoped(Messages.make(name, given as never)))),
-            "InvalidArgument"
-          )
+          const made = Messages.make(name, given as typeof schemas)
+          const taken = yield* Effect.flip(on(one, Effect.scoped(made)))
+          assert.deepInclude(taken, { _tag: "ProtocolTaken", protocol: name })
+          assert.strictEqual(taken.reason?._tag, "InvalidArgument")
           assert.strictEqual(yield* tagOf(on(one, Messages.makeClient(name, given as never))), "InvalidArgument")
         }
         for (const given of [
@@ -453,7 +470,7 @@ describe("the protocol of messages", () => {
           { capacity: 1 }
         ]) {
           const made = on(one, Effect.scoped(Messages.make("notes", schemas, given as never)))
-          assert.strictEqual(yield* tagOf(made), "InvalidArgument")
+          assert.strictEqual((yield* Effect.flip(made)).reason?._tag, "InvalidArgument")
         }
         const ann = yield* on(one, Messages.makeClient("notes", schemas))
         assert.strictEqual(yield* tagOf(ann.ask(peer, "x", { timeout: -1 })), "SerializationError")

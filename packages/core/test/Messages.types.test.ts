@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { EndpointStopped } from "../src/ConnectionError.ts"
 import type { Endpoint } from "../src/Endpoint.ts"
+import type { InvalidArgument } from "../src/InvalidArgument.ts"
 import * as Messages from "../src/Messages.ts"
 import type { ProtocolRefused, ProtocolTaken } from "../src/ProtocolError.ts"
 import type { SendError, SerializationError } from "../src/SendError.ts"
@@ -50,7 +51,7 @@ describe("typed messages", () => {
     expectTypeOf<Effect.Services<ReturnType<typeof make>>>().toEqualTypeOf<Endpoint | Scope.Scope | Key>()
     const makeClient = () => Messages.makeClient("m", { message: Schema.String })
     expectTypeOf<ReturnType<typeof makeClient>>().toEqualTypeOf<
-      Effect.Effect<Messages.MessagesClient<string>, never, Endpoint>
+      Effect.Effect<Messages.MessagesClient<string>, InvalidArgument, Endpoint>
     >()
   })
 })

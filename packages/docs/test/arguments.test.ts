@@ -230,6 +230,8 @@ const core: Omit<Modules<typeof Core>, Records> = {
     unless: { ...silent(func, func), except: ["a class"] },
     untyped: silent(any)
   },
+  // Packages that serve protocols use these two.
+  Pace: {},
   PeerAddress: {
     fromInput: call(param(zoned.valid, peer.accepts), interfaces),
     fromString: call(zoned, interfaces),
@@ -261,6 +263,7 @@ const core: Omit<Modules<typeof Core>, Records> = {
   RecvStream: {},
   // Every peer is accepted, whatever it is.
   PeerPolicy: { acceptAll: call(any) },
+  Reservations: {},
   RetrySchedule: {
     exponential: call(param(Duration.seconds(1), isTime)),
     isTransient: silent(any),

@@ -4,7 +4,7 @@ import * as ErrorCode from "@qp2p/core/ErrorCode"
 import { read } from "./markdown.ts"
 
 it("wire.md has the error codes of ErrorCode, each with what it means", () => {
-  const rows = [...read("packages/core/docs/wire.md").matchAll(/^\| (\d+) +\| `(\w+)` +\| (.*) \|$/gmu)]
+  const rows = [...read("docs/wire.md").matchAll(/^\| (\d+) +\| `(\w+)` +\| (.*) \|$/gmu)]
   const documented = rows.map(([, code, name]) => [name!, Number(code)] as const)
   const exported = Object.entries(ErrorCode).filter(([, value]) => typeof value === "number")
   assert.deepStrictEqual(new Map<string, unknown>(documented), new Map<string, unknown>(exported))

@@ -18,7 +18,7 @@ const { Endpoint, Identity, Messages, PeerId, PortMapper, WireMessage } = Core
 /** The lines of the example: a name, two spaces or more, and hexadecimal or text. */
 const example = new Map(
   documents
-    .find(({ path }) => path === "packages/core/docs/wire.md")!
+    .find(({ path }) => path === "docs/wire.md")!
     .blocks.flatMap(({ code }) => code.split("\n"))
     .flatMap((line) => {
       const match = /^([a-zA-Z][a-zA-Z ]*?) {2,}(\S.*)$/u.exec(line)

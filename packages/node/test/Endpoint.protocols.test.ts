@@ -4,8 +4,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { ProtocolStream } from "@qp2p/core/ProtocolStream"
+import type { BackingConnection } from "@qp2p/core/Transport"
 import { joined as whole, shout, textFrom } from "../../core/test/support/protocols.ts"
 import { bytes } from "../../core/test/support/values.ts"
 import { faulty, Network } from "./support/impairedNetwork.ts"
@@ -32,6 +34,66 @@ const asked = (from: Service, to: Service, name: string, question: string) =>
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
 
 describe("protocols over QUIC", () => {
+  it.live("that are not read count against unreadBuffer: their peer is held back, and another is not", () =>
+    Effect.gen(function* () {
+      const unreadBuffer = 4 * 2 ** 20
+      const [streams, size] = [200, 60_000]
+      const two = yield* endpoint({ unreadBuffer })
+      const [large, small] = yield* Effect.all([endpoint(), endpoint()])
+      // A new one would be refused at this address, which holds more than half.
+      yield* small.connectTo(two.localAddress)
+      const reading = yield* Deferred.make<void>()
+      yield* two.serveProtocol("begins", (stream) =>
+        Effect.gen(function* () {
+          yield* stream.pull
+          yield* Deferred.await(reading)
+          yield* Stream.runDrain(stream.read)
+        })
+      )
+      yield* two.serveProtocol("shout", shout)
+      const done = yield* Deferred.make<void>()
+      let written = 0
+      const writing = yield* Effect.forEach(numbers(streams), () =>
+        Effect.forkChild(
+          Effect.scoped(
+            Effect.gen(function* () {
+              const stream = yield* large.openProtocol(two.localAddress, "begins")
+              yield* stream.write(bytes("x"))
+              // Less than a handler's buffer takes: the transport alone would hold nothing.
+              yield* stream.write(new Uint8Array(size), { fin: true })
+              written += 1
+              yield* Deferred.await(done)
+            })
+          )
+        )
+      )
+      const isHeldBack = (one: Service) =>
+        Effect.map(two.connections, (connections) =>
+          connections.some(
+            (each) =>
+              each.peerId === one.peerId &&
+              (each as unknown as { readonly backing: BackingConnection }).backing.isHeldBack === true
+          )
+        )
+      yield* eventually("the peer is held back", isHeldBack(large))
+      assert.strictEqual(yield* asked(small, two, "shout", "x"), "x!")
+      assert.isFalse(yield* isHeldBack(small))
+      assert.isBelow(written * size, 2 * unreadBuffer)
+      yield* Deferred.succeed(reading, undefined)
+      yield* eventually(
+        "all is written",
+        Effect.sync(() => written === streams)
+      )
+      yield* eventually(
+        "the peer goes on",
+        Effect.map(isHeldBack(large), (is) => !is)
+      )
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.joinAll(writing)
+      assert.lengthOf(yield* two.connections, 2)
+    }).pipe(onLoopback)
+  )
+
   it.live("answer 2,000 questions on streams of their own, 64 at a time, beside messages", () =>
     Effect.gen(function* () {
       const { one, two } = yield* joined()

@@ -8,14 +8,16 @@
  * @since 0.1.0
  */
 import type { Endpoint } from "@qp2p/core/Endpoint"
-import { type Fields, integer, ofOptions, optional, text, unless } from "@qp2p/core/InvalidArgument"
+import { type Fields, integer, optional, text } from "@qp2p/core/InvalidArgument"
 import type { ProtocolTaken } from "@qp2p/core/Protocol"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
+import { rpcProtocol } from "./internal/limits.ts"
 import * as internal from "./internal/server/serverProtocol.ts"
+import { unservable } from "./internal/server/unservable.ts"
 import * as QuicRpc from "./QuicRpc.ts"
 
 /**
@@ -67,7 +69,7 @@ const fields: Fields = {
 
 /**
  * Makes the protocol of an RPC server, and serves its name until the scope closes. Fails with `ProtocolTaken` when the endpoint
- * serves the name already.
+ * serves the name already, and, with a `reason`, when an option is wrong.
  *
  * Nothing is read before an RPC server runs over the protocol. Each call is a client of its own to that server: `clientIds`,
  * `onDisconnect` and the annotations of a client are those of a call. When a peer is gone, its handlers are interrupted.
@@ -83,10 +85,11 @@ export const makeProtocol = (
   ProtocolTaken,
   Endpoint | RpcSerialization.RpcSerialization | Scope.Scope
 > =>
-  unless(
-    () => ofOptions(options, fields),
-    () => Effect.map(internal.make(internal.settingsOf(options)), ({ protocol }) => protocol)
-  )
+  Effect.suspend(() => {
+    const wrong = unservable(options, fields, rpcProtocol)
+    if (wrong !== undefined) return Effect.fail(wrong)
+    return Effect.map(internal.make(internal.settingsOf(options)), ({ protocol }) => protocol)
+  })
 
 /**
  * The protocol of an RPC server over the endpoint, and the implementation of `QuicRpc.Authenticated`. Every serialization works:

@@ -5,17 +5,7 @@
  * @since 0.1.0
  */
 import { Endpoint } from "@qp2p/core/Endpoint"
-import {
-  func,
-  type Fields,
-  integer,
-  ofOptions,
-  ofValue,
-  optional,
-  text,
-  unless,
-  untyped
-} from "@qp2p/core/InvalidArgument"
+import { func, type Fields, integer, ofValue, optional, text, untyped } from "@qp2p/core/InvalidArgument"
 import type { ProtocolStream, ProtocolTaken } from "@qp2p/core/Protocol"
 import { ConnectionLost, StreamLost } from "@qp2p/core/SendError"
 import * as Context from "effect/Context"
@@ -28,6 +18,7 @@ import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as limits from "./internal/limits.ts"
+import { unservable } from "./internal/server/unservable.ts"
 import { Caller } from "./QuicRpc.ts"
 
 /**
@@ -70,7 +61,7 @@ const lossOf = (error: unknown): Loss | undefined => {
 
 /**
  * Makes a socket server, and serves its name until the scope closes. Fails with `ProtocolTaken` when the endpoint serves the name
- * already. `address` is the local address of the endpoint.
+ * already, and, with a `reason`, when an option is wrong. `address` is the local address of the endpoint.
  *
  * `run` runs the handler for each socket. The fiber of a handler has `QuicRpc.Caller`, the id of the peer. Streams that arrive before
  * `run` wait, unread. The end of a handler ends its stream; a failure that is not the close of the socket resets it and is logged:
@@ -83,10 +74,10 @@ const lossOf = (error: unknown): Loss | undefined => {
 export const make = (
   options?: Options
 ): Effect.Effect<SocketServer.SocketServer["Service"], ProtocolTaken, Endpoint | Scope.Scope> =>
-  unless(
-    () => ofOptions(options, fields),
-    () => serve(options)
-  )
+  Effect.suspend(() => {
+    const wrong = unservable(options, fields, limits.socketProtocol)
+    return wrong === undefined ? serve(options) : Effect.fail(wrong)
+  })
 
 const serve = Effect.fnUntraced(function* (options: Options | undefined) {
   const endpoint = yield* Endpoint

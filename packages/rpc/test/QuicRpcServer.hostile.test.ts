@@ -163,6 +163,39 @@ describe("a caller that sends", () => {
     }).pipe(office.onNetwork)
   )
 
+  it.effect(
+    "long requests in part, under any number of keys, has half of their memory for its IP address, and others have theirs",
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        const { check, client, running } = yield* honest(one, two)
+        const sent = 200_000
+        let streams = 0
+        for (let key = 1; key <= 16; key++) {
+          const attacker = yield* places.another(`10.0.0.6:${key}`)
+          for (let count = 0; count < 4; count++) {
+            const stream = yield* open(attacker, two)
+            streams++
+            yield* stream.write(joined(u32(16 << 20), new Uint8Array(5)))
+            yield* office.turns(50)
+            yield* Effect.forkChild(
+              Effect.ignore(Effect.forEach(Array.from({ length: 10 }), () => stream.write(new Uint8Array(sent / 10))))
+            )
+          }
+        }
+        yield* office.turns(500)
+        const admitted = limits.bufferedInAll / 2 / (16 << 20) + 1
+        assert.isAtLeast(running.held().streams, streams)
+        assert.isAtLeast(running.held().bufferedBytes, 2 * sent)
+        assert.isAtMost(running.held().bufferedBytes, (admitted + 1) * sent)
+        assert.strictEqual((yield* client.Echo({ text: "x".repeat(1 << 20) })).length, 1 << 20)
+        yield* check
+        yield* TestClock.adjust("2 minutes")
+        yield* TestClock.adjust("2 minutes")
+        yield* office.until(() => running.held().bufferedBytes === 0 || running.held().streams < streams)
+      }).pipe(office.onNetwork)
+  )
+
   it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair

@@ -39,7 +39,12 @@ describe("datagrams over QUIC on a simulated network", () => {
       const network = yield* Network
       const { near, two } = yield* pair
       const bulk = near.send(ramp(50_000))
-      assert.strictEqual(near.maxDatagramSize, 1_155)
+      for (let i = 0; i < 100; i++) {
+        yield* near.sendDatagram(ramp(near.maxDatagramSize))
+        yield* two.nextDatagram
+      }
+      // Datagrams alone do not find out how much more the path carries.
+      assert.isBelow(near.maxDatagramSize, 1_200)
       yield* eventually(Effect.map(bulk, () => near.maxDatagramSize >= 1_350 - 45))
       const large = ramp(near.maxDatagramSize)
       yield* near.sendDatagram(large)

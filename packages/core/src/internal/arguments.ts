@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
+import { visible } from "./text.ts"
 
 // --- descriptions ----------------------------------------------------------------------------------------------------
 
@@ -65,8 +66,8 @@ const article = (noun: string): string => `${/^[AEIO]/iu.test(noun) ? "an" : "a"
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-/** Quotes a text on one line, and shortens a long one. */
-export const quoted = (text: string): string => JSON.stringify(shortened(text))
+/** Returns the beginning of a text, in quotation marks, on one line, and with its invisible characters escaped. */
+export const quoted = (text: string): string => visible(JSON.stringify(shortened(text)))
 
 const shortened = (text: string): string =>
   (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text).replaceAll(/\s+/gu, " ")

@@ -49,6 +49,11 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
     return this.items
   }
 
+  /** The bytes of the items. */
+  get size(): number {
+    return this.bytes
+  }
+
   get free(): number {
     return this.capacity - this.items
   }

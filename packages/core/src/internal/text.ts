@@ -33,3 +33,9 @@ export const decodeText = (bytes: Uint8Array): string | undefined => {
 
 /** Whether text has no lone surrogate, and so an encoding in UTF-8. */
 export const isWellFormed = (text: string): boolean => !loneSurrogate.test(text)
+
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
+
+/** Escapes the characters that do not show or that move others, such as control characters and changes of direction. */
+export const visible = (text: string): string =>
+  text.replaceAll(invisible, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)

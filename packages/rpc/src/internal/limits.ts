@@ -27,6 +27,9 @@ export const callsBeforeSettings = 64
 /** The most shared streams that a client opens to its peer. */
 export const sharedStreams = 4
 
+/** How long a client opens no shared stream after its server took none, in milliseconds: its calls have streams of their own. */
+export const refusedFor = 10_000
+
 /** The most shared streams that a server takes from one peer, from all clients on that peer's endpoint. */
 export const sharedStreamsPerPeer = 16
 
@@ -36,10 +39,10 @@ export const callsPerPeer = 2_048
 /** How many calls a server has in flight. */
 export const callsInAll = 16_384
 
-/** Received bytes of incomplete requests that one peer may have in a server. Requests beyond it wait. */
-export const bufferedPerPeer = 64 << 20
-
-/** Received bytes of incomplete requests that a server holds. Requests beyond it are refused. */
+/**
+ * The memory for incomplete requests of more than `maxSharedFrame`. Peers share it: see `Reservations` of core. Requests beyond a
+ * share wait.
+ */
 export const bufferedInAll = 256 << 20
 
 /** Bytes of answers that one peer has not taken. Its further long answers are dropped; from half of it on, further calls wait. */
@@ -56,9 +59,6 @@ export const outbox = 1 << 20
  * earlier answers, in milliseconds.
  */
 export const patience = 30_000
-
-/** The least bytes in a second, in the mean, of a request that has not arrived within `patience`. */
-export const minRate = 1_024
 
 /** The priority of answers that are too long for a shared stream, beneath that of short ones. */
 export const bulkPriority = -1

@@ -33,6 +33,7 @@ import type { DatagramInbox, QueuedDatagram } from "../datagramInbox.ts"
 import type { Lane } from "../lane.ts"
 import { connectionErrorOf, streamErrorOf } from "../failures.ts"
 import { ipPrefix } from "../ipPrefix.ts"
+import { HeldBytes } from "./heldBytes.ts"
 import { InboundStream } from "./inboundStream.ts"
 import { markSharedRefusal } from "./sharedRefusal.ts"
 import { Datagrams, type DatagramsOwner, maxPayload, statsOf } from "./datagrams.ts"
@@ -89,6 +90,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   private acceptance: Acceptance | undefined = undefined
   /** Made when a message arrives in part. */
   private partial: PartialMessages | undefined = undefined
+  /** Made with the first stream that is read here. */
+  private ownHeld: HeldBytes | undefined = undefined
   private malformedStreams = 0
   private readonly waiting = new WaitingStreams()
   private readonly lanes: PeerLanes
@@ -269,6 +272,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     this.ending = close
     this.undecided.clear()
     this.partial?.clear()
+    this.ownHeld?.end()
     // Messages that have been read stay, since the peer may count them as confirmed. Streams end with their connection.
     if (this.owner.streams !== undefined) this.waiting.dropAll()
     this.lanes.release(({ connection }) => connection === this.surfaced)
@@ -287,6 +291,15 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
 
   get maxMessageSize(): number {
     return this.owner.config.maxMessageSize
+  }
+
+  /** What is held of the peer's bytes. */
+  get held(): HeldBytes {
+    if (this.ownHeld === undefined) {
+      this.ownHeld = new HeldBytes(this.backing)
+      if (this.ending !== undefined) this.ownHeld.end()
+    }
+    return this.ownHeld
   }
 
   private get datagrams(): Datagrams {
@@ -369,7 +382,7 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
   }
 
   readonly reassemble = (stream: PartialStream, change: number, now: number): boolean =>
-    (this.partial ??= new PartialMessages(this.owner, this.backing)).change(stream, change, now)
+    (this.partial ??= new PartialMessages(this.owner, this.backing, this.held)).change(stream, change, now)
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)

@@ -4,12 +4,15 @@
  * is read as messages too, or belongs to the application where that reads streams itself. Then, a stream whose bytes may begin such
  * a header stays undecided until the rest arrives, until its end, or until `undecidedTimeout`: it is the application's then.
  */
+import { constTrue, constVoid } from "effect/Function"
 import * as ErrorCode from "../../ErrorCode.ts"
 import type { BackingRecvStream, BackingSendStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import { joined } from "../memory.ts"
 import * as controlBody from "../wire/controlBody.ts"
 import * as header from "../wire/header.ts"
+import type { HeldBytes } from "./heldBytes.ts"
 import { type InboundOwner, InboundStream } from "./inboundStream.ts"
+import type { PartialStream } from "./partialMessages.ts"
 import { ReceiveBuffer, type ReceiveBufferOptions } from "./receiveBuffer.ts"
 import { finish } from "./sendStream.ts"
 import type { UndecidedStream, UndecidedStreams } from "./undecidedStreams.ts"
@@ -21,6 +24,7 @@ const frameLength = (bytes: Uint8Array): number => header.length + header.bodyLe
 /** The view of a connection that `FirstFrame` needs. */
 export interface FirstFrameOwner extends InboundOwner {
   readonly streamErrorOf: ReceiveBufferOptions["streamErrorOf"]
+  readonly held: Pick<HeldBytes, "change">
   readonly undecided: Pick<UndecidedStreams, "add" | "remove">
   /** Whether the application reads streams itself. */
   readonly readsStreams: boolean
@@ -35,8 +39,11 @@ export interface FirstFrameOwner extends InboundOwner {
 
 const nothing = new Uint8Array(0)
 
+/** The reader of a stream that was stopped. */
+const ended: RecvEvents = { onData: constTrue, onEnd: constVoid }
+
 /** The receiving half of a stream whose reader is not known yet. */
-export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
+export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream, PartialStream {
   private readonly owner: FirstFrameOwner
   private readonly receive: BackingRecvStream
   private readonly send: BackingSendStream | undefined
@@ -95,6 +102,7 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
     }
     if (this.reader !== undefined) return this.reader.onEnd(failure)
     // The stream ended empty, or failed: neither the endpoint nor the application gets it.
+    this.setPart(nothing)
     this.decide()
     this.stopWaiting()
     if (this.send === undefined) return
@@ -106,6 +114,20 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   onTimeout(): void {
     this.isUndecided = false
     this.handOver(this.part)
+  }
+
+  get takes(): boolean {
+    return !this.isWaiting
+  }
+
+  expire(): void {
+    this.decide()
+    this.stopWaiting()
+    this.reader = ended
+    this.receive.stop(ErrorCode.reassemblyOverflow)
+    this.send?.reset(ErrorCode.reassemblyOverflow)
+    this.setPart(nothing)
+    this.owner.reassemblyOverflow("the first bytes of a stream do not go on")
   }
 
   onRoom(): void {
@@ -131,18 +153,28 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
     const message = controlBody.decode(bytes, header.length, end - header.length)
     // Messages are read of a malformed one, which finds what is wrong.
     if (typeof message === "string" || message._tag !== "ProtocolOpenReq") return this.readMessages(bytes)
+    this.setPart(nothing)
     const reader = (this.reader = owner.acceptProtocol(message.protocol, receive, send))
     return bytes.length === end || reader.onData(bytes.subarray(end))
   }
 
   /** Keeps the first bytes. The transport owns the chunk that they are of. */
   private keep(bytes: Uint8Array): boolean {
-    this.part = new Uint8Array(bytes)
+    this.setPart(new Uint8Array(bytes))
     return true
+  }
+
+  /** The first bytes count as a message in part: a peer that does not go on would keep the stream for nothing. */
+  private setPart(part: Uint8Array): void {
+    const change = part.length - this.part.length
+    this.part = part
+    if (change === 0) return
+    if (!this.owner.reassemble(this, change, part.length) && part.length > 0) this.expire()
   }
 
   private readMessages(bytes: Uint8Array): boolean {
     this.stopWaiting()
+    this.setPart(nothing)
     const reader = (this.reader = new InboundStream(this.owner, this.receive, this.send))
     return bytes.length === 0 || reader.onData(bytes)
   }
@@ -150,9 +182,10 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream {
   /** Passes the stream to the application, which reads it itself. */
   private handOver(bytes: Uint8Array): boolean {
     this.decide()
-    const { maxMessageSize, reassemble, streamErrorOf } = this.owner
+    this.setPart(nothing)
+    const { held, maxMessageSize, reassemble, streamErrorOf } = this.owner
     const malformed = (reason: string) => this.owner.malformed(reason)
-    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, malformed, isLazy: true })
+    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, held, reassemble, malformed, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(bytes)

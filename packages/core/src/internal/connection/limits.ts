@@ -29,7 +29,7 @@ export const partialAllowance = 64 << 10
 /** What a stream with an incomplete message counts for besides its bytes, in bytes. */
 export const partialStreamCost = 4 << 10
 
-/** The steps in which the transport learns of the bytes of incomplete messages. */
+/** The steps in which the transport learns of the bytes that are held above it. */
 export const chargeStep = 64 << 10
 
 /**

@@ -32,8 +32,8 @@ export const openingsOf = (
     openUni: (options) => opening(owner, options, (priority) => sendHandle(backing.openUni(priority), owner)),
     openBi: (options) =>
       opening(owner, options, (priority) => {
-        const { maxMessageSize, reassemble, streamErrorOf } = owner
-        const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble })
+        const { held, maxMessageSize, reassemble, streamErrorOf } = owner
+        const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, held })
         const { receive, send } = backing.openBi(priority, received)
         received.backing = receive
         return { send: sendHandle(send, owner), receive: recvHandle(received) }

@@ -3,19 +3,13 @@
  *
  * They count against the memory of all connections, through the transport. A peer that begins long messages and completes none
  * would keep that memory: when it sends less than `minPartialRate` for `slowPartialTime`, although nothing holds it back, its
- * messages end. A connection from which nothing arrives at all is left to the idle timeout: its path may be down.
+ * messages end. The names of protocols that have arrived in part count alike. A connection from which nothing arrives at all is left to the idle timeout: its path may be down.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { BackingConnection } from "../../Transport.ts"
-import {
-  chargeStep,
-  minPartialRate,
-  partialAllowance,
-  partialCheckInterval,
-  partialStreamCost,
-  slowPartialTime
-} from "./limits.ts"
+import type { HeldBytes } from "./heldBytes.ts"
+import { minPartialRate, partialAllowance, partialCheckInterval, partialStreamCost, slowPartialTime } from "./limits.ts"
 import type { TimerOwner } from "./undecidedStreams.ts"
 
 /** A stream on which a message has arrived in part. */
@@ -34,20 +28,20 @@ export interface PartialOwner extends Pick<TimerOwner, "background"> {
 /** Counts the bytes of incomplete messages of one connection, and ends those that do not go on. */
 export class PartialMessages {
   private readonly owner: PartialOwner
-  private readonly backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">
+  private readonly backing: Pick<BackingConnection, "isHeldBack" | "stats">
+  private readonly held: HeldBytes
   /** Made with the first one: most messages arrive whole. */
   private streams: Set<PartialStream> | undefined = undefined
   private bytes = 0
-  /** The part of `bytes` that the transport knows. */
-  private charged = 0
   private timer: Fiber.Fiber<void> | undefined = undefined
   /** How many bytes the peer had sent at the last check, and for how long it has been too slow, in milliseconds. */
   private received = 0
   private slowFor = 0
 
-  constructor(owner: PartialOwner, backing: Pick<BackingConnection, "charge" | "isHeldBack" | "stats">) {
+  constructor(owner: PartialOwner, backing: Pick<BackingConnection, "isHeldBack" | "stats">, held: HeldBytes) {
     this.owner = owner
     this.backing = backing
+    this.held = held
   }
 
   /**
@@ -58,7 +52,7 @@ export class PartialMessages {
     this.bytes += change
     if (now === 0) this.streams?.delete(stream)
     else if (now === change) (this.streams ??= new Set()).add(stream)
-    this.charge()
+    this.held.change(change)
     if (this.timer === undefined && this.isLong) this.start()
     return this.bytes <= this.owner.config.reassemblyBuffer
   }
@@ -66,7 +60,7 @@ export class PartialMessages {
   /** The connection has ended. */
   clear(): void {
     this.streams = undefined
-    this.bytes = this.charged = 0
+    this.bytes = 0
     this.timer?.interruptUnsafe()
     this.timer = undefined
   }
@@ -74,15 +68,6 @@ export class PartialMessages {
   /** Whether the peer has to go on. A byte on each of many streams is long, too. */
   private get isLong(): boolean {
     return this.bytes + (this.streams?.size ?? 0) * partialStreamCost > partialAllowance
-  }
-
-  /** Tells the transport, in steps: short messages cost no call. */
-  private charge(): void {
-    const charged = this.bytes - (this.bytes % chargeStep)
-    if (charged === this.charged) return
-    const change = charged - this.charged
-    this.charged = charged
-    this.backing.charge?.(change)
   }
 
   private start(): void {

@@ -13,6 +13,7 @@ import { type ConnectionLost, SerializationError, type StreamLost } from "../../
 import { StreamStopped } from "../../StreamError.ts"
 import type { StreamFailure } from "../../Transport.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
+import type { HeldBytes } from "./heldBytes.ts"
 import type { AnswerOwner } from "./protocolAnswer.ts"
 import type { LeadingSend } from "./leadingSend.ts"
 import { maxDiscarded } from "./limits.ts"
@@ -23,6 +24,7 @@ import { socketOf } from "./streamSocket.ts"
 
 /** The view of a connection that a stream of a protocol needs. */
 export interface ProtocolOwner extends SendOwner {
+  readonly held: HeldBytes
   readonly peerId: PeerId
   /** The object that the application has. */
   readonly surfaced: Connection
@@ -109,11 +111,13 @@ export class ProtocolStreamImpl implements ProtocolStream, SendOwner<ProtocolRef
   end(): void {
     this.sending.finish()
     this.received.dropAtMost(maxDiscarded, ErrorCode.noError)
+    this.received.release()
   }
 
   /** Resets the half that is not finished, and stops the peer's unless it has ended. */
   abort(code: number): void {
     this.sending.abort(code)
     if (!this.received.finished) this.received.stop(code)
+    this.received.release()
   }
 }

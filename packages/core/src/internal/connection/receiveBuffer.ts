@@ -9,6 +9,7 @@ import { type ConnectionLost, SerializationError, StreamLost } from "../../SendE
 import { StreamClosed } from "../../StreamError.ts"
 import type { BackingRecvStream, RecvEvents, StreamFailure } from "../../Transport.ts"
 import * as WireMessage from "../../WireMessage.ts"
+import type { HeldBytes } from "./heldBytes.ts"
 import type { PartialStream } from "./partialMessages.ts"
 
 /**
@@ -29,6 +30,8 @@ export interface ReceiveBufferOptions {
   readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
   /** The bytes that the buffer holds before it pauses the stream. Default 256 KiB. */
   readonly maxBuffered?: number | undefined
+  /** Counts what the buffer holds. */
+  readonly held?: Pick<HeldBytes, "change"> | undefined
   /** Whether the buffer takes nothing from the transport before the application reads. */
   readonly isLazy?: boolean | undefined
   /**
@@ -65,6 +68,7 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
   private isDropping = false
   private mayDrop = Infinity
   private dropCode: number = ErrorCode.noError
+  private isReleased = false
 
   constructor(options: ReceiveBufferOptions) {
     this.options = options
@@ -99,7 +103,7 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
     this.reading = reading
     if (reading === "Messages") {
       this.decoder = new WireMessage.Decoder({ maxMessageSize: this.options.maxMessageSize })
-      this.bufferedBytes = 0
+      this.hold(-this.bufferedBytes)
       for (const chunk of this.chunks.drain()) if (!this.isDropping) this.decode(chunk)
       if (this.finished) this.checkWhole()
     }
@@ -112,7 +116,7 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
   private keep(chunk: Uint8Array): void {
     // The transport owns the chunk. The `slice` of a Node Buffer would share memory.
     this.chunks.push(new Uint8Array(chunk))
-    this.bufferedBytes += itemOverhead + chunk.length
+    this.hold(itemOverhead + chunk.length)
   }
 
   private decode(chunk: Uint8Array): void {
@@ -120,7 +124,7 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
     const error = this.decoder!.push(chunk, decoded)
     for (const message of decoded) {
       this.messages.push(message)
-      this.bufferedBytes += sizeOf(message)
+      this.hold(sizeOf(message))
     }
     if (error !== undefined) {
       // The transport reports no end of a stream that was stopped here.
@@ -210,6 +214,13 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
     this.notify()
   }
 
+  /** Nothing is to be read any more: what a program keeps of the stream is its own. */
+  release(): void {
+    if (this.isReleased) return
+    this.isReleased = true
+    this.options.held?.change(-this.bufferedBytes)
+  }
+
   private discard(bytes: number): boolean {
     this.mayDrop -= bytes
     if (this.mayDrop >= 0) return true
@@ -219,15 +230,20 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
   }
 
   private onTaken(bytes: number): void {
-    this.bufferedBytes -= bytes
+    this.hold(-bytes)
     if (this.paused && this.bufferedBytes <= this.most) this.resume()
   }
 
   private clear(): void {
     this.messages.drain()
     this.chunks.drain()
-    this.bufferedBytes = 0
+    this.hold(-this.bufferedBytes)
     this.updatePartial(0)
+  }
+
+  private hold(change: number): void {
+    this.bufferedBytes += change
+    if (!this.isReleased) this.options.held?.change(change)
   }
 
   private updatePartial(partial: number): boolean {

@@ -132,12 +132,12 @@ export class Connections implements ConnectionOwner<ConnectionImpl>, DialsOwner 
       onLost: ({ remoteAddress }, protocol, { message }) =>
         this.debugLimit.log(
           remoteAddress.address,
-          Effect.logDebug(`the handler of ${args.quoted(protocol)} ended for ${remoteAddress}: ${message}`)
+          Effect.logDebug(`the handler of the protocol ${args.quoted(protocol)} ended for ${remoteAddress}: ${message}`)
         ),
       onFailed: ({ remoteAddress }, protocol, cause) =>
         logLimit.log(
           remoteAddress.address,
-          Effect.logWarning(`the handler of ${args.quoted(protocol)} failed for ${remoteAddress}`, cause)
+          Effect.logWarning(`the handler of the protocol ${args.quoted(protocol)} failed for ${remoteAddress}`, cause)
         )
     })
     this.queues = new Queues({

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as ErrorCode from "../../ErrorCode.ts"
-import { InvalidArgument, ofOptions, ofValue, untyped } from "../../InvalidArgument.ts"
+import { InvalidArgument, ofOptions, ofValue } from "../../InvalidArgument.ts"
 import { type ProtocolRefused, ProtocolTaken } from "../../ProtocolError.ts"
 import type { ProtocolStream } from "../../ProtocolStream.ts"
 import { ConnectionLost, StreamLost } from "../../SendError.ts"
@@ -24,6 +24,7 @@ import { microtask } from "../microtask.ts"
 import { protocolName } from "../wire/protocolName.ts"
 import { endpointLimits, limitsOf } from "./protocolLimits.ts"
 import { StreamCount, type StreamOwner } from "./streamCount.ts"
+import { unservable } from "./unservable.ts"
 
 /** A handler with what it needs: runs it for a stream. */
 type Run = (stream: ProtocolStream) => Fiber.Fiber<unknown, unknown>
@@ -75,7 +76,7 @@ export class Protocols {
         ofValue("name", name, protocolName) ??
         ofValue("handler", handler, args.func) ??
         ofOptions(options, serveOptions)
-      if (wrong !== undefined) return untyped(wrong)
+      if (wrong !== undefined) return Effect.fail(unservable(name, wrong))
       if (this.served.has(name)) return Effect.fail(new ProtocolTaken({ protocol: name }))
       const served: Served = {
         run: runWith(handler, context),

@@ -10,18 +10,19 @@ import type { EndpointStopped } from "../../ConnectionError.ts"
 import * as ErrorCode from "../../ErrorCode.ts"
 import type { MessageRefused } from "../../MessagesError.ts"
 import type { Counts, Incoming } from "../../MessagesIncoming.ts"
+import { Pace } from "../../Pace.ts"
 import type { ProtocolStream } from "../../ProtocolStream.ts"
+import { type Reservation, Reservations } from "../../Reservations.ts"
 import type { SerializationError } from "../../SendError.ts"
 import * as args from "../arguments.ts"
 import { FairInbox } from "../fairInbox.ts"
 import { ipPrefix } from "../ipPrefix.ts"
 import type { LogLimit } from "../logLimit.ts"
+import { visible } from "../text.ts"
 import type { ValueCodec } from "./codec.ts"
 import * as frame from "./frame.ts"
 import { offer } from "./laneRoom.ts"
-import { maxUnreserved, valueOverhead } from "./limits.ts"
-import { Pace } from "./pace.ts"
-import { type Owner, release, type Reservation, Reservations } from "./reservations.ts"
+import { maxDetail, maxUnreserved, valueOverhead } from "./limits.ts"
 
 /** The options of `Receiver`. */
 export interface ReceiverOptions<Message, Answer> {
@@ -77,8 +78,7 @@ export class Receiver<Message, Answer> {
 
   /** Handles a stream that a peer has opened. */
   readonly handle = (stream: ProtocolStream): Effect.Effect<void> => {
-    const owner = { peer: stream.peerId, ip: ipPrefix(stream.connection.remoteAddress.address) }
-    return this.receive(stream, owner).pipe(
+    return this.receive(stream).pipe(
       Effect.catchTags({
         Refusal: ({ detail, kind }) => this.refuse(stream, kind, detail),
         TooSlow: () => this.tooSlow(stream),
@@ -91,15 +91,15 @@ export class Receiver<Message, Answer> {
     )
   }
 
-  private receive(stream: ProtocolStream, owner: Owner) {
+  private receive(stream: ProtocolStream) {
     return Effect.gen({ self: this }, function* () {
       const pace = new Pace(yield* Clock.Clock)
       let reserved: Reservation | undefined
       const admit = (length: number) => {
         if (length <= maxUnreserved) return Effect.void
         pace.pause()
-        reserved = this.reservations.make(owner, length)
-        return Effect.tap(offer(reserved.lane, reserved), () => Effect.sync(() => pace.resume()))
+        reserved = this.reservations.make(stream, length)
+        return Effect.tap(reserved.wait, () => Effect.sync(() => pace.resume()))
       }
       const taken = Effect.gen({ self: this }, function* () {
         const request = yield* Effect.raceFirst(
@@ -111,19 +111,19 @@ export class Receiver<Message, Answer> {
           }),
           pace.untilTooSlow
         ).pipe(Effect.catchTag("FrameProblem", ({ detail, kind }) => Effect.fail(refusal(kind, detail))))
-        return yield* this.take(stream, owner, request)
+        return yield* this.take(stream, request)
       })
       const given = yield* Effect.ensuring(
         taken,
-        Effect.sync(() => reserved !== undefined && release(reserved))
+        Effect.sync(() => reserved?.release())
       )
       if (given === undefined) return yield* respond(stream, frame.encode(frame.responseKind.taken, empty))
-      yield* this.answer(stream, owner, given)
+      yield* this.answer(stream, given)
     })
   }
 
   /** Decodes a value and puts it into the queue, once there is room. */
-  private take(stream: ProtocolStream, owner: Owner, { content, kind }: frame.Frame) {
+  private take(stream: ProtocolStream, { content, kind }: frame.Frame) {
     return Effect.gen({ self: this }, function* () {
       const { answer, message } = this.options
       const isQuestion = kind === frame.requestKind.question
@@ -137,7 +137,7 @@ export class Receiver<Message, Answer> {
         isQuestion,
         reply: given === undefined ? nobodyAsks : replyTo(given, answer!)
       }
-      const lane = this.inbox.lane(owner.ip, owner.peer)
+      const lane = this.inbox.lane(ipPrefix(stream.connection.remoteAddress.address), stream.peerId)
       const offered = offer(lane, { incoming, bytes: content.length + valueOverhead })
       yield* Effect.ensuring(
         lane.hasRoom ? offered : Effect.raceFirst(offered, unlessGone(stream)),
@@ -149,7 +149,7 @@ export class Receiver<Message, Answer> {
   }
 
   /** Waits for the answer to a question, and sends it. */
-  private answer(stream: ProtocolStream, owner: Owner, given: Given) {
+  private answer(stream: ProtocolStream, given: Given) {
     return Effect.gen({ self: this }, function* () {
       const answer = yield* Effect.raceFirst(Deferred.await(given), unlessGone(stream)).pipe(
         Effect.timeoutOrElse({
@@ -159,13 +159,13 @@ export class Receiver<Message, Answer> {
       )
       const response = frame.encode(frame.responseKind.answer, answer)
       if (answer.length <= maxUnreserved) return yield* respond(stream, response)
-      const reserved = this.reservations.take(owner, answer.length)
+      const reserved = this.reservations.take(stream, answer.length)
       if (reserved === undefined) {
         return yield* Effect.fail(refusal("Overloaded", "too many answers have not been taken"))
       }
       yield* Effect.ensuring(
         stream.write(response, { fin: true }),
-        Effect.sync(() => release(reserved))
+        Effect.sync(() => reserved.release())
       )
     })
   }
@@ -175,7 +175,9 @@ export class Receiver<Message, Answer> {
       this.counted[countOf[kind]] += 1
       const { protocol } = this.options
       const { remoteAddress } = stream.connection
-      const line = `refused a message of ${args.show(protocol)} from ${remoteAddress} (${kind}): ${frame.printable(detail)}`
+      // The detail may quote what the peer has sent.
+      const why = visible(detail.slice(0, maxDetail))
+      const line = `refused a message of the protocol ${args.quoted(protocol)} from ${remoteAddress} (${kind}): ${why}`
       this.options.log.log(remoteAddress.address, Effect.logWarning(line))
       return respond(stream, frame.encodeRefusal(kind, detail))
     })

@@ -24,7 +24,7 @@ import * as target from "../endpoint/target.ts"
 import type { ValueCodec } from "./codec.ts"
 import * as frame from "./frame.ts"
 import { maxDetail, maxUnderWay } from "./limits.ts"
-import { UnderWay } from "./underWay.ts"
+import { type Place, UnderWay } from "./underWay.ts"
 
 /** The options of `Sender`. */
 export interface SenderOptions<Message, Answer> {
@@ -40,6 +40,7 @@ export interface SenderOptions<Message, Answer> {
 /** How a value goes to a peer once. */
 interface Attempt {
   readonly peer: PeerAddress.Input
+  readonly place: Place
   readonly request: Uint8Array
   /** The most bytes of an answer; undefined when none may come. */
   readonly mostOfAnswer: number | undefined
@@ -83,8 +84,10 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
       value,
       invalidOptions(options, args.sendOptions),
       frame.requestKind.message,
-      (name, request) =>
-        this.messages.within(name, this.repeat(peer, request, options?.priority, options?.retryDuration))
+      (resolved, request) =>
+        this.messages.within(nameOfTarget(resolved), resolved.peerId, (place) =>
+          this.repeat(peer, place, request, options?.priority, options?.retryDuration)
+        )
     )
 
   readonly ask: MessagesClient<Message, Answer>["ask"] = (peer, value, options) => {
@@ -93,15 +96,18 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
       value,
       this.problemOfAsking(options),
       frame.requestKind.question,
-      (name, request) => {
-        const attempt = {
-          peer,
-          request,
-          mostOfAnswer: this.options.maxMessageSize,
-          priority: options?.priority,
-          retryDuration: this.options.endpoint.config.retryDuration
-        }
-        return Effect.flatMap(this.questions.within(name, this.once(attempt)), (content) =>
+      (resolved, request) => {
+        const asked = this.questions.within(nameOfTarget(resolved), resolved.peerId, (place) =>
+          this.once({
+            peer,
+            place,
+            request,
+            mostOfAnswer: this.options.maxMessageSize,
+            priority: options?.priority,
+            retryDuration: this.options.endpoint.config.retryDuration
+          })
+        )
+        return Effect.flatMap(asked, (content) =>
           Effect.mapError(this.options.answer!.decode(content), malformedResponse)
         )
       }
@@ -119,26 +125,28 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
     return this.options.answer === undefined ? withoutAnswers : invalidOptions(options, askOptions)
   }
 
-  /** Checks the arguments, encodes the value, and goes on with the name of the peer and the frame. */
+  /** Checks the arguments, encodes the value, and goes on with the peer and the frame. */
   private to<A, E>(
     peer: PeerAddress.Input,
     value: Message,
     wrong: SerializationError | undefined,
     kind: number,
-    go: (name: string, request: Uint8Array) => Effect.Effect<A, E>
+    go: (resolved: target.Target, request: Uint8Array) => Effect.Effect<A, E>
   ): Effect.Effect<A, E | ConnectionLost | SerializationError> {
     return Effect.suspend((): Effect.Effect<A, E | ConnectionLost | SerializationError> => {
       if (wrong !== undefined) return Effect.fail(wrong)
       const resolved = target.resolve(peer)
       if (Result.isFailure(resolved)) return Effect.fail(new ConnectionLost({ reason: resolved.failure }))
-      const name = nameOfTarget(resolved.success)
-      return Effect.flatMap(this.options.message.encode(value), (content) => go(name, frame.encode(kind, content)))
+      return Effect.flatMap(this.options.message.encode(value), (content) =>
+        go(resolved.success, frame.encode(kind, content))
+      )
     })
   }
 
   /** Sends a message, and sends it again as `sendMessage` does. */
   private repeat(
     peer: PeerAddress.Input,
+    place: Place,
     request: Uint8Array,
     priority: number | undefined,
     retryDuration: Duration.Input | undefined
@@ -149,6 +157,7 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
       const once = Effect.suspend(() =>
         this.once({
           peer: reached === undefined ? peer : whereItWas(peer, reached),
+          place,
           request,
           mostOfAnswer: undefined,
           priority,
@@ -177,13 +186,14 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
   /** Opens a stream, sends a frame with its end, and reads the frame that answers it. Returns its content. */
   private once(attempt: Attempt): Effect.Effect<Uint8Array, SendError> {
     const { endpoint, protocol } = this.options
-    const { mostOfAnswer, onOpen, peer, priority, request, retryDuration } = attempt
+    const { mostOfAnswer, onOpen, peer, place, priority, request, retryDuration } = attempt
     const exchange = Effect.gen(function* () {
       const stream = yield* Effect.mapError(
         endpoint.openProtocol(peer, protocol, { priority, retryDuration }),
         (reason) => new ConnectionLost({ reason })
       )
       onOpen?.(stream)
+      if (!place.isOf(stream.peerId)) return undefined
       // The response shows what became of the request.
       yield* Effect.forkScoped(Effect.ignore(stream.write(request, { fin: true })), { startImmediately: true })
       const { content, kind } = yield* frame
@@ -198,7 +208,10 @@ export class Sender<Message, Answer> implements MessagesClient<Message, Answer> 
         detail: frame.decodeDetail(content)
       })
     })
-    return Effect.scoped(exchange)
+    // A stream to an address shows that too much is under way to its peer: nothing was written on it.
+    return Effect.flatMap(Effect.scoped(exchange), (content) =>
+      content === undefined ? Effect.andThen(place.wait, this.once(attempt)) : Effect.succeed(content)
+    )
   }
 }
 

@@ -38,6 +38,7 @@ const setup = (
       keep: () => {},
       user: () => happened.push("message"),
       control: (message) => happened.push(message._tag),
+      held: { change: () => {} },
       reassemble: () => true,
       malformed: () => happened.push("malformed"),
       reassemblyOverflow: () => {},

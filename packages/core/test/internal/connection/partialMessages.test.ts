@@ -10,6 +10,7 @@ import {
   partialStreamCost,
   slowPartialTime
 } from "../../../src/internal/connection/limits.ts"
+import { HeldBytes } from "../../../src/internal/connection/heldBytes.ts"
 import { PartialMessages, type PartialStream } from "../../../src/internal/connection/partialMessages.ts"
 import type { ConnectionStats } from "../../../src/Transport.ts"
 
@@ -32,12 +33,12 @@ const setup = Effect.gen(function* () {
       }
     },
     {
-      charge: (change) => charges.push(change),
       get isHeldBack() {
         return peer.isHeldBack
       },
       stats: () => ({ bytesReceived: peer.sent }) as ConnectionStats
-    }
+    },
+    new HeldBytes({ charge: (change) => charges.push(change) })
   )
   const expired: Array<string> = []
   /** A stream, which changes its bytes with `set`. */

@@ -68,6 +68,7 @@ const opened = (parts: ReadonlyArray<Uint8Array>, readsStreams: boolean): Result
         result.bytes = joined([result.bytes, payload])
       },
       control: () => (result.reader = "messages"),
+      held: { change: () => {} },
       reassemble: () => true,
       malformed: () => (result.reader = "messages"),
       reassemblyOverflow: noop,

@@ -12,10 +12,11 @@ const half = opening.length - 2
 /** The direction of a stream that this side writes, as the binding counts them. */
 const write = 1
 
-const peers = 4
+/** Enough that the streams of one IP address would take every place of a protocol, were there no shares. */
+const peers = 8
 
-/** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each. */
-export const opened = async ({ hosts, node, seconds }, open) => {
+/** Streams that honest bindings open, as fast as the node lets them. `open` does what is done on each, `then` what follows a few milliseconds later. */
+export const opened = async ({ hosts, node, seconds }, open, then) => {
   const facts = { streams: 0, connections: 0 }
   const slots = []
   await paced(seconds, 200, async (i) => {
@@ -25,9 +26,16 @@ export const opened = async ({ hosts, node, seconds }, open) => {
       if (i % 50 >= peers) return
       slots[slot] = await connect(node, { host: hosts(0), honest: true }).catch(() => undefined)
       if (slots[slot] === undefined) return
-      slots[slot].nextId = 0
+      slots[slot].nextId = slots[slot].openedFrom = 0
       facts.connections += 1
       return
+    }
+    for (; then !== undefined && peer.openedFrom < peer.nextId; peer.openedFrom += 4) {
+      try {
+        then(peer.native, peer.openedFrom)
+      } catch {
+        // The node has ended it.
+      }
     }
     for (let left = Math.min(peer.native.peerStreamsLeftBidi(), 64); left > 0; left--) {
       try {
@@ -48,12 +56,21 @@ export const opened = async ({ hosts, node, seconds }, open) => {
 const unfinished = (context) =>
   opened(context, (native, id) => native.streamSend(id, id % 8 === 0 ? opening.subarray(0, half) : opening, false))
 
-/** Each stream is reset in the turn in which it was opened, with half of a name or served. */
+/**
+ * Each stream is reset at once, with half of a name or served. A stream that is reset in the turn in which its bytes arrive has none for the
+ * node, so most are reset a little later, when their handlers run.
+ */
 const resetAtOnce = (context) =>
-  opened(context, (native, id) => {
-    native.streamSend(id, id % 8 === 0 ? opening.subarray(0, half) : opening, false)
-    native.streamShutdown(id, write, 0)
-  })
+  opened(
+    context,
+    (native, id) => {
+      native.streamSend(id, id % 8 === 0 ? opening.subarray(0, half) : opening, false)
+      if (id % 32 === 4) native.streamShutdown(id, write, 0)
+    },
+    (native, id) => {
+      if (id % 32 !== 4) native.streamShutdown(id, write, 0)
+    }
+  )
 
 /** The same in forged packets: the frame that opens, and the reset that follows it, in one packet. */
 const forgedResets = async ({ hosts, node, seconds }) => {

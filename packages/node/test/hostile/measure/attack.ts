@@ -11,6 +11,8 @@ import type { Result } from "./result.ts"
 const warm = 2
 /** Milliseconds before the attack: the node's memory and the honest peer's times without it. */
 const quiet = 3_000
+/** Milliseconds that a program may take to start. */
+const starting = 120_000
 /** Milliseconds that an attack may take in all. */
 const longest = 90_000
 /** Milliseconds after the attack in which the node gets back to rest. */
@@ -52,8 +54,9 @@ const watch = (pid: number) => {
   return { peak: () => peak, stop: () => clearInterval(timer) }
 }
 
+/** Waits for the port of a program. On a busy machine a process takes long to start, which is no fault of the node. */
 const port = async (child: Child): Promise<number> => {
-  const told = await child.hear("port", 20_000)
+  const told = await child.hear("port", starting)
   if (typeof told !== "number") throw new Error(`a program did not start:\n${child.tail.join("\n")}`)
   return told
 }

@@ -1,7 +1,8 @@
 /** The shared streams of a client. They are opened when calls need them, in fibers of the client, not of a caller. */
 import type { ConnectionError } from "@qp2p/core/ConnectionError"
 import type { ProtocolStream } from "@qp2p/core/Protocol"
-import type * as Context from "effect/Context"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -21,8 +22,9 @@ export class Sessions {
   private sessions: Array<Session> = []
   private readonly waiters = new Set<() => void>()
   private isClosed = false
-  /** Whether the server takes no shared stream: the peer has too many. */
-  isRefused = false
+  private readonly clock: Clock.Clock
+  /** Until when no shared stream is opened, since the server took none, in milliseconds from any start. */
+  private refusedUntil = -Infinity
 
   constructor(
     answers: Answers,
@@ -34,6 +36,16 @@ export class Sessions {
     this.open = open
     this.scope = scope
     this.context = context
+    this.clock = Context.get(context, Clock.Clock)
+  }
+
+  /** Whether the server took no shared stream a short time ago: the peer had too many. */
+  get isRefused(): boolean {
+    return this.refusedUntil > this.now
+  }
+
+  private get now(): number {
+    return Number(this.clock.monotonicTimeNanosUnsafe()) / 1_000_000
   }
 
   /** The session for the next call, if one has room. */
@@ -85,7 +97,7 @@ export class Sessions {
   private end(session: Session, exit: Exit.Exit<void, RpcClientError>): void {
     this.sessions = this.sessions.filter((one) => one !== session)
     session.end(Option.getOrElse(Exit.findErrorOption(exit), errors.closed))
-    if (session.isRefused) this.isRefused = true
+    if (session.isRefused) this.refusedUntil = this.now + limits.refusedFor
     this.onRoom()
   }
 

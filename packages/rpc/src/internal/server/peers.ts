@@ -1,7 +1,7 @@
 /** What a server counts for each peer, while it serves a stream of that peer. */
 import type { PeerId } from "@qp2p/core/PeerId"
+import { Reservations } from "@qp2p/core/Reservations"
 import * as Context from "effect/Context"
-import * as Semaphore from "effect/Semaphore"
 import { Caller } from "../../QuicRpc.ts"
 import * as limits from "../limits.ts"
 import type { Unsent, UnsentShare } from "./unsent.ts"
@@ -11,8 +11,8 @@ export interface PeerState {
   readonly peerId: PeerId
   /** What the fibers of the peer's requests have in context. One object for all: the RPC server keeps what it derives from it. */
   readonly context: Context.Context<never>
-  /** Bytes of incomplete requests that may still arrive. */
-  readonly receiving: Semaphore.Semaphore
+  /** The memory for incomplete requests, which all peers share. */
+  readonly receiving: Reservations
   /** Bytes of answers that the peer has not taken. */
   readonly unsent: UnsentShare
   calls: number
@@ -26,6 +26,7 @@ export class Peers {
   private readonly states = new Map<PeerId, PeerState>()
   private readonly context: Context.Context<never>
   private readonly unsent: Unsent
+  private readonly receiving = new Reservations(limits.bufferedInAll)
 
   /** `context` is that of the server, to which each peer's id is added. */
   constructor(context: Context.Context<never>, unsent: Unsent) {
@@ -40,7 +41,7 @@ export class Peers {
       state = {
         peerId,
         context: Context.add(this.context, Caller, peerId),
-        receiving: Semaphore.makeUnsafe(limits.bufferedPerPeer),
+        receiving: this.receiving,
         unsent: this.unsent.share(),
         calls: 0,
         sharedStreams: 0,

@@ -1,5 +1,7 @@
 /** Reads the frames of a stream that a peer opened, within the limits on what has arrived only in part. */
+import { Pace } from "@qp2p/core/Pace"
 import type { ProtocolStream } from "@qp2p/core/Protocol"
+import type { Reservation } from "@qp2p/core/Reservations"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -21,9 +23,6 @@ export interface Buffered {
   bytes: number
 }
 
-/** The time in milliseconds, from any start. */
-const now = Effect.map(Clock.Clock, (clock) => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
-
 /** Waits until the peer has taken enough of its earlier answers for another call. */
 export const roomForCall = ({ unsent }: PeerState): Effect.Effect<void, Overloaded> =>
   unsent.isHalfFull
@@ -38,9 +37,10 @@ export class RequestReader {
   private readonly buffered: Buffered
   private pending: Array<Frame> = []
   private counted = 0
-  private permits = 0
-  /** When the incomplete frame began, in milliseconds, or went on after it had waited for room. */
-  private since: number | undefined = undefined
+  /** The memory for a long frame that is incomplete. */
+  private reserved: Reservation | undefined = undefined
+  /** The pace of the incomplete frame. */
+  private pace: Pace | undefined = undefined
 
   constructor(stream: ProtocolStream, maxContent: number, peer: PeerState, buffered: Buffered) {
     this.stream = stream
@@ -77,14 +77,15 @@ export class RequestReader {
   readonly release: Effect.Effect<void> = Effect.suspend(() => {
     this.buffered.bytes -= this.counted
     this.counted = 0
-    this.since = undefined
-    const { permits } = this
-    this.permits = 0
-    return permits === 0 ? Effect.void : this.peer.receiving.release(permits)
+    this.pace = undefined
+    this.reserved?.release()
+    this.reserved = undefined
+    return Effect.void
   })
 
   private readonly more: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> = Effect.suspend(() => {
-    const pull = this.decoder.buffered === 0 ? this.stream.pull : Effect.flatMap(now, (at) => this.pullRest(at))
+    const pull =
+      this.decoder.buffered === 0 ? this.stream.pull : Effect.flatMap(Clock.Clock, (clock) => this.pullRest(clock))
     return pull.pipe(
       Effect.catch((error) => Effect.fail(error._tag === "Violation" ? error : new Gone())),
       Effect.flatMap((chunks) => this.push(chunks))
@@ -92,11 +93,13 @@ export class RequestReader {
   })
 
   /** Pulls more of the incomplete frame, which has to arrive at the least rate. */
-  private pullRest(at: number) {
-    const since = (this.since ??= at)
-    const left = since + limits.patience + (this.decoder.buffered * 1_000) / limits.minRate - at
+  private pullRest(clock: Clock.Clock) {
+    if (this.pace === undefined) {
+      this.pace = new Pace(clock)
+      this.pace.onBytes(this.decoder.buffered)
+    }
     return Effect.timeoutOrElse(this.stream.pull, {
-      duration: Math.max(0, Math.min(left, limits.patience)),
+      duration: Math.max(0, Math.min(this.pace.left, limits.patience)),
       orElse: () => new Violation({ detail: "a request stopped in the middle, or came too slowly" })
     })
   }
@@ -106,10 +109,11 @@ export class RequestReader {
    * stream of its own: it waits for room for that as well, before it has arrived.
    */
   private readonly reserve = Effect.suspend(() => {
-    const permits = Math.min(this.decoder.expected, limits.bufferedPerPeer)
-    return Effect.flatMap(Effect.andThen(roomForCall(this.peer), this.peer.receiving.take(permits)), () => {
-      this.permits = permits
-      this.since = undefined
+    const reserved = (this.reserved = this.peer.receiving.make(this.stream, this.decoder.expected))
+    const { pace } = this
+    pace?.pause()
+    return Effect.flatMap(Effect.andThen(roomForCall(this.peer), reserved.wait), () => {
+      pace?.resume()
       return this.more
     })
   })
@@ -120,10 +124,11 @@ export class RequestReader {
       if (!this.decoder.push(chunk, frames)) return new Violation({ detail: "a frame is too long" })
     }
     const { buffered, decoder } = this
-    buffered.bytes += decoder.buffered - this.counted
+    const more = decoder.buffered - this.counted
+    buffered.bytes += more
     this.counted = decoder.buffered
-    if (buffered.bytes > limits.bufferedInAll) return new Overloaded()
+    this.pace?.onBytes(more)
     if (frames.length > 0) return Effect.as(this.release, frames)
-    return this.permits > 0 || decoder.expected <= limits.maxSharedFrame ? this.more : this.reserve
+    return this.reserved !== undefined || decoder.expected <= limits.maxSharedFrame ? this.more : this.reserve
   }
 }

@@ -2,12 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import * as answering from "../../../src/internal/client/answers.ts"
 import { Sessions } from "../../../src/internal/client/sessions.ts"
+import * as limits from "../../../src/internal/limits.ts"
+import { encode, FrameKind } from "../../../src/internal/wire/frame.ts"
 import * as office from "../../support/office.ts"
+import * as places from "../../support/places.ts"
 
 const make = Effect.gen(function* () {
   const scope = yield* Effect.scope
@@ -19,6 +25,35 @@ const make = Effect.gen(function* () {
     Effect.never
   )
   return { seen, sessions: new Sessions(answers, open, scope, Context.empty()) }
+})
+
+describe("a client whose server takes no shared stream", () => {
+  it.effect("asks for one again after a while, and calls on streams of their own until then", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const running = yield* office.serve(two)
+      const scope = yield* Scope.make()
+      for (let count = 0; count < limits.sharedStreamsPerPeer; count++) {
+        const opened = one.openProtocol(two.peerAddress, limits.rpcProtocol)
+        const stream = yield* Scope.provide(opened, scope)
+        yield* stream.write(encode(FrameKind.calls, 0, new Uint8Array(0)))
+        yield* office.turns(20)
+      }
+      const client = yield* office.client(one, two.peerAddress)
+      const call = Effect.map(client.Echo({ text: "a" }), (text) => assert.strictEqual(text, "a"))
+      for (let count = 0; count < 4; count++) yield* call
+      yield* office.until(() => running.held().streams === limits.sharedStreamsPerPeer)
+      yield* Scope.close(scope, Exit.void)
+      yield* office.until(() => running.held().streams === 0)
+      for (let count = 0; count < 4; count++) yield* call
+      yield* office.until(() => running.held().streams === 0)
+      yield* TestClock.adjust(limits.refusedFor)
+      for (let count = 0; count < 4; count++) yield* call
+      // The shared stream stays.
+      yield* office.turns(200)
+      assert.strictEqual(running.held().streams, 1)
+    }).pipe(office.onNetwork)
+  )
 })
 
 describe("the caller that needs a shared stream", () => {
