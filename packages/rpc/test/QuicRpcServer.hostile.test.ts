@@ -196,6 +196,33 @@ describe("a caller that sends", () => {
       }).pipe(office.onNetwork)
   )
 
+  it.effect(
+    "long requests whose handlers go on has a third of their memory, and further ones wait until those end",
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* places.Pair
+        const { client, running } = yield* honest(one, two)
+        const long = { headers: { x: "x".repeat(12 << 20) } }
+        const admitted = Math.floor(limits.bufferedInAll / 3 / (12 << 20)) + 1
+        const fibers = yield* Effect.forEach(Array.from({ length: admitted + 2 }), () =>
+          Effect.forkChild(client.Hold(undefined, long))
+        )
+        yield* office.until(() => running.watch.running === 1 + admitted)
+        yield* office.turns(500)
+        assert.strictEqual(running.watch.running, 1 + admitted)
+        // Short calls, and those of other peers, have memory of their own.
+        assert.strictEqual(yield* client.Echo({ text: "well" }), "well")
+        const other = yield* places.another("10.0.0.6:1")
+        const theirs = yield* office.client(other, two.peerAddress)
+        assert.strictEqual((yield* theirs.Echo({ text: "x".repeat(1 << 20) })).length, 1 << 20)
+        yield* Fiber.interrupt(fibers[0]!)
+        yield* office.until(() => running.watch.interrupted === 1 && running.watch.running === 1 + admitted)
+        yield* Fiber.interruptAll(fibers)
+        yield* office.until(() => running.watch.running === 1)
+        assert.strictEqual((yield* client.Echo({ text: "x".repeat(1 << 20) })).length, 1 << 20)
+      }).pipe(office.onNetwork)
+  )
+
   it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair

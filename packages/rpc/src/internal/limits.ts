@@ -40,8 +40,8 @@ export const callsPerPeer = 2_048
 export const callsInAll = 16_384
 
 /**
- * The memory for incomplete requests of more than `maxSharedFrame`. Peers share it: see `Reservations` of core. Requests beyond a
- * share wait.
+ * The memory for requests of more than `maxSharedFrame`, until their handlers have ended. Peers share it: see `Reservations` of
+ * core. Requests beyond a share wait.
  */
 export const bufferedInAll = 256 << 20
 

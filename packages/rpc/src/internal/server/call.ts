@@ -1,5 +1,6 @@
 /** A call that a server is answering, and where its answers go. */
 import type { Connection } from "@qp2p/core/Connection"
+import type { Reservation } from "@qp2p/core/Reservations"
 import type * as Effect from "effect/Effect"
 import type { PeerState } from "./peers.ts"
 
@@ -23,6 +24,8 @@ export interface Call {
   readonly requestId: string | number
   readonly peer: PeerState
   readonly connection: Connection
+  /** The memory of a long request. */
+  readonly memory: Reservation | undefined
   /** The way back; undefined when the caller no longer wants an answer. */
   reply: Reply | undefined
   /** Whether the end of the answer was sent. The handler of a call with `discard` goes on after that. */

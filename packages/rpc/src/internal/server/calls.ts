@@ -1,5 +1,6 @@
 /** The calls that a server is answering. A call leaves the table when its handler has ended, or when its caller is gone. */
 import type { Connection } from "@qp2p/core/Connection"
+import type { Reservation } from "@qp2p/core/Reservations"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { constEof, type FromClientEncoded, type FromServerEncoded, type RequestEncoded } from "effect/rpc/RpcMessage"
@@ -70,9 +71,15 @@ export class Calls {
       )
     })
 
-  /** Adds a call. `start` follows. */
-  add(peer: PeerState, connection: Connection, requestId: string | number, reply: Reply): Call {
-    const call: Call = { clientId: this.nextClientId++, requestId, peer, connection, reply, isAnswered: false }
+  /** Adds a call. `start` follows. `memory` is what a long request takes while the call is in the table. */
+  add(
+    peer: PeerState,
+    connection: Connection,
+    requestId: string | number,
+    reply: Reply,
+    memory?: Reservation | undefined
+  ): Call {
+    const call: Call = { clientId: this.nextClientId++, requestId, peer, connection, memory, reply, isAnswered: false }
     this.calls.set(call.clientId, call)
     this.ofConnections.get(connection)?.add(call)
     this.options.peers.hold(peer).calls++
@@ -144,6 +151,7 @@ export class Calls {
   private remove(call: Call): void {
     this.calls.delete(call.clientId)
     this.ofConnections.get(call.connection)?.delete(call)
+    call.memory?.release()
     call.peer.calls--
     this.options.peers.release(call.peer)
   }

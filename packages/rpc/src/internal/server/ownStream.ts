@@ -1,6 +1,7 @@
 /** A stream with one call: its request is the first frame. Also a stream for an answer that has moved there from a shared one. */
 import * as ErrorCode from "@qp2p/core/ErrorCode"
 import type { ProtocolStream } from "@qp2p/core/Protocol"
+import type { Reservation } from "@qp2p/core/Reservations"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { RequestEncoded } from "effect/rpc/RpcMessage"
@@ -140,13 +141,14 @@ export class OwnReply implements Reply, Holder {
   }
 }
 
-/** Answers the only call of a stream. */
+/** Answers the only call of a stream. `memory` is that of a long request, for as long as the handler runs. */
 export const serveCall = (
   calls: Calls,
   stream: ProtocolStream,
   peer: PeerState,
   parser: Parser,
-  request: RequestEncoded
+  request: RequestEncoded,
+  memory: Reservation | undefined
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const reply = new OwnReply(
@@ -155,7 +157,7 @@ export const serveCall = (
       peer.unsent,
       Effect.suspend(() => calls.interrupt(call))
     )
-    const call: Call = calls.add(peer, stream.connection, request.id, reply)
+    const call: Call = calls.add(peer, stream.connection, request.id, reply, memory)
     return calls.start(call, request).pipe(
       Effect.andThen(reply.run),
       // The server stops.

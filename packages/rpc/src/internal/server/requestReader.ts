@@ -37,7 +37,7 @@ export class RequestReader {
   private readonly buffered: Buffered
   private pending: Array<Frame> = []
   private counted = 0
-  /** The memory for a long frame that is incomplete. */
+  /** The memory for a long frame. */
   private reserved: Reservation | undefined = undefined
   /** The pace of the incomplete frame. */
   private pace: Pace | undefined = undefined
@@ -73,15 +73,25 @@ export class RequestReader {
     this.decoder.maxContent = maxContent
   }
 
-  /** Gives back what the incomplete frame counts for. */
-  readonly release: Effect.Effect<void> = Effect.suspend(() => {
+  /** Hands on the memory for the long frame that has arrived, if it was long. It counts until that is released. */
+  takeMemory(): Reservation | undefined {
+    const { reserved } = this
+    this.reserved = undefined
+    return reserved
+  }
+
+  /** Gives back what the frames count for. */
+  release(): void {
+    this.arrived()
+    this.takeMemory()?.release()
+  }
+
+  /** No frame is incomplete. */
+  private arrived(): void {
     this.buffered.bytes -= this.counted
     this.counted = 0
     this.pace = undefined
-    this.reserved?.release()
-    this.reserved = undefined
-    return Effect.void
-  })
+  }
 
   private readonly more: Effect.Effect<ReadonlyArray<Frame>, Violation | Gone | Overloaded> = Effect.suspend(() => {
     const pull =
@@ -128,7 +138,10 @@ export class RequestReader {
     buffered.bytes += more
     this.counted = decoder.buffered
     this.pace?.onBytes(more)
-    if (frames.length > 0) return Effect.as(this.release, frames)
+    if (frames.length > 0) {
+      this.arrived()
+      return Effect.succeed(frames)
+    }
     return this.reserved !== undefined || decoder.expected <= limits.maxSharedFrame ? this.more : this.reserve
   }
 }

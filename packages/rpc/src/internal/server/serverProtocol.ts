@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function* (
               const request = messages.request(parser, frame.content)
               if (request === undefined) return new Violation({ detail: "not a request of the serialization" })
               if (!calls.hasRoom(peer)) return stream.reset(ErrorCode.overloaded)
-              return serveCall(calls, stream, peer, parser, request)
+              return serveCall(calls, stream, peer, parser, request, reader.takeMemory())
             })
           )
         case FrameKind.calls:
@@ -199,10 +199,10 @@ export const make = Effect.fnUntraced(function* (
             )
         }),
         Effect.ensuring(
-          Effect.suspend(() => {
+          Effect.sync(() => {
             streams--
             peers.release(peer)
-            return reader.release
+            reader.release()
           })
         ),
         Effect.updateContext(() => peer.context)
