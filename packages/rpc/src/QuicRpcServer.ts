@@ -41,6 +41,11 @@ export interface Options {
   /** The longest request, in bytes of the serialization: 1 to 2^31 - 1. A longer one costs its stream. Default 16 MiB. */
   readonly maxRequestSize?: number | undefined
   /**
+   * The most bytes of long requests, of more than 64 KiB, until their handlers have ended: 1 to 2^31 - 1. One peer has a third of it,
+   * and one IP address a half; a request may exceed its share. Further long requests wait in their callers. Default 256 MiB.
+   */
+  readonly maxRequestBytes?: number | undefined
+  /**
    * The most bytes of long answers, of more than 16 KiB, that the server holds until its callers take them: 1 to 2^31 - 1. Beyond it,
    * calls of the peer with the most of them fail. Default 256 MiB.
    */
@@ -63,6 +68,7 @@ const fields: Fields = {
   maxRequests: count,
   maxRequestsPerPeer: count,
   maxRequestSize: count,
+  maxRequestBytes: count,
   maxUnsentBytes: count,
   maxUnsentBytesPerPeer: count
 }

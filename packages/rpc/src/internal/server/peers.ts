@@ -3,7 +3,6 @@ import type { PeerId } from "@qp2p/core/PeerId"
 import { Reservations } from "@qp2p/core/Reservations"
 import * as Context from "effect/Context"
 import { Caller } from "../../QuicRpc.ts"
-import * as limits from "../limits.ts"
 import type { Unsent, UnsentShare } from "./unsent.ts"
 
 /** The counts of one peer. */
@@ -26,12 +25,13 @@ export class Peers {
   private readonly states = new Map<PeerId, PeerState>()
   private readonly context: Context.Context<never>
   private readonly unsent: Unsent
-  private readonly receiving = new Reservations(limits.bufferedInAll)
+  private readonly receiving: Reservations
 
-  /** `context` is that of the server, to which each peer's id is added. */
-  constructor(context: Context.Context<never>, unsent: Unsent) {
+  /** `context` is that of the server, to which each peer's id is added. Long requests take `requestBytes` of memory at most. */
+  constructor(context: Context.Context<never>, unsent: Unsent, requestBytes: number) {
     this.context = context
     this.unsent = unsent
+    this.receiving = new Reservations(requestBytes)
   }
 
   /** The state of a peer that has opened a stream. `release` follows. */

@@ -34,6 +34,7 @@ export interface Settings {
   readonly maxRequests: number
   readonly maxRequestsPerPeer: number
   readonly maxRequestSize: number
+  readonly maxRequestBytes: number
   readonly maxUnsentBytes: number
   readonly maxUnsentBytesPerPeer: number
 }
@@ -49,6 +50,7 @@ export const settingsOf = (given: Given = {}): Settings => ({
   maxRequests: given.maxRequests ?? limits.callsInAll,
   maxRequestsPerPeer: given.maxRequestsPerPeer ?? limits.callsPerPeer,
   maxRequestSize: given.maxRequestSize ?? limits.maxMessage,
+  maxRequestBytes: given.maxRequestBytes ?? limits.bufferedInAll,
   maxUnsentBytes: given.maxUnsentBytes ?? limits.unsentInAll,
   maxUnsentBytesPerPeer: given.maxUnsentBytesPerPeer ?? limits.unsentPerPeer
 })
@@ -87,7 +89,7 @@ export const make = Effect.fnUntraced(function* (
   let write!: (clientId: number, message: FromClientEncoded) => Effect.Effect<void>
 
   const unsent = new Unsent(settings.maxUnsentBytesPerPeer, settings.maxUnsentBytes)
-  const peers = new Peers(context, unsent)
+  const peers = new Peers(context, unsent, settings.maxRequestBytes)
   const tickets = new Tickets()
   const buffered: Buffered = { bytes: 0 }
   let streams = 0
