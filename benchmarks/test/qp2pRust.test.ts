@@ -6,10 +6,14 @@ import { workloads } from "../src/workloads/registry.ts"
 
 const node = (script: string, limit = 20_000) => new Program(process.execPath, ["-e", script], limit)
 
-test("qp2p in Rust has a program for every workload but two: idle connections, and questions beside a load", () => {
+test("qp2p in Rust has a program for every workload but two and calls: idle connections, and questions beside a load", () => {
   assert.deepEqual(
-    workloads.filter(({ name }) => !isKnown(name)).map(({ name }) => name),
+    workloads.filter(({ calls, name }) => calls === undefined && !isKnown(name)).map(({ name }) => name),
     ["loaded-requests", "idle"]
+  )
+  assert.deepEqual(
+    workloads.filter(({ calls, name }) => calls !== undefined && isKnown(name)),
+    []
   )
 })
 

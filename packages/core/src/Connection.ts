@@ -50,7 +50,10 @@ export interface ConnectionStats extends Transport.ConnectionStats {
  * @since 0.1.0
  */
 export interface PriorityOptions {
-  /** The priority: a signed integer, as in qp2p. Default 0. */
+  /**
+   * The priority: a signed integer, as in qp2p. Default 0. Over QUIC, what has a negative priority also keeps the queue of the
+   * path short, for what is sent after it.
+   */
   readonly priority?: number | undefined
 }
 

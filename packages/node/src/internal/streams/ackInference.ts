@@ -118,7 +118,7 @@ export class AckInference<S extends InferredStream> {
     state.evidence = undefined
   }
 
-  /** The binding reports that the peer has acknowledged all of this stream. */
+  /** The peer has acknowledged all of this stream: the binding reports it, or the numbers of its packets tell. */
   onAcknowledged(stream: S, now: number): void {
     this.expirations = 0
     if (stream.openedAt <= this.provenUntil) return

@@ -41,6 +41,11 @@ export class AcknowledgedPackets {
     return this.nextNumber
   }
 
+  /** The largest number that the peer has acknowledged; -1 before the first. */
+  get largestAcknowledged(): number {
+    return this.largest
+  }
+
   /** The first `length` bytes of `datagram` are on their way. */
   sent(datagram: Uint8Array, length: number): void {
     this.unaccounted += 2 * length

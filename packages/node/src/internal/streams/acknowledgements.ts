@@ -169,7 +169,8 @@ export class Acknowledgements {
 
   /**
    * Completes the bidirectional streams that the peer has acknowledged. Their owners wait for the peer's half more than for
-   * this; and asking the binding costs as much as a packet. So it comes after sending. False if none.
+   * this; and asking the binding costs as much as a packet. So it comes after sending, and only for streams of whose packets
+   * nothing is known. False if none.
    */
   completeBidi(now: number): boolean {
     if (this.unackedBidi.length === 0) return false
@@ -178,7 +179,9 @@ export class Acknowledgements {
     this.unackedBidi = []
     for (const stream of waiting) {
       // What has just been sent is not there yet.
-      if (stream.ackState.finWrittenAt === now || !this.tryComplete(stream, now)) this.unackedBidi.push(stream)
+      if (stream.ackState.finWrittenAt === now) this.unackedBidi.push(stream)
+      else if (!stream.ended && this.hasArrived(stream)) this.completeAcknowledged(stream, now)
+      else if (!this.tryComplete(stream, now)) this.unackedBidi.push(stream)
     }
     this.owner.resumeOpening()
     return this.completed !== before
@@ -217,8 +220,7 @@ export class Acknowledgements {
   private tryComplete(stream: SendStream, now: number): boolean {
     if (stream.ended) return true
     if (stream.checkAcknowledged()) {
-      this.inference.onAcknowledged(stream, now)
-      this.complete(stream)
+      this.completeAcknowledged(stream, now)
       return true
     }
     if (!stream.ended) return false
@@ -233,6 +235,11 @@ export class Acknowledgements {
     if (now - stream.ackState.finWrittenAt < inferAfter || !this.inference.isAcknowledged(stream, now)) return
     if (stream.ackState.finMayBeForgotten) this.writeFinLater(stream, now)
     else this.complete(stream)
+  }
+
+  private completeAcknowledged(stream: SendStream, now: number): void {
+    this.inference.onAcknowledged(stream, now)
+    this.complete(stream)
   }
 
   private complete(stream: SendStream): void {

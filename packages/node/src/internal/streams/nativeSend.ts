@@ -8,8 +8,14 @@ import type { NativeConnection } from "../binding/native.ts"
 import type { StopCodes } from "./stopCodes.ts"
 import { sendQuantum } from "../tunables/streams.ts"
 
-/** The failure of a stream that was reset here, or that the binding does not know any more. */
-export const streamClosed = (): StreamClosed => untraced(() => new StreamClosed())
+/**
+ * The failure of a stream that was reset here, or that the binding does not know any more. It carries nothing, and one is made
+ * whenever a stream that is over is finished once more, so all share it.
+ */
+const closed = untraced(() => new StreamClosed())
+
+/** Returns that failure. */
+export const streamClosed = (): StreamClosed => closed
 
 /** What ended a stream, by the error that writing it has thrown. */
 export const failureOf = (error: unknown): StreamFailure => {

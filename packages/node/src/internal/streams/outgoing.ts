@@ -4,6 +4,7 @@
 import { StreamStopped } from "@qp2p/core/StreamError"
 import type { StreamFailure } from "@qp2p/core/Transport"
 import { Acknowledgements, type AcknowledgementsHost, type AcknowledgementsOwner } from "./acknowledgements.ts"
+import { BackgroundWindow } from "./backgroundWindow.ts"
 import { BulkLimit } from "./bulkLimit.ts"
 import type { OpeningBlocked } from "./heldStreams.ts"
 import type { NativeConnection } from "../binding/native.ts"
@@ -13,7 +14,7 @@ import { SendQueue } from "./sendQueue.ts"
 import { SendingStreams } from "./sendingStreams.ts"
 import { type SendOwner, SendStream } from "./sendStream.ts"
 import { StopCodes } from "./stopCodes.ts"
-import { maxBlockedTries, maxReleased } from "../tunables/streams.ts"
+import { maxBlockedTries, maxReleased, sendQuantum } from "../tunables/streams.ts"
 
 const nothing = new Uint8Array(0)
 
@@ -46,6 +47,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   /** Probe streams in the queue. */
   private probesQueued = 0
   private readonly bulk = new BulkLimit()
+  /** Made with the first stream of a negative priority. */
+  private background: BackgroundWindow | undefined = undefined
   /** Streams that wait until the peer lets them be opened. */
   private readonly credit: PeerCredit<SendStream>
   /** Streams whose own window is full while the congestion window is not. */
@@ -261,6 +264,10 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   write(now: number): void {
     let room = this.probeTimer?.room() ?? Infinity
     const isUnanswered = room < Infinity
+    if (this.background?.isActive === true) {
+      const { acknowledged } = this.host
+      this.background.update(now, acknowledged.next - 1, acknowledged.largestAcknowledged)
+    }
     if (isUnanswered ? room <= 0 && !this.mayProbe : this.isCongestionWindowFull()) return
     // It may be written to its end now, and then the binding forgets it.
     this.congestionProbe = undefined
@@ -279,14 +286,18 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
       if (stream.isProbe && stream.id === undefined) this.probesQueued -= 1
       if (stream.ended) continue
       // The binding learns of a stream with the first write: without one it has no id yet.
-      if (stream.pending > room) {
+      const background = stream.priority < 0 ? (this.background ??= new BackgroundWindow()) : undefined
+      // All that is still queued is in the background, too.
+      if (stream.pending > room || (background !== undefined && background.room <= 0)) {
         this.queue.putBack(stream)
         break
       }
       if (stream.id === undefined && !this.assignId(stream, now)) continue
       const { pending: before, written } = stream
       this.acknowledgements.writing(stream)
-      const result = stream.writeSome()
+      const result = stream.writeSome(background && Math.min(sendQuantum, background.room))
+      if (background !== undefined && stream.written > written)
+        background.wrote(stream.written - written, now, this.host.acknowledged.next)
       if (isUnanswered) {
         this.probeTimer!.wrote(stream.written - written)
         room = this.probeTimer!.room()
@@ -367,7 +378,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
    */
   get deadline(): number {
     const isFree = this.congestionProbe === undefined && this.probeTimer?.awaitsAnswer !== true
-    return isFree && this.mayRelease ? this.credit.deadline : Infinity
+    const release = this.queue.size > 0 ? (this.background?.deadline ?? Infinity) : Infinity
+    return isFree && this.mayRelease ? Math.min(this.credit.deadline, release) : release
   }
 
   private setPriority(stream: SendStream): void {

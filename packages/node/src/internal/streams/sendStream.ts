@@ -238,11 +238,11 @@ export class SendStream implements BackingSendStream {
 
   // --- what writes it ----------------------------------------------------------------------------------------------
 
-  /** Hands queued bytes to the binding: up to a quantum, or until it takes no more. */
-  writeSome(): Written {
+  /** Hands queued bytes to the binding: up to `most`, or until it takes no more. */
+  writeSome(most = sendQuantum): Written {
     const { native } = this.owner
     const id = this.streamId!
-    let quantum = sendQuantum
+    let quantum = most
     try {
       while (this.chunks.length > 0) {
         if (quantum === 0) return "yielded"

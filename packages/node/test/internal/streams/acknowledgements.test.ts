@@ -44,6 +44,42 @@ describe("unidirectional streams that are acknowledged at once", () => {
   })
 })
 
+describe("a bidirectional stream whose packets are acknowledged", () => {
+  /** A stream whose data and fin have left in packet 0. */
+  const setupSent = () => {
+    const it = setup()
+    const results = it.write(it.outgoing.open(true, 0), byte, true)
+    it.outgoing.write(0)
+    it.acknowledged.sent(Uint8Array.of(0x40), 1)
+    it.outgoing.completeBidi(0)
+    it.outgoing.completeDeferred(0)
+    return { ...it, results }
+  }
+
+  it("completes without a question to the binding, which would answer with an exception", () => {
+    const { acknowledged, asked, outgoing, results } = setupSent()
+    acknowledged.acknowledged(0, 0)
+    assert.isTrue(outgoing.completeBidi(1))
+    assert.deepStrictEqual(results, ["done"])
+    assert.strictEqual(asked(), 0)
+    assert.isFalse(outgoing.hasDeferred)
+  })
+
+  it("does not complete before that, and completes when the binding says so if their numbers do not tell", () => {
+    const { acknowledged, asked, outgoing, peer, results } = setupSent()
+    assert.isFalse(outgoing.completeBidi(1))
+    assert.deepStrictEqual(results, [])
+    assert.strictEqual(asked(), 1)
+    // After a gap nothing is known of the packets before it.
+    for (let i = 0; i < 3; i++) acknowledged.sent(Uint8Array.of(0x40), 1)
+    acknowledged.acknowledged(3, 3)
+    assert.isFalse(outgoing.completeBidi(2))
+    peer.acknowledged.add(0)
+    assert.isTrue(outgoing.completeBidi(3))
+    assert.deepStrictEqual(results, ["done"])
+  })
+})
+
 describe("a stream that was reset after its fin was written", () => {
   it("is no longer waited for, and the peer is told nothing: there is nothing to take back", () => {
     const { outgoing, told, write } = setup()

@@ -63,6 +63,18 @@ describe("streams of the peer", () => {
     assert.strictEqual(lists(), before + 1)
   })
 
+  it("are not asked for one by one when the one that was read last is alone in having news", () => {
+    const { arrived, incoming, asked } = setup()
+    for (let i = 0; i < 2; i++) {
+      for (const id of [2, 6, 10]) arrived.set(id, { bytes: 1, fin: false })
+      incoming.read(false)
+    }
+    arrived.set(10, { bytes: 1, fin: false })
+    const before = asked()
+    assert.strictEqual(incoming.read(false), 1)
+    assert.strictEqual(asked(), before + 1)
+  })
+
   it("do not wait for one of ours that always has more than its share", () => {
     const { arrived, incoming, peer } = setup()
     const ours = new Received()

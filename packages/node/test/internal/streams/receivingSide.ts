@@ -16,6 +16,7 @@ export const setup = () => {
   const finished = new Set<number>()
   let turns = 0
   let lists = 0
+  let asked = 0
   let over: StreamFailure | undefined
   let shutdownFails = false
   let closing = false
@@ -25,7 +26,10 @@ export const setup = () => {
       lists += 1
       return [...arrived.keys()]
     },
-    streamReadable: (id: number) => arrived.has(id),
+    streamReadable: (id: number) => {
+      asked += 1
+      return arrived.has(id)
+    },
     streamRecv: (id: number, room: Uint8Array): [number, boolean] | null => {
       const it = arrived.get(id)
       if (it === undefined) return null
@@ -86,6 +90,7 @@ export const setup = () => {
     finished,
     incoming,
     lists: () => lists,
+    asked: () => asked,
     peer,
     send,
     shutDown,

@@ -32,6 +32,7 @@ export const setup = () => {
   /** Streams that go before all others, probe streams too. */
   const expedited: Array<number> = []
   let scheduled = 0
+  let asked = 0
   const throwIfStopped = (id: number) => {
     const code = peer.stopped.get(id)
     if (code !== undefined) throw new Error(`StreamStopped(${code})`)
@@ -48,6 +49,7 @@ export const setup = () => {
       return bytes.length
     },
     streamWritable: (id: number) => {
+      asked += 1
       throwIfStopped(id)
       if (peer.acknowledged.has(id)) throw new Error(`InvalidStreamState(${id})`)
     },
@@ -82,5 +84,5 @@ export const setup = () => {
     stream.write(bytes, fin, done)
     return results
   }
-  return { acknowledged, outgoing, expedited, peer, sent, told, schedules: () => scheduled, write }
+  return { acknowledged, outgoing, expedited, peer, sent, told, schedules: () => scheduled, asked: () => asked, write }
 }
