@@ -177,7 +177,7 @@ describe("a caller that sends", () => {
           for (let count = 0; count < 3; count++) {
             const stream = yield* open(attacker, two)
             streams++
-            yield* stream.write(joined(u32(16 << 20), new Uint8Array(5)))
+            yield* stream.write(joined(u32(8 << 20), new Uint8Array(5)))
             yield* office.turns(50)
             yield* Effect.forkChild(
               Effect.ignore(Effect.forEach(Array.from({ length: 10 }), () => stream.write(new Uint8Array(sent / 10))))
@@ -185,7 +185,7 @@ describe("a caller that sends", () => {
           }
         }
         yield* office.turns(500)
-        const admitted = memory / 2 / (16 << 20) + 1
+        const admitted = memory / 2 / (8 << 20) + 1
         assert.isAtLeast(running.held().streams, streams)
         assert.isAtLeast(running.held().bufferedBytes, 2 * sent)
         assert.isAtMost(running.held().bufferedBytes, (admitted + 1) * sent)
