@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { EndpointStopped } from "../../ConnectionError.ts"
 import { InvalidArgument } from "../../InvalidArgument.ts"
+import { exponential } from "../../RetrySchedule.ts"
 import * as args from "../arguments.ts"
 import type { EndpointState } from "./state.ts"
 
@@ -21,9 +22,11 @@ export const retrying = <A, E>(
 ): Effect.Effect<A, E> => {
   const { duration, failure, isTransient } = options
   if (Duration.isZero(duration)) return effect
+  // The default policy makes a schedule of every duration, and most attempts need none.
+  const made = retrySchedule === exponential ? undefined : scheduleOf(retrySchedule, duration)
+  if (made !== undefined && !Schedule.isSchedule(made)) return Effect.fail(failure(made))
   const again = (first: E): Effect.Effect<A, E> => {
-    const schedule = scheduleOf(retrySchedule, duration)
-    if (!Schedule.isSchedule(schedule)) return Effect.fail(failure(schedule))
+    const schedule = made ?? exponential(duration)
     let told: E | undefined = first
     const attempt = Effect.suspend(() => {
       if (told === undefined) return effect
@@ -36,7 +39,7 @@ export const retrying = <A, E>(
       Effect.mapError(connections.untilStopped, failure)
     )
   }
-  // Most attempts succeed at once, and need neither a schedule nor the two fibers of a race.
+  // An attempt that succeeds at once does without the two fibers of a race.
   return Effect.catch(effect, (error) => (isTransient(error) ? again(error) : Effect.fail(error)))
 }
 
