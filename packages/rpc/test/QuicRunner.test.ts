@@ -258,7 +258,7 @@ describe("a peer that is no member", () => {
       yield* knock
       assert.strictEqual(warnings.length, after + 1)
       assert.match(warnings.at(-1)!, /left out/u)
-    }).pipe(Effect.provide(places.inMemory({ retryDuration: 0 })), Effect.provide(Logger.layer([logger])))
+    }).pipe(Effect.provide(Layer.mergeAll(places.inMemory({ retryDuration: 0 }), Logger.layer([logger]))))
   })
 
   it.effect("is dialled by nobody: the runner does not even connect", () =>

@@ -35,7 +35,7 @@ describe("a socket server", () => {
           const { write } = yield* socket.writer
           yield* write("a")
           yield* office.turns(200)
-          return write("b")
+          return { more: write("b") }
         })
       const three = yield* places.another("10.0.0.3:3")
       yield* say(three)
@@ -45,7 +45,8 @@ describe("a socket server", () => {
       assert.deepStrictEqual(warnings, [])
 
       const four = yield* places.another("10.0.0.4:4")
-      yield* yield* say(four)
+      const { more } = yield* say(four)
+      yield* more
       yield* office.until(() => ended === 2 && warnings.length > 0)
       assert.lengthOf(warnings, 1)
     }).pipe(office.onNetwork, Effect.provide(Logger.layer([logger])))
