@@ -5,7 +5,7 @@
  * - `read COUNTER` tells its number.
  * - `parcel NAME MILLISECONDS` sends a parcel, and tells who has packed and who has delivered it.
  * - `shards` tells how many shards this runner has.
- * - `has SINGLETON` tells whether this runner runs a singleton, such as `ClusterCron/Beat`.
+ * - `has SINGLETON` tells whether this runner runs a singleton, such as `effect/cluster/Sharding/RunnerHealth`.
  *
  * Commands run side by side. One may begin with a number and a colon, which its answer repeats: `7: read apples`.
  */
