@@ -1,4 +1,7 @@
-/** A job that the cluster runs each second, in one runner at a time. */
+/**
+ * A job that the cluster runs each second, in one runner at a time: the one that hosts the entity of the job. The singleton
+ * `ClusterCron/Beat` only starts the job, and may run in another runner, since its shard is another one.
+ */
 import { Cron, DateTime, Effect, Layer } from "effect"
 import { ClusterCron, ShardingConfig } from "effect/cluster"
 import { SqlClient } from "effect/sql"

@@ -16,7 +16,7 @@ export type Command =
  * - `read` tells the number of a counter.
  * - `parcel` sends a parcel, which waits on its way, and tells who has packed and who has delivered it.
  * - `shards` tells how many shards this runner has.
- * - `has` tells whether this runner runs a singleton, such as `ClusterCron/Beat`.
+ * - `has` tells whether this runner runs a singleton, such as `effect/cluster/Sharding/RunnerHealth`.
  */
 export const all = [
   "add COUNTER [AMOUNT] [KEY]",
