@@ -77,7 +77,7 @@ export class Calls {
     connection: Connection,
     requestId: string | number,
     reply: Reply,
-    memory?: Reservation | undefined
+    memory?: Reservation
   ): Call {
     const call: Call = { clientId: this.nextClientId++, requestId, peer, connection, memory, reply, isAnswered: false }
     this.calls.set(call.clientId, call)
