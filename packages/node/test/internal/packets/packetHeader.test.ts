@@ -235,4 +235,25 @@ describe("splitDatagram", () => {
       })
     )
   })
+
+  it("finds the same last packet as endsInShortHeader, which reads no byte behind the datagram", () => {
+    const ends = (datagram: Uint8Array) => packetHeader.endsInShortHeader(datagram, datagram.length)
+    assert.isTrue(ends(short))
+    assert.isTrue(ends(new Uint8Array(Buffer.concat([initial(200), handshake(100), short]))))
+    assert.isFalse(ends(new Uint8Array(Buffer.concat([initial(200), handshake(100)]))))
+    assert.isFalse(ends(new Uint8Array(Buffer.concat([initial(200), new Uint8Array(50)]))))
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 100 }),
+        fc.uint8Array({ maxLength: 60 }),
+        fc.boolean(),
+        (noise, old, lead) => {
+          const datagram = lead ? new Uint8Array(Buffer.concat([initial(20), handshake(9), noise])) : noise
+          const last = packetHeader.splitDatagram(datagram).at(-1)!
+          const buffer = new Uint8Array(Buffer.concat([datagram, old]))
+          assert.strictEqual(packetHeader.endsInShortHeader(buffer, datagram.length), (last[0]! & 0xc0) === 0x40)
+        }
+      )
+    )
+  })
 })
