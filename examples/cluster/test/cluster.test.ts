@@ -1,4 +1,4 @@
-// @module-tag platform
+// @module-tag slow
 /** A cluster of three processes over QUIC: runners die and come back, and cannot reach each other. */
 import { assert, it } from "@effect/vitest"
 import { Endpoint } from "@qp2p/core"
