@@ -1,5 +1,5 @@
 /**
- * Memory that peers share fairly: for what has arrived of their requests in part, and for answers that they have not taken yet.
+ * Memory that peers share fairly: for requests that arrive or are worked on, and for answers that they have not taken yet.
  *
  * A peer may have a third of it, and the peers at one IP address, or in one /64 of IPv6, a half, since keys cost nothing. A peer that
  * has less than that takes one more reservation of any size.
@@ -72,12 +72,17 @@ export class Reservation {
 
   /** Waits until the peer may have the memory, and takes it. Run it once. */
   get wait(): Effect.Effect<void> {
-    return Effect.suspend(() => (this.isReleased ? Effect.void : offer(this.lane, this)))
+    return Effect.suspend(() => {
+      if (this.isReleased) return Effect.void
+      return Effect.map(offer(this.lane, this), () => {
+        if (this.isReleased) this.remove()
+      })
+    })
   }
 
   /** Takes the memory, or returns false when the peer may not have it now. */
   takeNow(): boolean {
-    if (!this.lane.hasRoom) return false
+    if (this.isReleased || !this.lane.hasRoom) return false
     this.lane.offer(this)
     return true
   }
@@ -86,7 +91,11 @@ export class Reservation {
   release(): void {
     if (this.isReleased) return
     this.isReleased = true
-    this.lane.removeAll((each) => each === this)
+    this.remove()
     this.lane.release()
+  }
+
+  private remove(): void {
+    this.lane.removeAll((each) => each === this)
   }
 }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as NetAddress from "effect/net/NetAddress"
 import type { ProtocolStream } from "../src/ProtocolStream.ts"
-import { Reservations } from "../src/Reservations.ts"
+import { type Reservation, Reservations } from "../src/Reservations.ts"
 import { settle } from "./support/memoryEndpoints.ts"
 
 /** A stream of a peer at an address. */
@@ -48,6 +48,46 @@ describe("the memory for what has arrived in part", () => {
       1
     )
   })
+
+  it.effect("is had by who waits when another IP address gives it back, while the own reservations stay", () =>
+    Effect.gen(function* () {
+      const reservations = new Reservations(256)
+      const others: Array<Reservation> = []
+      for (let other: Reservation | undefined; ; others.push(other)) {
+        other = reservations.take(from(`key ${others.length % 2}`, "10.0.0.1:1"), 16)
+        if (other === undefined) break
+      }
+      const one = from("b", "10.0.0.2:2")
+      let count = 0
+      while (reservations.take(one, 16) !== undefined) count += 1
+      const further = reservations.make(one, 16)
+      const fiber = yield* Effect.forkChild(further.wait)
+      yield* settle
+      assert.isUndefined(fiber.pollUnsafe())
+      for (const other of others) other.release()
+      yield* settle
+      assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(reservations.bytes, 16 * (count + 1))
+    })
+  )
+
+  it.effect("is not taken by a reservation that was released while it waited, nor by one that is asked later", () =>
+    Effect.gen(function* () {
+      const reservations = new Reservations(100)
+      const one = from("a", "10.0.0.1:1")
+      const large = reservations.take(one, 100)!
+      const waiting = reservations.make(one, 10)
+      yield* Effect.forkChild(waiting.wait)
+      yield* settle
+      waiting.release()
+      large.release()
+      yield* settle
+      assert.strictEqual(reservations.bytes, 0)
+      assert.isFalse(waiting.takeNow())
+      yield* waiting.wait
+      assert.strictEqual(reservations.bytes, 0)
+    })
+  )
 
   it.effect("is waited for, and goes to others when a wait is given up", () =>
     Effect.gen(function* () {

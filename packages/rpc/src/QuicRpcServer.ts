@@ -41,8 +41,9 @@ export interface Options {
   /** The longest request, in bytes of the serialization: 1 to 2^31 - 1. A longer one costs its stream. Default 16 MiB. */
   readonly maxRequestSize?: number | undefined
   /**
-   * The most bytes of long requests, of more than 64 KiB, until their handlers have ended: 1 to 2^31 - 1. One peer has a third of it,
-   * and one IP address a half; a request may exceed its share. Further long requests wait in their callers. Default 256 MiB.
+   * The most bytes of long requests, of more than 64 KiB, until their handlers have ended or their callers are gone: 1 to
+   * 2^31 - 1. One peer has a third of it, and one IP address a half; a request may exceed its share. Further long requests wait in their
+   * callers for 30 s, and then fail. Default 256 MiB.
    */
   readonly maxRequestBytes?: number | undefined
   /**

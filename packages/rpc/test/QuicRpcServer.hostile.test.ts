@@ -224,6 +224,31 @@ describe("a caller that sends", () => {
       }).pipe(office.onNetwork)
   )
 
+  it.effect("long requests that wait for memory leaves no stream when it is gone, and they fail after a while", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* places.Pair
+      const { check, client, running } = yield* honest(one, two, { maxRequestBytes: 1 << 20 })
+      const long = { headers: { x: "x".repeat(1 << 20) } }
+      const first = yield* Effect.forkChild(client.Hold(undefined, long))
+      yield* office.until(() => running.watch.running === 2)
+      const { streams } = running.held()
+      const gone = yield* Effect.forkChild(client.Hold(undefined, long))
+      yield* office.until(() => running.held().streams === streams + 1)
+      yield* Fiber.interrupt(gone)
+      yield* office.until(() => running.held().streams === streams)
+      const waiting = yield* Effect.forkChild(Effect.flip(client.Hold(undefined, long)))
+      yield* office.until(() => running.held().streams === streams + 1)
+      yield* office.turns(100)
+      yield* TestClock.adjust("31 seconds")
+      const error = yield* Fiber.join(waiting)
+      assert.strictEqual(error._tag, "RpcClientError")
+      yield* office.until(() => running.held().streams === streams)
+      yield* check
+      yield* Fiber.interrupt(first)
+      yield* office.until(() => running.watch.running === 1)
+    }).pipe(office.onNetwork)
+  )
+
   it.effect("headers that claim much, and nothing else, makes the server hold nothing", () =>
     Effect.gen(function* () {
       const { one, two } = yield* places.Pair

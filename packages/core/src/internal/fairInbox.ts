@@ -30,8 +30,13 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
   private bytes = 0
   private waitingCount = 0
   private keptBytes = 0
-  /** The groups that wait for room and may have some; others wait until one of their own items is taken. */
+  /**
+   * The groups that wait for room and may have some; others wait until one of their own items is taken, or some of another group
+   * is removed.
+   */
   private readonly waitingGroups = new Fifo<Group<A>>()
+  /** All groups that wait for room. */
+  private readonly unsatisfied = new Set<Group<A>>()
 
   constructor(options: {
     readonly capacity: number
@@ -171,6 +176,8 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
   onWaiting(group: Group<A>, by: number): void {
     this.waitingCount += by
     group.waiting += by
+    if (group.waiting > 0) this.unsatisfied.add(group)
+    else this.unsatisfied.delete(group)
     if (by > 0 && group.length === 0) this.list(group)
   }
 
@@ -184,7 +191,8 @@ export class FairInbox<A> implements TakenQueue<A>, LaneQueue<A> {
     this.items -= items
     this.bytes -= bytes
     if (this.waitingCount === 0) return
-    this.list(group)
+    // What a group may have grows with what is free. A group whose own items stay for long has no other occasion to be tried.
+    for (const each of this.unsatisfied) this.list(each)
     this.admit(undefined)
   }
 

@@ -41,7 +41,7 @@ export const callsInAll = 16_384
 
 /**
  * The memory for requests of more than `maxSharedFrame`, until their handlers have ended. Peers share it: see `Reservations` of
- * core. Requests beyond a share wait.
+ * core. Requests beyond a share wait for `patience`.
  */
 export const bufferedInAll = 256 << 20
 

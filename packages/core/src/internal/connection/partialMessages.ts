@@ -3,7 +3,8 @@
  *
  * They count against the memory of all connections, through the transport. A peer that begins long messages and completes none
  * would keep that memory: when it sends less than `minPartialRate` for `slowPartialTime`, although nothing holds it back, its
- * messages end. The names of protocols that have arrived in part count alike. A connection from which nothing arrives at all is left to the idle timeout: its path may be down.
+ * messages end. First bytes of a stream that do not tell yet what it is for count alike. A connection from which nothing arrives at
+ * all is left to the idle timeout: its path may be down.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

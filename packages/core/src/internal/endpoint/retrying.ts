@@ -18,7 +18,10 @@ export interface RetryOwner {
   }
 }
 
-/** Retries an effect while `isTransient` holds for its error. It fails at once when the endpoint stops, even during a delay. */
+/**
+ * Retries an effect while `isTransient` holds for its error. The first attempt ends by itself when the endpoint stops, delays and later
+ * attempts at once.
+ */
 export const retrying = <A, E>(
   { connections, retrySchedule }: RetryOwner,
   effect: Effect.Effect<A, E>,

@@ -72,13 +72,7 @@ export class Calls {
     })
 
   /** Adds a call. `start` follows. `memory` is what a long request takes while the call is in the table. */
-  add(
-    peer: PeerState,
-    connection: Connection,
-    requestId: string | number,
-    reply: Reply,
-    memory?: Reservation
-  ): Call {
+  add(peer: PeerState, connection: Connection, requestId: string | number, reply: Reply, memory?: Reservation): Call {
     const call: Call = { clientId: this.nextClientId++, requestId, peer, connection, memory, reply, isAnswered: false }
     this.calls.set(call.clientId, call)
     this.ofConnections.get(connection)?.add(call)

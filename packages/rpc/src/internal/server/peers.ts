@@ -10,7 +10,7 @@ export interface PeerState {
   readonly peerId: PeerId
   /** What the fibers of the peer's requests have in context. One object for all: the RPC server keeps what it derives from it. */
   readonly context: Context.Context<never>
-  /** The memory for incomplete requests, which all peers share. */
+  /** The memory for long requests until their handlers have ended, which all peers share. */
   readonly receiving: Reservations
   /** Bytes of answers that the peer has not taken. */
   readonly unsent: UnsentShare

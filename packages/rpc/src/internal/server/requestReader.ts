@@ -15,7 +15,7 @@ export class Violation extends Data.TaggedError("Violation")<{ readonly detail: 
 /** The caller is gone: it has reset the stream, or the connection is lost. */
 export class Gone extends Data.TaggedError("Gone") {}
 
-/** The server holds as many bytes of incomplete requests as it may, or the peer does not take its answers. */
+/** The peer waits for memory for a long request for too long, or does not take its answers. */
 export class Overloaded extends Data.TaggedError("Overloaded") {}
 
 /** The bytes of incomplete requests that a server holds. */
@@ -120,9 +120,13 @@ export class RequestReader {
    */
   private readonly reserve = Effect.suspend(() => {
     const reserved = (this.reserved = this.peer.receiving.make(this.stream, this.decoder.expected))
+    if (!this.peer.unsent.isHalfFull && reserved.takeNow()) return this.more
     const { pace } = this
     pace?.pause()
-    return Effect.flatMap(Effect.andThen(roomForCall(this.peer), reserved.wait), () => {
+    const room = Effect.timeoutOrElse(reserved.wait, { duration: limits.patience, orElse: () => new Overloaded() })
+    // Nothing pulls the stream meanwhile, so that only this tells of a caller that is gone.
+    const gone = Effect.flatMap(this.stream.stopped, () => new Gone())
+    return Effect.flatMap(Effect.raceFirst(Effect.andThen(roomForCall(this.peer), room), gone), () => {
       pace?.resume()
       return this.more
     })

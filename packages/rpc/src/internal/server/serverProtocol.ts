@@ -170,6 +170,7 @@ export const make = Effect.fnUntraced(function* (
           )
         case FrameKind.calls:
           reader.limitTo(limits.maxSharedFrame)
+          reader.takeMemory()?.release()
           return serveCalls(calls, tickets, stream, peer, parser, reader.some, settings.maxRequestSize)
         case FrameKind.claim:
           return serveClaim(stream, peer, parser, frame.content)
