@@ -37,8 +37,8 @@ describe("idle", () => {
         const unused = { ...idle, idleTimeout: Duration.seconds(2) }
         const alive = { ...unused, keepAliveInterval: Duration.millis(100) }
         const { far, near } = yield* connect({ client: unused, server: unused, [side]: alive })
-        // More than two idle timeouts.
-        yield* Effect.sleep("4500 millis")
+        // More than three idle timeouts.
+        yield* Effect.sleep("6500 millis")
         assert.deepStrictEqual([...near.closes, ...far.closes], [])
         near.send(text("alive"))
         yield* until("the message", () => far.streams[0]?.text === "alive")
