@@ -1,5 +1,5 @@
 /**
- * The CONNECTION_CLOSE frame of a connection that this side closes, and its repetition (RFC 9000, section 10.2.1).
+ * The CONNECTION_CLOSE frame of a connection that this side closes (RFC 9000, section 10.2.1).
  */
 import { encodeReason } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
@@ -10,7 +10,7 @@ const patience = 100
 /** The time limit for sending the frame, in milliseconds. */
 const timeout = 1_000
 
-/** Writes one CONNECTION_CLOSE frame once the congestion window has room, and repeats its packet for late packets. */
+/** Writes one CONNECTION_CLOSE frame once the congestion window has room. */
 export class Closing {
   private readonly native: NativeConnection
   private readonly withdrawal: () => Uint8Array | undefined
@@ -19,9 +19,7 @@ export class Closing {
   private readonly reason: string
   private readonly since = performance.now()
   private begun = false
-  /** The packet with the frame, to be repeated while late packets come: the binding sends it once, and it may be lost. */
-  private packet: Uint8Array | undefined = undefined
-  private latePackets = 0
+  private sent: Uint8Array | undefined = undefined
   private withdrawn = false
 
   /**
@@ -47,6 +45,14 @@ export class Closing {
     return this.withdrawn
   }
 
+  /**
+   * The packet with the frame, if it was sent. Late packets are answered with it: the binding sends it once, and it may be
+   * lost.
+   */
+  get packet(): Uint8Array | undefined {
+    return this.sent
+  }
+
   /** Whether the binding has been told to close. */
   get hasBegun(): boolean {
     return this.begun
@@ -68,7 +74,7 @@ export class Closing {
         const withdrawal = this.withdrawal()
         if (withdrawal !== undefined) {
           this.withdrawn = true
-          this.packet = withdrawal
+          this.sent = withdrawal
           buffer.set(withdrawal)
           return withdrawal.length
         }
@@ -77,7 +83,7 @@ export class Closing {
       if (this.withdrawn) return 0
       const sent = this.native.send(buffer)
       if (sent === null) return 0
-      this.packet = buffer.slice(0, sent[0])
+      this.sent = buffer.slice(0, sent[0])
       return sent[0]
     } catch {
       // The connection closes for another reason already, or the peer has no keys to read the frame with.
@@ -88,11 +94,5 @@ export class Closing {
   /** Whether sending the frame has taken too long. */
   hasTimedOut(now: number): boolean {
     return now - this.since > timeout
-  }
-
-  /** Returns the packet when a late packet is to be answered with it: less and less often (RFC 9000, section 10.2.1). */
-  repeat(): Uint8Array | undefined {
-    this.latePackets += 1
-    return (this.latePackets & (this.latePackets - 1)) === 0 ? this.packet : undefined
   }
 }

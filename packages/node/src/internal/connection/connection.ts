@@ -157,6 +157,11 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.lifecycle.hasEnded
   }
 
+  /** The packet with the close frame of this side, if it was sent. */
+  get closePacket(): Uint8Array | undefined {
+    return this.lifecycle.closePacket
+  }
+
   /** Whether its handshake was completed, and its peer admitted. */
   get wasEstablished(): boolean {
     return this.lifecycle.wasEstablished
@@ -197,8 +202,12 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.parts.activity.heard() > 0
   }
 
-  /** The idle timeout that both sides agreed on, in milliseconds. */
-  idleTimeout(): number {
+  /**
+   * Called once, a while after the handshake: asks the binding what it was not asked during the dial. Returns the idle timeout that
+   * both sides agreed on, in milliseconds.
+   */
+  settle(): number {
+    this.parts.frames.resynchronise()
     return this.parts.activity.idleTimeout()
   }
 
@@ -259,7 +268,7 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     if (held !== undefined) this.handlers?.onStreamsHeld?.(held)
   }
 
-  /** Ends it at once, and keeps nothing for late packets: the socket closes, or a defect has occurred. */
+  /** Ends it at once: the socket closes, or a defect has occurred. */
   abandon(): void {
     this.lifecycle.abandon()
   }

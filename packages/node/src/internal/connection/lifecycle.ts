@@ -3,18 +3,15 @@
  *
  * - `handshaking` → `admitting`: the handshake is complete, and the peer has proven its key
  * - `admitting` → `established`: the owner admits the peer
- * - any of these → `closing`: this side closes
- * - any of these → `draining`: the peer has closed, the idle timeout is over, or a stateless reset has come
- * - `closing` or `draining` → `closed`: no late packets are expected any more
+ * - any of these → `closing`: this side closes, and sends its CONNECTION_CLOSE frame in one of its next turns
+ * - any of these → `closed`: that frame was sent, the peer has closed, the idle timeout is over, or a stateless reset has come
  *
- * A closing connection sends its CONNECTION_CLOSE frame in one of its next turns. With the frame sent, or with the beginning
- * of draining, the connection has ended: its owner learns why, and it gets no turn any more. It is kept while late packets may
- * come. A closing connection answers those with the frame; a draining one sends nothing.
+ * A closed connection has ended: its owner learns why, and it gets no turn any more. Late packets are the socket's business, which
+ * keeps the ids and the close frame for a while (the closing and draining states of the RFC), and nothing else of the connection.
  */
 import type { Close } from "@qp2p/core/Close"
 import { NO_ERROR } from "../binding/errorCodes.ts"
 import type { NativeConnection } from "../binding/native.ts"
-import { minClosingPeriod } from "../tunables/closing.ts"
 import { foundClose, locallyClosed } from "./closeReason.ts"
 import { Closing } from "./closing.ts"
 
@@ -26,9 +23,7 @@ export type State =
   | "established"
   /** This side closes, and sends nothing but the close frame (RFC 9000, section 10.2.1). */
   | "closing"
-  /** The peer has closed, was silent too long, or has lost the connection: nothing is sent (RFC 9000, section 10.2.2). */
-  | "draining"
-  /** No late packets are expected any more. */
+  /** It has ended. */
   | "closed"
 
 /** The view of the connection. */
@@ -44,8 +39,6 @@ export interface LifecycleHost {
   readonly flushHandshake: (now: number) => void
   /** Sends the packet that `write` puts into a buffer. Returns false when it puts none there. */
   readonly sendPacket: (write: (buffer: Uint8Array) => number) => boolean
-  /** Sends a packet outside of any turn. */
-  readonly sendImmediate: (packet: Uint8Array) => void
   /** Hands all that has arrived to the owner, whether its streams are paused or not. */
   readonly deliverAll: () => void
   /** The connection begins to close. */
@@ -63,8 +56,6 @@ export class Lifecycle {
   private reset = false
   private cause: Close | undefined = undefined
   private closing: Closing | undefined = undefined
-  /** When the closing period is over, in `performance.now()` milliseconds. */
-  private keptUntil = 0
 
   constructor(host: LifecycleHost) {
     this.host = host
@@ -131,6 +122,11 @@ export class Lifecycle {
     this.host.schedule()
   }
 
+  /** The packet with the close frame of this side, if it was sent. */
+  get closePacket(): Uint8Array | undefined {
+    return this.closing?.packet
+  }
+
   /** Sends the close frame, as soon as it may leave. `heard` tells whether packets have come in this turn. */
   sendClose(now: number, heard: boolean): void {
     const { closing, host } = this
@@ -140,49 +136,30 @@ export class Lifecycle {
     if (!closing.hasBegun) host.flushHandshake(now)
     const hasSent = host.sendPacket((buffer) => closing.write(buffer))
     // The binding does not drain after a packet that it has not made.
-    if (closing.isWithdrawn || (!hasSent && closing.hasTimedOut(now))) this.end(now)
+    if (closing.isWithdrawn || (!hasSent && closing.hasTimedOut(now))) this.end()
   }
 
-  /** Answers a late packet with the close frame, if this side has sent one. */
-  repeatClose(): void {
-    const packet = this.closing?.repeat()
-    if (packet !== undefined) this.host.sendImmediate(packet)
-  }
-
-  /** Ends the connection, if it has not ended yet, and discards its state once no late packets are expected any more. */
-  end(now: number): void {
+  /** Ends the connection, if it has not ended yet. */
+  end(): void {
+    if (this.ended) return
     const { host } = this
-    const { native } = host
-    if (!this.ended) {
-      // What has arrived is delivered now, even to paused streams: there is no later.
-      if (this.established && !this.isClosedLocally) host.deliverAll()
-      this.keptUntil = now + minClosingPeriod
-      if (this.current !== "closing") this.current = "draining"
-      this.finish(this.cause ?? foundClose(native))
-    }
-    // The binding drains only when it has sent a close frame or received one. It drains for so few round trips that a peer that
-    // lost its copy of the frame has hardly had the time to send a packet, which would be answered with another copy.
-    const drained = native.isClosed() || !native.isDraining()
-    if (drained && (this.closing === undefined || now >= this.keptUntil)) this.current = "closed"
+    // What has arrived is delivered now, even to paused streams: there is no later.
+    if (this.established && !this.isClosedLocally) host.deliverAll()
+    this.finish(this.cause ?? foundClose(host.native))
   }
 
-  /** When a connection that has ended has its next check, in `performance.now()` milliseconds. */
-  get deadline(): number {
-    return this.keptUntil
-  }
-
-  /** Ends the connection at once, and keeps nothing for late packets: the socket closes. */
+  /** Ends the connection at once: the socket closes. */
   abandon(): void {
     if (this.hasEnded) return
     this.beginClose(true, NO_ERROR, "", locallyClosed)
     this.sendClose(performance.now(), true)
-    this.current = "closed"
     // `sendClose` ends a connection that has tried to send its frame for too long.
     if (!this.hasEnded) this.finish(this.cause!)
   }
 
   private finish(close: Close): void {
     this.ended = true
+    this.current = "closed"
     this.cause ??= close
     this.host.onEnded(close, this.established)
   }

@@ -53,7 +53,7 @@ export class PacketIntake {
    */
   receive(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined, key: string | undefined): void {
     const { frames, ids, lifecycle } = this.host
-    if (lifecycle.hasEnded) return lifecycle.repeatClose()
+    if (lifecycle.hasEnded) return
     if (key !== undefined && !ids.accepts(key)) return
     if ((this.host.isHeldBack() || frames.isNearLimit) && !this.admitHeldBack(datagram.length)) return
     this.takeIn(datagram, elsewhere)

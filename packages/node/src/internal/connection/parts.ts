@@ -213,10 +213,6 @@ export class Parts<C extends PartsOwner>
     this.socket.onUnread(this.connection, change)
   }
 
-  sendImmediate(packet: Uint8Array): void {
-    this.socket.sendImmediate(packet, this.peer.current)
-  }
-
   // --- the connection ----------------------------------------------------------------------------------------------
 
   events(): ConnectionEvents {

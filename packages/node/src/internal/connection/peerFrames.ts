@@ -130,7 +130,10 @@ export class PeerFrames implements FrameVisitor {
     if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
   }
 
-  /** Called when the packets of a turn are on their way. To ask the binding costs more than a packet, and delays none here. */
+  /**
+   * Called a while after the handshake, and by each sweep. To ask the binding costs more than a packet, and would delay the first
+   * ones. Until then a packet that fails authentication is taken for one that does not.
+   */
   resynchronise(): void {
     if (!this.isOutOfStep) return
     this.isOutOfStep = false
@@ -239,6 +242,7 @@ export class PeerFrames implements FrameVisitor {
 
   /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
   tick(elapsed: number): void {
+    this.resynchronise()
     this.controlLeft = Math.min(this.controlLeft + elapsed / tunables.controlInterval, tunables.maxControlFrames)
     this.forgetEnded()
   }

@@ -115,17 +115,12 @@ export class Turns {
     if (own) this.receivedThisTurn = true
   }
 
-  /** Runs the binding's timers: loss detection, idle timeout, draining. They are on the system's clock. */
+  /** Runs the binding's timers: loss detection and the idle timeout. They are on the system's clock. */
   expire(): void {
     const { acknowledged, lifecycle, mtu, native, peer, receiver, streams } = this.host
     this.occasions += 1
     const now = performance.now()
-    if (lifecycle.hasEnded) {
-      native.onTimeout()
-      lifecycle.end(now)
-      this.flushed = "all"
-      return this.updateDeadline(now)
-    }
+    if (lifecycle.hasEnded) return
     // The deadline may be one of the connection's own, too.
     if (native.timeout() === 0) {
       streams.outgoing.expired()
@@ -197,11 +192,10 @@ export class Turns {
 
   /** The third part: what can wait until the packets are on their way, so that they do not wait for it. */
   afterDispatch(now: number): void {
-    const { frames, lifecycle, mtu, native, streams } = this.host
+    const { lifecycle, mtu, native, streams } = this.host
     const { outgoing } = streams
-    if (lifecycle.state === "closed") return
-    if (lifecycle.isEstablished) frames.resynchronise()
-    if (lifecycle.hasEnded || lifecycle.wasReset || native.isClosed() || native.isDraining()) lifecycle.end(now)
+    if (lifecycle.wasReset || native.isClosed() || native.isDraining()) lifecycle.end()
+    if (lifecycle.hasEnded) return
     if (lifecycle.isEstablished && outgoing.completeBidi(now)) mtu.acknowledged()
     if (this.flushed === "all" && lifecycle.state !== "closing" && outgoing.hasDeferred) {
       outgoing.completeDeferred(now)
@@ -239,12 +233,9 @@ export class Turns {
     const timeout = native.timeout()
     // The binding rounds down to whole milliseconds; without the extra one the timer would fire too early and spin.
     let deadline = timeout === null ? Infinity : now + timeout + 1
-    if (lifecycle.wasEstablished && !lifecycle.hasEnded) deadline = Math.min(deadline, this.checkAnswers(now, timeout))
+    if (lifecycle.wasEstablished) deadline = Math.min(deadline, this.checkAnswers(now, timeout))
     if (this.flushed === "held") deadline = Math.min(deadline, now + heldPause)
-    if (lifecycle.hasEnded) {
-      // Once the closing period is over, only the binding has to drain yet, and its timer tells when.
-      if (lifecycle.deadline > now) deadline = Math.min(deadline, lifecycle.deadline)
-    } else if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
+    if (lifecycle.state === "closing") deadline = Math.min(deadline, now + deferredPause)
     if (outgoing.hasDeferred) deadline = Math.min(deadline, now + deferredPause)
     if (lifecycle.isEstablished) {
       deadline = Math.min(deadline, outgoing.deadline)

@@ -29,7 +29,12 @@ export const isRetry = (packet: Uint8Array): boolean => packet.length > 0 && (pa
 
 /** A map key for a connection id that stands in a packet. */
 export const idKey = (packet: Uint8Array, start: number, end: number): string =>
-  Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength).toString("latin1", start, end)
+  // What comes from a socket is a buffer.
+  (Buffer.isBuffer(packet) ? packet : Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength)).toString(
+    "latin1",
+    start,
+    end
+  )
 
 /** A map key for a connection id. */
 export const keyOf = (id: Uint8Array): string => idKey(id, 0, id.length)

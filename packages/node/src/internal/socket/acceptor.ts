@@ -21,7 +21,6 @@ interface LoadSource {
   readonly table: ConnectionTable<SocketConnection>
   readonly memoryBudget: MemoryBudget<SocketConnection>
   readonly places: Places<SocketConnection>
-  readonly maxConnections: number
   readonly maxConnectionsPerIp: number
   readonly now: () => number
   readonly unproven: UnprovenAccepts
@@ -37,7 +36,6 @@ export class Acceptor implements LoadSource {
   readonly table: ConnectionTable<SocketConnection>
   readonly memoryBudget: MemoryBudget<SocketConnection>
   readonly places: Places<SocketConnection>
-  readonly maxConnections: number
   readonly maxConnectionsPerIp: number
   readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
@@ -54,7 +52,6 @@ export class Acceptor implements LoadSource {
     readonly table: ConnectionTable<SocketConnection>
     readonly memoryBudget: MemoryBudget<SocketConnection>
     readonly places: Places<SocketConnection>
-    readonly maxConnections: number
     readonly maxConnectionsPerIp: number
     readonly peers: PeerAdmission
     readonly events: SocketEvents
@@ -68,7 +65,6 @@ export class Acceptor implements LoadSource {
     this.table = options.table
     this.memoryBudget = options.memoryBudget
     this.places = options.places
-    this.maxConnections = options.maxConnections
     this.maxConnectionsPerIp = options.maxConnectionsPerIp
     this.now = options.now
     this.sendImmediate = options.sendImmediate
@@ -160,15 +156,6 @@ class ClientLoad implements Load {
 
   get isFull(): boolean {
     return this.isCrowded && !this.socket.places.canEvict(this.now)
-  }
-
-  get maxConnections(): number {
-    return this.socket.maxConnections
-  }
-
-  get ended(): number {
-    const { open, size } = this.socket.table
-    return size - open
   }
 
   get fromIp(): number {

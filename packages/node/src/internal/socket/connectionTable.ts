@@ -33,7 +33,7 @@ export class ConnectionTable<C> {
   private readonly byPlace = new Map<string, Set<C>>()
   private readonly byResetToken = new Map<string, C>()
 
-  /** How many connections there are, ended ones included that are kept for late packets. */
+  /** How many connections there are, those included that have ended in this turn. */
   get size(): number {
     return this.entries.size
   }

@@ -12,7 +12,8 @@ export interface Due {
 }
 
 interface Entry<A> {
-  readonly item: A
+  /** Undefined once another entry has taken its place, or the item has none: it must not keep an item that is over. */
+  item: A | undefined
   readonly at: number
 }
 
@@ -39,7 +40,9 @@ export class Deadlines<A extends Due> {
     const { deadline } = item
     if (deadline === Infinity) return
     const known = this.entries.get(item)
-    if (known === undefined || deadline < known.at) this.push(item, deadline)
+    if (known !== undefined && deadline >= known.at) return
+    if (known !== undefined) known.item = undefined
+    this.push(item, deadline)
   }
 
   /** Takes out an item whose deadline is not after `now`. */
@@ -47,8 +50,7 @@ export class Deadlines<A extends Due> {
     for (let first = this.heap[0]; first !== undefined && first.at <= now; first = this.heap[0]) {
       this.pop()
       const { item } = first
-      // The item's deadline has come closer, and this is its former entry.
-      if (this.entries.get(item) !== first) continue
+      if (item === undefined) continue
       this.entries.delete(item)
       if (item.deadline <= now) return item
       this.update(item)
@@ -57,7 +59,10 @@ export class Deadlines<A extends Due> {
   }
 
   delete(item: A): void {
-    // `take` skips the entry that is left in the heap.
+    const known = this.entries.get(item)
+    if (known === undefined) return
+    // `take` skips the entry, which is left in the heap.
+    known.item = undefined
     this.entries.delete(item)
   }
 

@@ -8,7 +8,6 @@
  * acknowledgement alone and the application's answer in the next turn.
  */
 import type * as NetAddress from "effect/net/NetAddress"
-import type { State } from "../connection/lifecycle.ts"
 import type { TurnState } from "./turnState.ts"
 import * as tunables from "../tunables/turns.ts"
 import { Deadlines, type Due } from "./deadlines.ts"
@@ -32,10 +31,9 @@ export interface Scheduled extends Due {
     /** Counts what the connection does. */
     readonly work: number
   }
-  readonly state: State
   /** The name under which its peer's IP address counts. */
   readonly ipGroup: string
-  /** Whether it has ended: its deadline alone is what it still waits for. */
+  /** Whether it has ended. */
   readonly hasEnded: boolean
   readonly remoteAddress: NetAddress.InetAddress
   /** Ends it at once. */
@@ -196,7 +194,7 @@ export class Loop<C extends Scheduled> {
   private afterDispatch(now: number): void {
     for (const connection of this.written.splice(0)) {
       this.inTurn(connection, () => connection.turns.afterDispatch(now))
-      if (connection.state === "closed") this.remove(connection)
+      if (connection.hasEnded) this.remove(connection)
       else {
         const { turnState, turns } = connection
         const idle = turnState.isIdleAgain(turns.work)
@@ -231,7 +229,7 @@ export class Loop<C extends Scheduled> {
     for (let due = this.deadlines.take(now); due !== undefined; due = this.deadlines.take(now)) {
       const connection = due
       this.guarded(connection, () => connection.turns.expire())
-      if (connection.state === "closed") this.remove(connection)
+      if (connection.hasEnded) this.remove(connection)
     }
     this.setTimer()
   }

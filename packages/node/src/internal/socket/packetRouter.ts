@@ -32,6 +32,12 @@ export interface Receiver {
   readonly mismatchVersion: () => void
 }
 
+/** The ids of connections that have ended a moment ago. */
+interface Ended {
+  /** Whether a packet for this id is a late one. Answers it then, if it is time to. */
+  readonly take: (key: string) => boolean
+}
+
 /** Makes a connection for a packet of `length` bytes that belongs to none and has a long header, if admission lets it. */
 export type Accept<C> = (
   length: number,
@@ -50,6 +56,7 @@ export type AnswerUnknown = (packet: Uint8Array, key: string, address: () => Net
  */
 export class PacketRouter<C extends Receiver> {
   private readonly table: ConnectionTable<C>
+  private readonly ended: Ended
   private readonly accept: Accept<C>
   private readonly answerUnknown: AnswerUnknown
   /** The last sender, so that an address is made only once for many datagrams. */
@@ -57,8 +64,9 @@ export class PacketRouter<C extends Receiver> {
   private lastPort = 0
   private lastAddress: NetAddress.InetAddress | undefined = undefined
 
-  constructor(table: ConnectionTable<C>, accept: Accept<C>, answerUnknown: AnswerUnknown) {
+  constructor(table: ConnectionTable<C>, ended: Ended, accept: Accept<C>, answerUnknown: AnswerUnknown) {
     this.table = table
+    this.ended = ended
     this.accept = accept
     this.answerUnknown = answerUnknown
   }
@@ -76,8 +84,10 @@ export class PacketRouter<C extends Receiver> {
     if (packetHeader.isLongHeader(packet)) {
       const header = packetHeader.parseLongHeader(packet)
       if (header === undefined) return
-      connection = this.table.withId(packetHeader.keyOf(header.dcid))
+      const dcid = packetHeader.keyOf(header.dcid)
+      connection = this.table.withId(dcid)
       if (connection !== undefined && header.version === 0) return negotiateVersion(connection, packet, header)
+      if (connection === undefined && this.ended.take(dcid)) return
       connection ??= this.accept(packet.length, header, host, port, () => this.addressOf(host, port, datagram))
       if (connection === undefined) return
     } else {
@@ -85,6 +95,7 @@ export class PacketRouter<C extends Receiver> {
       if (key === undefined) return
       connection = this.table.withId(key)
       if (connection === undefined) {
+        if (this.ended.take(key)) return
         // A packet without the fixed bit is none (RFC 9000, section 17.3.1).
         if ((packet[0]! & 0x40) !== 0 && !this.routeReset(packet, host, port)) {
           this.answerUnknown(packet, key, () => this.addressOf(host, port, datagram))

@@ -11,7 +11,6 @@ import { idOf } from "../packets/packetHeader.ts"
 import type { ResetTokens } from "../packets/resetToken.ts"
 import { resetLength, statelessReset } from "../packets/statelessReset.ts"
 import { ipGroup } from "./ipGroup.ts"
-import { RecentIds } from "./recentIds.ts"
 import { ResetRate } from "./resetRate.ts"
 
 /** The view of the connection table. */
@@ -30,7 +29,6 @@ export class Resets {
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   private readonly rate = new ResetRate()
-  private readonly recent = new RecentIds()
 
   constructor(options: {
     readonly tokens: ResetTokens
@@ -60,16 +58,9 @@ export class Resets {
   answer(packet: Uint8Array, key: string, address: () => NetAddress.InetAddress): void {
     const length = resetLength(packet.length)
     if (length === undefined || this.isHeld(key)) return
-    const now = this.now()
-    if (this.recent.has(key, now)) return
     const from = address()
-    if (!this.rate.take(() => ipGroup(from.address), now)) return
+    if (!this.rate.take(() => ipGroup(from.address), this.now())) return
     this.sendImmediate(statelessReset(this.tokens(idOf(key)), length), from)
-  }
-
-  /** Forgets a connection with these ids. */
-  forget(keys: ReadonlyArray<string>): void {
-    this.recent.add(keys, this.now())
   }
 
   /** The socket is closed. */

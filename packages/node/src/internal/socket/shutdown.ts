@@ -2,7 +2,7 @@
  * The shutdown of a socket.
  */
 import * as Effect from "effect/Effect"
-import { shutdownCheckInterval, shutdownChecks } from "../tunables/closing.ts"
+import { shutdownCheckInterval, shutdownChecks } from "../tunables/shutdown.ts"
 
 /** The view of the socket. */
 interface Closable {

@@ -20,6 +20,7 @@ import { Admission } from "./admission.ts"
 import { ConnectionFactory, type SocketConnection } from "./connectionFactory.ts"
 import { ConnectionTable } from "./connectionTable.ts"
 import { dialError, refuseDial } from "./dialErrors.ts"
+import { EndedIds, SentClose } from "./endedIds.ts"
 import { FreedMemory } from "./freedMemory.ts"
 import { ipGroupOf } from "./ipGroup.ts"
 import { LogLimit } from "./logLimit.ts"
@@ -61,6 +62,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
   private readonly refusalLog: RefusalLog
   private readonly logLimit: LogLimit
   private readonly ids: IdSupply
+  private readonly endedIds: EndedIds
   private readonly resets: Resets
   private closing = false
   private closed = false
@@ -108,7 +110,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.refusalLog = new RefusalLog(address, now, options.onWarning)
     this.loop = new Loop({
       dispatch: () => outbox.dispatch(),
-      onClosed: (connection) => this.resets.forget(table.remove(connection)),
+      onClosed: (connection) => this.forget(connection),
       onDefect
     })
     this.sweeps = new Sweeps({
@@ -137,7 +139,6 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           table,
           memoryBudget,
           places: this.places,
-          maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
           peers: this.peers,
           events,
@@ -145,6 +146,8 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           sendImmediate: this.sendImmediate
         })
       : undefined
+    const endedIds = new EndedIds(now, this.sendImmediate)
+    this.endedIds = endedIds
     this.resets = new Resets({
       tokens: options.resetTokens,
       table,
@@ -155,6 +158,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     })
     this.router = new PacketRouter(
       table,
+      endedIds,
       (length, header, host, port, address) =>
         this.closing ? undefined : this.acceptor?.accept(length, header, host, port, address),
       (packet, key, address) => this.resets.answer(packet, key, address)
@@ -313,6 +317,12 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.closing = true
     for (const connection of this.table.all()) connection.close(0, "")
     return this.table.open > 0
+  }
+
+  /** Keeps nothing of a connection that has ended but what its late packets are answered with. */
+  private forget(connection: SocketConnection): void {
+    const { closePacket, remoteAddress } = connection
+    this.endedIds.add(this.table.remove(connection), closePacket && new SentClose(closePacket, remoteAddress))
   }
 
   /** Whether every connection has ended, and its peer has been told. */

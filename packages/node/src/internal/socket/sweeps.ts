@@ -8,8 +8,11 @@ import { freshFor, maxSweep, minSweep } from "../tunables/turns.ts"
 
 /** The view of a connection. */
 interface Swept {
-  /** The idle timeout that both sides agreed on, in milliseconds. */
-  readonly idleTimeout: () => number
+  /**
+   * The handshake was complete a while ago: what the binding has to be asked once is asked now. Returns the idle timeout that both
+   * sides agreed on, in milliseconds.
+   */
+  readonly settle: () => number
 }
 
 /**
@@ -23,8 +26,8 @@ export class Sweeps<C extends Swept> {
   /** The connections that are looked at more often, and how often, in milliseconds. */
   private readonly frequent = new Map<C, number>()
   /**
-   * Connections whose idle timeout is not known yet, and how old they are, in milliseconds. To ask the binding is expensive, and
-   * many connections end before it matters.
+   * Connections that have not settled, and how old they are, in milliseconds. To ask the binding is expensive, and many
+   * connections end before it matters.
    */
   private readonly fresh = new Map<C, number | undefined>()
   private unswept = 0
@@ -85,7 +88,7 @@ export class Sweeps<C extends Swept> {
       this.fresh.set(connection, older)
       if (older < Math.min(this.usual, freshFor)) continue
       this.fresh.delete(connection)
-      const interval = sweepInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
+      const interval = sweepInterval(keepAliveInterval(this.limits.keepAlive, connection.settle()))
       if (interval < this.usual) this.frequent.set(connection, interval)
     }
     if (this.fresh.size > 0) this.isEarly = true

@@ -24,11 +24,14 @@ export const maxResetsPerIp = 128
 /** See `maxResetsPerIp`. */
 export const resetsPerIpAndSecond = 64
 
-/** How long the ids of a connection that is forgotten cause no stateless reset, in milliseconds. */
-export const recentIdLifetime = 2_000
+/**
+ * How long the ids of a connection that has ended are kept for late packets, in milliseconds: for three probe timeouts at least (RFC
+ * 9000, section 10.2) of a path with a round trip of half a second.
+ */
+export const endedIdLifetime = 2_000
 
-/** How many such ids are remembered, of those that came within one `recentIdLifetime`. */
-export const maxRecentIds = 4_096
+/** How many such ids are kept, of those that came within one `endedIdLifetime`. */
+export const maxEndedIds = 16_384
 
 /**
  * How many dialled connections with one address are asked whether a packet is their stateless reset. An endpoint has one or two

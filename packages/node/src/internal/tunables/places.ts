@@ -1,4 +1,4 @@
-/** Tunables of the places of a socket: for dials, for handshakes, and for connections that have ended. */
+/** Tunables of the places of a socket: for dials, and for handshakes. */
 
 /** The share of `maxConnections` that is kept for dials of this side. */
 export const dialShare = 0.1
@@ -11,6 +11,3 @@ export const pendingShare = 0.1
 
 /** How long a connection must have been idle, in milliseconds, to give up its place in a full socket. */
 export const evictableIdle = 30_000
-
-/** How many closing and draining connections are kept for late packets, even where fewer open connections are allowed. */
-export const minEndedKept = 64

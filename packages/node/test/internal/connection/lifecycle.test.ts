@@ -2,7 +2,6 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { type Close, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import type { NativeConnection } from "../../../src/internal/binding/native.ts"
 import { Lifecycle } from "../../../src/internal/connection/lifecycle.ts"
-import { minClosingPeriod } from "../../../src/internal/tunables/closing.ts"
 
 const frame = Uint8Array.of(0xcc)
 
@@ -49,7 +48,6 @@ const setup = () => {
       if (length > 0) sent.push(buffer.slice(0, length))
       return length > 0
     },
-    sendImmediate: (packet) => sent.push(packet),
     deliverAll: () => log.push("deliver"),
     onClosing: () => log.push("closing"),
     onEnded: (close, established) => ended.push([close, established])
@@ -89,11 +87,12 @@ describe("a connection that this side closes", () => {
     assert.isFalse(lifecycle.hasEnded)
     lifecycle.sendClose(later(), false)
     assert.deepStrictEqual([native.closes, sent], [1, [frame]])
-    lifecycle.end(later())
+    lifecycle.end()
     assert.deepStrictEqual(ended, [[new LocallyClosed(), true]])
     // Its owner has let go of what has arrived.
     assert.deepStrictEqual(log, ["closing", "schedule", "handshake"])
-    assert.deepStrictEqual([lifecycle.state, lifecycle.hasEnded], ["closing", true])
+    assert.deepStrictEqual([lifecycle.state, lifecycle.hasEnded], ["closed", true])
+    assert.deepStrictEqual(lifecycle.closePacket, frame)
   })
 
   it("closes for the first reason only", () => {
@@ -101,7 +100,7 @@ describe("a connection that this side closes", () => {
     lifecycle.beginClose(false, 1, "stalled", new TransportClosed({ code: 1, detail: "stalled" }))
     close()
     lifecycle.sendClose(later(), false)
-    lifecycle.end(later())
+    lifecycle.end()
     close()
     assert.deepStrictEqual(ended, [[new TransportClosed({ code: 1, detail: "stalled" }), false]])
     assert.strictEqual(log.filter((line) => line === "closing").length, 1)
@@ -111,7 +110,7 @@ describe("a connection that this side closes", () => {
     const { lifecycle, log } = setup()
     lifecycle.establish()
     lifecycle.beginClose(false, 1, "stalled", new TransportClosed({ code: 1, detail: "stalled" }))
-    lifecycle.end(later())
+    lifecycle.end()
     assert.include(log, "deliver")
   })
 
@@ -142,50 +141,22 @@ describe("a connection that this side closes", () => {
     assert.deepStrictEqual(ended, [])
     lifecycle.sendClose(later() + 1_000, false)
     assert.deepStrictEqual(ended, [[new LocallyClosed(), false]])
-    lifecycle.repeatClose()
-  })
-
-  it("answers late packets with its frame, less and less often, for a while", () => {
-    const { close, lifecycle, native, sent } = setup()
-    close()
-    const now = later()
-    lifecycle.sendClose(now, false)
-    lifecycle.end(now)
-    sent.length = 0
-    const answers = Array.from({ length: 8 }, () => {
-      lifecycle.repeatClose()
-      return sent.splice(0).length
-    })
-    assert.deepStrictEqual(answers, [1, 1, 0, 1, 0, 0, 0, 1])
-    assert.strictEqual(lifecycle.deadline, now + minClosingPeriod)
-    // The binding forgets it sooner.
-    native.draining = false
-    native.closed = true
-    lifecycle.end(now + minClosingPeriod - 1)
-    assert.strictEqual(lifecycle.state, "closing")
-    lifecycle.end(now + minClosingPeriod)
-    assert.strictEqual(lifecycle.state, "closed")
+    assert.isUndefined(lifecycle.closePacket)
   })
 })
 
 describe("a connection that its peer closes", () => {
-  it("is draining, answers late packets with nothing, and is closed as soon as the binding has drained", () => {
+  it("is closed at once, and has no frame for late packets", () => {
     const { ended, lifecycle, log, native, sent } = setup()
     lifecycle.establish()
     native.draining = true
-    const now = later()
-    lifecycle.end(now)
+    lifecycle.end()
     // The binding tells nothing of a stateless reset.
     assert.deepStrictEqual(ended, [[new StatelessReset(), true]])
     assert.deepStrictEqual(log, ["deliver"])
-    assert.deepStrictEqual([lifecycle.state, lifecycle.hasEnded, lifecycle.wasEstablished], ["draining", true, true])
-    lifecycle.repeatClose()
-    assert.deepStrictEqual(sent, [])
-    lifecycle.end(now + 1)
-    assert.strictEqual(lifecycle.state, "draining")
-    native.closed = true
-    lifecycle.end(now + 2)
-    assert.strictEqual(lifecycle.state, "closed")
+    assert.deepStrictEqual([lifecycle.state, lifecycle.hasEnded, lifecycle.wasEstablished], ["closed", true, true])
+    assert.deepStrictEqual([sent, lifecycle.closePacket], [[], undefined])
+    lifecycle.end()
     assert.strictEqual(ended.length, 1)
   })
 })

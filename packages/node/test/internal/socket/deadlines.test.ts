@@ -6,6 +6,9 @@ interface Item {
   deadline: number
 }
 
+const heapOf = (deadlines: Deadlines<Item>) =>
+  (deadlines as unknown as { readonly heap: ReadonlyArray<{ readonly item: Item | undefined }> }).heap
+
 describe("deadlines", () => {
   it("come up in order, each at the time it has by then, and no more once deleted", () => {
     const step = fc.oneof(
@@ -69,6 +72,21 @@ describe("deadlines", () => {
       deadlines.update(item)
       assert.strictEqual(deadlines.take(now), item)
     }
-    assert.isBelow((deadlines as unknown as { readonly heap: ReadonlyArray<unknown> }).heap.length, 200)
+    assert.isBelow(heapOf(deadlines).length, 200)
+  })
+
+  it("keep no item that was deleted, and one that came closer only once", () => {
+    const deadlines = new Deadlines<Item>()
+    const deleted: Item = { deadline: 60_000 }
+    deadlines.update(deleted)
+    deadlines.delete(deleted)
+    const closer: Item = { deadline: 60_000 }
+    for (; closer.deadline > 0; closer.deadline -= 10_000) deadlines.update(closer)
+    assert.deepStrictEqual(
+      heapOf(deadlines)
+        .filter(({ item }) => item !== undefined)
+        .map(({ item }) => item === closer),
+      [true]
+    )
   })
 })

@@ -40,7 +40,7 @@ class FakeConnection {
   }
 
   get hasEnded(): boolean {
-    return this.state === "draining" || this.state === "closed"
+    return this.state === "closed"
   }
 
   pauseUntil(until: number, now: number): void {
@@ -238,36 +238,20 @@ describe("a turn", () => {
 })
 
 describe("a connection that has ended", () => {
-  for (const state of ["draining", "closed"] as const) {
-    it(`gets no turn, for any request (${state})`, async () => {
-      const { log, loop, makeConnection } = makeLoop()
-      const a = makeConnection("a")
-      a.isUnread = true
-      a.afterDispatch = () => {
-        a.state = state
-        loop.schedule(a)
-      }
-      loop.schedule(a)
-      for (let i = 0; i < 5; i++) await turn()
-      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
-      loop.schedule(a)
-      for (let i = 0; i < 5; i++) await turn()
-      assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
-    })
-  }
-
-  it("ends its draining at its deadline, without a turn", async () => {
+  it("gets no turn, for any request", async () => {
     const { log, loop, makeConnection } = makeLoop()
     const a = makeConnection("a")
-    a.state = "draining"
-    a.deadline = time
-    a.expire = () => {
-      log.push("a expire")
+    a.isUnread = true
+    a.afterDispatch = () => {
       a.state = "closed"
+      loop.schedule(a)
     }
-    loop.updateDeadline(a)
-    while (!log.includes("a over")) await turn()
-    assert.deepStrictEqual(log, ["a expire", "a over"])
+    loop.schedule(a)
+    for (let i = 0; i < 5; i++) await turn()
+    assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
+    loop.schedule(a)
+    for (let i = 0; i < 5; i++) await turn()
+    assert.strictEqual(log.filter((line) => line === "a read").length, 1 + 1)
   })
 })
 

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
 import { ConnectionReset, DatagramRefused, EndpointStopped } from "@qp2p/core/ConnectionError"
+import { endedIdLifetime } from "../../../src/internal/tunables/connectionIds.ts"
 import { maxOutOfOrder, unexplainedBytes } from "../../../src/internal/tunables/memory.ts"
 import { burst, maxDatagramsInFlight } from "../../../src/internal/tunables/path.ts"
 import { fromPublicKey, type PeerId } from "@qp2p/core/PeerId"
@@ -623,6 +624,59 @@ describe("a connection", () => {
       assert.strictEqual(native.pings, 0)
       assert.strictEqual(peers[0]!.closes.length, 1)
     })
+  )
+
+  it.live(
+    "that its peer has closed is forgotten at once, and its late packets make no connection and get no answer",
+    () =>
+      Effect.gen(function* () {
+        const { accepted, clock, ids, natives, receive, sent, socket } = bind()
+        receive(initial())
+        natives[0]!.established = true
+        yield* turns
+        natives[0]!.over = true
+        receive(shortHeader(ids[0]!))
+        yield* turns
+        assert.deepStrictEqual(accepted[0]!.closes, [new StatelessReset()])
+        const { taken } = natives[0]!
+        const late = function* () {
+          receive(initial())
+          receive(shortHeader(ids[0]!, 1_200))
+          yield* turns
+        }
+        yield* late()
+        clock.now += endedIdLifetime - 1
+        yield* late()
+        assert.deepStrictEqual([natives.length, natives[0]!.taken, sent.length], [1, taken, 0])
+        clock.now += 2 * endedIdLifetime
+        yield* late()
+        // Long after it the first packet is that of another connection, and the other one gets a stateless reset.
+        assert.deepStrictEqual([natives.length, sent.length], [2, 1])
+        socket.close()
+      })
+  )
+
+  it.live(
+    "that this side has closed is forgotten as soon as its close frame has left, which answers its late packets",
+    () =>
+      Effect.gen(function* () {
+        const { datagrams, ids, natives, peers, receiveFrom, sent, socket } = yield* dialled(1)
+        peers[0]!.connection.close(7, "bye")
+        yield* turns
+        assert.strictEqual(sent.length, 1)
+        const { taken } = natives[0]!
+        // The answers go where the peer was, wherever the packets come from.
+        for (let i = 0; i < 8; i++) receiveFrom(shortHeader(ids[0]!), "127.0.0.3", 9)
+        yield* turns
+        assert.deepStrictEqual(
+          sent.map((packet) => [...packet]),
+          Array.from({ length: 1 + 4 }, () => [0xcc])
+        )
+        for (const datagram of datagrams) assert.strictEqual(String(datagram.address), "127.0.0.1:2")
+        assert.strictEqual(natives[0]!.taken, taken)
+        assert.isTrue(socket.isQuiet)
+        socket.close()
+      })
   )
 
   it.live("whose handshake is complete does not time out before the turn that finds out", () =>
