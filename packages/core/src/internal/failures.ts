@@ -30,7 +30,10 @@ export const connectionErrorOf = (peer: NetAddress.InetAddress, close: Close): C
 /** Converts the failure of a stream into the error of a send or a read. */
 export const streamErrorOf = (
   failure: StreamFailure,
-  connectionError: (close: Close) => ConnectionError
+  connection: {
+    /** Converts the end of the connection. */
+    readonly errorOf: (close: Close) => ConnectionError
+  }
 ): ConnectionLost | StreamLost => {
   switch (failure._tag) {
     case "StreamStopped":
@@ -38,6 +41,6 @@ export const streamErrorOf = (
     case "StreamClosed":
       return new StreamLost({ reason: failure })
     default:
-      return new ConnectionLost({ reason: connectionError(failure) })
+      return new ConnectionLost({ reason: connection.errorOf(failure) })
   }
 }

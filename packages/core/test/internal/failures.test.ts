@@ -35,12 +35,12 @@ describe("what a connection's close fails its users with", () => {
     const connectionError = (close: Close) => connectionErrorOf(peer, close)
     for (const [close, error] of rows) {
       assert.deepStrictEqual(
-        streamErrorOf(close, connectionError),
+        streamErrorOf(close, { errorOf: connectionError }),
         new ConnectionLost({ reason: error as ConnectionReset })
       )
     }
     for (const error of [new StreamClosed(), new StreamStopped({ code: 3 }), new StreamReset({ code: 3 })]) {
-      assert.deepStrictEqual(streamErrorOf(error, connectionError), new StreamLost({ reason: error }))
+      assert.deepStrictEqual(streamErrorOf(error, { errorOf: connectionError }), new StreamLost({ reason: error }))
     }
   })
 })

@@ -381,8 +381,9 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     this.owner.onUsed(this)
   }
 
-  readonly reassemble = (stream: PartialStream, change: number, now: number): boolean =>
-    (this.partial ??= new PartialMessages(this.owner, this.backing, this.held)).change(stream, change, now)
+  reassemble(stream: PartialStream, change: number, now: number): boolean {
+    return (this.partial ??= new PartialMessages(this.owner, this.backing, this.held)).change(stream, change, now)
+  }
 
   malformed(reason: string): void {
     this.owner.onMalformed(this, reason)
@@ -398,7 +399,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     return new SendStreamImpl(stream, this)
   }
 
-  private readonly errorOf = (close: Close): ConnectionError => {
+  /** Converts the end of the connection into the error of an operation on it. */
+  errorOf(close: Close): ConnectionError {
     if (close._tag === "LocallyClosed" && this.owner.stopped()) return new EndpointStopped()
     if (!this.backing.isAccepted && close._tag === "ApplicationClosed" && close.code === ErrorCode.refused) {
       return new PeerRefused({ peerId: this.peerId, address: this.remoteAddress, by: "Remote" })
@@ -406,8 +408,8 @@ export class ConnectionImpl implements Connection, ConnectionEvents, DatagramsOw
     return connectionErrorOf(this.remoteAddress, close)
   }
 
-  readonly streamErrorOf = (failure: StreamFailure): ConnectionLost | StreamLost => {
-    const loss = streamErrorOf(failure, this.errorOf)
+  streamErrorOf(failure: StreamFailure): ConnectionLost | StreamLost {
+    const loss = streamErrorOf(failure, this)
     // Streams get the end of a connection before the connection does: a retry must not find the connection in the pool.
     if (loss._tag === "ConnectionLost" && this.ending === undefined) this.owner.onLost(this)
     return loss

@@ -23,7 +23,7 @@ const frameLength = (bytes: Uint8Array): number => header.length + header.bodyLe
 
 /** The view of a connection that `FirstFrame` needs. */
 export interface FirstFrameOwner extends InboundOwner {
-  readonly streamErrorOf: ReceiveBufferOptions["streamErrorOf"]
+  readonly streamErrorOf: ReceiveBufferOptions["owner"]["streamErrorOf"]
   readonly held: Pick<HeldBytes, "change">
   readonly undecided: Pick<UndecidedStreams, "add" | "remove">
   /** Whether the application reads streams itself. */
@@ -183,9 +183,10 @@ export class FirstFrame implements RecvEvents, WaitingStream, UndecidedStream, P
   private handOver(bytes: Uint8Array): boolean {
     this.decide()
     this.setPart(nothing)
-    const { held, maxMessageSize, reassemble, streamErrorOf } = this.owner
-    const malformed = (reason: string) => this.owner.malformed(reason)
-    const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, held, reassemble, malformed, isLazy: true })
+    const { owner } = this
+    const { held, maxMessageSize } = owner
+    const malformed = (reason: string) => owner.malformed(reason)
+    const received = new ReceiveBuffer({ maxMessageSize, owner, held, partial: owner, malformed, isLazy: true })
     received.backing = this.receive
     this.reader = received
     received.onData(bytes)

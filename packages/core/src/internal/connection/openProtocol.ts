@@ -33,8 +33,8 @@ export const openProtocol = (
   protocol: string,
   priority: number
 ): ProtocolStreamImpl => {
-  const { held, maxMessageSize, streamErrorOf } = owner
-  const received = new ReceiveBuffer<ProtocolRefused>({ maxMessageSize, streamErrorOf, held })
+  const { held, maxMessageSize } = owner
+  const received = new ReceiveBuffer<ProtocolRefused>({ maxMessageSize, owner, held })
   const answer = new ProtocolAnswer(received)
   const { receive, send } = backing.openBi(priority, answer)
   received.backing = receive
@@ -59,10 +59,10 @@ export const acceptProtocol = (
   receive: BackingRecvStream,
   send: BackingSendStream
 ): AcceptedProtocol => {
-  const { held, maxMessageSize, streamErrorOf } = owner
+  const { held, maxMessageSize } = owner
   const received = new ReceiveBuffer<ProtocolRefused>({
     maxMessageSize,
-    streamErrorOf,
+    owner,
     held,
     isLazy: true,
     maxBuffered: protocolBuffer

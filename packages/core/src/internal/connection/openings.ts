@@ -13,12 +13,11 @@ import { protocolName } from "../wire/protocolName.ts"
 import { recvHandle, sendHandle } from "./handles.ts"
 import { openProtocol } from "./openProtocol.ts"
 import type { ProtocolOwner } from "./protocolStream.ts"
-import { ReceiveBuffer, type ReceiveBufferOptions } from "./receiveBuffer.ts"
+import { type Reassembly, ReceiveBuffer } from "./receiveBuffer.ts"
 import { invalidPriority } from "./sendArguments.ts"
 
 /** The view of a connection. */
-export interface OpeningOwner extends ProtocolOwner {
-  readonly reassemble: ReceiveBufferOptions["reassemble"]
+export interface OpeningOwner extends ProtocolOwner, Reassembly {
   /** The application is about to open something. Returns the error when it cannot. */
   readonly begin: () => ConnectionError | undefined
 }
@@ -32,8 +31,8 @@ export const openingsOf = (
     openUni: (options) => opening(owner, options, (priority) => sendHandle(backing.openUni(priority), owner)),
     openBi: (options) =>
       opening(owner, options, (priority) => {
-        const { held, maxMessageSize, reassemble, streamErrorOf } = owner
-        const received = new ReceiveBuffer({ maxMessageSize, streamErrorOf, reassemble, held })
+        const { held, maxMessageSize } = owner
+        const received = new ReceiveBuffer({ maxMessageSize, owner, held, partial: owner })
         const { receive, send } = backing.openBi(priority, received)
         received.backing = receive
         return { send: sendHandle(send, owner), receive: recvHandle(received) }

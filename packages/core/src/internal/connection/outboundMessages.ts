@@ -39,8 +39,8 @@ export interface OutboundMessage {
 /** Sends the messages of one connection. */
 export class OutboundMessages {
   private readonly connection: BackingConnection
-  /** The shared streams that wait for their turn, by priority. */
-  private readonly waiting = new Map<number, SharedStream>()
+  /** The shared streams that wait for their turn, by priority. Made with the first one. */
+  private waiting: Map<number, SharedStream> | undefined = undefined
   private sharing = true
   /** The bytes on sealed shared streams that are not acknowledged yet. */
   private inFlight = 0
@@ -54,7 +54,7 @@ export class OutboundMessages {
     if (!this.sharing || payload.length > maxSharedPayload) {
       return this.sendAlone(this.connection.openUni(priority), payload, done)
     }
-    const waiting = this.waiting.get(priority)
+    const waiting = this.waiting?.get(priority)
     if (waiting?.hasRoomFor(payload.length, this.batchLimit) === true) return waiting.add(payload, done)
     if (waiting !== undefined) this.seal(waiting, priority)
     const backing = this.connection.openUni(priority)
@@ -82,7 +82,7 @@ export class OutboundMessages {
   private sendShared(backing: WritableWhole, payload: Uint8Array, priority: number, done: Done): OutboundMessage {
     const stream = new SharedStream(backing)
     const message = stream.add(payload, done)
-    this.waiting.set(priority, stream)
+    ;(this.waiting ??= new Map()).set(priority, stream)
     this.queue(stream, priority)
     return message
   }
@@ -114,7 +114,7 @@ export class OutboundMessages {
 
   /** Closes a shared stream to further messages. */
   private seal(stream: SharedStream, priority: number): void {
-    if (this.waiting.get(priority) !== stream) return
+    if (this.waiting?.get(priority) !== stream) return
     this.waiting.delete(priority)
     stream.inFlight = stream.bytes
     this.inFlight += stream.inFlight

@@ -24,21 +24,30 @@ const itemOverhead = 128
 /** How the application reads a stream. */
 export type ReadMode = "Messages" | "Bytes"
 
+/** Counts the bytes of incomplete messages of a connection. */
+export interface Reassembly {
+  /**
+   * Adds `change` to the connection's bytes of incomplete messages; `now` is how many those of the stream are then. Returns
+   * false when they exceed the limit.
+   */
+  readonly reassemble: (stream: PartialStream, change: number, now: number) => boolean
+}
+
 /** The options of `ReceiveBuffer`. */
 export interface ReceiveBufferOptions {
   readonly maxMessageSize: number
-  readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  readonly owner: {
+    /** Converts the failure of a stream into the error of a read. */
+    readonly streamErrorOf: (failure: StreamFailure) => ConnectionLost | StreamLost
+  }
   /** The bytes that the buffer holds before it pauses the stream. Default 256 KiB. */
   readonly maxBuffered?: number | undefined
   /** Counts what the buffer holds. */
   readonly held?: Pick<HeldBytes, "change"> | undefined
   /** Whether the buffer takes nothing from the transport before the application reads. */
   readonly isLazy?: boolean | undefined
-  /**
-   * Adds `change` to the connection's bytes of incomplete messages; `now` is how many those of the stream are then. Returns
-   * false when they exceed the limit.
-   */
-  readonly reassemble?: ((stream: PartialStream, change: number, now: number) => boolean) | undefined
+  /** Counts incomplete messages. */
+  readonly partial?: Reassembly | undefined
   /** Counts the stream as malformed. Called at most once, after the stream was stopped; it may close the connection. */
   readonly malformed?: ((reason: string) => void) | undefined
 }
@@ -88,7 +97,7 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
 
   readonly onEnd = (failure?: StreamFailure): void => {
     this.finished = true
-    if (failure !== undefined) this.failure ??= this.options.streamErrorOf(failure)
+    if (failure !== undefined) this.failure ??= this.options.owner.streamErrorOf(failure)
     else this.checkWhole()
     this.updatePartial(0)
     this.notify()
@@ -247,10 +256,10 @@ export class ReceiveBuffer<E = never> implements RecvEvents, PartialStream {
   }
 
   private updatePartial(partial: number): boolean {
-    const { reassemble } = this.options
+    const { partial: reassembly } = this.options
     const change = partial - this.partial
     this.partial = partial
-    return change === 0 || reassemble === undefined || reassemble(this, change, partial)
+    return change === 0 || reassembly === undefined || reassembly.reassemble(this, change, partial)
   }
 
   private resume(): void {

@@ -23,8 +23,8 @@ export interface TimerOwner {
 /** The undecided streams of a connection. They share one timer, which runs only while there are some. */
 export class UndecidedStreams {
   private readonly owner: TimerOwner
-  /** The deadline of each stream, earliest first, in milliseconds. */
-  private readonly deadlines = new Map<UndecidedStream, number>()
+  /** The deadline of each stream, earliest first, in milliseconds. Made with the first one. */
+  private deadlines: Map<UndecidedStream, number> | undefined = undefined
   private timer: Fiber.Fiber<void> | undefined = undefined
 
   constructor(owner: TimerOwner) {
@@ -32,24 +32,25 @@ export class UndecidedStreams {
   }
 
   add(stream: UndecidedStream): void {
-    this.deadlines.set(stream, this.owner.now() + undecidedTimeout)
+    ;(this.deadlines ??= new Map()).set(stream, this.owner.now() + undecidedTimeout)
     if (this.timer === undefined) this.start()
   }
 
   /** The stream is decided, or has ended. */
   remove(stream: UndecidedStream): void {
-    this.deadlines.delete(stream)
-    if (this.deadlines.size === 0) this.stop()
+    const { deadlines } = this
+    deadlines?.delete(stream)
+    if (deadlines === undefined || deadlines.size === 0) this.stop()
   }
 
   /** The connection has ended. */
   clear(): void {
-    this.deadlines.clear()
+    this.deadlines?.clear()
     this.stop()
   }
 
   private start(): void {
-    const [first] = this.deadlines.values()
+    const [first] = this.deadlines?.values() ?? []
     if (first === undefined) return
     const delay = Math.max(0, Math.ceil(first - this.owner.now()))
     this.timer = this.owner.background(
@@ -68,10 +69,12 @@ export class UndecidedStreams {
   private expire(): void {
     this.timer = undefined
     const now = this.owner.now()
+    const { deadlines } = this
+    if (deadlines === undefined) return
     try {
-      for (const [stream, deadline] of this.deadlines) {
+      for (const [stream, deadline] of deadlines) {
         if (deadline > now) break
-        this.deadlines.delete(stream)
+        deadlines.delete(stream)
         stream.onTimeout()
       }
     } finally {

@@ -26,12 +26,13 @@ interface Entry {
 
 /** The streams of a connection that wait for room, each once. */
 export class WaitingStreams {
-  private readonly entries = new Map<WaitingStream, Entry>()
+  /** Made with the first stream that waits. */
+  private entries: Map<WaitingStream, Entry> | undefined = undefined
   private readCount = 0
 
   /** The number of streams that wait. */
   get size(): number {
-    return this.entries.size
+    return this.entries?.size ?? 0
   }
 
   /** Whether another stream may be read although there is no room for it. */
@@ -52,7 +53,7 @@ export class WaitingStreams {
       this.delete(stream)
       stream.onRoom()
     }, first)
-    this.entries.set(stream, { queue, wait, isRead })
+    ;(this.entries ??= new Map()).set(stream, { queue, wait, isRead })
     if (isRead) this.readCount += 1
   }
 
@@ -64,16 +65,16 @@ export class WaitingStreams {
 
   /** Ends all waits and drops what has been read. */
   dropAll(): void {
-    for (const stream of this.entries.keys()) {
+    for (const stream of this.entries?.keys() ?? []) {
       this.remove(stream)
       stream.drop()
     }
   }
 
   private delete(stream: WaitingStream): Entry | undefined {
-    const entry = this.entries.get(stream)
+    const entry = this.entries?.get(stream)
     if (entry === undefined) return undefined
-    this.entries.delete(stream)
+    this.entries!.delete(stream)
     if (entry.isRead) this.readCount -= 1
     return entry
   }

@@ -13,13 +13,13 @@ import * as WireMessage from "../../../src/WireMessage.ts"
 const noConnection = (): never => {
   throw new Error("no test here loses a connection")
 }
-const loss = (failure: StreamFailure) => streamErrorOf(failure, noConnection)
+const loss = (failure: StreamFailure) => streamErrorOf(failure, { errorOf: noConnection })
 
 describe("the receiving half", () => {
   const user = (byte: number) => WireMessage.encodeUser(Uint8Array.of(byte))
   const setup = (options: Partial<ReceiveBufferOptions> = {}) => {
     const asked: Array<string> = []
-    const events = new ReceiveBuffer({ maxMessageSize: 1_000, streamErrorOf: loss, ...options })
+    const events = new ReceiveBuffer({ maxMessageSize: 1_000, owner: { streamErrorOf: loss }, ...options })
     events.backing = { resume: () => asked.push("resume"), stop: (code) => asked.push(`stop ${code}`) }
     return { asked, events, stream: new RecvStreamImpl(events) }
   }
@@ -221,7 +221,7 @@ describe("the receiving half", () => {
       let partial = 0
       const { asked, events, stream } = setup({
         maxMessageSize: 10_000,
-        reassemble: (_stream, change) => (partial += change) <= 2_000
+        partial: { reassemble: (_stream, change) => (partial += change) <= 2_000 }
       })
       const reading = yield* Effect.forkChild(Effect.flip(stream.next), { startImmediately: true })
       const large = WireMessage.encodeUser(new Uint8Array(10_000))
@@ -238,7 +238,9 @@ describe("the receiving half", () => {
   it.effect("returns the bytes of a message in part to the connection when the rest is malformed", () =>
     Effect.gen(function* () {
       let partial = 0
-      const { asked, events, stream } = setup({ reassemble: (_stream, change) => (partial += change) <= 2_000 })
+      const { asked, events, stream } = setup({
+        partial: { reassemble: (_stream, change) => (partial += change) <= 2_000 }
+      })
       const reading = yield* Effect.forkChild(stream.next, { startImmediately: true })
       const message = WireMessage.encodeUser(new Uint8Array(1_000))
       events.onData(message.subarray(0, 500))

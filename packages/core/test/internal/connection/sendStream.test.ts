@@ -12,7 +12,7 @@ import type { BackingSendStream, StreamFailure } from "../../../src/Transport.ts
 const noConnection = (): never => {
   throw new Error("no test here loses a connection")
 }
-const loss = (failure: StreamFailure) => streamErrorOf(failure, noConnection)
+const loss = (failure: StreamFailure) => streamErrorOf(failure, { errorOf: noConnection })
 
 const sending = () => {
   const asked: Array<string> = []

@@ -8,6 +8,12 @@ import { burst, maxBurst } from "../tunables/path.ts"
 const firstTrial = 8
 const longestTrial = 1_024
 
+/** The view of the connection. */
+export interface Losses {
+  /** How many packets it has lost. */
+  readonly lost: () => number
+}
+
 /** Computes the byte limit of one turn, from `burst` up to `maxBurst`; it grows only on paths within a machine. */
 export class Burst {
   private bytes = burst
@@ -27,12 +33,12 @@ export class Burst {
     return this.bytes
   }
 
-  /** Counts a whole burst that was sent. `lost` returns how many packets the connection has lost. */
-  spent(lost: () => number): void {
+  /** Counts a whole burst that was sent. */
+  spent(losses: Losses): void {
     if (!this.grows) return
     if (this.left > 0) this.left -= 1
     if (this.left > 0) return
-    const now = lost()
+    const now = losses.lost()
     if (now > this.lostBefore) {
       this.bytes = burst
       this.trial = Math.min(2 * this.trial, longestTrial)

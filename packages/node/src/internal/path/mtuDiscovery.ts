@@ -19,6 +19,11 @@ export interface PathCounts {
   readonly lostBytes: number
 }
 
+/** The view of the connection. */
+export interface PathCounter {
+  readonly pathCounts: () => PathCounts
+}
+
 /**
  * The sizes to probe, in bytes: Ethernet with room for tunnels, Ethernet with IPv6, jumbo frames, and the binding's maximum.
  */
@@ -120,12 +125,12 @@ export class MtuDiscovery {
   }
 
   /** Counts a packet of `length` bytes that was sent. */
-  sent(length: number, counts: () => PathCounts): void {
+  sent(length: number, path: PathCounter): void {
     if (length > minDatagramSize) this.large += 1
     const { probe } = this
     if (probe !== undefined) probe.after += 1
     else if (length > this.size) {
-      const { lost, lostBytes } = counts()
+      const { lost, lostBytes } = path.pathCounts()
       this.probe = { size: length, lost, lostBytes, after: 0, readyAt: 0, heard: 0 }
     }
   }

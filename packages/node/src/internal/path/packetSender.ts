@@ -5,9 +5,9 @@
 import type { NativeConnection } from "../binding/native.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 import type { Sender } from "../udp/udpSocket.ts"
-import { Burst } from "./burst.ts"
+import { Burst, type Losses } from "./burst.ts"
 import type { AddressProof, ProbeSender } from "./addressProof.ts"
-import type { MtuDiscovery, PathCounts } from "./mtuDiscovery.ts"
+import type { MtuDiscovery, PathCounter, PathCounts } from "./mtuDiscovery.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Candidate, PeerAddress } from "./peerAddress.ts"
 import { TokenBucket } from "./tokenBucket.ts"
@@ -33,7 +33,7 @@ const beforeProbes = 2 * minDatagramSize
  * Takes packets from the binding of one connection and puts them into the outbox, within the MTU, the burst and the token
  * bucket.
  */
-export class PacketSender implements ProbeSender {
+export class PacketSender implements Losses, PathCounter, ProbeSender {
   private readonly native: NativeConnection
   private readonly outbox: Outbox
   private readonly peer: PeerAddress
@@ -87,7 +87,7 @@ export class PacketSender implements ProbeSender {
       if (flushed !== "held") this.proofs.proof.send(now, this)
       if (flushed === "more" && bytes > beforeProbes) flushed = this.flushUpTo(bytes - beforeProbes, now, false)
     }
-    if (flushed === "more" && most === undefined) this.burst.spent(this.lost)
+    if (flushed === "more" && most === undefined) this.burst.spent(this)
     return flushed
   }
 
@@ -109,7 +109,7 @@ export class PacketSender implements ProbeSender {
       this.count += 1
       owner.packetSent(buffer, length)
       outbox.addBuffered(length, peer.targetOf(length), owner)
-      if (length > minDatagramSize || mtu.isProbing) mtu.sent(length, this.pathCounts)
+      if (length > minDatagramSize || mtu.isProbing) mtu.sent(length, this)
     }
     return "more"
   }
@@ -148,9 +148,11 @@ export class PacketSender implements ProbeSender {
     this.burst.pathChanged()
   }
 
-  private readonly lost = (): number => this.native.stats().lost
+  lost(): number {
+    return this.native.stats().lost
+  }
 
-  private readonly pathCounts = (): PathCounts => {
+  pathCounts(): PathCounts {
     const { lost, lostBytes, recv, rtt } = this.native.pathStats()[0]!
     return { lost, lostBytes, recv, rtt }
   }

@@ -22,13 +22,14 @@ interface Share {
  * once.
  */
 export class BulkLimit {
-  private readonly levels = new Map<number, { streams: number; bytes: number }>()
+  /** Made with the first long stream. */
+  private levels: Map<number, { streams: number; bytes: number }> | undefined = undefined
   /** What each long stream counts. */
-  private readonly shares = new Map<BulkStream, Share>()
+  private shares: Map<BulkStream, Share> | undefined = undefined
 
   /** Whether another long stream of this priority may begin. */
-  readonly mayBegin = (priority: number): boolean => {
-    const level = this.levels.get(priority)
+  mayBegin(priority: number): boolean {
+    const level = this.levels?.get(priority)
     return level === undefined || (level.streams < maxBulkStreams && level.bytes < maxBulkBytes)
   }
 
@@ -37,9 +38,10 @@ export class BulkLimit {
     // A bidirectional stream has a reader of its own, or none.
     if (stream.bidirectional || stream.pending <= sendQuantum) return
     const { pending: bytes, priority } = stream
-    this.shares.set(stream, { priority, bytes })
-    const level = this.levels.get(priority)
-    if (level === undefined) this.levels.set(priority, { streams: 1, bytes })
+    const levels = (this.levels ??= new Map())
+    ;(this.shares ??= new Map()).set(stream, { priority, bytes })
+    const level = levels.get(priority)
+    if (level === undefined) levels.set(priority, { streams: 1, bytes })
     else {
       level.streams += 1
       level.bytes += bytes
@@ -48,19 +50,18 @@ export class BulkLimit {
 
   /** The stream is over. */
   end(stream: BulkStream): void {
-    if (this.shares.size === 0) return
-    const share = this.shares.get(stream)
-    if (share === undefined) return
-    this.shares.delete(stream)
-    const level = this.levels.get(share.priority)!
+    const { levels, shares } = this
+    const share = shares?.get(stream)
+    if (levels === undefined || share === undefined) return
+    shares!.delete(stream)
+    const level = levels.get(share.priority)!
     level.streams -= 1
     level.bytes -= share.bytes
-    if (level.streams === 0) this.levels.delete(share.priority)
+    if (level.streams === 0) levels.delete(share.priority)
   }
 
   /** Every stream is over. */
   clear(): void {
-    this.levels.clear()
-    this.shares.clear()
+    this.levels = this.shares = undefined
   }
 }

@@ -41,8 +41,11 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   private probeTimer: ProbeTimer | undefined = undefined
   /** Whether streams waited, when there was last something to write, because as many are open as may be. */
   private waitsForPlace = false
-  /** Bidirectional streams that nothing was written on yet: their receiving halves may be waited for already. */
-  private readonly unwritten = new Set<SendStream>()
+  /**
+   * Bidirectional streams that nothing was written on yet: their receiving halves may be waited for already. Made with the first
+   * one.
+   */
+  private unwritten: Set<SendStream> | undefined = undefined
   private readonly queue = new SendQueue<SendStream>()
   /** Probe streams in the queue. */
   private probesQueued = 0
@@ -70,7 +73,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
 
   open(bidirectional: boolean, priority: number): SendStream {
     const stream = new SendStream(this, bidirectional, priority)
-    if (bidirectional && this.host.failure() === undefined) this.unwritten.add(stream)
+    if (bidirectional && this.host.failure() === undefined) (this.unwritten ??= new Set()).add(stream)
     return stream
   }
 
@@ -178,8 +181,8 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   fail(failure: StreamFailure): void {
     this.acknowledgements.finish()
     const queued = [...this.queue.drain(), ...this.credit.drain()]
-    const streams = [...this.unwritten, ...queued, ...this.flowBlocked, ...this.sending]
-    this.unwritten.clear()
+    const streams = [...(this.unwritten ?? []), ...queued, ...this.flowBlocked, ...this.sending]
+    this.unwritten = undefined
     this.flowBlocked = []
     this.congestionProbe = undefined
     this.sending.clear()
@@ -194,7 +197,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
     if (failure !== undefined) return stream.end(failure)
     if (stream.isQueued) return
     this.workDone += 1
-    if (stream.bidirectional) this.unwritten.delete(stream)
+    if (stream.bidirectional) this.unwritten?.delete(stream)
     stream.queue()
     this.queue.push(stream)
     this.host.schedule()
@@ -205,7 +208,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
   }
 
   onReset(stream: SendStream, code: number): void {
-    this.unwritten.delete(stream)
+    this.unwritten?.delete(stream)
     if (stream.isQueued && !this.credit.remove(stream)) this.queue.remove(stream)
     this.forget(stream)
     this.resumeOpening()
@@ -281,7 +284,7 @@ export class Outgoing implements SendOwner, AcknowledgementsOwner, PeerCreditHos
       // Probe streams have no bytes.
       if (room <= 0 && !mayProbe) break
       // Probe streams go before all others, and need no place: what takes the places may wait for what they find out.
-      const stream = this.queue.take(this.sending.mayOpen || mayProbe, this.bulk.mayBegin)
+      const stream = this.queue.take(this.sending.mayOpen || mayProbe, this.bulk)
       if (stream === undefined) break
       if (stream.isProbe && stream.id === undefined) this.probesQueued -= 1
       if (stream.ended) continue

@@ -36,8 +36,6 @@ export interface PeerCreditHost<S> {
   readonly openProbeStream: () => void
 }
 
-const always = () => true
-
 /**
  * Admits streams within the stream limits of the peer (RFC 9000, section 4.6) and its backlog, keeps those that wait, and
  * probes for credit that was lost.
@@ -139,7 +137,7 @@ export class PeerCredit<S extends CreditedStream> {
     }
     const count = Math.min(this.backlogLimited.size, maxReleased)
     for (let i = 0; i < count; i++) {
-      const stream = this.backlogLimited.take(true, always)!
+      const stream = this.backlogLimited.take(true)!
       stream.creditState.isBacklogLimited = false
       this.host.requeue(stream)
     }

@@ -29,6 +29,13 @@ interface Level<S> {
   shortNext: boolean
 }
 
+/** Tells whether another long stream of a priority may begin. */
+export interface LongStreamLimit {
+  readonly mayBegin: (priority: number) => boolean
+}
+
+const unlimited: LongStreamLimit = { mayBegin: () => true }
+
 /** A queue of streams by priority, each level with separate queues for begun, short and long streams. */
 export class SendQueue<S extends QueuedStream> {
   /** Highest priority first; a level exists only while it has streams. */
@@ -53,8 +60,8 @@ export class SendQueue<S extends QueuedStream> {
     this.count += 1
   }
 
-  /** The stream that writes next: one that has an id unless `mayOpen`, and no long one that has none unless `mayBegin`. */
-  take(mayOpen: boolean, mayBegin: (priority: number) => boolean): S | undefined {
+  /** The stream that writes next: one that has an id unless `mayOpen`, and no long one that has none unless the limit lets it. */
+  take(mayOpen: boolean, limit: LongStreamLimit = unlimited): S | undefined {
     for (const level of this.levels) {
       const { begun, long, short } = level
       let stream: S | undefined
@@ -63,7 +70,7 @@ export class SendQueue<S extends QueuedStream> {
       if (mayOpen && stream === undefined) {
         // The short ones are asked first: some of them may have grown.
         const other = long.length === 0 ? nextShort(level) : undefined
-        stream = other ?? (mayBegin(level.priority) ? long.shift() : undefined) ?? nextShort(level)
+        stream = other ?? (limit.mayBegin(level.priority) ? long.shift() : undefined) ?? nextShort(level)
       }
       if (stream === undefined) continue
       level.shortNext = !level.shortNext
@@ -104,10 +111,7 @@ export class SendQueue<S extends QueuedStream> {
   /** Empties the queue and returns what was in it. */
   drain(): Array<S> {
     const streams: Array<S> = []
-    const always = () => true
-    for (let stream = this.take(true, always); stream !== undefined; stream = this.take(true, always)) {
-      streams.push(stream)
-    }
+    for (let stream = this.take(true); stream !== undefined; stream = this.take(true)) streams.push(stream)
     return streams
   }
 

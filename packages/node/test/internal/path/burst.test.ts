@@ -4,12 +4,14 @@ import * as tunables from "../../../src/internal/tunables/path.ts"
 
 const none = () => 0
 
+const spend = (burst: Burst, lost: () => number): void => burst.spent({ lost })
+
 /** Sends whole bursts until the size changes, at most `most`; how many it took. */
 const untilChanged = (burst: Burst, lost: () => number, most = 5_000): number => {
   const before = burst.size
   let count = 0
   while (burst.size === before && count < most) {
-    burst.spent(lost)
+    spend(burst, lost)
     count += 1
   }
   return count
@@ -57,7 +59,7 @@ describe("a burst", () => {
       asked += 1
       return 0
     }
-    for (let i = 0; i < 80; i++) burst.spent(lost)
+    for (let i = 0; i < 80; i++) spend(burst, lost)
     assert.strictEqual(asked, 10)
   })
 

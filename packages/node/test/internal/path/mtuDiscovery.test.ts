@@ -25,11 +25,11 @@ class Path {
     return this.size.hasPending(this.now)
   }
 
-  private readonly counted = (): PathCounts => ({ ...this.counts })
+  private readonly path = { pathCounts: (): PathCounts => ({ ...this.counts }) }
 
   /** Sends packets, each as long as it may be if nothing else is said. */
   send(count = 1, length?: number): void {
-    for (let i = 0; i < count; i++) this.size.sent(length ?? this.next, this.counted)
+    for (let i = 0; i < count; i++) this.size.sent(length ?? this.next, this.path)
   }
 
   lose(count: number, length: number): void {
@@ -42,7 +42,7 @@ class Path {
   }
 
   look(): void {
-    this.size.observe(this.now, this.counted())
+    this.size.observe(this.now, this.path.pathCounts())
   }
 
   /** Probes the next size, with so many packets after it, so much time and so many answers. */

@@ -17,9 +17,9 @@ const short = (name: string, priority = 0): Item => ({ name, id: undefined, pend
 const long = (name: string, priority = 0): Item => ({ name, id: undefined, pending: sendQuantum + 1, priority })
 const begun = (name: string, priority = 0): Item => ({ name, id: 4, pending: sendQuantum + 1, priority })
 
-const always = () => true
+const never = { mayBegin: () => false }
 
-const take = (queue: SendQueue<Item>): Item | undefined => queue.take(true, always)
+const take = (queue: SendQueue<Item>): Item | undefined => queue.take(true)
 
 const filled = (...streams: ReadonlyArray<Item>): SendQueue<Item> => {
   const queue = new SendQueue<Item>()
@@ -29,7 +29,7 @@ const filled = (...streams: ReadonlyArray<Item>): SendQueue<Item> => {
 
 const all = (queue: SendQueue<Item>, mayOpen = true): Array<string | undefined> => {
   const names: Array<string | undefined> = []
-  for (let it = queue.take(mayOpen, always); it !== undefined; it = queue.take(mayOpen, always)) names.push(nameOf(it))
+  for (let it = queue.take(mayOpen); it !== undefined; it = queue.take(mayOpen)) names.push(nameOf(it))
   return names
 }
 
@@ -37,7 +37,7 @@ describe("SendQueue", () => {
   it("yields nothing when it is empty", () => {
     const queue = new SendQueue<Item>()
     assert.isUndefined(take(queue))
-    assert.isUndefined(queue.take(false, always))
+    assert.isUndefined(queue.take(false))
     assert.strictEqual(queue.size, 0)
   })
 
@@ -69,7 +69,6 @@ describe("SendQueue", () => {
 
   it("lets short ones and lower priorities go on when no long one may begin", () => {
     const queue = filled(long("a", 1), short("b", 1), long("c"), begun("d"))
-    const never = () => false
     const names = Array.from({ length: 3 }, () => nameOf(queue.take(true, never)))
     assert.deepStrictEqual(names, ["b", "d", undefined])
     assert.deepStrictEqual(all(queue), ["a", "c"])
@@ -79,8 +78,8 @@ describe("SendQueue", () => {
     const grown = short("a")
     const queue = filled(grown, short("b"))
     Object.assign(grown, { pending: sendQuantum + 1 })
-    assert.strictEqual(nameOf(queue.take(true, () => false)), "b")
-    assert.isUndefined(queue.take(true, () => false))
+    assert.strictEqual(nameOf(queue.take(true, never)), "b")
+    assert.isUndefined(queue.take(true, never))
     assert.deepStrictEqual(all(queue), ["a"])
   })
 
@@ -176,7 +175,7 @@ describe("SendQueue", () => {
             inside.delete(item)
           } else {
             const mayOpen = kind === "take"
-            const item = queue.take(mayOpen, always)
+            const item = queue.take(mayOpen)
             const eligible = [...inside].filter(({ id }) => mayOpen || id !== undefined)
             if (item === undefined) assert.strictEqual(eligible.length, 0)
             else {
