@@ -202,12 +202,8 @@ export class Connection<T = unknown> implements BackingConnection, PartsOwner {
     return this.parts.activity.heard() > 0
   }
 
-  /**
-   * Called once, a while after the handshake: asks the binding what it was not asked during the dial. Returns the idle timeout that
-   * both sides agreed on, in milliseconds.
-   */
-  settle(): number {
-    this.parts.frames.resynchronise()
+  /** The idle timeout that both sides agreed on, in milliseconds. */
+  idleTimeout(): number {
     return this.parts.activity.idleTimeout()
   }
 

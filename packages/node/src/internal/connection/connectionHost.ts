@@ -3,7 +3,6 @@
  */
 import type { Close } from "@qp2p/core/Close"
 import type { ConnectionEvents } from "@qp2p/core/Transport"
-import type * as NetAddress from "effect/net/NetAddress"
 import type { IssuedId } from "../packets/idSupply.ts"
 import type { Outbox } from "../path/outbox.ts"
 
@@ -33,8 +32,6 @@ export interface ConnectionHost<C> {
   readonly fill: (connection: C) => number
   /** The system has refused to send a packet of an established connection. */
   readonly onRefused: (connection: C, code: string) => void
-  /** Sends a packet outside of any turn. */
-  readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   /** A buffer that is lent for a read. */
   readonly scratch: Uint8Array
   /** The limit for one peer, in bytes per millisecond. */

@@ -131,8 +131,8 @@ export class PeerFrames implements FrameVisitor {
   }
 
   /**
-   * Called a while after the handshake, and by each sweep. To ask the binding costs more than a packet, and would delay the first
-   * ones. Until then a packet that fails authentication is taken for one that does not.
+   * Called before the binding gets a packet with a short header, once the connection is established. During the dial, a packet
+   * that fails authentication is taken for one that does not: to ask the binding costs more than a packet.
    */
   resynchronise(): void {
     if (!this.isOutOfStep) return
@@ -242,7 +242,6 @@ export class PeerFrames implements FrameVisitor {
 
   /** Called by the sweep; the last call was `elapsed` milliseconds ago. */
   tick(elapsed: number): void {
-    this.resynchronise()
     this.controlLeft = Math.min(this.controlLeft + elapsed / tunables.controlInterval, tunables.maxControlFrames)
     this.forgetEnded()
   }

@@ -21,6 +21,7 @@ interface LoadSource {
   readonly table: ConnectionTable<SocketConnection>
   readonly memoryBudget: MemoryBudget<SocketConnection>
   readonly places: Places<SocketConnection>
+  readonly maxConnections: number
   readonly maxConnectionsPerIp: number
   readonly now: () => number
   readonly unproven: UnprovenAccepts
@@ -36,6 +37,7 @@ export class Acceptor implements LoadSource {
   readonly table: ConnectionTable<SocketConnection>
   readonly memoryBudget: MemoryBudget<SocketConnection>
   readonly places: Places<SocketConnection>
+  readonly maxConnections: number
   readonly maxConnectionsPerIp: number
   readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
@@ -52,6 +54,7 @@ export class Acceptor implements LoadSource {
     readonly table: ConnectionTable<SocketConnection>
     readonly memoryBudget: MemoryBudget<SocketConnection>
     readonly places: Places<SocketConnection>
+    readonly maxConnections: number
     readonly maxConnectionsPerIp: number
     readonly peers: PeerAdmission
     readonly events: SocketEvents
@@ -65,6 +68,7 @@ export class Acceptor implements LoadSource {
     this.table = options.table
     this.memoryBudget = options.memoryBudget
     this.places = options.places
+    this.maxConnections = options.maxConnections
     this.maxConnectionsPerIp = options.maxConnectionsPerIp
     this.now = options.now
     this.sendImmediate = options.sendImmediate
@@ -156,6 +160,15 @@ class ClientLoad implements Load {
 
   get isFull(): boolean {
     return this.isCrowded && !this.socket.places.canEvict(this.now)
+  }
+
+  get maxConnections(): number {
+    return this.socket.maxConnections
+  }
+
+  get ended(): number {
+    const { open, size } = this.socket.table
+    return size - open
   }
 
   get fromIp(): number {

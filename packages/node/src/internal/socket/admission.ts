@@ -10,6 +10,7 @@ import { randomId } from "../packets/connectionId.ts"
 import type { IssuedId } from "../packets/idSupply.ts"
 import * as retryToken from "../packets/retryToken.ts"
 import { retryThreshold } from "../tunables/handshakes.ts"
+import { minEndedKept } from "../tunables/places.ts"
 import { minDatagramSize } from "../packets/datagramSize.ts"
 
 /** The ids of a connection to be made. */
@@ -41,6 +42,10 @@ export interface Load {
   readonly now: number
   /** Whether there is no place for another connection, and none that can be freed. */
   readonly isFull: boolean
+  /** How many connections there may be. */
+  readonly maxConnections: number
+  /** How many connections count no more and have yet to send their close frame. */
+  readonly ended: number
   /** How many of the open connections count against the client's IP address, and how many may. */
   readonly fromIp: number
   readonly maxFromIp: number
@@ -80,6 +85,8 @@ export class Admission {
     }
     // RFC 9000, section 7.2: a client's first destination id has at least 8 bytes.
     if (!header.initial || header.dcid.length < 8) return drop
+    // Those that close cost memory too, for up to a second.
+    if (load.ended >= Math.max(load.maxConnections, minEndedKept)) return drop
     const isFull = load.isFull || load.fromIp >= load.maxFromIp
     if (isFull || load.isBehind) {
       const reason = isFull ? "too many connections" : "too much is unread"

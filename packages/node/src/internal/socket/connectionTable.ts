@@ -21,8 +21,8 @@ interface Entry {
 }
 
 /**
- * Finds connections by connection id, by IP address and by peer address, and counts those that are open and those that have
- * ended.
+ * Finds connections by connection id, by IP address and by peer address, and counts those that are open and those that are about
+ * to end.
  */
 export class ConnectionTable<C> {
   private openCount = 0
@@ -33,7 +33,7 @@ export class ConnectionTable<C> {
   private readonly byPlace = new Map<string, Set<C>>()
   private readonly byResetToken = new Map<string, C>()
 
-  /** How many connections there are, those included that have ended in this turn. */
+  /** How many connections there are, those included that count no more and have yet to send their close frame. */
   get size(): number {
     return this.entries.size
   }
@@ -157,7 +157,7 @@ export class ConnectionTable<C> {
     this.dropResetToken(connection, entry)
   }
 
-  /** No packets of the connection are expected any more. Returns the ids that belonged to it. */
+  /** The connection has had its last turn. Returns the ids that belonged to it. */
   remove(connection: C): ReadonlyArray<string> {
     const entry = this.entries.get(connection)
     if (entry === undefined) return []

@@ -1,10 +1,10 @@
 /**
  * The ids of connections that have ended a moment ago. Late packets for them neither make a connection nor cause a stateless reset:
  * those of a connection that this side has closed are answered with its close frame, the others with nothing (RFC 9000, section
- * 10.2). Nothing else is kept of a connection that has ended: it takes thousands of times as much memory.
+ * 10.2). The connection itself, which takes a hundred times as much memory, is not kept.
  */
 import type * as NetAddress from "effect/net/NetAddress"
-import { endedIdLifetime, maxEndedIds } from "../tunables/connectionIds.ts"
+import { endedIdLifetime } from "../tunables/connectionIds.ts"
 
 /** The packet with the close frame of a connection, which was sent to its peer once. */
 export class SentClose {
@@ -24,42 +24,68 @@ export class SentClose {
   }
 }
 
-/** Keeps ids for `endedIdLifetime` milliseconds at least, and for twice as long at most. */
+/** The ids of connections that ended in the same interval. */
+class Generation {
+  readonly closes = new Map<string, SentClose | undefined>()
+  connections = 0
+}
+
+/**
+ * Keeps ids for `endedIdLifetime` milliseconds at least, if no more connections end in that time than it may keep, and for three
+ * times as long at most, if it has a tick that often.
+ */
 export class EndedIds {
+  private readonly mostConnections: number
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
-  private young = new Map<string, SentClose | undefined>()
-  private old = new Map<string, SentClose | undefined>()
+  private young = new Generation()
+  private old = new Generation()
   private since = -Infinity
 
-  /** `now` is in milliseconds of Effect's clock; `sendImmediate` sends a packet outside of any turn. */
-  constructor(now: () => number, sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void) {
-    this.now = now
-    this.sendImmediate = sendImmediate
+  constructor(options: {
+    /** How many connections may end in one `endedIdLifetime`: with more of them, the earlier ones are forgotten sooner. */
+    readonly mostConnections: number
+    /** Milliseconds of the system's clock, which packets go by. */
+    readonly now: () => number
+    /** Sends a packet outside of any turn. */
+    readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
+  }) {
+    this.mostConnections = options.mostConnections
+    this.now = options.now
+    this.sendImmediate = options.sendImmediate
   }
 
   /** Adds the ids of a connection, and what late packets for them are answered with. */
   add(keys: ReadonlyArray<string>, close?: SentClose): void {
-    this.age()
-    for (const key of keys) if (this.young.size < maxEndedIds) this.young.set(key, close)
+    if (keys.length === 0) return
+    this.tick()
+    if (this.young.connections >= this.mostConnections) this.renew(this.now())
+    this.young.connections += 1
+    for (const key of keys) this.young.closes.set(key, close)
+  }
+
+  has(key: string): boolean {
+    return this.young.closes.has(key) || this.old.closes.has(key)
   }
 
   /** Whether a packet for this id is a late one. Answers it then, if it is time to. */
   take(key: string): boolean {
-    this.age()
-    const ids = this.young.has(key) ? this.young : this.old
-    const close = ids.get(key)
+    const { closes } = this.young.closes.has(key) ? this.young : this.old
+    const close = closes.get(key)
     const answer = close?.repeat()
     if (answer !== undefined) this.sendImmediate(answer, close!.to)
-    return close !== undefined || ids.has(key)
+    return close !== undefined || closes.has(key)
   }
 
-  private age(): void {
+  /** Called by the sweep: forgets what is old. */
+  tick(): void {
     const now = this.now()
-    const passed = now - this.since
-    if (passed < endedIdLifetime) return
-    this.old = passed < 2 * endedIdLifetime ? this.young : new Map()
-    this.young = new Map()
+    if (now - this.since >= endedIdLifetime) this.renew(now)
+  }
+
+  private renew(now: number): void {
+    this.old = now - this.since < 2 * endedIdLifetime ? this.young : new Generation()
+    this.young = new Generation()
     this.since = now
   }
 }

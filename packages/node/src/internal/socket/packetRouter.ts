@@ -86,7 +86,8 @@ export class PacketRouter<C extends Receiver> {
       if (header === undefined) return
       const dcid = packetHeader.keyOf(header.dcid)
       connection = this.table.withId(dcid)
-      if (connection !== undefined && header.version === 0) return negotiateVersion(connection, packet, header)
+      // RFC 9000, section 6.2: only a dial that nothing has answered takes it.
+      if (header.version === 0) return connection && negotiateVersion(connection, packet, header)
       if (connection === undefined && this.ended.take(dcid)) return
       connection ??= this.accept(packet.length, header, host, port, () => this.addressOf(host, port, datagram))
       if (connection === undefined) return

@@ -13,18 +13,18 @@ import { resetLength, statelessReset } from "../packets/statelessReset.ts"
 import { ipGroup } from "./ipGroup.ts"
 import { ResetRate } from "./resetRate.ts"
 
-/** The view of the connection table. */
+/** The ids of a socket's connections, and of those that have ended a moment ago. */
 interface Ids {
-  readonly withId: (key: string) => unknown
+  readonly has: (key: string) => boolean
 }
 
-/** The tables of the sockets of this process, by key and port. */
-const tables = new Map<string, Set<Ids>>()
+/** The ids of the sockets of this process, by key and port. */
+const held = new Map<string, Set<Ids>>()
 
 /** Sends the stateless resets of one socket. */
 export class Resets {
   private readonly tokens: ResetTokens
-  private readonly table: Ids
+  private readonly ids: Ids
   private readonly name: string
   private readonly now: () => number
   private readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
@@ -32,7 +32,7 @@ export class Resets {
 
   constructor(options: {
     readonly tokens: ResetTokens
-    readonly table: Ids
+    readonly ids: Ids
     /** The key and the port of the socket. */
     readonly peerId: PeerId
     readonly port: number
@@ -42,13 +42,13 @@ export class Resets {
     readonly sendImmediate: (packet: Uint8Array, to: NetAddress.InetAddress) => void
   }) {
     this.tokens = options.tokens
-    this.table = options.table
+    this.ids = options.ids
     this.name = `${options.peerId} ${options.port}`
     this.now = options.now
     this.sendImmediate = options.sendImmediate
-    const same = tables.get(this.name)
-    if (same === undefined) tables.set(this.name, new Set([this.table]))
-    else same.add(this.table)
+    const same = held.get(this.name)
+    if (same === undefined) held.set(this.name, new Set([this.ids]))
+    else same.add(this.ids)
   }
 
   /**
@@ -65,13 +65,13 @@ export class Resets {
 
   /** The socket is closed. */
   close(): void {
-    const same = tables.get(this.name)
-    same?.delete(this.table)
-    if (same?.size === 0) tables.delete(this.name)
+    const same = held.get(this.name)
+    same?.delete(this.ids)
+    if (same?.size === 0) held.delete(this.name)
   }
 
   private isHeld(key: string): boolean {
-    for (const table of tables.get(this.name) ?? []) if (table.withId(key) !== undefined) return true
+    for (const ids of held.get(this.name) ?? []) if (ids.has(key)) return true
     return false
   }
 }

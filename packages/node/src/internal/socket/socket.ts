@@ -13,6 +13,7 @@ import type { Limits } from "../connection/liveness.ts"
 import type { Outbox } from "../path/outbox.ts"
 import { IdSupply, type IssuedId } from "../packets/idSupply.ts"
 import type { ResetTokens } from "../packets/resetToken.ts"
+import { minEndedRemembered } from "../tunables/connectionIds.ts"
 import * as tunables from "../tunables/streams.ts"
 import type { IncomingDatagram, QueuedDatagram } from "../udp/udpSocket.ts"
 import { Acceptor } from "./acceptor.ts"
@@ -139,6 +140,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           table,
           memoryBudget,
           places: this.places,
+          maxConnections: bind.maxConnections,
           maxConnectionsPerIp: bind.maxConnectionsPerIp,
           peers: this.peers,
           events,
@@ -146,11 +148,15 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
           sendImmediate: this.sendImmediate
         })
       : undefined
-    const endedIds = new EndedIds(now, this.sendImmediate)
+    const endedIds = new EndedIds({
+      mostConnections: Math.max(bind.maxConnections, minEndedRemembered),
+      now: () => performance.now(),
+      sendImmediate: this.sendImmediate
+    })
     this.endedIds = endedIds
     this.resets = new Resets({
       tokens: options.resetTokens,
-      table,
+      ids: { has: (key) => table.withId(key) !== undefined || endedIds.has(key) },
       peerId: bind.identity.peerId,
       port: address.port,
       now,
@@ -307,6 +313,7 @@ export class Socket implements BackingSocket, ConnectionHost<SocketConnection> {
     this.logLimit.tick()
     this.sweeps.sweep(elapsed, this.table.all(), limits)
     this.memoryBudget.tick(elapsed)
+    this.endedIds.tick()
     this.freedMemory.tick(elapsed)
   }
 

@@ -8,11 +8,8 @@ import { freshFor, maxSweep, minSweep } from "../tunables/turns.ts"
 
 /** The view of a connection. */
 interface Swept {
-  /**
-   * The handshake was complete a while ago: what the binding has to be asked once is asked now. Returns the idle timeout that both
-   * sides agreed on, in milliseconds.
-   */
-  readonly settle: () => number
+  /** The idle timeout that both sides agreed on, in milliseconds. */
+  readonly idleTimeout: () => number
 }
 
 /**
@@ -26,8 +23,8 @@ export class Sweeps<C extends Swept> {
   /** The connections that are looked at more often, and how often, in milliseconds. */
   private readonly frequent = new Map<C, number>()
   /**
-   * Connections that have not settled, and how old they are, in milliseconds. To ask the binding is expensive, and many
-   * connections end before it matters.
+   * Connections whose idle timeout is not known yet, and how old they are, in milliseconds. To ask the binding is expensive, and
+   * many connections end before it matters.
    */
   private readonly fresh = new Map<C, number | undefined>()
   private unswept = 0
@@ -88,7 +85,7 @@ export class Sweeps<C extends Swept> {
       this.fresh.set(connection, older)
       if (older < Math.min(this.usual, freshFor)) continue
       this.fresh.delete(connection)
-      const interval = sweepInterval(keepAliveInterval(this.limits.keepAlive, connection.settle()))
+      const interval = sweepInterval(keepAliveInterval(this.limits.keepAlive, connection.idleTimeout()))
       if (interval < this.usual) this.frequent.set(connection, interval)
     }
     if (this.fresh.size > 0) this.isEarly = true

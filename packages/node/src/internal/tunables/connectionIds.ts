@@ -25,13 +25,13 @@ export const maxResetsPerIp = 128
 export const resetsPerIpAndSecond = 64
 
 /**
- * How long the ids of a connection that has ended are kept for late packets, in milliseconds: for three probe timeouts at least (RFC
- * 9000, section 10.2) of a path with a round trip of half a second.
+ * How long the ids of a connection that has ended are kept for late packets, in milliseconds. RFC 9000, section 10.2, wants three
+ * probe timeouts, which are nine round trips when only one was measured (RFC 9002, section 5.3).
  */
-export const endedIdLifetime = 2_000
+export const endedIdLifetime = 3_000
 
-/** How many such ids are kept, of those that came within one `endedIdLifetime`. */
-export const maxEndedIds = 16_384
+/** Of how many connections they are kept at least, even where fewer may be open. */
+export const minEndedRemembered = 1_024
 
 /**
  * How many dialled connections with one address are asked whether a packet is their stateless reset. An endpoint has one or two

@@ -1,4 +1,4 @@
-/** Tunables of the places of a socket: for dials, and for handshakes. */
+/** Tunables of the places of a socket: for dials, for handshakes, and for connections that close. */
 
 /** The share of `maxConnections` that is kept for dials of this side. */
 export const dialShare = 0.1
@@ -11,3 +11,6 @@ export const pendingShare = 0.1
 
 /** How long a connection must have been idle, in milliseconds, to give up its place in a full socket. */
 export const evictableIdle = 30_000
+
+/** How many connections may be about to close, even where fewer open connections are allowed. */
+export const minEndedKept = 64

@@ -36,5 +36,5 @@ export const minSweep = 10
 /** The longest interval between two sweeps of a socket, in milliseconds. */
 export const maxSweep = 1_000
 
-/** How old a connection is, in milliseconds, when it settles: when the binding is asked what need not be known sooner. */
+/** How old a connection is, in milliseconds, when the binding is asked for its peer's idle timeout. */
 export const freshFor = 50

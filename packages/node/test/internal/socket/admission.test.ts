@@ -3,6 +3,7 @@ import { Admission, type Load } from "../../../src/internal/socket/admission.ts"
 import type { Quiche } from "../../../src/internal/binding/native.ts"
 import { parseLongHeader } from "../../../src/internal/packets/packetHeader.ts"
 import { retryThreshold, retryTokenLifetime } from "../../../src/internal/tunables/handshakes.ts"
+import { minEndedKept } from "../../../src/internal/tunables/places.ts"
 import { connectionIdLength, randomId } from "../../../src/internal/packets/connectionId.ts"
 import { minDatagramSize } from "../../../src/internal/packets/datagramSize.ts"
 
@@ -33,6 +34,8 @@ const idle: Load = {
   client,
   now: 0,
   isFull: false,
+  maxConnections: 10,
+  ended: 0,
   fromIp: 0,
   maxFromIp: 5,
   handshakes: 0,
@@ -75,6 +78,8 @@ describe("a stranger's packet", () => {
     ["is version negotiation", initial({ version: 0 }), {}],
     ["is no Initial packet", initial({ type: 2 }), {}],
     ["has an id that could be guessed", initial({ dcid: dcid.subarray(1) }), {}],
+    ["comes while too many connections close", initial(), { ended: minEndedKept }],
+    ["comes while more connections close than may be open", initial(), { ended: 1_000, maxConnections: 1_000 }],
     ["brings a token of another socket", initial({ token: new Uint8Array(50) }), {}]
   ] as const) {
     it(`is dropped when it ${what}`, () => {
@@ -88,6 +93,12 @@ describe("a stranger's packet", () => {
     const judge = (packet: Uint8Array) => admission.judge(packet.length, parseLongHeader(packet)!, unread)._tag
     const packets = [initial({ length: minDatagramSize - 1 }), initial({ type: 2 }), initial({ version: 7 })]
     assert.deepStrictEqual(packets.map(judge), ["Drop", "Drop", "Reply"])
+  })
+
+  it("is let in although some connections close", () => {
+    for (const load of [{ ended: minEndedKept - 1 }, { ended: 999, maxConnections: 1_000 }]) {
+      assert.strictEqual(setup().judge(initial(), load)._tag, "Accept")
+    }
   })
 
   it("of another version gets version negotiation", () => {

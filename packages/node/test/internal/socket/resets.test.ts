@@ -126,6 +126,13 @@ describe("a packet for an unknown connection id", () => {
       // Its tokens are others.
       assert.strictEqual(other.sent.length, 1)
       assert.notDeepEqual([...other.sent[0]!.subarray(-16)], [...fakeTokens(1)(id)])
+      // It has ended a moment ago: its peer may not know yet.
+      one.natives[0]!.over = true
+      one.receive(shortHeader(id))
+      yield* turns
+      two.receive(shortHeader(id))
+      yield* turns
+      assert.strictEqual(two.sent.length, 0)
       one.socket.close()
       two.receive(shortHeader(id))
       yield* turns

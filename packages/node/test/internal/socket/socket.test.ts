@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { IdleTimedOut, LocallyClosed, StatelessReset, TransportClosed } from "@qp2p/core/Close"
@@ -360,7 +360,7 @@ describe("a packet that the system refuses to send", () => {
 describe("version negotiation", () => {
   it.live("ends a dial whose server does not speak version 1, and nothing else", () =>
     Effect.gen(function* () {
-      const { accepted, dial, ids, natives, receive } = bind()
+      const { accepted, dial, ids, natives, receive, sent } = bind()
       const there = dial()
       natives[0]!.established = true
       yield* turns
@@ -380,6 +380,11 @@ describe("version negotiation", () => {
       assert.deepStrictEqual(answered.failed, [])
       assert.deepStrictEqual(there.connected[0]!.closes, [])
       assert.deepStrictEqual(accepted[0]!.closes, [])
+      // The server answers the packet that withdraws the dial in the same way.
+      const before = sent.length
+      for (let i = 0; i < 4; i++) for (const id of ids) receive(negotiation(id, 2))
+      yield* turns
+      assert.strictEqual(sent.length, before)
     })
   )
 })
@@ -630,7 +635,8 @@ describe("a connection", () => {
     "that its peer has closed is forgotten at once, and its late packets make no connection and get no answer",
     () =>
       Effect.gen(function* () {
-        const { accepted, clock, ids, natives, receive, sent, socket } = bind()
+        const { accepted, ids, natives, receive, sent, socket } = bind()
+        const time = performance.now()
         receive(initial())
         natives[0]!.established = true
         yield* turns
@@ -645,11 +651,13 @@ describe("a connection", () => {
           yield* turns
         }
         yield* late()
-        clock.now += endedIdLifetime - 1
+        const now = vi.spyOn(performance, "now").mockReturnValue(time + endedIdLifetime - 1)
         yield* late()
         assert.deepStrictEqual([natives.length, natives[0]!.taken, sent.length], [1, taken, 0])
-        clock.now += 2 * endedIdLifetime
+        now.mockReturnValue(time + 3 * endedIdLifetime)
+        socket.sweep(1_000, limits)
         yield* late()
+        now.mockRestore()
         // Long after it the first packet is that of another connection, and the other one gets a stateless reset.
         assert.deepStrictEqual([natives.length, sent.length], [2, 1])
         socket.close()
