@@ -82,12 +82,11 @@ export class PacketIntake {
   }
 
   private takeIn(datagram: Uint8Array, elsewhere: NetAddress.InetAddress | undefined): void {
-    const { budget, frames, handshake, ids, lifecycle, native, receiver, sender, turns } = this.host
+    const { budget, handshake, ids, lifecycle, native, receiver, sender, turns } = this.host
     const established = lifecycle.wasEstablished
     if (!established && !this.isWithinHandshake(datagram.length)) return
     budget.received(datagram.length)
     turns.packetArrived(true)
-    if (established && !isLongHeader(datagram)) frames.resynchronise()
     const hasMoved = receiver.receive(datagram, elsewhere, established, true)
     if (isRetry(datagram)) handshake.receivedRetry()
     if (!isLongHeader(datagram) && (established || native.isEstablished())) {

@@ -97,10 +97,11 @@ export class PeerFrames implements FrameVisitor {
   private datagrams = 0
   private handshakePieces = 0
   private found: Violation | undefined = undefined
-  /** How many packets the binding has authenticated, if it has no others than were taken here. */
-  private authenticated = 0
-  /** Whether it may have others: those of the handshake. */
-  private isOutOfStep = true
+  /**
+   * How many packets the binding has authenticated, if it has no others than were taken here. Undefined until it matters, when a
+   * packet has come that may be one of them: to ask the binding takes longer than a packet.
+   */
+  private authenticated: number | undefined = undefined
   private confirms = false
   private isConfirmed = false
 
@@ -127,29 +128,24 @@ export class PeerFrames implements FrameVisitor {
   /** The binding may have authenticated a packet that is not taken here, as one of the handshake. */
   longHeaderTaken(): void {
     // Later the binding has no keys for such packets (RFC 9001, section 4.9.2).
-    if (this.host.dialled && !this.isConfirmed) this.isOutOfStep = true
+    if (this.authenticated !== undefined && this.host.dialled && !this.isConfirmed) this.authenticated = this.counted
   }
 
-  /**
-   * Called before the binding gets a packet with a short header, once the connection is established. During the dial, a packet
-   * that fails authentication is taken for one that does not: to ask the binding costs more than a packet.
-   */
-  resynchronise(): void {
-    if (!this.isOutOfStep) return
-    this.isOutOfStep = false
-    this.authenticated = this.host.native.stats().recv
+  /** How many packets the binding has authenticated. */
+  private get counted(): number {
+    return this.host.native.stats().recv
   }
 
   /** Reads a packet with a short header that the binding has decrypted in place. Each packet counts once. */
   take(packet: Uint8Array): void {
     if (packet.length < minPacketLength) return
-    if (isPadding(packet)) {
-      // It has failed authentication, unless the binding counts it. Then the binding knows a number that is not known here.
-      if (this.isOutOfStep || this.host.native.stats().recv !== this.authenticated) this.numbers.goBlind()
-      return
+    if (isPadding(packet)) return this.takeZeros()
+    if (!this.numbers.add(packet)) {
+      if (this.authenticated === undefined || this.counted === this.authenticated) return
+      // The binding has taken it: it knows a number that is not known here.
+      this.numbers.goBlind()
     }
-    if (!this.numbers.add(packet)) return
-    this.authenticated += 1
+    if (this.authenticated !== undefined) this.authenticated += 1
     this.hasData = this.confirms = false
     this.datagrams = 0
     const frames = walk(packet, this)
@@ -164,6 +160,16 @@ export class PeerFrames implements FrameVisitor {
     }
     if (this.held.fragments > tunables.maxFragments) this.checkFragments()
     if (this.held.watched > tunables.maxWatchedStreams) this.forgetEnded()
+  }
+
+  /**
+   * A packet of zeros has failed authentication, unless the binding counts it. Then the binding knows a number that is not known
+   * here. Of the first one that cannot be told, so from then on the binding has to agree that a number has come before.
+   */
+  private takeZeros(): void {
+    const { counted } = this
+    if (this.authenticated !== undefined && this.authenticated !== counted) this.numbers.goBlind()
+    this.authenticated = counted
   }
 
   /** Whether the handshake has come in so many pieces that the binding is to get no more of it. */

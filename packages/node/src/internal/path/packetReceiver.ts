@@ -85,8 +85,8 @@ export class PacketReceiver {
       if (!mayMove) {
         for (const packet of parts.packets) if (isLongHeader(packet)) this.frames.takeHandshake(packet)
       }
-      this.frames.longHeaderTaken()
       if (parts.oneRtt !== undefined && isPacket(parts.oneRtt)) this.readFrames(parts.oneRtt, mayMove)
+      this.frames.longHeaderTaken()
     } else {
       this.handOver(datagram)
       if (own) this.readFrames(datagram, mayMove)

@@ -39,7 +39,6 @@ const setup = (dialled: boolean) => {
       ids += 1
     }
   })
-  frames.resynchronise()
   /** The binding has authenticated the packet. */
   const take = (packet: Uint8Array) => {
     authenticated += 1
@@ -75,7 +74,7 @@ const check = (input: Uint8Array, random: Random): string => {
     violation = frames.violation
     const after = [held.fragments, held.memory]
     frames.take(packet)
-    // The number of a packet of padding is not known here, and what comes twice behind it counts twice.
+    // The number of a packet of padding is not known here, and behind two of them what comes twice counts twice.
     if (violation === undefined && !hasPadding) {
       assert.deepStrictEqual([held.fragments, held.memory], after, "a packet counts once")
     }
