@@ -182,11 +182,12 @@ export class Turns {
     if (lifecycle.hasEnded) return
     if (lifecycle.state === "closing") return lifecycle.sendClose(now, packets > 0)
     // The packets that complete the handshake may come between the two parts of a turn.
-    if (lifecycle.state === "handshaking" && this.isWithheld) this.host.schedule()
+    const { isWithheld } = this
+    if (lifecycle.state === "handshaking" && isWithheld) this.host.schedule()
     usedDatagrams?.dropTooLarge()
-    this.flushed = this.flush(now)
+    this.flushed = isWithheld ? "all" : this.flushReady(now)
     if (this.flushed === "held") this.occasions += 1
-    else if (!this.isWithheld) outgoing.flushed()
+    else if (!isWithheld) outgoing.flushed()
     if (this.flushed === "all" && lifecycle.isEstablished && handshake.allSent()) this.host.ping()
   }
 
@@ -214,7 +215,10 @@ export class Turns {
 
   /** Sends what is ready: up to `most` bytes, or what one turn may send. */
   flush(now: number, most?: number): Flushed {
-    if (this.isWithheld) return "all"
+    return this.isWithheld ? "all" : this.flushReady(now, most)
+  }
+
+  private flushReady(now: number, most?: number): Flushed {
     const { handshake, sender } = this.host
     const flushed = sender.flush(now, handshake.isUnderWay, most)
     // The rest is sent in the next turn.
